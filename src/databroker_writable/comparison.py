@@ -1,0 +1,88 @@
+"""Compare runs by their documents, whatever the backend makes of pages and types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import event_model
+import numpy
+
+from .schema import NamedDocument
+
+
+def same_run(first: Iterable[NamedDocument], second: Iterable[NamedDocument]) -> bool:
+    """Whether two sequences of documents tell of the same run, however they are paged."""
+    return _canonical(first) == _canonical(second)
+
+
+def same_but_for_assets(stored: Iterable[NamedDocument], built: Iterable[NamedDocument]) -> bool:
+    """Whether a run is stored, but for arrays that were moved to files when it was.
+
+    The uids of the Events, random and new for every run that is built, vouch for those arrays.
+    """
+    stored = list(stored)
+    external = {
+        (doc["uid"], key)
+        for name, doc in stored
+        if name == "descriptor"
+        for key, data_key in doc["data_keys"].items()
+        if "external" in data_key
+    }
+    return _canonical(_without(stored, external)) == _canonical(_without(built, external))
+
+
+def transformed(documents: Iterable[NamedDocument], transforms: Mapping[str, Any]) -> Iterator[NamedDocument]:
+    """Give documents as a catalog with these transforms would read them."""
+    for name, doc in documents:
+        transform = transforms.get(name)
+        yield name, doc if transform is None else transform(doc)
+
+
+def _without(documents: Iterable[NamedDocument], columns: set[tuple[str, str]]) -> Iterator[NamedDocument]:
+    for name, doc in documents:
+        if name == "descriptor":
+            kept = {key: value for key, value in doc["data_keys"].items() if (doc["uid"], key) not in columns}
+            yield name, {**doc, "data_keys": kept}
+        elif name == "event_page":
+            parts = {
+                part: {key: value for key, value in doc[part].items() if (doc["descriptor"], key) not in columns}
+                for part in ("data", "timestamps")
+            }
+            # a page without columns would unpack to no Events
+            yield name, {**doc, **parts, "data": {**parts["data"], "": doc["uid"]}}
+        elif name not in ("resource", "datum_page", "datum"):
+            yield name, doc
+
+
+def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
+    """Documents in a form that does not depend on the backend: no paging, no order between streams."""
+    result: dict[Any, Any] = {}
+    events: dict[str, list[Any]] = {}
+    for name, doc in documents:
+        if name in ("event", "event_page"):
+            pages = [doc] if name == "event" else event_model.unpack_event_page(doc)
+            events.setdefault(doc["descriptor"], []).extend(
+                _json({k: page[k] for k in ("uid", "time", "seq_num", "data", "timestamps")}) for page in pages
+            )
+        elif name in ("datum", "datum_page"):
+            for datum in [doc] if name == "datum" else event_model.unpack_datum_page(doc):
+                result["datum", datum["datum_id"]] = _json(datum)
+        else:
+            result[name, doc["uid"]] = _json(doc)
+    for descriptor, items in events.items():
+        result["events", descriptor] = sorted(items)
+    return result
+
+
+def _json(doc: Any) -> str:
+    return json.dumps(doc, sort_keys=True, default=_json_default)
+
+
+def _json_default(value: Any) -> Any:
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        return value.tolist()
+    if isinstance(value, bytes | complex):
+        return repr(value)
+    return list(value) if not isinstance(value, Mapping) else dict(value)

@@ -1,0 +1,107 @@
+"""What the user declares of a stream, over what is inferred from its first table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .errors import InvalidTableError
+from .tables import StreamSchema, StreamTable
+
+NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
+WIDER = ("number", "integer")
+
+
+def with_declarations(
+    schema: StreamSchema,
+    inferred: bool,
+    data_keys: Mapping[str, Mapping[str, Any]] | None,
+    object_keys: Mapping[str, Sequence[str]] | None,
+    configuration: Mapping[str, Any] | None,
+    hints: Mapping[str, Any] | None,
+) -> StreamSchema:
+    """What the user says of a stream wins over what was inferred from its first table."""
+    merged = {key: dict(value) for key, value in schema.data_keys.items()}
+    for key, value in (data_keys or {}).items():
+        if inferred and key not in merged:
+            raise InvalidTableError(f"data_keys names {key!r}, which is not a column; there are {sorted(merged)}")
+        if not isinstance(value, Mapping):
+            raise InvalidTableError(f"data_keys[{key!r}] is a dict with source, dtype and shape, not {value!r}")
+        merged[key] = {**merged.get(key, {}), **value}
+        missing = {"source", "dtype", "shape"} - merged[key].keys()
+        if missing:
+            raise InvalidTableError(f"data_keys[{key!r}] lacks {sorted(missing)[0]!r}")
+    if inferred:
+        check_declared(merged, schema, "the stream")
+    keys = _object_keys(schema.object_keys, object_keys or {})
+    complete = StreamSchema(
+        merged,
+        keys,
+        {**schema.configuration, **(configuration or {})},
+        _hints(schema.hints, keys) if hints is None else dict(hints),
+    )
+    return with_objects(complete)
+
+
+def with_objects(schema: StreamSchema) -> StreamSchema:
+    """Name each object in the object keys and in the configuration: readers look it up in both."""
+    objects = [*schema.object_keys, *schema.configuration]
+    return StreamSchema(
+        schema.data_keys,
+        {name: schema.object_keys.get(name, []) for name in objects},
+        {name: schema.configuration.get(name, NO_CONFIGURATION) for name in objects},
+        schema.hints,
+    )
+
+
+def check_declared(data_keys: Mapping[str, Any], schema: StreamSchema, stream: str) -> None:
+    """Refuse a table that its data keys contradict: readers go by them."""
+    for key, declared in data_keys.items():
+        inferred = schema.data_keys[key]
+        for part, agree in _AGREEMENTS.items():
+            if part in declared and part in inferred and not agree(declared[part], inferred[part]):
+                raise InvalidTableError(
+                    f"data_keys of {stream} declare the {part} {declared[part]!r} for column {key!r}, but this table "
+                    f"has {inferred[part]!r}; change the data keys, or convert the column"
+                )
+        dims, shape = declared.get("dims"), inferred["shape"]
+        if dims is not None and len(dims) != len(shape):
+            raise InvalidTableError(
+                f"data_keys of {stream} declare the dims {dims!r} for column {key!r}, but its shape is {shape!r}; "
+                "name each axis once"
+            )
+
+
+def _same_shape(declared: Any, found: Any) -> bool:
+    fits = [one is None or one == other for one, other in zip(declared, found, strict=False)]
+    return len(declared) == len(found) and all(fits)
+
+
+_AGREEMENTS: dict[str, Callable[[Any, Any], bool]] = {
+    "shape": _same_shape,
+    # an integer is a number; "array" says nothing of the type of the values
+    "dtype": lambda declared, found: declared in (found, "array") or found == "array" or (declared, found) == WIDER,
+    # strings may be of any length
+    "dtype_numpy": lambda declared, found: declared == found or str(declared)[:2] == str(found)[:2] == "<U",
+}
+
+
+def _object_keys(inferred: Mapping[str, list], given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The user's objects; those that were inferred keep the columns that no object of the user has."""
+    claimed = {key for keys in given.values() for key in keys}
+    kept = {name: [key for key in keys if key not in claimed] for name, keys in inferred.items()}
+    return {**kept, **{name: list(keys) for name, keys in given.items()}}
+
+
+def _hints(inferred: Mapping[str, Any], object_keys: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The hints of the table, given to the objects that its columns belong to."""
+    fields = [field for hint in inferred.values() for field in hint["fields"]]
+    owned = {name: [field for field in fields if field in keys] for name, keys in object_keys.items()}
+    return {name: {"fields": names} for name, names in owned.items() if names}
+
+
+def check_columns(data_keys: Mapping[str, Any], table: StreamTable, stream: str) -> None:
+    if set(table.data) != set(data_keys):
+        raise InvalidTableError(
+            f"the stream {stream!r} has the columns {sorted(data_keys)}, but this table has {sorted(table.data)}"
+        )

@@ -1,0 +1,93 @@
+"""The errors of this package.
+
+Each derives from `StoreError` and from the builtin that people would catch::
+
+    StoreError(Exception)
+    ├── InvalidTableError(ValueError)       the table, Dataset or column given
+    ├── InvalidMetadataError(ValueError)    the metadata given
+    ├── InvalidRunError(ValueError)         the run, builder or documents given
+    ├── RunExistsError(FileExistsError)     the uid is taken by another run
+    ├── NotWritableError(PermissionError)   this catalog takes no runs
+    │   └── InvalidCatalogError(ValueError) the catalog's own arguments are wrong
+    ├── StoreFailedError(OSError)           disk full, server gone; nothing was published
+    └── UnreadableAssetError(OSError)       an array's file is missing, moved, cut off or damaged
+
+    StoreWarning(UserWarning)               stored, but there is a better form
+
+All but the last two are raised before anything is written; the last one when an array is read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+LONGEST_WORD = 300
+
+
+class StoreError(Exception):
+    """Base of all errors of this package; a name or value of many characters is cut short in its message."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: word.group()[:60] + "...", message))
+
+
+class InvalidTableError(StoreError, ValueError):
+    """A table, a Dataset or one of its columns cannot be stored as it is."""
+
+
+class InvalidMetadataError(StoreError, ValueError):
+    """The metadata of a run cannot be stored as they are."""
+
+
+class InvalidRunError(StoreError, ValueError):
+    """A run, a builder or a sequence of documents cannot be stored as it is."""
+
+
+class RunExistsError(StoreError, FileExistsError):
+    """Another run of this uid is stored; it stays as it was.
+
+    Attributes
+    ----------
+    run : databroker.core.BlueskyRun
+        The stored run of that uid.
+    """
+
+    def __init__(self, message: str, run: Any = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+class NotWritableError(StoreError, PermissionError):
+    """This catalog takes no runs: a search result, a driver that cannot write, no permission."""
+
+
+class InvalidCatalogError(NotWritableError, ValueError):
+    """The arguments with which this catalog was opened are wrong."""
+
+
+class StoreFailedError(StoreError, OSError):
+    """Storing failed half-way; nothing was published and a retry is safe.
+
+    Attributes
+    ----------
+    stored : list of str
+        With `store_runs`: the uids of the runs that were stored.
+    failures : dict
+        With `store_runs`: what could not be stored, position in the input to exception.
+    """
+
+    def __init__(
+        self, message: str, *, stored: list[str] | None = None, failures: dict[int, Exception] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.stored = stored or []
+        self.failures = failures or {}
+
+
+class UnreadableAssetError(StoreError, OSError):
+    """The file of an array is missing, moved, cut off or damaged."""
+
+
+class StoreWarning(UserWarning):
+    """A run was stored, but another form would serve its readers better."""
