@@ -1,0 +1,116 @@
+"""Whether a later table of a stream fits the first: one descriptor describes both."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from ..errors import InvalidTableError
+from .embedding import find_layout
+
+
+class _Schema(Protocol):
+    @property
+    def data_keys(self) -> dict[str, dict]: ...
+
+    @property
+    def configuration(self) -> dict[str, dict]: ...
+
+
+def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
+    """Raise InvalidTableError, with both sides, at the first difference that matters."""
+    if set(first.data_keys) != set(later.data_keys):
+        _differ(
+            stream,
+            "the columns",
+            list(first.data_keys),
+            list(later.data_keys),
+            _column_remedy(first.data_keys, later.data_keys),
+        )
+    for key, data_key in first.data_keys.items():
+        other = later.data_keys[key]
+        for part in ("dtype_numpy", "dtype", "shape", "dims"):
+            if part in data_key and part in other and _loose(data_key[part]) != _loose(other[part]):
+                _differ(stream, f"the {part} of column {key!r}", data_key[part], other[part])
+    ours = find_layout({"configuration": first.configuration})
+    theirs = find_layout({"configuration": later.configuration})
+    if ours is None or theirs is None:
+        return
+    if ours["one_event"] != theirs["one_event"]:
+        _differ(stream, "one_event", ours["one_event"], theirs["one_event"])
+    _check_variables(ours["variables"], theirs["variables"], stream)
+    for part in ("kind", "dim", "attrs", "indexes"):
+        if _loose(ours[part]) != _loose(theirs[part]):
+            what = "the attributes" if part == "attrs" else f"the {part} of the table"
+            _differ(stream, what, ours[part], theirs[part])
+    _check_configuration(first.configuration, later.configuration, ours["variables"], stream)
+
+
+def _check_variables(first: list[dict], later: list[dict], stream: str) -> None:
+    before, after = ({entry["name"]: entry for entry in entries} for entries in (first, later))
+    if set(before) != set(after):
+        _differ(stream, "the names", list(before), list(after))
+    for name, entry in before.items():
+        other = after[name]
+        if (entry["in"] == "time") != (other["in"] == "time"):
+            places = {True: "the Events' own time", False: "a column"}
+            _differ(
+                stream,
+                f"{name!r} as",
+                places[entry["in"] == "time"],
+                places[other["in"] == "time"],
+                "make it rise in every table, or rename it",
+            )
+        for part in ("encoding", "dims", "coordinate", "attrs", "in"):
+            if _loose(entry[part]) != _loose(other[part]):
+                _differ(stream, f"the {part} of {name!r}", entry[part], other[part])
+
+
+def _check_configuration(first: dict, later: dict, variables: list[dict], stream: str) -> None:
+    """Coordinates that are stored once must hold for every table of the stream."""
+    for entry in variables:
+        if entry["in"] != "configuration":
+            continue
+        for key in filter(None, (entry["key"], entry.get("exact"))):
+            before, after = (
+                [conf["data"].get(key) for conf in configuration.values()] for configuration in (first, later)
+            )
+            # As text, so that NaN equals itself.
+            if json.dumps(before) != json.dumps(after):
+                _differ(
+                    stream,
+                    f"the values of coordinate {entry['name']!r}",
+                    before[0],
+                    after[0],
+                    "begin another stream for them, or make the coordinate a column",
+                )
+
+
+def _loose(value: Any) -> Any:
+    """Forget what may differ: the width of strings, the frequency and number of an index."""
+    if isinstance(value, str) and value[:2] in ("<U", ">U"):
+        return "U"
+    if isinstance(value, dict):
+        return {k: _loose(v) for k, v in value.items() if k != "freq"}
+    if isinstance(value, list | tuple):
+        return [_loose(item) for item in value]
+    return value
+
+
+def _column_remedy(first: dict, later: dict) -> str:
+    extra = set(later) - set(first)
+    if extra & {"index"}:
+        return "drop the index with .reset_index(drop=True), or keep it in every table"
+    return "give every table of a stream the same columns, or begin another stream"
+
+
+def _differ(
+    stream: str, what: str, first: Any, later: Any, remedy: str = "convert it, or begin another stream"
+) -> None:
+    before, after = (_short(value) for value in (first, later))
+    raise InvalidTableError(f"stream {stream!r} began with {what} {before}, but this table has {after}; {remedy}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else text[:300] + "..."

@@ -1,0 +1,209 @@
+"""The Dataset back from a stored run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dask.array
+import numpy
+import xarray
+
+from ..errors import InvalidRunError
+from .decode import decode
+from .embedding import OBJECT, VERSION, find_layout
+from .rebuild import rebuild
+
+
+def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
+    """Read a stream back as the Dataset that was stored.
+
+    Parameters
+    ----------
+    run : databroker.core.BlueskyRun or bluesky_live.bluesky_run.BlueskyRun
+        A run of any catalog, or one in memory.
+    stream : str, optional
+
+    Returns
+    -------
+    xarray.Dataset
+        With the dims, coordinates, units, attributes and dtypes of what was stored; docs/types.md lists the
+        dtypes that a Dataset cannot hold. Of a DataFrame, `.to_dataframe()` gives the frame. Arrays
+        in external files are dask arrays, everything else is in memory. A stream that was not made from a
+        table is given as `run[stream].read()` gives it.
+
+    Raises
+    ------
+    KeyError
+        If the run has no such stream.
+    InvalidRunError
+        If a newer version of this package stored it, or its Events do not fit together.
+
+    Notes
+    -----
+    Costs one pass over the documents of the run.
+
+    Examples
+    --------
+    >>> import databroker_writable
+    >>> run = databroker_writable.build_simple_run({"x": [1, 2, 3]})
+    >>> databroker_writable.to_dataset(run)["x"].values
+    array([1, 2, 3])
+    """
+    streams = list(run)
+    if stream not in streams:
+        listed = ", ".join(map(repr, sorted(streams))) or "none"
+        raise KeyError(f"the run has no stream {stream!r}; its streams: {listed}")
+    pages, descriptors = _read(run, stream, fill="no")
+    layout = find_layout(descriptors[0]) if descriptors else None
+    if layout is None:
+        return run[stream].read()
+    if layout["version"] > VERSION:
+        raise InvalidRunError(
+            f"stream {stream!r} has layout version {layout['version']}, this package reads up to {VERSION}; "
+            "upgrade databroker-writable"
+        )
+    if not pages:
+        raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
+    if any("external" in data_key for data_key in descriptors[0]["data_keys"].values()):
+        pages, descriptors = _read(run, stream, fill="delayed")
+    events = _Events(pages, descriptors[0]["data_keys"])
+    configuration = descriptors[0]["configuration"][OBJECT]
+    if not layout["one_event"]:
+        return _dataset(layout, configuration, events)
+    datasets = [_dataset(layout, configuration, events.only(i)) for i in range(len(events.time))]
+    return datasets[0] if len(datasets) == 1 else _along_events(datasets, stream)
+
+
+def _read(run: Any, stream: str, *, fill: str) -> tuple[list[dict], list[dict]]:
+    """Read the event pages and descriptors of one stream."""
+    source = run[stream]
+    docs = _partitions(source, fill) if hasattr(source, "read_partition") else run.documents(fill=fill)
+    pages: list[dict] = []
+    descriptors: dict[str, dict] = {}
+    for name, doc in docs:
+        if name == "descriptor" and doc.get("name") == stream:
+            descriptors.setdefault(doc["uid"], doc)
+        elif name == "event_page" and doc["descriptor"] in descriptors:
+            pages.append(doc)
+    return pages, list(descriptors.values())
+
+
+def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict]]:
+    """Read the documents of one stream of a databroker run.
+
+    Not run.documents(): that reads every stream, and its NoFiller (event-model 1.24) takes each page apart.
+    """
+    filler: Any = _as_they_are if fill == "no" else fill
+    for index in itertools.count():
+        partition = source.read_partition({"index": index, "fill": filler, "partition_size": "auto"})
+        if not partition:
+            return
+        yield from partition
+
+
+def _as_they_are(name: str, doc: dict) -> tuple[str, dict]:
+    return name, doc
+
+
+class _Events:
+    """The columns of all pages of a stream, in the order of the Events."""
+
+    def __init__(self, pages: list[dict], data_keys: Mapping[str, dict]) -> None:
+        numbers = numpy.concatenate([numpy.asarray(page["seq_num"]) for page in pages])
+        ordered = bool((numpy.diff(numbers) >= 0).all())
+        self.data_keys = data_keys
+        self._order = None if ordered else numpy.argsort(numbers, kind="stable")
+        self._pages = pages
+        self._columns: dict[str, Any] = {}
+        self.time = self._arranged([page["time"] for page in pages])
+
+    def column(self, key: str) -> Any:
+        if key not in self._columns:
+            self._columns[key] = self._arranged([page["data"][key] for page in self._pages])
+        return self._columns[key]
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        return (len(self.time), *self.data_keys[key]["shape"])
+
+    def only(self, number: int) -> _OneEvent:
+        return _OneEvent(self, number)
+
+    def _arranged(self, parts: list) -> Any:
+        joined = _joined(parts)
+        if self._order is None:
+            return joined
+        return [joined[i] for i in self._order] if isinstance(joined, list) else joined[self._order]
+
+
+class _OneEvent:
+    """The columns of one Event, which holds a whole table."""
+
+    def __init__(self, events: _Events, number: int) -> None:
+        self._events = events
+        self._number = number
+        self.time = None
+
+    def column(self, key: str) -> Any:
+        return self._events.column(key)[self._number]
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        return tuple(self._events.data_keys[key]["shape"])
+
+
+def _joined(parts: list) -> Any:
+    """Concatenate the parts of one column, each an array or a list with one item per Event."""
+    parts = [_stacked(part) for part in parts]
+    if any(isinstance(part, dask.array.Array) for part in parts):
+        return parts[0] if len(parts) == 1 else dask.array.concatenate(parts)
+    if all(isinstance(part, numpy.ndarray) for part in parts):
+        # A copy: arrays unpacked from msgpack are read-only views of its buffer.
+        return numpy.concatenate(parts)
+    return [item for part in parts for item in part]
+
+
+def _stacked(part: Any) -> Any:
+    if isinstance(part, list | tuple) and part and isinstance(part[0], numpy.ndarray | dask.array.Array):
+        return dask.array.stack(part) if isinstance(part[0], dask.array.Array) else numpy.stack(part)
+    return part
+
+
+def _dataset(layout: dict, configuration: dict, events: Any) -> xarray.Dataset:
+    values = {}
+    for entry in layout["variables"]:
+        values[entry["name"]] = _variable(entry, configuration, events)
+    return rebuild(layout, values)
+
+
+def _variable(entry: dict, configuration: dict, events: Any) -> Any:
+    encoding, key, exact = entry["encoding"], entry.get("key"), entry.get("exact")
+    if entry["in"] == "configuration":
+        data, shape = configuration["data"], tuple(configuration["data_keys"][key]["shape"])
+        stored = data[key]
+        if encoding["is"] == "numpy" and numpy.dtype(encoding["dtype"]).kind == "c":
+            parts = numpy.asarray(stored, dtype="float64").reshape(shape)
+            stored, shape = parts[..., 0] + 1j * parts[..., 1], shape[:-1]
+        return decode(encoding, stored, shape, data[exact] if exact else None)
+    companion = events.column(exact) if exact else None
+    if entry["in"] == "time":
+        return decode(encoding, events.time, (len(events.time),), companion)
+    decoded = decode(encoding, events.column(key), events.shape(key), companion)
+    if "order" in entry:
+        return decoded.transpose(tuple(numpy.argsort(entry["order"]).tolist()))
+    return decoded
+
+
+def _along_events(datasets: list[xarray.Dataset], stream: str) -> xarray.Dataset:
+    """Join tables that are one Event each along a new dim."""
+    names = set(datasets[0].variables) | set(datasets[0].dims)
+    dim = "event"
+    while dim in names:
+        dim += "_"
+    try:
+        return xarray.concat(datasets, dim=dim, data_vars="all", coords="different", compat="equals", join="exact")
+    except ValueError as error:
+        raise InvalidRunError(
+            f"the Events of stream {stream!r} are tables with different indexes ({error}); "
+            "read them one by one with run.documents()"
+        ) from error
