@@ -1,0 +1,150 @@
+"""Where a run comes from: what the start document says of its inputs and of the software."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .errors import InvalidMetadataError
+from .values import plain
+
+PACKAGES = ("databroker", "databroker-writable")
+
+
+def start_metadata(
+    metadata: Mapping[str, Any] | None,
+    uid: str | None = None,
+    time: float | None = None,
+    *,
+    derived_from: Any = None,
+    supersedes: Any = None,
+    versions: Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Give the metadata of a run that is built here, with its provenance.
+
+    Parameters
+    ----------
+    metadata : mapping or None
+        The user's own; what stands there wins, and must not contradict the other arguments.
+    uid, time
+        As for `RunBuilder`.
+    derived_from, supersedes : run, uid, or a list of these, optional
+        The runs that this one was made from, and the earlier results that it replaces.
+    versions : sequence of str, optional
+        Names of installed packages whose versions are recorded beside those of python, databroker and this package.
+    parameters : mapping, optional
+        The analysis' own parameters: JSON-like values, numpy scalars and arrays.
+
+    Returns
+    -------
+    dict
+        A new dict, with ``uid`` and ``time`` where they were given.
+
+    Raises
+    ------
+    InvalidMetadataError
+        Metadata that are not a mapping or that contradict an argument; a run that refers to itself.
+
+    Notes
+    -----
+    O(1) in the number of runs stored: nothing is looked up.
+
+    Examples
+    --------
+    >>> result = start_metadata({"sample": "Cu"}, uid="fit-1", derived_from="raw-1")
+    >>> result["derived_from"], result["original_run_uid"]
+    ([{'uid': 'raw-1', 'catalog': None}], 'raw-1')
+    """
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidMetadataError(f"metadata is a dict, not {metadata!r}, of type {type(metadata).__name__}")
+    result = dict(metadata)
+    given: dict[str, Any] = {"uid": uid, "time": time}
+    if derived_from is not None:
+        sources = [reference(item, "derived_from") for item in listed(derived_from)]
+        given["derived_from"] = sources
+        if len({source["uid"] for source in sources}) == 1:
+            given["original_run_uid"] = sources[0]["uid"]
+    if supersedes is not None:
+        given["supersedes"] = [reference(item, "supersedes")["uid"] for item in listed(supersedes)]
+    if parameters is not None:
+        if not isinstance(parameters, Mapping):
+            raise InvalidMetadataError(f"parameters is a dict, not {parameters!r}, of type {type(parameters).__name__}")
+        given["parameters"] = plain(parameters, "parameters", InvalidMetadataError)
+    for key, value in given.items():
+        if value is None:
+            continue
+        if key in result and result[key] != value:
+            raise InvalidMetadataError(
+                f"metadata[{key!r}] is {result[key]!r}, but the argument {key} says {value!r}; give only one of them"
+            )
+        result[key] = value
+    _refuse_self_reference(result, given)
+    own_versions = result.get("versions", {})
+    if isinstance(own_versions, Mapping):
+        result["versions"] = {**installed_versions(versions), **own_versions}
+    return result
+
+
+def reference(run: Any, argument: str) -> dict[str, str | None]:
+    """Give ``{"uid", "catalog"}`` of a run, of a v1 Header, or of a uid."""
+    if isinstance(run, str):
+        return {"uid": run, "catalog": None}
+    if isinstance(run, Mapping) and isinstance(run.get("uid"), str):
+        return {"uid": run["uid"], "catalog": run.get("catalog")}
+    start = getattr(run, "start", None)
+    if not isinstance(start, Mapping):
+        metadata = getattr(run, "metadata", None)
+        start = metadata.get("start") if isinstance(metadata, Mapping) else None
+    if not isinstance(start, Mapping):
+        raise InvalidMetadataError(
+            f"{argument} takes a run, the uid of a run or a list of these, not {str(run)[:60]!r}, "
+            f"of type {type(run).__name__}"
+        )
+    catalog = getattr(run, "catalog_object", None)
+    return {"uid": start["uid"], "catalog": getattr(catalog, "name", None)}
+
+
+@functools.lru_cache(maxsize=1)
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = [("python", platform.python_version())]
+    found += [(package, importlib.metadata.version(package)) for package in PACKAGES]
+    return tuple((name.replace("-", "_"), version) for name, version in found)
+
+
+def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Versions of the software that made a run, under the key where RunEngine writes them.
+
+    Examples
+    --------
+    >>> sorted(installed_versions(["numpy"]))
+    ['databroker', 'databroker_writable', 'numpy', 'python']
+    """
+    found = dict(_versions())
+    for package in [packages] if isinstance(packages, str) else packages:
+        try:
+            found[package.replace(".", "_")] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            raise InvalidMetadataError(
+                f"versions names the package {package!r}, which is not installed here; "
+                "give the name under which it is installed, or put its version into metadata['versions']"
+            ) from None
+    return found
+
+
+def listed(value: Any) -> list[Any]:
+    """One run, or several, as a list."""
+    is_single = isinstance(value, str | Mapping) or hasattr(value, "metadata") or not isinstance(value, Iterable)
+    return [value] if is_single else list(value)
+
+
+def _refuse_self_reference(result: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    uid = result.get("uid")
+    references = [source["uid"] for source in given.get("derived_from") or []]
+    if uid is not None and uid in references + (given.get("supersedes") or []):
+        raise InvalidMetadataError(f"the run {uid!r} refers to itself; derived_from and supersedes name other runs")
