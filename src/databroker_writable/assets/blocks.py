@@ -1,0 +1,106 @@
+"""Write the blocks of a dask array as they are computed, whoever computes them, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy
+
+if TYPE_CHECKING:
+    import dask.array
+    import distributed
+
+# Blocks that a cluster computes ahead of the one that is being written.
+_IN_FLIGHT = 4
+# What the blocks that threads hold while they wait for the file may take together.
+_WAITING_BYTES = 2**28
+
+
+# Blocks below the first are merged to the second: each costs some milliseconds of bookkeeping.
+_SMALL, _MERGED = 2**22, 2**24
+
+
+class Target(Protocol):
+    """Takes blocks at their place, from any thread."""
+
+    def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None: ...
+
+
+def store_blocks(array: dask.array.Array, target: Target) -> None:
+    """Compute an array, block by block, into a target of its shape."""
+    import dask.base
+    import dask.local
+    import dask.threaded
+
+    get = dask.base.get_scheduler(collections=[array])
+    client = getattr(get, "__self__", None)
+    if client is not None and hasattr(client, "scheduler_info") and not client.asynchronous:
+        _store_from_cluster(array, target, client)
+    elif get is dask.local.get_sync:
+        _store_here(array, target, scheduler="synchronous")
+    else:
+        # The target lives in this process: a pool of processes could not write into it.
+        _store_here(array, target, scheduler="threads", **_pool_limit(array))
+
+
+def merged(array: dask.array.Array) -> dask.array.Array:
+    """The array with small blocks merged along its leading axis."""
+    frame = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks[1:])
+    if frame * max(array.chunks[0]) >= _SMALL:
+        return array
+    lengths: list[int] = []
+    for length in array.chunks[0]:
+        if lengths and frame * (lengths[-1] + length) <= _MERGED:
+            lengths[-1] += length
+        else:
+            lengths.append(length)
+    return array.rechunk({0: tuple(lengths)})
+
+
+def _store_here(array: dask.array.Array, target: Target, **options: Any) -> None:
+    """One graph for all blocks, so that what they share is computed once."""
+    import dask.array
+
+    # The target has its own lock: dask's would be held while the next block is computed.
+    dask.array.store(array, target, lock=False, **options)  # type: ignore[arg-type]
+
+
+def _pool_limit(array: dask.array.Array) -> dict[str, int]:
+    """Fewer threads where each holds so large a block that together they would fill the memory."""
+    largest = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks)
+    allowed = max(1, _WAITING_BYTES // max(1, largest))
+    return {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
+
+
+def _store_from_cluster(array: dask.array.Array, target: Target, client: distributed.Client) -> None:
+    """Have a few blocks computed at a time, and write each from this process when it is there."""
+    from distributed import as_completed
+
+    remaining = _regions(array)
+    regions = {}
+
+    def submit(count: int) -> Iterator[distributed.Future]:
+        for index, region in itertools.islice(remaining, count):
+            # dask 2026.8 da.store cannot send the open file's graph to a cluster; a block's own graph it can.
+            future = client.compute(array.blocks[index].to_delayed().item(), optimize_graph=True)
+            regions[future.key] = region
+            yield future
+
+    pending = as_completed(list(submit(_IN_FLIGHT)), with_results=True)
+    for future, value in pending:
+        target[regions.pop(future.key)] = value
+        pending.update(list(submit(1)))
+
+
+def _regions(array: dask.array.Array) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """Index and place of each block, in the order of the file."""
+    edges = [[0, *itertools.accumulate(lengths)] for lengths in array.chunks]
+    for index in numpy.ndindex(*array.numblocks):
+        yield (
+            tuple(int(i) for i in index),
+            tuple(slice(e[i], e[i + 1]) for e, i in zip(edges, index, strict=True)),
+        )

@@ -1,0 +1,67 @@
+"""Where the file of a run's stream lies, and how its partial form is told from other files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from datetime import datetime, timezone
+from urllib.parse import quote
+
+SPEC = "DATABROKER_WRITABLE_HDF5"
+
+# File systems take 255 bytes; the partial form adds 23 to the name.
+_LONGEST_NAME = 200
+_ASSET = re.compile(r"[^.].*\.h5")
+_PARTIAL = re.compile(r"\..+\.h5\.[0-9a-f]{16}\.part")
+
+
+def asset_path(run_uid: str, stream: str, time: float) -> str:
+    """Path of the file of a run's stream, relative to the asset root, with forward slashes."""
+    day = datetime.fromtimestamp(time, timezone.utc)
+    name = f"{file_safe(run_uid)}-{file_safe(stream)}"
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+        name = f"{name[: _LONGEST_NAME - 33]}~{digest}"
+    return f"{day:%Y}/{day:%m}/{name}.h5"
+
+
+def free_path(root: str, relative: str) -> str:
+    """The path itself, or where a file is in its place, the first of ``…+2.h5``, ``…+3.h5``, … that is free.
+
+    What is in place can be the leftover of an attempt that was killed before its documents were written.
+    """
+    stem = relative.removesuffix(".h5")
+    candidate, n = relative, 1
+    while os.path.lexists(os.path.join(root, candidate)):
+        n += 1
+        # Percent-encoding leaves no plus sign in a run's or stream's name: this cannot be another stream's.
+        candidate = f"{stem}+{n}.h5"
+    return candidate
+
+
+def partial_path(final: str) -> str:
+    """A hidden name in the same directory that no other writer uses."""
+    directory, name = os.path.split(final)
+    return os.path.join(directory, f".{name}.{secrets.token_hex(8)}.part")
+
+
+def is_asset_name(name: str) -> bool:
+    return _ASSET.fullmatch(name) is not None
+
+
+def is_partial_name(name: str) -> bool:
+    return _PARTIAL.fullmatch(name) is not None
+
+
+def dataset_name(key: str) -> str:
+    """Name of the dataset of a column: HDF5 takes a slash for a group and a dot for the group itself."""
+    if set(key) <= {"."}:
+        return key.replace(".", "%2E") or "%"
+    return key.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
+
+
+def file_safe(text: str) -> str:
+    encoded = quote(text, safe=" ,=@()[]").replace("~", "%7E")
+    return "%2E" + encoded[1:] if encoded.startswith(".") else encoded
