@@ -1,0 +1,72 @@
+"""Build a run of one stream in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .builder import RunBuilder, check_exit_status
+from .built_run import BuiltRun
+
+
+def build_simple_run(
+    data: Any,
+    metadata: Mapping[str, Any] | None = None,
+    uid: str | None = None,
+    time: float | None = None,
+    exit_status: str = "success",
+    reason: str = "",
+    *,
+    one_event: bool = False,
+    derived_from: Any = None,
+    supersedes: Any = None,
+    versions: Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+    handler_registry: Mapping[str, Any] | None = None,
+) -> BuiltRun:
+    """Build a run of one stream, ``primary``, from a table. Nothing is stored.
+
+    Parameters
+    ----------
+    data : dict of lists or arrays, DataFrame or Dataset
+        Equally long columns.
+    metadata, uid, time, one_event, derived_from, supersedes, versions, parameters, handler_registry
+        As for `RunBuilder`.
+    exit_status : {"success", "abort", "fail"}
+    reason : str
+
+    Returns
+    -------
+    BuiltRun
+        A bluesky-live BlueskyRun.
+
+    Raises
+    ------
+    InvalidTableError, InvalidRunError
+        What of the table, the metadata or the other arguments cannot be stored.
+
+    Notes
+    -----
+    O(number of values), vectorised over numeric columns.
+
+    Examples
+    --------
+    >>> run = build_simple_run({"x": [1, 2, 3], "y": [4, 5, 6]}, metadata={"sample": "Cu"})
+    >>> run.primary.read().y.values.tolist()
+    [4, 5, 6]
+    """
+    check_exit_status(exit_status)
+    builder = RunBuilder(
+        metadata,
+        uid,
+        time,
+        one_event=one_event,
+        derived_from=derived_from,
+        supersedes=supersedes,
+        versions=versions,
+        parameters=parameters,
+        handler_registry=handler_registry,
+    )
+    builder.add_stream("primary", data=data)
+    builder.close(exit_status=exit_status, reason=reason)
+    return builder.get_run()
