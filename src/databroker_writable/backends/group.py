@@ -1,0 +1,79 @@
+"""Runs in files that are published together, so that the disk is waited for once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from .publication import fsync_directories
+
+SYNC_THREADS = 8
+"""File systems bring files that are synced at the same time to the disk in one commit of their journal."""
+
+
+class GroupedWriter(Protocol):
+    """A `RunWriter` whose publication can be done in steps."""
+
+    uid: str
+    published: list[str]
+
+    def sync(self) -> None:
+        """Bring what was written to the disk."""
+
+    def link(self) -> None:
+        """Give the run its final name."""
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+
+
+class RunGroup:
+    """Runs whose writers wait to be published together.
+
+    Parameters
+    ----------
+    uids : iterable of str
+        Of the runs that belong to the group; others are published by themselves meanwhile.
+    """
+
+    def __init__(self, uids: Iterable[str]) -> None:
+        self._uids = set(uids)
+        self._writers: list[Any] = []
+
+    def takes(self, uid: str) -> bool:
+        return uid in self._uids
+
+    def add(self, writer: GroupedWriter) -> None:
+        self._writers.append(writer)
+
+    def publish(self) -> tuple[list[Any], dict[str, Exception]]:
+        """Make the runs visible, durably; give their writers, and what went wrong with the others by their uid."""
+        published, failures = [], {}
+        with ThreadPoolExecutor(SYNC_THREADS) as pool:
+            synced = list(pool.map(_error_of, [writer.sync for writer in self._writers]))
+        for writer, error in zip(self._writers, synced, strict=True):
+            error = error or _error_of(writer.link)
+            if error is None:
+                published.append(writer)
+            else:
+                writer.abandon()
+                failures[writer.uid] = error
+        error = _error_of(lambda: fsync_directories(path for writer in published for path in writer.published))
+        if error is not None:
+            self.abandon()
+            return [], {writer.uid: error for writer in self._writers}
+        return published, failures
+
+    def abandon(self) -> None:
+        """Remove what was written of every run."""
+        for writer in self._writers:
+            writer.abandon()
+
+
+def _error_of(function: Callable[[], Any]) -> Exception | None:
+    try:
+        function()
+    except Exception as exc:
+        return exc
+    return None

@@ -1,0 +1,109 @@
+"""What both layouts in MongoDB share: limits, indexes that must not stop a store, inserts that can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pymongo.errors
+
+from ..errors import InvalidCatalogError, NotWritableError
+from ..values import INT64, Limits, bson_size
+
+LIMITS = Limits(
+    "MongoDB",
+    integers=INT64,
+    mongo_keys=True,
+    event_bytes=16 * 1024 * 1024,
+    size_of=bson_size,
+)
+
+DUPLICATE_KEY = 11000
+UNAUTHORIZED = {13, 18, 8000}
+"""Unauthorized, AuthenticationFailed, and Atlas' AtlasError."""
+
+MAX_REASON = 400
+
+Keys = str | list[tuple[str, int]]
+
+
+class MongoBackend:
+    """Arguments of MongoDB drivers, checked before a client is made of them."""
+
+    _limits = LIMITS
+    _uri_arguments: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = dict(zip(self._uri_arguments, args, strict=False)) | kwargs
+        for argument in self._uri_arguments:
+            check_uri(given.get(argument), argument)
+        super().__init__(*args, **kwargs)
+
+    def _check_backend(self) -> None:
+        """The server says so when it is asked to write."""
+
+
+def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> None:
+    """Create indexes, each ``(keys, unique)``; what exists in another form, or a server cannot do, stays so."""
+    for keys, unique in indexes:
+        try:
+            collection.create_index(keys, unique=unique)
+        except pymongo.errors.OperationFailure as exc:
+            if exc.code in UNAUTHORIZED:
+                raise
+
+
+def insert_new(collection: Any, documents: list[dict[str, Any]]) -> None:
+    """Insert documents, leaving alone those whose unique id is there already, from an attempt that was cut off."""
+    if not documents:
+        return
+    try:
+        collection.insert_many(documents, ordered=False)
+    except pymongo.errors.BulkWriteError as exc:
+        errors = exc.details.get("writeErrors", [])
+        if exc.details.get("writeConcernErrors") or any(e.get("code") != DUPLICATE_KEY for e in errors):
+            raise
+
+
+def reason_of(exc: BaseException) -> str:
+    """What went wrong, in one line; pymongo repeats whole documents."""
+    details = getattr(exc, "details", None) or {}
+    refused = details.get("writeErrors") if isinstance(exc, pymongo.errors.BulkWriteError) else None
+    text = refused[0].get("errmsg", "") if refused else str(exc)
+    return f"{type(exc).__name__}: {text if len(text) <= MAX_REASON else text[:MAX_REASON] + '...'}"
+
+
+def is_unauthorized(exc: BaseException) -> bool:
+    """Whether a server refused because of who asks."""
+    return isinstance(exc, pymongo.errors.OperationFailure) and exc.code in UNAUTHORIZED
+
+
+def not_authorized(catalog: Any, exc: BaseException) -> NotWritableError:
+    code = getattr(exc, "code", None)
+    return NotWritableError(
+        f"the MongoDB server refuses to write for the user of the catalog {catalog._label!r} (code {code}); "
+        "ask its administrator for the role readWrite, or check user name and password"
+    )
+
+
+def check_uri(uri: Any, argument: str) -> None:
+    """Refuse a URI without a database, or an empty one, before a client is made of it."""
+    if not isinstance(uri, str):
+        return
+    if not uri.strip():
+        raise InvalidCatalogError(
+            f"{argument} is empty; give a URI like mongodb://HOST:27017/DATABASE "
+            "(in YAML: is the environment variable set that it is made of?)"
+        )
+    try:
+        database = pymongo.uri_parser.parse_uri(uri, validate=False, warn=False)["database"]
+    except (pymongo.errors.PyMongoError, ValueError) as exc:
+        # pymongo's message can repeat the URI, and with it the password
+        raise InvalidCatalogError(
+            f"{argument} is not a MongoDB URI ({type(exc).__name__}); give one like mongodb://HOST:27017/DATABASE, "
+            "with special characters of user name and password percent-encoded"
+        ) from None
+    if not database:
+        raise InvalidCatalogError(
+            f"{argument} names no database; add it at the end, like mongodb://HOST:27017/DATABASE"
+        )

@@ -1,0 +1,55 @@
+"""What `store_run` accepts: tables, runs, builders, documents."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .builder import MANY_ROWS, RunBuilder
+from .documents import RunDocuments
+from .errors import InvalidRunError, InvalidTableError, StoreWarning
+
+
+def is_table(run: Any) -> bool:
+    """Whether `run` is to be read as a table; documents and runs are told by their methods."""
+    if hasattr(run, "documents") or isinstance(run, RunBuilder) or hasattr(run, "get_run"):
+        return False
+    if isinstance(run, Mapping) or hasattr(run, "to_dataset") or hasattr(run, "data_vars") or hasattr(run, "columns"):
+        return True
+    if run is None or isinstance(run, str | bytes) or not isinstance(run, Iterable):
+        raise InvalidTableError(
+            f"{run!r}, of type {type(run).__name__}, is neither a run nor a table; give a BlueskyRun, a RunBuilder, "
+            "documents, a dict of columns, a DataFrame or a Dataset"
+        )
+    return hasattr(run, "dtype")
+
+
+def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Give the documents of a run, unfilled, its event pages as they are."""
+    if hasattr(run, "get_run"):
+        if not run.closed:
+            raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
+        # without handlers, or bluesky-live scans the installed packages for them
+        run = run.get_run(handler_registry={})
+    if hasattr(run, "db") and hasattr(run, "start"):  # databroker.v1.Header
+        run = run.db.v2[run.start["uid"]]
+    if hasattr(run, "_document_cache"):
+        # bluesky-live 0.0.8's documents() unpacks and repacks every page in Python
+        return list(run._document_cache)
+    if hasattr(run, "documents"):
+        return run.documents(fill="no", strict_order=False)
+    return run
+
+
+def warn_of_many_rows(documents: RunDocuments) -> None:
+    stop = documents[-1][1]
+    for stream, count in (stop.get("num_events") or {}).items():
+        if count > MANY_ROWS:
+            warnings.warn(
+                f"the stream {stream!r} has {count} Events: databroker's primary.read() takes minutes for more than "
+                f"{MANY_ROWS}. Store the table as one Event with one_event=True, "
+                "or read it with catalog.v1[uid].table()",
+                StoreWarning,
+                stacklevel=4,
+            )
