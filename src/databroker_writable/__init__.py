@@ -1,0 +1,69 @@
+"""Store analysis results next to the raw data, from the databroker catalog you already hold."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import databroker  # noqa: F401  first: its drivers are found while it is imported, ours among them
+
+from .errors import (
+    InvalidCatalogError,
+    InvalidMetadataError,
+    InvalidRunError,
+    InvalidTableError,
+    NotWritableError,
+    RunExistsError,
+    StoreError,
+    StoreFailedError,
+    StoreWarning,
+    UnreadableAssetError,
+)
+
+if TYPE_CHECKING:
+    from .builder import RunBuilder
+    from .built_run import BuiltRun
+    from .simple_run import build_simple_run
+    from .tables import to_dataset
+    from .wrapping import make_writable, open_directory, writable_class
+
+__all__ = [
+    "BuiltRun",
+    "InvalidCatalogError",
+    "InvalidMetadataError",
+    "InvalidRunError",
+    "InvalidTableError",
+    "NotWritableError",
+    "RunBuilder",
+    "RunExistsError",
+    "StoreError",
+    "StoreFailedError",
+    "StoreWarning",
+    "UnreadableAssetError",
+    "build_simple_run",
+    "make_writable",
+    "open_directory",
+    "to_dataset",
+    "writable_class",
+]
+
+_MODULES = {
+    "BuiltRun": "built_run",
+    "RunBuilder": "builder",
+    "build_simple_run": "simple_run",
+    "make_writable": "wrapping",
+    "open_directory": "wrapping",
+    "to_dataset": "tables",
+    "writable_class": "wrapping",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for (PEP 562): importing databroker, too, loads drivers and dask when first needed."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

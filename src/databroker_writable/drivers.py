@@ -1,0 +1,106 @@
+"""The drivers that YAML names: entry points of the group ``intake.drivers``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import databroker  # noqa: F401  registers what the drivers need, before any of them
+import intake
+from databroker._drivers.jsonl import BlueskyJSONLCatalog
+from databroker._drivers.mongo_embedded import BlueskyMongoCatalog as EmbeddedCatalog
+from databroker._drivers.mongo_normalized import BlueskyMongoCatalog as NormalizedCatalog
+from databroker._drivers.msgpack import BlueskyMsgpackCatalog
+
+from .errors import InvalidCatalogError
+from .wrapping import writable_class
+
+
+class WritableMsgpackCatalog(writable_class(BlueskyMsgpackCatalog)):  # type: ignore[misc]
+    """A writable directory of msgpack files; arguments as for databroker's ``bluesky-msgpack-catalog``."""
+
+    name = "writable-msgpack-catalog"
+
+
+class WritableJSONLCatalog(writable_class(BlueskyJSONLCatalog)):  # type: ignore[misc]
+    """A writable directory of JSONL files; arguments as for databroker's ``bluesky-jsonl-catalog``."""
+
+    name = "writable-jsonl-catalog"
+
+
+class WritableMongoNormalizedCatalog(writable_class(NormalizedCatalog)):  # type: ignore[misc]
+    """A writable MongoDB; arguments as for databroker's ``bluesky-mongo-normalized-catalog``."""
+
+    name = "writable-mongo-normalized-catalog"
+
+
+class WritableMongoEmbeddedCatalog(writable_class(EmbeddedCatalog)):  # type: ignore[misc]
+    """A writable MongoDB; arguments as for databroker's ``bluesky-mongo-embedded-catalog``."""
+
+    name = "writable-mongo-embedded-catalog"
+
+
+class WritableCatalog:
+    """Makes the catalog of any driver writable, a facility's own included.
+
+    Parameters
+    ----------
+    catalog_driver : str or type
+        The name under which a driver is registered, or its dotted path.
+    catalog_args : dict, optional
+        The arguments of that driver.
+    **kwargs
+        ``asset_root``, ``asset_threshold``, ``writable``; ``metadata``, which intake gives.
+
+    Returns
+    -------
+    databroker.v2.Broker
+        An instance of the driver's writable subclass.
+
+    Raises
+    ------
+    InvalidCatalogError
+        There is no such driver, or its arguments do not fit.
+    NotWritableError
+        The driver cannot write.
+
+    Examples
+    --------
+    >>> catalog = WritableCatalog("bluesky-msgpack-catalog", {"paths": ["results/*.msgpack"]})
+    >>> catalog.store_run({"x": [1, 2, 3]}).primary.read().x.values.tolist()
+    [1, 2, 3]
+    """
+
+    # what intake asks of a driver's class before it makes an instance
+    name = "writable-catalog"
+    container = "catalog"
+    version = "0.0.1"
+    partition_access = False
+
+    def __new__(cls, catalog_driver: str | type, catalog_args: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+        driver = writable_class(driver_class(catalog_driver))
+        try:
+            return driver(**{**(catalog_args or {}), **kwargs})
+        except TypeError as exc:
+            raise InvalidCatalogError(f"catalog_args do not fit the driver {catalog_driver!r}: {exc}") from exc
+
+
+def driver_class(name: str | type) -> type:
+    """Give the class of a driver by its registered name or its dotted path."""
+    if not isinstance(name, str):
+        return name
+    if name in intake.registry:
+        return intake.registry[name]
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        known = sorted(known for known in intake.registry if "bluesky" in known)
+        raise InvalidCatalogError(
+            f"no driver is registered as {name!r}; name one of {known}, or give the dotted path of a class"
+        )
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as exc:
+        raise InvalidCatalogError(
+            f"the driver {name!r} cannot be imported ({exc}); is its package installed here?"
+        ) from exc

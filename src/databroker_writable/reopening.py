@@ -1,0 +1,50 @@
+"""Being a good entry of intake's: shown, configured anew, pickled and written as YAML as a writable catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .recipes import check_variables, describe_catalog, pickled
+
+
+class ReopenableMixin:
+    """What intake's catalogs do with their class and arguments, for a class that is made at run time."""
+
+    name: str
+    _driver_class: type
+
+    @property
+    def _label(self) -> str:
+        """How messages name this catalog."""
+        return self.name or type(self).name
+
+    def _driver_name(self) -> str:
+        return f"{self._driver_class.__module__}.{self._driver_class.__qualname__}"
+
+    def __dir__(self) -> list[str]:
+        public = [name for name in dir(type(self)) if not name.startswith("_")]
+        return sorted({*super().__dir__(), *public})
+
+    def configure_new(self, **kwargs: Any) -> Any:
+        """Open this catalog anew with other arguments; it stays writable."""
+        from .wrapping import make_writable
+
+        return make_writable(super().configure_new(**kwargs))  # type: ignore[misc]
+
+    __call__ = get = configure_new
+
+    @property
+    def _entry(self) -> Any:
+        """The entry of YAML that this catalog comes from, as intake sets it."""
+        return self.__dict__.get("_entry")
+
+    @_entry.setter
+    def _entry(self, entry: Any) -> None:
+        check_variables(entry)
+        self.__dict__["_entry"] = entry
+
+    def _yaml(self) -> dict[str, Any]:
+        return describe_catalog(self).yaml()
+
+    def __reduce__(self) -> Any:
+        return pickled(describe_catalog(self))
