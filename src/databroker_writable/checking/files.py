@@ -1,0 +1,49 @@
+"""Files that were left behind: their age, and their removal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+
+def age_of(path: str) -> float | None:
+    """Seconds since a file was last written, by its file system; None if it is gone."""
+    try:
+        written = os.lstat(path).st_mtime
+    except FileNotFoundError:
+        return None
+    return max(0.0, time.time() - written)
+
+
+def remover(path: str, is_ours: Callable[[str], bool] = lambda path: True) -> Callable[[float], bool]:
+    """Give a function that removes a file if it is still that old."""
+
+    def remove(grace: float) -> bool:
+        age = age_of(path)
+        if age is None or age < grace or not is_ours(path):
+            return False
+        os.unlink(path)
+        return True
+
+    return remove
+
+
+def shown_age(age: float | None) -> str:
+    """An age for people."""
+    if age is None:
+        return "of unknown age"
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if age >= seconds:
+            count = int(age // seconds)
+            return f"{count} {unit}{'s' if count > 1 else ''} old"
+    return f"{int(age)} s old"
+
+
+def shown_size(size: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

@@ -1,0 +1,28 @@
+"""The command line, ``databroker-writable``: a thin edge around the package's own functions."""
+
+from __future__ import annotations
+
+import click
+
+from .check import check
+from .copy import copy
+from .deploy import deploy
+from .group import CommandGroup
+from .lineage import lineage
+from .ls import ls
+from .show import show
+from .store import store
+
+
+@click.group(cls=CommandGroup)
+@click.version_option(package_name="databroker-writable", message="%(version)s")
+@click.option("--traceback", is_flag=True, help="Show where an error comes from, to report a bug.")
+def main(traceback: bool) -> None:
+    """Store analysis results as runs in a databroker catalog, and look at them.
+
+    Each command has its own --help, with an example.
+    """
+
+
+for command in (store, ls, show, lineage, copy, check, deploy):
+    main.add_command(command)

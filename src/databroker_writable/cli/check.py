@@ -1,0 +1,135 @@
+"""``databroker-writable check``: leftovers, damage, and whether runs can be stored."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import click
+
+from ..checking import Report, clean, examine, write_test
+from ..checking.files import shown_size
+from ..checking.findings import Leftover
+from ..recipes import without_password
+from .group import CATALOG_HELP
+from .targets import open_existing_to_store, open_to_check
+from .text import shown
+from .times import parse_span
+
+LONGEST = 2000
+READING_SECONDS = 120
+
+_READ = """
+import sys
+from databroker_writable.checking import read_probe
+from databroker_writable.cli.targets import open_to_read
+try:
+    read_probe(open_to_read(sys.argv[1]).catalog, sys.argv[2])
+except Exception as exc:
+    sys.exit(" ".join(f"{type(exc).__name__}: {exc}".split()))
+"""
+
+
+@click.command(
+    help="Look for what crashes left behind in CATALOG, and for what is missing or damaged.\n\n"
+    f"{CATALOG_HELP}\n\n"
+    "Every run file, and every file of arrays with its checksums, is read to its end. Nothing is changed but by "
+    "--clean, and nothing that a run refers to is ever removed. Exit status: 0 all is well, 1 something needs "
+    "attention, 2 wrong usage.",
+    epilog="Example: databroker-writable check results --clean --grace 2d",
+)
+@click.argument("catalog")
+@click.option("--clean", "cleaning", is_flag=True, help="Remove leftovers that are older than the grace period.")
+@click.option(
+    "--grace",
+    default="1d",
+    show_default=True,
+    callback=parse_span,
+    metavar="TIME",
+    help="How old a leftover must be: longer than any run takes to store. A file's age is by its modification time, "
+    "MongoDB documents' by their ObjectIds, which the writer's clock sets; those of unknown age need 0, when nobody "
+    "stores. 90, 30m, 12h, 2d.",
+)
+@click.option(
+    "--unshared",
+    is_flag=True,
+    help="With --clean: remove also what other catalogs may own, under an asset_root that was set by hand or in an "
+    "asset registry of its own. Only if no other catalog uses these.",
+)
+@click.option(
+    "--write-test",
+    "writing",
+    is_flag=True,
+    help="Instead, store a small probe run, read it in a new process, and look at permissions, indexes and clocks. The "
+    "run stays; ls, latest and results_of leave it out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check(
+    ctx: click.Context, catalog: str, cleaning: bool, grace: float, unshared: bool, writing: bool, as_json: bool
+) -> None:
+    if writing and cleaning:
+        raise click.UsageError("--write-test looks for no leftovers; give --clean by itself")
+    if writing:
+        target = open_existing_to_store(catalog)
+        report = write_test(target.catalog, lambda uid: _read_elsewhere(catalog, uid))
+    else:
+        report = examine(open_to_check(catalog), progress=True)
+    if cleaning:
+        clean(report.findings, grace, unshared=unshared)
+    click.echo(_json(report, grace) if as_json else _text(report, grace, catalog))
+    ctx.exit(1 if report.needs_attention(grace) else 0)
+
+
+def _read_elsewhere(catalog: str, uid: str) -> str:
+    """Have a new process open the catalog and read a probe run; give what went wrong."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", _READ, catalog, uid],
+            capture_output=True,
+            text=True,
+            timeout=READING_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it does not answer within {READING_SECONDS} s"
+    lines = done.stderr.strip().splitlines() or ["no reason was given"]
+    return lines[-1] if done.returncode else ""
+
+
+def _json(report: Report, grace: float) -> str:
+    result: dict[str, Any] = {
+        "looked_at": report.looked_at,
+        "findings": [finding.as_json(grace) for finding in report.findings],
+    }
+    return without_password(json.dumps(result, indent=2))
+
+
+def _text(report: Report, grace: float, catalog: str) -> str:
+    seen = report.looked_at
+    lines = []
+    for finding in report.findings:
+        if isinstance(finding, Leftover):
+            state = "removed" if finding.removed else "leftover"
+            advice = "" if finding.removed else f"; {_advice(finding, grace)}"
+        else:
+            state, advice = ("problem" if finding.is_problem else "note"), ""
+        lines.append(f"{state}: {finding.place}: {finding.message}{advice}")
+    if "assets" in seen:
+        looked = f"{seen['runs']} runs, {seen['assets']} files of arrays ({shown_size(seen['bytes'])} read)"
+    else:
+        looked = "a probe run was stored" if seen["runs"] else "no probe run was stored"
+    lines.append(f"{catalog}: {looked}; " + ("see above" if report.findings else "nothing to report"))
+    return "\n".join(without_password(shown(line, LONGEST)) for line in lines)
+
+
+def _advice(finding: Leftover, grace: float) -> str:
+    if finding.age is None:
+        return "--clean --grace 0 removes it, when nobody stores"
+    if finding.age < grace:
+        return "it may be in the making"
+    return (
+        "--clean --unshared removes it, if no other catalog needs it" if finding.may_be_shared else "--clean removes it"
+    )

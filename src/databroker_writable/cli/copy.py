@@ -1,0 +1,35 @@
+"""``databroker-writable copy``: runs from one catalog into another."""
+
+from __future__ import annotations
+
+import click
+
+from ..copying import copy_runs
+from .group import CATALOG_HELP, message_of
+from .show import find_run
+from .targets import open_to_read, open_to_store
+from .text import shown
+
+LONGEST = 2000
+
+
+@click.command(
+    help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their files of arrays.\n\n"
+    f"{CATALOG_HELP} A DESTINATION that is a directory is made if absent. Each UID is a run's uid or its beginning; "
+    "without any, all runs are copied. What the destination has is skipped: run it again to go on after an "
+    "interruption. Exit status: 0 all are there, 1 some could not be copied, 2 wrong usage.",
+    epilog="Example: databroker-writable copy results archive.yml",
+)
+@click.argument("source")
+@click.argument("destination")
+@click.argument("uids", nargs=-1, metavar="[UID]...")
+@click.pass_context
+def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...]) -> None:
+    original = open_to_read(source).catalog
+    full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else None
+    report = copy_runs(original, open_to_store(destination).catalog, full, progress=True)
+    for uid, exc in report.failures.items():
+        click.echo(f"failed: {shown(uid, LONGEST)}: {shown(message_of(exc), LONGEST)}", err=True)
+    failed = f", {len(report.failures)} failed" if report.failures else ""
+    click.echo(f"{len(report.copied)} copied, {len(report.present)} there already{failed}")
+    ctx.exit(1 if report.failures else 0)

@@ -1,0 +1,50 @@
+"""``databroker-writable deploy``: catalogs for everybody."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+import click
+
+from ..deploying import check_catalogs, deploy_catalogs, holds_password, is_searched, search_path_of
+
+
+@click.command(
+    help="Put CATALOG.yml where databroker looks for catalogs, after checking that it works.\n\n"
+    "The file must parse, its drivers be importable, its variables be set, and each of its catalogs open, in a new "
+    "process. A file that would keep databroker from being imported is refused, and another file of the same name "
+    "stays as it is unless --replace is given.",
+    epilog="Example: databroker-writable deploy catalogs/facility.yml --prefix /opt/beamline-env",
+)
+@click.argument("path", metavar="CATALOG.yml")
+@click.option(
+    "--prefix",
+    metavar="ENV",
+    help="The directory of a conda or virtual environment, for all who use it; by default it is for you alone.",
+)
+@click.option("--replace", is_flag=True, help="Replace a file of the same name.")
+def deploy(path: str, prefix: str | None, replace: bool) -> None:
+    if not os.path.isfile(path):
+        raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
+    if not path.endswith((".yml", ".yaml")):
+        raise click.ClickException(
+            f"{path!r} ends with neither .yml nor .yaml, and databroker would not see it; rename it"
+        )
+    if prefix is not None and not os.path.isdir(prefix):
+        raise click.ClickException(
+            f"there is no directory {prefix!r}; give that of an environment, such as $CONDA_PREFIX"
+        )
+    text = check_catalogs(path, prefix)
+    directory = search_path_of(prefix)
+    was_there = os.path.isdir(directory)
+    target = os.path.join(directory, os.path.basename(path))
+    if holds_password(text):
+        click.echo("Warning: a password stands in the file; put {{ env(NAME) }} in its place", err=True)
+    is_new = deploy_catalogs(text, target, replace=replace)
+    click.echo(f"deployed as {target}" if is_new else f"{target} is there already and says the same")
+    click.echo(f"remove it with: rm {shlex.quote(target)}")
+    if not is_searched(directory):
+        click.echo(f"databroker looks there where the environment {prefix} is activated")
+    running = ", in running ones within 60 s" if was_there else ", in running ones not before they are started anew"
+    click.echo(f"it appears in databroker.catalog in new processes at once{running}")

@@ -1,0 +1,184 @@
+"""``databroker-writable show``: one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import numpy
+
+from ..tables import to_dataset
+from .group import CATALOG_HELP
+from .plots import column_of, save_plot, text_plot
+from .targets import open_to_read
+from .text import json_text, shown, shown_cell, shown_time, table
+
+FIRST_ROWS = 5
+FIRST_COLUMNS = 8
+VALUE_WIDTH = 300
+CELL_WIDTH = 40
+
+
+@dataclass
+class Stream:
+    """The columns of a stream and its first Events."""
+
+    data_keys: Mapping[str, Mapping[str, Any]]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+@click.command(
+    help="Show the metadata, the streams and the first rows of a run.\n\n"
+    f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run.",
+    epilog="Example: databroker-writable show results -1 --column mu",
+    context_settings={"ignore_unknown_options": True},  # -1 is no option
+)
+@click.argument("catalog")
+@click.argument("uid")
+@click.option("--column", metavar="NAME", help="Plot this column as text; it is read whole.")
+@click.option("--stream", "stream_name", metavar="NAME", help="The stream of the column, if several have it.")
+@click.option("--plot", metavar="FILE.png", help="Draw the column, or the first of numbers, into a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: documents, columns and first rows.")
+def show(catalog: str, uid: str, column: str | None, stream_name: str | None, plot: str | None, as_json: bool) -> None:
+    run = find_run(open_to_read(catalog).catalog, catalog, uid)
+    streams = read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
+    if as_json:
+        click.echo(json_text(_record(run, streams)))
+    else:
+        _show(run, streams)
+    if column is None and plot is None:
+        return
+    array = _read_column(run, streams, column, stream_name)
+    if plot is not None:
+        save_plot(array, plot)
+    elif not as_json:
+        click.echo("\n" + "\n".join(shown(line, VALUE_WIDTH) for line in text_plot(array).splitlines()))
+
+
+def _show(run: Any, streams: Mapping[str, Stream]) -> None:
+    start, stop = run.metadata["start"], run.metadata["stop"] or {}
+    click.echo(f"uid: {start['uid']}")
+    click.echo(f"time: {shown_time(start['time'])}")
+    click.echo(f"status: {' '.join(filter(None, (stop.get('exit_status', 'unfinished'), stop.get('reason'))))}")
+    for key in start:
+        if key not in ("uid", "time"):
+            click.echo(f"{shown(key, VALUE_WIDTH)}: {shown(start[key], VALUE_WIDTH)}")
+    events = stop.get("num_events") or {}
+    for name, stream in streams.items():
+        click.echo(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
+        click.echo(table(("column", "dtype", "shape", "units"), _columns(stream), indent="  "))
+        if stream.rows:
+            click.echo()
+            click.echo(_first_rows(stream))
+
+
+def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
+    stop = run.metadata["stop"]
+    events = (stop or {}).get("num_events") or {}
+    return {
+        "start": dict(run.metadata["start"]),
+        "stop": stop and dict(stop),
+        "streams": {
+            name: {
+                "events": events.get(name),
+                "columns": {key: dict(data_key) for key, data_key in stream.data_keys.items()},
+                "first_rows": stream.rows,
+            }
+            for name, stream in streams.items()
+        },
+    }
+
+
+def _read_column(run: Any, streams: Mapping[str, Stream], column: str | None, stream_name: str | None) -> Any:
+    """The values of a column; without a name, of the first that holds numbers."""
+    if stream_name is not None and stream_name not in streams:
+        raise click.ClickException(f"there is no stream {stream_name!r}; the run has {', '.join(streams)}")
+    chosen = {stream_name: streams[stream_name]} if stream_name is not None else streams
+    for name, stream in chosen.items():
+        columns = [column] if column else [key for key in stream.data_keys if _is_numeric(stream.data_keys[key])]
+        if columns and columns[0] in stream.data_keys:
+            return column_of(to_dataset(run, name), columns[0])
+    known = ", ".join(key for stream in chosen.values() for key in stream.data_keys)
+    wanted = f"column {column!r}" if column else "column of numbers"
+    raise click.ClickException(f"there is no {wanted}; the run has {known}")
+
+
+def _is_numeric(data_key: Mapping[str, Any]) -> bool:
+    return data_key["dtype"] in ("number", "integer", "array")
+
+
+def find_run(catalog: Any, name: str, uid: str) -> Any:
+    """Give a run by uid, partial uid, scan_id or negative number."""
+    try:
+        return catalog[uid]
+    except IndexError as exc:
+        raise click.ClickException(f"{name} has no run {uid}: {exc}") from exc
+    except ValueError as exc:
+        raise click.ClickException(f"{exc}; give more characters of the uid") from exc
+    except KeyError:
+        # databroker takes a beginning that consists of digits for a scan_id
+        matches = [known for known in catalog if known.startswith(uid)]
+    if len(matches) != 1:
+        found = "several runs match" if matches else "there is no run"
+        raise click.ClickException(f"{found} {uid!r} in {name}; databroker-writable ls {name} lists them")
+    return catalog[matches[0]]
+
+
+def read_streams(run: Any, events: Mapping[str, int]) -> dict[str, Stream]:
+    """Read the descriptors and first Events; external data stay where they are."""
+    streams: dict[str, Stream] = {}
+    by_descriptor: dict[str, Stream] = {}
+    for name, doc in run.documents(fill="no", strict_order=False):
+        if name == "descriptor":
+            stream = streams.setdefault(doc.get("name", ""), Stream(doc["data_keys"]))
+            by_descriptor[doc["uid"]] = stream
+        elif name == "event_page":
+            rows = by_descriptor[doc["descriptor"]].rows
+            for i in range(min(len(doc["seq_num"]), FIRST_ROWS - len(rows))):
+                rows.append({key: values[i] for key, values in doc["data"].items()})
+        if events and all(
+            name in streams and len(streams[name].rows) >= min(count, FIRST_ROWS) for name, count in events.items()
+        ):
+            break
+    return streams
+
+
+def _count(events: int | None) -> str:
+    if events is None:
+        return "unknown number of Events"
+    return "1 Event" if events == 1 else f"{events} Events"
+
+
+def _columns(stream: Stream) -> list[tuple[str, ...]]:
+    return [
+        (
+            shown(name, CELL_WIDTH),
+            _dtype(data_key),
+            " x ".join(map(str, data_key["shape"])) or "scalar",
+            shown(data_key.get("units") or "", CELL_WIDTH),
+        )
+        for name, data_key in stream.data_keys.items()
+    ]
+
+
+def _dtype(data_key: Mapping[str, Any]) -> str:
+    """The numpy name of numbers where the documents tell, else event-model's."""
+    try:
+        dtype = numpy.dtype(data_key["dtype_numpy"])
+    except (KeyError, TypeError):
+        return data_key["dtype"]
+    return dtype.name if dtype.kind in "biufc" else data_key["dtype"]
+
+
+def _first_rows(stream: Stream) -> str:
+    names = list(stream.data_keys)[:FIRST_COLUMNS]
+    left_out = len(stream.data_keys) - len(names)
+    rows = [[_cell(row[name], stream.data_keys[name]) for name in names] for row in stream.rows]
+    text = table([shown(name, CELL_WIDTH) for name in names], rows, indent="  ")
+    return text + (f"\n  and {left_out} more columns" if left_out else "")
+
+
+def _cell(value: Any, data_key: Mapping[str, Any]) -> str:
+    return "in a file" if "external" in data_key else shown_cell(value, CELL_WIDTH)

@@ -1,0 +1,55 @@
+"""``databroker-writable store``: a file becomes a run."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import StoreWarning
+from .files import read_file
+from .metadata import parse_metadata
+from .targets import open_to_store
+
+
+@click.command(
+    epilog="Example: databroker-writable store xanes.csv --to results --metadata sample=Cu --metadata edge_energy=8979"
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="CATALOG",
+    help="A directory (made if absent), a YAML file of one catalog (catalogs.yml) or one entry of it "
+    "(catalogs.yml:NAME), or a name in databroker.catalog.",
+)
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_metadata,
+    help='May be repeated. A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is taken as such, '
+    "any other as text.",
+)
+@click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
+def store(file: Path, target: str, metadata: dict[str, Any], one_event: bool) -> None:
+    """Store the table in FILE (.csv, .parquet or .nc) as a run, and print its uid."""
+    table = read_file(file)
+    opened = open_to_store(target)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        run = opened.catalog.store_run(table, metadata=metadata, one_event=one_event)
+    for warning in caught:
+        _show_warning(warning)
+    uid = run.metadata["start"]["uid"]
+    click.echo(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")
+
+
+def _show_warning(warning: warnings.WarningMessage) -> None:
+    if issubclass(warning.category, StoreWarning):
+        click.echo(f"Warning: {warning.message} (here: --one-event)", err=True)
+    else:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -1,0 +1,143 @@
+"""Which catalog a word on the command line means."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ..recipes import check_variables
+
+_YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An open catalog, and the Python expression that opens it."""
+
+    catalog: Any
+    expression: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a catalog of catalogs."""
+
+    catalogs: Any
+    name: str
+    where: str
+    expression: str
+
+
+def open_to_read(name: str) -> Target:
+    """Open the catalog that a word names; nothing is created."""
+    _check_is_there(name)
+    return _open(name)
+
+
+def open_to_check(name: str) -> Any:
+    """Open the catalog that a word names without its runs, of which one may be damaged; nothing is created."""
+    from ..checking.opening import unloaded_directory, unloaded_entry
+
+    _check_is_there(name)
+    entry = _entry(name)
+    return unloaded_directory(name) if entry is None else unloaded_entry(entry.catalogs._entries[entry.name])
+
+
+def open_to_store(name: str) -> Target:
+    """Open the catalog that a word names, or make a directory of that name."""
+    target = _open(name)
+    if not hasattr(target.catalog, "store_run"):
+        raise click.ClickException(
+            f"the catalog {name!r} is opened by the driver {type(target.catalog).__qualname__}, which takes no runs; "
+            "name a writable driver in its YAML, such as writable-catalog, or store into another catalog"
+        )
+    return target
+
+
+def open_existing_to_store(name: str) -> Target:
+    """Open the catalog that a word names, to store; nothing is created."""
+    _check_is_there(name)
+    return open_to_store(name)
+
+
+def with_finding(catalog: Any) -> Any:
+    """The catalog with `results_of` and `lineage`, which databroker's own do not have."""
+    if hasattr(catalog, "results_of"):
+        return catalog
+    from ..wrapping import make_writable
+
+    return make_writable(catalog)
+
+
+def _check_is_there(name: str) -> None:
+    if not _YAML.fullmatch(name) and not os.path.isdir(name) and not _is_registered(name):
+        raise click.ClickException(
+            f"{name!r} is neither a directory nor a catalog of databroker; give the directory, YAML file or catalog "
+            "that holds the runs"
+        )
+
+
+def _open(name: str) -> Target:
+    entry = _entry(name)
+    if entry is not None:
+        return Target(_catalog_of_runs(entry), entry.expression)
+    from ..wrapping import open_directory
+
+    return Target(open_directory(name), f"databroker_writable.open_directory({name!r})")
+
+
+def _entry(name: str) -> Entry | None:
+    """The entry that a word names; None for a directory."""
+    yaml = _YAML.fullmatch(name)
+    if yaml:
+        return _entry_of_yaml(yaml["path"], yaml["entry"])
+    if not _is_registered(name):
+        return None
+    if os.path.isdir(name):
+        raise click.ClickException(
+            f"{name!r} is both a directory here and a catalog of databroker; write ./{name} for the directory, "
+            "or run this elsewhere for the catalog"
+        )
+    import databroker
+
+    return Entry(databroker.catalog, name, "databroker.catalog", f"databroker.catalog[{name!r}]")
+
+
+def _entry_of_yaml(path: str, entry: str | None) -> Entry:
+    import intake
+
+    if not os.path.isfile(path):
+        raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
+    catalogs = intake.open_catalog(path)
+    entries = sorted(catalogs)
+    if entry is None and len(entries) == 1:
+        (entry,) = entries
+    if entry is None or entry not in entries:
+        which = f"no entry {entry!r}" if entry else f"{len(entries)} entries"
+        choices = ", ".join(f"{path}:{name}" for name in entries)
+        raise click.ClickException(f"{path!r} has {which}; give one of {choices}")
+    return Entry(catalogs, entry, path, f"intake.open_catalog({path!r})[{entry!r}]")
+
+
+def _catalog_of_runs(entry: Entry) -> Any:
+    from databroker.v2 import Broker
+
+    # before the driver sees what intake makes of an unset variable
+    check_variables(entry.catalogs._entries[entry.name])
+    catalog = entry.catalogs[entry.name]
+    if not isinstance(catalog, Broker):
+        raise click.ClickException(
+            f"the entry {entry.name!r} of {entry.where} is a {type(catalog).__qualname__}, not a catalog of runs; "
+            "name another one"
+        )
+    return catalog
+
+
+def _is_registered(name: str) -> bool:
+    import databroker
+
+    return name in list(databroker.catalog)

@@ -1,0 +1,64 @@
+"""Plain text for a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy
+
+DIGITS = 6
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
+    """Align columns of text."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def shown(value: Any, width: int) -> str:
+    """One line of text for a value of a document, free of control characters, cut at a width."""
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        value = value.tolist()
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def json_text(value: Any) -> str:
+    """JSON for programs, which has no NaN: null stands for it."""
+    return json.dumps(_for_json(value), indent=2, ensure_ascii=False)
+
+
+def shown_cell(value: Any, width: int) -> str:
+    """A value of a table: numbers short, arrays by their first and last values."""
+    if isinstance(value, numpy.ndarray | list | tuple):
+        array = numpy.asarray(value)
+        return shown(numpy.array2string(array, precision=DIGITS, threshold=4, edgeitems=2), width)
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    return shown(value, width)
+
+
+def shown_time(time: float) -> str:
+    """POSIX seconds as local time."""
+    return datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _for_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_for_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | type(None)) else str(value)
