@@ -1,0 +1,21 @@
+"""What the examples in docstrings find: a catalog, and a directory of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import databroker_writable
+
+
+@pytest.fixture(autouse=True)
+def _place_of_an_example(request: pytest.FixtureRequest) -> None:
+    """Run a docstring's examples in a temporary directory, with a `catalog`; leave other tests alone."""
+    if isinstance(request.node, pytest.DoctestItem):
+        directory: Path = request.getfixturevalue("tmp_path")
+        request.getfixturevalue("monkeypatch").chdir(directory)
+        names: dict[str, Any] = request.getfixturevalue("doctest_namespace")
+        names["databroker_writable"] = databroker_writable
+        names["catalog"] = databroker_writable.open_directory(directory / "runs")

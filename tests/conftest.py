@@ -1,0 +1,64 @@
+"""Fixtures that more than one file uses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import databroker.core
+import databroker.v2
+import pytest
+from hypothesis import HealthCheck, settings
+
+import servers
+import sites
+
+# Hypothesis: 50 examples, and with --hypothesis-profile=nightly 500
+_options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+settings.register_profile("everyday", max_examples=50, **_options)
+settings.register_profile("nightly", max_examples=500, **_options)
+settings.load_profile("everyday")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the nightly profile unless it is asked for, with ``-m nightly``."""
+    if "nightly" in config.option.markexpr:
+        return
+    nightly = [item for item in items if item.get_closest_marker("nightly")]
+    if nightly:
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _handlers_found_once() -> Iterator[None]:
+    """databroker 1.2.5 scans the installed packages for handlers each time a catalog opens; here nothing changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = functools.cache(databroker.core.discover_handlers)
+        patch.setattr(databroker.v2, "discover_handlers", lambda: dict(found()))
+        yield
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator[servers.MongoServer]:
+    """A server that speaks MongoDB's protocol; tests that need one are skipped where there is none."""
+    if not servers.is_available():
+        pytest.skip(servers.NO_SERVER)
+    with servers.running_server() as server:
+        yield server
+
+
+@pytest.fixture(params=sites.ALL_SITES)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sites.Site]:
+    """Each backend in turn, empty."""
+    server: Callable[[], Any] = lambda: request.getfixturevalue("mongo_server")  # noqa: E731
+    with sites.site(request.param, tmp_path, server) as made:
+        yield made
+
+
+@pytest.fixture
+def catalog(site: sites.Site) -> Any:
+    """A writable catalog over the site."""
+    return site.open()

@@ -1,0 +1,108 @@
+"""``run_builder`` and ``store_runs``: runs in pieces, and many runs."""
+
+from __future__ import annotations
+
+import pytest
+
+import runs
+from databroker_writable import InvalidRunError, InvalidTableError, RunExistsError, StoreFailedError
+
+
+def test_a_block_that_ends_stores_its_run(catalog, site):
+    with catalog.run_builder(metadata={"sample": "Cu"}, uid="fit-1", derived_from="raw-1") as builder:
+        builder.add_stream("primary", data={"x": [1, 2, 3], "y": [10, 20, 30]})
+        builder.add_stream("baseline", data={"A": [-1, -1], "B": [250, 250]})
+        assert len(catalog) == 0
+    run = site.open()["fit-1"]
+    assert run.metadata["start"]["sample"] == "Cu"
+    assert run.metadata["start"]["original_run_uid"] == "raw-1"
+    assert run.metadata["stop"]["exit_status"] == "success"
+    assert run.baseline.read()["B"].values.tolist() == [250, 250]
+    assert builder.stored_run.metadata == catalog["fit-1"].metadata
+
+
+def test_a_block_that_raises_keeps_what_was_added_as_a_failed_run(catalog, site):
+    with pytest.raises(ZeroDivisionError), catalog.run_builder(uid="fit-1") as builder:  # noqa: PT012
+        builder.add_stream("primary", data={"x": [1, 2, 3]})
+        builder.add_data("primary", data={"x": [1 / 0]})
+    run = site.open()["fit-1"]
+    assert run.metadata["stop"]["exit_status"] == "fail"
+    assert "division by zero" in run.metadata["stop"]["reason"]
+    assert run.primary.read()["x"].values.tolist() == [1, 2, 3]
+    assert builder.stored_run.metadata["start"]["uid"] == "fit-1"
+
+
+def test_a_bad_table_in_a_block_keeps_what_was_added_before(catalog, site):
+    with pytest.raises(InvalidTableError), catalog.run_builder(uid="fit-1") as builder:  # noqa: PT012
+        builder.add_stream("primary", data={"x": [1, 2, 3]})
+        builder.add_data("primary", data={"x": [1, 2], "y": [1]})
+    run = site.open()["fit-1"]
+    assert run.metadata["stop"]["exit_status"] == "fail"
+    assert run.primary.read()["x"].values.tolist() == [1, 2, 3]
+
+
+def test_an_exception_before_any_stream_is_recorded_too(catalog, site):
+    with pytest.raises(RuntimeError, match="no beam"), catalog.run_builder(uid="fit-1"):
+        raise RuntimeError("no beam")
+    run = site.open()["fit-1"]
+    assert (run.metadata["stop"]["exit_status"], list(run)) == ("fail", [])
+    assert "no beam" in run.metadata["stop"]["reason"]
+
+
+def test_an_interrupted_block_is_recorded_and_the_interruption_goes_on(catalog, site):
+    with pytest.raises(KeyboardInterrupt), catalog.run_builder(uid="fit-1") as builder:  # noqa: PT012
+        builder.add_stream("primary", data={"x": [1]})
+        raise KeyboardInterrupt
+    assert site.open()["fit-1"].metadata["stop"]["exit_status"] in ("fail", "abort")
+
+
+def test_a_taken_uid_is_refused_before_the_block_begins(catalog, site):
+    first = catalog.store_run({"x": [1]}, uid="fit-1")
+    before = site.snapshot()
+    with pytest.raises(RunExistsError, match="fit-1") as caught:
+        catalog.run_builder(uid="fit-1")
+    assert caught.value.run.metadata == first.metadata
+    assert site.snapshot() == before
+
+
+def test_a_builder_that_was_closed_in_its_block_is_stored(catalog):
+    with catalog.run_builder(uid="fit-1") as builder:
+        builder.add_stream("primary", data={"x": [1]})
+        builder.close(exit_status="abort", reason="enough")
+    assert catalog["fit-1"].metadata["stop"]["exit_status"] == "abort"
+
+
+def test_a_closed_builder_takes_no_more(catalog):
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": [1]})
+    with pytest.raises(InvalidRunError, match="closed"):
+        builder.add_data("primary", data={"x": [2]})
+    assert len(catalog) == 1
+
+
+def test_many_runs_are_stored_in_one_call(catalog, site, capsys):
+    uids = catalog.store_runs(({"x": [i]} for i in range(4)), progress=True)
+    assert [site.open()[uid].primary.read()["x"].values.tolist() for uid in uids] == [[0], [1], [2], [3]]
+    assert "4" in capsys.readouterr().err
+
+
+def test_runs_that_fail_are_named_and_the_others_stay(catalog, site):
+    good = runs.small_documents(uid="fit-1")
+    batch = [good, {"x": []}, runs.small_documents(uid="fit-2"), runs.small_documents(uid="fit-1", other=True)]
+    with pytest.raises(StoreFailedError) as caught:
+        catalog.store_runs(batch)
+    assert caught.value.stored == ["fit-1", "fit-2"]
+    assert {position: type(e) for position, e in caught.value.failures.items()} == {
+        1: InvalidTableError,
+        3: RunExistsError,
+    }
+    message = str(caught.value)
+    assert "2 of 4" in message
+    assert "1: InvalidTableError" in message
+    assert "3: RunExistsError" in message
+    assert "fit-1" in message
+    assert sorted(site.open()) == ["fit-1", "fit-2"]
+
+
+def test_no_runs_are_no_failure(catalog):
+    assert catalog.store_runs([]) == []

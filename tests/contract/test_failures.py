@@ -1,0 +1,232 @@
+"""A store that fails in the middle leaves the catalog as it was, and can be tried again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+import pymongo.errors
+import pytest
+
+import faults
+import runs
+import sites
+from databroker_writable import NotWritableError, StoreError, StoreFailedError
+from databroker_writable.backends import mongo_normalized
+from databroker_writable.comparison import same_run
+
+FILES = [*sites.FILE_SITES, "prefixed", "adopted"]
+SERIALIZED = [*FILES, "patching", "collecting"]
+MONGO = [name for name in sites.ALL_SITES if name.startswith("mongo")]
+
+
+def disk_is_full():
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def assert_whole(site, documents):
+    uid = documents[0][1]["uid"]
+    assert same_run(site.documents(uid), documents)
+
+
+def assert_says_what_to_do(error, documents):
+    assert isinstance(error, StoreFailedError), error
+    assert isinstance(error, OSError)
+    assert repr(documents[0][1]["uid"]) in str(error)
+    assert "nothing was published and a retry is safe" in str(error)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before it is written", "after it is written"])
+@pytest.mark.parametrize("site", SERIALIZED, indirect=True)
+def test_a_serializer_that_fails_at_any_document_leaves_nothing(catalog, site, monkeypatch, tmp_path, late):
+    if site.kind == "collecting" and late:
+        pytest.skip("a facility's own callable that has written the run has stored it")
+    catalog.store_run(runs.small_documents())
+    fault = faults.Fault(disk_is_full, late=late)
+    faults.at_each_document(fault, site.kind, monkeypatch)
+    failures = 0
+    for _ in fault.positions():
+        documents = runs.documents_with_images(tmp_path)
+        before, files, threads = site.snapshot(), faults.open_files(), threading.active_count()
+        with fault:
+            error = faults.attempt(catalog.store_run, documents)
+        if fault.fired:
+            failures += 1
+            assert_says_what_to_do(error, documents)
+            assert "No space left" in str(error)
+            assert site.snapshot() == before
+            assert faults.open_files() == files
+            assert threading.active_count() == threads
+            assert documents[0][1]["uid"] not in list(catalog)
+        catalog.store_run(documents)
+        assert_whole(site, documents)
+    # two of the three single events are packed into a page
+    assert failures == len(documents) - 1
+
+
+@pytest.mark.parametrize("site", SERIALIZED, indirect=True)
+def test_the_documented_recipe_can_be_repeated_after_a_failure(catalog, site, monkeypatch):
+    fault = faults.Fault(disk_is_full)
+    faults.at_each_document(fault, site.kind, monkeypatch)
+    for _ in fault.positions():
+        before = site.snapshot()
+        documents = runs.small_documents()
+        with fault:
+            error = faults.attempt(lambda docs: [catalog.v1.insert(name, doc) for name, doc in docs], documents)
+        if not fault.fired:
+            break
+        assert "No space left" in str(error)
+        assert site.snapshot() == before
+        for name, doc in documents:
+            catalog.v1.insert(name, doc)
+        assert_whole(site, documents)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["not done", "done, but reported as failed"])
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+@pytest.mark.parametrize(
+    ("site", "number"),
+    [
+        pytest.param("msgpack", errno.ENOSPC, id="msgpack-ENOSPC"),
+        pytest.param("msgpack", errno.EACCES, id="msgpack-EACCES"),
+        pytest.param("jsonl", errno.EIO, id="jsonl-EIO"),
+        pytest.param("prefixed", errno.EIO, id="prefixed-EIO"),
+    ],
+    indirect=["site"],
+)
+def test_a_system_call_that_fails_leaves_the_directory_as_it_was(catalog, site, monkeypatch, number, late, links):
+    if not links:
+
+        def link(*args, **kwargs):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", link)
+    catalog.store_run(runs.small_documents())
+    fault = faults.Fault(lambda: OSError(number, os.strerror(number)), late=late)
+    faults.at_each_system_call(fault, monkeypatch)
+    for _ in fault.positions():
+        documents = runs.small_documents()
+        before, files = site.snapshot(), faults.open_files()
+        with fault:
+            error = faults.attempt(catalog.store_run, documents)
+        if error is None:
+            # what fails after publication, such as removing the hidden name, does not unmake the run
+            assert_whole(site, documents)
+        else:
+            assert isinstance(error, StoreFailedError | NotWritableError), error
+            assert isinstance(error, NotWritableError) == (number == errno.EACCES)
+            assert site.snapshot() == before
+        assert faults.open_files() == files
+        catalog.store_run(documents)
+        assert_whole(site, documents)
+        assert not [name for name in os.listdir(site.directory) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
+def test_a_file_that_may_not_grow_leaves_nothing(catalog, site):
+    resource = pytest.importorskip("resource")
+    catalog.store_run(runs.small_documents())
+    before = site.snapshot()
+    table = {"text": ["x" * 1000] * 500}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # the interpreter ignores SIGXFSZ, so that a write fails with EFBIG
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StoreFailedError, match="File too large"):
+            catalog.store_run(table, uid="fit-1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert site.snapshot() == before
+    assert len(catalog.store_run(table, uid="fit-1").primary.read()["text"]) == 500
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["not done", "done, but the answer is lost"])
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_command_that_fails_leaves_the_collections_as_they_were(catalog, site, monkeypatch, tmp_path, late):
+    catalog.store_run(runs.small_documents())
+    fault = faults.Fault(faults.lost_connection, late=late)
+    faults.at_each_command(fault, site.database, monkeypatch)
+    failures = 0
+    for _ in fault.positions():
+        documents = runs.documents_with_images(tmp_path)
+        before, threads = site.snapshot(), threading.active_count()
+        with fault:
+            error = faults.attempt(catalog.store_run, documents)
+        if error is not None:
+            failures += 1
+            assert_says_what_to_do(error, documents)
+            assert site.snapshot() == before
+            assert documents[0][1]["uid"] not in list(catalog)
+        assert threading.active_count() <= threads
+        catalog.store_run(documents)
+        assert_whole(site, documents)
+    assert failures >= 3
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_server_that_stays_away_publishes_nothing_and_a_retry_succeeds(catalog, site, monkeypatch):
+    monkeypatch.setattr(mongo_normalized, "CLAIM_SECONDS", 0.05)
+    catalog.store_run(runs.small_documents())
+    fault = faults.Fault(faults.lost_connection, lasting=True)
+    faults.at_each_command(fault, site.database, monkeypatch, faults.ALL_COMMANDS)
+    for _ in fault.positions():
+        documents = runs.small_documents()
+        visible = sorted(site.open())
+        with fault:
+            error = faults.attempt(catalog.store_run, documents)
+        if fault.fired and error is not None:
+            assert isinstance(error, StoreError), error
+            assert len(str(error)) < 1000
+            if documents[0][1]["uid"] not in site.open():
+                assert sorted(site.open()) == visible
+        catalog.store_run(documents)
+        assert_whole(site, documents)
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_refused_document_is_named_shortly(catalog, site, monkeypatch):
+    catalog.store_run(runs.small_documents())
+    before = site.snapshot()
+    values = [float(i) for i in range(2000)]
+
+    def refuse():
+        operation = {"data": {"x": values}}
+        errors = [{"index": 0, "code": 2, "errmsg": "nested arrays are not supported", "op": operation}]
+        return pymongo.errors.BulkWriteError({"writeErrors": errors, "writeConcernErrors": [], "nInserted": 0})
+
+    fault = faults.Fault(refuse)
+    faults.at_each_command(fault, site.database, monkeypatch, ("insert_many",))
+    with fault, pytest.raises(StoreFailedError, match="nested arrays are not supported") as caught:
+        catalog.store_run({"x": values})
+    assert len(str(caught.value)) < 1000
+    assert site.snapshot() == before
+
+
+@pytest.mark.parametrize("code", [13, 18])
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_user_without_the_right_to_write_is_told_so(catalog, site, monkeypatch, code):
+    def refuse():
+        return pymongo.errors.OperationFailure("not authorized", code)
+
+    fault = faults.Fault(refuse, lasting=True)
+    faults.at_each_command(fault, site.database, monkeypatch, (*faults.WRITING_COMMANDS, "create_index"))
+    before = site.snapshot()
+    with fault, pytest.raises(NotWritableError, match=r"refuses to write.*administrator.*readWrite"):
+        catalog.store_run(runs.TABLE)
+    assert site.snapshot() == before
+    catalog.store_run(runs.TABLE)
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_server_without_some_index_takes_runs_all_the_same(catalog, site, monkeypatch):
+    def refuse():
+        return pymongo.errors.OperationFailure("text indexes are not implemented", 238)
+
+    fault = faults.Fault(refuse, lasting=True)
+    faults.at_each_command(fault, site.database, monkeypatch, ("create_index",))
+    documents = runs.small_documents()
+    with fault:
+        catalog.store_run(documents)
+    assert fault.fired
+    assert_whole(site, documents)

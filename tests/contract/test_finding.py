@@ -1,0 +1,177 @@
+"""Where a run comes from, and how its results are found again."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy
+import pytest
+
+from databroker_writable import InvalidMetadataError, StoreWarning, build_simple_run, make_writable
+
+
+def uid_of(run):
+    return run.metadata["start"]["uid"]
+
+
+@pytest.fixture
+def raw(catalog):
+    return catalog.store_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
+
+
+def test_a_result_records_the_run_it_was_made_from(catalog, raw):
+    result = catalog.store_run({"k": [1.0]}, derived_from=raw)
+    start = result.metadata["start"]
+    assert start["derived_from"] == [{"uid": uid_of(raw), "catalog": catalog.name}]
+    assert start["original_run_uid"] == uid_of(raw)
+
+
+def test_a_run_of_another_catalog_is_recorded_with_its_catalog(catalog, tmp_path):
+    from databroker_writable import open_directory
+
+    other = open_directory(tmp_path / "raw", name="raw-data").store_run({"x": [1]})
+    start = catalog.store_run({"k": [1.0]}, derived_from=[other]).metadata["start"]
+    assert start["derived_from"] == [{"uid": uid_of(other), "catalog": "raw-data"}]
+
+
+def test_several_inputs_have_no_single_original(catalog, raw):
+    second = catalog.store_run({"x": [1]})
+    start = catalog.store_run({"k": [1.0]}, derived_from=[raw, second]).metadata["start"]
+    assert [source["uid"] for source in start["derived_from"]] == [uid_of(raw), uid_of(second)]
+    assert "original_run_uid" not in start
+
+
+def test_the_beginning_of_a_uid_is_completed(catalog, raw):
+    start = catalog.store_run({"k": [1.0]}, derived_from=uid_of(raw)[:12]).metadata["start"]
+    assert start["original_run_uid"] == uid_of(raw)
+
+
+def test_an_unknown_uid_warns_and_is_recorded(catalog):
+    with pytest.warns(StoreWarning, match="'elsewhere-1'"):
+        start = catalog.store_run({"k": [1.0]}, derived_from="elsewhere-1").metadata["start"]
+    assert start["derived_from"] == [{"uid": "elsewhere-1", "catalog": None}]
+
+
+def test_a_known_uid_does_not_warn(catalog, raw):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", StoreWarning)
+        catalog.build_simple_run({"k": [1.0]}, derived_from=uid_of(raw))
+
+
+@pytest.mark.parametrize("argument", ["derived_from", "supersedes"])
+def test_a_run_cannot_refer_to_itself(catalog, argument):
+    warnings.simplefilter("ignore", StoreWarning)
+    with pytest.raises(InvalidMetadataError, match=r"itself|own inputs"):
+        catalog.store_run({"k": [1.0]}, uid="fit-1", **{argument: "fit-1"})
+    assert len(catalog) == 0
+
+
+def test_a_cycle_is_refused(catalog):
+    with pytest.warns(StoreWarning):
+        first = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from="fit-3")
+    second = catalog.store_run({"k": [1.0]}, uid="fit-2", derived_from=first)
+    with pytest.raises(InvalidMetadataError, match=r"'fit-3'.*own inputs"):
+        catalog.store_run({"k": [1.0]}, uid="fit-3", derived_from=second)
+
+
+@pytest.mark.parametrize("wrong", [5, object(), [None]])
+def test_what_is_not_a_run_is_refused(catalog, wrong):
+    with pytest.raises(InvalidMetadataError, match="derived_from takes a run"):
+        catalog.store_run({"k": [1.0]}, derived_from=wrong)
+
+
+def test_versions_and_parameters_are_recorded(catalog):
+    parameters = {"order": numpy.int64(3), "window": numpy.array([0.5, 1.0]), "method": "spline"}
+    start = catalog.store_run({"k": [1.0]}, versions=["numpy"], parameters=parameters).metadata["start"]
+    assert start["versions"]["numpy"] == numpy.__version__
+    assert {"python", "databroker", "databroker_writable"} <= set(start["versions"])
+    assert start["parameters"] == {"order": 3, "window": [0.5, 1.0], "method": "spline"}
+
+
+def test_a_package_that_is_not_installed_is_named(catalog):
+    with pytest.raises(InvalidMetadataError, match=r"'no-such-package'.*not installed"):
+        catalog.store_run({"k": [1.0]}, versions=["no-such-package"])
+
+
+def test_provenance_comes_with_builders_too(catalog, raw):
+    with catalog.run_builder(derived_from=raw, parameters={"order": 3}, versions=["numpy"]) as builder:
+        builder.add_stream("primary", data={"k": [1.0]})
+    start = builder.stored_run.metadata["start"]
+    assert start["original_run_uid"] == uid_of(raw)
+    assert start["parameters"] == {"order": 3}
+    assert build_simple_run({"k": [1.0]}, supersedes=raw).metadata["start"]["supersedes"] == [uid_of(raw)]
+
+
+def test_the_results_of_a_run_come_newest_first(catalog, raw, site):
+    first = catalog.store_run({"k": [1.0]}, time=1.7e9, derived_from=raw, metadata={"analysis": "fit"})
+    second = catalog.store_run({"k": [1.0]}, time=1.8e9, derived_from=raw, metadata={"analysis": "sum"})
+    other = catalog.store_run({"k": [1.0]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        third = catalog.store_run({"k": [1.0]}, time=1.75e9, derived_from=["elsewhere", raw])
+    found = [uid_of(run) for run in (second, third, first)]
+    # FerretDB 1.24 does not sort by a key inside an array, as the embedded layout's start.time is
+    in_order = list if not site.is_ferretdb or "embedded" not in site.kind else sorted
+    for way in (raw, uid_of(raw)):
+        assert in_order(catalog.results_of(way)) == in_order(found)
+    assert list(catalog.results_of(raw, analysis="fit")) == [uid_of(first)]
+    assert list(catalog.results_of(other)) == []
+
+
+def test_search_results_have_results_too_and_take_no_runs(catalog, raw):
+    results = catalog.results_of(raw)
+    with pytest.raises(PermissionError):
+        results.store_run({"k": [1.0]})
+
+
+def test_the_latest_is_the_newest_that_nothing_supersedes(catalog, raw):
+    first = catalog.store_run({"k": [1.0]}, time=1.7e9, metadata={"analysis": "fit"}, derived_from=raw)
+    corrected = catalog.store_run({"k": [1.1]}, time=1.8e9, metadata={"analysis": "fit"}, supersedes=first)
+    assert uid_of(catalog.latest(analysis="fit")) == uid_of(corrected)
+    assert uid_of(catalog.latest({"analysis": "fit"})) == uid_of(corrected)
+    withdrawn = catalog.store_run({"k": [0.0]}, time=1.6e9, metadata={"note": "withdraws"}, supersedes=[corrected])
+    with pytest.raises(KeyError, match="analysis"):
+        catalog.latest(analysis="fit")
+    assert uid_of(catalog.latest(note="withdraws")) == uid_of(withdrawn)
+
+
+def test_the_lineage_leads_from_inputs_to_results(catalog, raw):
+    fit = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
+    with pytest.warns(StoreWarning):
+        summary = catalog.store_run({"k": [1.0]}, uid="sum-1", derived_from=[fit, "elsewhere-1"])
+    better = catalog.store_run({"k": [1.0]}, uid="fit-2", derived_from=raw, supersedes=fit)
+    for run in (raw, fit, summary, better, "fit-1"):
+        graph = catalog.lineage(run)
+        assert set(graph.edges(data="kind")) == {
+            (uid_of(raw), "fit-1", "derived"),
+            (uid_of(raw), "fit-2", "derived"),
+            ("fit-1", "fit-2", "superseded"),
+            ("fit-1", "sum-1", "derived"),
+            ("elsewhere-1", "sum-1", "derived"),
+        }
+    assert graph.nodes["elsewhere-1"]["start"] is None
+    assert graph.nodes["fit-1"]["catalog"] == catalog.name
+    assert graph.mermaid().startswith("flowchart LR\n")
+    assert "sum-1" in graph.tree()
+    assert set(graph._repr_mimebundle_()) == {"text/plain", "text/markdown"}
+
+
+def test_the_lineage_is_drawn(catalog, raw):
+    from matplotlib.figure import Figure
+
+    catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
+    axes = catalog.lineage(raw).plot(Figure().subplots())
+    assert {text.get_text() for text in axes.texts} == {f"{uid_of(raw)[:8]}\nCu", "fit-1"}
+
+
+def test_the_defaults_of_a_catalog_are_in_every_run_built_through_it(site):
+    defaults = {"beamline": "BL7", "user": "ana"}
+    if site.kind == "adopted":
+        catalog = make_writable(site.stock(**site.args), metadata_defaults=defaults)
+    else:
+        catalog = site.open(metadata_defaults=defaults)
+    start = catalog.store_run({"k": [1.0]}, metadata={"user": "ben"}).metadata["start"]
+    assert (start["beamline"], start["user"]) == ("BL7", "ben")
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"k": [1.0]})
+    assert builder.stored_run.metadata["start"]["beamline"] == "BL7"

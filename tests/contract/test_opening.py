@@ -1,0 +1,249 @@
+"""A writable catalog is opened, shown, described and opened again as any catalog of intake."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import intake
+import pytest
+import yaml
+
+import runs
+from databroker_writable import InvalidCatalogError, make_writable
+from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
+
+SECRET = "s3cr3t-w0rd"
+OURS = {"store_run", "store_runs", "build_simple_run", "run_builder"}
+
+
+def write_yaml(path, driver, args, **more):
+    path.write_text(yaml.safe_dump({"sources": {"results": {"driver": driver, "args": args, **more}}}))
+    return str(path)
+
+
+@pytest.fixture
+def from_yaml(site, tmp_path):
+    """Opens the site from a YAML file."""
+    if site.driver is None:
+        pytest.skip("mongomock has no URI")
+    path = write_yaml(tmp_path / "catalog.yml", site.driver, site.args, metadata={"owner": "BL7"})
+    return lambda: intake.open_catalog(path)["results"]
+
+
+def test_dir_names_our_methods_and_databrokers(catalog):
+    catalog.store_run(runs.TABLE, uid="fit-1")
+    assert set(dir(catalog)) >= OURS
+    assert {"search", "v1", "v2", "items"} <= set(dir(catalog))
+
+
+def test_shown_by_its_name_and_driver(catalog):
+    assert "contract" in repr(catalog)
+    assert catalog.name == "contract"
+    assert type(catalog).__name__.startswith("Writable")
+    assert type(catalog).__doc__
+
+
+def test_a_catalog_of_yaml_stores(from_yaml, site):
+    catalog = from_yaml()
+    stored = catalog.store_run(runs.TABLE, metadata={"sample": "Cu"})
+    assert from_yaml()[stored.metadata["start"]["uid"]].metadata["start"]["sample"] == "Cu"
+    assert catalog.name == "results"
+    assert catalog.metadata["owner"] == "BL7"
+
+
+def test_described_as_intake_describes(from_yaml):
+    description = from_yaml().describe()
+    assert description["name"] == "results"
+    assert description["metadata"]["owner"] == "BL7"
+    assert "writable" in str(description["plugin"])
+
+
+def test_yaml_opens_it_again(from_yaml, tmp_path):
+    catalog = from_yaml()
+    uid = catalog.store_run(runs.TABLE).metadata["start"]["uid"]
+    (tmp_path / "again.yml").write_text(catalog.yaml())
+    again = intake.open_catalog(str(tmp_path / "again.yml"))["results"]
+    assert type(again) is type(catalog)
+    assert again[uid].metadata["start"]["uid"] == uid
+    again.store_run({"x": [1]})
+    assert len(from_yaml()) == 2
+
+
+def test_yaml_of_a_catalog_made_in_python_opens_it_again(site, catalog, tmp_path):
+    if site.driver is None:
+        pytest.skip("mongomock has no URI")
+    catalog.store_run(runs.TABLE)
+    (tmp_path / "again.yml").write_text(catalog.yaml())
+    again = intake.open_catalog(str(tmp_path / "again.yml"))["contract"]
+    again.store_run({"x": [1]})
+    assert len(site.open()) == 2
+
+
+def test_pickled_and_back_it_stores(site, catalog):
+    if site.driver is None:
+        with pytest.raises(pickle.PicklingError, match="with a URI"):
+            pickle.dumps(catalog)
+        return
+    uid = catalog.store_run(runs.TABLE).metadata["start"]["uid"]
+    again = pickle.loads(pickle.dumps(catalog))
+    assert again.name == catalog.name
+    assert isinstance(again, site.stock)
+    assert again[uid].metadata["start"]["uid"] == uid
+    again.store_run({"x": [1]})
+    assert len(site.open()) == 2
+
+
+@pytest.mark.parametrize(
+    "reopen",
+    [
+        pytest.param(lambda catalog: catalog.configure_new(), id="configure_new"),
+        pytest.param(lambda catalog: catalog(), id="call"),
+        pytest.param(lambda catalog: catalog.get(), id="get"),
+        pytest.param(lambda catalog: catalog.v2, id="v2"),
+        pytest.param(lambda catalog: catalog.v1.v2, id="v1.v2"),
+        pytest.param(make_writable, id="make_writable"),
+        pytest.param(lambda catalog: make_writable(catalog.v1), id="make_writable of v1"),
+    ],
+)
+def test_what_a_catalog_gives_of_itself_stays_writable(catalog, site, reopen):
+    again = reopen(catalog)
+    assert isinstance(again, site.stock)
+    uid = again.store_run(runs.TABLE).metadata["start"]["uid"]
+    assert uid in site.open()
+
+
+def test_make_writable_shares_the_state_of_the_original(site):
+    if site.is_mongo:
+        given = site.args.get("datastore_db", site.args.get("metadatastore_db"))
+        original = site.stock(*[given] * len(site.args), name="stock")
+    elif site.kind == "collecting":
+        original = site.stock(str(site.directory), name="stock")
+    else:
+        suffix = "jsonl" if site.kind == "jsonl" else "msgpack"
+        original = site.stock([str(site.directory / f"*.{suffix}")], name="stock")
+    writable = make_writable(original)
+    uid = writable.store_run(runs.TABLE).metadata["start"]["uid"]
+    assert original[uid].primary.read()["x"].values.tolist() == runs.TABLE["x"]
+    assert writable.name == "stock"
+    assert type(original) is site.stock
+    assert make_writable(writable) is writable
+
+
+SEARCH_PATH = """
+import json, sys
+import databroker
+catalog = databroker.catalog["results"]
+run = catalog.store_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
+again = databroker.catalog["results"][run.metadata["start"]["uid"]]
+found = "results" in list(databroker.catalog)
+print(json.dumps([again.metadata["start"]["sample"], again.primary.read()["x"].values.tolist(), found]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("site", "variable"), [("msgpack", "XDG_DATA_HOME"), ("prefixed", "INTAKE_PATH")], indirect=["site"]
+)
+def test_found_on_the_search_path_by_databroker(site, tmp_path, variable):
+    directory = tmp_path / "intake"
+    directory.mkdir()
+    write_yaml(directory / "catalog.yml", site.driver, site.args)
+    env = {**os.environ, variable: str(tmp_path if variable == "XDG_DATA_HOME" else directory)}
+    assert json.loads(runs.in_new_process(SEARCH_PATH, env=env)) == ["Cu", [1, 2, 3], True]
+    assert len(site.open()) == 1
+
+
+def mongo_catalogs(uri):
+    return [WritableMongoNormalizedCatalog(uri, uri, name="lab"), WritableMongoEmbeddedCatalog(uri, name="lab")]
+
+
+def assert_no_secret(text):
+    assert SECRET not in str(text)
+
+
+def shown(catalog):
+    """All that shows of a catalog that need not reach its server."""
+    yield repr(catalog)
+    yield str(catalog)
+    if catalog._entry is not None:  # intake describes only what came from an entry
+        yield str(catalog.describe())
+    yield catalog.yaml()
+    yield pickle.dumps(catalog).decode("latin1")
+    data, metadata = {}, {}
+    if hasattr(catalog, "_ipython_display_"):
+        from IPython.utils.capture import capture_output
+
+        with capture_output() as captured:
+            catalog._ipython_display_()
+        yield captured.stdout
+        for output in captured.outputs:
+            data.update(output.data)
+            metadata.update(output.metadata)
+    yield str(data) + str(metadata)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"mongodb://user:{SECRET}@127.0.0.1:9/db",
+        f"mongodb://u%40lab:{SECRET}@127.0.0.1:9/db?authSource=admin",
+    ],
+    ids=["password", "encoded user"],
+)
+def test_no_password_given_in_python_shows(uri):
+    for catalog in mongo_catalogs(uri):
+        for text in shown(catalog):
+            assert_no_secret(text)
+
+
+def test_no_password_of_the_environment_shows(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_PASSWORD", SECRET)
+    uri = "mongodb://user:{{ env(LAB_PASSWORD) }}@127.0.0.1:9/db"
+    for driver, arguments in {
+        "writable-mongo-normalized-catalog": {"metadatastore_db": uri, "asset_registry_db": uri},
+        "writable-mongo-embedded-catalog": {"datastore_db": uri},
+    }.items():
+        for args in (
+            (driver, arguments),
+            ("writable-catalog", {"catalog_driver": driver.replace("writable", "bluesky"), "catalog_args": arguments}),
+        ):
+            path = write_yaml(tmp_path / "catalog.yml", *args)
+            catalog = intake.open_catalog(path)["results"]
+            for text in shown(catalog):
+                assert_no_secret(text)
+            assert "env(LAB_PASSWORD)" in catalog.yaml()
+            again = pickle.loads(pickle.dumps(catalog))
+            assert type(again) is type(catalog)
+            (tmp_path / "again.yml").write_text(catalog.yaml())
+            assert hasattr(type(intake.open_catalog(str(tmp_path / "again.yml"))["results"]), "store_run")
+
+
+def test_no_password_in_the_error_of_a_server_that_is_away():
+    uri = f"mongodb://user:{SECRET}@127.0.0.1:9/db?serverSelectionTimeoutMS=100&connectTimeoutMS=100"
+    for catalog in mongo_catalogs(uri):
+        with pytest.raises(Exception) as caught:
+            catalog.store_run(runs.TABLE)
+        error = caught.value
+        while error is not None:
+            assert_no_secret(error)
+            assert_no_secret(repr(error))
+            error = error.__cause__ or error.__context__
+        assert "nothing was published" in str(caught.value)
+
+
+def test_no_password_in_the_error_of_a_wrong_uri():
+    with pytest.raises(InvalidCatalogError) as caught:
+        WritableMongoEmbeddedCatalog(f"mongodb://user:{SECRET}@@host:port/db")
+    assert_no_secret(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_an_unset_variable_is_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_LAB", raising=False)
+    path = write_yaml(
+        tmp_path / "catalog.yml", "writable-msgpack-catalog", {"paths": ["{{ env(NO_SUCH_LAB) }}/runs/*.msgpack"]}
+    )
+    with pytest.raises(InvalidCatalogError, match=r"NO_SUCH_LAB.*not set.*set it"):
+        intake.open_catalog(path)["results"].store_run(runs.TABLE)
+    assert not os.path.exists("/runs")

@@ -1,0 +1,90 @@
+"""Catalogs as a facility writes them: its own subclasses of databroker's."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from typing import Any
+
+import event_model
+import suitcase.msgpack
+from databroker._drivers.msgpack import BlueskyMsgpackCatalog
+from databroker.in_memory import BlueskyInMemoryCatalog
+
+
+def name_the_beamline(start: dict[str, Any]) -> dict[str, Any]:
+    """Patch start documents, when they are read, with what the beamline forgot to record."""
+    return {"beamline": "BL7", **start}
+
+
+class PrefixedCatalog(BlueskyMsgpackCatalog):
+    """Msgpack files under the facility's own names."""
+
+    name = "bl7-prefixed-catalog"
+
+    def _get_serializer(self) -> event_model.RunRouter:
+        directory = os.path.dirname(self.paths[0])
+
+        def factory(name: str, doc: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+            return [suitcase.msgpack.Serializer(directory, file_prefix="bl7-{start[uid]}")], []
+
+        return event_model.RunRouter([factory])
+
+
+class PatchingCatalog(BlueskyMsgpackCatalog):
+    """Msgpack files whose start documents are patched when they are read."""
+
+    name = "bl7-patching-catalog"
+
+    def __init__(self, paths: Any, *, transforms: Any = None, **kwargs: Any) -> None:
+        super().__init__(paths, transforms={"start": name_the_beamline, **(transforms or {})}, **kwargs)
+
+
+class CollectingCatalog(BlueskyInMemoryCatalog):
+    """One JSON file per run, written by a callable that knows nothing of suitcase."""
+
+    name = "bl7-collecting-catalog"
+
+    def __init__(self, directory: str, **kwargs: Any) -> None:
+        self._root = directory
+        self._seen: set[str] = set()
+        super().__init__(**kwargs)
+
+    def _load(self) -> None:
+        for path in set(glob.glob(os.path.join(glob.escape(self._root), "*.json"))) - self._seen:
+            documents = read_documents(path)
+            self.upsert(documents[0][1], documents[-1][1], read_documents, (path,), {})
+            self._seen.add(path)
+
+    def search(self, query: dict[str, Any]) -> Any:
+        query = {"$and": [self._query, query]} if self._query else dict(query)
+        return type(self)(self._root, query=query, handler_registry=self._handler_registry, name="search results")
+
+    def _get_serializer(self) -> Any:
+        documents: list[tuple[str, dict[str, Any]]] = []
+
+        def insert(name: str, doc: dict[str, Any]) -> None:
+            documents.append((name, doc))
+            if name == "stop":
+                write_documents(self._root, documents)
+
+        return insert
+
+
+def read_documents(path: str) -> list[tuple[str, dict[str, Any]]]:
+    with open(path, encoding="utf-8") as file:
+        return [(name, doc) for name, doc in json.load(file)]
+
+
+def write_documents(directory: str, documents: list[tuple[str, dict[str, Any]]]) -> None:
+    path = os.path.join(directory, documents[0][1]["uid"] + ".json")
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        json.dump(documents, file, cls=event_model.NumpyEncoder)
+    os.replace(path + ".part", path)
+
+
+class ReadOnlyCatalog(BlueskyInMemoryCatalog):
+    """A catalog that brings no serializer: nothing can be stored through it."""
+
+    name = "bl7-read-only-catalog"

@@ -1,0 +1,163 @@
+"""Threads and processes that store at the same time lose nothing and never see a partial run."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+
+import pytest
+
+import children
+from databroker_writable import RunExistsError
+
+THREADED = [
+    "msgpack",
+    "jsonl",
+    "collecting",
+    "mongo-normalized[mongomock]",
+    "mongo-normalized[server]",
+    "mongo-embedded[server]",
+]
+SHARED = ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"]
+
+
+@pytest.fixture
+def impatient():
+    """Switch threads as often as the interpreter can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def in_threads(number, work):
+    """Do the work in threads that begin together; give their results, or raise the first error."""
+    barrier = threading.Barrier(number)
+    results, errors = [], []
+
+    def run(i):
+        barrier.wait()
+        try:
+            results.append(work(i))
+        except Exception as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def assert_threads_lose_nothing(site, catalog, per_thread):
+    def store(thread):
+        return [
+            catalog.store_run(children.documents_of(f"run-{thread}-{i}", 4)).metadata["start"]["uid"]
+            for i in range(per_thread)
+        ]
+
+    uids = {uid for found in in_threads(8, store) for uid in found}
+    assert len(uids) == 8 * per_thread
+    for reading in (catalog, site.open()):
+        assert set(reading) == uids
+    for uid in uids:
+        assert site.open().v1[uid].table()["x"].tolist() == children.column(4) if uid.endswith("-0") else True
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_threads_share_one_catalog_object(site, catalog, impatient):
+    assert_threads_lose_nothing(site, catalog, 6)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_threads_share_one_catalog_object_for_long(site, catalog, impatient):
+    assert_threads_lose_nothing(site, catalog, 60)
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_threads_that_store_the_same_run_all_get_it(site, catalog, impatient):
+    documents = children.documents_of("fit-1", 3)
+    found = in_threads(8, lambda thread: catalog.store_run(documents).metadata["start"]["uid"])
+    assert found == ["fit-1"] * 8
+    assert list(site.open()) == ["fit-1"]
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_of_threads_that_store_other_runs_under_one_uid_one_wins(site, catalog, impatient):
+    def store(thread):
+        try:
+            return catalog.store_run({"x": [thread]}, uid="fit-1", metadata={"owner": str(thread)})
+        except RunExistsError as exc:
+            return exc
+
+    found = in_threads(8, store)
+    (winner,) = [run for run in found if not isinstance(run, Exception)]
+    losers = [error for error in found if isinstance(error, Exception)]
+    owner = winner.metadata["start"]["owner"]
+    assert {error.run.metadata["start"]["owner"] for error in losers} == {owner}
+    assert site.open()["fit-1"].primary.read()["x"].values.tolist() == [int(owner)]
+
+
+@pytest.mark.parametrize(
+    "site", ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"], indirect=True
+)
+def test_of_catalog_objects_that_store_other_runs_under_one_uid_one_wins(site, impatient):
+    catalogs = [site.open() for _ in range(4)]
+
+    for attempt in range(5):
+        uid = f"fit-{attempt}"
+
+        def store(thread, uid=uid):
+            try:
+                return catalogs[thread].store_run({"x": [thread]}, uid=uid, metadata={"owner": str(thread)})
+            except RunExistsError as exc:
+                return exc
+
+        found = in_threads(4, store)
+        (winner,) = [run for run in found if not isinstance(run, Exception)]
+        owner = winner.metadata["start"]["owner"]
+        assert {e.run.metadata["start"]["owner"] for e in found if isinstance(e, Exception)} == {owner}
+        assert site.open()[uid].primary.read()["x"].values.tolist() == [int(owner)]
+
+
+def assert_processes_lose_nothing(site, tmp_path, number, contested):
+    owners = [f"owner-{i}" for i in range(4)]
+    place = (site.kind, site.place)
+    with contextlib.ExitStack() as stack:
+        start = stack.enter_context
+        reader = start(children.child(children.watch, tmp_path / "reader", *place, 4 * number + len(contested)))
+        reader.wait_for_line()
+        writers = [
+            start(children.child(children.store_some, tmp_path / owner, *place, owner, number, contested))
+            for owner in owners
+        ]
+        results = [line for writer in writers for line in writer.result()[1:]]
+        *seen, (_, looks, count) = reader.result()[1:]
+    assert seen == []
+    assert looks > 1
+    assert count == 4 * number + len(contested)
+    for uid in contested:
+        (winner,) = [owner for name, state, owner in results if (name, state) == (uid, "won")]
+        assert {owner for name, state, owner in results if (name, state) == (uid, "lost")} <= {winner}
+        assert site.open()[uid].metadata["start"]["owner"] == winner
+    stored = {f"{owner}-{i}" for owner in owners for i in range(number)}
+    catalog = site.open()
+    assert set(catalog) == stored | set(contested)
+    for uid in stored:
+        assert catalog.v1[uid].table()["x"].tolist() == children.column(5)
+
+
+@pytest.mark.parametrize("site", SHARED, indirect=True)
+def test_processes_share_one_place(site, tmp_path):
+    assert_processes_lose_nothing(site, tmp_path, 6, [f"contested-{i}" for i in range(6)])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("site", SHARED, indirect=True)
+def test_processes_share_one_place_for_long(site, tmp_path):
+    assert_processes_lose_nothing(site, tmp_path, 200, [f"contested-{i}" for i in range(50)])

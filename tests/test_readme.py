@@ -1,0 +1,104 @@
+"""README.md: each of its blocks runs, and what it says of files is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+import yaml
+
+import databroker_writable
+import pages
+from databroker_writable import errors
+from pages import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+STORE = (
+    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/databroker-writable store "
+    "examples/cu_foil_xanes.csv --to results --metadata sample=Cu"
+)
+TEST = 'python3 -m venv .venv && .venv/bin/pip install ".[test]" && .venv/bin/python -m pytest'
+
+
+BLOCKS = pages.blocks_of(ROOT / "README.md")
+
+
+def blocks_of(language: str) -> list[pages.Block]:
+    return [block for block in BLOCKS if block.language == language]
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory like a copy of the repository, in which the README is followed."""
+    pages.follow_pages_in(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def test_every_block_is_of_a_language_that_is_run() -> None:
+    assert {block.language for block in BLOCKS} == {"bash", "python", "yaml"}
+
+
+def test_the_blocks_run_in_the_order_of_the_page(copy: Path) -> None:
+    names: dict[str, Any] = {}
+    for block in BLOCKS:
+        if block.language == "bash":
+            if TEST not in block.text:
+                # what the CI runs whole, in a new environment, is run here in the present one
+                assert all(pages.run_bash(block, "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/"))
+        elif block.language == "python":
+            pages.run_python(block, names)
+        else:
+            pages.run_yaml(block, copy)
+    results = databroker_writable.open_directory(copy / "results")
+    spectrum = pandas.read_csv(copy / "examples" / "cu_foil_xanes.csv")
+    (of_edge,) = results.search({"edge": "K"})
+    pandas.testing.assert_frame_equal(databroker_writable.to_dataset(results[of_edge]).to_dataframe(), spectrum)
+    first = min((results[uid] for uid in results), key=lambda run: run.metadata["start"]["time"])
+    pandas.testing.assert_frame_equal(
+        first.primary.read().to_dataframe()[list(spectrum)].reset_index(drop=True), spectrum
+    )
+    assert names["second"].metadata["start"]["supersedes"] == [names["first"].metadata["start"]["uid"]]
+    assert names["stored"].primary.read().x.values.tolist() == [1, 2, 3]
+
+
+def test_the_set_up_commands_are_the_ones_that_the_ci_runs() -> None:
+    lines = [line for block in blocks_of("bash") for line in block.text.splitlines()]
+    assert [line for line in lines if "venv" in line] == [STORE, TEST]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for number, command in enumerate((STORE, TEST), start=1):
+        printed = subprocess.run(
+            [str(ROOT / ".ci" / "readme-command"), str(number)], capture_output=True, text=True, check=True
+        )
+        assert printed.stdout.rstrip("\n") == command
+        assert f".ci/readme-command {number}" in script
+
+
+def test_the_yaml_blocks_are_those_of_the_files() -> None:
+    files = [yaml.safe_load((ROOT / "catalogs" / name).read_text()) for name in ("local-directory.yml", "facility.yml")]
+    assert [yaml.safe_load(block.text) for block in blocks_of("yaml")] == files
+
+
+def test_each_ready_file_is_named() -> None:
+    assert all(f"`{path.name}`" in README for path in (ROOT / "catalogs").iterdir())
+
+
+def test_each_error_is_named_with_the_builtins_that_it_is() -> None:
+    rows = [line.split("|")[1:4] for line in README.splitlines() if line.startswith("| `Invalid") or "Error` |" in line]
+    named = {name: re.findall(r"`(\w+)`", also) for names, also, _ in rows for name in re.findall(r"`(\w+)`", names)}
+    expected = {
+        name: [base.__name__ for base in error.__bases__ if base is not errors.StoreError]
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, errors.StoreError) and error is not errors.StoreError
+    }
+    assert named == expected
+
+
+def test_links_lead_to_files() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert links
+    assert all((ROOT / link).exists() for link in links)
