@@ -1,0 +1,1 @@
+"""The ways to store that are compared, one module each; a case is a function that takes a `Meter`."""

@@ -1,0 +1,107 @@
+"""This package."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import dask.array
+
+import databroker_writable
+from databroker_writable.drivers import WritableMongoNormalizedCatalog
+
+from .. import data
+from ..meter import Meter, switch_durability_off
+
+
+def _catalog(meter: Meter) -> Any:
+    """A catalog in which a first run is stored and read: what is imported then is not measured."""
+    catalog = databroker_writable.open_directory(meter.directory / "runs")
+    catalog.store_run(data.small_table(), one_event=True).primary.read()
+    return catalog
+
+
+def events(meter: Meter) -> None:
+    catalog, table = _catalog(meter), data.table(meter["rows"])
+    with meter.step("store"):
+        run = catalog.store_run(table)
+    if meter.options.get("read", True):
+        with meter.step("read"):
+            catalog.v1[run.metadata["start"]["uid"]].table()
+
+
+def events_in_mongo(meter: Meter) -> None:
+    catalog = WritableMongoNormalizedCatalog(meter["uri"], meter["uri"])
+    catalog.store_run(data.small_table())
+    table = data.table(meter["rows"])
+    with meter.step("store"):
+        catalog.store_run(table)
+
+
+def one_event(meter: Meter) -> None:
+    catalog, table = _catalog(meter), data.table(meter["rows"])
+    with meter.step("store"):
+        run = catalog.store_run(table, one_event=True)
+    with meter.step("read"):
+        run.primary.read()
+
+
+def small_runs(meter: Meter) -> None:
+    catalog, table = _filled(meter), data.small_table()
+    catalog.store_run(table)
+    meter.steps("store", meter["number"], lambda: catalog.store_run(table))
+
+
+def opening(meter: Meter) -> None:
+    with meter.step("open"):
+        _filled(meter)
+
+
+def small_runs_not_durable(meter: Meter) -> None:
+    switch_durability_off()
+    small_runs(meter)
+
+
+def batch(meter: Meter) -> None:
+    catalog, table = _catalog(meter), data.small_table()
+    with meter.step("store"):
+        catalog.store_runs(itertools.repeat(table, meter["number"]))
+
+
+def one_by_one(meter: Meter) -> None:
+    catalog, table = _catalog(meter), data.small_table()
+    with meter.step("store"):
+        for _ in range(meter["number"]):
+            catalog.store_run(table)
+
+
+def images(meter: Meter) -> None:
+    catalog = _catalog(meter)
+    stack = data.images(meter["frames"])
+    _store_images(meter, catalog, stack)
+
+
+def lazy_images(meter: Meter) -> None:
+    catalog = _catalog(meter)
+    stack = dask.array.random.default_rng(0).integers(
+        0, 4096, size=(meter["frames"], 1024, 1024), chunks=(8, 1024, 1024), dtype="uint16"
+    )
+    _store_images(meter, catalog, stack)
+
+
+def _store_images(meter: Meter, catalog: Any, stack: Any) -> None:
+    catalog.store_run({"image": stack[:1]}, one_event=True)
+    with meter.step("store"):
+        run = catalog.store_run({"image": stack}, one_event=True)
+    uid = run.metadata["start"]["uid"]
+    with meter.step("frame"):
+        frame = databroker_writable.open_directory(meter.directory / "runs")[uid].primary.to_dask()["image"][0, 0]
+        frame.values.sum()
+    if meter.options.get("read", True):
+        with meter.step("read"):
+            run.primary.read()
+
+
+def _filled(meter: Meter) -> Any:
+    """A catalog over a directory that holds many runs already."""
+    return databroker_writable.open_directory(meter["filled"])
