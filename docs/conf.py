@@ -1,0 +1,53 @@
+"""Sphinx: the site is built from the pages and from the docstrings, without the network."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from docutils import nodes
+from docutils.parsers.rst import Directive
+
+from databroker_writable.cli import main
+
+project = "databroker-writable"
+copyright = "The databroker-writable developers"
+release = version = importlib.metadata.version(project)
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_parser"]
+exclude_patterns = ["_build"]
+myst_heading_anchors = 3
+html_theme = "alabaster"
+html_theme_options = {"description": "Analysis results beside the raw data", "fixed_sidebar": True}
+html_show_sourcelink = False
+
+autosummary_generate = False
+autodoc_typehints = "none"  # the docstrings say it in the field's words
+numpydoc_show_class_members = False
+
+
+class CommandHelp(Directive):
+    """The ``--help`` of every command, as a user sees it."""
+
+    has_content = False
+
+    def run(self) -> list[nodes.Node]:
+        return [part for path, command in commands(main, project) for part in section(path, command)]
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    for name, below in sorted(getattr(command, "commands", {}).items()):
+        yield from commands(below, f"{path} {name}")
+
+
+def section(path: str, command: click.Command) -> list[nodes.Node]:
+    context = click.Context(command, info_name=path, max_content_width=100)
+    text = command.get_help(context)
+    return [nodes.rubric("", path), nodes.literal_block(text, text, language="text")]
+
+
+def setup(app: Any) -> None:
+    app.add_directive("command-help", CommandHelp)
