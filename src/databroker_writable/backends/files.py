@@ -20,6 +20,7 @@ from ..errors import InvalidCatalogError, NotWritableError, RunExistsError
 from ..storing import RunStorage, store_documents
 from ..values import INT64_OR_UINT64, Limits
 from .group import RunGroup
+from .opening import open_entry
 from .publication import PublishingManager, fsync_directories
 from .roots import ASSETS, AssetRoots
 from .serializer import callbacks_of
@@ -168,17 +169,7 @@ class FileBackend:
         return super()._assets_directory() or assets_beside(str(self.paths[0]))  # type: ignore[misc]
 
     def _stored_run(self: Any, uid: str) -> Any:
-        """The run as its entry gives it.
-
-        It is opened here and not by the entry, because intake 0.6.4 compiles a Jinja template for every string
-        of its metadata (nine tenths of the time), and because the entry would keep its documents in memory.
-        """
-        entry = self._entries[uid]
-        (driver,) = entry._plugin
-        run = driver(**entry._open_args, entry=entry, metadata={**entry._metadata, "catalog_dir": None})
-        run.catalog_object = run.cat = self
-        run.name, run.description = entry.name, entry._description
-        return run
+        return open_entry(self._entries[uid], self)
 
     def _directory(self: Any) -> str:
         return unescaped(os.path.dirname(str(self.paths[0])))

@@ -9,11 +9,13 @@ import event_model
 import pymongo
 import pymongo.errors
 import suitcase.mongo_normalized
+from databroker._drivers import mongo_normalized
 
 from ..comparison import same_run
 from ..errors import RunExistsError
 from ..values import to_builtin
 from .mongo import MongoBackend, ensure_indexes, insert_new
+from .opening import open_entry
 
 BATCH = 10_000
 CLAIM_SECONDS = 2.0
@@ -40,17 +42,19 @@ class NormalizedRunWriter:
         self._stop: dict[str, Any] = {}
         self._descriptors: list[dict[str, Any]] = []
         self._resources: list[str] = []
+        self._counts: dict[str, int] = {}
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if name == "descriptor":
             self._descriptors.append(doc)
+            self._counts[doc["uid"]] = 0
         elif name == "stop":
             self._stop = doc
         elif name == "resource":
             self._resources.append(doc["uid"])
             self._serializer(name, doc)
         elif name in ("event", "event_page"):
-            self._insert(self._catalog._event_collection, name, doc)
+            self._counts[doc["descriptor"]] += self._insert(self._catalog._event_collection, name, doc)
         elif name in ("datum", "datum_page"):
             self._insert(self._catalog._datum_collection, name, doc)
 
@@ -63,6 +67,7 @@ class NormalizedRunWriter:
         except pymongo.errors.DuplicateKeyError:
             raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer") from None
         self._remove_leftovers()
+        self._catalog._last_counts = self._uid, self._counts
 
     def abandon(self) -> None:
         """Remove what this writer inserted, unless a published run rests on it."""
@@ -77,7 +82,8 @@ class NormalizedRunWriter:
         if self._stop:
             catalog._run_stop_collection.delete_many({"uid": self._stop["uid"]})
 
-    def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> None:
+    def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> int:
+        """Insert Events or Datums, also from a page, and give their number."""
         # suitcase-mongo 0.7.0 compares a document that is there already with ==, which NaN never passes,
         # and passes every page through JSON
         doc = to_builtin(doc)
@@ -88,6 +94,7 @@ class NormalizedRunWriter:
             documents = [dict(doc)]
         for first in range(0, len(documents), BATCH):
             insert_new(collection, documents[first : first + BATCH])
+        return len(documents)
 
     def _claim(self) -> None:
         """Insert the stop document; taken by another writer, wait until that one has published or is gone."""
@@ -125,6 +132,8 @@ class MongoNormalizedBackend(MongoBackend):
     """Storing into `databroker._drivers.mongo_normalized.BlueskyMongoCatalog`."""
 
     _uri_arguments = ("metadatastore_db", "asset_registry_db")
+    _last_counts: tuple[str, dict[str, int]] = ("", {})
+    """The uid of the run that was published last, and its Events by descriptor."""
 
     def _open_writer(self: Any, start: dict[str, Any]) -> NormalizedRunWriter:
         self._create_indexes_once()
@@ -132,6 +141,14 @@ class MongoNormalizedBackend(MongoBackend):
 
     def _has_run(self: Any, uid: str) -> bool:
         return self._run_start_collection.find_one({"uid": uid}, {"_id": True}) is not None
+
+    def _stored_run(self: Any, uid: str) -> Any:
+        """The run, with its Events as they were counted when inserted: else databroker has the server count them."""
+        published, counts = self._last_counts
+        if published != uid or type(self._entries) is not mongo_normalized._Entries:
+            return super()._stored_run(uid)  # type: ignore[misc]
+        entry = self._entries._doc_to_entry(self._run_start_collection.find_one({"uid": uid}))
+        return open_entry(entry, self, get_event_count=counts.__getitem__)
 
     def _create_indexes_once(self: Any) -> None:
         # nothing in databroker 1.2.5 calls create_indexes(), without which duplicates go unnoticed
