@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import statistics
 import subprocess
@@ -91,6 +92,12 @@ def _run(command: list[str]) -> str:
 
 
 def _timed(command: list[str]) -> dict[str, float]:
-    begin = time.perf_counter()
+    """Seconds of a whole process, and of its work, which other processes on the machine hardly change."""
+    before, begin = _work_of_children(), time.perf_counter()
     _run(command)
-    return {"process": time.perf_counter() - begin}
+    return {"process": time.perf_counter() - begin, "process_work": _work_of_children() - before}
+
+
+def _work_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
