@@ -110,6 +110,27 @@ def test_an_empty_coordinate_stands_beside_arrays_in_files(site, writing):
 
 
 @on_every_backend
+def test_types_that_numpy_does_not_have_come_back_from_files(site, writing):
+    dataset = xarray.Dataset(
+        {
+            "edge": ("row", pandas.Categorical([2, 1, 2])),
+            "good": ("row", pandas.Categorical([True, False, True])),
+            "counts": ("row", pandas.array([1, 2, 3], dtype="UInt8")),
+            "bins": ("row", pandas.arrays.IntervalArray.from_breaks([0, 1, 2, 3])),
+            "numbers": ("row", numpy.array([1, 2, 3], dtype=object)),
+        }
+    )
+    built = build_simple_run(dataset, one_event=True)
+    if not is_held(site, built):
+        pytest.skip(NOT_HELD)
+    run = writing.store_run(built)
+    assert {"edge", "good", "counts", "bins", "numbers"} <= set(run.primary.read().load())
+    back = read_back(site, run)
+    assert_same_dataset(back, dataset)
+    assert list(map(type, back["numbers"].values)) == [int, int, int]
+
+
+@on_every_backend
 @pytest.mark.parametrize("one_event", [False, True], ids=["rows", "one event"])
 @pytest.mark.parametrize("external", [False, True], ids=["inline", "in files"])
 @pytest.mark.parametrize("name", results.EXAMPLES)
