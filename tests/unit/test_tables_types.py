@@ -64,6 +64,12 @@ def zoned(unit):
     return pandas.DatetimeIndex(stamps(unit)).tz_localize("UTC").tz_convert(BERLIN).array
 
 
+class Quantity(numpy.ndarray):
+    """As the arrays of astropy and unyt are."""
+
+    unit = "mm"
+
+
 def object_array(*values):
     array = numpy.empty(len(values), dtype=object)
     array[:] = values
@@ -110,6 +116,12 @@ NUMBERS = [
         lambda: numpy.ma.masked_array([1.5, 2.5, numpy.nan], [False, True, False], dtype="float32"),
         "masked: null, then NaN, as xarray has it",
         back=lambda: numpy.array([1.5, numpy.nan, numpy.nan], dtype="float32"),
+    ),
+    Row(
+        "list of masked arrays",
+        lambda: [numpy.ma.masked_array([1.5, 2.5], [False, True]), numpy.ma.masked_array([3.5, 4.5], [True, False])],
+        "stacked to one masked array",
+        back=lambda: numpy.array([[1.5, numpy.nan], [numpy.nan, 4.5]]),
     ),
     Row(
         "masked array of ints or bools",
@@ -188,7 +200,7 @@ PANDAS = [
     Row(
         "pandas str",
         lambda: pandas.Series(["a", numpy.nan, "c"], dtype="str").array,
-        "`.to_dataframe()` gives pandas' str back",
+        "`.to_dataframe()` gives pandas' str back, all missing excepted",
         back=lambda: object_array("a", numpy.nan, "c"),
     ),
     Row(
@@ -266,6 +278,18 @@ LISTS = [
     ),
     Row("object array of int or of float", lambda: object_array(1, 2), EXACT),
     Row("object array of numbers, with None", lambda: object_array(0.5, None), "None is null"),
+    Row(
+        "object array of int and float",
+        lambda: object_array(1, 2.5),
+        "floats, if exact",
+        back=lambda: object_array(1.0, 2.5),
+    ),
+    Row(
+        "object array of numpy's scalars",
+        lambda: object_array(numpy.float32(0.1), numpy.float32(2)),
+        "Python's own of the same values",
+        back=lambda: object_array(float(numpy.float32(0.1)), 2.0),
+    ),
     Row("object array of bool", lambda: object_array(True, False), EXACT),
 ]
 
@@ -278,6 +302,7 @@ REFUSED = {
     "integers that float64 does not hold, among floats": lambda: [2**53 + 1, 0.5],
     "lists of different lengths": lambda: [[1, 2], [3]],
     "bytes": lambda: numpy.array([b"a"]),
+    "arrays with units of their own (astropy, pint, unyt)": lambda: numpy.zeros(2).view(Quantity),
     "structured arrays": lambda: numpy.zeros(2, dtype=[("a", "f8")]),
     "longdouble and clongdouble": lambda: numpy.zeros(2, dtype="longdouble"),
     "datetimes finer than nanoseconds": lambda: numpy.zeros(2, dtype="M8[ps]"),

@@ -122,7 +122,9 @@ def _ticks(values: Any, shape: tuple[int, ...], unit: str) -> Any:
 def _extension(flat: list, name: str) -> Any:
     dtype: Any = pandas.api.types.pandas_dtype(name)
     if isinstance(dtype, pandas.ArrowDtype):
-        return pandas.Series(flat, dtype=dtype).array
+        import pyarrow  # only Arrow's columns need it
+
+        return dtype.construct_array_type()(pyarrow.array(flat, dtype.pyarrow_dtype))
     # Not pandas.array: it takes NaN for a missing value.
     absent = numpy.asarray([value is None for value in flat], dtype=bool)
     plain: list = [0 if value is None else value for value in flat]

@@ -15,7 +15,16 @@ import pandas
 
 from ..errors import InvalidTableError
 from .attributes import encode_attribute
-from .kinds import array_from_list, flatten, nest, object_column, unsupported
+from .kinds import (
+    array_from_list,
+    check_resolution,
+    flatten,
+    holds_datetimes,
+    in_shape,
+    nest,
+    object_column,
+    unsupported,
+)
 from .names import check_text
 
 EPOCH = "1970-01-01T00:00:00Z"
@@ -100,7 +109,10 @@ def _encode_dask(values: Any, name: str) -> Encoded:
 
 
 def _encode_objects(values: numpy.ndarray, name: str) -> Encoded:
-    flat, kind, marker = object_column(values, name)
+    objects = values.ravel().tolist()
+    if holds_datetimes(objects):
+        return encode(in_shape(array_from_list(objects, name), values.shape, name), name)
+    flat, kind, marker = object_column(objects, name)
     encoding = {"is": "object", "missing": marker}
     present = [value for value in flat if value is not None]
     if kind in ("str", "missing"):
@@ -128,7 +140,8 @@ def _encode_times(values: Any, name: str) -> Encoded:
     """Encode datetime64 or timedelta64, numpy or dask, as float64 seconds."""
     kind = values.dtype.kind
     unit, step = numpy.datetime_data(values.dtype)
-    if unit in ("ps", "fs", "as", "generic"):
+    check_resolution([values.dtype], name)
+    if unit == "generic":
         raise unsupported(name, f"{values.dtype}", f"convert it, e.g. with .astype('{kind}8[ns]')")
     if unit not in PER_SECOND or step != 1:
         values, unit = _at_resolution(values, name)
@@ -220,7 +233,8 @@ def _encode_strings(values: Any, name: str) -> Encoded:
 def _encode_zoned(values: Any, name: str) -> Encoded:
     zone = str(values.dtype.tz)
     try:
-        known = str(pandas.DatetimeTZDtype(values.dtype.unit, zone).tz) == zone
+        # Not by name alone: a fixed offset may be called "CET".
+        known = pandas.DatetimeTZDtype(values.dtype.unit, zone) == values.dtype
     except Exception as error:
         # pandas raises what zoneinfo, pytz or dateutil raise for a zone without a name.
         raise _unnamed_zone(name, zone) from error

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+import dask.array
 import numpy
 import pandas
 
@@ -58,6 +59,18 @@ def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:
     return InvalidTableError(f"column {name!r} holds {what}, which cannot be stored exactly; {remedy}")
 
 
+def check_units(values: Any, name: str) -> None:
+    """Refuse an array of another package that has units: numpy would drop them without a word."""
+    if type(values) is numpy.ndarray or isinstance(values, pandas.api.extensions.ExtensionArray | pandas.Index):
+        return
+    units = [found for part in ("units", "unit") if (found := getattr(values, part, None)) is not None]
+    if units:
+        raise InvalidTableError(
+            f"column {name!r} carries units of its own ({units[0]}), which would be lost; store plain numbers and "
+            f"the attribute 'units', e.g. xarray.Dataset({{{name!r}: ('row', numbers, {{'units': '{units[0]}'}})}})"
+        )
+
+
 def array_from_list(values: list | tuple | range, name: str, *, depth: int = 1) -> Any:
     """Make one array of a column given as a list.
 
@@ -75,7 +88,7 @@ def array_from_list(values: list | tuple | range, name: str, *, depth: int = 1) 
         raise mixed(name, kinds)
     missing = {kind for kind in kinds if kind in MISSING}
     real = kinds - missing
-    if real and real <= {"datetime", "timedelta"}:
+    if holds_datetimes(values):
         return _from_datetimes(values, real, name)
     if not missing and real <= {"int", "float"}:
         return _from_numbers(values, real, name)
@@ -107,6 +120,8 @@ def flatten(nested: Any, ndim: int) -> list:
     """Flatten nested lists of `ndim` levels."""
     if ndim == 0:
         return [nested]
+    if isinstance(nested, dask.array.Array):
+        nested = nested.compute()
     if isinstance(nested, numpy.ndarray):
         return nested.ravel().tolist()
     for _ in range(ndim - 1):
@@ -117,11 +132,14 @@ def flatten(nested: Any, ndim: int) -> list:
 
 def _stack(values: Any, name: str, depth: int) -> numpy.ndarray:
     """Stack a column of lists or arrays of one shape."""
+    for value in values:
+        check_units(value, name)
     if all(isinstance(value, numpy.ndarray) for value in values):
         shapes = {value.shape for value in values}
         dtypes = {value.dtype for value in values}
         if len(shapes) == 1 and len(dtypes) == 1:
-            return numpy.stack(values)
+            stack = numpy.ma.stack if any(map(numpy.ma.isMaskedArray, values)) else numpy.stack
+            return stack(values)
     if depth >= MAX_AXES:
         raise InvalidTableError(f"column {name!r} is nested deeper than {MAX_AXES} levels; flatten it")
     lengths = {len(value) if not isinstance(value, numpy.ndarray) or value.ndim else 0 for value in values}
@@ -132,9 +150,16 @@ def _stack(values: Any, name: str, depth: int) -> numpy.ndarray:
         )
     (length,) = lengths
     flat = array_from_list(list(chain.from_iterable(values)), name, depth=depth + 1)
-    if not isinstance(flat, numpy.ndarray):
+    return in_shape(flat, (len(values), length, *flat.shape[1:]), name)
+
+
+def in_shape(values: Any, shape: tuple[int, ...], name: str) -> Any:
+    """Reshape what `array_from_list` gives; pandas' arrays have one axis."""
+    if len(shape) == 1:
+        return values
+    if not isinstance(values, numpy.ndarray):
         raise unsupported(name, "nested datetimes with a time zone", "convert them to UTC without a zone")
-    return flat.reshape((len(values), length, *flat.shape[1:]))
+    return values.reshape(shape)
 
 
 def _some(values: Iterable[Any]) -> str:
@@ -169,30 +194,48 @@ def _from_numbers(values: Any, kinds: set[str], name: str) -> numpy.ndarray:
     return array
 
 
+def check_resolution(dtypes: Iterable[numpy.dtype], name: str) -> None:
+    """Refuse datetimes and timedeltas that are finer than nanoseconds."""
+    for dtype in dtypes:
+        if dtype.kind in "mM" and numpy.datetime_data(dtype)[0] in ("ps", "fs", "as"):
+            raise unsupported(name, f"{dtype}", f"convert it, e.g. with .astype('{dtype.kind}8[ns]')")
+
+
 def _from_datetimes(values: Any, kinds: set[str], name: str) -> Any:
     """Make datetime64 or timedelta64 of datetime objects, without loss of resolution or zone."""
     if len(kinds) > 1:
         raise mixed(name, kinds)
+    check_resolution({value.dtype for value in values if isinstance(value, numpy.generic)}, name)
     remedy = f"make them of one kind, e.g. with pandas.to_{'datetime' if 'datetime' in kinds else 'timedelta'}"
     try:
         array = pandas.Series(list(values)).array
     except (ValueError, TypeError, OverflowError) as error:
         raise unsupported(name, f"datetimes that pandas refuses ({error})", remedy) from error
     if not isinstance(array, pandas.arrays.DatetimeArray | pandas.arrays.TimedeltaArray):
-        raise unsupported(name, "datetimes of different time zones or kinds", remedy)
+        what = (
+            "datetimes of different time zones or kinds"
+            if kinds == {"datetime"}
+            else "timedeltas that pandas cannot hold"
+        )
+        raise unsupported(name, what, remedy)
     for given, kept in zip(values, array, strict=True):
         if not (pandas.isna(given) and pandas.isna(kept)) and given != kept:
             raise unsupported(name, f"{given!r}, which pandas reads as {kept!r}", remedy)
     return array if getattr(array.dtype, "tz", None) is not None else array.to_numpy()
 
 
-def object_column(array: numpy.ndarray, name: str) -> tuple[list, str, str]:
-    """Classify a column of Python objects.
+def holds_datetimes(values: Iterable[Any]) -> bool:
+    """Whether objects are datetimes or timedeltas, some of them perhaps missing."""
+    real = kinds_in(values).difference(MISSING)
+    return bool(real) and real <= {"datetime", "timedelta"}
+
+
+def object_column(flat: list, name: str) -> tuple[list, str, str]:
+    """Classify the values of a column of Python objects.
 
     Returns the flat list of values, missing ones as None; their kind ("str", "int", "float", "bool",
     "complex", or "missing" if there is no other value); what stood for the missing ones.
     """
-    flat = array.ravel().tolist()
     kinds = kinds_in(flat)
     missing = {kind for kind in kinds if kind in MISSING}
     real = kinds - missing

@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import pandas
 import xarray
-from xarray.indexes import PandasIndex
+from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from .attributes import decode_attributes
 
@@ -72,8 +72,13 @@ def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variabl
 def _multi_coords(group: dict, values: dict[str, Any]) -> xarray.Coordinates:
     pairs = zip(group["levels"], group["dtypes"], strict=True)
     arrays = [pandas.Index(values[level], dtype=dtype) for level, dtype in pairs]
-    index = pandas.MultiIndex.from_arrays(arrays, names=group["levels"])
-    return xarray.Coordinates.from_pandas_multiindex(index, group["dim"])
+    index = PandasMultiIndex(pandas.MultiIndex.from_arrays(arrays, names=group["levels"]), group["dim"])
+    for level in group["levels"]:
+        if isinstance(values[level], numpy.ndarray) and values[level].dtype.kind == "U":
+            # pandas has no strings of fixed width, xarray remembers them beside the index.
+            index.level_coords_dtype[level] = values[level].dtype
+    variables = index.create_variables()
+    return xarray.Coordinates(variables, indexes=dict.fromkeys(variables, index))
 
 
 def _frame_coords(dataset: xarray.Dataset, frame: dict, values: dict[str, Any]) -> xarray.Coordinates:

@@ -15,8 +15,8 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 from ..errors import InvalidTableError
 from .attributes import encode_attributes
 from .encode import dtype_name, index_values
-from .kinds import CONTAINERS, array_from_list
-from .names import check_name, free_name
+from .kinds import CONTAINERS, array_from_list, check_units
+from .names import check_name, check_text, free_name
 
 ACCEPTED = "a dict of lists or arrays, a pandas DataFrame or an xarray Dataset"
 
@@ -105,6 +105,7 @@ def _column(given: Any, name: str) -> Any:
     elif isinstance(given, list | tuple | range):
         return array_from_list(given, name)
     elif hasattr(given, "__array__"):
+        check_units(given, name)
         values = given if isinstance(given, numpy.ndarray) else numpy.asarray(given)
     else:
         raise InvalidTableError(
@@ -119,9 +120,10 @@ def _column(given: Any, name: str) -> Any:
 
 
 def unpacked(values: Any, name: str) -> Any:
-    """Stack an object array that holds arrays or lists of one shape."""
+    """Take an array as it is, or stack one of objects that are arrays or lists of one shape."""
     if isinstance(values, pandas.arrays.NumpyExtensionArray):
         values = values.to_numpy()
+    check_units(values, name)
     is_objects = isinstance(values, numpy.ndarray) and values.dtype.kind == "O" and values.ndim == 1
     if is_objects and len(values) and isinstance(values[0], CONTAINERS):
         return array_from_list(values.tolist(), name)
@@ -158,7 +160,10 @@ def _from_frame(frame: pandas.DataFrame) -> Source:
     dim = index.name if single and index.name is not None else free_name("row", names | set(index.names))
     variables = []
     for position, name in enumerate(map(str, frame.columns)):
-        values = unpacked(frame.iloc[:, position].array, name)
+        column = frame.iloc[:, position]
+        if isinstance(column.dtype, numpy.dtype):
+            check_units(column.values, name)
+        values = unpacked(column.array, name)
         inner = tuple(free_name(f"{name}_{axis}", names | {dim}) for axis in range(1, numpy.ndim(values)))
         variables.append(Variable(name, (dim, *inner), values))
     record: dict[str, Any] = {"dim": dim, "names": list(index.names), "levels": [], "multi": not single}
@@ -166,11 +171,28 @@ def _from_frame(frame: pandas.DataFrame) -> Source:
         levels = _index_levels(index, dim, names)
         record["levels"] = [level.name for level in levels]
         record["dtypes"] = _dtypes(index)
-        freq = getattr(index, "freqstr", None)
-        if freq is not None and not isinstance(index, pandas.PeriodIndex):
+        freq = _frequency(index)
+        if freq is not None:
             record["freq"] = freq
         variables = levels + variables
     return Source("frame", variables, dim, dict(frame.attrs), {"frame": record})
+
+
+def _frequency(index: Any) -> str | None:
+    """The name of an index's frequency, from which pandas makes the same one again."""
+    freq = getattr(index, "freq", None)
+    if freq is None or isinstance(index, pandas.PeriodIndex):
+        return None
+    try:
+        known = pandas.tseries.frequencies.to_offset(freq.freqstr) == freq
+    except ValueError:
+        known = False
+    if not known:
+        raise InvalidTableError(
+            f"the index has the frequency {freq!r}, which its name {freq.freqstr!r} does not give back; "
+            "drop it with df.index.freq = None"
+        )
+    return freq.freqstr
 
 
 def _dtypes(index: Any) -> list[str]:
@@ -208,6 +230,7 @@ def _from_dataset(dataset: xarray.Dataset) -> Source:
     for dim in dataset.dims:
         if not isinstance(dim, str):
             raise InvalidTableError(f"dim {dim!r} is not named by a str; rename it with dataset.rename(...)")
+        check_text([dim], f"dim {dim!r}")
     for index, coords in dataset.xindexes.group_by_index():
         if isinstance(index, PandasMultiIndex):
             attrs = encode_attributes(dataset[index.dim].attrs, f"coordinate {index.dim!r}")
@@ -234,7 +257,7 @@ def _from_dataset(dataset: xarray.Dataset) -> Source:
                 raise InvalidTableError(f"variable {name!r} has dim {dim!r} twice; rename one of them")
         values = _variable_values(variable, dataset.xindexes.get(name), str(name))
         dims = tuple(str(dim) for dim in variable.dims)
-        inner = range(len(dims), numpy.ndim(values))
+        inner = range(len(dims), values.ndim)
         dims += tuple(free_name(f"{name}_{axis}", {*map(str, dataset.variables), *dims}) for axis in inner)
         variables.append(Variable(str(name), dims, values, dict(variable.attrs), coordinate))
     indexes = {"multi": multi, "without": without, "other": other}

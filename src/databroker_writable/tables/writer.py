@@ -52,15 +52,15 @@ class Writer:
             entry["order"] = [dims.index(str(self.dim)), *(i for i, d in enumerate(dims) if d != self.dim)]
             dims, values = tuple(dims[i] for i in entry["order"]), values.transpose(entry["order"])
         if along:
-            self.length = len(values)
+            self.length = values.shape[0]
             if not self.length:
                 raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
         encoded = encode(values, variable.key or variable.name)
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
         # Events without any data keys would be read as an empty Dataset.
-        alone = len(self.source.variables) == 1 and encoded.exact is None
-        if along and variable.name == "time" and not alone and _rises(encoded):
+        has_others = encoded.exact is not None or self._has_others()
+        if along and variable.name == "time" and has_others and _rises(encoded):
             self.time = numpy.asarray(encoded.values, dtype="float64")
             entry["in"], base = "time", "time"
         else:
