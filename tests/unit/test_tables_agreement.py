@@ -80,7 +80,11 @@ def test_a_piece_of_a_larger_frame_is_told_to_reset_its_index():
             {"x": [1]},
             "the encoding of 'x' {'is': 'extension', 'dtype': 'Int64'}",
         ),
-        ({"time": [1.0], "x": [1]}, {"time": [numpy.nan], "x": [1]}, "time"),
+        (
+            {"time": [1.0], "x": [1]},
+            {"time": [numpy.nan], "x": [1]},
+            "'time' as \"the Events' own time\", but this table has 'a column'; make it rise in every table",
+        ),
         ({"x": [1]}, pandas.DataFrame({"x": [1]}), "the kind of the table 'mapping'"),
         (
             xarray.Dataset({"v": (("t", "x"), [[1]])}),

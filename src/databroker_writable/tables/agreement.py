@@ -19,6 +19,10 @@ class _Schema(Protocol):
 
 def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
     """Raise InvalidTableError, with both sides, at the first difference that matters."""
+    ours = find_layout({"configuration": first.configuration})
+    theirs = find_layout({"configuration": later.configuration})
+    if ours is not None and theirs is not None:
+        _check_times(ours["variables"], theirs["variables"], stream)
     if set(first.data_keys) != set(later.data_keys):
         _differ(
             stream,
@@ -32,8 +36,6 @@ def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
         for part in ("dtype_numpy", "dtype", "shape", "dims"):
             if part in data_key and part in other and _loose(data_key[part]) != _loose(other[part]):
                 _differ(stream, f"the {part} of column {key!r}", data_key[part], other[part])
-    ours = find_layout({"configuration": first.configuration})
-    theirs = find_layout({"configuration": later.configuration})
     if ours is None or theirs is None:
         return
     if ours["one_event"] != theirs["one_event"]:
@@ -46,21 +48,20 @@ def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
     _check_configuration(first.configuration, later.configuration, ours["variables"], stream)
 
 
+def _check_times(first: list[dict], later: list[dict], stream: str) -> None:
+    """Whether `time` rises is found anew for each table."""
+    places = [entry["in"] for entries in (first, later) for entry in entries if entry["name"] == "time"]
+    if len(places) == 2 and places[0] != places[1] and "time" in places:
+        before, after = ("the Events' own time" if place == "time" else "a column" for place in places)
+        _differ(stream, "'time' as", before, after, "make it rise in every table, or rename it")
+
+
 def _check_variables(first: list[dict], later: list[dict], stream: str) -> None:
     before, after = ({entry["name"]: entry for entry in entries} for entries in (first, later))
     if set(before) != set(after):
         _differ(stream, "the names", list(before), list(after))
     for name, entry in before.items():
         other = after[name]
-        if (entry["in"] == "time") != (other["in"] == "time"):
-            places = {True: "the Events' own time", False: "a column"}
-            _differ(
-                stream,
-                f"{name!r} as",
-                places[entry["in"] == "time"],
-                places[other["in"] == "time"],
-                "make it rise in every table, or rename it",
-            )
         for part in ("encoding", "dims", "coordinate", "attrs", "in"):
             if _loose(entry[part]) != _loose(other[part]):
                 _differ(stream, f"the {part} of {name!r}", entry[part], other[part])
