@@ -14,7 +14,7 @@ from bluesky_live.bluesky_run import DocumentCache
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
 from .built_run import BuiltRun
-from .declarations import check_columns, check_declared, with_declarations, with_objects
+from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
 from .errors import InvalidRunError, InvalidTableError
 from .events import after, event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
 from .provenance import start_metadata
@@ -221,6 +221,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         if name not in self._streams:
             raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
         old = self._streams[name].descriptor_doc
+        check_configuration(configuration, old["configuration"])
         schema = StreamSchema(
             old["data_keys"], old["object_keys"], {**old["configuration"], **configuration}, old["hints"]
         )

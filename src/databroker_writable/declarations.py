@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import InvalidTableError
-from .tables import StreamSchema, StreamTable
+from .tables import OBJECT, StreamSchema, StreamTable, find_layout
 
 NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
 WIDER = ("number", "integer")
@@ -33,6 +33,8 @@ def with_declarations(
             raise InvalidTableError(f"data_keys[{key!r}] lacks {sorted(missing)[0]!r}")
     if inferred:
         check_declared(merged, schema, "the stream")
+    _check_object_keys(object_keys or {}, merged)
+    check_configuration(configuration or {}, schema.configuration)
     keys = _object_keys(schema.object_keys, object_keys or {})
     complete = StreamSchema(
         merged,
@@ -41,6 +43,43 @@ def with_declarations(
         _hints(schema.hints, keys) if hints is None else dict(hints),
     )
     return with_objects(complete)
+
+
+def check_configuration(configuration: Any, present: Mapping[str, Any]) -> None:
+    """Refuse a configuration that readers fail at, or that would take the place of the table's own."""
+    parts = tuple(NO_CONFIGURATION)
+    for name, given in _mapping(configuration, "configuration").items():
+        where = f"configuration[{name!r}]"
+        if name == OBJECT and find_layout({"configuration": present}) is not None:
+            raise InvalidTableError(
+                f"{where} would take the place of the table's own coordinates and layout; name the object otherwise"
+            )
+        keys = [list(_mapping(_mapping(given, where).get(part), f"{where}[{part!r}]")) for part in parts]
+        for part, found in zip(parts, keys, strict=True):
+            if set(found) != set(keys[0]):
+                raise InvalidTableError(
+                    f"{where} has {keys[0]} in 'data' but {found} in {part!r}; name the same in each"
+                )
+
+
+def _mapping(given: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise InvalidTableError(
+            f"{where} is {given!r:.60}, not a dict; a configuration is "
+            "{object: {'data': {...}, 'data_keys': {...}, 'timestamps': {...}}}"
+        )
+    return given
+
+
+def _check_object_keys(object_keys: Mapping[str, Sequence[str]], data_keys: Mapping[str, Any]) -> None:
+    for name, keys in object_keys.items():
+        if isinstance(keys, str):
+            raise InvalidTableError(f"object_keys[{name!r}] is a list of columns, not {keys!r}")
+        unknown = [key for key in keys if key not in data_keys]
+        if unknown:
+            raise InvalidTableError(
+                f"object_keys[{name!r}] names {unknown[0]!r}, which is not a column; there are {sorted(data_keys)}"
+            )
 
 
 def with_objects(schema: StreamSchema) -> StreamSchema:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 
 from .errors import InvalidTableError
+from .tables import LATEST
 
 MICROSECOND = 1e-6
 
@@ -49,7 +50,9 @@ def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[
     """Timestamps per data key: those of the Events, or the user's, checked."""
     if timestamps is None:
         return dict.fromkeys(keys, times)
-    columns: Mapping[str, Any] = {key: timestamps[key] for key in timestamps}
+    if not isinstance(timestamps, Mapping):
+        raise InvalidTableError(f"timestamps is a dict of an array for each column, not {str(timestamps)[:60]!r}")
+    columns = dict(timestamps)
     if set(columns) != set(keys):
         raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, the data have {sorted(keys)}")
     return {key: _finite(columns[key], len(times), f"timestamps[{key!r}]").tolist() for key in keys}
@@ -94,12 +97,21 @@ def _step_at(time: float) -> float:
 
 def _finite(values: Any, length: int, what: str) -> numpy.ndarray:
     try:
-        times = numpy.asarray(values, dtype=float)
+        given = numpy.asarray(values)
+        times = given.astype(float)
     except (TypeError, ValueError):
         raise InvalidTableError(f"{what} is an array of POSIX seconds, not {str(values)[:60]!r}") from None
+    if given.dtype.kind in "mMUS":
+        raise InvalidTableError(
+            f"{what} is an array of POSIX seconds, not of {given.dtype}; convert it, "
+            "e.g. times.astype('M8[us]').astype('int64') / 1e6"
+        )
     if times.shape != (length,):
         raise InvalidTableError(f"{what} has shape {times.shape}, but there are {length} Events")
     if not numpy.isfinite(times).all():
         position = int(numpy.argmin(numpy.isfinite(times)))
         raise InvalidTableError(f"{what} holds {times[position]} at position {position}; give finite POSIX seconds")
+    if (numpy.abs(times) >= LATEST).any():
+        position = int(numpy.argmax(numpy.abs(times) >= LATEST))
+        raise InvalidTableError(f"{what} holds {times[position]} at position {position}; give seconds since 1970")
     return times

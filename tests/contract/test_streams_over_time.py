@@ -80,8 +80,11 @@ def test_what_the_user_gives_for_events_is_stored(catalog, site):
         ({"time": ["noon", "one"]}, "time is an array of POSIX seconds"),
         ({"time": numpy.inf}, "time holds inf"),
         ({"time": "noon"}, "time is an array of POSIX seconds"),
+        ({"time": numpy.array(["2030-01-01", "2030-01-02"], "M8[ns]")}, r"POSIX seconds, not of datetime64\[ns\]"),
+        ({"time": [1.8e12, 1.8e12 + 1]}, "time holds 1800000000000.0 at position 0; give seconds since 1970"),
         ({"time": 5.0}, "time does not rise at 5.0"),
         ({"timestamps": {"x": [1.0]}}, r"timestamps\['x'\] has shape \(1,\), but there are 2 Events"),
+        ({"timestamps": [1.0, 2.0]}, "timestamps is a dict of an array for each column"),
         ({"timestamps": {"y": [1.0, 2.0]}}, r"timestamps has the columns \['y'\], the data have \['x'\]"),
         ({"timestamps": {"x": [1.0, numpy.nan]}}, r"timestamps\['x'\] holds nan at position 1"),
         ({"seq_num": [5]}, "seq_num is an array of 2 integers"),
@@ -234,6 +237,37 @@ def test_the_first_table_must_agree_with_what_was_declared(catalog, declared, ta
         with pytest.raises(InvalidTableError) as caught:
             builder.add_data("primary", data=table)
     assert all(side in str(caught.value) for side in ("'x'", *sides)), str(caught.value)
+
+
+MOTOR = {
+    "data": {"v": 1.5},
+    "timestamps": {"v": 1.7e9},
+    "data_keys": {"v": {"source": "PV", "dtype": "number", "shape": []}},
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"configuration": {"motor": {"v": 1.5}}}, r"configuration\['motor'\]\['data'\] is None, not a dict"),
+        ({"configuration": {"motor": 1.5}}, r"configuration\['motor'\] is 1.5, not a dict"),
+        ({"configuration": ["motor"]}, r"configuration is \['motor'\], not a dict"),
+        ({"configuration": {"motor": {**MOTOR, "data": {}}}}, r"has \[\] in 'data' but \['v'\] in 'timestamps'"),
+        ({"configuration": {"table": MOTOR}}, "take the place of the table's own coordinates and layout"),
+        ({"object_keys": {"motor": ["z"]}}, r"object_keys\['motor'\] names 'z', which is not a column.*\['x'\]"),
+        ({"object_keys": {"motor": "x"}}, r"object_keys\['motor'\] is a list of columns, not 'x'"),
+    ],
+)
+@on_files
+def test_what_readers_would_fail_at_is_refused(catalog, site, given, message):
+    with catalog.run_builder() as builder:
+        with pytest.raises(InvalidTableError, match=message):
+            builder.add_stream("primary", data={"x": [1]}, **given)
+        builder.add_stream("primary", data={"x": [1]})
+        if "configuration" in given:
+            with pytest.raises(InvalidTableError, match=message):
+                builder.update_configuration("primary", given["configuration"])
+    assert len(site.open().v1[builder.uid].table()) == 1
 
 
 @on_files

@@ -1,7 +1,8 @@
 """Tables and Datasets to the contents of documents, and back."""
 
-from .embedding import find_layout
+from .embedding import OBJECT, find_layout
 from .layout import StreamSchema, StreamTable, read_table
 from .restore import to_dataset
+from .writer import LATEST
 
-__all__ = ["StreamSchema", "StreamTable", "find_layout", "read_table", "to_dataset"]
+__all__ = ["LATEST", "OBJECT", "StreamSchema", "StreamTable", "find_layout", "read_table", "to_dataset"]
