@@ -52,9 +52,27 @@ def optional(values, length):
     return st.lists(st.none() | values, min_size=length, max_size=length)
 
 
+ZONES = ["UTC", "Europe/Berlin", "US/Eastern"]
+
+
+def not_all_missing(values, length):
+    """Values of which only the first must be present: xarray gives all-missing ones back without their dtype."""
+    return st.tuples(values, optional(values, length - 1)).map(lambda drawn: [drawn[0], *drawn[1]])
+
+
+def zoned(ticks, zone):
+    stamps = numpy.array([numpy.iinfo("int64").min if tick is None else tick for tick in ticks], dtype="M8[us]")
+    return pandas.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(zone).array
+
+
 def pandas_columns(length):
     """Columns of the dtypes that only pandas has, missing values included."""
     nullable = [
+        optional(st.sampled_from([3, 1]), length).map(lambda v: pandas.Categorical(v, categories=[3, 1])),
+        optional(st.booleans(), length).map(lambda v: pandas.Categorical(v, categories=[False, True])),
+        st.tuples(not_all_missing(st.integers(0, 4 * 10**15), length), st.sampled_from(ZONES)).map(
+            lambda drawn: zoned(*drawn)
+        ),
         optional(st.integers(-100, 100), length).map(lambda v: pandas.array(v, dtype="Int64")),
         optional(st.integers(0, 255), length).map(lambda v: pandas.array(v, dtype="UInt8")),
         optional(st.floats(width=32, allow_nan=False), length).map(lambda v: pandas.array(v, dtype="Float32")),
@@ -76,6 +94,8 @@ def pandas_columns(length):
             lambda v: pandas.arrays.IntervalArray.from_arrays(v, [i + 1 for i in v], closed="left")
         ),
     ]
+    if int(pandas.__version__.split(".")[0]) >= 3:
+        nullable.append(not_all_missing(texts, length).map(lambda v: pandas.array(v, dtype="str")))
     return st.one_of(*nullable)
 
 
