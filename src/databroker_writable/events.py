@@ -10,9 +10,10 @@ from typing import Any
 import numpy
 
 from .errors import InvalidTableError
-from .tables import LATEST
 
 MICROSECOND = 1e-6
+LATEST = 2**33
+"""Seconds, in the year 2242: beyond, float64 no longer tells microseconds apart."""
 
 
 def event_times(first: float, length: int) -> list[float]:

@@ -3,6 +3,5 @@
 from .embedding import OBJECT, find_layout
 from .layout import StreamSchema, StreamTable, read_table
 from .restore import to_dataset
-from .writer import LATEST
 
-__all__ = ["LATEST", "OBJECT", "StreamSchema", "StreamTable", "find_layout", "read_table", "to_dataset"]
+__all__ = ["OBJECT", "StreamSchema", "StreamTable", "find_layout", "read_table", "to_dataset"]

@@ -10,6 +10,7 @@ import dask.array
 import numpy
 
 from ..errors import InvalidTableError
+from ..events import LATEST
 from .attributes import encode_attributes
 from .embedding import OBJECT, SOURCE, embed_layout
 from .encode import Encoded, encode
@@ -17,7 +18,6 @@ from .names import free_name
 from .sources import Source, Variable
 
 CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
-LATEST = 2**33  # seconds, in the year 2242: beyond, float64 no longer tells microseconds apart
 
 
 class Writer:
