@@ -12,7 +12,7 @@ import msgpack_numpy
 import numpy
 import pandas
 import xarray
-from bluesky_live.run_builder import build_one_run_from_documents
+from bluesky_live.bluesky_run import BlueskyRun, DocumentCache
 
 from databroker_writable.tables import read_table, to_dataset
 
@@ -90,7 +90,11 @@ BACKENDS = {
 def stored_run(*tables, backend="msgpack", one_event=False):
     """A run that holds the tables, read back from a backend."""
     described = [read_table(table, one_event=one_event) for table in tables]
-    return build_one_run_from_documents(BACKENDS[backend](documents(*described)))
+    cache = DocumentCache()
+    for name, doc in BACKENDS[backend](documents(*described)):
+        cache(name, doc)
+    # without handlers of its own bluesky-live 0.0.8 scans the installed packages for them, each time
+    return BlueskyRun(cache, handler_registry={})
 
 
 def there_and_back(*tables, backend="msgpack", one_event=False):
