@@ -35,6 +35,16 @@ def test_longer_strings_in_a_later_table_are_not_cut():
     assert back["s"].values.tolist() == ["a", "abcdef"]
 
 
+@pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+@pytest.mark.parametrize(
+    ("first", "later"), [(["a", None], ["b"]), ([1, None], [2]), ([0.5, None], [2.5]), ([True, None], [False])]
+)
+def test_a_column_that_began_with_missing_values_may_go_on_without(backend, first, later):
+    back = there_and_back({"x": first}, {"x": later}, backend=backend)["x"].values.tolist()
+    assert back == [*first, *later]
+    assert list(map(type, back)) == list(map(type, [*first, *later]))
+
+
 def test_whole_tables_as_events_come_back_along_a_new_dim():
     pieces = [xarray.Dataset({"v": ("x", [i, i + 1])}, {"x": [0.5, 1.5]}) for i in range(3)]
     back = there_and_back(*pieces, one_event=True)
