@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from assets_support import frames, handler, path_of, published, run_python, stre
 from dask.base import tokenize
 
 from databroker_writable import UnreadableAssetError
+from databroker_writable.assets.source import ArraySource
 from databroker_writable.errors import StoreError
 
 ONE_FRAME = 2 * 1024 * 1024
@@ -101,7 +102,14 @@ def test_only_what_is_asked_for_is_read(stack: Any) -> None:
     assert bytes_read(lambda: whole(path, assets, "img", 64)) < 100_000
     assert bytes_read(lambda: value[40].compute()) < 10 * ONE_FRAME
     assert bytes_read(lambda: handler(path, assets)(index=50).compute()) < 2 * ONE_FRAME
-    assert bytes_read(lambda: value.sum().compute()) >= 64 * ONE_FRAME
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts bytes in /proc")
+def test_all_of_a_file_that_nobody_has_read_is_read(tmp_path: Path) -> None:
+    values = numpy.ones((8, 1024, 1024), "u2")
+    path, assets = published(tmp_path, img=values)
+    value = whole(path, assets, "img", 8)
+    assert bytes_read(lambda: value.sum().compute()) >= values.nbytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts bytes in /proc")
@@ -168,6 +176,25 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     assert (value.compute() == frames()).all()
     os.replace(other, path)
     assert (value.compute() == frames() + 1).all()
+
+
+def test_a_file_is_not_closed_under_a_thread_that_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, assets = published(tmp_path, img=frames())
+    value = whole(path, assets, "img", 6)
+    value.compute(scheduler="synchronous")
+    with ThreadPoolExecutor(1) as pool:
+        others: list[Any] = []
+
+        def touched_meanwhile(source: ArraySource, dataset: h5py.Dataset, last: int) -> None:
+            if not others:
+                os.utime(path, (1, 1))
+                others.append(pool.submit(value.compute, scheduler="synchronous"))
+                # that it has to wait is the point
+                wait(others, timeout=0.2)
+
+        monkeypatch.setattr(ArraySource, "_check", touched_meanwhile)
+        assert (value.compute(scheduler="synchronous") == frames()).all()
+        assert (others[0].result(timeout=60) == frames()).all()
 
 
 def test_a_file_stays_readable_by_others_while_it_is_open_here(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +58,9 @@ class ArraySource:
             place = (rows, *box[1:])
             last = self.start + self.shape[0]
         try:
-            dataset = _open_datasets.get(self.path, self.key)
-            self._check(dataset, last)
-            return dataset[place]
+            with _open_datasets.opened(self.path, self.key) as dataset:
+                self._check(dataset, last)
+                return dataset[place]
         except UnreadableAssetError:
             raise
         except FileNotFoundError as error:
@@ -96,10 +98,10 @@ def file_identity(path: str) -> Identity | None:
 
 
 class _OpenDatasets:
-    """The datasets read last, kept open.
+    """The datasets read last, kept open, for one thread at a time.
 
     Opening takes as long as reading a small frame, and an open dataset keeps the chunk that it read last, which
-    small Events share.
+    small Events share. Threads that wait here lose nothing: h5py lets only one at a time into HDF5.
     """
 
     def __init__(self, limit: int) -> None:
@@ -111,21 +113,23 @@ class _OpenDatasets:
         """After a fork the lock may be held by a thread that the child does not have."""
         self._lock = threading.Lock()
 
-    def get(self, path: str, key: str) -> h5py.Dataset:
+    @contextlib.contextmanager
+    def opened(self, path: str, key: str) -> Iterator[h5py.Dataset]:
+        """A dataset to read in the block; nobody closes it meanwhile."""
         import h5py
 
-        identity = file_identity(path)
         with self._lock:
+            identity = file_identity(path)
             self._close_outdated(path, identity)
             if (path, key) not in self._known:
                 # Locking stays HDF5's own choice: in one process it takes no second one for a file.
                 file = h5py.File(path, "r")
                 self._known[path, key] = identity, file, file[key]
                 if len(self._known) > self._limit:
-                    # Not closed: another thread may be reading, and HDF5 closes it with its last reference.
+                    # HDF5 closes the file with the last dataset of it.
                     self._known.popitem(last=False)
             self._known.move_to_end((path, key))
-            return self._known[path, key][2]
+            yield self._known[path, key][2]
 
     def _close_outdated(self, path: str, identity: Identity | None) -> None:
         """Close what was opened before the file was replaced, or HDF5 would share it with what is opened now."""
