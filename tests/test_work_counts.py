@@ -16,6 +16,7 @@ import numpy
 import pytest
 
 import databroker_writable
+from databroker_writable.assets import HDF5AssetHandler
 from databroker_writable.drivers import (
     WritableJSONLCatalog,
     WritableMongoEmbeddedCatalog,
@@ -236,3 +237,17 @@ def test_a_run_is_written_in_one_page_however_many_rows_it_has(tmp_path: Path, m
     monkeypatch.setattr(catalog.v1, "insert", lambda name, doc: (names.append(name), insert(name, doc)))
     catalog.store_run(columns(5_000))
     assert names == ["start", "descriptor", "event_page", "stop"]
+
+
+def test_reading_many_columns_in_files_asks_for_each_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    run = catalog.store_run({f"c{i}": [i] for i in range(100)}, one_event=True, asset_threshold=0)
+    calls = []
+    give = HDF5AssetHandler.__call__
+    monkeypatch.setattr(
+        HDF5AssetHandler, "__call__", lambda *given, **kwargs: calls.append(1) or give(*given, **kwargs)
+    )
+    assert len(run.primary.to_dask().data_vars) == 100
+    assert len(calls) <= 200

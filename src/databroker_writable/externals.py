@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 EXTERNAL = "FILESTORE:"
 """What data keys say in ``external``, as bluesky's own do."""
 
+SEPARATE_RESOURCES = 16
+"""Up to so many columns of a stream have a Resource each, as other tools expect it; of more, like ones share one.
+
+bluesky_live 0.0.8 (conversion._fill) begins an Event anew, one call deeper, at each Resource that it has not met:
+200 take half a minute, and 1,000 end in a RecursionError.
+"""
+
 
 def external_columns(page: Document, descriptor: Document, threshold: float) -> set[str]:
     """The columns of an event page that belong into a file: dask-backed, or large for one Event."""
@@ -72,6 +79,7 @@ class AssetRouter:
         self._waiting: dict[str, Document] = {}
         self._columns: dict[str, set[str]] = {}
         self._files: dict[str, StreamAssets] = {}
+        self._resources: dict[tuple[str, ...], Document] = {}
         self._datums: dict[str, int] = {}
 
     def __call__(self, name: str, doc: Document) -> Iterator[NamedDocument]:
@@ -145,28 +153,43 @@ class AssetRouter:
         options = {"units": data_key.get("units"), "progress": self._progress}
         if one_event:
             spans = [file.append(key, value, dims=dims, **options) for value in values]
-            datum_kwargs: dict[str, list[int]] = {"start": [a for a, _ in spans], "stop": [b for _, b in spans]}
+            datum_kwargs: dict[str, list[Any]] = {"start": [a for a, _ in spans], "stop": [b for _, b in spans]}
         else:
             first, last = file.append(key, values, dims=["event", *dims], **options)
             datum_kwargs = {"index": list(range(first, last))}
-        resource_uid = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self._start['uid']}/{stream}/{key}"))
-        resource = None
-        if resource_uid not in self._datums:
+        resource = self._resource(key, stream)
+        if self._has_shared_resources(stream):
+            datum_kwargs["key"] = [file.resource_kwargs(key)["key"]] * len(values)
+        uid = resource["uid"]
+        is_new = uid not in self._datums
+        first = self._datums.get(uid, 0)
+        self._datums[uid] = first + len(values)
+        ids = [f"{uid}/{i}" for i in range(first, first + len(values))]
+        return resource if is_new else None, {"resource": uid, "datum_id": ids, "datum_kwargs": datum_kwargs}
+
+    def _resource(self, key: str, stream: str) -> Document:
+        """The resource to which the datums of a column belong."""
+        file = self._files[stream]
+        kwargs = file.resource_kwargs(key)
+        place = stream, key
+        if self._has_shared_resources(stream):
+            place = stream, repr({**kwargs, "key": None})
+        if place not in self._resources:
             from .assets import SPEC
 
-            resource = {
-                "uid": resource_uid,
+            self._resources[place] = {
+                "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self._start['uid']}/{stream}/{key}")),
                 "run_start": self._start["uid"],
                 "spec": SPEC,
                 "root": str(self._root),
                 "resource_path": file.resource_path,
                 "path_semantics": "posix",
-                "resource_kwargs": file.resource_kwargs(key),
+                "resource_kwargs": kwargs,
             }
-        first = self._datums.get(resource_uid, 0)
-        self._datums[resource_uid] = first + len(values)
-        ids = [f"{resource_uid}/{i}" for i in range(first, first + len(values))]
-        return resource, {"resource": resource_uid, "datum_id": ids, "datum_kwargs": datum_kwargs}
+        return self._resources[place]
+
+    def _has_shared_resources(self, stream: str) -> bool:
+        return len(self._columns[stream]) > SEPARATE_RESOURCES
 
     def _file(self, stream: str, descriptor: Document) -> StreamAssets:
         if stream not in self._files:

@@ -143,6 +143,23 @@ def test_a_result_comes_back_as_it_was(site, writing, name, one_event, external)
     assert_same_table(read_back(site, stored), table)
 
 
+@on_every_backend
+@pytest.mark.parametrize("one_event", [False, True], ids=["rows", "one event"])
+def test_many_columns_in_files_come_back_as_they_were(site, writing, one_event):
+    pieces = [
+        {f"c{i}": numpy.arange(6, dtype="u2" if i % 3 else "f4").reshape(3, 2) + i + shift for i in range(24)}
+        for shift in (0, 100)
+    ]
+    with writing.run_builder(one_event=one_event) as builder:
+        builder.add_stream("primary", data=pieces[0])
+        builder.add_data("primary", data=pieces[1])
+    read = site.open()[builder.uid].primary.read()
+    for name, first in pieces[0].items():
+        expected = numpy.stack([first, first + 100]) if one_event else numpy.concatenate([first, first + 100])
+        assert read[name].dtype == first.dtype
+        numpy.testing.assert_array_equal(read[name].values, expected)
+
+
 READ = """
 import sys
 import intake

@@ -28,7 +28,7 @@ class HDF5AssetHandler:
     resource_path : str
         Full path of the file: the Resource's root, mapped by `root_map`, and its path.
     key : str
-        The column's dataset in the file.
+        The column's dataset in the file, unless the datum names another one like it.
     dtype : str
         The column's dtype, as numpy writes it, e.g. ``"<u2"``.
     frame_shape : sequence of int
@@ -70,7 +70,13 @@ class HDF5AssetHandler:
         self._chunks = tuple(chunks)
         self._run_uid = run_uid
 
-    def __call__(self, index: int | None = None, start: int | None = None, stop: int | None = None) -> dask.array.Array:
+    def __call__(
+        self,
+        index: int | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        key: str | None = None,
+    ) -> dask.array.Array:
         """The value of one Event.
 
         Parameters
@@ -79,6 +85,8 @@ class HDF5AssetHandler:
             The Event's value is this row; otherwise `start` and `stop` are needed.
         start, stop : int, optional
             The Event's value is these rows, leading axis kept.
+        key : str, optional
+            The dataset, where columns of the same dtype and shape share a Resource.
 
         Returns
         -------
@@ -87,21 +95,22 @@ class HDF5AssetHandler:
             Computing it reads only the blocks asked for, and raises `UnreadableAssetError` where the file is
             missing, moved, cut off or damaged.
         """
+        key = self._key if key is None else key
         if index is not None:
-            return self._array(self._frame_shape, index, is_row=True)
+            return self._array(key, self._frame_shape, index, is_row=True)
         if start is None or stop is None:
             raise TypeError("the datum must give index, or start and stop")
-        return self._array((stop - start, *self._frame_shape), start, is_row=False)
+        return self._array(key, (stop - start, *self._frame_shape), start, is_row=False)
 
     def get_file_list(self, datum_kwarg_gen: Iterable[dict[str, Any]]) -> list[str]:
         """The one file, whatever the datums: what databroker-pack copies."""
         return [self._path]
 
-    def _array(self, shape: tuple[int, ...], start: int, *, is_row: bool) -> dask.array.Array:
+    def _array(self, key: str, shape: tuple[int, ...], start: int, *, is_row: bool) -> dask.array.Array:
         import dask.array
         from dask.base import tokenize
 
-        source = ArraySource(self._path, self._key, self._run_uid, self._dtype, shape, start, is_row)
+        source = ArraySource(self._path, key, self._run_uid, self._dtype, shape, start, is_row)
         return dask.array.from_array(
             source,
             chunks=self._blocks(shape, start, is_row),
