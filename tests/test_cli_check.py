@@ -179,6 +179,26 @@ def test_an_asset_root_set_by_hand_is_cleaned_only_when_it_is_not_shared(tmp_pat
     assert len(list(Path("arrays").rglob("*.h5"))) == 1
 
 
+def test_files_of_runs_that_were_moved_without_a_map_are_kept(tmp_path: Path) -> None:
+    open_directory("results", asset_root=f"{tmp_path}/before").store_run({"img": IMAGES}, asset_threshold=0)
+    os.rename("before", "after")
+    (path,) = Path("after").rglob("*.h5")
+    arguments = {"paths": [f"{tmp_path}/results/*.msgpack"], "asset_root": f"{tmp_path}/after"}
+    source = {"driver": "writable-msgpack-catalog", "args": arguments}
+    Path("after.yml").write_text(yaml.safe_dump({"sources": {"after": source}}))
+    assert kinds("after.yml", "--clean", "--grace", "0", "--unshared", status=1) == ["missing-asset"]
+    assert path.exists()
+
+
+def test_files_of_a_directory_that_was_moved_are_kept_when_another_takes_its_place() -> None:
+    store_with_assets("results")
+    os.rename("results", "archive")
+    store_with_assets("results")
+    (path,) = Path("archive").rglob("*.h5")
+    assert kinds("archive", "--clean", "--grace", "0", status=0) == []
+    assert path.exists()
+
+
 def test_no_assets_are_removed_while_a_run_file_cannot_be_read() -> None:
     asset = make_old(store_with_assets("results"))
     run_file = next(Path("results").glob("*.msgpack"))

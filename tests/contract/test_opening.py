@@ -7,10 +7,12 @@ import os
 import pickle
 
 import intake
+import numpy
 import pytest
 import yaml
 
 import runs
+import sites
 from databroker_writable import InvalidCatalogError, make_writable
 from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
 
@@ -247,3 +249,24 @@ def test_an_unset_variable_is_named(tmp_path, monkeypatch):
     with pytest.raises(InvalidCatalogError, match=r"NO_SUCH_LAB.*not set.*set it"):
         intake.open_catalog(path)["results"].store_run(runs.TABLE)
     assert not os.path.exists("/runs")
+
+
+@pytest.mark.parametrize("site", sites.FILE_SITES, indirect=True)
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["gone", "replaced"])
+def test_a_directory_that_was_moved_brings_its_arrays_along(site, catalog, tmp_path, is_replaced):
+    catalog.store_run({"image": numpy.arange(6).reshape(2, 3)}, uid="old", one_event=True, asset_threshold=0)
+    os.rename(site.directory, tmp_path / "archive")
+    if is_replaced:
+        site.open().store_run({"image": numpy.zeros((2, 3))}, uid="new", one_event=True, asset_threshold=0)
+    moved = type(catalog)([str(tmp_path / "archive" / f"*.{site.kind}")])
+    assert moved["old"].primary.read()["image"].values.tolist() == [[[0, 1, 2], [3, 4, 5]]]
+
+
+@pytest.mark.parametrize("site", sites.FILE_SITES, indirect=True)
+def test_an_asset_root_of_the_same_name_elsewhere_is_read_where_it_is(site, tmp_path):
+    table = {"image": numpy.arange(6).reshape(2, 3)}
+    options = {"one_event": True, "asset_threshold": 0}
+    site.open(asset_root=str(tmp_path / "large" / "assets")).store_run(table, uid="large", **options)
+    site.open().store_run(table, uid="beside", **options)
+    for uid in ("large", "beside"):
+        assert site.open()[uid].primary.read()["image"].shape == (1, 2, 3)

@@ -103,7 +103,9 @@ class FileBackend:
     def __init__(self, paths: Any, *args: Any, **kwargs: Any) -> None:
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         if given:
-            kwargs["root_map"] = AssetRoots(kwargs.get("root_map") or {}, assets_beside(str(given[0])))
+            root = kwargs.get("asset_root")
+            own = None if root is None else os.path.abspath(os.path.expanduser(root))
+            kwargs["root_map"] = AssetRoots(kwargs.get("root_map") or {}, assets_beside(str(given[0])), own)
         super().__init__(paths, *args, **kwargs)  # type: ignore[call-arg]
 
     def _open_writer(self, start: dict[str, Any]) -> FileRunWriter:

@@ -29,6 +29,7 @@ class Assets:
         self._partial = found_files.find_partial_files(self.root) if self.root else []
         self._published = found_files.find_asset_files(self.root) if self.root else []
         self._needed: dict[str, str] = {}
+        self._referred: set[str] = set()
         self.unknown_resources = 0
 
     def refer(self, resources: Iterable[Document]) -> None:
@@ -36,6 +37,9 @@ class Assets:
         for resource in resources:
             if resource.get("spec") == SPEC:
                 self._needed[self._path(resource)] = str(resource.get("run_start", "?"))
+                if self.root:
+                    # files that were moved here are the run's, although no root_map says so yet
+                    self._referred.add(os.path.realpath(os.path.join(self.root, str(resource["resource_path"]))))
             else:
                 self.unknown_resources += 1
 
@@ -48,7 +52,8 @@ class Assets:
         for file in self._partial:
             yield self._leftover("partial-asset", "partial asset file", file, remover(file.path))
         for file in self._published:
-            if os.path.realpath(file.path) in self._needed:
+            place = os.path.realpath(file.path)
+            if place in self._needed or place in self._referred:
                 continue
             what = "asset file that no run of this catalog refers to"
             if unreadable:
