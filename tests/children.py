@@ -9,14 +9,18 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+from pymongo.collection import Collection
 
+import faults
 import runs
 import sites
 
@@ -61,13 +65,17 @@ class Child:
         self._process.kill()
         self._process.join()
 
-    def result(self) -> list[Any]:
-        """Wait for its end and give what it has reported."""
+    def wait(self) -> int:
+        """Wait for its end and give its exit code, negative for a signal."""
         self._process.join(PATIENCE)
         if self._process.exitcode is None:
             self.kill()
             raise AssertionError("the child does not end")
-        assert self._process.exitcode == 0, self.lines()
+        return self._process.exitcode
+
+    def result(self) -> list[Any]:
+        """Wait for its end and give what it has reported."""
+        assert self.wait() == 0, self.lines()
         return self.lines()
 
 
@@ -114,6 +122,33 @@ def store_in_a_loop(report: Any, kind: str, place: str, seed: int) -> None:
             catalog.store_run(documents_of(uid, rows))
         report(["stored", uid, rows])
         number += 1
+
+
+def store_and_die(report: Any, kind: str, place: str, uid: str, asset_root: str, step: int) -> None:
+    """Store a run with an array in a file, and be killed after so many calls that change files or the database."""
+    calls = 0
+
+    def deadly(function: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+
+        return call
+
+    catalog = sites.opened(kind, place)
+    catalog.asset_root = asset_root
+    for name in faults.SYSTEM_CALLS:
+        setattr(os, name, deadly(getattr(os, name)))
+    for name in faults.WRITING_COMMANDS:
+        setattr(Collection, name, deadly(getattr(Collection, name)))
+    catalog.store_run(table_with_image(), uid=uid, one_event=True, asset_threshold=0)
+
+
+def table_with_image() -> dict[str, Any]:
+    return {"image": numpy.arange(6.0).reshape(2, 3)}
 
 
 def look(report: Any, kind: str, place: str) -> None:

@@ -15,6 +15,8 @@ import children
 import servers
 import sites
 from databroker_writable import RunExistsError, StoreError
+from databroker_writable.backends import mongo_normalized
+from databroker_writable.checking import clean, examine
 
 SITES = ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"]
 SEED = "DATABROKER_WRITABLE_TEST_SEED"
@@ -113,6 +115,29 @@ def test_runs_survive_the_kill_of_the_server(layout, seed):
         for uid in again:
             table = again.v1[uid].table()
             assert table["x"].tolist() == children.column(5 if uid == "first" else 50)
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-normalized[server]", "mongo-embedded[server]"], indirect=True)
+def test_a_run_with_arrays_in_files_survives_a_kill_at_every_step(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(mongo_normalized, "CLAIM_SECONDS", 0.1)
+    table, assets = children.table_with_image(), str(tmp_path / "assets")
+    codes = [-signal.SIGKILL]
+    while codes[-1] == -signal.SIGKILL:
+        step = len(codes) - 1
+        arguments = (site.kind, site.place, f"run-{step}", assets, step)
+        with children.child(children.store_and_die, tmp_path / f"{step}.log", *arguments) as child:
+            codes.append(child.wait())
+        catalog = site.open(asset_root=assets)
+        if f"run-{step}" not in list(catalog):
+            catalog.store_run(table, uid=f"run-{step}", one_event=True, asset_threshold=0)
+    assert codes[-1] == 0
+    assert step > 5
+    clean(examine(catalog).findings, grace=0, unshared=True)
+    assert examine(catalog).findings == []
+    assert sorted(catalog) == sorted(f"run-{i}" for i in range(step + 1))
+    for uid in catalog:
+        assert (catalog[uid].primary.read()["image"].values[0] == table["image"]).all()
+        assert [name for name, _ in catalog[uid].documents(fill="no")].count("resource") == 1
 
 
 @pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)

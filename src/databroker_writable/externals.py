@@ -177,8 +177,10 @@ class AssetRouter:
         if place not in self._resources:
             from .assets import SPEC
 
+            # with the path, which differs where an attempt that was killed left its file and its resource
+            identity = f"{self._start['uid']}/{file.resource_path}/{key}"
             self._resources[place] = {
-                "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self._start['uid']}/{stream}/{key}")),
+                "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, identity)),
                 "run_start": self._start["uid"],
                 "spec": SPEC,
                 "root": str(self._root),

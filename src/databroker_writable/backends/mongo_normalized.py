@@ -11,6 +11,7 @@ import pymongo.errors
 import suitcase.mongo_normalized
 from databroker._drivers import mongo_normalized
 
+from ..assets.naming import SPEC
 from ..comparison import same_run
 from ..errors import RunExistsError
 from ..values import to_builtin
@@ -117,15 +118,28 @@ class NormalizedRunWriter:
                 time.sleep(0.02)
 
     def _remove_leftovers(self) -> None:
-        """Remove descriptors of the same run, and their Events, from attempts that were cut off."""
+        """Remove what attempts that were cut off left: descriptors of the same run, resources, and what is theirs."""
         catalog, own = self._catalog, [doc["uid"] for doc in self._descriptors]
         leftover = {"run_start": self._uid, "uid": {"$nin": own}}
         uids = [d["uid"] for d in catalog._event_descriptor_collection.find(leftover, {"uid": True})]
         if uids:
             catalog._event_collection.delete_many({"descriptor": {"$in": uids}})
             catalog._event_descriptor_collection.delete_many(leftover)
+        if self._resources:
+            self._remove_leftover_resources()
         # a writer that waited too long may have taken this one's claim away
         catalog._run_stop_collection.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
+
+    def _remove_leftover_resources(self) -> None:
+        catalog = self._catalog
+        leftover = {"run_start": self._uid, "uid": {"$nin": self._resources}}
+        if catalog._asset_registry_db != catalog._metadatastore_db:
+            # in a registry that others share, those of other kinds may be of a copy of this run elsewhere
+            leftover["spec"] = SPEC
+        uids = [d["uid"] for d in catalog._resource_collection.find(leftover, {"uid": True})]
+        if uids:
+            catalog._datum_collection.delete_many({"resource": {"$in": uids}})
+            catalog._resource_collection.delete_many(leftover)
 
 
 class MongoNormalizedBackend(MongoBackend):
@@ -159,6 +173,8 @@ class MongoNormalizedBackend(MongoBackend):
         except pymongo.errors.OperationFailure:
             # a server without text indexes, or one index in another form, stops it half-way
             self._create_needed_indexes()
+        # suitcase-mongo 0.7.0 has none by which databroker finds the resources of a run
+        ensure_indexes(self._resource_collection, [("run_start", False)])
         self._indexes_created = True
 
     def _create_needed_indexes(self: Any) -> None:
@@ -172,5 +188,5 @@ class MongoNormalizedBackend(MongoBackend):
             self._event_collection,
             [("uid", True), ([("descriptor", _DESCENDING), ("time", _ASCENDING)], False)],
         )
-        ensure_indexes(self._resource_collection, [("uid", False), ("run_start", False)])
+        ensure_indexes(self._resource_collection, [("uid", False)])
         ensure_indexes(self._datum_collection, [("datum_id", True), ("resource", False)])
