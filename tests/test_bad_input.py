@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+import dask.array
 import numpy
 import pandas
 import pytest
@@ -187,6 +188,12 @@ def test_an_event_over_the_limit_of_mongodb_is_refused(refuses):
         {"x": values},
         one_event=True,
     )
+
+
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_a_dask_array_without_a_directory_for_its_file_is_refused(refuses):
+    words = ["'x'", "2.4e-05 MB", "dask array", "asset_root", r"compute it first, e\.g\. table\['x'\]\.compute\(\)"]
+    refuses(InvalidTableError, words, {"x": dask.array.ones(3)}, one_event=True)
 
 
 @pytest.mark.parametrize("site", ONE_OF_EACH, indirect=True)

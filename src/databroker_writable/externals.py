@@ -285,11 +285,13 @@ def check_root(root: str | None, page: Document, columns: set[str], stream: str)
         return
     sizes = {key: page["data"][key].nbytes / max(len(page["uid"]), 1) for key in columns}
     key = max(sizes, key=sizes.__getitem__)
+    what, remedy = "", "raise its asset_threshold"
+    if is_lazy(page["data"][key]):
+        what, remedy = " and is a dask array", f"compute it first, e.g. table[{key!r}].compute()"
     raise InvalidTableError(
-        f"column {key!r} of stream {stream!r} takes {sizes[key] / 1e6:.1f} MB per Event"
-        f"{' and is a dask array' if is_lazy(page['data'][key]) else ''}, which belongs into a file, but the "
-        "catalog has no asset_root; open it with asset_root='DIRECTORY', on a file system that all readers share, "
-        "or raise its asset_threshold"
+        f"column {key!r} of stream {stream!r} takes {sizes[key] / 1e6:.3g} MB per Event{what}, which belongs into a "
+        "file, but the catalog has no asset_root; open it with asset_root='DIRECTORY', on a file system that all "
+        f"readers share, or {remedy}"
     )
 
 
