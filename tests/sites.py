@@ -58,6 +58,11 @@ class Site:
         """The directory or the URI by which `opened` opens it in another process."""
         return str(self.directory) if self.directory is not None else next(iter(self.args.values()))
 
+    def with_assets(self, directory: Path) -> dict[str, str]:
+        """What to give to `open` for arrays in files, where they have no place by themselves."""
+        has_own = not self.is_mongo and self.kind != "collecting"
+        return {} if has_own else {"asset_root": str(directory / "assets")}
+
     @property
     def is_mongo(self) -> bool:
         return self.database is not None

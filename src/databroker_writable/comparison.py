@@ -14,7 +14,9 @@ from .schema import NamedDocument
 
 def same_run(first: Iterable[NamedDocument], second: Iterable[NamedDocument]) -> bool:
     """Whether two sequences of documents tell of the same run, however they are paged."""
-    return _canonical(first) == _canonical(second)
+    first, second = list(first), list(second)
+    # before any value is looked at: there may be gigabytes of them, or still to be computed
+    return _uids(first) == _uids(second) and _canonical(first) == _canonical(second)
 
 
 def same_but_for_assets(stored: Iterable[NamedDocument], built: Iterable[NamedDocument]) -> bool:
@@ -30,7 +32,7 @@ def same_but_for_assets(stored: Iterable[NamedDocument], built: Iterable[NamedDo
         for key, data_key in doc["data_keys"].items()
         if "external" in data_key
     }
-    return _canonical(_without(stored, external)) == _canonical(_without(built, external))
+    return same_run(_without(stored, external), _without(built, external))
 
 
 def transformed(documents: Iterable[NamedDocument], transforms: Mapping[str, Any]) -> Iterator[NamedDocument]:
@@ -54,6 +56,15 @@ def _without(documents: Iterable[NamedDocument], columns: set[tuple[str, str]]) 
             yield name, {**doc, **parts, "data": {**parts["data"], "": doc["uid"]}}
         elif name not in ("resource", "datum_page", "datum"):
             yield name, doc
+
+
+def _uids(documents: Iterable[NamedDocument]) -> set[str]:
+    """The uids of all documents but resources and datums, however they are paged."""
+    found: set[str] = set()
+    for name, doc in documents:
+        if name not in ("resource", "datum", "datum_page"):
+            found.update([doc["uid"]] if isinstance(doc["uid"], str) else doc["uid"])
+    return found
 
 
 def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
@@ -81,8 +92,8 @@ def _json(doc: Any) -> str:
 
 
 def _json_default(value: Any) -> Any:
-    if isinstance(value, numpy.ndarray | numpy.generic):
-        return value.tolist()
+    if isinstance(value, numpy.ndarray | numpy.generic) or hasattr(value, "dask"):
+        return numpy.asarray(value).tolist()
     if isinstance(value, bytes | complex):
         return repr(value)
     return list(value) if not isinstance(value, Mapping) else dict(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dask.array
+import numpy
 import pytest
 
 import runs
@@ -44,6 +46,23 @@ def test_a_retry_may_be_paged_in_another_way(catalog, site, tmp_path):
     after_first = site.snapshot()
     catalog.store_run(site.open(transforms={"start": dict})[documents[0][1]["uid"]])
     assert site.snapshot() == after_first
+
+
+def test_a_retry_with_dask_arrays_finds_the_run(site, tmp_path):
+    catalog = site.open(**site.with_assets(tmp_path))
+    run = catalog.build_simple_run({"x": dask.array.arange(3), "image": dask.array.ones((3, 2))}, uid="fit-1")
+    catalog.store_run(run)
+    assert catalog.store_run(run).metadata["start"]["uid"] == "fit-1"
+
+
+def test_another_run_of_the_same_uid_is_refused_before_its_dask_array_is_computed(site, tmp_path):
+    catalog = site.open(**site.with_assets(tmp_path))
+    catalog.store_run({"x": numpy.zeros(3)}, uid="fit-1", one_event=True, asset_threshold=0)
+    blocks = []
+    lazy = dask.array.zeros(3).map_blocks(lambda block: blocks.append(block) or block, meta=numpy.empty(0))
+    with pytest.raises(RunExistsError):
+        catalog.store_run({"x": lazy}, uid="fit-1", one_event=True)
+    assert blocks == []
 
 
 @pytest.mark.parametrize("where", ["same object", "another object", "object opened before"])

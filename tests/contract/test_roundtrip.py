@@ -34,8 +34,7 @@ INT64_MAX = 2**63 - 1
 @pytest.fixture
 def writing(site, tmp_path):
     """A catalog that puts every array into files, as those that share its site put only large ones."""
-    given = {} if site.directory else {"asset_root": str(tmp_path / "assets")}
-    return site.open(asset_threshold=0, **given)
+    return site.open(asset_threshold=0, **site.with_assets(tmp_path))
 
 
 def read_back(site, run):
