@@ -6,6 +6,8 @@ import contextlib
 import sys
 import threading
 
+import dask.array
+import numpy
 import pytest
 
 import children
@@ -123,6 +125,23 @@ def test_of_catalog_objects_that_store_other_runs_under_one_uid_one_wins(site, i
         owner = winner.metadata["start"]["owner"]
         assert {e.run.metadata["start"]["owner"] for e in found if isinstance(e, Exception)} == {owner}
         assert site.open()[uid].primary.read()["x"].values.tolist() == [int(owner)]
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_a_run_that_another_stores_while_the_arrays_of_this_one_are_computed_wins(site, tmp_path):
+    assets = tmp_path / "assets"
+    one, other = (site.open(asset_root=str(assets)) for _ in range(2))
+
+    def computed(block):
+        other.store_run({"x": numpy.ones(3)}, uid="fit-1", one_event=True, asset_threshold=0)
+        return block
+
+    lazy = dask.array.zeros(3).map_blocks(computed, dtype=float, meta=numpy.empty(0))
+    with pytest.raises(RunExistsError) as caught:
+        one.store_run({"x": lazy}, uid="fit-1", one_event=True)
+    assert caught.value.run.primary.read()["x"].values.tolist() == [[1, 1, 1]]
+    assert site.open()["fit-1"].primary.read()["x"].values.tolist() == [[1, 1, 1]]
+    assert len([path for path in assets.rglob("*") if path.is_file()]) == 1
 
 
 def assert_processes_lose_nothing(site, tmp_path, number, contested):

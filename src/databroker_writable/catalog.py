@@ -346,10 +346,10 @@ class WritableMixin(FindingMixin, ReopenableMixin):
                 documents_of(existing), transformed(documents, self._transforms)
             ):
                 return existing
-            if failure is not None:
+            if failure is not None and existing is None:
                 error = self._explained(failure, uid)
                 raise error from (failure if error is not failure else failure.__cause__)
-            raise taken(uid, existing, self)
+            raise taken(uid, existing, self) from failure
 
     def _stored_run(self, uid: str) -> Any:
         return self[uid]  # type: ignore[index]

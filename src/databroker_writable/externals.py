@@ -177,10 +177,9 @@ class AssetRouter:
         if place not in self._resources:
             from .assets import SPEC
 
-            # with the path, which differs where an attempt that was killed left its file and its resource
-            identity = f"{self._start['uid']}/{file.resource_path}/{key}"
             self._resources[place] = {
-                "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, identity)),
+                # new for each attempt: one that fails must not take along what another one of the same run stored
+                "uid": str(uuid.uuid4()),
                 "run_start": self._start["uid"],
                 "spec": SPEC,
                 "root": str(self._root),

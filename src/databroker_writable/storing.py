@@ -32,6 +32,7 @@ class RunStorage:
         self._catalog = catalog
         self._router = router
         self._uid = ""
+        self._is_ending = False
         self.broken = False
 
     def write(self, name: str, doc: Document) -> None:
@@ -51,6 +52,9 @@ class RunStorage:
             self._router.discard()
 
     def _may_be_published(self) -> bool:
+        if not self._is_ending:
+            # a run of this uid is another writer's
+            return False
         try:
             return self._catalog._has_run(self._uid)
         except Exception:
@@ -58,6 +62,7 @@ class RunStorage:
             return True
 
     def _insert(self, name: str, doc: Document) -> None:
+        self._is_ending = self._is_ending or name == "stop"
         try:
             with self._catalog._store_lock, warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from ..errors import InvalidTableError, StoreFailedError
+from ..errors import InvalidTableError, StoreError, StoreFailedError
 from . import layout
 from .partial import PartialFile
 
@@ -156,6 +156,8 @@ def explained(what: str, output: PartialFile) -> Iterator[None]:
     try:
         yield
         output.check()
+    except StoreError:
+        raise
     # h5py raises RuntimeError for some of what fails inside HDF5.
     except (OSError, RuntimeError) as error:
         raise StoreFailedError(

@@ -326,7 +326,13 @@ class StreamAssets:
             output.close()
             for directory in self._made:
                 durable.sync_directory(os.path.dirname(directory))
-            durable.publish_file(output.path, self._final)
+            try:
+                durable.publish_file(output.path, self._final)
+            except FileExistsError as error:
+                raise StoreFailedError(
+                    f"another writer took {self._final} meanwhile, as one of the same run does; nothing was "
+                    "published, and a retry is safe"
+                ) from error
             self._published = True
 
     @contextlib.contextmanager
