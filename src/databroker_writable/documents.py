@@ -59,6 +59,11 @@ class RunChecker:
             )
         return name, _CHECKS[name](dict(doc), self)
 
+    def forget(self, page: Document) -> None:
+        """Take back a page of Events that was found good and could not be written."""
+        self.event_uids.difference_update(page["uid"])
+        self.counts[self.descriptors[page["descriptor"]].get("name", "primary")] -= len(page["uid"])
+
 
 def check_documents(documents: Iterable[Any]) -> RunDocuments:
     """Check that documents are one whole run and give them back, packed into pages.

@@ -99,7 +99,13 @@ class CheckingStorage:
         name, doc = self._checker(name, doc)
         if name != "event_page":
             self._check_storable(name, doc)
-        self._storage.write(name, doc)
+        try:
+            self._storage.write(name, doc)
+        except BaseException:
+            # an array that cannot be computed, say: the run goes on without this page
+            if name == "event_page":
+                self._checker.forget(doc)
+            raise
 
     def abandon(self, exc: BaseException) -> None:
         """Remove what was written of the run."""

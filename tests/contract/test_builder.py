@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dask.array
+import numpy
 import pytest
 
 import runs
@@ -39,6 +41,29 @@ def test_a_bad_table_in_a_block_keeps_what_was_added_before(catalog, site):
     run = site.open()["fit-1"]
     assert run.metadata["stop"]["exit_status"] == "fail"
     assert run.primary.read()["x"].values.tolist() == [1, 2, 3]
+
+
+def failing(block):
+    raise ZeroDivisionError("in a block")
+
+
+def test_an_array_that_cannot_be_computed_is_left_out_and_the_rest_is_kept(site, tmp_path):
+    catalog = site.open(**site.with_assets(tmp_path))
+    good = dask.array.ones((2, 3))
+    bad = good.map_blocks(failing, dtype=float, meta=numpy.empty((0, 0)))
+    with pytest.raises(ZeroDivisionError), catalog.run_builder(uid="fit-1") as builder:  # noqa: PT012
+        builder.add_stream("primary", data={"image": good, "mask": good > 0})
+        with pytest.raises(ZeroDivisionError, match="in a block"):
+            builder.add_data("primary", data={"image": good, "mask": bad > 0})
+        builder.add_data("primary", data={"image": 2 * good, "mask": good > 1})
+        builder.add_stream("second", data={"image": bad})
+    run = site.open()["fit-1"]
+    assert run.metadata["stop"]["exit_status"] == "fail"
+    assert run.metadata["stop"]["num_events"]["primary"] == 4
+    read = run.primary.read()
+    assert read["image"].values.tolist() == [[1, 1, 1]] * 2 + [[2, 2, 2]] * 2
+    assert read["mask"].values.tolist() == [[True] * 3] * 2 + [[False] * 3] * 2
+    assert len(list(tmp_path.rglob("*.h5"))) == 1
 
 
 def test_an_exception_before_any_stream_is_recorded_too(catalog, site):

@@ -187,7 +187,7 @@ class StreamAssets:
     def publish(self) -> None:
         """Finish the file and give it its final name, durably. A second call does nothing.
 
-        Without any write before there is no file, and nothing to publish.
+        Without any column there is no file, and nothing to publish.
 
         Raises
         ------
@@ -200,6 +200,10 @@ class StreamAssets:
                 return
             self._check_open()
             if self._file is None or self._output is None or self._release is None:
+                return
+            if not self._dims:
+                # all that came failed
+                self.discard()
                 return
             # Until all is done, so that a failed attempt is not taken for one without arrays.
             self._failure = f"publishing {self._final} failed before; store the run again"
