@@ -75,19 +75,20 @@ def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
         if name in ("event", "event_page"):
             pages = [doc] if name == "event" else event_model.unpack_event_page(doc)
             events.setdefault(doc["descriptor"], []).extend(
-                _json({k: page[k] for k in ("uid", "time", "seq_num", "data", "timestamps")}) for page in pages
+                as_text({k: page[k] for k in ("uid", "time", "seq_num", "data", "timestamps")}) for page in pages
             )
         elif name in ("datum", "datum_page"):
             for datum in [doc] if name == "datum" else event_model.unpack_datum_page(doc):
-                result["datum", datum["datum_id"]] = _json(datum)
+                result["datum", datum["datum_id"]] = as_text(datum)
         else:
-            result[name, doc["uid"]] = _json(doc)
+            result[name, doc["uid"]] = as_text(doc)
     for descriptor, items in events.items():
         result["events", descriptor] = sorted(items)
     return result
 
 
-def _json(doc: Any) -> str:
+def as_text(doc: Any) -> str:
+    """A document in a form that is equal for equal ones, also where they hold NaN or numpy arrays."""
     return json.dumps(doc, sort_keys=True, default=_json_default)
 
 

@@ -6,8 +6,9 @@ import dask.array
 import numpy
 import pytest
 
+import faults
 import runs
-from databroker_writable import RunExistsError
+from databroker_writable import InvalidRunError, RunExistsError
 from databroker_writable.comparison import same_run
 
 
@@ -112,3 +113,59 @@ def test_a_partial_uid_is_another_uid(catalog):
     catalog.store_run({"x": [2]}, uid="fit-1")
     assert catalog["fit-1"].primary.read()["x"].values.tolist() == [2]
     assert catalog["fit-1234"].primary.read()["x"].values.tolist() == [1]
+
+
+def rename(documents, part, new):
+    """Give one kind of uid of a run another value, wherever it is referred to."""
+
+    def renamed(value, old):
+        if isinstance(value, dict):
+            return {key: renamed(item, old) for key, item in value.items()}
+        if isinstance(value, list):
+            return [renamed(item, old) for item in value]
+        return new if isinstance(value, str) and value == old else value
+
+    (old,) = {doc["uid"] for name, doc in documents if name == part}
+    return [(name, renamed(doc, old)) for name, doc in documents]
+
+
+@pytest.mark.parametrize("part", ["descriptor", "event_page", "resource", "datum_page", "stop"])
+def test_a_run_with_ids_of_another_run_leaves_that_run_as_it_was(catalog, site, tmp_path, part):
+    first = one_stream_with_images(tmp_path, 1)
+    catalog.store_run(first)
+    before = site.snapshot()
+    second = one_stream_with_images(tmp_path, 2)
+    ids = {"event_page": "uid", "datum_page": "datum_id"}.get(part)
+    if ids is None:
+        (uid,) = {doc["uid"] for name, doc in first if name == part}
+        second = rename(second, part, uid)
+    else:
+        taken = next(doc[ids] for name, doc in first if name == part)
+        own = next(doc[ids] for name, doc in second if name == part)
+        for name, doc in second:
+            if name == part:
+                doc[ids] = list(taken)
+            if name == "event_page" and ids == "datum_id":
+                doc["data"]["image"] = [dict(zip(own, taken, strict=True))[i] for i in doc["data"]["image"]]
+    error = faults.attempt(catalog.store_run, second)
+    if error is None:
+        assert same_run(site.documents(second[0][1]["uid"]), second)
+    else:
+        assert isinstance(error, InvalidRunError), error
+        assert site.is_mongo
+        assert "an id of its own" in str(error)
+        assert site.snapshot() == before
+    assert same_run(site.documents(first[0][1]["uid"]), first)
+
+
+def one_stream_with_images(directory, number):
+    """A run of one descriptor and one resource, whose values depend on its number."""
+    documents = runs.documents_with_images(directory, number=number)
+    baseline = next(doc["uid"] for name, doc in documents if name == "descriptor" and doc["name"] == "baseline")
+    kept = [(name, doc) for name, doc in documents if baseline not in (doc.get("uid"), doc.get("descriptor"))]
+    for name, doc in kept:
+        if name == "event_page":
+            doc["data"]["x"] = [number * 100 + x for x in doc["data"]["x"]]
+        if name == "stop":
+            doc["num_events"] = {"primary": 3}
+    return kept

@@ -7,7 +7,8 @@ from typing import Any
 
 import pymongo.errors
 
-from ..errors import InvalidCatalogError, NotWritableError
+from ..comparison import as_text
+from ..errors import InvalidCatalogError, InvalidRunError, NotWritableError
 from ..values import INT64, Limits, bson_size
 
 LIMITS = Limits(
@@ -53,16 +54,44 @@ def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> Non
                 raise
 
 
-def insert_new(collection: Any, documents: list[dict[str, Any]]) -> None:
-    """Insert documents, leaving alone those whose unique id is there already, from an attempt that was cut off."""
+def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bool:
+    """Insert documents; whether some were there already, the same ones, from an attempt that was cut off.
+
+    Raises
+    ------
+    InvalidRunError
+        A document with other contents has the unique id `key` of one of these.
+    """
     if not documents:
-        return
+        return False
     try:
         collection.insert_many(documents, ordered=False)
     except pymongo.errors.BulkWriteError as exc:
         errors = exc.details.get("writeErrors", [])
         if exc.details.get("writeConcernErrors") or any(e.get("code") != DUPLICATE_KEY for e in errors):
             raise
+        repeated = {error["op"][key]: as_text(_without_id(error["op"])) for error in errors}
+        for found in collection.find({key: {"$in": list(repeated)}}):
+            if repeated.pop(found[key]) != as_text(_without_id(found)):
+                raise used_elsewhere(key, found[key]) from None
+        if repeated:
+            # another writer has removed them meanwhile
+            raise
+        return True
+    return False
+
+
+def used_elsewhere(key: str, value: str) -> InvalidRunError:
+    """Give the error that says that an id within a run is not its own."""
+    return InvalidRunError(
+        f"another document is stored here under the {key} {value!r} that a document of this run has, in another run or "
+        "left by a store that was cut off; give this one an id of its own, or remove what was left with "
+        "databroker-writable check --clean"
+    )
+
+
+def _without_id(doc: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in doc.items() if key != "_id"}
 
 
 def reason_of(exc: BaseException) -> str:

@@ -14,7 +14,7 @@ import pymongo.errors
 
 from ..errors import RunExistsError
 from ..values import bson_size, to_builtin
-from .mongo import MongoBackend, ensure_indexes, insert_new
+from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
 
 PAGE_BYTES = 5_000_000
 
@@ -72,13 +72,16 @@ class EmbeddedRunWriter:
 
     def abandon(self) -> None:
         """Remove the pages, unless a published run rests on them."""
-        database, own = self._catalog._db, [doc["uid"] for doc in self._header["descriptors"]]
-        published = database.header.find_one({"run_id": self._uid}, {"descriptors.uid": True})
-        used = {doc["uid"] for doc in (published or {}).get("descriptors") or []}
-        if used.isdisjoint(own):
-            resources = [doc["uid"] for doc in self._header["resources"]]
-            database.event.delete_many({"descriptor": {"$in": own}})
-            database.datum.delete_many({"resource": {"$in": resources}})
+        database = self._catalog._db
+        own = {part: [doc["uid"] for doc in self._header[part]] for part in ("descriptors", "resources")}
+        published = database.header.find(
+            {"$or": [{f"{part}.uid": {"$in": uids}} for part, uids in own.items()]},
+            {"descriptors.uid": True, "resources.uid": True},
+        )
+        used = {doc["uid"] for header in published for part in own for doc in header.get(part) or []}
+        unused = {part: [uid for uid in uids if uid not in used] for part, uids in own.items()}
+        database.event.delete_many({"descriptor": {"$in": unused["descriptors"]}})
+        database.datum.delete_many({"resource": {"$in": unused["resources"]}})
 
     def _wait(self, kind: str, page: dict[str, Any]) -> None:
         """Collect single Events or Datums into pages."""
@@ -114,8 +117,15 @@ class EmbeddedRunWriter:
                 last_index=done + count - 1,
                 size=bson_size(piece),
             )
-            insert_new(collection, [piece])
+            if insert_new(collection, [piece], "_id") and kind == "descriptor":
+                self._check_descriptor(page[kind])
             self._counts[page[kind]] = done + count
+
+    def _check_descriptor(self, uid: str) -> None:
+        """Refuse the descriptor of another run, which has its Events already."""
+        others = {"descriptors.uid": uid, "run_id": {"$ne": self._uid}}
+        if self._catalog._db.header.find_one(others, {"_id": True}) is not None:
+            raise used_elsewhere("uid", uid)
 
 
 class MongoEmbeddedBackend(MongoBackend):

@@ -12,10 +12,10 @@ import suitcase.mongo_normalized
 from databroker._drivers import mongo_normalized
 
 from ..assets.naming import SPEC
-from ..comparison import same_run
+from ..comparison import as_text, same_run
 from ..errors import RunExistsError
 from ..values import to_builtin
-from .mongo import MongoBackend, ensure_indexes, insert_new
+from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
 from .opening import open_entry
 
 BATCH = 10_000
@@ -44,16 +44,17 @@ class NormalizedRunWriter:
         self._descriptors: list[dict[str, Any]] = []
         self._resources: list[str] = []
         self._counts: dict[str, int] = {}
+        self._inserted_resources: list[str] = []
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if name == "descriptor":
+            self._check_descriptor(doc)
             self._descriptors.append(doc)
             self._counts[doc["uid"]] = 0
         elif name == "stop":
             self._stop = doc
         elif name == "resource":
-            self._resources.append(doc["uid"])
-            self._serializer(name, doc)
+            self._insert_resource(to_builtin(doc))
         elif name in ("event", "event_page"):
             self._counts[doc["descriptor"]] += self._insert(self._catalog._event_collection, name, doc)
         elif name in ("datum", "datum_page"):
@@ -77,24 +78,42 @@ class NormalizedRunWriter:
             return
         catalog, descriptors = self._catalog, [doc["uid"] for doc in self._descriptors]
         catalog._event_collection.delete_many({"descriptor": {"$in": descriptors}})
-        catalog._event_descriptor_collection.delete_many({"uid": {"$in": descriptors}})
-        catalog._datum_collection.delete_many({"resource": {"$in": self._resources}})
-        catalog._resource_collection.delete_many({"uid": {"$in": self._resources}})
+        catalog._event_descriptor_collection.delete_many({"uid": {"$in": descriptors}, "run_start": self._uid})
+        catalog._datum_collection.delete_many({"resource": {"$in": self._inserted_resources}})
+        catalog._resource_collection.delete_many({"uid": {"$in": self._inserted_resources}})
         if self._stop:
-            catalog._run_stop_collection.delete_many({"uid": self._stop["uid"]})
+            catalog._run_stop_collection.delete_many({"uid": self._stop["uid"], "run_start": self._uid})
+
+    def _check_descriptor(self, doc: dict[str, Any]) -> None:
+        """Refuse the descriptor of another run: that run's readers would see the Events of this one."""
+        others = {"uid": doc["uid"], "run_start": {"$ne": self._uid}}
+        if self._catalog._event_descriptor_collection.find_one(others, {"_id": True}) is not None:
+            raise used_elsewhere("uid", doc["uid"])
+
+    def _insert_resource(self, doc: dict[str, Any]) -> None:
+        # in old databases resources are not unique, and runs share them
+        resources = self._catalog._resource_collection
+        existing = resources.find_one({"uid": doc["uid"]}, {"_id": False})
+        self._resources.append(doc["uid"])
+        if existing is None:
+            self._inserted_resources.append(doc["uid"])
+            resources.insert_one(doc)
+        elif as_text(existing) != as_text(doc):
+            raise used_elsewhere("uid", doc["uid"])
 
     def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> int:
         """Insert Events or Datums, also from a page, and give their number."""
         # suitcase-mongo 0.7.0 compares a document that is there already with ==, which NaN never passes,
         # and passes every page through JSON
         doc = to_builtin(doc)
+        key = "uid" if name.startswith("event") else "datum_id"
         if name.endswith("_page"):
             unpack = event_model.unpack_event_page if name == "event_page" else event_model.unpack_datum_page
             documents = [dict(item) for item in unpack(doc)]
         else:
             documents = [dict(doc)]
         for first in range(0, len(documents), BATCH):
-            insert_new(collection, documents[first : first + BATCH])
+            insert_new(collection, documents[first : first + BATCH], key)
         return len(documents)
 
     def _claim(self) -> None:
@@ -111,6 +130,9 @@ class NormalizedRunWriter:
                 found = stops.find_one({"run_start": self._uid}, {"_id": False})
                 if found is not None and found["uid"] == self._stop["uid"]:
                     return
+                others = {"uid": self._stop["uid"], "run_start": {"$ne": self._uid}}
+                if stops.find_one(others, {"_id": True}) is not None:
+                    raise used_elsewhere("uid", self._stop["uid"]) from None
             if time.monotonic() > until:
                 # left over from a writer that was cut off
                 stops.delete_many({"run_start": self._uid, "uid": (found or {}).get("uid")})
