@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import multiprocessing.forkserver
 import os
-import random
 import signal
 import sys
 import time
@@ -31,7 +30,7 @@ PATIENCE = 60
 def _processes() -> Any:
     """Processes forked from one that has imported everything, which takes seconds, and has no threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["children", "pytest"])
+    context.set_forkserver_preload(["kills", "h5py", "pytest"])
     with pytest.MonkeyPatch.context() as patch:
         # before Python 3.12.8 the server that is forked does not learn this process's sys.path
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
@@ -53,9 +52,10 @@ class Child:
         *whole, _ = self.report.read_text().split("\n")
         return [json.loads(line) for line in whole]
 
-    def wait_for_line(self) -> None:
+    def wait_for(self, line: Any) -> None:
+        """Wait until it has reported this."""
         until = time.monotonic() + PATIENCE
-        while not self.lines():
+        while line not in self.lines():
             if time.monotonic() > until or self._process.exitcode is not None:
                 raise AssertionError(f"the child has not begun: {self.report.read_text()}")
             time.sleep(0.005)
@@ -106,24 +106,6 @@ def column(rows: int) -> list[float]:
     return [i + 0.5 for i in range(rows)]
 
 
-def store_in_a_loop(report: Any, kind: str, place: str, seed: int) -> None:
-    """Store runs until killed, and report each before and after."""
-    catalog = sites.opened(kind, place)
-    choose = random.Random(seed)
-    report("ready")
-    number = 0
-    while True:
-        uid, rows = f"run-{seed}-{number}", choose.choice([1, 20, 200])
-        report(["storing", uid, rows])
-        if number % 3 == 2:
-            with catalog.run_builder(uid=uid) as builder:
-                builder.add_stream("primary", data={"x": column(rows)})
-        else:
-            catalog.store_run(documents_of(uid, rows))
-        report(["stored", uid, rows])
-        number += 1
-
-
 def store_and_die(report: Any, kind: str, place: str, uid: str, asset_root: str, step: int) -> None:
     """Store a run with an array in a file, and be killed after so many calls that change files or the database."""
     calls = 0
@@ -149,14 +131,6 @@ def store_and_die(report: Any, kind: str, place: str, uid: str, asset_root: str,
 
 def table_with_image() -> dict[str, Any]:
     return {"image": numpy.arange(6.0).reshape(2, 3)}
-
-
-def look(report: Any, kind: str, place: str) -> None:
-    """Report every run that is visible: its exit status and its column."""
-    catalog = sites.opened(kind, place)
-    for uid in list(catalog):
-        stop = catalog[uid].metadata["stop"]
-        report([uid, stop and stop["exit_status"], catalog.v1[uid].table()["x"].tolist()])
 
 
 def store_some(report: Any, kind: str, place: str, owner: str, number: int, contested: list[str]) -> None:

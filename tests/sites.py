@@ -146,10 +146,10 @@ def _mongo_site(layout: str, database: Any, uri: str | None = None) -> Site:
     return Site(layout, make, stock, lambda: collections(database), driver, args, database=database)
 
 
-def opened(kind: str, place: str) -> Any:
+def opened(kind: str, place: str, **kwargs: Any) -> Any:
     """A new catalog object over the directory, or the database, of a site: for other processes."""
     made = _mongo_site(kind, None, place) if kind in MONGO_SITES else _file_site(kind, Path(place))
-    return made.open(handler_registry={})
+    return made.open(**{"handler_registry": {}, **kwargs})
 
 
 def tree(directory: Path) -> dict[str, Any]:

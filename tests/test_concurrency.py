@@ -150,7 +150,7 @@ def assert_processes_lose_nothing(site, tmp_path, number, contested):
     with contextlib.ExitStack() as stack:
         start = stack.enter_context
         reader = start(children.child(children.watch, tmp_path / "reader", *place, 4 * number + len(contested)))
-        reader.wait_for_line()
+        reader.wait_for("ready")
         writers = [
             start(children.child(children.store_some, tmp_path / owner, *place, owner, number, contested))
             for owner in owners
