@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import mongomock
@@ -151,14 +154,15 @@ def lost_connection() -> Exception:
     return pymongo.errors.AutoReconnect("connection closed")
 
 
-def open_files() -> set[str]:
-    """What this process has open, where the system tells."""
-    found = set()
-    for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []:
-        try:
-            target = os.readlink(f"/proc/self/fd/{number}")
-        except FileNotFoundError:
-            continue
-        if target.startswith("/") and not target.startswith("/dev"):
-            found.add(target)
-    return found
+def open_files(directory: Path | None) -> list[str]:
+    """What this process has open below a directory, where the system tells; other tests have other directories."""
+    found = []
+    for number in os.listdir("/proc/self/fd") if directory and os.path.isdir("/proc/self/fd") else []:
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return sorted(path for path in found if path.startswith(str(directory)))
+
+
+def threads() -> set[threading.Thread]:
+    """The threads that run, but for those with which pymongo watches servers, which come and go."""
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("pymongo")}

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from .comparison import same_run, transformed
 from .documents import RunChecker, RunDocuments, check_limits
 from .errors import RunExistsError, StoreError
 from .externals import AssetRouter, without_external
@@ -31,16 +32,26 @@ class RunStorage:
     def __init__(self, catalog: Any, router: AssetRouter) -> None:
         self._catalog = catalog
         self._router = router
-        self._uid = ""
+        self._start: Document = {}
         self._is_ending = False
         self.broken = False
+
+    @property
+    def _uid(self) -> str:
+        return self._start.get("uid", "")
 
     def write(self, name: str, doc: Document) -> None:
         """Store one document, which has been checked."""
         if name == "start":
-            self._uid = doc["uid"]
-        for part, item in self._router(name, doc):
-            self._insert(part, item)
+            self._start = doc
+        try:
+            for part, item in self._router(name, doc):
+                self._insert(part, item)
+        except BaseException as exc:
+            # nothing comes after a stop document that would take the run away
+            if name == "stop" and not self.broken:
+                self.abandon(exc)
+            raise
 
     def abandon(self, exc: BaseException) -> None:
         """Remove what was written of the run, unless it has been published."""
@@ -61,6 +72,16 @@ class RunStorage:
             # the server is gone: keep the files, which a run may refer to
             return True
 
+    def _is_published(self) -> bool:
+        try:
+            if not self._catalog._has_run(self._uid):
+                return False
+            stored = self._catalog[self._uid].metadata["start"]
+        except Exception:
+            return False
+        own = transformed([("start", self._start)], self._catalog._transforms)
+        return same_run([("start", stored)], own)
+
     def _insert(self, name: str, doc: Document) -> None:
         self._is_ending = self._is_ending or name == "stop"
         try:
@@ -69,6 +90,10 @@ class RunStorage:
                 self._catalog.v1.insert(name, doc)
         except Exception as exc:
             self.abandon(exc)
+            if name == "stop" and not isinstance(exc, RunExistsError) and self._is_published():
+                # done, but reported as failed
+                self.broken = False
+                return
             if isinstance(exc, StoreError):
                 raise
             raise self._catalog._explained(exc, self._uid) from exc

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 
+import numpy
 import pymongo.errors
 import pytest
 
@@ -48,7 +48,7 @@ def test_a_serializer_that_fails_at_any_document_leaves_nothing(catalog, site, m
     failures = 0
     for _ in fault.positions():
         documents = runs.documents_with_images(tmp_path)
-        before, files, threads = site.snapshot(), faults.open_files(), threading.active_count()
+        before, threads = site.snapshot(), faults.threads()
         with fault:
             error = faults.attempt(catalog.store_run, documents)
         if fault.fired:
@@ -56,8 +56,8 @@ def test_a_serializer_that_fails_at_any_document_leaves_nothing(catalog, site, m
             assert_says_what_to_do(error, documents)
             assert "No space left" in str(error)
             assert site.snapshot() == before
-            assert faults.open_files() == files
-            assert threading.active_count() == threads
+            assert faults.open_files(site.directory) == []
+            assert faults.threads() <= threads
             assert documents[0][1]["uid"] not in list(catalog)
         catalog.store_run(documents)
         assert_whole(site, documents)
@@ -107,7 +107,7 @@ def test_a_system_call_that_fails_leaves_the_directory_as_it_was(catalog, site, 
     faults.at_each_system_call(fault, monkeypatch)
     for _ in fault.positions():
         documents = runs.small_documents()
-        before, files = site.snapshot(), faults.open_files()
+        before = site.snapshot()
         with fault:
             error = faults.attempt(catalog.store_run, documents)
         if error is None:
@@ -117,7 +117,7 @@ def test_a_system_call_that_fails_leaves_the_directory_as_it_was(catalog, site, 
             assert isinstance(error, StoreFailedError | NotWritableError), error
             assert isinstance(error, NotWritableError) == (number == errno.EACCES)
             assert site.snapshot() == before
-        assert faults.open_files() == files
+        assert faults.open_files(site.directory) == []
         catalog.store_run(documents)
         assert_whole(site, documents)
         assert not [name for name in os.listdir(site.directory) if name.startswith(".")]
@@ -150,7 +150,7 @@ def test_a_command_that_fails_leaves_the_collections_as_they_were(catalog, site,
     failures = 0
     for _ in fault.positions():
         documents = runs.documents_with_images(tmp_path)
-        before, threads = site.snapshot(), threading.active_count()
+        before, threads = site.snapshot(), faults.threads()
         with fault:
             error = faults.attempt(catalog.store_run, documents)
         if error is not None:
@@ -158,7 +158,7 @@ def test_a_command_that_fails_leaves_the_collections_as_they_were(catalog, site,
             assert_says_what_to_do(error, documents)
             assert site.snapshot() == before
             assert documents[0][1]["uid"] not in list(catalog)
-        assert threading.active_count() <= threads
+        assert faults.threads() <= threads
         catalog.store_run(documents)
         assert_whole(site, documents)
     assert failures >= 3
@@ -230,3 +230,80 @@ def test_a_server_without_some_index_takes_runs_all_the_same(catalog, site, monk
         catalog.store_run(documents)
     assert fault.fired
     assert_whole(site, documents)
+
+
+IMAGES = {"x": [1, 2, 3], "image": numpy.arange(36, dtype="uint16").reshape(3, 3, 4)}
+
+
+def store_in_pieces(catalog, uid):
+    with catalog.run_builder(uid=uid) as builder:
+        builder.add_stream("primary", data=IMAGES)
+        builder.add_data("primary", data=IMAGES)
+
+
+WAYS = {
+    "arrays in a file": lambda catalog, uid: catalog.store_run(IMAGES, uid=uid),
+    "run_builder": store_in_pieces,
+    "store_runs": lambda catalog, uid: catalog.store_runs([{"x": [1]}, catalog.build_simple_run(IMAGES, uid=uid)]),
+}
+
+
+def assert_each_fault_leaves_whole_runs(site, catalog, tmp_path, way, fault):
+    """Whatever step fails, a run is stored whole or not at all, and it is said which; then it can be stored."""
+
+    def arrays():
+        return sites.tree(tmp_path / "arrays")
+
+    failures = 0
+    for position in fault.positions(limit=150):
+        uid = f"fit-{position}"
+        before, files, visible, threads = site.snapshot(), arrays(), set(site.open()), faults.threads()
+        opened = faults.open_files(tmp_path)
+        with fault:
+            error = faults.attempt(WAYS[way], catalog, uid)
+        assert set(faults.open_files(tmp_path)) <= set(opened)
+        assert faults.threads() <= threads
+        new = set(site.open()) - visible
+        if error is None:
+            assert uid in new
+        else:
+            failures += 1
+            assert isinstance(error, StoreFailedError), error
+            assert "nothing was published" in str(error)
+            if way == "store_runs":
+                assert (uid in new) == (1 not in error.failures), error
+            else:
+                assert new == set(), error
+                assert site.snapshot() == before
+                assert arrays() == files
+        if uid not in new:
+            WAYS[way](catalog, uid)
+        assert_images(site.open(asset_root=str(tmp_path / "arrays")), uid, 2 if way == "run_builder" else 1)
+    return failures
+
+
+def assert_images(catalog, uid, times):
+    read = catalog[uid].primary.read()
+    assert read["x"].values.tolist() == IMAGES["x"] * times
+    numpy.testing.assert_array_equal(read["image"].values, numpy.concatenate([IMAGES["image"]] * times))
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["not done", "done, but reported as failed"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_system_call_that_fails_leaves_runs_with_arrays_whole(site, monkeypatch, tmp_path, way, late):
+    catalog = site.open(asset_root=str(tmp_path / "arrays"), asset_threshold=0)
+    fault = faults.Fault(disk_is_full, late=late)
+    faults.at_each_system_call(fault, monkeypatch)
+    assert_each_fault_leaves_whole_runs(site, catalog, tmp_path, way, fault)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["not done", "done, but the answer is lost"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("site", [name for name in MONGO if "mongomock" in name], indirect=True)
+def test_a_command_that_fails_leaves_runs_with_arrays_whole(site, monkeypatch, tmp_path, way, late):
+    catalog = site.open(asset_root=str(tmp_path / "arrays"), asset_threshold=0)
+    catalog.store_run(runs.small_documents())
+    fault = faults.Fault(faults.lost_connection, late=late)
+    faults.at_each_command(fault, site.database, monkeypatch)
+    assert assert_each_fault_leaves_whole_runs(site, catalog, tmp_path, way, fault) >= (way != "store_runs")
