@@ -20,6 +20,7 @@ from .events import after, event_times, event_uids, new_uids, sequence_numbers, 
 from .provenance import start_metadata
 from .schema import check_descriptor, check_start, check_stop, without_templates
 from .tables import StreamSchema, StreamTable, read_table
+from .values import short
 
 EXIT_STATUSES = ("success", "abort", "fail")
 MAX_REASON = 10_000
@@ -79,6 +80,8 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         parameters: Mapping[str, Any] | None = None,
         handler_registry: Mapping[str, Any] | None = None,
     ) -> None:
+        if not isinstance(one_event, bool | numpy.bool_):
+            raise InvalidTableError(f"one_event is True or False, not {short(one_event)}")
         metadata = start_metadata(
             metadata,
             uid,
@@ -98,7 +101,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         )
         self._cache = DocumentCache()
         self._streams: dict[str, Any] = {}
-        self._one_event = one_event
+        self._one_event = bool(one_event)
         self._handler_registry = handler_registry
         self._last_time = self._run_bundle.start_doc["time"]
         self._first_tables: dict[str, StreamSchema] = {}  # what the later ones must agree with, by stream

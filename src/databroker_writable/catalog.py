@@ -24,7 +24,7 @@ from .reopening import ReopenableMixin
 from .simple_run import build_simple_run
 from .storing import CheckingStorage, RunStorage, check_storable, store_documents
 from .storing_builder import StoringRunBuilder
-from .values import Limits
+from .values import Limits, short
 
 ASSET_THRESHOLD = 1024 * 1024
 
@@ -186,7 +186,7 @@ class WritableMixin(FindingMixin, ReopenableMixin):
             "one_event": one_event,
             "derived_from": derived_from,
             "supersedes": supersedes,
-            "versions": versions or None,
+            "versions": None if isinstance(versions, list | tuple) and not versions else versions,
             "parameters": parameters,
         }
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -289,6 +289,8 @@ class WritableMixin(FindingMixin, ReopenableMixin):
         2
         """
         self._check_writable()
+        if not isinstance(runs, Iterable):
+            raise InvalidRunError(f"store_runs takes runs, one after the other, not {short(runs)}")
         if progress:
             from tqdm.auto import tqdm
 

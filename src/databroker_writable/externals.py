@@ -12,6 +12,7 @@ import numpy
 from .errors import InvalidCatalogError, InvalidTableError
 from .schema import Document, NamedDocument
 from .tables import find_layout
+from .values import short
 
 if TYPE_CHECKING:
     from .assets import StreamAssets
@@ -53,7 +54,7 @@ def is_lazy(values: Any) -> bool:
 def checked_threshold(threshold: Any) -> int:
     """Refuse an ``asset_threshold`` that is not a number of bytes."""
     if not isinstance(threshold, int) or threshold < 0:
-        raise InvalidCatalogError(f"asset_threshold is a number of bytes, not {threshold!r}")
+        raise InvalidCatalogError(f"asset_threshold is a number of bytes, not {short(threshold)}")
     return threshold
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from .builder import MANY_ROWS, RunBuilder
 from .documents import RunDocuments
 from .errors import InvalidRunError, InvalidTableError, StoreWarning
+from .values import short
 
 
 def is_table(run: Any) -> bool:
@@ -19,8 +20,8 @@ def is_table(run: Any) -> bool:
         return True
     if run is None or isinstance(run, str | bytes) or not isinstance(run, Iterable):
         raise InvalidTableError(
-            f"{run!r}, of type {type(run).__name__}, is neither a run nor a table; give a BlueskyRun, a RunBuilder, "
-            "documents, a dict of columns, a DataFrame or a Dataset"
+            f"{short(run)}, of type {type(run).__name__}, is neither a run nor a table; give a BlueskyRun, "
+            "a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset"
         )
     return hasattr(run, "dtype")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import InvalidMetadataError
-from .values import plain
+from .values import plain, short
 
 PACKAGES = ("databroker", "databroker-writable")
 
@@ -62,7 +62,7 @@ def start_metadata(
     if metadata is None:
         metadata = {}
     if not isinstance(metadata, Mapping):
-        raise InvalidMetadataError(f"metadata is a dict, not {metadata!r}, of type {type(metadata).__name__}")
+        raise InvalidMetadataError(f"metadata is a dict, not {short(metadata)}, of type {type(metadata).__name__}")
     result = dict(metadata)
     given: dict[str, Any] = {"uid": uid, "time": time}
     if derived_from is not None:
@@ -74,7 +74,9 @@ def start_metadata(
         given["supersedes"] = [reference(item, "supersedes")["uid"] for item in listed(supersedes)]
     if parameters is not None:
         if not isinstance(parameters, Mapping):
-            raise InvalidMetadataError(f"parameters is a dict, not {parameters!r}, of type {type(parameters).__name__}")
+            raise InvalidMetadataError(
+                f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}"
+            )
         given["parameters"] = plain(parameters, "parameters", InvalidMetadataError)
     for key, value in given.items():
         if value is None:
@@ -103,7 +105,7 @@ def reference(run: Any, argument: str) -> dict[str, str | None]:
         start = metadata.get("start") if isinstance(metadata, Mapping) else None
     if not isinstance(start, Mapping):
         raise InvalidMetadataError(
-            f"{argument} takes a run, the uid of a run or a list of these, not {str(run)[:60]!r}, "
+            f"{argument} takes a run, the uid of a run or a list of these, not {short(run)}, "
             f"of type {type(run).__name__}"
         )
     catalog = getattr(run, "catalog_object", None)
@@ -126,7 +128,10 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
     ['databroker', 'databroker_writable', 'numpy', 'python']
     """
     found = dict(_versions())
-    for package in [packages] if isinstance(packages, str) else packages:
+    names = [packages] if isinstance(packages, str) else packages
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise InvalidMetadataError(f"versions is a list of names of packages, not {short(packages)}")
+    for package in names:
         try:
             found[package.replace(".", "_")] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -13,7 +13,7 @@ import jsonschema
 import numpy
 
 from .errors import InvalidMetadataError, InvalidRunError, StoreError
-from .values import check_metadata_keys, plain
+from .values import check_metadata_keys, plain, short
 
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
@@ -36,8 +36,7 @@ def check_start(doc: Mapping[str, Any]) -> Document:
     _check_templates(start, "metadata", InvalidMetadataError)
     check_run_uid(start.get("uid"))
     validate("start", start, InvalidMetadataError)
-    if not numpy.isfinite(start["time"]):
-        raise InvalidMetadataError(f"metadata['time'] is {start['time']}; give POSIX seconds")
+    _check_time(start, "metadata", InvalidMetadataError)
     return start
 
 
@@ -45,6 +44,7 @@ def check_descriptor(doc: Mapping[str, Any]) -> Document:
     """Check a descriptor by itself and give a plain copy."""
     descriptor = plain(doc, "the descriptor", InvalidRunError)
     validate("descriptor", descriptor, InvalidRunError)
+    _check_time(descriptor, "the descriptor", InvalidRunError)
     _check_templates(descriptor.get("name"), "the name of a stream", InvalidRunError)
     return descriptor
 
@@ -53,6 +53,7 @@ def check_stop(doc: Mapping[str, Any]) -> Document:
     """Check a stop document by itself and give a plain copy."""
     stop = plain(doc, "the stop document", InvalidRunError)
     validate("stop", stop, InvalidRunError)
+    _check_time(stop, "the stop document", InvalidRunError)
     _check_templates(stop, "the stop document", InvalidRunError)
     return stop
 
@@ -60,7 +61,7 @@ def check_stop(doc: Mapping[str, Any]) -> Document:
 def check_run_uid(uid: Any) -> None:
     """Refuse a run's uid that is unsafe as a file name or that databroker would not look up."""
     if not isinstance(uid, str):
-        raise InvalidRunError(f"the uid of a run is a string, not {uid!r}")
+        raise InvalidRunError(f"the uid of a run is a string, not {short(uid)}")
     remedy = "use a UUID4, or letters, digits and any of _-.+=@~"
     if len(uid) > MAX_UID_LENGTH:
         raise InvalidRunError(f"the uid {uid[:40]!r}... has {len(uid)} characters, {MAX_UID_LENGTH} is the most")
@@ -99,8 +100,13 @@ def validate(name: str, doc: Document, error: type[StoreError]) -> None:
         for part in exc.absolute_path:
             value = value[part]
         if expected and exc.validator in ("type", "anyOf"):
-            raise error(f"{what}{place} is {value!r}; event-model expects {expected}") from None
+            raise error(f"{what}{place} is {short(value)}; event-model expects {expected}") from None
         raise error(f"{what}{place}: {finding.message[:200]}") from None
+
+
+def _check_time(doc: Document, where: str, error: type[StoreError]) -> None:
+    if not numpy.isfinite(doc["time"]):
+        raise error(f"{where}['time'] is {doc['time']}; give POSIX seconds")
 
 
 def _check_templates(value: Any, where: str, error: type[StoreError]) -> None:

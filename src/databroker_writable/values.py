@@ -116,7 +116,7 @@ def _is_harmless(value: Any) -> bool:
 def check_key(key: Any, where: str, error: type[Exception], limits: Limits = ANY_BACKEND) -> None:
     """Refuse a key that is not text or that the backend refuses."""
     if not isinstance(key, str):
-        raise error(f"{where} has the key {key!r}, of type {type(key).__name__}; make it a string")
+        raise error(f"{where} has the key {short(key)}, of type {type(key).__name__}; make it a string")
     if not key.isascii():
         _checked_str(key, f"a key of {where}", error)
     if limits.mongo_keys and (key.startswith("$") or "\0" in key or "." in key):
@@ -279,6 +279,9 @@ def short(value: Any) -> str:
         text = repr(value)
     except RecursionError:
         text = f"a {type(value).__name__}, nested deeply or in itself"
+    except Exception:
+        # the message is of more use than what the object's own code says
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
