@@ -13,9 +13,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import facility
 import faults
 import runs
-from databroker_writable import make_writable
+from databroker_writable import StoreError, make_writable
 from databroker_writable.cli import main
 from databroker_writable.drivers import (
     WritableCatalog,
@@ -153,3 +154,81 @@ def test_no_password_in_the_output_of_commands(layout, uri, command, tmp_path, m
     assert done.exit_code != 0
     assert SECRET not in done.output
     assert all(SECRET not in f"{error} {error!r}" for error in chain_of(done.exception))
+
+
+HIDDEN = {
+    "an encoded password": f"mongodb://us%40er:{SECRET}%2F%3A@127.0.0.1:9/db?authSource=admin&{PATIENCE}",
+    "a password with a colon": f"mongodb://user:a:{SECRET}@127.0.0.1:9/db?{PATIENCE}",
+    "a password with a space": f"mongodb://user:{SECRET} x@127.0.0.1:9/db?{PATIENCE}",
+    "a password with an at sign": f"mongodb://user:{SECRET}@x@127.0.0.1:9/db?{PATIENCE}",
+    "a password with a slash": f"mongodb://user:{SECRET}/x@127.0.0.1:9/db?{PATIENCE}",
+    "a password that is wrongly encoded": f"mongodb://user:{SECRET}%zz@127.0.0.1:9/db?{PATIENCE}",
+    "no user": f"mongodb://:{SECRET}@127.0.0.1:9/db?{PATIENCE}",
+    "many hosts": f"mongodb://user:{SECRET}@127.0.0.1:9,127.0.0.1:8/db?replicaSet=rs&{PATIENCE}",
+    "a wrong port": f"mongodb://user:{SECRET}@127.0.0.1:port/db?{PATIENCE}",
+    "no database": f"mongodb://user:{SECRET}@127.0.0.1:9/?{PATIENCE}",
+    "a wrong option": f"mongodb://user:{SECRET}@127.0.0.1:9/db?noSuchOption=1&{PATIENCE}",
+    "a host that DNS does not know": f"mongodb+srv://user:{SECRET}@no-such-host.invalid/db?{PATIENCE}",
+    "a key's password": f"mongodb://127.0.0.1:9/db?tls=true&tlsCertificateKeyFilePassword={SECRET}&{PATIENCE}",
+    "a session token": (
+        f"mongodb://key:x@127.0.0.1:9/db?authMechanism=MONGODB-AWS"
+        f"&authMechanismProperties=AWS_SESSION_TOKEN:{SECRET}&{PATIENCE}"
+    ),
+}
+
+
+@pytest.mark.parametrize("uri", HIDDEN.values(), ids=HIDDEN.keys())
+@pytest.mark.parametrize("generic", [False, True], ids=["own driver", "generic driver"])
+def test_no_password_of_any_form_shows(uri, generic, monkeypatch):
+    monkeypatch.setattr(pymongo.common, "MIN_HEARTBEAT_INTERVAL", 0.01)
+
+    def opened():
+        if generic:
+            return WritableCatalog("bluesky-mongo-embedded-catalog", {"datastore_db": uri})
+        return WritableMongoEmbeddedCatalog(uri)
+
+    error = faults.attempt(opened)
+    if error is None:
+        catalog = opened()
+        for text in (repr(catalog), str(catalog), catalog.yaml(), pickle.dumps(catalog).decode("latin1")):
+            assert SECRET not in text
+        error = faults.attempt(catalog.store_run, runs.TABLE)
+    assert isinstance(error, StoreError), error
+    for inner in chain_of(error):
+        if not inner.__suppress_context__:
+            assert SECRET not in f"{inner} {inner!r}"
+    shown = "".join(traceback.format_exception(error))
+    # a line of source shows no value
+    assert SECRET not in shown
+
+
+class GuardedCatalog(facility.CollectingCatalog):
+    """A facility's catalog that asks for a password by itself."""
+
+    def __init__(self, directory, password="", options=None, **kwargs):
+        super().__init__(directory, **kwargs)
+
+
+def test_no_password_that_is_an_argument_of_its_own_shows(tmp_path):
+    catalog = WritableCatalog(
+        f"{__name__}.GuardedCatalog",
+        {"directory": str(tmp_path), "password": SECRET, "options": {"api_key": SECRET}},
+    )
+    for text in (repr(catalog), catalog.yaml(), pickle.dumps(catalog).decode("latin1")):
+        assert SECRET not in text
+    assert "env(MONGODB_PASSWORD)" in catalog.yaml()
+    catalog.store_run(runs.TABLE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ls", PLAIN], ["show", PLAIN, "some-run"], ["check", PLAIN], ["copy", PLAIN, "there"], ["lineage", PLAIN, "uid"]],
+    ids=lambda command: command[0],
+)
+def test_an_address_on_the_command_line_is_refused_and_not_repeated(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1
+    assert "write a YAML file" in done.output
+    assert SECRET not in done.output
+    assert list(tmp_path.iterdir()) == []

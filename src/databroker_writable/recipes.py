@@ -23,8 +23,10 @@ OWN_ARGUMENTS = ("asset_root", "asset_threshold", "writable", "metadata_defaults
 
 GENERIC_DRIVER = "databroker_writable.drivers.WritableCatalog"
 
-_PASSWORD_IN_URI = re.compile(r"([A-Za-z][\w+.-]*://[^:/@\s]*):[^@/\s]*@")
-_PASSWORD_OPTION = re.compile(r"([?&][^=&\s]*password[^=&\s]*=)[^&\s]*", re.IGNORECASE)
+_PASSWORD_IN_URI = re.compile(r"([A-Za-z][\w+.-]*://[^:/@]*):[^@/]*@")
+_PASSWORD_OPTION = re.compile(r"([?&][^=&\s]*password[^=&\s]*=|\bAWS_SESSION_TOKEN(?::|%3A))[^&,\s]*", re.IGNORECASE)
+_SECRET_ARGUMENT = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
+_PASSWORD_TEMPLATE = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
 _CALLED_TEMPLATE = re.compile(r"\{\{.*\b(env|client_env|shell|client_shell)\s*\(")
 _VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*\)")
 _CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
@@ -63,7 +65,7 @@ def describe_catalog(catalog: Any) -> Recipe:
     name = captured.pop("name", None) or catalog.name
     raw = _raw_arguments(catalog._entry)
     directory = getattr(catalog._entry, "_catalog_dir", None)
-    args = {key: _without_secrets(raw.get(key), value, directory) for key, value in captured.items()}
+    args = _without_secrets(raw, captured, directory)
     driver = _importable(type(catalog))
     if driver is None:
         own = {
@@ -117,9 +119,8 @@ def check_variables(entry: Any) -> None:
 
 def without_password(text: str) -> str:
     """Replace passwords in a URI by a template that reads them from the environment."""
-    template = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
-    text = _PASSWORD_IN_URI.sub(rf"\1:{template}@", text)
-    return _PASSWORD_OPTION.sub(rf"\1{template}", text)
+    text = _PASSWORD_IN_URI.sub(rf"\1:{_PASSWORD_TEMPLATE}@", text)
+    return _PASSWORD_OPTION.sub(rf"\1{_PASSWORD_TEMPLATE}", text)
 
 
 def _raw_arguments(entry: Any) -> dict[str, Any]:
@@ -130,14 +131,14 @@ def _raw_arguments(entry: Any) -> dict[str, Any]:
     return {**(raw.get("catalog_args") or {}), **raw}
 
 
-def _without_secrets(raw: Any, value: Any, directory: str | None) -> Any:
+def _without_secrets(raw: Any, value: Any, directory: str | None, *, name: str = "") -> Any:
     if isinstance(raw, str) and _CALLED_TEMPLATE.search(raw):
         return _CATALOG_DIR.sub((directory or "").replace("\\", r"\\"), raw)
     if isinstance(value, str):
-        return without_password(value)
+        return _PASSWORD_TEMPLATE if value and _SECRET_ARGUMENT.search(name) else without_password(value)
     if isinstance(value, Mapping):
         raws = raw if isinstance(raw, Mapping) else {}
-        return {key: _without_secrets(raws.get(key), item, directory) for key, item in value.items()}
+        return {key: _without_secrets(raws.get(key), item, directory, name=str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         templates = raw if isinstance(raw, list | tuple) and len(raw) == len(value) else [None] * len(value)
         return [_without_secrets(r, item, directory) for r, item in zip(templates, value, strict=True)]

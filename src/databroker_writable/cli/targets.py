@@ -73,7 +73,17 @@ def with_finding(catalog: Any) -> Any:
     return make_writable(catalog)
 
 
+def _check_no_address(name: str) -> None:
+    if "://" in name:
+        # it is not repeated: it may hold a password
+        raise click.ClickException(
+            "an address is no name of a catalog; write a YAML file that names a driver and the address, as those in "
+            "the directory catalogs of this package's repository, and give that file"
+        )
+
+
 def _check_is_there(name: str) -> None:
+    _check_no_address(name)
     if not _YAML.fullmatch(name) and not os.path.isdir(name) and not _is_registered(name):
         raise click.ClickException(
             f"{name!r} is neither a directory nor a catalog of databroker; give the directory, YAML file or catalog "
@@ -82,6 +92,7 @@ def _check_is_there(name: str) -> None:
 
 
 def _open(name: str) -> Target:
+    _check_no_address(name)
     entry = _entry(name)
     if entry is not None:
         return Target(_catalog_of_runs(entry), entry.expression)
