@@ -23,7 +23,7 @@ import faults
 import runs
 import sites
 
-PATIENCE = 60
+PATIENCE = 300
 
 
 @functools.cache

@@ -22,9 +22,13 @@ settings.register_profile("nightly", max_examples=500, **_options)
 settings.load_profile("everyday")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the nightly profile unless it is asked for, with ``-m nightly``."""
+    """Leave out the nightly profile unless it is asked for, with ``-m nightly``; every property belongs to it."""
     if "nightly" in config.option.markexpr:
+        for item in items:
+            if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+                item.add_marker("nightly")
         return
     nightly = [item for item in items if item.get_closest_marker("nightly")]
     if nightly:

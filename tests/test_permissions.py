@@ -32,9 +32,9 @@ def runs_that_are_not_asked_for():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
-@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+@pytest.mark.parametrize("umask", [0, 0o002, 0o022, 0o027, 0o077])
 @pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
-def test_files_and_directories_obey_the_umask(site, umask):
+def test_files_and_directories_obey_the_umask_and_are_never_writable_by_all(site, umask):
     before = os.umask(umask)
     try:
         site.open().store_run(TABLE, one_event=True, asset_threshold=0)
@@ -43,10 +43,10 @@ def test_files_and_directories_obey_the_umask(site, umask):
     files = [site.directory / name for name in site.snapshot()]
     assert len(files) == 2
     for path in files:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+        assert stat.S_IMODE(path.stat().st_mode) == 0o664 & ~umask
     for parent in (site.directory / "assets").rglob("*"):
         if parent.is_dir():
-            assert stat.S_IMODE(parent.stat().st_mode) & 0o777 == 0o777 & ~umask
+            assert stat.S_IMODE(parent.stat().st_mode) & 0o777 == 0o775 & ~umask
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives directories away")

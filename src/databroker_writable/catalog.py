@@ -17,7 +17,7 @@ from .comparison import same_but_for_assets, transformed
 from .documents import RunDocuments, check_documents
 from .errors import InvalidRunError, NotWritableError, RunExistsError
 from .externals import AssetRouter, byte_progress, checked_threshold
-from .failures import explained, taken
+from .failures import ExplainingMixin, taken
 from .finding import FindingMixin
 from .inputs import documents_of, is_table, warn_of_many_rows
 from .reopening import ReopenableMixin
@@ -29,7 +29,7 @@ from .values import Limits, short
 ASSET_THRESHOLD = 1024 * 1024
 
 
-class WritableMixin(FindingMixin, ReopenableMixin):
+class WritableMixin(FindingMixin, ExplainingMixin, ReopenableMixin):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters
@@ -252,8 +252,9 @@ class WritableMixin(FindingMixin, ReopenableMixin):
             parameters=parameters,
             handler_registry=self.handler_registry,
         )
-        if self._has_run(builder.uid):  # type: ignore[attr-defined]
-            raise taken(builder.uid, self[builder.uid], self)  # type: ignore[index]
+        with self._explaining():
+            if self._has_run(builder.uid):  # type: ignore[attr-defined]
+                raise taken(builder.uid, self[builder.uid], self)  # type: ignore[index]
         return builder
 
     def store_runs(self, runs: Iterable[Any], *, progress: bool = False) -> list[str]:
@@ -389,9 +390,6 @@ class WritableMixin(FindingMixin, ReopenableMixin):
     def _driver_serializer(self) -> Any:
         """The serializer of the driver that this class derives from."""
         return super()._get_serializer()  # type: ignore[misc]
-
-    def _explained(self, exc: Exception, uid: str) -> Exception:
-        return explained(exc, uid, self)
 
     def _with_defaults(self, metadata: Any) -> Any:
         if metadata is not None and not isinstance(metadata, Mapping):

@@ -10,6 +10,16 @@ import os
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
+FILE_MODE = 0o664
+DIRECTORY_MODE = 0o775
+"""The umask takes from these; whatever it is, not everybody may write."""
+
+
+def opener(path: str, flags: int) -> int:
+    """Open a file for `open`, with our mode where it is made."""
+    return os.open(path, flags, FILE_MODE)
+
+
 def publish_file(partial: str, final: str) -> None:
     """Give a file that is on the disk its final name, durably, if that is free.
 
@@ -44,7 +54,7 @@ def take_name(partial: str, final: str) -> None:
 
 def _rename_to_free_name(partial: str, final: str) -> None:
     """Take the name with an empty file, which fails where there is one, then rename over that."""
-    os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
     try:
         os.replace(partial, final)
     except BaseException:
@@ -73,7 +83,7 @@ def make_directories(path: str) -> list[str]:
     made = []
     for directory in reversed(missing):
         try:
-            os.mkdir(directory)
+            os.mkdir(directory, DIRECTORY_MODE)
         except FileExistsError:
             if not os.path.isdir(directory):
                 raise

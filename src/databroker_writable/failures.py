@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from .backends.files import is_read_only
@@ -9,7 +11,24 @@ from .backends.mongo import is_unauthorized, not_authorized, reason_of
 from .errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
 
 
-def explained(exc: Exception, uid: str, catalog: Any) -> StoreError:
+class ExplainingMixin:
+    """What goes wrong while a catalog stores, as one of this package's errors."""
+
+    def _explained(self, exc: Exception, uid: str | None) -> Exception:
+        return explained(exc, uid, self)
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Where the catalog is asked for what a run to be built needs."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as exc:
+            raise self._explained(exc, None) from exc
+
+
+def explained(exc: Exception, uid: str | None, catalog: Any) -> StoreError:
     """Give the error to raise for what failed while a run was stored."""
     if isinstance(exc, StoreError):
         return exc
@@ -21,7 +40,7 @@ def explained(exc: Exception, uid: str, catalog: Any) -> StoreError:
             "or store into a catalog of your own"
         )
     return StoreFailedError(
-        f"storing the run {uid!r} into {catalog._label!r} failed ({reason_of(exc)}); "
+        f"storing {'a run' if uid is None else f'the run {uid!r}'} into {catalog._label!r} failed ({reason_of(exc)}); "
         "nothing was published and a retry is safe"
     )
 

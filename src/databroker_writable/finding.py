@@ -129,9 +129,9 @@ class FindingMixin:
         found = reference(run, argument)
         if not isinstance(run, str):
             return found
-        try:
-            start = self[run].metadata["start"]  # type: ignore[index]
-        except KeyError:
+        with self._explaining():  # type: ignore[attr-defined]
+            start = self._start_of(run)
+        if start is None:
             warnings.warn(
                 f"{argument} names the run {run!r}, which the catalog {self._label!r} does not have; "  # type: ignore[attr-defined]
                 "give the run itself, and the name of its catalog is recorded with it",
@@ -140,6 +140,12 @@ class FindingMixin:
             )
             return found
         return {"uid": start["uid"], "catalog": self.name}  # type: ignore[attr-defined]
+
+    def _start_of(self, uid: str) -> dict[str, Any] | None:
+        try:
+            return self[uid].metadata["start"]  # type: ignore[index]
+        except KeyError:
+            return None
 
     def _refuse_cycle(self, uid: str, references: list[dict[str, Any]], argument: str) -> None:
         """Refuse a run that is among its own inputs, as far as this catalog knows them."""
@@ -150,9 +156,10 @@ class FindingMixin:
                 raise InvalidMetadataError(
                     f"{argument} would make the run {uid!r} one of its own inputs; name the runs that it was made from"
                 )
-            if ancestor not in seen and self._has_run(ancestor):  # type: ignore[attr-defined]
-                start = self[ancestor].metadata["start"]  # type: ignore[index]
-                waiting += [source["uid"] for source in start.get("derived_from") or []]
+            with self._explaining():  # type: ignore[attr-defined]
+                if ancestor not in seen and self._has_run(ancestor):  # type: ignore[attr-defined]
+                    start = self[ancestor].metadata["start"]  # type: ignore[index]
+                    waiting += [source["uid"] for source in start.get("derived_from") or []]
             seen.add(ancestor)
 
     def _found(self, query: Mapping[str, Any]) -> Any:

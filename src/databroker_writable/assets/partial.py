@@ -7,6 +7,8 @@ import io
 import os
 from typing import Any
 
+from ..durable import opener
+
 
 class PartialFile(io.FileIO):
     """A new file, for h5py's driver of file objects, that remembers a failure instead of reporting it.
@@ -26,7 +28,7 @@ class PartialFile(io.FileIO):
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, "x+")
+        super().__init__(path, "x+", opener=opener)
         self.path = path
         self._process = os.getpid()
         self._failure: OSError | None = None

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import IO, Any
 
-from ..durable import make_durable_directories, sync_directory, take_name
+from ..durable import make_durable_directories, opener, sync_directory, take_name
 
 PARTIAL_SUFFIX = ".part"
 
@@ -49,7 +49,8 @@ class PublishingManager:
         make_durable_directories(os.path.dirname(final) or ".")
         name = f".{os.path.basename(final)}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
         partial = os.path.join(os.path.dirname(final), name)
-        file = open(partial, mode, encoding=encoding or ("utf-8" if "b" not in mode else None), errors=errors)  # noqa: SIM115
+        encoding = encoding or ("utf-8" if "b" not in mode else None)
+        file = open(partial, mode, encoding=encoding, errors=errors, opener=opener)  # noqa: SIM115
         self._files.append((file, partial, final))
         return file
 

@@ -84,7 +84,8 @@ class RunSerializer:
                 if name == "stop":
                     writer.publish()
         except BaseException:
-            self.abandon(run)
+            with self._explained(run):
+                self.abandon(run)
             raise
         if name == "stop":
             self._forget(run)
