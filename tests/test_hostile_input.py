@@ -333,7 +333,8 @@ def test_hostile_documents_that_are_inserted_one_by_one_are_stored_or_refused(si
         finally:
             # what has no stop document is under way, and nobody sees it
             if (serializer := catalog.__dict__.get("_run_serializer")) is not None:
-                serializer.abandon("fit-1")
+                for uid in list(serializer._writers):
+                    serializer.abandon(uid)
 
     with fresh(site_name) as site:
         assert_stored_or_refused(site, insert)

@@ -128,9 +128,28 @@ def spoil(doc):
     doc["changed"] = True
 
 
+@pytest.mark.parametrize("value", [numpy.zeros((3, 0)), numpy.zeros(2, dtype=[("a", int)]), numpy.array(["fit-1"] * 2)])
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_metadata_that_are_an_array_contradict_an_argument(catalog, site, value):
+    with pytest.raises(InvalidMetadataError, match="uid"):
+        catalog.store_run(runs.TABLE, {"uid": value}, uid="fit-1")
+    assert site.snapshot() == {}
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_complex_numbers_in_an_inserted_stop_document_are_kept(catalog, site):
+    documents = runs.small_documents()
+    documents[-1][1]["phase"] = 1 + 2j
+    for name, doc in documents:
+        catalog.v1.insert(name, doc)
+    for reading in (catalog, site.open()):
+        assert reading[documents[0][1]["uid"]].metadata["stop"]["phase"] == 1 + 2j
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (lambda docs: docs[2].update(uid=numpy.array(5)), "uids that are not a list"),
         (lambda docs: docs[0].update(time=float("nan")), "time"),
         (lambda docs: docs[2].update(time=[float("nan")] * 3), "finite"),
         (lambda docs: docs[2].update(seq_num=[0.5, True, None]), "seq_num"),
@@ -138,7 +157,7 @@ def spoil(doc):
         (lambda docs: docs[3].update(time=float("inf")), "time"),
         (lambda docs: docs[1].update(time=float("nan")), "time"),
     ],
-    ids=["start", "events", "mixed seq_num", "text", "stop", "descriptor"],
+    ids=["uids", "start", "events", "mixed seq_num", "text", "stop", "descriptor"],
 )
 @pytest.mark.parametrize("site", SITES, indirect=True)
 def test_times_and_numbers_that_are_none_are_refused(catalog, site, change, words):

@@ -246,7 +246,7 @@ def _check_event_page(doc: Document, state: RunChecker) -> Document:
             raise InvalidRunError(
                 f"{where} has the keys {_listed(doc[part])} in {part!r}, but its descriptor has {_listed(data_keys)}"
             )
-    if not isinstance(doc["uid"], list | tuple | numpy.ndarray):
+    if not isinstance(doc["uid"], list | tuple | numpy.ndarray) or getattr(doc["uid"], "ndim", 1) != 1:
         raise InvalidRunError(f"{where} has uids that are not a list")
     length = len(doc["uid"])
     for part in ("time", "seq_num"):

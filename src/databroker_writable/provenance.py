@@ -81,9 +81,11 @@ def start_metadata(
     for key, value in given.items():
         if value is None:
             continue
-        if key in result and result[key] != value:
+        # arrays have no single answer to whether they are equal
+        if key in result and _plain(result[key], f"metadata[{key!r}]") != _plain(value, key):
             raise InvalidMetadataError(
-                f"metadata[{key!r}] is {result[key]!r}, but the argument {key} says {value!r}; give only one of them"
+                f"metadata[{key!r}] is {short(result[key])}, but the argument {key} says {short(value)}; "
+                "give only one of them"
             )
         result[key] = value
     _refuse_self_reference(result, given)
@@ -140,6 +142,10 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
                 "give the name under which it is installed, or put its version into metadata['versions']"
             ) from None
     return found
+
+
+def _plain(value: Any, where: str) -> Any:
+    return plain(value, where, InvalidMetadataError)
 
 
 def listed(value: Any) -> list[Any]:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import event_model
 import suitcase.utils
 from databroker._drivers import jsonl, msgpack
 
@@ -199,7 +198,7 @@ class FileBackend:
             (path,) = run.published
             self._filename_to_mtime[path] = os.path.getmtime(path)
             _, start = next(iter(type(self)._read_file(path)))
-            self.upsert(start, event_model.sanitize_doc(run.stop), type(self)._read_file, (path,), {})
+            self.upsert(start, run.stop, type(self)._read_file, (path,), {})
         # what other processes store is still looked for as often as before
         self.updated = self.__dict__.get("_loaded_at", self.updated)
 
