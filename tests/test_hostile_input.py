@@ -6,6 +6,7 @@ import contextlib
 import copy
 import pickle
 import pickletools
+import reprlib
 import signal
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import event_model
 import msgpack
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import faults
@@ -23,6 +24,9 @@ import sites
 from databroker_writable import InvalidMetadataError, InvalidTableError, StoreError
 
 SITES = ["msgpack", "jsonl", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"]
+FUZZ = settings.default if settings.default.max_examples > 50 else settings(max_examples=20, derandomize=True)
+"""Every day the same examples, in the nightly profile many that are new."""
+
 SECONDS = 60
 """More than any store takes: what is still running then hangs."""
 
@@ -142,6 +146,24 @@ VALUES = [
     lambda: numpy.zeros(3, dtype="longdouble"),
 ]
 
+_SHOWN = reprlib.Repr()
+_SHOWN.maxlevel, _SHOWN.maxdict, _SHOWN.maxlist, _SHOWN.maxtuple = 8, 20, 20, 20
+
+
+class Table(dict):
+    """Drawn columns or metadata, which may be nested too deeply to be printed whole."""
+
+    def __repr__(self):
+        return _SHOWN.repr(dict(self))
+
+
+class Documents(list):
+    """Drawn documents, likewise."""
+
+    def __repr__(self):
+        return _SHOWN.repr(list(self))
+
+
 hostile_texts = st.sampled_from(TEXTS) | st.text(max_size=5)
 hostile_values = st.sampled_from(VALUES).map(lambda make: make())
 
@@ -215,7 +237,7 @@ def mutated_documents(draw):
         else:
             other = draw(st.integers(0, len(mutated) - 1))
             mutated[position], mutated[other] = mutated[other], mutated[position]
-    return mutated
+    return Documents(mutated)
 
 
 def change_inside(draw, doc):
@@ -310,7 +332,7 @@ def is_pickle(value):
         return False
 
 
-@pytest.mark.nightly  # it still finds new ways in: each becomes a test of its own here
+@FUZZ
 @pytest.mark.parametrize("site_name", SITES)
 @given(given_documents=mutated_documents())
 def test_hostile_documents_are_stored_whole_or_refused(site_name, given_documents):
@@ -320,7 +342,7 @@ def test_hostile_documents_are_stored_whole_or_refused(site_name, given_document
             assert [name for name, _ in again[uid].documents(fill="no")][-1] == "stop"
 
 
-@pytest.mark.nightly  # it still finds new ways in: each becomes a test of its own here
+@FUZZ
 @pytest.mark.parametrize("site_name", SITES)
 @given(given_documents=mutated_documents())
 def test_hostile_documents_that_are_inserted_one_by_one_are_stored_or_refused(site_name, given_documents):
@@ -340,11 +362,13 @@ def test_hostile_documents_that_are_inserted_one_by_one_are_stored_or_refused(si
         assert_stored_or_refused(site, insert)
 
 
-@pytest.mark.nightly  # it still finds new ways in: each becomes a test of its own here
+@FUZZ
 @pytest.mark.parametrize("site_name", SITES)
 @given(
-    columns=st.dictionaries(hostile_texts, hostile_values | hostile_values.map(lambda value: [value] * 2), max_size=2),
-    metadata=st.dictionaries(hostile_texts, hostile_values, max_size=2),
+    columns=st.dictionaries(
+        hostile_texts, hostile_values | hostile_values.map(lambda value: [value] * 2), max_size=2
+    ).map(Table),
+    metadata=st.dictionaries(hostile_texts, hostile_values, max_size=2).map(Table),
     uid=st.none() | hostile_texts,
     one_event=st.booleans(),
 )

@@ -44,7 +44,8 @@ WAYS = {
     "a document": lambda catalog, thing: catalog.store_run([("start", thing)]),
     "a name": lambda catalog, thing: catalog.v1.insert(thing, {}),
     "a document inserted": lambda catalog, thing: catalog.v1.insert("start", thing),
-    "a column": lambda catalog, thing: catalog.store_run({"x": [thing, thing]}),
+    "a column": lambda catalog, thing: catalog.store_run({"x": thing}),
+    "a value of a column": lambda catalog, thing: catalog.store_run({"x": [thing, thing]}),
 }
 
 
@@ -71,6 +72,22 @@ def test_an_argument_of_another_type_is_refused(catalog, site, arguments, error,
     with pytest.raises(error, match=words):
         catalog.store_run(runs.TABLE, **arguments)
     assert site.snapshot() == {}
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_block_that_raises_what_cannot_be_shown_keeps_what_was_added(catalog, site):
+    class UnshowableError(Unshowable, Exception):
+        pass
+
+    def build():
+        with catalog.run_builder(uid="fit-1") as builder:
+            builder.add_stream("primary", data=runs.TABLE)
+            raise UnshowableError
+
+    with pytest.raises(UnshowableError):
+        build()
+    stop = site.open()["fit-1"].metadata["stop"]
+    assert (stop["exit_status"], stop["reason"]) == ("fail", "a UnshowableError that cannot be shown")
 
 
 class Failing(list):

@@ -272,7 +272,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         if value is None:
             self.close()
         else:
-            self.close("fail", without_templates(repr(value)[:MAX_REASON]))
+            self.close("fail", without_templates(short(value, MAX_REASON)))
 
     def get_run(self, **kwargs: Any) -> BuiltRun:
         """Give the run in memory; it may be called at any point.

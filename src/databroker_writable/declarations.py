@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import InvalidTableError
 from .tables import OBJECT, StreamSchema, StreamTable, find_layout
+from .values import short
 
 NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
 WIDER = ("number", "integer")
@@ -26,7 +27,7 @@ def with_declarations(
         if inferred and key not in merged:
             raise InvalidTableError(f"data_keys names {key!r}, which is not a column; there are {sorted(merged)}")
         if not isinstance(value, Mapping):
-            raise InvalidTableError(f"data_keys[{key!r}] is a dict with source, dtype and shape, not {value!r}")
+            raise InvalidTableError(f"data_keys[{key!r}] is a dict with source, dtype and shape, not {short(value)}")
         merged[key] = {**merged.get(key, {}), **value}
         missing = {"source", "dtype", "shape"} - merged[key].keys()
         if missing:

@@ -273,7 +273,7 @@ def _check_depth(depth: int, where: str, error: type[Exception]) -> None:
         raise error(f"{where[:80]}... is nested deeper than {MAX_DEPTH} levels; flatten it")
 
 
-def short(value: Any) -> str:
+def short(value: Any, longest: int = 60) -> str:
     """A value as messages show it."""
     try:
         text = repr(value)
@@ -282,7 +282,7 @@ def short(value: Any) -> str:
     except Exception:
         # the message is of more use than what the object's own code says
         text = f"a {type(value).__name__} that cannot be shown"
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def _remedy(value: Any) -> str:

@@ -13,6 +13,7 @@ import xarray
 from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from ..errors import InvalidTableError
+from ..values import short
 from .attributes import encode_attributes
 from .encode import dtype_name, index_values
 from .kinds import CONTAINERS, array_from_list, check_units
@@ -109,11 +110,11 @@ def _column(given: Any, name: str) -> Any:
         values = given if isinstance(given, numpy.ndarray) else numpy.asarray(given)
     else:
         raise InvalidTableError(
-            f"column {name!r} is of type {type(given).__name__}; make it a list or an array, e.g. [{given!r:.40}]"
+            f"column {name!r} is of type {type(given).__name__}; make it a list or an array, e.g. [{short(given)}]"
         )
     if numpy.ndim(values) == 0:
         raise InvalidTableError(
-            f"column {name!r} is a single value ({given!r:.40}), not a list or an array of at least one "
+            f"column {name!r} is a single value ({short(given)}), not a list or an array of at least one "
             f"dimension; put it in a list, or in the metadata"
         )
     return unpacked(values, name)
