@@ -23,7 +23,7 @@ import faults
 import runs
 import sites
 
-PATIENCE = 300
+PATIENCE = 600
 
 
 @functools.cache
@@ -149,22 +149,25 @@ def store_some(report: Any, kind: str, place: str, owner: str, number: int, cont
 
 
 def watch(report: Any, kind: str, place: str, until: int) -> None:
-    """Open the catalog over and over until it holds a number of runs, and report those that are not whole."""
+    """Open the catalog over and over until it holds a number of runs; report those not whole, and those gone again."""
     report("ready")
-    count = looks = 0
+    seen: set[str] = set()
+    looks = 0
     end = time.monotonic() + PATIENCE
-    while count < until and time.monotonic() < end:
+    while len(seen) < until and time.monotonic() < end:
         catalog = sites.opened(kind, place)
         uids = list(catalog)
-        for uid in uids[-20:]:
+        if gone := sorted(seen - set(uids)):
+            report(["gone", gone])
+        for uid in [uid for uid in uids if uid not in seen][:20]:
             run = catalog[uid]
             events = sum(len(doc["uid"]) for name, doc in run.documents(fill="no") if name == "event_page")
             stop = run.metadata["stop"]
             if stop is None or events != (5 if uid.split("-")[0] == "owner" else 1):
                 report(["partial", uid, events])
-        count = len(uids)
+            seen.add(uid)
         looks += 1
-    report(["looks", looks, count])
+    report(["looks", looks, len(seen)])
 
 
 def _do(task: Any, path: str, *args: Any) -> None:
