@@ -9,6 +9,7 @@ import numpy
 import pymongo.errors
 import pytest
 
+import children
 import faults
 import runs
 import sites
@@ -307,3 +308,18 @@ def test_a_command_that_fails_leaves_runs_with_arrays_whole(site, monkeypatch, t
     fault = faults.Fault(faults.lost_connection, late=late)
     faults.at_each_command(fault, site.database, monkeypatch)
     assert assert_each_fault_leaves_whole_runs(site, catalog, tmp_path, way, fault) >= (way != "store_runs")
+
+
+def fail_to_store(report, layout):
+    catalog = sites.opened(layout, "mongodb://127.0.0.1:9/db?serverSelectionTimeoutMS=10&connectTimeoutMS=50")
+    for store in (catalog.store_run, lambda table: catalog.store_runs([table]), lambda table: catalog.run_builder()):
+        report(str(faults.attempt(store, runs.TABLE)))
+
+
+@pytest.mark.parametrize("layout", sites.MONGO_SITES)
+def test_a_process_whose_server_is_away_is_told_so_and_ends(layout, tmp_path):
+    with children.child(fail_to_store, tmp_path / "report", layout) as child:
+        messages = child.result()
+    assert len(messages) == 3
+    for message in messages:
+        assert "nothing was published and a retry is safe" in message
