@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import yaml
 from click.testing import CliRunner, Result
@@ -11,9 +13,12 @@ from databroker_writable.cli import main
 
 PASSWORD = "geheim-9f2c"
 
+# click 8.2 keeps them apart always
+SEPARATE: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
+    return CliRunner(**SEPARATE).invoke(main, list(arguments))
 
 
 def succeed(*arguments: str) -> str:

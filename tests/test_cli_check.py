@@ -16,13 +16,12 @@ import mongomock
 import numpy
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 import servers
 import sites
+from cli_support import run
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.checking import clean, examine
-from databroker_writable.cli import main
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
 
 OLD = 3 * 86400
@@ -32,10 +31,6 @@ IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
 
 
 def check(*arguments: str, status: int) -> str:

@@ -194,9 +194,11 @@ def test_whole_results_in_pieces_come_back_along_a_new_dim(site, writing):
     if site.is_ferretdb:
         pytest.skip(NOT_HELD)
     slices = results.slices()
+    with xarray.set_options(keep_attrs=True):  # which is the default only since xarray 2025.11
+        later = slices + 1
     with writing.run_builder(one_event=True) as builder:
         builder.add_stream("primary", data=slices)
-        builder.add_data("primary", data=slices + 1)
+        builder.add_data("primary", data=later)
     back = read_back(site, builder.stored_run)
     assert back["density"].dims == ("event", "slice", "y", "x")
     assert back["density"].dtype == "uint16"
