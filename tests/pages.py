@@ -49,7 +49,7 @@ def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     blocks = [
         Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 2)
-        for match in re.finditer(r"^```([\w{}-]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        for match in re.finditer(r"^```([\w{}-]*)(?: .*)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     ]
     assert text.count("```") == 2 * len(blocks), f"{page} has a fence that is not found"
     return blocks

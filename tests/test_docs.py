@@ -32,7 +32,7 @@ from pages import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-NOT_RUN = {"js", "text", "{toctree}", "{eval-rst}", "{command-help}"}
+NOT_RUN = {"js", "text", "{toctree}", "{eval-rst}", "{command-help}", "{include}"}
 FOLLOWED = [page for page in PAGES if {"bash", "python", "yaml"} & {b.language for b in pages.blocks_of(page)}]
 OPTIONAL = ("prefect", "tiled", "bluesky_tiled_plugins")
 """Blocks that import these are run where they are installed."""
