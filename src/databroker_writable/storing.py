@@ -8,7 +8,7 @@ from typing import Any
 
 from .comparison import same_run, transformed
 from .documents import RunChecker, RunDocuments, check_limits
-from .errors import RunExistsError, StoreError
+from .errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
 from .externals import AssetRouter, without_external
 from .schema import Document
 
@@ -48,8 +48,9 @@ class RunStorage:
             for part, item in self._router(name, doc):
                 self._insert(part, item)
         except BaseException as exc:
-            # nothing comes after a stop document that would take the run away
-            if name == "stop" and not self.broken:
+            # nothing comes after a stop document that would take the run away, and what failed to be stored is to
+            # be stored again as a whole
+            if not self.broken and (name == "stop" or isinstance(exc, StoreFailedError | NotWritableError)):
                 self.abandon(exc)
             raise
 

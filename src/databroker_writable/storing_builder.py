@@ -33,6 +33,11 @@ class StoringRunBuilder(RunBuilder):
         return self.stored_run
 
     def __exit__(self, type: Any, value: Any, traceback: Any) -> None:
+        if self._storage.broken and value is None:
+            raise InvalidRunError(
+                f"the run {self.uid!r} is not stored: an error in its with block, which was caught there, removed it; "
+                "build and store it again"
+            )
         if self._storage.broken:
             return
         if value is None:

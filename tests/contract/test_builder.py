@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import dask.array
 import numpy
 import pytest
@@ -64,6 +67,26 @@ def test_an_array_that_cannot_be_computed_is_left_out_and_the_rest_is_kept(site,
     assert read["image"].values.tolist() == [[1, 1, 1]] * 2 + [[2, 2, 2]] * 2
     assert read["mask"].values.tolist() == [[True] * 3] * 2 + [[False] * 3] * 2
     assert len(list(tmp_path.rglob("*.h5"))) == 1
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_block_that_catches_a_failed_store_is_told_that_nothing_is_stored(site, tmp_path, monkeypatch):
+    catalog = site.open(asset_root=str(tmp_path / "arrays"), asset_threshold=0)
+
+    def disk_is_full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(InvalidRunError, match=r"fit-1.* is not stored"), catalog.run_builder(uid="fit-1") as builder:  # noqa: PT012
+        builder.add_stream("primary", data={"image": numpy.zeros((1, 3))})
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "mkdir", disk_is_full)
+            patch.setattr(os, "open", disk_is_full)
+            with pytest.raises(StoreFailedError, match="nothing was published, and a retry is safe"):
+                builder.add_stream("other", data={"image": numpy.zeros((1, 3))})
+    assert list(site.open()) == []
+    with catalog.run_builder(uid="fit-1") as builder:
+        builder.add_stream("primary", data={"image": numpy.zeros((1, 3))})
+    assert list(site.open()) == ["fit-1"]
 
 
 def test_an_exception_before_any_stream_is_recorded_too(catalog, site):
