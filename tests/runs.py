@@ -134,3 +134,17 @@ def in_new_process(code: str, *arguments: str, env: dict[str, str] | None = None
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def in_bulk(documents: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    """The same run with its Events and Datums in the documents that pages have replaced."""
+    bulky: list[tuple[str, dict[str, Any]]] = []
+    for name, doc in documents:
+        if name == "datum":
+            rows = {"resource": doc["resource"], "datum_ids": [doc["datum_id"]]}
+            bulky.append(("bulk_datum", {**rows, "datum_kwarg_list": [doc["datum_kwargs"]]}))
+        elif name == "event":
+            bulky.append(("bulk_events", {doc["descriptor"]: [doc]}))
+        else:
+            bulky.append((name, doc))
+    return bulky

@@ -17,6 +17,7 @@ LAYERS = (
     {"errors"},
     {"values", "events", "durable"},
     {"schema"},
+    {"bulk"},
     {"documents", "tables", "provenance", "comparison"},
     {"assets", "declarations", "finding"},
     {"externals", "lineage"},

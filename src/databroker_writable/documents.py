@@ -8,6 +8,7 @@ from typing import Any
 import event_model
 import numpy
 
+from .bulk import unpacked
 from .errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from .schema import Document, NamedDocument, check_descriptor, check_start, check_stop, validate
 from .values import ANY_BACKEND, Limits, check_column, plain, short
@@ -100,7 +101,7 @@ def check_documents(documents: Iterable[Any]) -> RunDocuments:
     [('start', 'Cu'), ('stop', None)]
     """
     checker = RunChecker()
-    checked = [checker(name, doc) for name, doc in _packed(map(_named, documents))]
+    checked = [checker(name, doc) for name, doc in _packed(documents)]
     if checker.stop is None:
         if checker.start is None:
             raise InvalidRunError("the documents of a run begin with its start document, but there is none")
@@ -136,11 +137,12 @@ def _named(item: Any) -> NamedDocument:
     return name, doc if isinstance(doc, dict) else dict(doc)
 
 
-def _packed(items: Iterable[NamedDocument]) -> Iterator[NamedDocument]:
+def _packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
     """Pack Events and Datums that follow each other into pages."""
+    documents = (_named(document) for item in items for document in unpacked(*_named(item)))
     batch: list[Document] = []
     kind = ("", "")
-    for name, doc in items:
+    for name, doc in documents:
         key = (name, short(doc.get("descriptor" if name == "event" else "resource")))
         if batch and key != kind:
             yield _pack(kind[0], batch)

@@ -18,6 +18,7 @@ from .values import check_metadata_keys, plain, short
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
 
+_SAFE_UIDS = "use a UUID4, or letters, digits and any of _-.+=@~"
 _SAFE_UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@~-]*\Z")
 
 _VARYING = ("uid", "time", "run_start")
@@ -60,18 +61,22 @@ def check_stop(doc: Mapping[str, Any]) -> Document:
 
 def check_run_uid(uid: Any) -> None:
     """Refuse a run's uid that is unsafe as a file name or that databroker would not look up."""
-    if not isinstance(uid, str):
-        raise InvalidRunError(f"the uid of a run is a string, not {short(uid)}")
-    remedy = "use a UUID4, or letters, digits and any of _-.+=@~"
-    if len(uid) > MAX_UID_LENGTH:
-        raise InvalidRunError(f"the uid {uid[:40]!r}... has {len(uid)} characters, {MAX_UID_LENGTH} is the most")
-    if not _SAFE_UID.match(uid) or uid.endswith(".") or uid.split(".")[0].lower() in _RESERVED_NAMES:
-        raise InvalidRunError(f"the uid {uid!r} is not safe as the name of a file; {remedy}")
+    check_safe_uid(uid)
     try:
         int(uid)
     except ValueError:
         return
-    raise InvalidRunError(f"databroker reads the uid {uid!r} as a scan_id; {remedy}, with at least one letter")
+    raise InvalidRunError(f"databroker reads the uid {uid!r} as a scan_id; {_SAFE_UIDS}, with at least one letter")
+
+
+def check_safe_uid(uid: Any) -> None:
+    """Refuse a run's uid that is unsafe as a file name."""
+    if not isinstance(uid, str):
+        raise InvalidRunError(f"the uid of a run is a string, not {short(uid)}")
+    if len(uid) > MAX_UID_LENGTH:
+        raise InvalidRunError(f"the uid {uid[:40]!r}... has {len(uid)} characters, {MAX_UID_LENGTH} is the most")
+    if not _SAFE_UID.match(uid) or uid.endswith(".") or uid.split(".")[0].lower() in _RESERVED_NAMES:
+        raise InvalidRunError(f"the uid {uid!r} is not safe as the name of a file; {_SAFE_UIDS}")
 
 
 def without_templates(text: str) -> str:

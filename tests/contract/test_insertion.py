@@ -9,7 +9,7 @@ import databroker.v1
 import pytest
 
 import runs
-from databroker_writable import build_simple_run
+from databroker_writable import StoreWarning, build_simple_run
 from databroker_writable.comparison import same_run
 
 
@@ -76,3 +76,64 @@ def test_runs_may_be_inserted_interlaced(catalog, site):
             catalog.v1.insert(name, doc)
     for documents in (one, other):
         assert same_run(site.documents(documents[0][1]["uid"]), documents)
+
+
+@pytest.mark.parametrize("way", ["v1.insert", "store_run"])
+def test_old_bulk_documents_are_stored_as_pages(catalog, site, tmp_path, way):
+    documents = runs.documents_with_images(tmp_path, paged=False)
+    bulky = runs.in_bulk(documents)
+    if way == "store_run":
+        catalog.store_run(bulky)
+    else:
+        for name, doc in bulky:
+            catalog.v1.insert(name, doc)
+    assert same_run(site.documents(-1), documents)
+
+
+def test_a_page_without_events_leaves_no_trace(catalog, site):
+    start, descriptor, page, stop = runs.small_documents()
+    empty = {
+        **page[1],
+        **{key: [] for key in ("uid", "time", "seq_num")},
+        **{part: {key: [] for key in page[1][part]} for part in ("data", "timestamps", "filled")},
+    }
+    for name, doc in [start, descriptor, ("event_page", empty), page, stop]:
+        catalog.v1.insert(name, doc)
+    assert same_run(site.documents(-1), [start, descriptor, page, stop])
+
+
+def test_a_run_with_stream_documents_is_stored_without_the_data_that_databroker_cannot_read(catalog, site):
+    start, descriptor, page, stop = runs.small_documents()
+    resource = {
+        "uid": "stream-1",
+        "run_start": start[1]["uid"],
+        "data_key": "img",
+        "mimetype": "application/x-hdf5",
+        "uri": "file://localhost/img.h5",
+        "parameters": {},
+    }
+    datum = {
+        "uid": "stream-1/0",
+        "stream_resource": "stream-1",
+        "descriptor": descriptor[1]["uid"],
+        "indices": {"start": 0, "stop": 3},
+        "seq_nums": {"start": 1, "stop": 4},
+    }
+    for name, doc in [start, descriptor]:
+        catalog.v1.insert(name, doc)
+    with pytest.warns(StoreWarning, match="stream-1.*databroker 1 cannot read"):
+        catalog.v1.insert("stream_resource", resource)
+    for name, doc in [("stream_datum", datum), page, stop]:
+        catalog.v1.insert(name, doc)
+    assert same_run(site.documents(-1), [start, descriptor, page, stop])
+
+
+def test_a_uid_of_digits_is_inserted_as_databroker_inserts_it(catalog, site):
+    documents = runs.small_documents()
+    start = {**documents[0][1], "uid": "0"}
+    renamed = [("start", start)] + [
+        (name, {**doc, "run_start": "0"} if "run_start" in doc else doc) for name, doc in documents[1:]
+    ]
+    for name, doc in renamed:
+        catalog.v1.insert(name, doc)
+    assert list(site.open()) == ["0"]

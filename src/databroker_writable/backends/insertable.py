@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
-from ..schema import NamedDocument, check_run_uid
+from ..schema import NamedDocument, check_safe_uid
 from ..values import ANY_BACKEND, check_column, plain, short
 
 _EVENT = ("uid", "time", "seq_num", "data", "timestamps")
@@ -23,22 +23,23 @@ _REQUIRED = {
     "resource": ("uid",),
     "datum": ("datum_id", "datum_kwargs"),
     "datum_page": ("datum_id", "datum_kwargs"),
+    "stream_resource": ("uid", "run_start"),
+    "stream_datum": ("uid", "stream_resource"),
     "stop": ("uid", "run_start"),
 }
 
-_TEXTS = ("run_start", "descriptor", "resource", "datum_id")
+_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
 _MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 
 def check_insertable(name: Any, doc: Any) -> NamedDocument:
     """Give the name and the document in the form to write, or raise what cannot be written."""
-    name = getattr(name, "value", name)
     if not isinstance(name, str) or name not in _REQUIRED:
         raise InvalidRunError(f"databroker 1 does not read documents of type {short(name)} back")
     if not isinstance(doc, Mapping):
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
     if name == "start":
-        check_run_uid(doc.get("uid"))
+        check_safe_uid(doc.get("uid"))
         return name, plain(doc, "metadata", InvalidMetadataError)
     _check_form(name, doc)
     if name not in ("event", "event_page"):

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import event_model
 
-from ..errors import InvalidRunError, StoreError
+from ..bulk import unpacked
+from ..errors import InvalidRunError, StoreError, StoreWarning
 from .insertable import check_insertable
+
+_OWNERS = {
+    "event": "descriptor",
+    "event_page": "descriptor",
+    "datum": "resource",
+    "datum_page": "resource",
+    "stream_datum": "stream_resource",
+}
+"""Which key of a document names the document that it belongs to."""
 
 
 class RunWriter(Protocol):
@@ -55,18 +66,14 @@ class RunSerializer:
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         with self._lock:
             try:
-                name, doc = check_insertable(name, doc)
+                documents = [check_insertable(*item) for item in unpacked(name, doc)]
             except StoreError:
                 # a later stop document would publish the run without this one
                 for run in self._meant_by(doc):
                     self.abandon(run)
                 raise
-            if name == "start":
-                self.abandon(doc["uid"])
-                with self._explained(doc["uid"]):
-                    self._writers[doc["uid"]] = self._open_writer(doc)
-            for run in list(self._runs_of(name, doc)):
-                self._write(run, name, doc)
+            for item in documents:
+                self._route(*item)
 
     def abandon(self, run: str) -> None:
         """Forget a run that is under way, if there is one, and remove what was written of it."""
@@ -75,6 +82,22 @@ class RunSerializer:
             self._forget(run)
             if writer is not None:
                 writer.abandon()
+
+    def _route(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            self.abandon(doc["uid"])
+            with self._explained(doc["uid"]):
+                self._writers[doc["uid"]] = self._open_writer(doc)
+        runs = list(self._runs_of(name, doc))
+        if name == "stream_resource":
+            warnings.warn(
+                f"the run {runs[0]!r} has the stream_resource {doc['uid']!r}, which databroker 1 cannot read: the run "
+                "is stored, but reading it does not give the data of that resource",
+                StoreWarning,
+                stacklevel=4,
+            )
+        for run in runs:
+            self._write(run, name, doc)
 
     def _write(self, run: str, name: str, doc: dict[str, Any]) -> None:
         try:
@@ -102,7 +125,7 @@ class RunSerializer:
     def _runs_of(self, name: str, doc: dict[str, Any]) -> Iterator[str]:
         if name == "start":
             yield doc["uid"]
-        elif name in ("descriptor", "resource", "stop"):
+        elif name in ("descriptor", "resource", "stream_resource", "stop"):
             # resources of old runs do not say which run they belong to: like event_model's RunRouter,
             # hand them to every run that is under way
             runs = [doc["run_start"]] if "run_start" in doc else list(self._writers)
@@ -112,14 +135,15 @@ class RunSerializer:
                 self._runs[doc["uid"]] = runs
             yield from runs
         else:
-            kind = "descriptor" if name.startswith("event") else "resource"
+            kind = _OWNERS[name]
             if doc.get(kind) not in self._runs:
                 raise _unknown(name, kind, doc.get(kind))
             yield from self._runs[doc[kind]]
 
     def _meant_by(self, doc: Any) -> list[str]:
         """The runs that a refused document may belong to: all that are under way, if it does not say."""
-        named = [doc.get(key) for key in ("run_start", "descriptor", "resource")] if isinstance(doc, Mapping) else []
+        keys = ("run_start", *sorted(set(_OWNERS.values())))
+        named = [doc.get(key) for key in keys] if isinstance(doc, Mapping) else []
         texts = [uid for uid in named if isinstance(uid, str)]
         found = [run for uid in texts for run in self._runs.get(uid, [uid]) if run in self._writers]
         return found or list(self._writers)
