@@ -26,7 +26,9 @@ def unpacked(name: str, doc: Any) -> Iterator[NamedDocument]:
 
 def _is_empty(page: Any, key: str) -> bool:
     rows = page.get(key) if isinstance(page, Mapping) else None
-    return isinstance(rows, list | tuple | numpy.ndarray) and len(rows) == 0
+    if isinstance(rows, numpy.ndarray):
+        return rows.shape[:1] == (0,)
+    return isinstance(rows, list | tuple) and not rows
 
 
 def _events(doc: Any) -> Iterator[NamedDocument]:
