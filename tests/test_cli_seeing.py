@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import databroker
 import intake
 import numpy
 import pytest
@@ -233,7 +234,40 @@ def test_show_gives_json() -> None:
     assert primary["first_rows"] == [{"x": 1, "y": 0.5}, {"x": 2, "y": None}]
 
 
+def test_the_latest_run_is_no_probe_run(place: str) -> None:
+    catalog = opened(place)
+    catalog.store_run({"x": [1]}, uid="run-1", time=1e9)
+    catalog.store_run({"x": [1]}, {PROBE: True}, uid="probe", time=2e9)
+    assert succeed("show", place, "-1").startswith("uid: run-1\n")
+    assert "only contains 1 runs" in fail("show", place, "-2")
+
+
+@pytest.mark.parametrize("command", ["show", "lineage"])
+@pytest.mark.parametrize(("path", "message"), [("nowhere/x.png", "No such file"), ("x.foo", "'foo' is not supported")])
+def test_a_picture_that_cannot_be_written_is_an_error(command: str, path: str, message: str) -> None:
+    open_directory("results").store_run({"x": [1, 2]})
+    result = run(command, "results", "-1", "--plot", path)
+    assert result.exit_code == 1
+    assert f"the picture '{path}' cannot be written: " in result.stderr
+    assert message in result.stderr
+    assert "--traceback" not in result.stderr
+
+
 # lineage
+
+
+def test_a_catalog_that_lineage_cannot_ask_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("share/intake").mkdir(parents=True)
+    write_mongo_catalog("share/intake/gone.yml", "mongo-normalized", unreachable_uri())
+    monkeypatch.setattr(databroker, "catalog", intake.open_catalog("share/intake/gone.yml"))
+    raw = open_directory("raw", name="gone").store_run({"x": [1]}, uid="raw-1")
+    open_directory("results").store_run({"x": [1]}, uid="fit-1", derived_from=raw)
+    result = run("lineage", "results", "fit-1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "raw-1  not reached\n    fit-1\n"
+    assert result.stderr.startswith("Warning: the catalog 'gone'")
+    assert result.stderr.count("\n") == 1
+    assert PASSWORD not in result.stderr
 
 
 def stored_family(place: str) -> None:
@@ -248,7 +282,7 @@ def test_lineage_gives_a_tree(place: str, uid: str) -> None:
     stored_family(place)
     lines = succeed("lineage", place, uid).splitlines()
     assert lines[0] == "raw-1  scan Cu"
-    assert {line.strip() for line in lines} >= {"fit-1  fit", "fit-2"}
+    assert {line.strip() for line in lines} >= {"fit-1  fit", "fit-2  (supersedes fit-1)"}
 
 
 def test_lineage_gives_mermaid_and_a_picture(place: str) -> None:

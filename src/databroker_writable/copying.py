@@ -15,7 +15,7 @@ from .assets.leftovers import verify
 from .assets.naming import partial_path
 from .durable import make_durable_directories, publish_file
 from .errors import InvalidRunError, StoreError, StoreFailedError
-from .finding import PROBE, starts
+from .finding import starts_without_probes
 from .inputs import documents_of
 from .schema import Document, NamedDocument
 
@@ -79,7 +79,7 @@ def copy_runs(
 
     destination._check_writable()
     if uids is None:
-        uids = [start["uid"] for start in starts(source) if PROBE not in start][::-1]
+        uids = [start["uid"] for start in starts_without_probes(source)][::-1]
     report = CopyReport()
     for uid in tqdm(list(uids), unit="run", disable=None if progress else True):
         if destination._has_run(uid):

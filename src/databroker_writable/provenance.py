@@ -13,6 +13,9 @@ from .values import plain, short
 
 PACKAGES = ("databroker", "databroker-writable")
 
+VIEW = "search results"
+"""The name that databroker gives to what it finds, in place of the catalog's own."""
+
 
 def start_metadata(
     metadata: Mapping[str, Any] | None,
@@ -66,12 +69,12 @@ def start_metadata(
     result = dict(metadata)
     given: dict[str, Any] = {"uid": uid, "time": time}
     if derived_from is not None:
-        sources = [reference(item, "derived_from") for item in listed(derived_from)]
+        sources = references(derived_from, "derived_from")
         given["derived_from"] = sources
         if len({source["uid"] for source in sources}) == 1:
             given["original_run_uid"] = sources[0]["uid"]
     if supersedes is not None:
-        given["supersedes"] = [reference(item, "supersedes")["uid"] for item in listed(supersedes)]
+        given["supersedes"] = [source["uid"] for source in references(supersedes, "supersedes")]
     if parameters is not None:
         if not isinstance(parameters, Mapping):
             raise InvalidMetadataError(
@@ -88,30 +91,64 @@ def start_metadata(
                 "give only one of them"
             )
         result[key] = value
-    _refuse_self_reference(result, given)
+    _refuse_self_reference(result)
     own_versions = result.get("versions", {})
     if isinstance(own_versions, Mapping):
         result["versions"] = {**installed_versions(versions), **own_versions}
     return result
 
 
-def reference(run: Any, argument: str) -> dict[str, str | None]:
+def references(runs: Any, argument: str) -> list[dict[str, Any]]:
+    """Give ``{"uid", "catalog"}`` of one run or of several, each once."""
+    found = [reference(run, argument) for run in listed(runs)]
+    return list({source["uid"]: source for source in found[::-1]}.values())[::-1]
+
+
+def reference(run: Any, argument: str) -> dict[str, Any]:
     """Give ``{"uid", "catalog"}`` of a run, of a v1 Header, or of a uid."""
-    if isinstance(run, str):
+    if isinstance(run, str) and run:
         return {"uid": run, "catalog": None}
     if isinstance(run, Mapping) and isinstance(run.get("uid"), str):
         return {"uid": run["uid"], "catalog": run.get("catalog")}
-    start = getattr(run, "start", None)
-    if not isinstance(start, Mapping):
-        metadata = getattr(run, "metadata", None)
-        start = metadata.get("start") if isinstance(metadata, Mapping) else None
-    if not isinstance(start, Mapping):
+    start = start_of(run)
+    if start is None:
         raise InvalidMetadataError(
             f"{argument} takes a run, the uid of a run or a list of these, not {short(run)}, "
             f"of type {type(run).__name__}"
         )
-    catalog = getattr(run, "catalog_object", None)
-    return {"uid": start["uid"], "catalog": getattr(catalog, "name", None)}
+    name = getattr(getattr(run, "catalog_object", None), "name", None)
+    return {"uid": start["uid"], "catalog": None if name == VIEW else name}
+
+
+def start_of(run: Any) -> Mapping[str, Any] | None:
+    """The start document of a run or of a v1 Header; None for anything else."""
+    start = getattr(run, "start", None)
+    if not isinstance(start, Mapping):
+        metadata = getattr(run, "metadata", None)
+        start = metadata.get("start") if isinstance(metadata, Mapping) else None
+    return start if isinstance(start, Mapping) else None
+
+
+def sources_of(start: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a start document says that its run was made from; other programs may write uids alone, or anything.
+
+    Examples
+    --------
+    >>> sources_of({"derived_from": ["raw-1", {"uid": "raw-2", "catalog": "raw"}, 5]})
+    [{'uid': 'raw-1', 'catalog': None}, {'uid': 'raw-2', 'catalog': 'raw'}]
+    """
+    sources = [{"uid": item} if isinstance(item, str) else item for item in _items(start.get("derived_from"))]
+    named = [source for source in sources if isinstance(source, Mapping) and isinstance(source.get("uid"), str)]
+    catalogs = [source.get("catalog") for source in named]
+    return [
+        {"uid": source["uid"], "catalog": catalog if isinstance(catalog, str) else None}
+        for source, catalog in zip(named, catalogs, strict=True)
+    ]
+
+
+def superseded_by(start: Mapping[str, Any]) -> list[str]:
+    """The uids of the runs that a start document says its run replaces."""
+    return [uid for uid in _items(start.get("supersedes")) if isinstance(uid, str)]
 
 
 @functools.lru_cache(maxsize=1)
@@ -150,12 +187,15 @@ def _plain(value: Any, where: str) -> Any:
 
 def listed(value: Any) -> list[Any]:
     """One run, or several, as a list."""
-    is_single = isinstance(value, str | Mapping) or hasattr(value, "metadata") or not isinstance(value, Iterable)
+    is_single = isinstance(value, str | Mapping) or start_of(value) is not None or not isinstance(value, Iterable)
     return [value] if is_single else list(value)
 
 
-def _refuse_self_reference(result: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    uid = result.get("uid")
-    references = [source["uid"] for source in given.get("derived_from") or []]
-    if uid is not None and uid in references + (given.get("supersedes") or []):
+def _items(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _refuse_self_reference(start: Mapping[str, Any]) -> None:
+    uid = start.get("uid")
+    if uid is not None and uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
         raise InvalidMetadataError(f"the run {uid!r} refers to itself; derived_from and supersedes name other runs")

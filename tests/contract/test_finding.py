@@ -74,6 +74,40 @@ def test_a_cycle_is_refused(catalog):
         catalog.store_run({"k": [1.0]}, uid="fit-3", derived_from=second)
 
 
+def test_a_run_that_a_search_found_is_recorded_with_the_name_of_its_catalog(catalog, raw):
+    (found,) = catalog.search({"sample": "Cu"}).values()
+    run = catalog.build_simple_run({"k": [1.0]}, derived_from=found)
+    assert run.metadata["start"]["derived_from"] == [{"uid": uid_of(raw), "catalog": catalog.name}]
+
+
+def test_a_header_of_databroker_1_is_a_run_too(catalog, raw):
+    run = catalog.build_simple_run({"k": [1.0]}, derived_from=catalog.v1[uid_of(raw)])
+    assert run.metadata["start"]["derived_from"] == [{"uid": uid_of(raw), "catalog": catalog.name}]
+
+
+def test_an_input_that_is_given_twice_is_recorded_once(catalog, raw):
+    run = catalog.build_simple_run({"k": [1.0]}, derived_from=[raw, uid_of(raw)], supersedes=[raw, raw])
+    assert run.metadata["start"]["derived_from"] == [{"uid": uid_of(raw), "catalog": catalog.name}]
+    assert run.metadata["start"]["supersedes"] == [uid_of(raw)]
+
+
+def test_the_beginning_of_several_uids_is_refused(catalog):
+    for uid in ("1234-a", "1234-b", "scan-a", "scan-b"):
+        catalog.store_run({"x": [1]}, uid=uid)
+    for beginning in ("1234", "scan"):
+        with pytest.raises(InvalidMetadataError, match=f"'{beginning}'.*several runs"):
+            catalog.build_simple_run({"k": [1.0]}, derived_from=beginning)
+    with pytest.raises(InvalidMetadataError, match="''"):
+        catalog.build_simple_run({"k": [1.0]}, derived_from="")
+
+
+def test_a_beginning_of_digits_is_no_scan_id(catalog):
+    catalog.store_run({"x": [1]}, {"scan_id": 12345678}, uid="of-scan")
+    run = catalog.store_run({"x": [1]}, uid="12345678-abc")
+    derived = catalog.build_simple_run({"k": [1.0]}, derived_from="12345678")
+    assert derived.metadata["start"]["original_run_uid"] == uid_of(run)
+
+
 @pytest.mark.parametrize("wrong", [5, object(), [None]])
 def test_what_is_not_a_run_is_refused(catalog, wrong):
     with pytest.raises(InvalidMetadataError, match="derived_from takes a run"):
@@ -91,6 +125,8 @@ def test_versions_and_parameters_are_recorded(catalog):
 def test_a_package_that_is_not_installed_is_named(catalog):
     with pytest.raises(InvalidMetadataError, match=r"'no-such-package'.*not installed"):
         catalog.store_run({"k": [1.0]}, versions=["no-such-package"])
+    with pytest.raises(InvalidMetadataError, match="names of packages"):
+        catalog.store_run({"k": [1.0]}, versions=[numpy])
 
 
 def test_provenance_comes_with_builders_too(catalog, raw):
@@ -112,7 +148,7 @@ def test_the_results_of_a_run_come_newest_first(catalog, raw, site):
     found = [uid_of(run) for run in (second, third, first)]
     # FerretDB 1.24 does not sort by a key inside an array, as the embedded layout's start.time is
     in_order = list if not site.is_ferretdb or "embedded" not in site.kind else sorted
-    for way in (raw, uid_of(raw)):
+    for way in (raw, uid_of(raw), uid_of(raw)[:10], catalog.v1[uid_of(raw)]):
         assert in_order(catalog.results_of(way)) == in_order(found)
     assert list(catalog.results_of(raw, analysis="fit")) == [uid_of(first)]
     assert list(catalog.results_of(other)) == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from ..errors import StoreError
+from ..errors import StoreError, StoreWarning
 from ..recipes import without_password
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it
@@ -34,3 +37,16 @@ def message_of(exc: Exception) -> str:
     return without_password(
         f"{type(exc).__name__}: {exc} (databroker-writable --traceback ... shows where this comes from)"
     )
+
+
+@contextlib.contextmanager
+def warnings_as_messages(advice: str = "") -> Iterator[None]:
+    """Print this package's warnings as lines of their own, without the place in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, StoreWarning):
+            click.echo(f"Warning: {warning.message}{advice}", err=True)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

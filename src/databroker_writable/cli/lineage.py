@@ -6,8 +6,8 @@ import importlib.util
 
 import click
 
-from .group import CATALOG_HELP
-from .plots import check_matplotlib
+from .group import CATALOG_HELP, warnings_as_messages
+from .plots import check_matplotlib, save_figure
 from .show import find_run
 from .targets import open_to_read, with_finding
 from .text import shown
@@ -32,10 +32,11 @@ def lineage(catalog: str, uid: str, mermaid: bool, plot: str | None) -> None:
             "this needs networkx; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
         )
     opened = with_finding(open_to_read(catalog).catalog)
-    graph = opened.lineage(find_run(opened, catalog, uid))
+    with warnings_as_messages():
+        graph = opened.lineage(find_run(opened, catalog, uid))
     if plot is not None:
         check_matplotlib()
-        graph.plot().figure.savefig(plot)
+        save_figure(graph.plot().figure, plot)
     text = graph.mermaid() if mermaid else graph.tree()
     for line in text.splitlines():
         click.echo(shown(line, LONGEST))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..finding import PROBE, starts
+from ..finding import PROBE, starts, starts_without_probes
 from .group import CATALOG_HELP
 from .metadata import parse_metadata
 from .targets import open_to_read, with_finding
@@ -84,7 +84,7 @@ def _runs(catalog: Any, query: Mapping[str, Any], derived_from: str | None) -> I
         return starts(results.search(query) if query else results)
     if query:
         return starts(catalog.search({PROBE: {"$exists": False}, **query}))
-    return (start for start in starts(catalog) if PROBE not in start)
+    return starts_without_probes(catalog)
 
 
 def _record(start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> dict[str, Any]:

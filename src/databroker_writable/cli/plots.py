@@ -67,7 +67,15 @@ def save_plot(array: Any, path: str) -> None:
         axes.plot(x, values, marker="." if len(values) <= WIDTH else None)
         axes.set_xlabel(label)
         axes.set_ylabel(_titled(array))
-    figure.savefig(path)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: str) -> None:
+    """Write a drawing; matplotlib tells the format by the suffix."""
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as exc:
+        raise click.ClickException(f"the picture {path!r} cannot be written: {exc}") from exc
 
 
 def check_matplotlib() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import click
 import numpy
 
+from ..finding import starts_without_probes
 from ..tables import to_dataset
 from .group import CATALOG_HELP
 from .plots import column_of, save_plot, text_plot
@@ -110,11 +113,14 @@ def _is_numeric(data_key: Mapping[str, Any]) -> bool:
 
 
 def find_run(catalog: Any, name: str, uid: str) -> Any:
-    """Give a run by uid, partial uid, scan_id or negative number."""
+    """Give a run by uid, partial uid, scan_id or negative number, which leaves out probe runs."""
+    if re.fullmatch(r"-[1-9]\d*", uid):
+        newest = list(itertools.islice(starts_without_probes(catalog), -int(uid)))
+        if len(newest) < -int(uid):
+            raise click.ClickException(f"{name} has no run {uid}: it only contains {len(newest)} runs")
+        return catalog[newest[-1]["uid"]]
     try:
         return catalog[uid]
-    except IndexError as exc:
-        raise click.ClickException(f"{name} has no run {uid}: {exc}") from exc
     except ValueError as exc:
         raise click.ClickException(f"{exc}; give more characters of the uid") from exc
     except KeyError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import StoreWarning
 from .files import read_file
+from .group import warnings_as_messages
 from .metadata import parse_metadata
 from .targets import open_to_store
 
@@ -39,17 +38,7 @@ def store(file: Path, target: str, metadata: dict[str, Any], one_event: bool) ->
     """Store the table in FILE (.csv, .parquet or .nc) as a run, and print its uid."""
     table = read_file(file)
     opened = open_to_store(target)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", StoreWarning)
+    with warnings_as_messages(" (here: --one-event)"):
         run = opened.catalog.store_run(table, metadata=metadata, one_event=one_event)
-    for warning in caught:
-        _show_warning(warning)
     uid = run.metadata["start"]["uid"]
     click.echo(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")
-
-
-def _show_warning(warning: warnings.WarningMessage) -> None:
-    if issubclass(warning.category, StoreWarning):
-        click.echo(f"Warning: {warning.message} (here: --one-event)", err=True)
-    else:
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
