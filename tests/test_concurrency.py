@@ -182,6 +182,13 @@ def test_processes_share_one_place(site, tmp_path):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("site", SHARED, indirect=True)
-def test_processes_share_one_place_for_long(site, tmp_path):
+@pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
+def test_processes_share_one_directory_for_long(site, tmp_path):
     assert_processes_lose_nothing(site, tmp_path, 200, [f"contested-{i}" for i in range(50)])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("part", range(5))  # FerretDB reads all documents of a collection to find one
+@pytest.mark.parametrize("site", ["mongo-normalized[server]", "mongo-embedded[server]"], indirect=True)
+def test_processes_share_one_database_for_long(site, tmp_path, part):
+    assert_processes_lose_nothing(site, tmp_path, 40, [f"contested-{i}" for i in range(10)])
