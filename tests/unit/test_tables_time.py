@@ -89,6 +89,6 @@ def test_time_as_one_event_is_never_the_events_own():
 
 def test_a_table_of_nothing_but_times_keeps_them_as_a_column():
     table = {"time": [1.0, 2.0]}
-    assert read_table(table).data["time_"].tolist() == [1.0, 2.0]
+    assert read_table(table).data["time_"] == [1.0, 2.0]
     assert stored_run(table).primary.read()["time_"].values.tolist() == [1.0, 2.0]
     assert there_and_back(table)["time"].values.tolist() == [1.0, 2.0]

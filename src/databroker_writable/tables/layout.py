@@ -60,7 +60,7 @@ class StreamTable:
     schema : StreamSchema
     data : dict of str to array or list
         The values of each data key; the leading axis is that of the Events. numpy arrays share memory with
-        the table that was read.
+        the table that was read; numbers that came in a list are a list.
     length : int
         The number of Events.
     time : numpy.ndarray of float64, shape (length,), or None

@@ -32,6 +32,7 @@ class Variable:
     attrs: dict = field(default_factory=dict)
     coordinate: bool = False
     key: str | None = None  # the name wanted in the documents, if not `name`
+    is_list: bool = False  # whether it was given as a list
 
 
 @dataclass
@@ -80,7 +81,7 @@ def _from_mapping(table: Mapping) -> Source:
     variables = []
     for name, values in columns.items():
         inner = tuple(free_name(f"{name}_{axis}", columns) for axis in range(1, numpy.ndim(values)))
-        variables.append(Variable(name, (dim, *inner), values))
+        variables.append(Variable(name, (dim, *inner), values, is_list=isinstance(table[name], list | tuple)))
     return Source("mapping", variables, dim)
 
 

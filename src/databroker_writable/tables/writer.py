@@ -105,7 +105,7 @@ class Writer:
                 is_array = isinstance(values, numpy.ndarray | dask.array.Array)
                 self.data[key] = values[None] if is_array else [values]
             else:
-                self.data[key] = values
+                self.data[key] = values.tolist() if variable.is_list and _is_plain(encoded) else values
                 shape, dims = shape[1:], dims[1:]
             self.data_keys[key] = self._data_key(encoded, variable, shape, dims)
             return key
@@ -152,6 +152,13 @@ def _event_dim(source: Source) -> str:
             "store it as a whole with one_event=True"
         )
     return leading.pop()[0]
+
+
+def _is_plain(encoded: Encoded) -> bool:
+    """Whether a list of Python's own numbers serves as well: the documents compare and are JSON, as bluesky-live's."""
+    # from a list of integers over 2**63-1 numpy would make floats when it is read
+    is_array = isinstance(encoded.values, numpy.ndarray) and encoded.values.dtype.kind in "bif"
+    return is_array and len(encoded.shape) == 1 and encoded.encoding["is"] == "numpy"
 
 
 def _is_large(values: Any) -> bool:

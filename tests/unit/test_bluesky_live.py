@@ -1,0 +1,45 @@
+"""What is built here behaves as what bluesky-live's builder builds."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import bluesky_live.run_builder
+import pytest
+
+from databroker_writable import RunBuilder, build_simple_run
+
+PUBLIC = ("__init__", "add_stream", "add_data", "update_configuration", "close")
+
+
+@pytest.mark.parametrize("method", PUBLIC)
+def test_the_builder_takes_what_the_one_of_bluesky_live_takes(method):
+    expected = list(inspect.signature(getattr(bluesky_live.run_builder.RunBuilder, method)).parameters.values())
+    given = list(inspect.signature(getattr(RunBuilder, method)).parameters.values())
+    for ours, theirs in zip(given, expected, strict=False):
+        assert (ours.name, ours.kind) == (theirs.name, theirs.kind)
+    assert len(given) >= len(expected)
+
+
+def test_build_simple_run_takes_what_the_one_of_bluesky_live_takes():
+    expected = list(inspect.signature(bluesky_live.run_builder.build_simple_run).parameters)
+    assert expected == ["data", "metadata", "uid", "time", "exit_status", "reason"]
+    assert list(inspect.signature(build_simple_run).parameters)[: len(expected)] == expected
+
+
+def test_numbers_given_in_lists_stay_python_numbers_in_the_documents():
+    columns = {"x": [1, 2], "y": [1.5, 2.5], "ok": [True, False], "name": ["a", "b"]}
+    documents = dict(build_simple_run(columns).documents())
+    assert json.loads(json.dumps(documents["event_page"]["data"])) == columns
+    assert [type(values[0]) for values in documents["event_page"]["data"].values()] == [int, float, bool, str]
+
+
+def test_the_documents_that_a_run_emits_while_it_is_built_are_those_that_it_gives():
+    emitted = []
+    with RunBuilder({"sample": "Cu"}) as builder:
+        run = builder.get_run()
+        run.events.new_doc.connect(lambda event: emitted.append((event.name, event.doc)))
+        builder.add_stream("primary", data={"x": [1, 2, 3]})
+        builder.add_data("primary", data={"x": [4]})
+    assert emitted == list(run.documents())[1:]
