@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dask.base import tokenize
+
 from .recipes import check_variables, describe_catalog, pickled
 
 
@@ -12,6 +14,8 @@ class ReopenableMixin:
 
     name: str
     _driver_class: type
+    _captured_init_args: tuple[Any, ...]
+    _captured_init_kwargs: dict[str, Any]
 
     @property
     def _label(self) -> str:
@@ -45,6 +49,21 @@ class ReopenableMixin:
 
     def _yaml(self) -> dict[str, Any]:
         return describe_catalog(self).yaml()
+
+    def __dask_tokenize__(self) -> str:
+        """What equality and hash go by: a pickled catalog equals the original, whose arguments came without names."""
+        if "_token" not in self.__dict__:
+            recipe = describe_catalog(self)
+            metadata = {key: value for key, value in recipe.metadata.items() if key != "catalog_dir"}
+            # kept, as database objects have another token each time
+            self._token = tokenize(recipe.driver, recipe.name, recipe.args, metadata)
+        return self._token
+
+    def __copy__(self) -> Any:
+        """Open it again with the same arguments, those included that cannot be pickled, such as database objects."""
+        copy = type(self)(*self._captured_init_args, **self._captured_init_kwargs)
+        copy._entry = self._entry
+        return copy
 
     def __reduce__(self) -> Any:
         return pickled(describe_catalog(self))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
 
+import dask.base
 import intake
 import numpy
 import pytest
@@ -95,6 +97,26 @@ def test_pickled_and_back_it_stores(site, catalog):
     assert again[uid].metadata["start"]["uid"] == uid
     again.store_run({"x": [1]})
     assert len(site.open()) == 2
+
+
+def test_equal_to_itself_to_its_pickle_and_to_what_is_opened_alike(site, catalog):
+    catalog.store_run(runs.TABLE, uid="fit-1")
+    assert catalog == catalog
+    assert {catalog: "found"}[catalog] == "found"
+    assert dask.base.tokenize(catalog) == dask.base.tokenize(catalog)
+    assert catalog != catalog.search({"uid": "fit-1"})
+    assert catalog != site.open(name="another")
+    if site.driver is not None:  # mongomock's database objects cannot be compared
+        alike = [pickle.loads(pickle.dumps(catalog)), copy.copy(catalog), copy.deepcopy(catalog), site.open()]
+        assert {catalog, *alike} == {catalog}
+
+
+def test_a_copy_stores_into_the_same_place(site, catalog):
+    copied = copy.copy(catalog)
+    stored = copied.store_run(runs.TABLE, uid="fit-1")
+    assert list(site.open()) == ["fit-1"]
+    assert stored.metadata["start"]["uid"] == "fit-1"
+    assert list(copy.copy(catalog.search({"uid": "fit-1"}))) == ["fit-1"]
 
 
 @pytest.mark.parametrize(
