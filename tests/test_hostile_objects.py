@@ -153,6 +153,19 @@ def test_metadata_that_are_an_array_contradict_an_argument(catalog, site, value)
     assert site.snapshot() == {}
 
 
+@pytest.mark.parametrize("name", [numpy.zeros((3, 0)), numpy.array(["stop"] * 2), None, 5, b"stop", ["stop"]])
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_name_of_a_document_that_is_none_is_refused(catalog, site, name):
+    documents = runs.small_documents()
+    with pytest.raises(InvalidRunError, match="documents"):
+        catalog.store_run([*documents[:-1], (name, documents[-1][1])])
+    for item in documents[:-1]:
+        catalog.v1.insert(*item)
+    with pytest.raises(InvalidRunError, match="documents of type"):
+        catalog.v1.insert(name, documents[-1][1])
+    assert site.snapshot() == {}
+
+
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
 def test_complex_numbers_in_an_inserted_stop_document_are_kept(catalog, site):
     documents = runs.small_documents()

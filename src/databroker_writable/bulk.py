@@ -11,12 +11,15 @@ from .errors import InvalidRunError
 from .schema import NamedDocument
 
 
-def unpacked(name: str, doc: Any) -> Iterator[NamedDocument]:
+def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
     """Give ``bulk_events`` and ``bulk_datum`` as Events and Datums, others as they are, and no page without rows.
 
     databroker's documents() cannot read a page without rows back.
     """
-    if name == "bulk_events":
+    name = getattr(name, "value", name)
+    if not isinstance(name, str):
+        yield name, doc  # refused where names are checked; an array equals nothing in one word
+    elif name == "bulk_events":
         yield from _events(doc)
     elif name == "bulk_datum":
         yield from _datums(doc)
