@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import databroker
 import numpy
 import pandas
 import pytest
@@ -312,7 +313,9 @@ def test_ls_of_an_empty_directory_says_so() -> None:
 
 
 def test_looking_makes_no_directory() -> None:
-    assert "neither a directory nor a catalog" in fail("ls", "nowhere")
+    message = fail("ls", "nowhere")
+    assert "neither a directory nor a catalog" in message
+    assert databroker.catalog_search_path()[0] in message
     assert "neither a directory nor a catalog" in fail("show", "nowhere", "-1")
     assert not os.path.exists("nowhere")
 

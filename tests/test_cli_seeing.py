@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click.testing
 import databroker
 import intake
 import numpy
@@ -251,6 +252,17 @@ def test_a_picture_that_cannot_be_written_is_an_error(command: str, path: str, m
     assert f"the picture '{path}' cannot be written: " in result.stderr
     assert message in result.stderr
     assert "--traceback" not in result.stderr
+
+
+def test_long_work_shows_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    xarray.Dataset({"img": (("y", "x"), numpy.ones((400, 400)))}).to_netcdf("large.nc", engine="h5netcdf")
+    Path("small.csv").write_text("x\n1\n")
+    commands = [["store", "large.nc", "--to", "a", "--one-event"], ["copy", "a", "b"], ["check", "b"]]
+    assert [run(*command).stderr for command in commands] == ["", "", ""]
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda self: True)
+    shown = [run(*command).stderr for command in (commands[0], ["copy", "a", "c"], ["check", "c"])]
+    assert ["1.28M/1.28M" in shown[0], "2/2" in shown[1], "file/s" in shown[2]] == [True, True, True]
+    assert run("store", "small.csv", "--to", "a").stderr == ""
 
 
 # lineage

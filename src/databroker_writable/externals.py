@@ -275,7 +275,7 @@ def byte_progress(
         if name == "event_page"
         for key in external_columns(doc, descriptors[doc["descriptor"]], threshold)
     )
-    with tqdm(total=total, unit="B", unit_scale=True) as bar:
+    with tqdm(total=total, unit="B", unit_scale=True, disable=not total) as bar:
         yield bar.update
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def store(file: Path, target: str, metadata: dict[str, Any], one_event: bool) ->
     table = read_file(file)
     opened = open_to_store(target)
     with warnings_as_messages(" (here: --one-event)"):
-        run = opened.catalog.store_run(table, metadata=metadata, one_event=one_event)
+        on_terminal = sys.stderr.isatty()
+        run = opened.catalog.store_run(table, metadata=metadata, one_event=one_event, progress=on_terminal)
     uid = run.metadata["start"]["uid"]
     click.echo(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")

@@ -85,9 +85,12 @@ def _check_no_address(name: str) -> None:
 def _check_is_there(name: str) -> None:
     _check_no_address(name)
     if not _YAML.fullmatch(name) and not os.path.isdir(name) and not _is_registered(name):
+        import databroker
+
         raise click.ClickException(
             f"{name!r} is neither a directory nor a catalog of databroker; give the directory, YAML file or catalog "
-            "that holds the runs"
+            f"that holds the runs (databroker looks for YAML files in {', '.join(databroker.catalog_search_path())}; "
+            "is the environment activated?)"
         )
 
 
