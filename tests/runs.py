@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+import bluesky
+import bluesky.plan_stubs as bps
 import dask.array
 import event_model
 import numpy
+import pytest
 
 TABLE = {"x": [1, 2, 3], "y": [4.5, 5.5, 6.5], "name": ["a", "b", "c"]}
 
@@ -28,6 +31,23 @@ class NpyHandler:
 
     def __call__(self, *, index: int) -> dask.array.Array:
         return dask.array.from_array(self._images[index])
+
+
+class Reading:
+    """A detector of one number."""
+
+    name, parent = "det", None
+
+    def describe(self) -> dict[str, Any]:
+        return {"det": {"dtype": "number", "shape": [], "source": "test"}}
+
+    def read(self) -> dict[str, Any]:
+        return {"det": {"value": 1.5, "timestamp": START_TIME}}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        return {}
+
+    read_configuration = describe_configuration
 
 
 def documents_with_images(directory: Path, *, paged: bool = True, **metadata: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -97,6 +117,29 @@ def small_documents(uid: str | None = None, rows: int = 3, **metadata: Any) -> l
     stop = run.compose_stop(time=START_TIME + rows)
     pairs = [("start", run.start_doc), ("descriptor", stream.descriptor_doc), ("event_page", page), ("stop", stop)]
     return [(name, dict(doc)) for name, doc in pairs]
+
+
+def resumed_documents() -> list[tuple[str, dict[str, Any]]]:
+    """A run as bluesky's RunEngine tells of it when it measures a point again after a pause, and counts it once."""
+    documents: list[tuple[str, dict[str, Any]]] = []
+    detector, engine = Reading(), bluesky.RunEngine({}, context_managers=[])
+    engine.subscribe(lambda name, doc: documents.append((name, doc)))
+
+    def plan() -> Any:
+        yield from bps.open_run()
+        for _ in range(2):
+            yield from bps.checkpoint()
+            yield from bps.create()
+            yield from bps.read(detector)
+            yield from bps.save()
+        yield from bps.pause()
+        yield from bps.close_run()
+
+    with pytest.raises(bluesky.RunEngineInterrupted):
+        engine(plan())
+    engine.resume()
+    assert [doc["seq_num"] for name, doc in documents if name == "event"] == [1, 2, 2]
+    return documents
 
 
 def assert_identical(actual: Any, expected: Any, where: str = "documents") -> None:

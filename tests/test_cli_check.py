@@ -17,6 +17,7 @@ import numpy
 import pytest
 import yaml
 
+import runs
 import servers
 import sites
 from cli_support import run
@@ -75,6 +76,13 @@ def test_a_catalog_without_faults_is_told_so() -> None:
     assert re.fullmatch(
         r"results: 1 runs, 1 files of arrays \(\S+ kB read\); nothing to report\n", check("results", status=0)
     )
+
+
+def test_a_run_that_was_paused_and_resumed_is_well() -> None:
+    catalog = open_directory("results")
+    for name, doc in runs.resumed_documents():
+        catalog.v1.insert(name, doc)
+    assert findings("results", status=0) == []
 
 
 def test_json_says_what_was_looked_at() -> None:

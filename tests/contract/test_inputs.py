@@ -116,6 +116,13 @@ def test_a_run_of_the_same_kind_of_catalog_is_stored_by_its_copy(site, catalog, 
     assert_stored(catalog.store_run(source[-1]), documents, site)
 
 
+def test_a_run_that_was_paused_and_resumed_is_stored(catalog, site):
+    documents = runs.resumed_documents()
+    stored = catalog.store_run(documents)
+    assert_stored(stored, documents, site)
+    assert stored.metadata["stop"]["num_events"] == {"primary": 2}
+
+
 def test_a_v1_header_is_stored(catalog, site):
     other = databroker.temp()
     documents = runs.small_documents()

@@ -13,6 +13,7 @@ import msgpack
 from databroker._drivers import jsonl
 from databroker._drivers import msgpack as msgpack_driver
 
+from ..documents import may_count
 from .files import age_of, remover, shown_age, shown_size
 from .findings import Finding, Leftover
 
@@ -80,7 +81,7 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
         found.complaint = "is empty; a program may be about to write it, else move it away"
         return found
     names: list[str] = []
-    counts: dict[str, int] = {}
+    seq_nums: dict[str, list[Any]] = {}
     streams: dict[str, str] = {}
     last: Document = {}
     try:
@@ -91,9 +92,9 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
                 found.resources.append(doc)
             elif name == "descriptor":
                 streams[doc["uid"]] = doc.get("name", "primary")
-                counts.setdefault(streams[doc["uid"]], 0)
+                seq_nums.setdefault(streams[doc["uid"]], [])
             elif name in ("event", "event_page"):
-                counts[streams[doc["descriptor"]]] += 1 if name == "event" else len(doc["seq_num"])
+                seq_nums[streams[doc["descriptor"]]].append([doc["seq_num"]] if name == "event" else doc["seq_num"])
     except _ODD as exc:
         found.is_known = False
         found.complaint = (
@@ -112,11 +113,11 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
         found.is_known = False
     else:
         recorded = last.get("num_events") or {}
-        wrong = [stream for stream, count in recorded.items() if counts.get(stream, 0) != count]
+        wrong = [stream for stream, count in recorded.items() if not may_count(count, seq_nums.get(stream, []))]
         if wrong:
             stream = wrong[0]
             found.complaint = (
-                f"holds {counts.get(stream, 0)} of {recorded[stream]} Events of the stream {stream!r}; "
+                f"holds {sum(map(len, seq_nums.get(stream, [])))} of {recorded[stream]} Events of {stream!r}; "
                 "restore it from a copy"
             )
     return found
