@@ -161,7 +161,7 @@ def test_a_name_of_a_document_that_is_none_is_refused(catalog, site, name):
         catalog.store_run([*documents[:-1], (name, documents[-1][1])])
     for item in documents[:-1]:
         catalog.v1.insert(*item)
-    with pytest.raises(InvalidRunError, match="documents of type"):
+    with pytest.raises(InvalidRunError, match="give the name as a string"):
         catalog.v1.insert(name, documents[-1][1])
     assert site.snapshot() == {}
 

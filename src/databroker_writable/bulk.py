@@ -16,7 +16,6 @@ def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
 
     databroker's documents() cannot read a page without rows back.
     """
-    name = getattr(name, "value", name)
     if not isinstance(name, str):
         yield name, doc  # refused where names are checked; an array equals nothing in one word
     elif name == "bulk_events":

@@ -6,10 +6,11 @@ import bluesky
 import bluesky.plan_stubs as bps
 import bluesky_live.run_builder
 import databroker.v1
+import event_model
 import pytest
 
 import runs
-from databroker_writable import StoreWarning, build_simple_run
+from databroker_writable import InvalidRunError, StoreWarning, build_simple_run
 from databroker_writable.comparison import same_run
 
 
@@ -137,3 +138,11 @@ def test_a_uid_of_digits_is_inserted_as_databroker_inserts_it(catalog, site):
     for name, doc in renamed:
         catalog.v1.insert(name, doc)
     assert list(site.open()) == ["0"]
+
+
+def test_names_that_databroker_does_not_compare_with_are_refused(catalog, site):
+    before = site.snapshot()
+    (_, start), *_ = runs.small_documents()
+    with pytest.raises(InvalidRunError, match=r"DocumentNames.start.*give the name as a string, as in 'start'"):
+        catalog.v1.insert(event_model.DocumentNames.start, start)
+    assert site.snapshot() == before

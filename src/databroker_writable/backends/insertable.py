@@ -34,7 +34,10 @@ _MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 def check_insertable(name: Any, doc: Any) -> NamedDocument:
     """Give the name and the document in the form to write, or raise what cannot be written."""
-    if not isinstance(name, str) or name not in _REQUIRED:
+    if not isinstance(name, str):
+        # databroker 1.2.5 compares it with "stop" to know when to show the run
+        raise InvalidRunError(f"the name of a document is {short(name)}; give the name as a string, as in 'start'")
+    if name not in _REQUIRED:
         raise InvalidRunError(f"databroker 1 does not read documents of type {short(name)} back")
     if not isinstance(doc, Mapping):
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
