@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from .backends.roots import absolute_root
 from .backends.serializer import RunSerializer
 from .batches import BatchStore, WaitingRun
 from .builder import RunBuilder
@@ -368,7 +368,7 @@ class WritableMixin(FindingMixin, ExplainingMixin, ReopenableMixin):
 
     def _assets_directory(self) -> str | None:
         """Where arrays go that are too large for documents."""
-        return None if self.asset_root is None else os.path.abspath(os.path.expanduser(self.asset_root))
+        return absolute_root(self.asset_root)
 
     def _check_writable(self) -> None:
         if getattr(self, "_query", None) or self.name == "search results":

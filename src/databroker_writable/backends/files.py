@@ -21,7 +21,7 @@ from ..values import INT64_OR_UINT64, Limits
 from .group import RunGroup
 from .opening import open_entry
 from .publication import PublishingManager, fsync_directories
-from .roots import ASSETS, AssetRoots
+from .roots import ASSETS, AssetRoots, absolute_root
 from .serializer import callbacks_of
 
 MSGPACK_BUFFER = 1_000_000_000
@@ -102,8 +102,7 @@ class FileBackend:
     def __init__(self, paths: Any, *args: Any, **kwargs: Any) -> None:
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         if given:
-            root = kwargs.get("asset_root")
-            own = None if root is None else os.path.abspath(os.path.expanduser(root))
+            own = absolute_root(kwargs.get("asset_root"))
             kwargs["root_map"] = AssetRoots(kwargs.get("root_map") or {}, assets_beside(str(given[0])), own)
         super().__init__(paths, *args, **kwargs)  # type: ignore[call-arg]
 
