@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +14,7 @@ import numpy
 
 from ..errors import InvalidTableError, StoreError, StoreFailedError
 from . import layout
+from .chunks import ChunkWriter
 from .partial import PartialFile
 
 if TYPE_CHECKING:
@@ -101,20 +104,24 @@ class Rows:
         self._output = output
         self._key = key
         self._progress = progress
+        self._chunks = dataset.chunks
+        self._frame = dataset.shape[1:]
         self._closed = False
         self._lock = threading.Lock()
 
     def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None:
         value = self._checked(value, tuple(s.stop - s.start for s in region))
         first = self._start + region[0].start
-        for a, b in self._slabs(first, value):
-            piece = numpy.ascontiguousarray(value[a - first : b - first])
+        for a, b in self._slabs(first, first + len(value)):
+            place, piece = (slice(a, b), *region[1:]), value[a - first : b - first]
             with self._lock:
                 if self._closed:
                     raise StoreFailedError(f"writing column {self._key!r} was given up")
-                place = (slice(a, b), *region[1:])
                 with explained(f"writing column {self._key!r}", self._output):
-                    self._dataset[place] = piece
+                    if self._is_whole(place):
+                        self._chunk_writer.write(place, piece)
+                    else:
+                        self._dataset[place] = numpy.ascontiguousarray(piece)
                 if self._progress is not None:
                     self._progress(piece.nbytes)
 
@@ -128,15 +135,25 @@ class Rows:
         with self._lock:
             self._closed = True
 
-    def _slabs(self, first: int, value: numpy.ndarray) -> Iterator[tuple[int, int]]:
-        """Rows to write at once: about 16 MiB, cut at the chunks of the file."""
-        chunk = self._dataset.chunks[0]
-        row = value.dtype.itemsize * math.prod(value.shape[1:])
+    @functools.cached_property
+    def _chunk_writer(self) -> ChunkWriter:
+        return ChunkWriter(self._dataset)
+
+    def _slabs(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Rows to write at once: about 16 MiB of whole chunks, and what is left before and after them."""
+        chunk = self._chunks[0]
+        row = self._dataset.dtype.itemsize * math.prod(self._frame)
         step = chunk * max(1, _SLAB // max(1, row * chunk))
-        a = first
-        for length in layout.cut(first, first + len(value), step):
-            yield a, a + length
-            a += length
+        first, last = math.ceil(start / chunk) * chunk, stop // chunk * chunk
+        inner = {*range(first, last, step), last} if first < last else ()
+        return itertools.pairwise(sorted({start, *inner, stop}))
+
+    def _is_whole(self, region: tuple[slice, ...]) -> bool:
+        """Whether a region is made of whole chunks, which only the edges of frames cut off."""
+        return all(
+            s.start % chunk == 0 and (s.stop % chunk == 0 or s.stop == extent)
+            for s, chunk, extent in zip(region, self._chunks, (None, *self._frame), strict=True)
+        )
 
     def _checked(self, value: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray:
         """A computed block, if it is what the lazy array announced: HDF5 would broadcast and cast it."""
