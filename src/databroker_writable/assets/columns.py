@@ -14,7 +14,7 @@ import numpy
 
 from ..errors import InvalidTableError, StoreError, StoreFailedError
 from . import layout
-from .chunks import ChunkWriter
+from .chunks import ChunkWriter, are_whole
 from .partial import PartialFile
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Rows:
                 if self._closed:
                     raise StoreFailedError(f"writing column {self._key!r} was given up")
                 with explained(f"writing column {self._key!r}", self._output):
-                    if self._is_whole(place):
+                    if are_whole(place, self._chunks, (None, *self._frame), piece.dtype.itemsize):
                         self._chunk_writer.write(place, piece)
                     else:
                         self._dataset[place] = numpy.ascontiguousarray(piece)
@@ -147,13 +147,6 @@ class Rows:
         first, last = math.ceil(start / chunk) * chunk, stop // chunk * chunk
         inner = {*range(first, last, step), last} if first < last else ()
         return itertools.pairwise(sorted({start, *inner, stop}))
-
-    def _is_whole(self, region: tuple[slice, ...]) -> bool:
-        """Whether a region is made of whole chunks, which only the edges of frames cut off."""
-        return all(
-            s.start % chunk == 0 and (s.stop % chunk == 0 or s.stop == extent)
-            for s, chunk, extent in zip(region, self._chunks, (None, *self._frame), strict=True)
-        )
 
     def _checked(self, value: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray:
         """A computed block, if it is what the lazy array announced: HDF5 would broadcast and cast it."""

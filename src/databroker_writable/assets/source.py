@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ..errors import UnreadableAssetError
+from .chunks import can_read, read_chunks
 
 if TYPE_CHECKING:
     import h5py
@@ -51,16 +52,17 @@ class ArraySource:
 
     def _read(self, box: tuple[slice, ...]) -> numpy.ndarray:
         if self.is_row:
-            place: tuple[int | slice, ...] = (self.start, *box)
-            last = self.start + 1
+            region, last = (slice(self.start, self.start + 1), *box), self.start + 1
         else:
             rows = slice(self.start + box[0].start, self.start + box[0].stop)
-            place = (rows, *box[1:])
-            last = self.start + self.shape[0]
+            region, last = (rows, *box[1:]), self.start + self.shape[0]
         try:
-            with _open_datasets.opened(self.path, self.key) as dataset:
+            with self._opened() as dataset:
                 self._check(dataset, last)
-                return dataset[place]
+                if not can_read(dataset, region):
+                    return self._as_event(dataset[region])
+                chunks = dataset.chunks
+            return self._as_event(read_chunks(self._opened, region, chunks, self.dtype))
         except UnreadableAssetError:
             raise
         except FileNotFoundError as error:
@@ -75,6 +77,12 @@ class ArraySource:
                 f"is cut off or damaged ({_reason(error)}); restore it from a copy, or map its root to the "
                 f"copy's with root_map"
             ) from error
+
+    def _opened(self) -> contextlib.AbstractContextManager[h5py.Dataset]:
+        return _open_datasets.opened(self.path, self.key)
+
+    def _as_event(self, rows: numpy.ndarray) -> numpy.ndarray:
+        return rows[0] if self.is_row else rows
 
     def _check(self, dataset: h5py.Dataset, last: int) -> None:
         frame = self.shape if self.is_row else self.shape[1:]
