@@ -73,6 +73,10 @@ class FileRunWriter:
     def stop(self) -> dict[str, Any]:
         return self._stop
 
+    def start_sync(self) -> None:
+        for manager in self._managers:
+            manager.start_sync()
+
     def sync(self) -> None:
         for manager in self._managers:
             manager.sync()

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from .publication import fsync_directories
-
-SYNC_THREADS = 8
-"""File systems bring files that are synced at the same time to the disk in one commit of their journal."""
 
 
 class GroupedWriter(Protocol):
@@ -17,6 +13,9 @@ class GroupedWriter(Protocol):
 
     uid: str
     published: list[str]
+
+    def start_sync(self) -> None:
+        """Have the system begin to bring what was written to the disk."""
 
     def sync(self) -> None:
         """Bring what was written to the disk."""
@@ -30,6 +29,9 @@ class GroupedWriter(Protocol):
 
 class RunGroup:
     """Runs whose writers wait to be published together.
+
+    All begin their way to the disk before the first is waited for: file systems then take them in one commit of their
+    journal, or few.
 
     Parameters
     ----------
@@ -50,8 +52,8 @@ class RunGroup:
     def publish(self) -> tuple[list[Any], dict[str, Exception]]:
         """Make the runs visible, durably; give their writers, and what went wrong with the others by their uid."""
         published, failures = [], {}
-        with ThreadPoolExecutor(SYNC_THREADS) as pool:
-            synced = list(pool.map(_error_of, [writer.sync for writer in self._writers]))
+        started = [_error_of(writer.start_sync) for writer in self._writers]
+        synced = [error or _error_of(writer.sync) for writer, error in zip(self._writers, started, strict=True)]
         for writer, error in zip(self._writers, synced, strict=True):
             error = error or _error_of(writer.link)
             if error is None:

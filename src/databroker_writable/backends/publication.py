@@ -66,6 +66,14 @@ class PublishingManager:
         self.link()
         fsync_directories(self.published)
 
+    def start_sync(self) -> None:
+        """Have the system begin to bring what was written to the disk, where it can be told to."""
+        for file, _, _ in self._files:
+            file.flush()
+            if hasattr(os, "posix_fadvise"):
+                # Linux begins to write pages that it is to forget, and forgets only those that are written
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
     def sync(self) -> None:
         """Bring what was written to the disk."""
         for file, _, _ in self._files:
