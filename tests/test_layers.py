@@ -24,7 +24,7 @@ LAYERS = (
     {"built_run"},
     {"builder"},
     {"simple_run"},
-    {"inputs", "storing", "storing_builder", "batches"},
+    {"building", "inputs", "storing", "storing_builder", "batches"},
     {"backends"},
     {"recipes", "failures"},
     {"reopening"},

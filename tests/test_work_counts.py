@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bluesky_live.bluesky_run
 import event_model
 import mongomock
 import numpy
@@ -17,6 +18,7 @@ import pytest
 
 import databroker_writable
 from databroker_writable.assets import HDF5AssetHandler
+from databroker_writable.backends import serializer
 from databroker_writable.drivers import (
     WritableJSONLCatalog,
     WritableMongoEmbeddedCatalog,
@@ -175,6 +177,46 @@ def test_a_batch_waits_once_for_its_directory(tmp_path: Path, fsyncs: list[str])
     fsyncs.clear()
     catalog.store_runs([TABLE] * 64)
     assert fsyncs == ["file"] * 64 + ["directory"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot be told to begin writing")
+def test_a_batch_is_on_its_way_to_the_disk_before_any_of_it_is_waited_for(
+    tmp_path: Path, fsyncs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    fsyncs.clear()
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: fsyncs.append("begin"))
+    catalog.store_runs([TABLE] * 3)
+    assert fsyncs == ["begin"] * 3 + ["file"] * 3 + ["directory"]
+
+
+def test_what_has_been_checked_is_not_checked_again_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    checked: list[str] = []
+    check = serializer.check_insertable
+
+    def note(name: str, doc: Any) -> Any:
+        checked.append(name)
+        return check(name, doc)
+
+    monkeypatch.setattr(serializer, "check_insertable", note)
+    run = catalog.store_run(TABLE)
+    catalog.store_run(list(databroker_writable.build_simple_run(TABLE).documents()))
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data=TABLE)
+    assert checked == []
+    databroker_writable.open_directory(tmp_path / "other").v1.insert("start", run.metadata["start"])
+    assert checked == ["start"]
+
+
+def test_a_table_is_stored_without_making_the_signals_of_a_live_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    monkeypatch.setattr(bluesky_live.bluesky_run, "EmitterGroup", None)
+    assert len(catalog.store_runs([TABLE] * 2)) == 2
+    with pytest.raises(TypeError):
+        catalog.build_simple_run(TABLE)
 
 
 def test_uids_are_given_after_everything_is_on_the_disk(tmp_path: Path, fsyncs: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time as time_module
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from .declarations import check_columns, check_configuration, check_declared, wi
 from .errors import InvalidRunError, InvalidTableError
 from .events import after, event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
 from .provenance import start_metadata
-from .schema import check_descriptor, check_start, check_stop, without_templates
+from .schema import NamedDocument, check_descriptor, check_start, check_stop, without_templates
 from .tables import StreamSchema, StreamTable, read_table
 from .values import short
 
@@ -99,7 +100,10 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         self._run_bundle = event_model.compose_run(
             uid=start.pop("uid"), time=start.pop("time"), metadata=start, validate=False
         )
-        self._cache = DocumentCache()
+        self._documents: list[NamedDocument] = []
+        self._cache: DocumentCache | None = None
+        self._cache_lock = threading.Lock()
+        self._closed = False
         self._streams: dict[str, Any] = {}
         self._one_event = bool(one_event)
         self._handler_registry = handler_registry
@@ -112,6 +116,11 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
     def uid(self) -> str:
         """The run's uid."""
         return self._run_bundle.start_doc["uid"]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is complete."""
+        return self._closed
 
     def add_stream(
         self,
@@ -259,7 +268,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             exit_status=exit_status, reason=str(reason), uid=uid, time=time, validate=False
         )
         try:
-            check_stop(stop)
+            stop = check_stop(stop)
         except InvalidRunError:
             # event-model 1.24 counts the stop document as composed
             self._run_bundle.compose_stop.poison_pill.clear()
@@ -283,11 +292,21 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             As for bluesky-live's: ``handler_registry``, ``root_map``, ``filler_class``, ``transforms``.
         """
         kwargs.setdefault("handler_registry", self._handler_registry)
+        with self._cache_lock:
+            if self._cache is None:
+                # bluesky-live's signals, of which it is full, cost as much as all else: not where nobody listens
+                self._cache = DocumentCache()
+                for item in self._documents:
+                    self._cache(*item)
         return BuiltRun(self._cache, **kwargs)
 
     def _emit(self, name: str, doc: dict[str, Any]) -> None:
         """Pass a finished document on."""
-        self._cache(name, doc)
+        with self._cache_lock:
+            self._documents.append((name, doc))
+            if self._cache is not None:
+                self._cache(name, doc)
+        self._closed = name == "stop"
 
     def _check_open(self) -> None:
         if self.closed:
@@ -311,8 +330,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             uid=uid,
             validate=False,
         )
-        check_descriptor(bundle.descriptor_doc)
-        self._emit("descriptor", bundle.descriptor_doc)
+        self._emit("descriptor", check_descriptor(bundle.descriptor_doc))
         self._streams[name] = bundle
 
     def _add_table(

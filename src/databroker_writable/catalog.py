@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from .backends.roots import absolute_root
 from .backends.serializer import RunSerializer
 from .batches import BatchStore, WaitingRun
 from .builder import RunBuilder
+from .building import BuildingMixin
 from .built_run import BuiltRun
 from .comparison import same_but_for_assets, transformed
 from .documents import RunDocuments, check_documents
 from .errors import InvalidRunError, NotWritableError, RunExistsError
 from .externals import AssetRouter, byte_progress, checked_threshold
 from .failures import ExplainingMixin, taken
-from .finding import FindingMixin
 from .inputs import documents_of, is_table, warn_of_many_rows
 from .reopening import ReopenableMixin
-from .simple_run import build_simple_run
 from .storing import CheckingStorage, RunStorage, check_storable, store_documents
 from .storing_builder import StoringRunBuilder
 from .values import Limits, short
@@ -29,7 +27,7 @@ from .values import Limits, short
 ASSET_THRESHOLD = 1024 * 1024
 
 
-class WritableMixin(FindingMixin, ExplainingMixin, ReopenableMixin):
+class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters
@@ -50,9 +48,7 @@ class WritableMixin(FindingMixin, ExplainingMixin, ReopenableMixin):
     asset_root: str | None = None
     asset_threshold = ASSET_THRESHOLD
     writable = True
-    metadata_defaults: Mapping[str, Any] = MappingProxyType({})
     _limits: Limits
-    handler_registry: Mapping[str, Any]
     _transforms: Mapping[str, Any]
     _store_lock: Any
 
@@ -75,47 +71,6 @@ class WritableMixin(FindingMixin, ExplainingMixin, ReopenableMixin):
         self.writable = writable
         self.metadata_defaults = dict(metadata_defaults or {})
         super().__init__(*args, **kwargs)
-
-    def build_simple_run(
-        self,
-        data: Any,
-        metadata: Mapping[str, Any] | None = None,
-        uid: str | None = None,
-        time: float | None = None,
-        exit_status: str = "success",
-        reason: str = "",
-        *,
-        one_event: bool = False,
-        derived_from: Any = None,
-        supersedes: Any = None,
-        versions: Sequence[str] = (),
-        parameters: Mapping[str, Any] | None = None,
-    ) -> BuiltRun:
-        """Build a run in memory from a table; `store_run` stores it.
-
-        As `databroker_writable.build_simple_run`, with this catalog's handlers and ``metadata_defaults``. Uids in
-        `derived_from` and `supersedes` can be given by their beginning, and warn where this catalog has no such run.
-
-        Examples
-        --------
-        >>> run = catalog.build_simple_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
-        >>> run.metadata["start"]["sample"]
-        'Cu'
-        """
-        return build_simple_run(
-            data,
-            self._with_defaults(metadata),
-            uid,
-            time,
-            exit_status,
-            reason,
-            one_event=one_event,
-            derived_from=self._resolved(derived_from, "derived_from", uid),
-            supersedes=self._resolved(supersedes, "supersedes", uid),
-            versions=versions,
-            parameters=parameters,
-            handler_registry=self.handler_registry,
-        )
 
     def store_run(
         self,
@@ -318,7 +273,7 @@ class WritableMixin(FindingMixin, ExplainingMixin, ReopenableMixin):
         built_here = is_table(run) or isinstance(run, BuiltRun | RunBuilder)
         if is_table(run):
             # checked while they are built, and nobody else has had them
-            documents = RunDocuments(documents_of(self.build_simple_run(run, **given)))
+            documents = RunDocuments(documents_of(self._table_builder(run, **given)))
         else:
             documents = check_documents(documents_of(run))
         if built_here:
@@ -390,8 +345,3 @@ class WritableMixin(FindingMixin, ExplainingMixin, ReopenableMixin):
     def _driver_serializer(self) -> Any:
         """The serializer of the driver that this class derives from."""
         return super()._get_serializer()  # type: ignore[misc]
-
-    def _with_defaults(self, metadata: Any) -> Any:
-        if metadata is not None and not isinstance(metadata, Mapping):
-            return metadata  # refused where the run is built
-        return {**self.metadata_defaults, **(metadata or {})}

@@ -129,7 +129,7 @@ class AssetRouter:
     def _moved(self, page: Document, descriptor: Document, columns: set[str]) -> Iterator[NamedDocument]:
         data = dict(page["data"])
         length = len(page["uid"])
-        layout = find_layout(descriptor)
+        layout = find_layout(descriptor) if columns else None
         one_event = bool(layout and layout["one_event"])
         arrays = {key: for_file(data[key], key, descriptor) for key in columns}
         for key, values in data.items():

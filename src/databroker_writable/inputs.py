@@ -31,6 +31,8 @@ def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
     if hasattr(run, "get_run"):
         if not run.closed:
             raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
+        if type(run) is RunBuilder:
+            return list(run._documents)
         # without handlers, or bluesky-live scans the installed packages for them
         run = run.get_run(handler_registry={})
     if hasattr(run, "db") and hasattr(run, "start"):  # databroker.v1.Header

@@ -18,6 +18,11 @@ from .values import check_metadata_keys, plain, short
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
 
+
+class CheckedDocument(dict[str, Any]):
+    """A document that has been checked with the whole of its run, which `v1.insert` need not check again."""
+
+
 _SAFE_UIDS = "use a UUID4, or letters, digits and any of _-.+=@~"
 _SAFE_UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@~-]*\Z")
 

@@ -55,18 +55,34 @@ def build_simple_run(
     >>> run.primary.read().y.values.tolist()
     [4, 5, 6]
     """
-    check_exit_status(exit_status)
-    builder = RunBuilder(
+    return table_builder(
+        data,
         metadata,
         uid,
         time,
+        exit_status,
+        reason,
         one_event=one_event,
         derived_from=derived_from,
         supersedes=supersedes,
         versions=versions,
         parameters=parameters,
         handler_registry=handler_registry,
-    )
+    ).get_run()
+
+
+def table_builder(
+    data: Any,
+    metadata: Any,
+    uid: Any = None,
+    time: Any = None,
+    exit_status: str = "success",
+    reason: str = "",
+    **kwargs: Any,
+) -> RunBuilder:
+    """Give the builder of a run of one stream, closed; the arguments are those of `build_simple_run`."""
+    check_exit_status(exit_status)
+    builder = RunBuilder(metadata, uid, time, **kwargs)
     builder.add_stream("primary", data=data)
     builder.close(exit_status=exit_status, reason=reason)
-    return builder.get_run()
+    return builder

@@ -10,7 +10,7 @@ from .comparison import same_run, transformed
 from .documents import RunChecker, RunDocuments, check_limits
 from .errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
 from .externals import AssetRouter, without_external
-from .schema import Document
+from .schema import CheckedDocument, Document
 
 
 class RunStorage:
@@ -88,7 +88,7 @@ class RunStorage:
         try:
             with self._catalog._store_lock, warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
-                self._catalog.v1.insert(name, doc)
+                self._catalog.v1.insert(name, CheckedDocument(doc))
         except Exception as exc:
             self.abandon(exc)
             if name == "stop" and not isinstance(exc, RunExistsError) and self._is_published():

@@ -61,7 +61,6 @@ class StoringRunBuilder(RunBuilder):
             for item in [*self._waiting, (name, doc)]:
                 self._storage(*item)
             self._waiting = []
-        if name != "event_page":
-            self._cache(name, doc)
-        if name == "stop":
+        self._closed = name == "stop"
+        if self._closed:
             self.stored_run = self._get_stored_run(self.uid)

@@ -12,6 +12,7 @@ import event_model
 
 from ..bulk import unpacked
 from ..errors import InvalidRunError, StoreError, StoreWarning
+from ..schema import CheckedDocument, NamedDocument
 from .insertable import check_insertable
 
 _OWNERS = {
@@ -66,7 +67,7 @@ class RunSerializer:
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         with self._lock:
             try:
-                documents = [check_insertable(*item) for item in unpacked(name, doc)]
+                documents = [(name, dict(doc))] if type(doc) is CheckedDocument else _insertable(name, doc)
             except StoreError:
                 # a later stop document would publish the run without this one
                 for run in self._meant_by(doc):
@@ -170,6 +171,10 @@ def callbacks_of(serializer: Any, start: dict[str, Any]) -> list[Callable[[str, 
             return [serializer]
         callbacks.extend(direct)
     return callbacks
+
+
+def _insertable(name: Any, doc: Any) -> list[NamedDocument]:
+    return [check_insertable(*item) for item in unpacked(name, doc)]
 
 
 def _unknown(name: str, kind: str, uid: Any) -> InvalidRunError:
