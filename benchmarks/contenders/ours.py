@@ -64,12 +64,14 @@ def small_runs_not_durable(meter: Meter) -> None:
 
 def batch(meter: Meter) -> None:
     catalog, table = _catalog(meter), data.small_table()
+    catalog.store_run(table)
     with meter.step("store"):
         catalog.store_runs(itertools.repeat(table, meter["number"]))
 
 
 def one_by_one(meter: Meter) -> None:
     catalog, table = _catalog(meter), data.small_table()
+    catalog.store_run(table)
     with meter.step("store"):
         for _ in range(meter["number"]):
             catalog.store_run(table)
