@@ -6,6 +6,7 @@ import os
 import re
 
 import dask.array
+import event_model
 import numpy
 import pandas
 import pytest
@@ -177,6 +178,38 @@ def test_what_one_backend_cannot_hold_is_refused_there(refuses, site):
         refuses(InvalidMetadataError, ["MongoDB refuses", "NUL"], table, {"a\0b": 1})
         refuses(InvalidMetadataError, [r"\['n'\]", "beyond", "MongoDB"], table, {"n": 2**63})
         refuses(InvalidTableError, ["'n'", "beyond", "MongoDB"], {"n": numpy.array([2**63], dtype="uint64")})
+
+
+NOT_HELD = {
+    "complex": ("jsonl", 1 + 2j, "complex.*JSON"),
+    "complex numbers": ("jsonl", numpy.array([1j]), "complex.*JSON"),
+    "bytes": ("jsonl", b"abc", "bytes.*JSON"),
+    "a large integer, normalized": ("mongo-normalized[server]", 2**63, "beyond.*MongoDB"),
+    "large integers, embedded": ("mongo-embedded[server]", numpy.array([2**63], dtype="uint64"), "beyond.*MongoDB"),
+}
+
+
+@pytest.mark.parametrize(("site", "value", "words"), NOT_HELD.values(), ids=NOT_HELD.keys(), indirect=["site"])
+def test_what_one_backend_cannot_hold_is_refused_by_insertion_too(refuses, catalog, value, words):
+    start, descriptor, page, _ = runs.small_documents(rows=1)
+    event = {**next(event_model.unpack_event_page(page[1])), "data": {"x": value}}
+
+    def insert(*documents):
+        for name, doc in documents:
+            catalog.v1.insert(name, doc)
+
+    refuses(InvalidTableError, [rf"\['x'\].*{words}"], start, descriptor, ("event", event), store=insert)
+    if not isinstance(value, numpy.ndarray):
+        named = ("start", {**start[1], "z": value})
+        refuses(InvalidMetadataError, [rf"metadata\['z'\].*{words}"], named, store=insert)
+
+
+@pytest.mark.parametrize("site", [name for name in sites.ALL_SITES if "mongo" in name], indirect=True)
+def test_bytes_of_an_acquisition_are_inserted_into_mongodb(catalog, site):
+    documents = runs.small_documents(token=b"abc")
+    for name, doc in documents:
+        catalog.v1.insert(name, doc)
+    assert bytes(site.open()[-1].metadata["start"]["token"]) == b"abc"
 
 
 @pytest.mark.parametrize("site", [name for name in sites.ALL_SITES if "mongo" in name], indirect=True)

@@ -195,9 +195,9 @@ def test_what_has_been_checked_is_not_checked_again_on_its_way(tmp_path: Path, m
     checked: list[str] = []
     check = serializer.check_insertable
 
-    def note(name: str, doc: Any) -> Any:
+    def note(name: str, *others: Any) -> Any:
         checked.append(name)
-        return check(name, doc)
+        return check(name, *others)
 
     monkeypatch.setattr(serializer, "check_insertable", note)
     run = catalog.store_run(TABLE)

@@ -339,8 +339,14 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
     def _get_serializer(self) -> RunSerializer:
         """What databroker's v1.insert writes with."""
         self._check_writable()
-        self._run_serializer = RunSerializer(self._open_writer, self._explained)  # type: ignore[attr-defined]
+        open_writer = self._open_writer  # type: ignore[attr-defined]
+        self._run_serializer = RunSerializer(open_writer, self._explained, self._insert_limits)
         return self._run_serializer
+
+    @property
+    def _insert_limits(self) -> Limits:
+        """What documents may hold that come to ``v1.insert``."""
+        return self._limits
 
     def _driver_serializer(self) -> Any:
         """The serializer of the driver that this class derives from."""

@@ -35,6 +35,7 @@ def with_declarations(
     if inferred:
         check_declared(merged, schema, "the stream")
     _check_object_keys(object_keys or {}, merged)
+    _check_hints(hints or {})
     check_configuration(configuration or {}, schema.configuration)
     keys = _object_keys(schema.object_keys, object_keys or {})
     complete = StreamSchema(
@@ -81,6 +82,18 @@ def _check_object_keys(object_keys: Mapping[str, Sequence[str]], data_keys: Mapp
             raise InvalidTableError(
                 f"object_keys[{name!r}] names {unknown[0]!r}, which is not a column; there are {sorted(data_keys)}"
             )
+
+
+def _check_hints(hints: Any) -> None:
+    remedy = "hints are {object: {'fields': [column, ...]}}"
+    if not isinstance(hints, Mapping):
+        raise InvalidTableError(f"hints is {short(hints)}, not a dict; {remedy}")
+    for name, given in hints.items():
+        if not isinstance(given, Mapping):
+            raise InvalidTableError(f"hints[{name!r}] is {short(given)}, not a dict; {remedy}")
+        fields = given.get("fields", [])
+        if not isinstance(fields, list | tuple) or not all(isinstance(field, str) for field in fields):
+            raise InvalidTableError(f"hints[{name!r}]['fields'] is {short(fields)}, not a list of columns; {remedy}")
 
 
 def with_objects(schema: StreamSchema) -> StreamSchema:

@@ -256,6 +256,9 @@ MOTOR = {
         ({"configuration": {"table": MOTOR}}, "take the place of the table's own coordinates and layout"),
         ({"object_keys": {"motor": ["z"]}}, r"object_keys\['motor'\] names 'z', which is not a column.*\['x'\]"),
         ({"object_keys": {"motor": "x"}}, r"object_keys\['motor'\] is a list of columns, not 'x'"),
+        ({"hints": "x"}, "hints is 'x', not a dict"),
+        ({"hints": {"motor": "x"}}, r"hints\['motor'\] is 'x', not a dict"),
+        ({"hints": {"motor": {"fields": "x"}}}, r"hints\['motor'\]\['fields'\] is 'x', not a list of columns"),
     ],
 )
 @on_files

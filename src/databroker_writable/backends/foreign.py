@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import NotWritableError
-from ..values import Limits
+from ..values import ANY_BACKEND, Limits
 from .files import publish_through
 from .serializer import callbacks_of
 
@@ -43,6 +43,7 @@ class ForeignBackend:
     """Storing through the ``_get_serializer`` of a `Broker` that is none of databroker's own."""
 
     _limits = Limits("this catalog's driver")
+    _insert_limits = ANY_BACKEND  # the driver says itself what it cannot write
 
     def _open_writer(self, start: dict[str, Any]) -> ForeignRunWriter:
         return ForeignRunWriter(self, start)

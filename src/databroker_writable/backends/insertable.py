@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..schema import NamedDocument, check_safe_uid
-from ..values import ANY_BACKEND, check_column, plain, short
+from ..values import Limits, check_column, plain, short
 
 _EVENT = ("uid", "time", "seq_num", "data", "timestamps")
 
@@ -32,8 +32,8 @@ _TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
 _MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 
-def check_insertable(name: Any, doc: Any) -> NamedDocument:
-    """Give the name and the document in the form to write, or raise what cannot be written."""
+def check_insertable(name: Any, doc: Any, limits: Limits) -> NamedDocument:
+    """Give the name and the document in the form to write, or raise what this backend cannot write."""
     if not isinstance(name, str):
         # databroker 1.2.5 compares it with "stop" to know when to show the run
         raise InvalidRunError(f"the name of a document is {short(name)}; give the name as a string, as in 'start'")
@@ -43,16 +43,16 @@ def check_insertable(name: Any, doc: Any) -> NamedDocument:
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
     if name == "start":
         check_safe_uid(doc.get("uid"))
-        return name, plain(doc, "metadata", InvalidMetadataError)
+        return name, plain(doc, "metadata", InvalidMetadataError, limits=limits)
     _check_form(name, doc)
     if name not in ("event", "event_page"):
-        return name, plain(doc, f"the {name} document", InvalidRunError)
+        return name, plain(doc, f"the {name} document", InvalidRunError, limits=limits)
     for part, value in doc.items():
         if part == "data":
             for key, column in value.items():
-                check_column({key: column}, "the data of an event", InvalidTableError, ANY_BACKEND)
+                check_column({key: column}, "the data of an event", InvalidTableError, limits)
         else:
-            check_column({part: value}, f"the {name} document", InvalidRunError, ANY_BACKEND)
+            check_column({part: value}, f"the {name} document", InvalidRunError, limits)
     return name, dict(doc)
 
 

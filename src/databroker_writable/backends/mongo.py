@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,8 @@ class MongoBackend:
     """Arguments of MongoDB drivers, checked before a client is made of them."""
 
     _limits = LIMITS
+    # the server takes bytes, and most take such keys: an acquisition goes on
+    _insert_limits = dataclasses.replace(LIMITS, mongo_keys=False, binary=True)
     _uri_arguments: tuple[str, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -13,6 +13,7 @@ import event_model
 from ..bulk import unpacked
 from ..errors import InvalidRunError, StoreError, StoreWarning
 from ..schema import CheckedDocument, NamedDocument
+from ..values import Limits
 from .insertable import check_insertable
 
 _OWNERS = {
@@ -50,15 +51,19 @@ class RunSerializer:
         ``open_writer(start_doc) -> RunWriter``
     explain : callable
         ``explain(exception, run_uid)`` gives the error to raise in place of one that is not ours.
+    limits : Limits
+        What the backend can hold.
     """
 
     def __init__(
         self,
         open_writer: Callable[[dict[str, Any]], RunWriter],
         explain: Callable[[Exception, str], Exception],
+        limits: Limits,
     ) -> None:
         self._open_writer = open_writer
         self._explain = explain
+        self._limits = limits
         self._lock = threading.RLock()
         self._writers: dict[str, RunWriter] = {}
         # uid of a descriptor or resource -> uids of the runs that it belongs to
@@ -67,7 +72,7 @@ class RunSerializer:
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         with self._lock:
             try:
-                documents = [(name, dict(doc))] if type(doc) is CheckedDocument else _insertable(name, doc)
+                documents = [(name, dict(doc))] if type(doc) is CheckedDocument else self._insertable(name, doc)
             except StoreError:
                 # a later stop document would publish the run without this one
                 for run in self._meant_by(doc):
@@ -83,6 +88,9 @@ class RunSerializer:
             self._forget(run)
             if writer is not None:
                 writer.abandon()
+
+    def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
+        return [check_insertable(*item, self._limits) for item in unpacked(name, doc)]
 
     def _route(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
@@ -171,10 +179,6 @@ def callbacks_of(serializer: Any, start: dict[str, Any]) -> list[Callable[[str, 
             return [serializer]
         callbacks.extend(direct)
     return callbacks
-
-
-def _insertable(name: Any, doc: Any) -> list[NamedDocument]:
-    return [check_insertable(*item) for item in unpacked(name, doc)]
 
 
 def _unknown(name: str, kind: str, uid: Any) -> InvalidRunError:
