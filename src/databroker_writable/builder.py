@@ -102,8 +102,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         )
         self._documents: list[NamedDocument] = []
         self._cache: DocumentCache | None = None
-        self._cache_lock = threading.Lock()
-        self._closed = False
+        self._cache_lock = threading.RLock()  # listeners may ask for the run
         self._streams: dict[str, Any] = {}
         self._one_event = bool(one_event)
         self._handler_registry = handler_registry
@@ -120,7 +119,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
     @property
     def closed(self) -> bool:
         """Whether the run is complete."""
-        return self._closed
+        return self._documents[-1][0] == "stop"
 
     def add_stream(
         self,
@@ -295,9 +294,10 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         with self._cache_lock:
             if self._cache is None:
                 # bluesky-live's signals, of which it is full, cost as much as all else: not where nobody listens
-                self._cache = DocumentCache()
+                cache = DocumentCache()
                 for item in self._documents:
-                    self._cache(*item)
+                    cache(*item)
+                self._cache = cache
         return BuiltRun(self._cache, **kwargs)
 
     def _emit(self, name: str, doc: dict[str, Any]) -> None:
@@ -306,7 +306,6 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             self._documents.append((name, doc))
             if self._cache is not None:
                 self._cache(name, doc)
-        self._closed = name == "stop"
 
     def _check_open(self) -> None:
         if self.closed:

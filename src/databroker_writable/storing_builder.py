@@ -61,6 +61,7 @@ class StoringRunBuilder(RunBuilder):
             for item in [*self._waiting, (name, doc)]:
                 self._storage(*item)
             self._waiting = []
-        self._closed = name == "stop"
-        if self._closed:
+        if name != "event_page":
+            super()._emit(name, doc)
+        if name == "stop":
             self.stored_run = self._get_stored_run(self.uid)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 
 import bluesky_live.run_builder
 import pytest
 
-from databroker_writable import RunBuilder, build_simple_run
+from databroker_writable import RunBuilder, build_simple_run, open_directory
 
 PUBLIC = ("__init__", "add_stream", "add_data", "update_configuration", "close")
 
@@ -43,3 +44,22 @@ def test_the_documents_that_a_run_emits_while_it_is_built_are_those_that_it_give
         builder.add_stream("primary", data={"x": [1, 2, 3]})
         builder.add_data("primary", data={"x": [4]})
     assert emitted == list(run.documents())[1:]
+
+
+def test_a_listener_may_ask_for_the_run_that_it_listens_to():
+    builder = RunBuilder({"sample": "Cu"})
+    seen = []
+    builder.get_run().events.new_doc.connect(lambda event: seen.append((event.name, len(builder.get_run()))))
+    adding = threading.Thread(target=builder.add_stream, args=["primary"], kwargs={"data": {"x": [1]}}, daemon=True)
+    adding.start()
+    adding.join(10)
+    assert not adding.is_alive()
+    assert seen == [("descriptor", 1), ("event_page", 1)]
+
+
+def test_a_listener_may_store_the_run_when_it_is_complete(tmp_path):
+    catalog = open_directory(tmp_path)
+    with RunBuilder({"sample": "Cu"}) as builder:
+        builder.get_run().events.completed.connect(lambda event: catalog.store_run(builder))
+        builder.add_stream("primary", data={"x": [1, 2, 3]})
+    assert catalog[builder.uid].primary.read().x.values.tolist() == [1, 2, 3]
