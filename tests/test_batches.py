@@ -12,6 +12,8 @@ import pytest
 
 import databroker_writable
 from databroker_writable import batches
+from databroker_writable.backends import group
+from databroker_writable.backends.publication import PublishingManager
 from runs import TABLE
 
 
@@ -51,6 +53,26 @@ def test_all_runs_of_several_batches_are_stored_in_order(catalog: Any) -> None:
     assert uids == wanted
     assert set(catalog) == stored_elsewhere(catalog) == set(wanted)
     assert catalog["run-149"].primary.read().x.values.tolist() == TABLE["x"]
+
+
+def test_runs_whose_serializer_closes_its_files_are_published_together(
+    catalog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, fsync_directories, calls = PublishingManager.close, group.fsync_directories, []
+
+    def close_files(self: PublishingManager) -> None:
+        close(self)
+        for file, _, _ in self._files:
+            file.close()
+
+    def note(paths: Any) -> None:
+        calls.append(list(paths))
+        fsync_directories(calls[-1])
+
+    monkeypatch.setattr(PublishingManager, "close", close_files)
+    monkeypatch.setattr(group, "fsync_directories", note)
+    assert len(catalog.store_runs([TABLE] * 5)) == len(stored_elsewhere(catalog)) == 5
+    assert [len(paths) for paths in calls if paths] == [5]
 
 
 def test_one_run_that_fails_is_named_and_the_others_are_stored(catalog: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,9 +56,8 @@ class PublishingManager:
 
     def close(self) -> None:
         """Hand what was written to the system; serializers call this at the stop document."""
-        for file, _, _ in self._files:
-            if not file.closed:
-                file.flush()
+        for file in self._open_files():
+            file.flush()
 
     def publish(self) -> None:
         """Give the files their final names, durably; an existing file is never replaced."""
@@ -68,7 +67,7 @@ class PublishingManager:
 
     def start_sync(self) -> None:
         """Have the system begin to bring what was written to the disk, where it can be told to."""
-        for file, _, _ in self._files:
+        for file in self._open_files():
             file.flush()
             if hasattr(os, "posix_fadvise"):
                 # Linux begins to write pages that it is to forget, and forgets only those that are written
@@ -76,11 +75,10 @@ class PublishingManager:
 
     def sync(self) -> None:
         """Bring what was written to the disk."""
-        for file, _, _ in self._files:
-            if not file.closed:
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
+        for file in self._open_files():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
 
     def link(self) -> None:
         """Give the files their final names; `fsync_directories` makes these durable."""
@@ -100,6 +98,10 @@ class PublishingManager:
         for final in self.published:
             _remove(final)
         self.published = []
+
+    def _open_files(self) -> list[IO[Any]]:
+        """Those that the serializer has not closed."""
+        return [file for file, _, _ in self._files if not file.closed]
 
 
 def fsync_directories(paths: Iterable[str]) -> None:
