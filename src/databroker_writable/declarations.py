@@ -10,6 +10,8 @@ from .tables import OBJECT, StreamSchema, StreamTable, find_layout
 from .values import short
 
 NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
+CONFIGURATION = "a configuration is {object: {'data': {...}, 'data_keys': {...}, 'timestamps': {...}}}"
+HINTS = "hints are {object: {'fields': [column, ...]}}"
 WIDER = ("number", "integer")
 
 
@@ -64,12 +66,9 @@ def check_configuration(configuration: Any, present: Mapping[str, Any]) -> None:
                 )
 
 
-def _mapping(given: Any, where: str) -> Mapping[str, Any]:
+def _mapping(given: Any, where: str, form: str = CONFIGURATION) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
-        raise InvalidTableError(
-            f"{where} is {given!r:.60}, not a dict; a configuration is "
-            "{object: {'data': {...}, 'data_keys': {...}, 'timestamps': {...}}}"
-        )
+        raise InvalidTableError(f"{where} is {short(given)}, not a dict; {form}")
     return given
 
 
@@ -85,15 +84,10 @@ def _check_object_keys(object_keys: Mapping[str, Sequence[str]], data_keys: Mapp
 
 
 def _check_hints(hints: Any) -> None:
-    remedy = "hints are {object: {'fields': [column, ...]}}"
-    if not isinstance(hints, Mapping):
-        raise InvalidTableError(f"hints is {short(hints)}, not a dict; {remedy}")
-    for name, given in hints.items():
-        if not isinstance(given, Mapping):
-            raise InvalidTableError(f"hints[{name!r}] is {short(given)}, not a dict; {remedy}")
-        fields = given.get("fields", [])
+    for name, given in _mapping(hints, "hints", HINTS).items():
+        fields = _mapping(given, f"hints[{name!r}]", HINTS).get("fields", [])
         if not isinstance(fields, list | tuple) or not all(isinstance(field, str) for field in fields):
-            raise InvalidTableError(f"hints[{name!r}]['fields'] is {short(fields)}, not a list of columns; {remedy}")
+            raise InvalidTableError(f"hints[{name!r}]['fields'] is {short(fields)}, not a list of columns; {HINTS}")
 
 
 def with_objects(schema: StreamSchema) -> StreamSchema:
