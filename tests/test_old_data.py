@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import numpy
+import pandas
 import pytest
+import xarray
 from bluesky import RunEngine
 from bluesky.plans import count
 from bluesky_live.bluesky_run import BlueskyRun, DocumentCache
 
 import runs
 import sites
+from databroker_writable import build_simple_run, to_dataset
+
+OLD_RUNS = Path(__file__).parent / "old_runs"
 
 NOT_RUNS = {
     "notes.txt": b"measured on a Monday",
@@ -82,3 +91,36 @@ def test_a_run_file_that_is_cut_off_is_what_it_is_for_stock_databroker(site, old
 
     assert listed(site.open) == listed(lambda: site.stock(**site.args))
     assert site.snapshot() == before
+
+
+def rows() -> pandas.DataFrame:
+    index = pandas.Index([10, 20, 30], name="spot")
+    when = numpy.array(["2023-11-14T22:13:20.000000001", "NaT", "2023-11-15"], dtype="M8[ns]")
+    return pandas.DataFrame({"energy": [8979.0, numpy.nan, 8981.5], "n": [1, 2, 3], "when": when}, index=index)
+
+
+def one_event() -> xarray.Dataset:
+    data = {"mu": (("z", "energy"), numpy.arange(6.0).reshape(2, 3), {"units": "1/cm"})}
+    return xarray.Dataset(data, {"energy": [8979.0, 8980.0, 8981.0]}, {"edge": "K"})
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
+def test_runs_of_an_earlier_version_are_read_and_stored_beside(site):
+    shutil.copytree(OLD_RUNS / site.kind, site.directory, dirs_exist_ok=True)
+    before = sites.tree(site.directory)
+    catalog = site.open()
+    catalog.store_run(runs.TABLE, uid="new")
+    assert sorted(site.open()) == ["new", "one-event", "pieces", "rows"]
+    for uid, table, is_one in (("rows", rows(), False), ("one-event", one_event(), True)):
+        today = build_simple_run(table, one_event=is_one)
+        xarray.testing.assert_identical(to_dataset(catalog[uid]), to_dataset(today))
+        read, expected = catalog[uid].primary.read(), today.primary.read()
+        assert sorted(read.data_vars) == sorted(expected.data_vars)
+        for name in set(read.data_vars) - {"seq_num", "time"}:
+            numpy.testing.assert_array_equal(read[name].values, expected[name].values)
+    assert catalog["rows"].metadata["start"]["sample"] == "Cu"
+    assert list(catalog.results_of("rows")) == ["one-event"]
+    assert catalog["pieces"].primary.read().x.values.tolist() == [1, 2, 3]
+    assert catalog["pieces"].baseline.read()["T"].values.tolist() == [300.0]
+    after = sites.tree(site.directory)
+    assert {name: after[name] for name in before} == before
