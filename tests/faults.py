@@ -26,6 +26,20 @@ WRITING_COMMANDS = (*INSERTS, "delete_many", "delete_one", "replace_one", "updat
 ALL_COMMANDS = (*WRITING_COMMANDS, "create_index", "create_indexes", "find_one", "find", "count_documents")
 
 
+@contextlib.contextmanager
+def files_grow_to(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond a size; not even the one that pytest's output may go to."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # the interpreter ignores SIGXFSZ, so that a write fails with EFBIG
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 class Fault:
     """Raises at one step of what is done in its ``with`` block.
 

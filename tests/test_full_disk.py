@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 
@@ -23,26 +22,12 @@ TABLES = {
 }
 
 
-@contextlib.contextmanager
-def small_files():
-    """No file of this process may grow beyond a limit."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # the interpreter ignores SIGXFSZ, so that a write fails with EFBIG
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def store_in_small_files(report, kind, place, what):
     """Fail to store, then store the same once the limit is gone, and report each."""
     catalog = sites.opened(kind, place)
     table, options = TABLES[what]
     run = catalog.build_simple_run(table, uid="fit-1", one_event=bool(options))
-    with small_files():
+    with faults.files_grow_to(FILE_LIMIT):
         error = faults.attempt(lambda: catalog.store_run(run, **options))
     report([type(error).__name__, str(error)])
     report(sorted(sites.tree(place)))

@@ -126,18 +126,12 @@ def test_a_system_call_that_fails_leaves_the_directory_as_it_was(catalog, site, 
 
 @pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
 def test_a_file_that_may_not_grow_leaves_nothing(catalog, site):
-    resource = pytest.importorskip("resource")
+    pytest.importorskip("resource")
     catalog.store_run(runs.small_documents())
     before = site.snapshot()
     table = {"text": ["x" * 1000] * 500}
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # the interpreter ignores SIGXFSZ, so that a write fails with EFBIG
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with pytest.raises(StoreFailedError, match="File too large"):
-            catalog.store_run(table, uid="fit-1")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with faults.files_grow_to(100_000), pytest.raises(StoreFailedError, match="File too large"):
+        catalog.store_run(table, uid="fit-1")
     assert site.snapshot() == before
     assert len(catalog.store_run(table, uid="fit-1").primary.read()["text"]) == 500
 

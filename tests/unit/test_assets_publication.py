@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
-import resource
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from databroker_writable import durable
 from databroker_writable.assets import leftovers
 from databroker_writable.assets.partial import PartialFile
 from databroker_writable.errors import NotWritableError, StoreFailedError
+from faults import files_grow_to
 
 STEPS = [
     (PartialFile, "write", set()),
@@ -206,41 +206,27 @@ def test_a_directory_that_another_writer_removes_is_made_again(tmp_path: Path, m
     assert len(made) == 2
 
 
-@pytest.fixture
-def full_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Let no file of this process grow beyond a size."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_full_disk_leaves_nothing_and_can_be_retried(
-    tmp_path: Path, full_at: Callable[[int], None], lazy: bool
-) -> None:
+def test_a_full_disk_leaves_nothing_and_can_be_retried(tmp_path: Path, lazy: bool) -> None:
     import dask.array
 
     values: Any = numpy.random.default_rng(0).integers(0, 60000, (8, 1024, 1024), dtype="u2")
     given = dask.array.from_array(values, chunks=(2, 1024, 1024)) if lazy else values
-    full_at(6_000_000)
-    with stream_assets(tmp_path) as assets:
+    with files_grow_to(6_000_000), stream_assets(tmp_path) as assets:
         assets.append("img", values[:1], dims="tyx")
         with pytest.raises(StoreFailedError, match=r"writing column 'img' failed .*a retry is safe"):
             assets.append("img", given, dims="tyx")
         with pytest.raises(StoreFailedError, match="cannot be finished"):
             assets.publish()
     assert list(tmp_path.iterdir()) == []
-    full_at(resource.RLIM_INFINITY)
     path, assets = published(tmp_path, img=given)
     assert (whole(path, assets, "img", 8).compute() == values).all()
 
 
-def test_a_disk_that_fills_while_the_file_is_finished_leaves_nothing(
-    tmp_path: Path, full_at: Callable[[int], None]
-) -> None:
-    with stream_assets(tmp_path) as assets:
+def test_a_disk_that_fills_while_the_file_is_finished_leaves_nothing(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as limits, stream_assets(tmp_path) as assets:
         assets.append("img", frames(), dims="tyx")
-        full_at(os.path.getsize(next(tmp_path.rglob(".*.part"))))
+        limits.enter_context(files_grow_to(os.path.getsize(next(tmp_path.rglob(".*.part")))))
         assets.add_coordinate("x", numpy.arange(100_000), dims=["x"], attrs={})
         with pytest.raises(StoreFailedError, match=r"finishing .* failed"):
             assets.publish()
