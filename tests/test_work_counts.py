@@ -6,6 +6,7 @@ import collections
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,22 @@ def test_a_batch_is_on_its_way_to_the_disk_before_any_of_it_is_waited_for(
     monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: fsyncs.append("begin"))
     catalog.store_runs([TABLE] * 3)
     assert fsyncs == ["begin"] * 3 + ["file"] * 3 + ["directory"]
+
+
+def test_a_disk_is_asked_to_acknowledge_several_runs_of_a_batch_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    fsync, together = os.fsync, threading.Barrier(4)
+
+    def wait_for_others(descriptor: int) -> None:
+        if not os.path.isdir(f"/dev/fd/{descriptor}"):
+            together.wait(timeout=60)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", wait_for_others)
+    assert len(catalog.store_runs([TABLE] * 64)) == 64
+    assert not together.broken
 
 
 def test_what_has_been_checked_is_not_checked_again_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

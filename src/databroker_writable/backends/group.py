@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from .publication import fsync_directories
+
+SYNC_THREADS = 4
+"""Each waits for its part of a batch: what is asked of a disk at the same time is acknowledged together."""
 
 
 class GroupedWriter(Protocol):
@@ -31,7 +35,7 @@ class RunGroup:
     """Runs whose writers wait to be published together.
 
     All begin their way to the disk before the first is waited for: file systems then take them in one commit of their
-    journal, or few.
+    journal, or few. Then a few threads wait, because a disk is asked to acknowledge each file by itself.
 
     Parameters
     ----------
@@ -52,10 +56,14 @@ class RunGroup:
     def publish(self) -> tuple[list[Any], dict[str, Exception]]:
         """Make the runs visible, durably; give their writers, and what went wrong with the others by their uid."""
         published, failures = [], {}
-        started = [_error_of(writer.start_sync) for writer in self._writers]
-        synced = [error or _error_of(writer.sync) for writer, error in zip(self._writers, started, strict=True)]
-        for writer, error in zip(self._writers, synced, strict=True):
-            error = error or _error_of(writer.link)
+        errors = {writer.uid: _error_of(writer.start_sync) for writer in self._writers}
+        started = [writer for writer in self._writers if errors[writer.uid] is None]
+        with ThreadPoolExecutor(SYNC_THREADS) as pool:
+            parts = [started[i::SYNC_THREADS] for i in range(min(SYNC_THREADS, len(started)))]
+            for found in pool.map(_errors_of_syncing, parts):
+                errors |= found
+        for writer in self._writers:
+            error = errors[writer.uid] or _error_of(writer.link)
             if error is None:
                 published.append(writer)
             else:
@@ -71,6 +79,10 @@ class RunGroup:
         """Remove what was written of every run."""
         for writer in self._writers:
             writer.abandon()
+
+
+def _errors_of_syncing(writers: list[GroupedWriter]) -> dict[str, Exception | None]:
+    return {writer.uid: _error_of(writer.sync) for writer in writers}
 
 
 def _error_of(function: Callable[[], Any]) -> Exception | None:
