@@ -19,7 +19,7 @@ LAYERS = (
     {"schema"},
     {"bulk"},
     {"documents", "tables", "provenance", "comparison"},
-    {"assets", "declarations", "finding"},
+    {"assets", "declarations", "finding", "limits"},
     {"externals", "lineage"},
     {"built_run"},
     {"builder"},

@@ -9,7 +9,7 @@ import event_model
 import numpy
 
 from .bulk import unpacked
-from .errors import InvalidMetadataError, InvalidRunError, InvalidTableError
+from .errors import InvalidRunError, InvalidTableError
 from .schema import Document, NamedDocument, check_descriptor, check_start, check_stop, validate
 from .values import ANY_BACKEND, Limits, check_column, plain, short
 
@@ -109,20 +109,6 @@ def check_documents(documents: Iterable[Any]) -> RunDocuments:
             f"the run {checker.start['uid']!r} has no stop document; close its builder, or wait for its end"
         )
     return RunDocuments(checked)
-
-
-def check_limits(name: str, doc: Document, limits: Limits) -> None:
-    """Refuse what this backend cannot hold: `RunChecker` has refused what no backend can."""
-    if name == "event_page":
-        _check_event_limits(doc, limits)
-        return
-    if limits.allow_any_metadata:
-        return
-    what, error = ("metadata", InvalidMetadataError) if name == "start" else (f"the {name} document", InvalidRunError)
-    plain(doc, what, error, limits=limits)
-    if limits.event_bytes is not None:
-        sizes = {key: limits.size_of(value) for key, value in doc.items()}
-        _check_size(what, sizes, 200, limits.event_bytes, limits)
 
 
 def _named(item: Any) -> NamedDocument:
@@ -266,13 +252,13 @@ def _check_event_page(doc: Document, state: RunChecker) -> Document:
         raise InvalidRunError(f"{where} has uids that are not strings")
     if len(set(uids)) != length or not state.event_uids.isdisjoint(uids):
         raise InvalidRunError(f"{where} has an event uid that is used twice; each must be unique")
-    state.event_uids.update(uids)
     for key in expected:
         if "external" in data_keys[key]:
             _check_references(doc["data"][key], filled.get(key), key, where, state)
         else:
             check_column(doc["data"][key], f"column {key!r} of stream {stream!r}", InvalidTableError, ANY_BACKEND)
-    _check_beside_data(doc, where, ANY_BACKEND)
+    check_beside_data(doc, where, ANY_BACKEND)
+    state.event_uids.update(uids)
     state.seq_nums[stream].append(doc["seq_num"])
     return {"filled": {}, **doc}
 
@@ -330,7 +316,7 @@ def _check_mappings(where: str, doc: Document, parts: Iterable[str]) -> None:
             raise InvalidRunError(f"{where} has {short(doc[part])} as {part!r}, which is a dict, one item a key")
 
 
-def _check_beside_data(doc: Document, where: str, limits: Limits) -> None:
+def check_beside_data(doc: Document, where: str, limits: Limits) -> None:
     """Refuse what cannot be held of an event page, but for its data."""
     columns = {part: doc[part] for part in ("uid", "time", "seq_num")}
     for part in ("timestamps", "filled"):
@@ -367,34 +353,3 @@ def _check_references(values: Any, filled: Any, key: str, where: str, state: Run
             raise InvalidRunError(
                 f"{where} refers in {key!r} to the datum {short(value)}, which no document before it defines"
             )
-
-
-def _check_event_limits(doc: Document, limits: Limits) -> None:
-    for key, values in doc["data"].items():
-        check_column(values, f"column {key!r}", InvalidTableError, limits)
-    _check_beside_data(doc, "an event page", limits)
-    length = len(doc["uid"])
-    if limits.page_bytes is not None:
-        sizes = {key: limits.size_of(values) for key, values in doc["data"].items()}
-        _check_size("one event page", sizes, 10 * length * len(sizes), limits.page_bytes, limits)
-    if limits.event_bytes is not None and length:
-        sizes = {key: _largest_value(values, limits) for key, values in doc["data"].items()}
-        _check_size("one Event", sizes, 60 * len(sizes) + 200, limits.event_bytes, limits)
-
-
-def _largest_value(values: Any, limits: Limits) -> int:
-    if isinstance(values, numpy.ndarray) and values.dtype.kind != "U":
-        return limits.size_of(values[0])
-    return max(map(limits.size_of, values))
-
-
-def _check_size(what: str, sizes: dict[str, int], overhead: int, most: int, limits: Limits) -> None:
-    total = sum(sizes.values()) + overhead
-    if total <= most:
-        return
-    largest = max(sizes, key=sizes.__getitem__)
-    raise InvalidTableError(
-        f"{what} takes up to {total / 1e6:.1f} MB, of which {sizes[largest] / 1e6:.1f} MB in column {largest!r}; "
-        f"{limits.backend} holds {most / 1e6:.1f} MB: open the catalog with asset_root=... to keep large arrays "
-        "in files, or store fewer values at a time"
-    )

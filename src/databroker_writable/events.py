@@ -15,6 +15,8 @@ MICROSECOND = 1e-6
 LATEST = 2**33
 """Seconds, in the year 2242: beyond, float64 no longer tells microseconds apart."""
 
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
 
 def event_times(first: float, length: int) -> list[float]:
     """Times for Events, in POSIX seconds, each at least 1 microsecond after the one before.
@@ -83,12 +85,9 @@ def event_uids(uid: Any, length: int) -> list[str]:
 
 def new_uids(number: int) -> list[str]:
     """Random (version 4) UUIDs, RFC 9562 section 5.4, from one read of the system's random source."""
-    raw = numpy.frombuffer(os.urandom(16 * number), dtype=numpy.uint8).reshape(number, 16).copy()
-    raw[:, 6] = raw[:, 6] & 0x0F | 0x40
-    raw[:, 8] = raw[:, 8] & 0x3F | 0x80
-    text = raw.tobytes().hex()
+    text = os.urandom(16 * number).hex()
     parts = (text[i : i + 32] for i in range(0, 32 * number, 32))
-    return [f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{p[20:]}" for p in parts]
+    return [f"{p[:8]}-{p[8:12]}-4{p[13:16]}-{_VARIANTS[p[16]]}{p[17:20]}-{p[20:]}" for p in parts]
 
 
 def _step_at(time: float) -> float:

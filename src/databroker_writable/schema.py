@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import event_model
 import jsonschema
-import numpy
+import msgpack
 
 from .errors import InvalidMetadataError, InvalidRunError, StoreError
 from .values import check_metadata_keys, plain, short
@@ -98,7 +98,7 @@ def without_templates(text: str) -> str:
 def validate(name: str, doc: Document, error: type[StoreError]) -> None:
     """Apply event-model's schema and turn its first finding into one sentence."""
     try:
-        _apply_schema(name, json.dumps(_typical(doc), sort_keys=True, default=repr))
+        _apply_schema(name, msgpack.packb(_typical(doc), default=repr))
     except jsonschema.ValidationError as exc:
         finding = jsonschema.exceptions.best_match([exc]) or exc
         place = "".join(f"[{part!r}]" for part in exc.absolute_path)
@@ -115,7 +115,7 @@ def validate(name: str, doc: Document, error: type[StoreError]) -> None:
 
 
 def _check_time(doc: Document, where: str, error: type[StoreError]) -> None:
-    if not numpy.isfinite(doc["time"]):
+    if not math.isfinite(doc["time"]):
         raise error(f"{where}['time'] is {doc['time']}; give POSIX seconds")
 
 
@@ -137,7 +137,8 @@ def _check_templates(value: Any, where: str, error: type[StoreError]) -> None:
 
 def _typical(doc: Document) -> Document:
     """The document with its uids and times, which differ from run to run, replaced by others of their type."""
-    typical = {**doc, **{key: type(doc[key])() for key in _VARYING if key in doc}}
+    varying = {key: type(doc[key])() for key in _VARYING if key in doc}
+    typical = {**varying, **doc, **varying}  # the first gives the order, the last the values
     configuration = doc.get("configuration") if "data_keys" in doc else None
     for name, configured in configuration.items() if isinstance(configuration, dict) else ():
         if isinstance(configured, dict) and isinstance(configured.get("timestamps"), dict):
@@ -147,6 +148,6 @@ def _typical(doc: Document) -> Document:
 
 
 @functools.lru_cache(maxsize=64)
-def _apply_schema(name: str, text: str) -> None:
-    """Validate a document, given as JSON, once: it is checked when built and when stored, and many runs are alike."""
-    event_model.schema_validators[event_model.DocumentNames[name]].validate(json.loads(text))
+def _apply_schema(name: str, packed: bytes) -> None:
+    """Validate a document, given packed, once: it is checked when built and when stored, and many runs are alike."""
+    event_model.schema_validators[event_model.DocumentNames[name]].validate(msgpack.unpackb(packed))

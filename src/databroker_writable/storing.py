@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .comparison import same_run, transformed
-from .documents import RunChecker, RunDocuments, check_limits
+from .documents import RunChecker, RunDocuments
 from .errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
 from .externals import AssetRouter, without_external
+from .limits import check_limits
 from .schema import CheckedDocument, Document
 
 
@@ -86,8 +88,7 @@ class RunStorage:
     def _insert(self, name: str, doc: Document) -> None:
         self._is_ending = self._is_ending or name == "stop"
         try:
-            with self._catalog._store_lock, warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
+            with self._catalog._store_lock:
                 self._catalog.v1.insert(name, CheckedDocument(doc))
         except Exception as exc:
             self.abandon(exc)
@@ -126,7 +127,8 @@ class CheckingStorage:
         if name != "event_page":
             self._check_storable(name, doc)
         try:
-            self._storage.write(name, doc)
+            with _quiet_insert():
+                self._storage.write(name, doc)
         except BaseException:
             # an array that cannot be computed, say: the run goes on without this page
             if name == "event_page":
@@ -144,6 +146,13 @@ class CheckingStorage:
         self._columns = columns
 
 
+@contextlib.contextmanager
+def _quiet_insert() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
+        yield
+
+
 def check_storable(
     documents: Iterable[Any],
     limits: Any,
@@ -159,8 +168,9 @@ def check_storable(
 def store_documents(documents: RunDocuments, storage: RunStorage) -> None:
     """Store a whole run, or nothing of it."""
     try:
-        for name, doc in documents:
-            storage.write(name, doc)
+        with _quiet_insert():
+            for name, doc in documents:
+                storage.write(name, doc)
     except BaseException as exc:
         if not storage.broken:
             storage.abandon(exc)

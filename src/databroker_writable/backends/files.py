@@ -70,6 +70,10 @@ class FileRunWriter:
         return [path for manager in self._managers for path in manager.published]
 
     @property
+    def start(self) -> dict[str, Any]:
+        return self._start
+
+    @property
     def stop(self) -> dict[str, Any]:
         return self._stop
 
@@ -200,8 +204,7 @@ class FileBackend:
         for run in runs:
             (path,) = run.published
             self._filename_to_mtime[path] = os.path.getmtime(path)
-            _, start = next(iter(type(self)._read_file(path)))
-            self.upsert(start, run.stop, type(self)._read_file, (path,), {})
+            self.upsert(run.start, run.stop, type(self)._read_file, (path,), {})
         # what other processes store is still looked for as often as before
         self.updated = self.__dict__.get("_loaded_at", self.updated)
 
@@ -241,7 +244,9 @@ def assets_beside(path: str) -> str:
 def _finds(pattern: str, path: str) -> bool:
     """Whether `glob.glob` finds a path, whose wildcards, unlike fnmatch's, do not pass separators."""
     patterns, parts = os.path.normpath(pattern).split(os.sep), os.path.normpath(path).split(os.sep)
-    return len(patterns) == len(parts) and all(map(fnmatch.fnmatch, parts, patterns))
+    return len(patterns) == len(parts) and all(
+        part == pattern or fnmatch.fnmatch(part, pattern) for part, pattern in zip(parts, patterns, strict=True)
+    )
 
 
 def unescaped(path: str) -> str:
