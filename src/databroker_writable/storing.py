@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from .comparison import same_run, transformed
@@ -88,7 +87,8 @@ class RunStorage:
     def _insert(self, name: str, doc: Document) -> None:
         self._is_ending = self._is_ending or name == "stop"
         try:
-            with self._catalog._store_lock:
+            with self._catalog._store_lock, warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
                 self._catalog.v1.insert(name, CheckedDocument(doc))
         except Exception as exc:
             self.abandon(exc)
@@ -127,8 +127,7 @@ class CheckingStorage:
         if name != "event_page":
             self._check_storable(name, doc)
         try:
-            with _quiet_insert():
-                self._storage.write(name, doc)
+            self._storage.write(name, doc)
         except BaseException:
             # an array that cannot be computed, say: the run goes on without this page
             if name == "event_page":
@@ -146,13 +145,6 @@ class CheckingStorage:
         self._columns = columns
 
 
-@contextlib.contextmanager
-def _quiet_insert() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
-        yield
-
-
 def check_storable(
     documents: Iterable[Any],
     limits: Any,
@@ -168,9 +160,8 @@ def check_storable(
 def store_documents(documents: RunDocuments, storage: RunStorage) -> None:
     """Store a whole run, or nothing of it."""
     try:
-        with _quiet_insert():
-            for name, doc in documents:
-                storage.write(name, doc)
+        for name, doc in documents:
+            storage.write(name, doc)
     except BaseException as exc:
         if not storage.broken:
             storage.abandon(exc)
