@@ -70,6 +70,17 @@ def have_memory_ready() -> None:
     subprocess.run([sys.executable, "-c", "import numpy; numpy.empty(2**30, 'u1').fill(1)"], check=True)
 
 
+def delay_durability(seconds: float) -> None:
+    """Let each fsync take longer, for this process, as on disks that are slower to acknowledge."""
+    fsync = os.fsync
+
+    def delayed(descriptor: int) -> None:
+        time.sleep(seconds)
+        fsync(descriptor)
+
+    os.fsync = delayed  # type: ignore[assignment]
+
+
 def switch_durability_off() -> None:
     """Let fsync do nothing, for this process."""
     os.fsync = lambda descriptor: None  # type: ignore[assignment]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from .filling import fill_catalog
 from .workloads import Case
 
 CHECKOUT = Path(__file__).parents[1]
+LARGE = 1024 * 1024
 
 
 class Runner:
@@ -63,25 +63,42 @@ class Runner:
         return False
 
     def _run(self, case: Case) -> dict[str, float]:
-        with tempfile.TemporaryDirectory(dir=self._directory) as directory:
-            options = {**case.options, **self._servers, "directory": directory}
-            if case.runs is not None:
-                options["filled"] = str(self._filled(case.runs))
-            python = self._tiled_python if case.needs == "tiled" else sys.executable
+        directory = self._new_directory()
+        options = {**case.options, **self._servers, "directory": str(directory)}
+        if case.runs is not None:
+            options["filled"] = str(self._filled(case.runs))
+        python = self._tiled_python if case.needs == "tiled" else sys.executable
+        try:
             if case.program:
-                return _timed([python, "-W", "ignore", "-c", case.program, directory])
+                return _timed([python, "-W", "ignore", "-c", case.program, str(directory)])
             answer = _run([python, "-m", "benchmarks.child", case.function, json.dumps(options)])
             return json.loads(answer.splitlines()[-1])
+        finally:
+            _remove_large_files(directory)
+
+    def _new_directory(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self._directory))
 
     def _filled(self, runs: int) -> Path:
-        """A directory with a number of runs, made once; what cases add to it is taken away."""
+        """A directory with a number of runs, made once; what cases add to it is moved away."""
         directory = self._directory / f"filled-{runs}"
         if not directory.exists():
             fill_catalog(directory, runs)
+        away = self._new_directory()
         for path in directory.iterdir():
             if not path.name.startswith("filled"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                path.rename(away / path.name)
         return directory
+
+
+def _remove_large_files(directory: Path) -> None:
+    """Make room, but leave small files: for minutes ext4 does not use their inodes anew.
+
+    It looks at each of them whenever a file is made: after 3,000 deletions that took 0.8 ms instead of 0.02.
+    """
+    for path in directory.rglob("*"):
+        if path.is_file() and path.stat().st_size > LARGE:
+            path.unlink()
 
 
 def _run(command: list[str]) -> str:

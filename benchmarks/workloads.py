@@ -74,6 +74,7 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
     number, batch = (5, 20) if quick else (50, 1_000)
     sizes = (10, 50, 100) if quick else (100, 10_000, 100_000)
     few, more, most = sizes
+    slower = {"number": batch, "delay": 0.001}
     return {
         "events": Workload(
             f"{rows:,} x 10 floats as Events, msgpack",
@@ -150,8 +151,18 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
             {
                 "store_runs": Case("ours:batch", {"number": batch}),
                 "store_run": Case("ours:one_by_one", {"number": batch}),
+                "store_runs, slower disk": Case("ours:batch_on_slower_disk", slower),
+                "store_run, slower disk": Case("ours:one_by_one_on_slower_disk", slower),
             },
-            (Target("store_run / store_runs", ("store_run", "store"), ("store_runs", "store"), at_least=3),),
+            (
+                Target("store_run / store_runs", ("store_run", "store"), ("store_runs", "store"), at_least=3),
+                Target(
+                    "the same, where fsync takes 1 ms more",
+                    ("store_run, slower disk", "store"),
+                    ("store_runs, slower disk", "store"),
+                    at_least=3,
+                ),
+            ),
         ),
         "images": Workload(
             f"{frames} images of 1024 x 1024 uint16",

@@ -11,7 +11,7 @@ import databroker_writable
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
 
 from .. import data
-from ..meter import Meter, switch_durability_off
+from ..meter import Meter, delay_durability, switch_durability_off
 
 
 def _catalog(meter: Meter) -> Any:
@@ -75,6 +75,16 @@ def one_by_one(meter: Meter) -> None:
     with meter.step("store"):
         for _ in range(meter["number"]):
             catalog.store_run(table)
+
+
+def batch_on_slower_disk(meter: Meter) -> None:
+    delay_durability(meter["delay"])
+    batch(meter)
+
+
+def one_by_one_on_slower_disk(meter: Meter) -> None:
+    delay_durability(meter["delay"])
+    one_by_one(meter)
 
 
 def images(meter: Meter) -> None:
