@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +107,49 @@ def test_nothing_is_left_where_the_directory_cannot_be_synced(catalog: Any, monk
     assert file_names(catalog) == ["first.msgpack"]
     assert set(catalog) == {"first"}
     assert catalog.store_runs(run_of(catalog, uid) for uid in ("a", "b")) == ["a", "b"]
+
+
+def test_a_batch_can_be_stored_while_the_interpreter_shuts_down(catalog: Any) -> None:
+    directory = os.path.dirname(catalog.paths[0])
+    program = (
+        "import atexit, sys, databroker_writable\n"
+        "catalog = databroker_writable.open_directory(sys.argv[1])\n"
+        "atexit.register(lambda: print(len(catalog.store_runs([{'x': [1]}] * 5))))\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, directory]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("5", "")
+    assert len(stored_elsewhere(catalog)) == 5
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_a_batch_is_brought_to_the_disk_with_as_many_threads_as_can_be_started(
+    catalog: Any, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, fsync = threading.Thread.start, os.fsync
+    started: list[threading.Thread] = []
+    failed: list[int] = []
+
+    def limited(self: threading.Thread) -> None:
+        if len(started) == most:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    def failing_at_first(descriptor: int) -> None:
+        time.sleep(0.01)  # or one thread would do the work of all
+        if not failed:
+            failed.append(os.dup(descriptor))
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    monkeypatch.setattr(os, "fsync", failing_at_first)
+    assert len(catalog.store_runs([TABLE] * 16)) == len(stored_elsewhere(catalog)) == 16
+    assert len(started) == most
+    # that file may not be on the disk, whatever a second fsync says: its run was written again
+    assert os.fstat(failed[0]).st_nlink == 0
+    os.close(failed[0])
 
 
 def test_the_same_run_twice_in_a_batch_is_stored_once(catalog: Any) -> None:

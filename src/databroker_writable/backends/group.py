@@ -56,12 +56,7 @@ class RunGroup:
     def publish(self) -> tuple[list[Any], dict[str, Exception]]:
         """Make the runs visible, durably; give their writers, and what went wrong with the others by their uid."""
         published, failures = [], {}
-        errors = {writer.uid: _error_of(writer.start_sync) for writer in self._writers}
-        started = [writer for writer in self._writers if errors[writer.uid] is None]
-        with ThreadPoolExecutor(SYNC_THREADS) as pool:
-            parts = [started[i::SYNC_THREADS] for i in range(min(SYNC_THREADS, len(started)))]
-            for found in pool.map(_errors_of_syncing, parts):
-                errors |= found
+        errors = self._errors_of_syncing()
         for writer in self._writers:
             error = errors[writer.uid] or _error_of(writer.link)
             if error is None:
@@ -75,14 +70,32 @@ class RunGroup:
             return [], {writer.uid: error for writer in self._writers}
         return published, failures
 
+    def _errors_of_syncing(self) -> dict[str, Exception | None]:
+        """Bring all runs to the disk; give what went wrong with each."""
+        errors: dict[str, Exception | None] = {}
+        for writer in self._writers:
+            error = _error_of(writer.start_sync)
+            if error is not None:
+                errors[writer.uid] = error
+
+        def sync(writers: list[GroupedWriter]) -> None:
+            for writer in writers:
+                # once: after an fsync that failed the next one may succeed, and nothing be on the disk
+                if writer.uid not in errors:
+                    errors[writer.uid] = _error_of(writer.sync)
+
+        try:
+            with ThreadPoolExecutor(SYNC_THREADS) as pool:
+                list(pool.map(sync, [self._writers[i::SYNC_THREADS] for i in range(SYNC_THREADS)]))
+        except RuntimeError:
+            # no thread can be started: the interpreter shuts down, or the user's limit is reached
+            sync(self._writers)
+        return errors
+
     def abandon(self) -> None:
         """Remove what was written of every run."""
         for writer in self._writers:
             writer.abandon()
-
-
-def _errors_of_syncing(writers: list[GroupedWriter]) -> dict[str, Exception | None]:
-    return {writer.uid: _error_of(writer.sync) for writer in writers}
 
 
 def _error_of(function: Callable[[], Any]) -> Exception | None:
