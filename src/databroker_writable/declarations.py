@@ -24,8 +24,6 @@ def with_declarations(
     hints: Mapping[str, Any] | None,
 ) -> StreamSchema:
     """What the user says of a stream wins over what was inferred from its first table."""
-    if inferred and not (data_keys or object_keys or configuration) and hints is None:
-        return with_objects(schema)
     merged = {key: dict(value) for key, value in schema.data_keys.items()}
     for key, value in (data_keys or {}).items():
         if inferred and key not in merged:

@@ -36,8 +36,8 @@ class FileRunWriter:
 
     def __init__(self, catalog: Any, start: dict[str, Any]) -> None:
         self._catalog = catalog
-        self._start = start
-        self._stop: dict[str, Any] = {}
+        self.start = start
+        self.stop: dict[str, Any] = {}
         self._callbacks = callbacks_of(catalog._driver_serializer(), start)
         self._managers = publish_through(self._callbacks, catalog._check_file_name)
 
@@ -48,7 +48,7 @@ class FileRunWriter:
         except FileExistsError as exc:
             raise _exists(self.uid, exc) from None
         if name == "stop":
-            self._stop = doc
+            self.stop = doc
 
     def publish(self) -> None:
         group = self._catalog._group
@@ -63,19 +63,11 @@ class FileRunWriter:
 
     @property
     def uid(self) -> str:
-        return self._start["uid"]
+        return self.start["uid"]
 
     @property
     def published(self) -> list[str]:
         return [path for manager in self._managers for path in manager.published]
-
-    @property
-    def start(self) -> dict[str, Any]:
-        return self._start
-
-    @property
-    def stop(self) -> dict[str, Any]:
-        return self._stop
 
     def start_sync(self) -> None:
         for manager in self._managers:
@@ -244,9 +236,7 @@ def assets_beside(path: str) -> str:
 def _finds(pattern: str, path: str) -> bool:
     """Whether `glob.glob` finds a path, whose wildcards, unlike fnmatch's, do not pass separators."""
     patterns, parts = os.path.normpath(pattern).split(os.sep), os.path.normpath(path).split(os.sep)
-    return len(patterns) == len(parts) and all(
-        part == pattern or fnmatch.fnmatch(part, pattern) for part, pattern in zip(parts, patterns, strict=True)
-    )
+    return len(patterns) == len(parts) and all(map(fnmatch.fnmatch, parts, patterns))
 
 
 def unescaped(path: str) -> str:
