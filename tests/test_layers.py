@@ -16,6 +16,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__
 LAYERS = (
     {"errors"},
     {"values", "events", "durable"},
+    {"owned"},
     {"schema"},
     {"bulk"},
     {"documents", "tables", "provenance", "comparison"},

@@ -9,6 +9,9 @@ from typing import Any
 
 from .documents import RunDocuments
 from .errors import StoreError, StoreFailedError
+from .externals import is_lazy
+from .owned import owned
+from .schema import Document
 
 BATCH_BYTES = 64 * 1024 * 1024
 """A batch is stored when it holds more than this: it is in memory until then."""
@@ -48,14 +51,18 @@ class BatchStore:
             self._failures[position] = exc
 
     def add(self, position: int, documents: RunDocuments, threshold: float) -> None:
-        """Take a run, and store the batch when it is full."""
+        """Take a run, and store the batch when it is full, or what of it cannot wait: a dask array is not copied."""
         if documents.uid in self._uids:
             self.flush()
         self._waiting.append(WaitingRun(position, documents, threshold))
         self._uids.add(documents.uid)
         self._bytes += memory_of(documents)
-        if len(self._waiting) >= self._catalog._runs_at_a_time or self._bytes > BATCH_BYTES:
+        is_full = len(self._waiting) >= self._catalog._runs_at_a_time or self._bytes > BATCH_BYTES
+        if is_full or any(is_lazy(column) for page in _pages(documents) for column in page["data"].values()):
             self.flush()
+        else:
+            # while these wait, the code that gives the runs goes on
+            documents[:] = [(name, owned(doc) if name == "event_page" else doc) for name, doc in documents]
 
     def flush(self) -> None:
         """Store the runs that wait."""
@@ -86,8 +93,12 @@ class BatchStore:
 
 def memory_of(documents: RunDocuments) -> int:
     """Bytes that a run takes in memory, roughly: arrays, and some 200 bytes per Event."""
-    pages = [doc for name, doc in documents if name == "event_page"]
+    pages = _pages(documents)
     values = [column for page in pages for column in page["data"].values()]
     return sum(200 * len(page["uid"]) for page in pages) + sum(
         getattr(column, "nbytes", 32 * len(column)) for column in values
     )
+
+
+def _pages(documents: RunDocuments) -> list[Document]:
+    return [doc for name, doc in documents if name == "event_page"]

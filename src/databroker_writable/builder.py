@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time as time_module
@@ -18,6 +19,7 @@ from .built_run import BuiltRun
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
 from .errors import InvalidRunError, InvalidTableError
 from .events import after, event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
+from .owned import owned
 from .provenance import start_metadata
 from .schema import NamedDocument, check_descriptor, check_start, check_stop, without_templates
 from .tables import StreamSchema, StreamTable, read_table
@@ -163,7 +165,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             raise StreamExists(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
         if data is None and not data_keys:
             raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give at least one of them")
-        table = None if data is None else read_table(data, one_event=self._one_event)
+        table = None if data is None else self._read(data)
         schema = table.schema if table else StreamSchema({}, {}, {}, {})
         schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
         self._compose_descriptor(name, schema, time=time, uid=uid)
@@ -186,7 +188,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         name : str
             Of a stream that `add_stream` has defined.
         data : dict of lists or arrays, DataFrame or Dataset
-            With the columns, types and shapes of the first table.
+            With the columns, types and shapes of the first table. Its arrays may be filled again for the next piece.
         time : array of float, shape (number of Events,), optional
             POSIX seconds, rising. By default 1 microsecond apart, so that readers keep the order.
         timestamps : dict of arrays of float, optional
@@ -206,7 +208,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         self._check_open()
         if name not in self._streams:
             raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
-        table = read_table(data, one_event=self._one_event)
+        table = self._read(data)
         data_keys = self._streams[name].descriptor_doc["data_keys"]
         if name in self._first_tables:
             self._first_tables[name].check_agrees(table.schema, name)
@@ -299,6 +301,11 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
                     cache(*item)
                 self._cache = cache
         return BuiltRun(self._cache, **kwargs)
+
+    def _read(self, data: Any) -> StreamTable:
+        """Read a table, whose arrays may be filled anew for the next one."""
+        table = read_table(data, one_event=self._one_event)
+        return dataclasses.replace(table, data=owned(table.data))
 
     def _emit(self, name: str, doc: dict[str, Any]) -> None:
         """Pass a finished document on."""

@@ -219,7 +219,8 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         ----------
         runs : iterable
             Of anything that `store_run` takes. A generator is consumed as the runs are stored: catalogs of files
-            store up to 64 runs, or 64 MB, at a time, each of which is durable when the next ones are asked for.
+            store up to 64 runs, or 64 MB, at a time, each of which is durable when the next ones are asked for. It may
+            fill the same arrays again for each run.
         progress : bool, optional
             Show a progress bar.
 

@@ -10,8 +10,12 @@ import numpy
 
 from .bulk import unpacked
 from .errors import InvalidRunError, InvalidTableError
+from .owned import owned
 from .schema import Document, NamedDocument, check_descriptor, check_start, check_stop, validate
 from .values import ANY_BACKEND, Limits, check_column, plain, short
+
+_WAITING = ("event", "event_page", "datum")
+"""Documents that are passed on, or packed with those that follow them."""
 
 
 class RunDocuments(list[NamedDocument]):
@@ -70,7 +74,7 @@ def check_documents(documents: Iterable[Any]) -> RunDocuments:
     """Check that documents are one whole run and give them back, packed into pages.
 
     Events and datums that follow each other become pages; start, stop, descriptors and resources are copied
-    into plain Python. The data of event pages are passed on, not copied.
+    into plain Python. The data of event pages are passed on, not copied, unless the documents come from an iterator.
 
     Parameters
     ----------
@@ -126,6 +130,9 @@ def _named(item: Any) -> NamedDocument:
 def _packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
     """Pack Events and Datums that follow each other into pages."""
     documents = (_named(document) for item in items for document in unpacked(*_named(item)))
+    if not isinstance(items, list | tuple):
+        # between two documents the code that gives them goes on; of these the others are copied when they are checked
+        documents = ((name, owned(doc) if name in _WAITING else doc) for name, doc in documents)
     batch: list[Document] = []
     kind = ("", "")
     for name, doc in documents:

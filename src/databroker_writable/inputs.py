@@ -31,7 +31,7 @@ def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
     if hasattr(run, "get_run"):
         if not run.closed:
             raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
-        if type(run) is RunBuilder:
+        if isinstance(run, RunBuilder) and type(run).get_run is RunBuilder.get_run:
             return list(run._documents)
         # without handlers, or bluesky-live scans the installed packages for them
         run = run.get_run(handler_registry={})

@@ -7,6 +7,7 @@ from typing import Any
 
 from .builder import RunBuilder, check_exit_status
 from .built_run import BuiltRun
+from .tables import StreamTable, read_table
 
 
 def build_simple_run(
@@ -47,7 +48,8 @@ def build_simple_run(
 
     Notes
     -----
-    O(number of values), vectorised over numeric columns.
+    O(number of values), vectorised over numeric columns. Arrays are not copied: a run in memory shows what is filled
+    into them later, as a Dataset does.
 
     Examples
     --------
@@ -71,6 +73,13 @@ def build_simple_run(
     ).get_run()
 
 
+class _SimpleRunBuilder(RunBuilder):
+    """Builds a run of one table, whose arrays are not copied."""
+
+    def _read(self, data: Any) -> StreamTable:
+        return read_table(data, one_event=self._one_event)
+
+
 def table_builder(
     data: Any,
     metadata: Any,
@@ -82,7 +91,7 @@ def table_builder(
 ) -> RunBuilder:
     """Give the builder of a run of one stream, closed; the arguments are those of `build_simple_run`."""
     check_exit_status(exit_status)
-    builder = RunBuilder(metadata, uid, time, **kwargs)
+    builder = _SimpleRunBuilder(metadata, uid, time, **kwargs)
     builder.add_stream("primary", data=data)
     builder.close(exit_status=exit_status, reason=reason)
     return builder

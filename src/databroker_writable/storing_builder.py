@@ -8,6 +8,7 @@ from typing import Any
 
 from .builder import RunBuilder
 from .errors import InvalidRunError, StoreError, StoreWarning
+from .tables import StreamTable, read_table
 
 
 class StoringRunBuilder(RunBuilder):
@@ -52,6 +53,10 @@ class StoringRunBuilder(RunBuilder):
             warnings.warn(
                 f"what was added to the run {self.uid!r} could not be kept: {exc}", StoreWarning, stacklevel=2
             )
+
+    def _read(self, data: Any) -> StreamTable:
+        # it is stored before the user has it back
+        return read_table(data, one_event=self._one_event)
 
     def _emit(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import NotWritableError
+from ..owned import owned
 from ..values import ANY_BACKEND, Limits
 from .files import publish_through
 from .serializer import callbacks_of
@@ -27,6 +28,8 @@ class ForeignRunWriter:
         self._managers = publish_through(self._callbacks)
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        # some serializers hold what they are given until the stop document
+        doc = owned(doc)
         for callback in self._callbacks:
             callback(name, doc)
 

@@ -13,6 +13,7 @@ import pymongo
 import pymongo.errors
 
 from ..errors import RunExistsError
+from ..owned import owned
 from ..values import bson_size, to_builtin
 from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
 
@@ -50,11 +51,11 @@ class EmbeddedRunWriter:
         elif name == "stop":
             self._header["stop"] = [to_builtin(doc)]
         elif name == "event":
-            self._wait("descriptor", event_model.pack_event_page(doc))
+            self._wait("descriptor", event_model.pack_event_page(owned(doc)))
         elif name == "event_page":
             self._insert("descriptor", doc)
         elif name == "datum":
-            self._wait("resource", event_model.pack_datum_page(doc))
+            self._wait("resource", event_model.pack_datum_page(owned(doc)))
         elif name == "datum_page":
             self._insert("resource", doc)
 
