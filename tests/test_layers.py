@@ -25,7 +25,7 @@ LAYERS = (
     {"built_run"},
     {"builder"},
     {"simple_run"},
-    {"building", "inputs", "storing", "storing_builder", "batches"},
+    {"building", "inputs", "storing", "storing_builder", "batches", "alike"},
     {"backends"},
     {"recipes", "failures"},
     {"reopening"},

@@ -265,6 +265,15 @@ def test_schemas_are_applied_once_to_runs_that_are_alike(tmp_path: Path, validat
     assert validations == []
 
 
+def test_a_run_that_is_like_the_one_before_it_takes_few_calls(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    tables = [{"x": [i, i + 1], "y": [0.5, float(i)]} for i in range(20)]
+    catalog.store_run(tables[0])
+    catalog.store_runs(tables)
+    one = function_calls(lambda: catalog.store_run(tables[0]))
+    assert function_calls(lambda: catalog.store_runs(tables)) <= 0.7 * len(tables) * one
+
+
 def test_a_store_calls_no_function_per_value(tmp_path: Path) -> None:
     catalog = databroker_writable.open_directory(tmp_path)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from .alike import AlikeTables
 from .backends.roots import absolute_root
 from .backends.serializer import RunSerializer
 from .batches import BatchStore, WaitingRun
@@ -152,7 +154,7 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
             )
         if isinstance(run, StoringRunBuilder) and run.stored_run is not None:
             return run.stored_run
-        documents, threshold = self._checked(run, asset_threshold, **given)
+        documents, threshold = self._checked(run, functools.partial(self._built, **given), asset_threshold)
         with byte_progress(documents, threshold, show=progress) as report:
             return self._store(documents, self._router(threshold, report))
 
@@ -253,10 +255,11 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
 
             runs = tqdm(runs, unit="run")
         batches = BatchStore(self)
+        built = AlikeTables(self._built, lambda: self.metadata_defaults)
         try:
             for position, run in enumerate(runs):
                 with batches.failures_at(position):
-                    batches.add(position, *self._checked(run))
+                    batches.add(position, *self._checked(run, built))
         finally:
             # also where the iterable raises: what it gave before is kept
             batches.flush()
@@ -269,14 +272,16 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         """Store what can be stored faster together, and give that; the others are stored one by one."""
         return []
 
-    def _checked(self, run: Any, asset_threshold: int | None = None, **given: Any) -> tuple[RunDocuments, float]:
+    def _built(self, table: Any, **given: Any) -> RunDocuments:
+        # checked while they are built, and nobody else has had them
+        return RunDocuments(documents_of(self._table_builder(table, **given)))
+
+    def _checked(
+        self, run: Any, built: Callable[[Any], RunDocuments], asset_threshold: int | None = None
+    ) -> tuple[RunDocuments, float]:
         """The documents of a run, and from how many bytes per Event on its arrays go to files."""
         built_here = is_table(run) or isinstance(run, BuiltRun | RunBuilder)
-        if is_table(run):
-            # checked while they are built, and nobody else has had them
-            documents = RunDocuments(documents_of(self._table_builder(run, **given)))
-        else:
-            documents = check_documents(documents_of(run))
+        documents = built(run) if is_table(run) else check_documents(documents_of(run))
         if built_here:
             warn_of_many_rows(documents)
         least = self.asset_threshold if asset_threshold is None else asset_threshold

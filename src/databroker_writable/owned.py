@@ -9,8 +9,10 @@ import numpy
 
 from .values import MAX_DEPTH
 
+_SCALARS = frozenset({int, float, str, bool, type(None)})
 
-def owned(value: Any, depth: int = 0) -> Any:
+
+def owned(value: Any) -> Any:
     """Copy the arrays, lists and dicts of a value; what is nested too deeply to be stored is given as it is.
 
     Examples
@@ -21,14 +23,24 @@ def owned(value: Any, depth: int = 0) -> Any:
     >>> kept["x"][0].tolist()
     [0.0, 0.0]
     """
-    if isinstance(value, numpy.ndarray):
-        return value.copy()
-    if depth > MAX_DEPTH:
+    return _copied(value, 0, {})
+
+
+def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind in _SCALARS or depth > MAX_DEPTH:
         return value
-    if isinstance(value, Mapping):
-        return {key: owned(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        if not set(map(type, value)) - {int, float, str, bool, type(None)}:
-            return list(value)
-        return [owned(item, depth + 1) for item in value]
-    return value
+    # each once: the columns of an event page share their timestamps
+    number = id(value)
+    if number not in copies:
+        if isinstance(value, numpy.ndarray):
+            copy: Any = value.copy()
+        elif isinstance(value, list | tuple):
+            is_flat = _SCALARS.issuperset(map(type, value))
+            copy = list(value) if is_flat else [_copied(item, depth + 1, copies) for item in value]
+        elif kind is dict or isinstance(value, Mapping):
+            copy = {key: _copied(item, depth + 1, copies) for key, item in value.items()}
+        else:
+            return value
+        copies[number] = copy
+    return copies[number]
