@@ -42,9 +42,9 @@ class AlikeTables:
         if form is not None:
             if len(self._known) == MOST_FORMS:
                 self._known.clear()
-            # unpacking is the fastest way to copy nested documents
+            # unpacking is the fastest way to copy nested documents; all else of a page is new
             self._known[form] = msgpack.packb(
-                [{**doc, "data": {}} if name == "event_page" else doc for name, doc in documents]
+                [{**dict.fromkeys(doc), "filled": {}} if name == "event_page" else doc for name, doc in documents]
             )
         return documents
 
