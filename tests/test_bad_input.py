@@ -355,6 +355,29 @@ def test_arguments_for_a_table_are_refused_with_a_finished_run(refuses):
         refuses(InvalidRunError, words, runs.small_documents(), **given)
 
 
+NOT_MANY_RUNS = {
+    "a table": (lambda catalog: {"x": [1]}, ["one run or table (dict)", "store_run"]),
+    "a DataFrame": (lambda catalog: pandas.DataFrame({"x": [1]}), ["DataFrame", "in a list"]),
+    "a run": (lambda catalog: catalog[-1], ["one run", "in a list"]),
+    "a built run": (lambda catalog: catalog.build_simple_run({"x": [1]}), ["BuiltRun", "in a list"]),
+    "a header": (lambda catalog: catalog.v1[-1], ["Header", "in a list"]),
+    "a catalog": (lambda catalog: catalog, ["a catalog", "values()", "copy_runs"]),
+    "search results": (lambda catalog: catalog.search({"sample": "Cu"}), ["a catalog", "values()"]),
+    "a uid": (lambda catalog: "fit-1", ["'fit-1'", "list"]),
+    "nothing": (lambda catalog: None, ["None", "list"]),
+}
+
+
+@pytest.mark.parametrize(("give", "words"), NOT_MANY_RUNS.values(), ids=NOT_MANY_RUNS)
+def test_one_run_in_place_of_many_is_refused(tmp_path, give, words):
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, metadata={"sample": "Cu"})
+    with pytest.raises(InvalidRunError) as caught:
+        catalog.store_runs(give(catalog))
+    assert all(word in str(caught.value) for word in words)
+    assert len(open_directory(tmp_path)) == 1
+
+
 @pytest.mark.parametrize("site", ["msgpack", "mongo-embedded[mongomock]"], indirect=True)
 def test_a_run_that_refers_to_itself_is_refused(refuses):
     refuses(

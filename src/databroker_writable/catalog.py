@@ -20,11 +20,11 @@ from .documents import RunDocuments, check_documents
 from .errors import InvalidRunError, NotWritableError, RunExistsError
 from .externals import AssetRouter, byte_progress, checked_threshold
 from .failures import ExplainingMixin, taken
-from .inputs import documents_of, is_table, warn_of_many_rows
+from .inputs import check_many, documents_of, is_table, warn_of_many_rows
 from .reopening import ReopenableMixin
 from .storing import CheckingStorage, RunStorage, check_storable, store_documents
 from .storing_builder import StoringRunBuilder
-from .values import Limits, short
+from .values import Limits
 
 ASSET_THRESHOLD = 1024 * 1024
 
@@ -248,8 +248,7 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         2
         """
         self._check_writable()
-        if not isinstance(runs, Iterable):
-            raise InvalidRunError(f"store_runs takes runs, one after the other, not {short(runs)}")
+        check_many(runs)
         if progress:
             from tqdm.auto import tqdm
 

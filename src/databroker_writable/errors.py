@@ -20,9 +20,14 @@ All but the last two are raised before anything is written; the last one when an
 from __future__ import annotations
 
 import re
+import sys
+import warnings
+from types import FrameType
 from typing import Any
 
 LONGEST_WORD = 300
+
+_WITHIN = ("databroker_writable", "databroker")
 
 
 class StoreError(Exception):
@@ -91,3 +96,12 @@ class UnreadableAssetError(StoreError, OSError):
 
 class StoreWarning(UserWarning):
     """A run was stored, but another form would serve its readers better."""
+
+
+def warn_user(message: str) -> None:
+    """Warn, as of the line outside of this package and databroker from which they were called."""
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _WITHIN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, StoreWarning, stacklevel=level)

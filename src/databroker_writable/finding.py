@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import databroker
 
-from .errors import InvalidMetadataError, StoreWarning
+from .errors import InvalidMetadataError, warn_user
 from .provenance import listed, reference, references, sources_of, superseded_by
 
 PROBE = "databroker_writable_probe"
@@ -158,11 +157,9 @@ class FindingMixin:
             uid = self._known_uid(found["uid"], argument) if isinstance(run, str) else found["uid"]
             if uid is not None and self._has_run(uid):  # type: ignore[attr-defined]
                 return {"uid": uid, "catalog": self.name}  # type: ignore[attr-defined]
-        warnings.warn(
+        warn_user(
             f"{argument} names the run {found['uid']!r}, which the catalog {self._label!r} does not have; "  # type: ignore[attr-defined]
-            "give the run as its own catalog gives it, catalog[uid], and the name of that catalog is recorded too",
-            StoreWarning,
-            stacklevel=5,
+            "give the run as its own catalog gives it, catalog[uid], and the name of that catalog is recorded too"
         )
         return found
 

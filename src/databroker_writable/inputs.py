@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .builder import MANY_ROWS, RunBuilder
 from .documents import RunDocuments
-from .errors import InvalidRunError, InvalidTableError, StoreWarning
+from .errors import InvalidRunError, InvalidTableError, warn_user
 from .values import short
 
 
@@ -24,6 +23,19 @@ def is_table(run: Any) -> bool:
             "a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset"
         )
     return hasattr(run, "dtype")
+
+
+def check_many(runs: Any) -> None:
+    """Refuse one run, or what gives no runs, where many are wanted."""
+    if isinstance(runs, str | bytes) or not isinstance(runs, Iterable):
+        what, remedy = short(runs), "give them as a list"
+    elif hasattr(runs, "search") and not hasattr(runs, "documents"):
+        what, remedy = "a catalog", "give its values(), or copy them by copy_runs"
+    elif hasattr(runs, "documents") or hasattr(runs, "get_run") or is_table(runs):
+        what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or store it by store_run"
+    else:
+        return
+    raise InvalidRunError(f"store_runs takes runs, one after the other, not {what}; {remedy}")
 
 
 def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -49,10 +61,8 @@ def warn_of_many_rows(documents: RunDocuments) -> None:
     stop = documents[-1][1]
     for stream, count in (stop.get("num_events") or {}).items():
         if count > MANY_ROWS:
-            warnings.warn(
+            warn_user(
                 f"the stream {stream!r} has {count} Events: databroker's primary.read() takes minutes for more than "
                 f"{MANY_ROWS}. Store the table as one Event with one_event=True, "
-                "or read it with catalog.v1[uid].table()",
-                StoreWarning,
-                stacklevel=4,
+                "or read it with catalog.v1[uid].table()"
             )

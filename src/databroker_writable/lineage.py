@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import networkx
 
-from .errors import StoreWarning
+from .errors import warn_user
 from .finding import starts
 from .provenance import reference, sources_of, start_of, superseded_by
 
@@ -215,11 +214,9 @@ class _Reached:
                 raise
             self._silent.add(name)
             # the message of another library can repeat a URI with its password
-            warnings.warn(
+            warn_user(
                 f"the catalog {name!r}, which runs of the lineage name, cannot be asked ({type(exc).__name__}); "
-                f"databroker.catalog[{name!r}] says why",
-                StoreWarning,
-                stacklevel=6,
+                f"databroker.catalog[{name!r}] says why"
             )
             return None
 

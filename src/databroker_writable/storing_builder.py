@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from .builder import RunBuilder
-from .errors import InvalidRunError, StoreError, StoreWarning
+from .errors import InvalidRunError, StoreError, warn_user
 from .tables import StreamTable, read_table
 
 
@@ -50,9 +49,7 @@ class StoringRunBuilder(RunBuilder):
             if not self._storage.broken:
                 self._storage.abandon(exc)
             # the exception of the block goes on; that its data are not kept must not go unsaid
-            warnings.warn(
-                f"what was added to the run {self.uid!r} could not be kept: {exc}", StoreWarning, stacklevel=2
-            )
+            warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 
     def _read(self, data: Any) -> StreamTable:
         # it is stored before the user has it back

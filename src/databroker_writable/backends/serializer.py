@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import event_model
 
 from ..bulk import unpacked
-from ..errors import InvalidRunError, StoreError, StoreWarning
+from ..errors import InvalidRunError, StoreError, warn_user
 from ..schema import CheckedDocument, NamedDocument
 from ..values import Limits
 from .insertable import check_insertable
@@ -99,11 +98,9 @@ class RunSerializer:
                 self._writers[doc["uid"]] = self._open_writer(doc)
         runs = list(self._runs_of(name, doc))
         if name == "stream_resource":
-            warnings.warn(
+            warn_user(
                 f"the run {runs[0]!r} has the stream_resource {doc['uid']!r}, which databroker 1 cannot read: the run "
-                "is stored, but reading it does not give the data of that resource",
-                StoreWarning,
-                stacklevel=4,
+                "is stored, but reading it does not give the data of that resource"
             )
         for run in runs:
             self._write(run, name, doc)

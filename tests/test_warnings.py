@@ -1,0 +1,37 @@
+"""A warning names the line that the user wrote, however deep in this package it arises."""
+
+from __future__ import annotations
+
+import event_model
+import pytest
+
+import databroker_writable
+from databroker_writable import StoreWarning
+
+MANY = {"x": list(range(5_001))}
+
+
+def insert_a_stream_resource(catalog):
+    bundle = event_model.compose_run()
+    catalog.v1.insert("start", bundle.start_doc)
+    resource = {"uid": "stream-1", "run_start": bundle.start_doc["uid"], "mimetype": "application/x-hdf5"}
+    catalog.v1.insert("stream_resource", {**resource, "data_key": "x", "uri": "file://localhost/x", "parameters": {}})
+
+
+WARNED = {
+    "store_run": lambda catalog: catalog.store_run(MANY),
+    "store_runs": lambda catalog: catalog.store_runs([MANY]),
+    "a built run": lambda catalog: catalog.store_run(catalog.build_simple_run(MANY)),
+    "derived_from of store_run": lambda catalog: catalog.store_run({"x": [1]}, derived_from="raw-1"),
+    "derived_from of build_simple_run": lambda catalog: catalog.build_simple_run({"x": [1]}, derived_from=["raw-1"]),
+    "supersedes of run_builder": lambda catalog: catalog.run_builder(supersedes="raw-1"),
+    "insertion": insert_a_stream_resource,
+}
+
+
+@pytest.mark.parametrize("store", WARNED.values(), ids=WARNED)
+def test_a_warning_names_the_line_of_the_user(tmp_path, store):
+    catalog = databroker_writable.open_directory(tmp_path)
+    with pytest.warns(StoreWarning) as caught:
+        store(catalog)
+    assert [warning.filename for warning in caught if warning.category is StoreWarning] == [__file__]
