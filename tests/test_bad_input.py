@@ -59,6 +59,15 @@ def refuses(site, catalog):
     return check
 
 
+class OtherTable:
+    """A table as polars, pyarrow or dask have it."""
+
+    columns = ("x",)
+
+    def __init__(self, method):
+        setattr(self, method, None)
+
+
 TABLES = {
     "None": (None, ["None", "neither a run nor a table", "dict of columns"]),
     "a string": ("results.csv", ["results.csv", "str", "neither a run nor a table"]),
@@ -84,6 +93,11 @@ TABLES = {
     "ragged lists": ({"x": [[1], [1, 2]]}, ["'x'"]),
     "an integer that is too large": ({"x": [2**70]}, ["'x'", "2361|1180|2\\*\\*|64|large|beyond"]),
     "text that is not Unicode": ({"x": ["\ud800"]}, ["'x'", "surrogate", "replace it"]),
+    "a set": ({"x": {1, 2}}, ["'x'", "set", r"list\(table\['x'\]\)"]),
+    "a generator": ({"x": (i for i in range(3))}, ["'x'", "generator", r"list\(table\['x'\]\)"]),
+    "a text in place of a column": ({"x": "abc"}, ["'x'", "str", r"\['abc'\]"]),
+    "a table of another package": (OtherTable("to_pandas"), ["OtherTable", r"\.to_pandas\(\)"]),
+    "a table that is not computed": (OtherTable("compute"), ["OtherTable", r"\.compute\(\)"]),
     "a column of sets": ({"x": [{1}, {2}]}, ["'x'", "set"]),
 }
 
@@ -334,6 +348,7 @@ DOCUMENTS = {
         ["resource 'r'", "no document before it"],
     ),
     "of an unknown type": ([START, ("result", {"uid": "x"}), STOP], ["'result'", "event", "datum"]),
+    "that are rows": ([{"x": 1}, {"x": 2}], ["pairs", r"pandas\.DataFrame\(rows\)"]),
     "that are no pairs": ([1, 2, 3], ["pairs", "name, document", "1"]),
     "that are no dicts": ([("start", 5)], ["pairs"]),
     "with a start of the wrong form": (_changed(0, time="noon"), ["time", "noon", "number"]),
@@ -346,6 +361,14 @@ DOCUMENTS = {
 @pytest.mark.parametrize(("documents", "words"), DOCUMENTS.values(), ids=DOCUMENTS.keys())
 def test_documents_that_are_not_one_whole_run_are_refused(refuses, documents, words):
     refuses((InvalidRunError, InvalidMetadataError), words, documents)
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_stream_of_a_run_is_refused_with_what_to_store_of_it(catalog):
+    stream = catalog.store_run({"x": [1]}).primary
+    with pytest.raises(InvalidTableError, match=r"of a stream give what its read\(\) gives"):
+        catalog.store_run(stream)
+    assert catalog.store_run(stream.read()).primary.read()["x"].values.tolist() == [1]
 
 
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)

@@ -123,7 +123,8 @@ def _named(item: Any) -> NamedDocument:
     if isinstance(name, event_model.DocumentNames):
         name = name.name
     if not isinstance(name, str) or not isinstance(doc, Mapping):
-        raise InvalidRunError(f"documents come as pairs (name, document), not as {short(item)}")
+        remedy = "; of rows make a table, pandas.DataFrame(rows)" if isinstance(item, Mapping) else ""
+        raise InvalidRunError(f"documents come as pairs (name, document), not as {short(item)}{remedy}")
     return name, doc if isinstance(doc, dict) else dict(doc)
 
 

@@ -18,9 +18,10 @@ def is_table(run: Any) -> bool:
     if isinstance(run, Mapping) or hasattr(run, "to_dataset") or hasattr(run, "data_vars") or hasattr(run, "columns"):
         return True
     if run is None or isinstance(run, str | bytes) or not isinstance(run, Iterable):
+        remedy = "; of a stream give what its read() gives" if hasattr(run, "to_dask") else ""
         raise InvalidTableError(
             f"{short(run)}, of type {type(run).__name__}, is neither a run nor a table; give a BlueskyRun, "
-            "a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset"
+            f"a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset{remedy}"
         )
     return hasattr(run, "dtype")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,10 @@ def read_source(table: Any) -> Source:
         given += "; make a DataFrame of it with .to_frame()"
     elif isinstance(table, numpy.ndarray | dask.array.Array | list | tuple):
         given += "; name it, e.g. {'x': values}"
+    elif hasattr(table, "to_pandas"):
+        given += "; convert it with .to_pandas()"
+    elif hasattr(table, "compute"):
+        given += "; compute it first, with .compute()"
     raise InvalidTableError(f"a table is {ACCEPTED}, not {'None' if table is None else given}")
 
 
@@ -110,8 +114,10 @@ def _column(given: Any, name: str) -> Any:
         check_units(given, name)
         values = given if isinstance(given, numpy.ndarray) else numpy.asarray(given)
     else:
+        several = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+        remedy = f"list(table[{name!r}])" if several else f"[{short(given)}]"
         raise InvalidTableError(
-            f"column {name!r} is of type {type(given).__name__}; make it a list or an array, e.g. [{short(given)}]"
+            f"column {name!r} is of type {type(given).__name__}; make it a list or an array, e.g. {remedy}"
         )
     if numpy.ndim(values) == 0:
         raise InvalidTableError(
