@@ -39,7 +39,8 @@ def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
             is_flat = _SCALARS.issuperset(map(type, value))
             copy = list(value) if is_flat else [_copied(item, depth + 1, copies) for item in value]
         elif kind is dict or isinstance(value, Mapping):
-            copy = {key: _copied(item, depth + 1, copies) for key, item in value.items()}
+            is_flat = _SCALARS.issuperset(map(type, value.values()))
+            copy = dict(value) if is_flat else {k: _copied(item, depth + 1, copies) for k, item in value.items()}
         else:
             return value
         copies[number] = copy
