@@ -8,12 +8,13 @@ from typing import Any
 from .builder import MANY_ROWS, RunBuilder
 from .documents import RunDocuments
 from .errors import InvalidRunError, InvalidTableError, warn_user
+from .simple_run import SharingRunBuilder
 from .values import short
 
 
 def is_table(run: Any) -> bool:
     """Whether `run` is to be read as a table; documents and runs are told by their methods."""
-    if hasattr(run, "documents") or isinstance(run, RunBuilder) or hasattr(run, "get_run"):
+    if _is_run(run):
         return False
     if isinstance(run, Mapping) or hasattr(run, "to_dataset") or hasattr(run, "data_vars") or hasattr(run, "columns"):
         return True
@@ -26,13 +27,18 @@ def is_table(run: Any) -> bool:
     return hasattr(run, "dtype")
 
 
+def _is_run(run: Any) -> bool:
+    """Whether it is a run, or a builder of one."""
+    return hasattr(run, "documents") or hasattr(run, "get_run")
+
+
 def check_many(runs: Any) -> None:
     """Refuse one run, or what gives no runs, where many are wanted."""
     if isinstance(runs, str | bytes) or not isinstance(runs, Iterable):
         what, remedy = short(runs), "give them as a list"
-    elif hasattr(runs, "search") and not hasattr(runs, "documents"):
+    elif hasattr(runs, "search") and not _is_run(runs):
         what, remedy = "a catalog", "give its values(), or copy them by copy_runs"
-    elif hasattr(runs, "documents") or hasattr(runs, "get_run") or is_table(runs):
+    elif _is_run(runs) or is_table(runs):
         what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or store it by store_run"
     else:
         return
@@ -44,7 +50,7 @@ def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
     if hasattr(run, "get_run"):
         if not run.closed:
             raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
-        if isinstance(run, RunBuilder) and type(run).get_run is RunBuilder.get_run:
+        if type(run) in (RunBuilder, SharingRunBuilder):
             return list(run._documents)
         # without handlers, or bluesky-live scans the installed packages for them
         run = run.get_run(handler_registry={})

@@ -73,8 +73,8 @@ def build_simple_run(
     ).get_run()
 
 
-class _SimpleRunBuilder(RunBuilder):
-    """Builds a run of one table, whose arrays are not copied."""
+class SharingRunBuilder(RunBuilder):
+    """A `RunBuilder` that does not copy arrays: it is done with a table before the user has it back."""
 
     def _read(self, data: Any) -> StreamTable:
         return read_table(data, one_event=self._one_event)
@@ -91,7 +91,7 @@ def table_builder(
 ) -> RunBuilder:
     """Give the builder of a run of one stream, closed; the arguments are those of `build_simple_run`."""
     check_exit_status(exit_status)
-    builder = _SimpleRunBuilder(metadata, uid, time, **kwargs)
+    builder = SharingRunBuilder(metadata, uid, time, **kwargs)
     builder.add_stream("primary", data=data)
     builder.close(exit_status=exit_status, reason=reason)
     return builder

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .builder import RunBuilder
 from .errors import InvalidRunError, StoreError, warn_user
-from .tables import StreamTable, read_table
+from .simple_run import SharingRunBuilder
 
 
-class StoringRunBuilder(RunBuilder):
+class StoringRunBuilder(SharingRunBuilder):
     """A `RunBuilder` whose documents are stored as they come; the run appears when it is closed.
 
     Attributes
@@ -50,10 +49,6 @@ class StoringRunBuilder(RunBuilder):
                 self._storage.abandon(exc)
             # the exception of the block goes on; that its data are not kept must not go unsaid
             warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
-
-    def _read(self, data: Any) -> StreamTable:
-        # it is stored before the user has it back
-        return read_table(data, one_event=self._one_event)
 
     def _emit(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
