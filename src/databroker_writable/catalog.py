@@ -279,8 +279,9 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         self, run: Any, built: Callable[[Any], RunDocuments], asset_threshold: int | None = None
     ) -> tuple[RunDocuments, float]:
         """The documents of a run, and from how many bytes per Event on its arrays go to files."""
-        built_here = is_table(run) or isinstance(run, BuiltRun | RunBuilder)
-        documents = built(run) if is_table(run) else check_documents(documents_of(run))
+        given_as_table = is_table(run)
+        built_here = given_as_table or isinstance(run, BuiltRun | RunBuilder)
+        documents = built(run) if given_as_table else check_documents(documents_of(run))
         if built_here:
             warn_of_many_rows(documents)
         least = self.asset_threshold if asset_threshold is None else asset_threshold

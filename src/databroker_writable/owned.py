@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy
 
-from .values import MAX_DEPTH
-
-_SCALARS = frozenset({int, float, str, bool, type(None)})
+from .values import MAX_DEPTH, SCALARS
 
 
 def owned(value: Any) -> Any:
@@ -28,7 +26,7 @@ def owned(value: Any) -> Any:
 
 def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
     kind = type(value)
-    if kind in _SCALARS or depth > MAX_DEPTH:
+    if kind in SCALARS or depth > MAX_DEPTH:
         return value
     # each once: the columns of an event page share their timestamps
     number = id(value)
@@ -36,10 +34,10 @@ def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
         if isinstance(value, numpy.ndarray):
             copy: Any = value.copy()
         elif isinstance(value, list | tuple):
-            is_flat = _SCALARS.issuperset(map(type, value))
+            is_flat = SCALARS.issuperset(map(type, value))
             copy = list(value) if is_flat else [_copied(item, depth + 1, copies) for item in value]
         elif kind is dict or isinstance(value, Mapping):
-            is_flat = _SCALARS.issuperset(map(type, value.values()))
+            is_flat = SCALARS.issuperset(map(type, value.values()))
             copy = dict(value) if is_flat else {k: _copied(item, depth + 1, copies) for k, item in value.items()}
         else:
             return value

@@ -16,6 +16,9 @@ import numpy
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB takes 100 levels, and documents add some of their own."""
 
+SCALARS = frozenset({int, float, str, bool, type(None)})
+"""The types of single values in JSON."""
+
 INT64 = (-(2**63), 2**63 - 1)
 INT64_OR_UINT64 = (-(2**63), 2**64 - 1)
 
@@ -220,7 +223,7 @@ def to_builtin(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: to_builtin(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        if not set(map(type, value)) - {int, float, str, bool, type(None)}:
+        if SCALARS.issuperset(map(type, value)):
             return value
         return [to_builtin(item) for item in value]
     return value

@@ -28,8 +28,9 @@ class ForeignRunWriter:
         self._managers = publish_through(self._callbacks)
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        # some serializers hold what they are given until the stop document
-        doc = owned(doc)
+        if name in ("event", "event_page"):
+            # some serializers hold what they are given until the stop document; other documents are copies already
+            doc = owned(doc)
         for callback in self._callbacks:
             callback(name, doc)
 

@@ -55,7 +55,7 @@ class EmbeddedRunWriter:
         elif name == "event_page":
             self._insert("descriptor", doc)
         elif name == "datum":
-            self._wait("resource", event_model.pack_datum_page(owned(doc)))
+            self._wait("resource", event_model.pack_datum_page(doc))
         elif name == "datum_page":
             self._insert("resource", doc)
 
