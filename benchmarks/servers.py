@@ -26,7 +26,7 @@ def mongo_uri() -> Iterator[str | None]:
         yield None
         return
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    import servers
+    from support import servers
 
     with servers.running_server() as server, server.database() as database:
         yield server.database_uri(database)

@@ -12,8 +12,7 @@ import databroker.v2
 import pytest
 from hypothesis import HealthCheck, settings
 
-import servers
-import sites
+from support import servers, sites
 
 # Hypothesis: 50 examples, and with --hypothesis-profile=nightly 500
 _options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}

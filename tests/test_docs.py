@@ -24,11 +24,10 @@ import yaml
 from intake.catalog.default import load_combo_catalog
 
 import databroker_writable
-import pages
-import servers
-from databroker_writable.catalog import WritableMixin
-from databroker_writable.finding import FindingMixin
-from pages import ROOT
+from databroker_writable.catalog.mixin import WritableMixin
+from databroker_writable.results.finding import FindingMixin
+from support import pages, servers
+from support.pages import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 import databroker_writable
-import pages
 from databroker_writable import errors
-from pages import ROOT
+from support import pages
+from support.pages import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

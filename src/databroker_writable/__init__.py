@@ -19,11 +19,12 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .builder import RunBuilder
-    from .built_run import BuiltRun
-    from .simple_run import build_simple_run
+    from .catalog.wrapping import make_writable, writable_class
+    from .drivers import open_directory
+    from .runs.builder import RunBuilder
+    from .runs.built_run import BuiltRun
+    from .runs.simple_run import build_simple_run
     from .tables import to_dataset
-    from .wrapping import make_writable, open_directory, writable_class
 
 __all__ = [
     "BuiltRun",
@@ -46,13 +47,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "BuiltRun": "built_run",
-    "RunBuilder": "builder",
-    "build_simple_run": "simple_run",
-    "make_writable": "wrapping",
-    "open_directory": "wrapping",
+    "BuiltRun": "runs.built_run",
+    "RunBuilder": "runs.builder",
+    "build_simple_run": "runs.simple_run",
+    "make_writable": "catalog.wrapping",
+    "open_directory": "drivers",
     "to_dataset": "tables",
-    "writable_class": "wrapping",
+    "writable_class": "catalog.wrapping",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +15,9 @@ from databroker._drivers.mongo_embedded import BlueskyMongoCatalog as EmbeddedCa
 from databroker._drivers.mongo_normalized import BlueskyMongoCatalog as NormalizedCatalog
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
-from .errors import InvalidCatalogError
-from .wrapping import writable_class
+from .catalog.wrapping import writable_class
+from .errors import InvalidCatalogError, NotWritableError
+from .storage.durable import make_durable_directories
 
 
 class WritableMsgpackCatalog(writable_class(BlueskyMsgpackCatalog)):  # type: ignore[misc]
@@ -84,6 +87,45 @@ class WritableCatalog:
             return driver(**{**(catalog_args or {}), **kwargs})
         except TypeError as exc:
             raise InvalidCatalogError(f"catalog_args do not fit the driver {catalog_driver!r}: {exc}") from exc
+
+
+def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
+    """Open a writable catalog over a directory of msgpack files, one per run.
+
+    Parameters
+    ----------
+    path : str or path
+        Created if absent.
+    **kwargs
+        As for databroker's BlueskyMsgpackCatalog (``handler_registry``, ``root_map``, ``name``, ...) and
+        `WritableMixin` (``asset_root``, ``asset_threshold``, ``writable``).
+
+    Returns
+    -------
+    databroker_writable.drivers.WritableMsgpackCatalog
+
+    Raises
+    ------
+    NotWritableError
+        The directory cannot be created.
+
+    Notes
+    -----
+    Opening is O(size of the files in it): databroker reads each to its end.
+
+    Examples
+    --------
+    >>> catalog = open_directory("results")
+    >>> catalog.store_run({"x": [1, 2, 3]}).primary.read().x.values.tolist()
+    [1, 2, 3]
+    """
+    directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    try:
+        make_durable_directories(directory)
+    except OSError as exc:
+        raise NotWritableError(f"the directory {directory!r} cannot be created: {exc.strerror}") from exc
+    kwargs.setdefault("name", os.path.basename(directory))
+    return WritableMsgpackCatalog([os.path.join(glob.escape(directory), "*.msgpack")], **kwargs)
 
 
 def driver_class(name: str | type) -> type:

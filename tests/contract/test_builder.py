@@ -9,8 +9,8 @@ import dask.array
 import numpy
 import pytest
 
-import runs
 from databroker_writable import InvalidRunError, InvalidTableError, RunExistsError, StoreFailedError
+from support import runs
 
 
 def test_a_block_that_ends_stores_its_run(catalog, site):

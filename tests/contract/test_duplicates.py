@@ -6,10 +6,9 @@ import dask.array
 import numpy
 import pytest
 
-import faults
-import runs
 from databroker_writable import InvalidRunError, RunExistsError
-from databroker_writable.comparison import same_run
+from databroker_writable.runs.comparison import same_run
+from support import faults, runs
 
 
 def test_storing_a_run_twice_is_one_run(catalog, site):

@@ -9,13 +9,10 @@ import numpy
 import pymongo.errors
 import pytest
 
-import children
-import faults
-import runs
-import sites
 from databroker_writable import NotWritableError, StoreError, StoreFailedError
-from databroker_writable.backends import mongo_normalized
-from databroker_writable.comparison import same_run
+from databroker_writable.runs.comparison import same_run
+from databroker_writable.storage import mongo_normalized
+from support import children, faults, runs, sites
 
 FILES = [*sites.FILE_SITES, "prefixed", "adopted"]
 SERIALIZED = [*FILES, "patching", "collecting"]

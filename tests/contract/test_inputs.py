@@ -12,9 +12,9 @@ import xarray
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 from databroker.core import BlueskyRun
 
-import runs
 from databroker_writable import InvalidRunError, RunBuilder, build_simple_run
-from databroker_writable.comparison import same_run
+from databroker_writable.runs.comparison import same_run
+from support import runs
 
 
 def assert_table(run, table=runs.TABLE, stream="primary"):

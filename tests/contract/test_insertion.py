@@ -9,9 +9,9 @@ import databroker.v1
 import event_model
 import pytest
 
-import runs
 from databroker_writable import InvalidRunError, StoreWarning, build_simple_run
-from databroker_writable.comparison import same_run
+from databroker_writable.runs.comparison import same_run
+from support import runs
 
 
 def test_store_run_inserts_through_v1(catalog, monkeypatch):

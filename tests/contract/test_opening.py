@@ -13,10 +13,9 @@ import numpy
 import pytest
 import yaml
 
-import runs
-import sites
 from databroker_writable import InvalidCatalogError, make_writable
 from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
+from support import runs, sites
 
 SECRET = "s3cr3t-w0rd"
 OURS = {"store_run", "store_runs", "build_simple_run", "run_builder"}

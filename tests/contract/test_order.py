@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy
 import pytest
 
-import sites
 from databroker_writable import to_dataset
+from support import sites
 
 BACKENDS = [
     *sites.FILE_SITES,

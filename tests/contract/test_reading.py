@@ -10,8 +10,8 @@ import numpy
 import pytest
 import yaml
 
-import runs
-from databroker_writable.catalog import WritableMixin
+from databroker_writable.catalog.mixin import WritableMixin
+from support import runs
 
 READ_METHODS = ["__getitem__", "__iter__", "__len__", "__contains__", "__getattr__"]
 MAY_DIFFER = {"name", "configure_new", "get"}

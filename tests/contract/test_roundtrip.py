@@ -10,14 +10,11 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import results
-import runs
-import sites
-import strategies
 from databroker_writable import InvalidRunError, InvalidTableError, build_simple_run, to_dataset
 from databroker_writable.tables import read_table
-from held import is_held
-from tables_support import assert_same_dataset, assert_same_table
+from support import results, runs, sites, strategies
+from support.held import is_held
+from support.tables_support import assert_same_dataset, assert_same_table
 
 BACKENDS = [
     *sites.FILE_SITES,
@@ -162,9 +159,9 @@ def test_many_columns_in_files_come_back_as_they_were(site, writing, one_event):
 READ = """
 import sys
 import intake
-import results
+from support import results
 from databroker_writable import to_dataset
-from tables_support import assert_same_table
+from support.tables_support import assert_same_table
 catalog = intake.open_catalog(sys.argv[1])["results"]
 for uid, run in catalog.items():
     assert_same_table(to_dataset(run), results.EXAMPLES[run.metadata["start"]["example"]]())

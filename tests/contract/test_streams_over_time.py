@@ -7,8 +7,8 @@ import pandas
 import pytest
 import xarray
 
-import sites
 from databroker_writable import InvalidTableError, to_dataset
+from support import sites
 
 BACKENDS = [
     *sites.FILE_SITES,

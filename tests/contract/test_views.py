@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-import runs
 from databroker_writable import NotWritableError, make_writable
+from support import runs
 
 MESSAGE = "search results are a view.*store into the catalog that was searched"
 

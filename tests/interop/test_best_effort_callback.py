@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy
 import pytest
 
-import results
 from databroker_writable import build_simple_run, open_directory
+from support import results
 
 pytest.importorskip("bluesky", reason="bluesky is not installed: pip install '.[interop]'")
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[interop]'")

@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-import results
-import runs
+from support import results, runs
 
 pytest.importorskip("databroker_pack", reason="databroker-pack is not installed: pip install '.[interop]'")
 
 READ = """
 import sys
 import databroker
-import results
+from support import results
 from databroker_writable import to_dataset
-from tables_support import assert_same_table
+from support.tables_support import assert_same_table
 for uid, run in databroker.catalog["unpacked"].items():
     assert_same_table(to_dataset(run), results.EXAMPLES[run.metadata["start"]["example"]]())
     print(uid)

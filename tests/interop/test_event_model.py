@@ -6,8 +6,8 @@ import event_model
 import numpy
 import pytest
 
-import results
 from databroker_writable import build_simple_run, open_directory
+from support import results
 
 EVERYTHING = {
     "int": [1, 2],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas
 import pytest
 
-import results
 from databroker_writable import open_directory
+from support import results
 
 suitcase_csv = pytest.importorskip("suitcase.csv", reason="suitcase-csv is not installed: pip install '.[interop]'")
 

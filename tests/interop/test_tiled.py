@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy
 import pytest
 
-import results
 from databroker_writable import open_directory
-from databroker_writable.assets import SPEC
+from databroker_writable.storage.assets import SPEC
+from support import results
 
 plugins = pytest.importorskip(
     "bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from .check import check
+from .command_group import CommandGroup
 from .copy import copy
 from .deploy import deploy
-from .group import CommandGroup
-from .lineage import lineage
 from .ls import ls
 from .show import show
+from .show_lineage import lineage
 from .store import store
 
 

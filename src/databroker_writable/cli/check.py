@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from ..checking import Report, clean, examine, write_test
-from ..checking.files import shown_size
-from ..checking.findings import Leftover
-from ..recipes import without_password
-from .group import CATALOG_HELP
+from ..catalog.recipes import without_password
+from ..upkeep import Report, clean, examine, write_test
+from ..upkeep.findings import Leftover
+from ..upkeep.leftover_files import shown_size
+from .command_group import CATALOG_HELP
 from .targets import open_existing_to_store, open_to_check
 from .text import shown
 from .times import parse_span
@@ -23,7 +23,7 @@ READING_SECONDS = 120
 
 _READ = """
 import sys
-from databroker_writable.checking import read_probe
+from databroker_writable.upkeep import read_probe
 from databroker_writable.cli.targets import open_to_read
 try:
     read_probe(open_to_read(sys.argv[1]).catalog, sys.argv[2])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..copying import copy_runs
-from .group import CATALOG_HELP, message_of
+from ..upkeep.copying import copy_runs
+from .command_group import CATALOG_HELP, message_of
 from .show import find_run
 from .targets import open_to_read, open_to_store
 from .text import shown

@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from ..deploying import check_catalogs, deploy_catalogs, holds_password, is_searched, search_path_of
+from ..upkeep.deploying import check_catalogs, deploy_catalogs, holds_password, is_searched, search_path_of
 
 
 @click.command(

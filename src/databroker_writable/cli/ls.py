@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ..finding import PROBE, starts, starts_without_probes
-from .group import CATALOG_HELP
+from ..results.finding import PROBE, starts, starts_without_probes
+from .command_group import CATALOG_HELP
 from .metadata import parse_metadata
 from .targets import open_to_read, with_finding
 from .text import json_text, shown, shown_time, table

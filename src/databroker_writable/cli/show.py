@@ -11,9 +11,9 @@ from typing import Any
 import click
 import numpy
 
-from ..finding import starts_without_probes
+from ..results.finding import starts_without_probes
 from ..tables import to_dataset
-from .group import CATALOG_HELP
+from .command_group import CATALOG_HELP
 from .plots import column_of, save_plot, text_plot
 from .targets import open_to_read
 from .text import json_text, shown, shown_cell, shown_time, table

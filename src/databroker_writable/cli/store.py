@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from .files import read_file
-from .group import warnings_as_messages
+from .command_group import warnings_as_messages
 from .metadata import parse_metadata
+from .readers import read_file
 from .targets import open_to_store
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..recipes import check_variables
+from ..catalog.recipes import check_variables
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
@@ -40,7 +40,7 @@ def open_to_read(name: str) -> Target:
 
 def open_to_check(name: str) -> Any:
     """Open the catalog that a word names without its runs, of which one may be damaged; nothing is created."""
-    from ..checking.opening import unloaded_directory, unloaded_entry
+    from ..upkeep.unloaded import unloaded_directory, unloaded_entry
 
     _check_is_there(name)
     entry = _entry(name)
@@ -68,7 +68,7 @@ def with_finding(catalog: Any) -> Any:
     """The catalog with `results_of` and `lineage`, which databroker's own do not have."""
     if hasattr(catalog, "results_of"):
         return catalog
-    from ..wrapping import make_writable
+    from ..catalog.wrapping import make_writable
 
     return make_writable(catalog)
 
@@ -99,7 +99,7 @@ def _open(name: str) -> Target:
     entry = _entry(name)
     if entry is not None:
         return Target(_catalog_of_runs(entry), entry.expression)
-    from ..wrapping import open_directory
+    from ..drivers import open_directory
 
     return Target(open_directory(name), f"databroker_writable.open_directory({name!r})")
 

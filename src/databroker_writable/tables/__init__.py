@@ -1,7 +1,7 @@
 """Tables and Datasets to the contents of documents, and back."""
 
-from .embedding import OBJECT, find_layout
-from .layout import StreamSchema, StreamTable, read_table
+from .layout import OBJECT, find_layout
 from .restore import to_dataset
+from .stream_table import StreamSchema, StreamTable, read_table
 
 __all__ = ["OBJECT", "StreamSchema", "StreamTable", "find_layout", "read_table", "to_dataset"]

@@ -6,7 +6,7 @@ import json
 from typing import Any, Protocol
 
 from ..errors import InvalidTableError
-from .embedding import find_layout
+from .layout import find_layout
 
 
 class _Schema(Protocol):

@@ -12,7 +12,7 @@ import xarray
 
 from ..errors import InvalidRunError
 from .decode import decode
-from .embedding import OBJECT, VERSION, find_layout
+from .layout import OBJECT, VERSION, find_layout
 from .rebuild import rebuild
 
 

@@ -13,11 +13,11 @@ import xarray
 from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from ..errors import InvalidTableError
-from ..values import short
 from .attributes import encode_attributes
 from .encode import dtype_name, index_values
 from .kinds import CONTAINERS, array_from_list, check_units
 from .names import check_name, check_text, free_name
+from .values import short
 
 ACCEPTED = "a dict of lists or arrays, a pandas DataFrame or an xarray Dataset"
 

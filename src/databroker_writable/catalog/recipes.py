@@ -1,0 +1,174 @@
+"""How to open a catalog again, elsewhere: for pickles and for YAML, without secrets."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pickle
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from intake.catalog.local import LocalCatalogEntry
+
+from ..errors import InvalidCatalogError
+
+PASSWORD_VARIABLE = "MONGODB_PASSWORD"
+"""Stands in place of a password that was given in Python: set it where the catalog is opened again."""
+
+OWN_ARGUMENTS = ("asset_root", "asset_threshold", "writable", "metadata_defaults")
+"""What writable catalogs take beyond the arguments of their driver."""
+
+GENERIC_DRIVER = "databroker_writable.drivers.WritableCatalog"
+
+_PASSWORD_IN_URI = re.compile(r"([A-Za-z][\w+.-]*://[^:/@]*):[^@/]*@")
+_PASSWORD_OPTION = re.compile(r"([?&][^=&\s]*password[^=&\s]*=|\bAWS_SESSION_TOKEN(?::|%3A))[^&,\s]*", re.IGNORECASE)
+_SECRET_ARGUMENT = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
+_PASSWORD_TEMPLATE = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
+_CALLED_TEMPLATE = re.compile(r"\{\{.*\b(env|client_env|shell|client_shell)\s*\(")
+_VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*\)")
+_CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A driver and its arguments, templates of YAML unexpanded."""
+
+    name: str
+    driver: str
+    args: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+    def yaml(self) -> dict[str, Any]:
+        """Give what intake writes as YAML."""
+        entry = {
+            "driver": self.driver,
+            "description": self.description,
+            "metadata": self.metadata,
+            "args": _for_yaml(self.args),
+        }
+        return {"sources": {self.name: entry}}
+
+
+def describe_catalog(catalog: Any) -> Recipe:
+    """Give the recipe by which a writable catalog can be opened again.
+
+    Passwords that came from the environment stand as the template of the YAML; others are replaced by one that
+    reads `PASSWORD_VARIABLE`.
+    """
+    parameters = list(inspect.signature(catalog._driver_class.__init__).parameters)[1:]
+    captured = dict(zip(parameters, catalog._captured_init_args, strict=False)) | catalog._captured_init_kwargs
+    metadata = dict(captured.pop("metadata", None) or catalog.metadata or {})
+    name = captured.pop("name", None) or catalog.name
+    raw = _raw_arguments(catalog._entry)
+    directory = getattr(catalog._entry, "_catalog_dir", None)
+    args = _without_secrets(raw, captured, directory)
+    driver = _importable(type(catalog))
+    if driver is None:
+        own = {
+            key: args.pop(key)
+            for key in ("asset_root", "asset_threshold", "writable", "metadata_defaults")
+            if key in args
+        }
+        driver, args = GENERIC_DRIVER, {"catalog_driver": catalog._driver_name(), "catalog_args": args, **own}
+    return Recipe(name, driver, args, metadata, catalog.description or "")
+
+
+def reopen(recipe: Recipe) -> Any:
+    """Open a catalog from its recipe: what unpickling calls."""
+    entry = LocalCatalogEntry(
+        name=recipe.name,
+        description=recipe.description,
+        driver=recipe.driver,
+        args=recipe.args,
+        metadata=recipe.metadata,
+        catalog_dir=recipe.metadata.get("catalog_dir", ""),
+    )
+    check_variables(entry)
+    return entry()
+
+
+def pickled(recipe: Recipe) -> tuple[Any, tuple[Recipe]]:
+    """Give what ``__reduce__`` gives; raises where the driver cannot be imported elsewhere."""
+    driver = recipe.args.get("catalog_driver", recipe.driver)
+    if "<locals>" in driver:
+        raise pickle.PicklingError(f"the driver {driver} is defined inside a function; move it to a module")
+    for key, value in recipe.args.get("catalog_args", recipe.args).items():
+        if type(value).__name__ == "Database":
+            raise pickle.PicklingError(
+                f"the catalog {recipe.name!r} was opened with a database object as {key}; open it with a URI"
+            )
+    return reopen, (recipe,)
+
+
+def check_variables(entry: Any) -> None:
+    """Refuse a catalog entry of YAML whose environment variables are not set.
+
+    intake 0.6.4 puts an empty string in their place: ``{{ env(DATA) }}/runs`` becomes ``/runs``.
+    """
+    for name in _VARIABLE.findall(_template_text(getattr(entry, "_open_args", None))):
+        if not os.environ.get(name):
+            raise InvalidCatalogError(
+                f"the environment variable {name}, which the catalog {entry.name!r} is made of, is not set "
+                f"or is empty; set it before opening the catalog, as in export {name}=..."
+            )
+
+
+def without_password(text: str) -> str:
+    """Replace passwords in a URI by a template that reads them from the environment."""
+    text = _PASSWORD_IN_URI.sub(rf"\1:{_PASSWORD_TEMPLATE}@", text)
+    return _PASSWORD_OPTION.sub(rf"\1{_PASSWORD_TEMPLATE}", text)
+
+
+def _raw_arguments(entry: Any) -> dict[str, Any]:
+    """The arguments of a YAML entry, templates unexpanded, those of the generic driver flattened."""
+    raw = getattr(entry, "_open_args", None)
+    if not isinstance(raw, Mapping):
+        return {}
+    return {**(raw.get("catalog_args") or {}), **raw}
+
+
+def _without_secrets(raw: Any, value: Any, directory: str | None, *, name: str = "") -> Any:
+    if isinstance(raw, str) and _CALLED_TEMPLATE.search(raw):
+        return _CATALOG_DIR.sub((directory or "").replace("\\", r"\\"), raw)
+    if isinstance(value, str):
+        return _PASSWORD_TEMPLATE if value and _SECRET_ARGUMENT.search(name) else without_password(value)
+    if isinstance(value, Mapping):
+        raws = raw if isinstance(raw, Mapping) else {}
+        return {key: _without_secrets(raws.get(key), item, directory, name=str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        templates = raw if isinstance(raw, list | tuple) and len(raw) == len(value) else [None] * len(value)
+        return [_without_secrets(r, item, directory) for r, item in zip(templates, value, strict=True)]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
+
+
+def _for_yaml(value: Any) -> Any:
+    """Names in place of classes, functions and databases, as databroker's drivers take them from YAML."""
+    if isinstance(value, Mapping):
+        return {key: _for_yaml(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_for_yaml(item) for item in value]
+    if isinstance(value, str | int | float | bool | type(None)):
+        return value
+    return _importable(value) or f"{type(value).__name__} {getattr(value, 'name', '')}".strip()
+
+
+def _importable(thing: Any) -> str | None:
+    """The dotted path of a class or function that can be imported, else None."""
+    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    if module is None or name is None or getattr(sys.modules.get(module), name, None) is not thing:
+        return None
+    return f"{module}.{name}"
+
+
+def _template_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(map(_template_text, value.values()))
+    if isinstance(value, list | tuple):
+        return " ".join(map(_template_text, value))
+    return value if isinstance(value, str) and "{{" in value else ""

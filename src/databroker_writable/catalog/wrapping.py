@@ -1,0 +1,137 @@
+"""Make databroker catalogs, and the classes of their drivers, writable."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any, cast
+
+from databroker import v1
+from databroker._drivers import jsonl, mongo_embedded, mongo_normalized, msgpack
+from databroker.v2 import Broker
+
+from ..errors import NotWritableError
+from ..storage.files import JSONLBackend, MsgpackBackend
+from ..storage.foreign import ForeignBackend
+from ..storage.mongo_embedded import MongoEmbeddedBackend
+from ..storage.mongo_normalized import MongoNormalizedBackend
+from .mixin import ASSET_THRESHOLD, WritableMixin
+
+
+def writable_class(cls: type) -> type:
+    """Give the writable subclass of a driver; the same one each time.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `databroker.v2.Broker`: databroker's own for msgpack, JSONL and MongoDB, or a facility's.
+
+    Returns
+    -------
+    type
+        A subclass that adds `store_run` and its kin. Every read method is inherited.
+
+    Raises
+    ------
+    NotWritableError
+        The driver has no ``_get_serializer``, so there is nothing to store through.
+
+    Examples
+    --------
+    >>> from databroker._drivers.msgpack import BlueskyMsgpackCatalog
+    >>> issubclass(writable_class(BlueskyMsgpackCatalog), BlueskyMsgpackCatalog)
+    True
+    """
+    if not inspect.isclass(cls) or not issubclass(cls, Broker):
+        raise NotWritableError(
+            f"{cls!r} is not a driver of databroker: it does not derive from databroker.v2.Broker; "
+            "name the driver of the catalog that holds the runs"
+        )
+    return cls if issubclass(cls, WritableMixin) else _make_class(cast(Any, cls))
+
+
+def make_writable(
+    catalog: Any,
+    *,
+    asset_root: str | None = None,
+    asset_threshold: int = ASSET_THRESHOLD,
+    metadata_defaults: Mapping[str, Any] | None = None,
+) -> Any:
+    """Give the writable form of a catalog that is open.
+
+    It shares the state of the original (entries, handlers, connections): a run stored through it appears in both.
+
+    Parameters
+    ----------
+    catalog : databroker.v2.Broker or databroker.v1.Broker
+    asset_root, asset_threshold, metadata_defaults
+        As for `WritableMixin`; a catalog that is writable keeps its own.
+
+    Returns
+    -------
+    databroker.v2.Broker
+        With `store_run` and its kin; a catalog that is writable is given back itself.
+
+    Raises
+    ------
+    NotWritableError
+        It is not a catalog of runs, or its driver cannot write.
+
+    Notes
+    -----
+    O(1) in the number of runs stored: nothing is opened again.
+
+    Examples
+    --------
+    >>> import databroker
+    >>> catalog = make_writable(databroker.temp().v2)
+    >>> catalog.store_run({"x": [1, 2, 3]}).primary.read().x.values.tolist()
+    [1, 2, 3]
+    """
+    if isinstance(catalog, v1.Broker):
+        catalog = catalog.v2
+    if isinstance(catalog, WritableMixin):
+        return catalog
+    if not isinstance(catalog, Broker):
+        raise NotWritableError(
+            f"{type(catalog).__module__}.{type(catalog).__qualname__} is not a catalog of runs; "
+            "give one that databroker opens, such as databroker.catalog['NAME']"
+        )
+    cls = writable_class(type(catalog))
+    options = {"asset_root": asset_root, "asset_threshold": asset_threshold, "metadata_defaults": metadata_defaults}
+    given = {key: value for key, value in options.items() if value != getattr(WritableMixin, key) and value is not None}
+    writable = cls.__new__(cls, *catalog._captured_init_args, **catalog._captured_init_kwargs, **given)
+    kept = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
+    writable.__dict__.update({key: value for key, value in catalog.__dict__.items() if key not in kept})
+    writable.__dict__.update(given)
+    return writable
+
+
+@functools.cache
+def _make_class(cls: Any) -> type:
+    body = {
+        "__module__": cls.__module__,
+        "__doc__": f"A writable {cls.__name__}.",
+        "_driver_class": cls,
+    }
+    return type(f"Writable{cls.__name__}", (_backend_of(cls), WritableMixin, cls), body)
+
+
+def _backend_of(cls: type) -> type:
+    """The mixin that publishes runs for this kind of driver."""
+    serializer = getattr(cls, "_get_serializer", None)
+    if issubclass(cls, msgpack.BlueskyMsgpackCatalog):
+        return MsgpackBackend
+    if issubclass(cls, jsonl.BlueskyJSONLCatalog):
+        return JSONLBackend
+    if serializer is None and issubclass(cls, mongo_embedded.BlueskyMongoCatalog):
+        return MongoEmbeddedBackend
+    if serializer is not None and serializer is getattr(mongo_normalized.BlueskyMongoCatalog, "_get_serializer", None):
+        return MongoNormalizedBackend
+    if serializer is not None:
+        return ForeignBackend
+    raise NotWritableError(
+        f"the driver {cls.__module__}.{cls.__qualname__} has no _get_serializer method, so nothing can be stored "
+        "through it; add one that returns a callable with the signature (name, document)"
+    )

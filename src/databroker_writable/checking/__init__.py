@@ -1,9 +1,0 @@
-"""Look a catalog over: what crashes left behind, what is missing or damaged, and whether runs can be stored."""
-
-from __future__ import annotations
-
-from .catalogs import examine
-from .findings import Finding, Report, clean
-from .probe import read_probe, write_test
-
-__all__ = ["Finding", "Report", "clean", "examine", "read_probe", "write_test"]

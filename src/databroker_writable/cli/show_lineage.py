@@ -1,0 +1,42 @@
+"""``databroker-writable lineage``: what a run came from, and what came from it."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import click
+
+from .command_group import CATALOG_HELP, warnings_as_messages
+from .plots import check_matplotlib, save_figure
+from .show import find_run
+from .targets import open_to_read, with_finding
+from .text import shown
+
+LONGEST = 2000
+
+
+@click.command(
+    help="Show the inputs and the results of a run as a tree, results below their inputs.\n\n"
+    f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run. Inputs in other "
+    "catalogs are looked up by the name under which databroker knows these.",
+    epilog="Example: databroker-writable lineage results -1 --mermaid",
+    context_settings={"ignore_unknown_options": True},  # -1 is no option
+)
+@click.argument("catalog")
+@click.argument("uid")
+@click.option("--mermaid", is_flag=True, help="Print the text of a Mermaid flowchart.")
+@click.option("--plot", metavar="FILE.png", help="Draw a picture into a file (needs matplotlib).")
+def lineage(catalog: str, uid: str, mermaid: bool, plot: str | None) -> None:
+    if importlib.util.find_spec("networkx") is None:
+        raise click.ClickException(
+            "this needs networkx; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
+        )
+    opened = with_finding(open_to_read(catalog).catalog)
+    with warnings_as_messages():
+        graph = opened.lineage(find_run(opened, catalog, uid))
+    if plot is not None:
+        check_matplotlib()
+        save_figure(graph.plot().figure, plot)
+    text = graph.mermaid() if mermaid else graph.tree()
+    for line in text.splitlines():
+        click.echo(shown(line, LONGEST))

@@ -1,0 +1,268 @@
+"""The graph of inputs and results that a run belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import networkx
+
+from ..errors import warn_user
+from .finding import starts
+from ..runs.provenance import reference, sources_of, start_of, superseded_by
+
+SHORTEST_UID = 8
+LONGEST_UID = 16
+
+STYLES: dict[str, Any] = {"derived": "solid", "superseded": "dashed"}
+
+
+class Lineage(networkx.DiGraph):
+    """A directed graph from inputs to results; nodes are uids.
+
+    Nodes have ``catalog`` (a name or None), ``start`` (the start document, or None where the run cannot be
+    reached) and ``label``; edges have ``kind``, ``"derived"``, or ``"superseded"`` where the result replaces the
+    earlier one.
+    """
+
+    def mermaid(self) -> str:
+        """Give the graph as the text of a Mermaid flowchart, https://mermaid.js.org/syntax/flowchart.html.
+
+        Examples
+        --------
+        >>> raw = catalog.store_run({"x": [1]}, metadata={"sample": "Cu"}, uid="raw-1")
+        >>> fit = catalog.store_run({"k": [2]}, uid="fit-1", derived_from=raw)
+        >>> print(catalog.lineage(fit).mermaid())
+        flowchart LR
+            n0["raw-1<br/>Cu"]
+            n1["fit-1"]
+            n0 --> n1
+        """
+        names = {uid: f"n{i}" for i, uid in enumerate(self._in_order())}
+        lines = ["flowchart LR"]
+        for uid, name in names.items():
+            text = "<br/>".join(self.nodes[uid]["label"].split("\n")).replace('"', "#quot;")
+            lines.append(f'    {name}["{text}"]')
+        arrows = {"derived": "-->", "superseded": "-.->|superseded by|"}
+        edges = [(a, b, self.edges[a, b]["kind"]) for a in names for b in sorted(self[a], key=list(names).index)]
+        lines += [f"    {names[a]} {arrows[kind]} {names[b]}" for a, b, kind in edges]
+        return "\n".join(lines)
+
+    def tree(self) -> str:
+        """Give the graph as an indented text, results below their inputs.
+
+        A run of several inputs stands below the first of them in full, and below the others by its uid.
+        """
+        return "\n".join(line for _, line in self._lines())
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the graph with matplotlib, inputs to the left.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            By default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import FancyArrowPatch
+
+        generations = self._generations()
+        if ax is None:
+            from matplotlib import pyplot
+
+            longest = max(len(line) for label in self.nodes.data("label") for line in label[1].split("\n"))
+            size = ((1 + 0.09 * longest) * len(generations), 0.6 * (1 + len(self)))
+            _, ax = pyplot.subplots(figsize=size, layout="constrained")
+        # a row for each run, and a place between the columns for each run's arrows: none passes through another run
+        row = {uid: -y for y, uid in enumerate(dict.fromkeys(uid for uid, _ in self._lines()))}
+        column = {uid: x for x, uids in enumerate(generations) for uid in uids}
+        turn = {
+            uid: x + 0.95 - 0.2 * (y + 1) / len(uids)
+            for x, uids in enumerate(generations)
+            for y, uid in enumerate(uids)
+        }
+        for a, b, kind in self.edges(data="kind"):
+            style: dict[str, Any] = {"color": "0.5", "linewidth": 1, "linestyle": STYLES[kind], "zorder": 1}
+            ax.plot([column[a], turn[a], turn[a]], [row[a], row[a], row[b]], **style)
+            arrow = ((turn[a], row[b]), (column[b], row[b]))
+            ax.add_patch(FancyArrowPatch(*arrow, arrowstyle="-|>", mutation_scale=10, shrinkA=0, shrinkB=4, **style))
+        for uid, label in self.nodes.data("label"):
+            ax.text(column[uid], row[uid], label, va="center", fontsize=8, bbox={"fc": "w", "ec": "0.5"})
+        if any(kind == "superseded" for _, _, kind in self.edges(data="kind")):
+            lines = [Line2D([], [], color="0.5", linestyle=STYLES[kind]) for kind in STYLES]
+            ax.legend(lines, ["made from it", "in place of it"], loc="upper right", fontsize=7, frameon=False)
+        ax.set_xlim(-0.1, len(generations))
+        ax.set_ylim(-len(self) + 0.4, 0.6)
+        ax.set_axis_off()
+        return ax
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {"text/plain": self.tree(), "text/markdown": f"```mermaid\n{self.mermaid()}\n```"}
+
+    def _branch(self, uid: str, indent: str, seen: set[str], above: str = "") -> Iterator[tuple[str, str]]:
+        """Uids and lines of a run and of what came from it."""
+        label, _, title = self.nodes[uid]["label"].partition("\n")
+        notes = [f"supersedes {self._short(above)}"] if above and self.edges[above, uid]["kind"] == "superseded" else []
+        if uid in seen:
+            notes.append("above")
+        elif title:
+            label += f"  {title}"
+        yield uid, f"{indent}{label}" + (f"  ({', '.join(notes)})" if notes else "")
+        if uid not in seen:
+            seen.add(uid)
+            for result in sorted(self.successors(uid), key=self._age):
+                yield from self._branch(result, indent + "    ", seen, uid)
+
+    def _in_order(self) -> list[str]:
+        return [uid for uids in self._generations() for uid in uids]
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """Uids and lines of the tree."""
+        seen: set[str] = set()
+        return [line for uid in self._in_order() if uid not in seen for line in self._branch(uid, "", seen)]
+
+    def _short(self, uid: str) -> str:
+        return self.nodes[uid]["label"].partition("\n")[0]
+
+    def _age(self, uid: str) -> tuple[float, str]:
+        """What runs of one generation are put in order by."""
+        return (self.nodes[uid]["start"] or {}).get("time", 0.0), uid
+
+    def _generations(self) -> list[list[str]]:
+        """Runs in columns, each to the right of its inputs; runs that are each other's inputs stand in one column."""
+        groups = networkx.condensation(self)
+        return [
+            sorted((uid for group in column for uid in groups.nodes[group]["members"]), key=self._age)
+            for column in networkx.topological_generations(groups)
+        ]
+
+
+def lineage_of(run: Any, catalogs: Mapping[str | None, Any]) -> Lineage:
+    """Follow a run to its inputs and its results.
+
+    Parameters
+    ----------
+    run : run or str
+    catalogs : mapping
+        Catalogs by name; under None the one to look in first.
+    """
+    graph = Lineage()
+    reached = _Reached(catalogs)
+    first = reference(run, "lineage")
+    _mention(graph, first["uid"], first["catalog"])
+    is_growing = True
+    while is_growing:
+        pending = [uid for uid, data in graph.nodes(data=True) if "start" not in data]
+        for uid in pending:
+            name, start = reached.find(uid, graph.nodes[uid]["catalog"])
+            if start is None and uid == first["uid"]:
+                start = start_of(run)
+            _describe(graph, uid, name, start)
+        results = [result for uid in list(graph) for result in reached.results_of(uid)]
+        for name, start in results:
+            _describe(graph, start["uid"], name, start)
+        is_growing = bool(pending or results)
+    if len(graph) == 1 and graph.nodes[first["uid"]]["start"] is None:
+        raise KeyError(f"nothing is known of the run {first['uid']!r}")
+    _label(graph)
+    return graph
+
+
+class _Reached:
+    """The catalogs that a graph has reached: the one that is asked, and those that its runs name."""
+
+    def __init__(self, known: Mapping[str | None, Any]) -> None:
+        self._known = known
+        self._own: str = known[None].name
+        self._catalogs: dict[str, Any] = {self._own: known[None]}
+        self._silent: set[str] = set()
+        self._searched: set[tuple[str, str]] = set()
+
+    def find(self, uid: str, name: str | None) -> tuple[str | None, Mapping[str, Any] | None]:
+        """The catalog where a run is, and its start document; None where it is not reached."""
+        for candidate in dict.fromkeys([name, self._own]):
+            start = self._ask(candidate, lambda catalog: _start_in(catalog, uid)) if candidate is not None else None
+            if start is not None:
+                return candidate, start
+        return name, None
+
+    def results_of(self, uid: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Catalogs and start documents of what was made from a run or replaces it, where this was not yet asked."""
+        for name in list(self._catalogs):
+            if (name, uid) not in self._searched:
+                self._searched.add((name, uid))
+                for start in self._ask(name, lambda catalog: _results_in(catalog, uid)) or []:
+                    yield name, start
+
+    def _ask(self, name: str, question: Callable[[Any], Any]) -> Any:
+        """What a catalog answers; None where another than the first cannot be asked, which is warned of."""
+        if name in self._silent:
+            return None
+        try:
+            if name not in self._catalogs:
+                catalog = self._known.get(name)
+                if catalog is None:
+                    return None
+                self._catalogs[name] = catalog
+            return question(self._catalogs[name])
+        except Exception as exc:
+            if name == self._own:
+                raise
+            self._silent.add(name)
+            # the message of another library can repeat a URI with its password
+            warn_user(
+                f"the catalog {name!r}, which runs of the lineage name, cannot be asked ({type(exc).__name__}); "
+                f"databroker.catalog[{name!r}] says why"
+            )
+            return None
+
+
+def _start_in(catalog: Any, uid: str) -> Mapping[str, Any] | None:
+    try:
+        start = catalog[uid].metadata["start"]
+    except (LookupError, ValueError):
+        return None
+    # databroker takes a beginning, and a number for a scan_id
+    return dict(start) if start["uid"] == uid else None
+
+
+def _results_in(catalog: Any, uid: str) -> list[Mapping[str, Any]]:
+    return [
+        start for query in ({"derived_from.uid": uid}, {"supersedes": uid}) for start in starts(catalog.search(query))
+    ]
+
+
+def _mention(graph: Lineage, uid: str, name: str | None) -> None:
+    """Have a run looked up: one that is new, or was not reached and is said to be in another catalog."""
+    known = graph.nodes.get(uid)
+    if known is None or (known.get("start") is None and name not in (None, known["catalog"])):
+        graph.add_node(uid, catalog=name)
+        graph.nodes[uid].pop("start", None)
+
+
+def _describe(graph: Lineage, uid: str, name: str | None, start: Mapping[str, Any] | None) -> None:
+    graph.add_node(uid, catalog=name, start=start and dict(start))
+    for source in sources_of(start or {}):
+        _mention(graph, source["uid"], source["catalog"])
+        graph.add_edge(source["uid"], uid, kind="derived")
+    for other in superseded_by(start or {}):
+        _mention(graph, other, name)
+        graph.add_edge(other, uid, kind="superseded")
+
+
+def _label(graph: Lineage) -> None:
+    """Label runs by what they are, and by as much of their uids as tells them apart."""
+    long = [uid for uid in graph if len(uid) > LONGEST_UID]
+    length = SHORTEST_UID
+    while len({uid[:length] for uid in long}) < len(long):
+        length += 1
+    for uid, data in graph.nodes(data=True):
+        start = data["start"]
+        keys = [start.get(key) for key in ("analysis_name", "plan_name", "sample")] if start else ["not reached"]
+        title = " ".join(value for value in keys if isinstance(value, str))
+        short = uid[:length] if len(uid) > LONGEST_UID else uid
+        data["label"] = f"{short}\n{title}" if title else short

@@ -1,0 +1,154 @@
+"""What the user declares of a stream, over what is inferred from its first table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidTableError
+from ..tables import OBJECT, StreamSchema, StreamTable, find_layout
+from ..tables.values import short
+
+NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
+CONFIGURATION = "a configuration is {object: {'data': {...}, 'data_keys': {...}, 'timestamps': {...}}}"
+HINTS = "hints are {object: {'fields': [column, ...]}}"
+WIDER = ("number", "integer")
+
+
+def with_declarations(
+    schema: StreamSchema,
+    inferred: bool,
+    data_keys: Mapping[str, Mapping[str, Any]] | None,
+    object_keys: Mapping[str, Sequence[str]] | None,
+    configuration: Mapping[str, Any] | None,
+    hints: Mapping[str, Any] | None,
+) -> StreamSchema:
+    """What the user says of a stream wins over what was inferred from its first table."""
+    merged = {key: dict(value) for key, value in schema.data_keys.items()}
+    for key, value in (data_keys or {}).items():
+        if inferred and key not in merged:
+            raise InvalidTableError(f"data_keys names {key!r}, which is not a column; there are {sorted(merged)}")
+        if not isinstance(value, Mapping):
+            raise InvalidTableError(f"data_keys[{key!r}] is a dict with source, dtype and shape, not {short(value)}")
+        merged[key] = {**merged.get(key, {}), **value}
+        missing = {"source", "dtype", "shape"} - merged[key].keys()
+        if missing:
+            raise InvalidTableError(f"data_keys[{key!r}] lacks {sorted(missing)[0]!r}")
+    if inferred:
+        check_declared(merged, schema, "the stream")
+    _check_object_keys(object_keys or {}, merged)
+    _check_hints(hints or {})
+    check_configuration(configuration or {}, schema.configuration)
+    keys = _object_keys(schema.object_keys, object_keys or {})
+    complete = StreamSchema(
+        merged,
+        keys,
+        {**schema.configuration, **(configuration or {})},
+        _hints(schema.hints, keys) if hints is None else dict(hints),
+    )
+    return with_objects(complete)
+
+
+def check_configuration(configuration: Any, present: Mapping[str, Any]) -> None:
+    """Refuse a configuration that readers fail at, or that would take the place of the table's own."""
+    parts = tuple(NO_CONFIGURATION)
+    for name, given in _mapping(configuration, "configuration").items():
+        where = f"configuration[{name!r}]"
+        if name == OBJECT and find_layout({"configuration": present}) is not None:
+            raise InvalidTableError(
+                f"{where} would take the place of the table's own coordinates and layout; name the object otherwise"
+            )
+        keys = [list(_mapping(_mapping(given, where).get(part), f"{where}[{part!r}]")) for part in parts]
+        for part, found in zip(parts, keys, strict=True):
+            if set(found) != set(keys[0]):
+                raise InvalidTableError(
+                    f"{where} has {keys[0]} in 'data' but {found} in {part!r}; name the same in each"
+                )
+
+
+def _mapping(given: Any, where: str, form: str = CONFIGURATION) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise InvalidTableError(f"{where} is {short(given)}, not a dict; {form}")
+    return given
+
+
+def _check_object_keys(object_keys: Mapping[str, Sequence[str]], data_keys: Mapping[str, Any]) -> None:
+    for name, keys in object_keys.items():
+        if isinstance(keys, str):
+            raise InvalidTableError(f"object_keys[{name!r}] is a list of columns, not {keys!r}")
+        unknown = [key for key in keys if key not in data_keys]
+        if unknown:
+            raise InvalidTableError(
+                f"object_keys[{name!r}] names {unknown[0]!r}, which is not a column; there are {sorted(data_keys)}"
+            )
+
+
+def _check_hints(hints: Any) -> None:
+    for name, given in _mapping(hints, "hints", HINTS).items():
+        fields = _mapping(given, f"hints[{name!r}]", HINTS).get("fields", [])
+        if not isinstance(fields, list | tuple) or not all(isinstance(field, str) for field in fields):
+            raise InvalidTableError(f"hints[{name!r}]['fields'] is {short(fields)}, not a list of columns; {HINTS}")
+
+
+def with_objects(schema: StreamSchema) -> StreamSchema:
+    """Name each object in the object keys and in the configuration: readers look it up in both."""
+    objects = [*schema.object_keys, *schema.configuration]
+    return StreamSchema(
+        schema.data_keys,
+        {name: schema.object_keys.get(name, []) for name in objects},
+        {name: schema.configuration.get(name, NO_CONFIGURATION) for name in objects},
+        schema.hints,
+    )
+
+
+def check_declared(data_keys: Mapping[str, Any], schema: StreamSchema, stream: str) -> None:
+    """Refuse a table that its data keys contradict: readers go by them."""
+    for key, declared in data_keys.items():
+        inferred = schema.data_keys[key]
+        for part, agree in _AGREEMENTS.items():
+            if part in declared and part in inferred and not agree(declared[part], inferred[part]):
+                raise InvalidTableError(
+                    f"data_keys of {stream} declare the {part} {declared[part]!r} for column {key!r}, but this table "
+                    f"has {inferred[part]!r}; change the data keys, or convert the column"
+                )
+        dims, shape = declared.get("dims"), inferred["shape"]
+        if dims is not None and len(dims) != len(shape):
+            raise InvalidTableError(
+                f"data_keys of {stream} declare the dims {dims!r} for column {key!r}, but its shape is {shape!r}; "
+                "name each axis once"
+            )
+
+
+def _same_shape(declared: Any, found: Any) -> bool:
+    fits = [one is None or one == other for one, other in zip(declared, found, strict=False)]
+    return len(declared) == len(found) and all(fits)
+
+
+_AGREEMENTS: dict[str, Callable[[Any, Any], bool]] = {
+    "shape": _same_shape,
+    # an integer is a number; "array" says nothing of the type of the values
+    "dtype": lambda declared, found: declared in (found, "array") or found == "array" or (declared, found) == WIDER,
+    # strings may be of any length
+    "dtype_numpy": lambda declared, found: declared == found or str(declared)[:2] == str(found)[:2] == "<U",
+}
+
+
+def _object_keys(inferred: Mapping[str, list], given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The user's objects; those that were inferred keep the columns that no object of the user has."""
+    claimed = {key for keys in given.values() for key in keys}
+    kept = {name: [key for key in keys if key not in claimed] for name, keys in inferred.items()}
+    return {**kept, **{name: list(keys) for name, keys in given.items()}}
+
+
+def _hints(inferred: Mapping[str, Any], object_keys: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The hints of the table, given to the objects that its columns belong to."""
+    fields = [field for hint in inferred.values() for field in hint["fields"]]
+    owned = {name: [field for field in fields if field in keys] for name, keys in object_keys.items()}
+    return {name: {"fields": names} for name, names in owned.items() if names}
+
+
+def check_columns(data_keys: Mapping[str, Any], table: StreamTable, stream: str) -> None:
+    if set(table.data) != set(data_keys):
+        raise InvalidTableError(
+            f"the stream {stream!r} has the columns {sorted(data_keys)}, but this table has {sorted(table.data)}"
+        )

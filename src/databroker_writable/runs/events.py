@@ -1,0 +1,115 @@
+"""What an event page holds beside the data: times, timestamps, sequence numbers and uids."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy
+
+from ..errors import InvalidTableError
+from ..tables.values import LATEST
+
+MICROSECOND = 1e-6
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
+def event_times(first: float, length: int) -> list[float]:
+    """Times for Events, in POSIX seconds, each at least 1 microsecond after the one before.
+
+    Readers sort by time alone. A step is a whole number of the spacing of floats, so that no rounding brings
+    two times closer together.
+    """
+    return (first + numpy.arange(length) * _step_at(first)).tolist()
+
+
+def times_from(first: Any, length: int) -> list[float]:
+    """Times for Events from the moment on that the user gave."""
+    return event_times(float(_finite([first], 1, "time")[0]), length)
+
+
+def after(time: float) -> float:
+    """The next time at which an Event can follow."""
+    return time + _step_at(time)
+
+
+def user_times(values: Any, length: int, last: float) -> list[float]:
+    """Check the Events' times that the user gave."""
+    times = _finite(values, length, "time")
+    falls = numpy.diff(times, prepend=last) <= 0 if length and math.isfinite(last) else numpy.diff(times) <= 0
+    if falls.any():
+        raise InvalidTableError(
+            f"time does not rise at {times[int(numpy.argmax(falls))]}; readers sort Events by time, "
+            "so sort the rows first"
+        )
+    return times.tolist()
+
+
+def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[str, list[float]]:
+    """Timestamps per data key: those of the Events, or the user's, checked."""
+    if timestamps is None:
+        return dict.fromkeys(keys, times)
+    if not isinstance(timestamps, Mapping):
+        raise InvalidTableError(f"timestamps is a dict of an array for each column, not {str(timestamps)[:60]!r}")
+    columns = dict(timestamps)
+    if set(columns) != set(keys):
+        raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, the data have {sorted(keys)}")
+    return {key: _finite(columns[key], len(times), f"timestamps[{key!r}]").tolist() for key in keys}
+
+
+def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
+    """Sequence numbers that go on from the last one, or the user's, checked."""
+    if seq_num is None:
+        return list(range(last + 1, last + 1 + length))
+    numbers = numpy.asarray(seq_num)
+    if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
+        raise InvalidTableError(f"seq_num is an array of {length} integers, not {str(seq_num)[:60]!r}")
+    if (numpy.diff(numbers, prepend=last) <= 0).any():
+        raise InvalidTableError(f"seq_num does not rise, or not beyond the last one, {last}")
+    return numbers.tolist()
+
+
+def event_uids(uid: Any, length: int) -> list[str]:
+    """Uids for Events: new ones, or the user's, counted."""
+    if uid is None:
+        return new_uids(length)
+    uids = [uid] if isinstance(uid, str) else list(uid)
+    if len(uids) != length:
+        raise InvalidTableError(f"uid has {len(uids)} values, but there are {length} Events")
+    return uids
+
+
+def new_uids(number: int) -> list[str]:
+    """Random (version 4) UUIDs, RFC 9562 section 5.4, from one read of the system's random source."""
+    text = os.urandom(16 * number).hex()
+    parts = (text[i : i + 32] for i in range(0, 32 * number, 32))
+    return [f"{p[:8]}-{p[8:12]}-4{p[13:16]}-{_VARIANTS[p[16]]}{p[17:20]}-{p[20:]}" for p in parts]
+
+
+def _step_at(time: float) -> float:
+    spacing = float(numpy.spacing(abs(time) + 1.0))
+    return math.ceil(MICROSECOND / spacing) * spacing
+
+
+def _finite(values: Any, length: int, what: str) -> numpy.ndarray:
+    try:
+        given = numpy.asarray(values)
+        times = given.astype(float)
+    except (TypeError, ValueError):
+        raise InvalidTableError(f"{what} is an array of POSIX seconds, not {str(values)[:60]!r}") from None
+    if given.dtype.kind in "mMUS":
+        raise InvalidTableError(
+            f"{what} is an array of POSIX seconds, not of {given.dtype}; convert it, "
+            "e.g. times.astype('M8[us]').astype('int64') / 1e6"
+        )
+    if times.shape != (length,):
+        raise InvalidTableError(f"{what} has shape {times.shape}, but there are {length} Events")
+    if not numpy.isfinite(times).all():
+        position = int(numpy.argmin(numpy.isfinite(times)))
+        raise InvalidTableError(f"{what} holds {times[position]} at position {position}; give finite POSIX seconds")
+    if (numpy.abs(times) >= LATEST).any():
+        position = int(numpy.argmax(numpy.abs(times) >= LATEST))
+        raise InvalidTableError(f"{what} holds {times[position]} at position {position}; give seconds since 1970")
+    return times

@@ -1,0 +1,201 @@
+"""Where a run comes from: what the start document says of its inputs and of the software."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidMetadataError
+from ..tables.values import plain, short
+
+PACKAGES = ("databroker", "databroker-writable")
+
+VIEW = "search results"
+"""The name that databroker gives to what it finds, in place of the catalog's own."""
+
+
+def start_metadata(
+    metadata: Mapping[str, Any] | None,
+    uid: str | None = None,
+    time: float | None = None,
+    *,
+    derived_from: Any = None,
+    supersedes: Any = None,
+    versions: Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Give the metadata of a run that is built here, with its provenance.
+
+    Parameters
+    ----------
+    metadata : mapping or None
+        The user's own; what stands there wins, and must not contradict the other arguments.
+    uid, time
+        As for `RunBuilder`.
+    derived_from, supersedes : run, uid, or a list of these, optional
+        The runs that this one was made from, and the earlier results that it replaces.
+    versions : sequence of str, optional
+        Names of installed packages whose versions are recorded beside those of python, databroker and this package.
+    parameters : mapping, optional
+        The analysis' own parameters: JSON-like values, numpy scalars and arrays.
+
+    Returns
+    -------
+    dict
+        A new dict, with ``uid`` and ``time`` where they were given.
+
+    Raises
+    ------
+    InvalidMetadataError
+        Metadata that are not a mapping or that contradict an argument; a run that refers to itself.
+
+    Notes
+    -----
+    O(1) in the number of runs stored: nothing is looked up.
+
+    Examples
+    --------
+    >>> result = start_metadata({"sample": "Cu"}, uid="fit-1", derived_from="raw-1")
+    >>> result["derived_from"], result["original_run_uid"]
+    ([{'uid': 'raw-1', 'catalog': None}], 'raw-1')
+    """
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidMetadataError(f"metadata is a dict, not {short(metadata)}, of type {type(metadata).__name__}")
+    result = dict(metadata)
+    given: dict[str, Any] = {"uid": uid, "time": time}
+    if derived_from is not None:
+        sources = references(derived_from, "derived_from")
+        given["derived_from"] = sources
+        if len({source["uid"] for source in sources}) == 1:
+            given["original_run_uid"] = sources[0]["uid"]
+    if supersedes is not None:
+        given["supersedes"] = [source["uid"] for source in references(supersedes, "supersedes")]
+    if parameters is not None:
+        if not isinstance(parameters, Mapping):
+            raise InvalidMetadataError(
+                f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}"
+            )
+        given["parameters"] = plain(parameters, "parameters", InvalidMetadataError)
+    for key, value in given.items():
+        if value is None:
+            continue
+        # arrays have no single answer to whether they are equal
+        if key in result and _plain(result[key], f"metadata[{key!r}]") != _plain(value, key):
+            raise InvalidMetadataError(
+                f"metadata[{key!r}] is {short(result[key])}, but the argument {key} says {short(value)}; "
+                "give only one of them"
+            )
+        result[key] = value
+    _refuse_self_reference(result)
+    own_versions = result.get("versions", {})
+    if isinstance(own_versions, Mapping):
+        result["versions"] = {**installed_versions(versions), **own_versions}
+    return result
+
+
+def references(runs: Any, argument: str) -> list[dict[str, Any]]:
+    """Give ``{"uid", "catalog"}`` of one run or of several, each once."""
+    found = [reference(run, argument) for run in listed(runs)]
+    return list({source["uid"]: source for source in found[::-1]}.values())[::-1]
+
+
+def reference(run: Any, argument: str) -> dict[str, Any]:
+    """Give ``{"uid", "catalog"}`` of a run, of a v1 Header, or of a uid."""
+    if isinstance(run, str) and run:
+        return {"uid": run, "catalog": None}
+    if isinstance(run, Mapping) and isinstance(run.get("uid"), str):
+        return {"uid": run["uid"], "catalog": run.get("catalog")}
+    start = start_of(run)
+    if start is None:
+        raise InvalidMetadataError(
+            f"{argument} takes a run, the uid of a run or a list of these, not {short(run)}, "
+            f"of type {type(run).__name__}"
+        )
+    name = getattr(getattr(run, "catalog_object", None), "name", None)
+    return {"uid": start["uid"], "catalog": None if name == VIEW else name}
+
+
+def start_of(run: Any) -> Mapping[str, Any] | None:
+    """The start document of a run or of a v1 Header; None for anything else."""
+    start = getattr(run, "start", None)
+    if not isinstance(start, Mapping):
+        metadata = getattr(run, "metadata", None)
+        start = metadata.get("start") if isinstance(metadata, Mapping) else None
+    return start if isinstance(start, Mapping) else None
+
+
+def sources_of(start: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a start document says that its run was made from; other programs may write uids alone, or anything.
+
+    Examples
+    --------
+    >>> sources_of({"derived_from": ["raw-1", {"uid": "raw-2", "catalog": "raw"}, 5]})
+    [{'uid': 'raw-1', 'catalog': None}, {'uid': 'raw-2', 'catalog': 'raw'}]
+    """
+    sources = [{"uid": item} if isinstance(item, str) else item for item in _items(start.get("derived_from"))]
+    named = [source for source in sources if isinstance(source, Mapping) and isinstance(source.get("uid"), str)]
+    catalogs = [source.get("catalog") for source in named]
+    return [
+        {"uid": source["uid"], "catalog": catalog if isinstance(catalog, str) else None}
+        for source, catalog in zip(named, catalogs, strict=True)
+    ]
+
+
+def superseded_by(start: Mapping[str, Any]) -> list[str]:
+    """The uids of the runs that a start document says its run replaces."""
+    return [uid for uid in _items(start.get("supersedes")) if isinstance(uid, str)]
+
+
+@functools.lru_cache(maxsize=1)
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = [("python", platform.python_version())]
+    found += [(package, importlib.metadata.version(package)) for package in PACKAGES]
+    return tuple((name.replace("-", "_"), version) for name, version in found)
+
+
+def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Versions of the software that made a run, under the key where RunEngine writes them.
+
+    Examples
+    --------
+    >>> sorted(installed_versions(["numpy"]))
+    ['databroker', 'databroker_writable', 'numpy', 'python']
+    """
+    found = dict(_versions())
+    names = [packages] if isinstance(packages, str) else packages
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise InvalidMetadataError(f"versions is a list of names of packages, not {short(packages)}")
+    for package in names:
+        try:
+            found[package.replace(".", "_")] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            raise InvalidMetadataError(
+                f"versions names the package {package!r}, which is not installed here; "
+                "give the name under which it is installed, or put its version into metadata['versions']"
+            ) from None
+    return found
+
+
+def _plain(value: Any, where: str) -> Any:
+    return plain(value, where, InvalidMetadataError)
+
+
+def listed(value: Any) -> list[Any]:
+    """One run, or several, as a list."""
+    is_single = isinstance(value, str | Mapping) or start_of(value) is not None or not isinstance(value, Iterable)
+    return [value] if is_single else list(value)
+
+
+def _items(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _refuse_self_reference(start: Mapping[str, Any]) -> None:
+    uid = start.get("uid")
+    if uid is not None and uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
+        raise InvalidMetadataError(f"the run {uid!r} refers to itself; derived_from and supersedes name other runs")

@@ -1,0 +1,175 @@
+"""One column's dataset: what may go into it, how it is made, and the writing of its rows."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from ...errors import InvalidTableError, StoreError, StoreFailedError
+from . import chunking as layout
+from .chunks import ChunkWriter, are_whole
+from .partial import PartialFile
+
+if TYPE_CHECKING:
+    import dask.array
+    import h5py
+
+    Block = numpy.ndarray | dask.array.Array
+
+_SLAB = 2**24
+
+
+def check_array(key: str, block: Any, dims: Sequence[str]) -> None:
+    """Refuse what cannot be stored exactly."""
+    sample = block if isinstance(block, numpy.ndarray) else getattr(block, "_meta", None)
+    if not isinstance(sample, numpy.ndarray):
+        raise InvalidTableError(
+            f"column {key!r} is a {type(block).__name__}, not an array of numpy or of dask over numpy; "
+            f"convert it, e.g. with numpy.asarray"
+        )
+    if isinstance(sample, numpy.ma.MaskedArray):
+        raise InvalidTableError(
+            f"column {key!r} is a masked array, and its mask would be lost; "
+            f"fill it first, e.g. table[{key!r}].filled(numpy.nan)"
+        )
+    layout.check_storable(key, block.dtype, block.ndim)
+    if any(math.isnan(n) for n in block.shape):
+        raise InvalidTableError(
+            f"column {key!r} has a shape that dask does not know yet; call its compute_chunk_sizes() first"
+        )
+    if len(dims) != block.ndim:
+        raise InvalidTableError(
+            f"column {key!r} has {block.ndim} axes and {len(dims)} dims {tuple(dims)}; name each axis once"
+        )
+
+
+def check_agrees(key: str, block: Block, dims: tuple[str, ...], dataset: h5py.Dataset, known: tuple[str, ...]) -> None:
+    """Refuse an array that is not like those the column holds."""
+    before = (dataset.dtype, dataset.shape[1:], known)
+    now = (block.dtype, block.shape[1:], dims)
+    if before != now:
+        raise InvalidTableError(
+            f"column {key!r} holds {before[0]} with frames of shape {before[1]} and dims {before[2]}, and now "
+            f"comes as {now[0]} with frames of shape {now[1]} and dims {now[2]}; "
+            f"convert it, or use another stream"
+        )
+
+
+def create_column(file: h5py.File, name: str, block: Block, units: str | None) -> h5py.Dataset:
+    """An empty dataset for arrays like this one."""
+    dataset = file.create_dataset(
+        name,
+        shape=(0, *block.shape[1:]),
+        # HDF5 takes no chunk longer than an axis that cannot grow, and here an axis may have no length.
+        maxshape=(None, *(n or None for n in block.shape[1:])),
+        chunks=layout.file_chunks(_block_shape(block), block.dtype.itemsize),
+        dtype=block.dtype,
+        fletcher32=True,
+    )
+    if block.dtype == bool:
+        # h5py writes an enumeration, which xarray takes for integers without this.
+        dataset.attrs["dtype"] = "bool"
+    if units is not None:
+        dataset.attrs["units"] = units
+    return dataset
+
+
+def _block_shape(block: Any) -> tuple[int, ...]:
+    """Shape of the blocks in which an array comes."""
+    if isinstance(block, numpy.ndarray):
+        return block.shape
+    return tuple(max(lengths) for lengths in block.chunks)
+
+
+class Rows:
+    """Rows of a dataset from `start` on, as what numpy or dask writes into, from any thread."""
+
+    def __init__(
+        self,
+        dataset: h5py.Dataset,
+        start: int,
+        output: PartialFile,
+        key: str,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._dataset = dataset
+        self._start = start
+        self._output = output
+        self._key = key
+        self._progress = progress
+        self._chunks = dataset.chunks
+        self._frame = dataset.shape[1:]
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None:
+        value = self._checked(value, tuple(s.stop - s.start for s in region))
+        first = self._start + region[0].start
+        for a, b in self._slabs(first, first + len(value)):
+            place, piece = (slice(a, b), *region[1:]), value[a - first : b - first]
+            with self._lock:
+                if self._closed:
+                    raise StoreFailedError(f"writing column {self._key!r} was given up")
+                with explained(f"writing column {self._key!r}", self._output):
+                    if are_whole(place, self._chunks, (None, *self._frame), piece.dtype.itemsize):
+                        self._chunk_writer.write(place, piece)
+                    else:
+                        self._dataset[place] = numpy.ascontiguousarray(piece)
+                if self._progress is not None:
+                    self._progress(piece.nbytes)
+
+    def flush(self) -> None:
+        """Write the last chunk, which HDF5 keeps back, where a failure still belongs to this column."""
+        with explained(f"writing column {self._key!r}", self._output):
+            self._dataset.flush()
+
+    def close(self) -> None:
+        """Refuse what threads that outlive a failure still bring."""
+        with self._lock:
+            self._closed = True
+
+    @functools.cached_property
+    def _chunk_writer(self) -> ChunkWriter:
+        return ChunkWriter(self._dataset)
+
+    def _slabs(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Rows to write at once: about 16 MiB of whole chunks, and what is left before and after them."""
+        chunk = self._chunks[0]
+        row = self._dataset.dtype.itemsize * math.prod(self._frame)
+        step = chunk * max(1, _SLAB // max(1, row * chunk))
+        first, last = math.ceil(start / chunk) * chunk, stop // chunk * chunk
+        inner = {*range(first, last, step), last} if first < last else ()
+        return itertools.pairwise(sorted({start, *inner, stop}))
+
+    def _checked(self, value: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray:
+        """A computed block, if it is what the lazy array announced: HDF5 would broadcast and cast it."""
+        value = numpy.asarray(value)
+        if value.shape != shape or not numpy.can_cast(value.dtype, self._dataset.dtype, "same_kind"):
+            raise InvalidTableError(
+                f"column {self._key!r} computes to a block of {value.dtype} {value.shape} where its lazy array "
+                f"announced {self._dataset.dtype} {shape}; correct dtype and chunks where it is made, "
+                f"e.g. in map_blocks"
+            )
+        return value
+
+
+@contextlib.contextmanager
+def explained(what: str, output: PartialFile) -> Iterator[None]:
+    """Failures of the file as errors of this package."""
+    try:
+        yield
+        output.check()
+    except StoreError:
+        raise
+    # h5py raises RuntimeError for some of what fails inside HDF5.
+    except (OSError, RuntimeError) as error:
+        raise StoreFailedError(
+            f"{what} failed ({error}); nothing was published, and a retry is safe once the disk has space and answers"
+        ) from error

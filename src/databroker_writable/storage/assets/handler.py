@@ -1,0 +1,130 @@
+"""Read the columns that lie in HDF5 files, lazily; databroker finds the handler by its entry point."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from . import chunking as layout
+from .naming import SPEC
+from .source import ArraySource
+
+if TYPE_CHECKING:
+    import dask.array
+
+
+class HDF5AssetHandler:
+    """Give the Events' values of one external column as dask arrays.
+
+    Neither opening nor calling it touches the file: databroker does both for every column when it builds a
+    Dataset, and columns whose files are missing must not hide the others. The file is opened when values are
+    computed.
+
+    Parameters
+    ----------
+    resource_path : str
+        Full path of the file: the Resource's root, mapped by `root_map`, and its path.
+    key : str
+        The column's dataset in the file, unless the datum names another one like it.
+    dtype : str
+        The column's dtype, as numpy writes it, e.g. ``"<u2"``.
+    frame_shape : sequence of int
+        The shape behind the leading axis.
+    chunks : sequence of int
+        Shape of the file's chunks.
+    run_uid : str
+        The run's uid, for messages.
+
+    Examples
+    --------
+    >>> handler = HDF5AssetHandler(
+    ...     "/data/assets/2023/11/d34db33f-primary.h5",
+    ...     key="/img", dtype="<u2", frame_shape=[1024, 1024], chunks=[1, 512, 1024], run_uid="d34db33f",
+    ... )
+    >>> handler(start=0, stop=100)
+    dask.array<...shape=(100, 1024, 1024), dtype=uint16, chunksize=(8, 1024, 1024), ...>
+    """
+
+    # databroker and event_model look these up on the class.
+    specs = {SPEC}  # noqa: RUF012
+    return_type = {"delayed": True}  # noqa: RUF012
+
+    def __init__(
+        self,
+        resource_path: str,
+        *,
+        key: str,
+        dtype: str,
+        frame_shape: Sequence[int],
+        chunks: Sequence[int],
+        run_uid: str,
+    ) -> None:
+        # Processes that compute may have another working directory.
+        self._path = os.path.abspath(resource_path)
+        self._key = key
+        self._dtype = numpy.dtype(dtype)
+        self._frame_shape = tuple(frame_shape)
+        self._chunks = tuple(chunks)
+        self._run_uid = run_uid
+
+    def __call__(
+        self,
+        index: int | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        key: str | None = None,
+    ) -> dask.array.Array:
+        """The value of one Event.
+
+        Parameters
+        ----------
+        index : int, optional
+            The Event's value is this row; otherwise `start` and `stop` are needed.
+        start, stop : int, optional
+            The Event's value is these rows, leading axis kept.
+        key : str, optional
+            The dataset, where columns of the same dtype and shape share a Resource.
+
+        Returns
+        -------
+        dask.array.Array
+            Shaped exactly as the Event's value, in blocks of about 16 MiB made of whole chunks of the file.
+            Computing it reads only the blocks asked for, and raises `UnreadableAssetError` where the file is
+            missing, moved, cut off or damaged.
+        """
+        key = self._key if key is None else key
+        if index is not None:
+            return self._array(key, self._frame_shape, index, is_row=True)
+        if start is None or stop is None:
+            raise TypeError("the datum must give index, or start and stop")
+        return self._array(key, (stop - start, *self._frame_shape), start, is_row=False)
+
+    def get_file_list(self, datum_kwarg_gen: Iterable[dict[str, Any]]) -> list[str]:
+        """The one file, whatever the datums: what databroker-pack copies."""
+        return [self._path]
+
+    def _array(self, key: str, shape: tuple[int, ...], start: int, *, is_row: bool) -> dask.array.Array:
+        import dask.array
+        from dask.base import tokenize
+
+        source = ArraySource(self._path, key, self._run_uid, self._dtype, shape, start, is_row)
+        return dask.array.from_array(
+            source,
+            chunks=self._blocks(shape, start, is_row),
+            # The name given, dask tokenizes no more than this.
+            name=f"{SPEC.lower()}-{tokenize(source)}",
+            meta=numpy.empty((0,) * len(shape), self._dtype),
+            # The source takes slices and positions: dask is to keep lists of positions to itself.
+            fancy=False,
+            inline_array=True,
+        )
+
+    def _blocks(self, shape: tuple[int, ...], start: int, is_row: bool) -> tuple[tuple[int, ...], ...]:
+        chunks = self._chunks[1:] if is_row else self._chunks
+        block = layout.dask_block(shape, chunks, self._dtype.itemsize)
+        # Rows of an Event begin anywhere in the file; the cuts fall on the file's own chunks.
+        origins = [0 if is_row or axis else start for axis in range(len(shape))]
+        return tuple(layout.cut(a, a + n, step) for a, n, step in zip(origins, shape, block, strict=True))

@@ -1,0 +1,168 @@
+"""What a dask array of one Event reads from: a path and a place in it, opened when it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from ...errors import UnreadableAssetError
+from .chunks import can_read, read_chunks
+
+if TYPE_CHECKING:
+    import h5py
+
+Identity = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """One Event's array in a file: the row `start` itself, or the rows from `start` on.
+
+    Holds no open file, so that it goes through pickle to other processes and machines.
+    """
+
+    path: str
+    key: str
+    run_uid: str
+    dtype: numpy.dtype
+    shape: tuple[int, ...]
+    start: int
+    is_row: bool
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return (self.path, self.key, file_identity(self.path), self.start, self.is_row, self.shape)
+
+    def __getitem__(self, index: Any) -> numpy.ndarray:
+        """Read what an index takes, and no more than the chunks that it touches."""
+        index = index if isinstance(index, tuple) else (index,)
+        index += (slice(None),) * (self.ndim - len(index))
+        box, within = zip(*map(_bounds, index, self.shape), strict=True) if index else ((), ())
+        return numpy.asarray(self._read(box)[within])
+
+    def _read(self, box: tuple[slice, ...]) -> numpy.ndarray:
+        if self.is_row:
+            region, last = (slice(self.start, self.start + 1), *box), self.start + 1
+        else:
+            rows = slice(self.start + box[0].start, self.start + box[0].stop)
+            region, last = (rows, *box[1:]), self.start + self.shape[0]
+        try:
+            with self._opened() as dataset:
+                self._check(dataset, last)
+                if not can_read(dataset, region):
+                    return self._as_event(dataset[region])
+                chunks = dataset.chunks
+            return self._as_event(read_chunks(self._opened, region, chunks, self.dtype))
+        except UnreadableAssetError:
+            raise
+        except FileNotFoundError as error:
+            raise self._error(
+                "is missing; if the files were moved, map the old root to the new one with root_map in the "
+                "catalog's arguments, else restore the file"
+            ) from error
+        except PermissionError as error:
+            raise self._error("may not be read; ask for read permission") from error
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
+            raise self._error(
+                f"is cut off or damaged ({_reason(error)}); restore it from a copy, or map its root to the "
+                f"copy's with root_map"
+            ) from error
+
+    def _opened(self) -> contextlib.AbstractContextManager[h5py.Dataset]:
+        return _open_datasets.opened(self.path, self.key)
+
+    def _as_event(self, rows: numpy.ndarray) -> numpy.ndarray:
+        return rows[0] if self.is_row else rows
+
+    def _check(self, dataset: h5py.Dataset, last: int) -> None:
+        frame = self.shape if self.is_row else self.shape[1:]
+        if dataset.dtype != self.dtype or dataset.shape[1:] != frame or dataset.shape[0] < last:
+            raise self._error(
+                f"holds {dataset.dtype} {dataset.shape} where the run recorded at least {last} rows of "
+                f"{self.dtype} {frame}; it is another file, and root_map can name the right root"
+            )
+
+    def _error(self, what: str) -> UnreadableAssetError:
+        return UnreadableAssetError(f"column {self.key!r} of run {self.run_uid}: {self.path} {what}")
+
+
+def file_identity(path: str) -> Identity | None:
+    """What changes when a file is replaced or rewritten; None without the file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class _OpenDatasets:
+    """The datasets read last, kept open, for one thread at a time.
+
+    Opening takes as long as reading a small frame, and an open dataset keeps the chunk that it read last, which
+    small Events share. Threads that wait here lose nothing: h5py lets only one at a time into HDF5.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: OrderedDict[tuple[str, str], tuple[Identity | None, h5py.File, h5py.Dataset]] = OrderedDict()
+        self.renew_lock()
+
+    def renew_lock(self) -> None:
+        """After a fork the lock may be held by a thread that the child does not have."""
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def opened(self, path: str, key: str) -> Iterator[h5py.Dataset]:
+        """A dataset to read in the block; nobody closes it meanwhile."""
+        import h5py
+
+        with self._lock:
+            identity = file_identity(path)
+            self._close_outdated(path, identity)
+            if (path, key) not in self._known:
+                # Locking stays HDF5's own choice: in one process it takes no second one for a file.
+                file = h5py.File(path, "r")
+                self._known[path, key] = identity, file, file[key]
+                if len(self._known) > self._limit:
+                    # HDF5 closes the file with the last dataset of it.
+                    self._known.popitem(last=False)
+            self._known.move_to_end((path, key))
+            yield self._known[path, key][2]
+
+    def _close_outdated(self, path: str, identity: Identity | None) -> None:
+        """Close what was opened before the file was replaced, or HDF5 would share it with what is opened now."""
+        for place, (known, file, _) in list(self._known.items()):
+            if place[0] == path and known != identity:
+                file.close()
+                del self._known[place]
+
+
+_open_datasets = _OpenDatasets(limit=16)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_datasets.renew_lock)
+
+
+def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:
+    """The span of an axis that holds what an index takes, and the index within that span."""
+    if not isinstance(index, slice):
+        position = range(length)[index]
+        return slice(position, position + 1), 0
+    taken = range(length)[index]
+    if not taken:
+        return slice(0, 0), slice(None)
+    low, high = min(taken[0], taken[-1]), max(taken[0], taken[-1])
+    return slice(low, high + 1), slice(None, None, taken.step)
+
+
+def _reason(error: Exception) -> str:
+    return str(error.args[0]) if error.args else type(error).__name__

@@ -1,0 +1,390 @@
+"""Write the arrays of one run and stream into one HDF5 file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from ...errors import InvalidTableError, NotWritableError, StoreFailedError
+from .. import durable
+from . import blocks, naming, scales
+from .datasets import Rows, check_agrees, check_array, create_column, explained
+from .partial import PartialFile
+
+if TYPE_CHECKING:
+    import dask.array
+    import h5py
+
+
+class StreamAssets:
+    """The HDF5 file of one run and stream: written under a partial name, published by rename.
+
+    Nothing is touched on disk before the first write. As a context manager it discards on exit what was not
+    published.
+
+    Parameters
+    ----------
+    root : str
+        The directory of all assets. It is made when it is missing.
+    run_uid : str
+        The run's uid.
+    stream : str
+        The stream's name.
+    time : float
+        The run's time, in seconds since 1970, that gives the file its directory (year and month, UTC).
+
+    Attributes
+    ----------
+    resource_path : str
+        Path of the published file relative to `root`, with forward slashes:
+        ``{year}/{month}/{run uid}-{stream}.h5``. Where an earlier attempt left a file of that name, it is
+        ``…+2.h5`` and so on: no file is ever overwritten.
+
+    Examples
+    --------
+    >>> import numpy, tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     with StreamAssets(root, "d34db33f", "primary", 1700000000.0) as assets:
+    ...         place = assets.append("img", numpy.zeros((3, 4, 5)), dims=("t", "y", "x"), units="count")
+    ...         assets.publish()
+    ...     os.listdir(os.path.join(root, "2023", "11"))
+    ['d34db33f-primary.h5']
+    """
+
+    def __init__(self, root: str, run_uid: str, stream: str, time: float) -> None:
+        self._root = os.path.abspath(root)
+        self._run_uid = run_uid
+        self._stream = stream
+        self.resource_path = naming.free_path(self._root, naming.asset_path(run_uid, stream, time))
+        self._final = os.path.join(self._root, *self.resource_path.split("/"))
+        self._output: PartialFile | None = None
+        self._file: h5py.File | None = None
+        self._made: list[str] = []
+        self._attrs: dict[str, Any] = {}
+        self._dims: dict[str, tuple[str, ...]] = {}
+        self._kwargs: dict[str, dict[str, Any]] = {}
+        self._coordinates: dict[str, scales.Coordinate] = {}
+        self._published = False
+        self._failure: str | None = None
+        self._release: weakref.finalize | None = None
+        self._lock = threading.RLock()
+
+    def append(
+        self,
+        key: str,
+        block: numpy.ndarray | dask.array.Array,
+        *,
+        dims: Sequence[str],
+        units: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[int, int]:
+        """Append an array along the leading axis of a column.
+
+        Parameters
+        ----------
+        key : str
+            Name of the column.
+        block : numpy.ndarray or dask.array.Array
+            Boolean, integer, float or complex, of rank 1 to 32. The first call fixes the dtype, byte order
+            included, and the shape behind the leading axis.
+        dims : sequence of str
+            A name for each axis, the leading one included.
+        units : str, optional
+            Units of the values.
+        progress : callable, optional
+            Called with the number of bytes written, for each piece of the array.
+
+        Returns
+        -------
+        tuple of int
+            Where the array lies along the leading axis, as [start, stop).
+
+        Raises
+        ------
+        InvalidTableError
+            The array cannot be stored, or does not fit what the column holds.
+        NotWritableError
+            There is no permission to write under `root`.
+        StoreFailedError
+            The disk is full, or another operation on the file failed. The column is as it was before the call.
+
+        Notes
+        -----
+        Costs the writing of the array's bytes with their checksums. A dask array is computed block by block
+        and never held whole, by dask's threads or, where a `dask.distributed.Client` is active, by its
+        cluster. Blocks of a size that the file's chunks divide are written fastest. On a cluster, results
+        that many blocks share are computed anew for some of them: persist them first.
+        """
+        check_array(key, block, dims)
+        if not isinstance(block, numpy.ndarray):
+            block = blocks.merged(block)
+        with self._lock:
+            self._check_open()
+            if self._file is None or self._output is None:
+                self._file, self._output = self._open()
+                # Where nobody discards: HDF5 would close the file after the end of the interpreter that it
+                # writes through.
+                self._release = weakref.finalize(self, _abandon, self._file, self._output, self._made)
+            with self._undone_on_error(self._file, self._output, key):
+                dataset = self._dataset(self._file, self._output, key, block, tuple(dims), units)
+                start = dataset.shape[0]
+                stop = start + block.shape[0]
+                with explained(f"growing column {key!r}", self._output):
+                    dataset.resize(stop, axis=0)
+                if block.size:
+                    _write(block, Rows(dataset, start, self._output, key, progress))
+            return start, stop
+
+    def add_coordinate(
+        self, name: str, values: numpy.ndarray, *, dims: Sequence[str], attrs: Mapping[str, Any]
+    ) -> None:
+        """Add a coordinate, for those who read the file by itself.
+
+        Parameters
+        ----------
+        name : str
+            Name of the coordinate; it must not be that of a column.
+        values : numpy.ndarray
+            Numbers, strings or times. Along the dimension of its own name it becomes the scale of that
+            dimension.
+        dims : sequence of str
+            A name for each axis; none for a single value.
+        attrs : mapping
+            Attributes such as ``units``. What HDF5 cannot hold is written as JSON.
+
+        Raises
+        ------
+        InvalidTableError
+            The coordinate cannot be stored, or one of this name with other values was added before.
+        """
+        coordinate = scales.Coordinate(name, numpy.asarray(values), tuple(dims), dict(attrs))
+        with self._lock:
+            if name in self._dims:
+                raise InvalidTableError(f"{name!r} is a column already; rename the coordinate or the column")
+            known = self._coordinates.setdefault(name, coordinate)
+            if not known.agrees(coordinate):
+                raise InvalidTableError(
+                    f"coordinate {name!r} was added before with other values or dims; give it another name"
+                )
+
+    def set_attrs(self, attrs: dict[str, Any]) -> None:
+        """Set attributes of the file, beside the run's uid and the stream's name, which it always has.
+
+        Parameters
+        ----------
+        attrs : dict
+            Names and values. What HDF5 cannot hold is written as JSON.
+        """
+        self._attrs.update(attrs)
+
+    def publish(self) -> None:
+        """Finish the file and give it its final name, durably. A second call does nothing.
+
+        Without any column there is no file, and nothing to publish.
+
+        Raises
+        ------
+        StoreFailedError
+            The disk is full, another file has taken the final name, or a write failed before. Nothing was
+            published.
+        """
+        with self._lock:
+            if self._published:
+                return
+            self._check_open()
+            if self._file is None or self._output is None or self._release is None:
+                return
+            if not self._dims:
+                # all that came failed
+                self.discard()
+                return
+            # Until all is done, so that a failed attempt is not taken for one without arrays.
+            self._failure = f"publishing {self._final} failed before; store the run again"
+            self._finish(self._file, self._output)
+            self._release.detach()
+            self._failure = None
+
+    def discard(self) -> None:
+        """Remove the file, published or not, and the directories made for it that are empty.
+
+        A second call does nothing.
+        """
+        with self._lock:
+            if self._failure is None:
+                self._failure = f"{self._final} was discarded; store the run again"
+            if self._release is not None:
+                self._release()
+            if self._published:
+                _remove(self._final)
+                durable.remove_empty_directories(self._made)
+            self._file, self._output, self._published = None, None, False
+
+    def resource_kwargs(self, key: str) -> dict[str, Any]:
+        """What the handler is given for a column: plain values that JSON and BSON hold.
+
+        Parameters
+        ----------
+        key : str
+            Name of a column that was written.
+
+        Returns
+        -------
+        dict
+            ``key`` (the dataset), ``dtype`` (numpy's string), ``frame_shape`` and ``chunks`` (of the file),
+            ``run_uid``. With these the handler describes a column without its file.
+
+        Raises
+        ------
+        KeyError
+            No array of that column was written.
+        """
+        return dict(self._kwargs[key])
+
+    def __enter__(self) -> StreamAssets:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._published:
+            self.discard()
+
+    def _identity(self) -> dict[str, Any]:
+        return {"creator": naming.SPEC, "run_uid": self._run_uid, "stream": self._stream}
+
+    def _check_open(self) -> None:
+        if self._published:
+            raise StoreFailedError(f"{self._final} is published and takes no more; store another run")
+        if self._failure is not None:
+            raise StoreFailedError(self._failure)
+
+    def _dataset(
+        self,
+        file: h5py.File,
+        output: PartialFile,
+        key: str,
+        block: numpy.ndarray | dask.array.Array,
+        dims: tuple[str, ...],
+        units: str | None,
+    ) -> h5py.Dataset:
+        """The column's dataset, made by its first array."""
+        name = naming.dataset_name(key)
+        if key in self._dims:
+            check_agrees(key, block, dims, file[name], self._dims[key])
+            return file[name]
+        if key in self._coordinates:
+            raise InvalidTableError(f"{key!r} is a coordinate already; rename the column or the coordinate")
+        with explained(f"making column {key!r}", output):
+            dataset = create_column(file, name, block, units)
+        self._dims[key] = dims
+        self._kwargs[key] = {
+            "key": dataset.name,
+            "dtype": dataset.dtype.str,
+            "frame_shape": [int(n) for n in dataset.shape[1:]],
+            "chunks": [int(n) for n in dataset.chunks],
+            "run_uid": self._run_uid,
+        }
+        return dataset
+
+    def _open(self) -> tuple[h5py.File, PartialFile]:
+        import h5py
+
+        path = naming.partial_path(self._final)
+        try:
+            output = self._create(path)
+        except PermissionError as error:
+            raise NotWritableError(
+                f"there is no permission to write {path}; ask for it, or set another asset_root"
+            ) from error
+        except OSError as error:
+            raise StoreFailedError(
+                f"making {path} failed ({error}); nothing was published, and a retry is safe once the disk has "
+                "space and answers"
+            ) from error
+        # From the format of 1.10 on HDF5 keeps checksums of its own structures too.
+        return h5py.File(output, "w", libver=("v110", "v110")), output
+
+    def _create(self, path: str) -> PartialFile:
+        while True:
+            self._made += durable.make_directories(os.path.dirname(path))
+            try:
+                return PartialFile(path)
+            except FileNotFoundError:
+                # Another writer removed the directory while it was empty.
+                continue
+
+    def _finish(self, file: h5py.File, output: PartialFile) -> None:
+        with explained(f"finishing {self._final}", output):
+            scales.write_scales(file, self._dims, self._coordinates)
+            scales.write_attrs(file, {**self._attrs, **self._identity()})
+            file.close()
+            output.check()
+            output.sync()
+            output.close()
+            for directory in self._made:
+                durable.sync_directory(os.path.dirname(directory))
+            try:
+                durable.publish_file(output.path, self._final)
+            except FileExistsError as error:
+                raise StoreFailedError(
+                    f"another writer took {self._final} meanwhile, as one of the same run does; nothing was "
+                    "published, and a retry is safe"
+                ) from error
+            self._published = True
+
+    @contextlib.contextmanager
+    def _undone_on_error(self, file: h5py.File, output: PartialFile, key: str) -> Iterator[None]:
+        """Take a failed append back, so that what was written before can still be published."""
+        rows = file[naming.dataset_name(key)].shape[0] if key in self._dims else None
+        try:
+            yield
+        except BaseException:
+            try:
+                self._take_back(file, key, rows)
+                output.check()
+            except (OSError, RuntimeError) as second:
+                self._failure = f"{self._final} cannot be finished ({second}); store the run again"
+            raise
+
+    def _take_back(self, file: h5py.File, key: str, rows: int | None) -> None:
+        name = naming.dataset_name(key)
+        if rows is not None:
+            file[name].resize(rows, axis=0)
+        elif name in file:
+            del file[name]
+            self._dims.pop(key, None)
+            self._kwargs.pop(key, None)
+
+
+def _write(block: numpy.ndarray | dask.array.Array, rows: Rows) -> None:
+    try:
+        if isinstance(block, numpy.ndarray):
+            rows[tuple(slice(0, n) for n in block.shape)] = block
+        else:
+            blocks.store_blocks(block, rows)
+        rows.flush()
+    finally:
+        rows.close()
+
+
+def _abandon(file: h5py.File, output: PartialFile, made: list[str]) -> None:
+    """Let go of an unpublished file, and remove it."""
+    # A write that failed is behind us, and what HDF5 still has to say of it.
+    with contextlib.suppress(OSError, RuntimeError):
+        file.close()
+    output.close()
+    if output.is_ours:
+        _remove(output.path)
+        durable.remove_empty_directories(made)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

@@ -1,0 +1,141 @@
+"""What both layouts in MongoDB share: limits, indexes that must not stop a store, inserts that can be repeated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import pymongo.errors
+
+from ..errors import InvalidCatalogError, InvalidRunError, NotWritableError
+from ..runs.comparison import as_text
+from ..tables.values import INT64, Limits, bson_size
+
+LIMITS = Limits(
+    "MongoDB",
+    integers=INT64,
+    mongo_keys=True,
+    event_bytes=16 * 1024 * 1024,
+    size_of=bson_size,
+)
+
+DUPLICATE_KEY = 11000
+UNAUTHORIZED = {13, 18, 8000}
+"""Unauthorized, AuthenticationFailed, and Atlas' AtlasError."""
+
+MAX_REASON = 400
+
+Keys = str | list[tuple[str, int]]
+
+
+class MongoBackend:
+    """Arguments of MongoDB drivers, checked before a client is made of them."""
+
+    _limits = LIMITS
+    # the server takes bytes, and most take such keys: an acquisition goes on
+    _insert_limits = dataclasses.replace(LIMITS, mongo_keys=False, binary=True)
+    _uri_arguments: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = dict(zip(self._uri_arguments, args, strict=False)) | kwargs
+        for argument in self._uri_arguments:
+            check_uri(given.get(argument), argument)
+        super().__init__(*args, **kwargs)
+
+    def _check_backend(self) -> None:
+        """The server says so when it is asked to write."""
+
+
+def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> None:
+    """Create indexes, each ``(keys, unique)``; what exists in another form, or a server cannot do, stays so."""
+    for keys, unique in indexes:
+        try:
+            collection.create_index(keys, unique=unique)
+        except pymongo.errors.OperationFailure as exc:
+            if exc.code in UNAUTHORIZED:
+                raise
+
+
+def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bool:
+    """Insert documents; whether some were there already, the same ones, from an attempt that was cut off.
+
+    Raises
+    ------
+    InvalidRunError
+        A document with other contents has the unique id `key` of one of these.
+    """
+    if not documents:
+        return False
+    try:
+        collection.insert_many(documents, ordered=False)
+    except pymongo.errors.BulkWriteError as exc:
+        errors = exc.details.get("writeErrors", [])
+        if exc.details.get("writeConcernErrors") or any(e.get("code") != DUPLICATE_KEY for e in errors):
+            raise
+        repeated = {error["op"][key]: as_text(_without_id(error["op"])) for error in errors}
+        for found in collection.find({key: {"$in": list(repeated)}}):
+            if repeated.pop(found[key]) != as_text(_without_id(found)):
+                raise used_elsewhere(key, found[key]) from None
+        if repeated:
+            # another writer has removed them meanwhile
+            raise
+        return True
+    return False
+
+
+def used_elsewhere(key: str, value: str) -> InvalidRunError:
+    """Give the error that says that an id within a run is not its own."""
+    return InvalidRunError(
+        f"another document is stored here under the {key} {value!r} that a document of this run has, in another run or "
+        "left by a store that was cut off; give this one an id of its own, or remove what was left with "
+        "databroker-writable check --clean"
+    )
+
+
+def _without_id(doc: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in doc.items() if key != "_id"}
+
+
+def reason_of(exc: BaseException) -> str:
+    """What went wrong, in one line; pymongo repeats whole documents."""
+    details = getattr(exc, "details", None) or {}
+    refused = details.get("writeErrors") if isinstance(exc, pymongo.errors.BulkWriteError) else None
+    text = refused[0].get("errmsg", "") if refused else str(exc)
+    return f"{type(exc).__name__}: {text if len(text) <= MAX_REASON else text[:MAX_REASON] + '...'}"
+
+
+def is_unauthorized(exc: BaseException) -> bool:
+    """Whether a server refused because of who asks."""
+    return isinstance(exc, pymongo.errors.OperationFailure) and exc.code in UNAUTHORIZED
+
+
+def not_authorized(catalog: Any, exc: BaseException) -> NotWritableError:
+    code = getattr(exc, "code", None)
+    return NotWritableError(
+        f"the MongoDB server refuses to write for the user of the catalog {catalog._label!r} (code {code}); "
+        "ask its administrator for the role readWrite, or check user name and password"
+    )
+
+
+def check_uri(uri: Any, argument: str) -> None:
+    """Refuse a URI without a database, or an empty one, before a client is made of it."""
+    if not isinstance(uri, str):
+        return
+    if not uri.strip():
+        raise InvalidCatalogError(
+            f"{argument} is empty; give a URI like mongodb://HOST:27017/DATABASE "
+            "(in YAML: is the environment variable set that it is made of?)"
+        )
+    try:
+        database = pymongo.uri_parser.parse_uri(uri, validate=False, warn=False)["database"]
+    except (pymongo.errors.PyMongoError, ValueError) as exc:
+        # pymongo's message can repeat the URI, and with it the password
+        raise InvalidCatalogError(
+            f"{argument} is not a MongoDB URI ({type(exc).__name__}); give one like mongodb://HOST:27017/DATABASE, "
+            "with special characters of user name and password percent-encoded"
+        ) from None
+    if not database:
+        raise InvalidCatalogError(
+            f"{argument} names no database; add it at the end, like mongodb://HOST:27017/DATABASE"
+        )

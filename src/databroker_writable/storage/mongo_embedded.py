@@ -1,0 +1,170 @@
+"""Storing into databroker's embedded layout of MongoDB: one header per run, and pages of Events and Datums.
+
+The documents are those of suitcase.mongo_embedded 0.7.0. Its serializer is not used: it starts three threads for
+each run, which keep the interpreter from ending after a failure, and it writes the header first, in pieces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import event_model
+import pymongo
+import pymongo.errors
+
+from ..errors import RunExistsError
+from ..tables.owned import owned
+from ..tables.values import bson_size, to_builtin
+from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
+
+PAGE_BYTES = 5_000_000
+
+_ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
+
+
+class EmbeddedRunWriter:
+    """Writes pages as they come, and at the end the header, in one insert: the run appears with it."""
+
+    def __init__(self, catalog: Any, start: dict[str, Any]) -> None:
+        if catalog._has_run(start["uid"]):
+            raise RunExistsError(f"the run {start['uid']!r} is stored already")
+        self._catalog = catalog
+        self._uid = start["uid"]
+        self._header: dict[str, Any] = {
+            # the same for every writer of this uid, so that only one can insert it
+            "_id": start["uid"],
+            "run_id": start["uid"],
+            # databroker 1.2.5 looks a run up by this, and without it by a regular expression on start.uid
+            "uid": start["uid"],
+            "start": [to_builtin(start)],
+            "descriptors": [],
+            "resources": [],
+        }
+        self._counts: dict[str, int] = {}
+        self._waiting: dict[str, list[dict[str, Any]]] = {}
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "descriptor":
+            self._header["descriptors"].append(to_builtin(doc))
+        elif name == "resource":
+            self._header["resources"].append(to_builtin(doc))
+        elif name == "stop":
+            self._header["stop"] = [to_builtin(doc)]
+        elif name == "event":
+            self._wait("descriptor", event_model.pack_event_page(owned(doc)))
+        elif name == "event_page":
+            self._insert("descriptor", doc)
+        elif name == "datum":
+            self._wait("resource", event_model.pack_datum_page(doc))
+        elif name == "datum_page":
+            self._insert("resource", doc)
+
+    def publish(self) -> None:
+        for owner in list(self._waiting):
+            self._flush(owner)
+        header = self._header
+        counts = {f"count_{uid}": count for uid, count in self._counts.items()}
+        events = sum(self._counts.get(doc["uid"], 0) for doc in header["descriptors"])
+        datums = sum(self._counts.get(doc["uid"], 0) for doc in header["resources"])
+        try:
+            self._catalog._db.header.insert_one({**header, **counts, "event_count": events, "datum_count": datums})
+        except pymongo.errors.DuplicateKeyError:
+            raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer") from None
+
+    def abandon(self) -> None:
+        """Remove the pages, unless a published run rests on them."""
+        database = self._catalog._db
+        own = {part: [doc["uid"] for doc in self._header[part]] for part in ("descriptors", "resources")}
+        published = database.header.find(
+            {"$or": [{f"{part}.uid": {"$in": uids}} for part, uids in own.items()]},
+            {"descriptors.uid": True, "resources.uid": True},
+        )
+        used = {doc["uid"] for header in published for part in own for doc in header.get(part) or []}
+        unused = {part: [uid for uid in uids if uid not in used] for part, uids in own.items()}
+        database.event.delete_many({"descriptor": {"$in": unused["descriptors"]}})
+        database.datum.delete_many({"resource": {"$in": unused["resources"]}})
+
+    def _wait(self, kind: str, page: dict[str, Any]) -> None:
+        """Collect single Events or Datums into pages."""
+        waiting = self._waiting.setdefault(page[kind], [])
+        waiting.append(page)
+        if len(waiting) >= 1000 or bson_size(waiting[0]) * len(waiting) > PAGE_BYTES / 2:
+            self._flush(page[kind])
+
+    def _flush(self, owner: str) -> None:
+        pages = self._waiting.pop(owner, [])
+        if pages and "descriptor" in pages[0]:
+            self._insert_page("descriptor", event_model.merge_event_pages(pages))
+        elif pages:
+            self._insert_page("resource", event_model.merge_datum_pages(pages))
+
+    def _insert(self, kind: str, page: dict[str, Any]) -> None:
+        self._flush(page[kind])
+        self._insert_page(kind, page)
+
+    def _insert_page(self, kind: str, page: dict[str, Any]) -> None:
+        """Insert a page in pieces that MongoDB can hold, each under an _id that a repetition has too."""
+        page = to_builtin(dict(page))
+        collection = self._catalog._db.event if kind == "descriptor" else self._catalog._db.datum
+        length = len(page["uid" if kind == "descriptor" else "datum_id"])
+        rows = max(1, int(length * PAGE_BYTES / max(bson_size(page), 1)))
+        for first in range(0, length, rows):
+            piece = _rows(page, first, min(first + rows, length))
+            done = self._counts.get(page[kind], 0)
+            count = min(rows, length - first)
+            piece.update(
+                _id=f"{page[kind]}/{done}",
+                first_index=done,
+                last_index=done + count - 1,
+                size=bson_size(piece),
+            )
+            if insert_new(collection, [piece], "_id") and kind == "descriptor":
+                self._check_descriptor(page[kind])
+            self._counts[page[kind]] = done + count
+
+    def _check_descriptor(self, uid: str) -> None:
+        """Refuse the descriptor of another run, which has its Events already."""
+        others = {"descriptors.uid": uid, "run_id": {"$ne": self._uid}}
+        if self._catalog._db.header.find_one(others, {"_id": True}) is not None:
+            raise used_elsewhere("uid", uid)
+
+
+class MongoEmbeddedBackend(MongoBackend):
+    """Storing into `databroker._drivers.mongo_embedded.BlueskyMongoCatalog`, which has no serializer itself."""
+
+    _uri_arguments = ("datastore_db",)
+
+    def _open_writer(self: Any, start: dict[str, Any]) -> EmbeddedRunWriter:
+        self._create_indexes_once()
+        return EmbeddedRunWriter(self, start)
+
+    def _has_run(self: Any, uid: str) -> bool:
+        return self._db.header.find_one({"start.uid": uid}, {"_id": True}) is not None
+
+    def _create_indexes_once(self: Any) -> None:
+        if self.__dict__.get("_indexes_created"):
+            return
+        ensure_indexes(
+            self._db.header,
+            [
+                ("run_id", False),
+                ("uid", False),
+                ([("start.uid", _DESCENDING)], False),
+                ([("start.time", _DESCENDING), ("start.scan_id", _DESCENDING)], False),
+            ],
+        )
+        ensure_indexes(self._db.event, [([("descriptor", _DESCENDING), ("last_index", _ASCENDING)], False)])
+        ensure_indexes(self._db.datum, [("resource", False), ("datum_id", False)])
+        self._indexes_created = True
+
+
+def _rows(page: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+    """The given rows of a page."""
+    columns = ("data", "timestamps", "filled", "datum_kwargs")
+    result: dict[str, Any] = {}
+    for key, value in page.items():
+        if key in columns:
+            result[key] = {column: list(values[first:last]) for column, values in value.items()}
+        else:
+            result[key] = list(value[first:last]) if isinstance(value, list) else value
+    return result

@@ -1,0 +1,214 @@
+"""Storing into databroker's normalized layout of MongoDB: a collection per type of document."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import event_model
+import pymongo
+import pymongo.errors
+import suitcase.mongo_normalized
+from databroker._drivers import mongo_normalized
+
+from ..errors import RunExistsError
+from ..runs.comparison import as_text, same_run
+from ..tables.values import to_builtin
+from .assets.naming import SPEC
+from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
+from .opening import open_entry
+
+BATCH = 10_000
+CLAIM_SECONDS = 2.0
+"""How long the last steps of another writer of the same uid are waited for; they take milliseconds."""
+
+_ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
+
+
+class NormalizedRunWriter:
+    """Writes one run so that it appears with its start document, last of all.
+
+    Events, datums and resources are written as they come: readers reach them through descriptors only. At the end
+    follow the stop document, whose unique ``run_start`` keeps other writers of the same uid out, the descriptors
+    and the start document.
+    """
+
+    def __init__(self, catalog: Any, start: dict[str, Any]) -> None:
+        if catalog._has_run(start["uid"]):
+            raise RunExistsError(f"the run {start['uid']!r} is stored already")
+        self._catalog = catalog
+        self._serializer = catalog._driver_serializer()
+        self._uid = start["uid"]
+        self._start = start
+        self._stop: dict[str, Any] = {}
+        self._descriptors: list[dict[str, Any]] = []
+        self._resources: list[str] = []
+        self._counts: dict[str, int] = {}
+        self._inserted_resources: list[str] = []
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "descriptor":
+            self._check_descriptor(doc)
+            self._descriptors.append(doc)
+            self._counts[doc["uid"]] = 0
+        elif name == "stop":
+            self._stop = doc
+        elif name == "resource":
+            self._insert_resource(to_builtin(doc))
+        elif name in ("event", "event_page"):
+            self._counts[doc["descriptor"]] += self._insert(self._catalog._event_collection, name, doc)
+        elif name in ("datum", "datum_page"):
+            self._insert(self._catalog._datum_collection, name, doc)
+
+    def publish(self) -> None:
+        self._claim()
+        for descriptor in self._descriptors:
+            self._serializer("descriptor", descriptor)
+        try:
+            self._catalog._run_start_collection.insert_one(to_builtin(dict(self._start)))
+        except pymongo.errors.DuplicateKeyError:
+            raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer") from None
+        self._remove_leftovers()
+        self._catalog._last_counts = self._uid, self._counts
+
+    def abandon(self) -> None:
+        """Remove what this writer inserted, unless a published run rests on it."""
+        published = self._catalog._run_start_collection.find_one({"uid": self._uid}, {"_id": False})
+        if published is not None and same_run([("start", published)], [("start", self._start)]):
+            return
+        catalog, descriptors = self._catalog, [doc["uid"] for doc in self._descriptors]
+        catalog._event_collection.delete_many({"descriptor": {"$in": descriptors}})
+        catalog._event_descriptor_collection.delete_many({"uid": {"$in": descriptors}, "run_start": self._uid})
+        catalog._datum_collection.delete_many({"resource": {"$in": self._inserted_resources}})
+        catalog._resource_collection.delete_many({"uid": {"$in": self._inserted_resources}})
+        if self._stop:
+            catalog._run_stop_collection.delete_many({"uid": self._stop["uid"], "run_start": self._uid})
+
+    def _check_descriptor(self, doc: dict[str, Any]) -> None:
+        """Refuse the descriptor of another run: that run's readers would see the Events of this one."""
+        others = {"uid": doc["uid"], "run_start": {"$ne": self._uid}}
+        if self._catalog._event_descriptor_collection.find_one(others, {"_id": True}) is not None:
+            raise used_elsewhere("uid", doc["uid"])
+
+    def _insert_resource(self, doc: dict[str, Any]) -> None:
+        # in old databases resources are not unique, and runs share them
+        resources = self._catalog._resource_collection
+        existing = resources.find_one({"uid": doc["uid"]}, {"_id": False})
+        self._resources.append(doc["uid"])
+        if existing is None:
+            self._inserted_resources.append(doc["uid"])
+            resources.insert_one(doc)
+        elif as_text(existing) != as_text(doc):
+            raise used_elsewhere("uid", doc["uid"])
+
+    def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> int:
+        """Insert Events or Datums, also from a page, and give their number."""
+        # suitcase-mongo 0.7.0 compares a document that is there already with ==, which NaN never passes,
+        # and passes every page through JSON
+        doc = to_builtin(doc)
+        key = "uid" if name.startswith("event") else "datum_id"
+        if name.endswith("_page"):
+            unpack = event_model.unpack_event_page if name == "event_page" else event_model.unpack_datum_page
+            documents = [dict(item) for item in unpack(doc)]
+        else:
+            documents = [dict(doc)]
+        for first in range(0, len(documents), BATCH):
+            insert_new(collection, documents[first : first + BATCH], key)
+        return len(documents)
+
+    def _claim(self) -> None:
+        """Insert the stop document; taken by another writer, wait until that one has published or is gone."""
+        stops = self._catalog._run_stop_collection
+        until = time.monotonic() + CLAIM_SECONDS
+        while True:
+            if self._catalog._has_run(self._uid):
+                raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer")
+            try:
+                stops.insert_one(to_builtin(dict(self._stop)))
+                return
+            except pymongo.errors.DuplicateKeyError:
+                found = stops.find_one({"run_start": self._uid}, {"_id": False})
+                if found is not None and found["uid"] == self._stop["uid"]:
+                    return
+                others = {"uid": self._stop["uid"], "run_start": {"$ne": self._uid}}
+                if stops.find_one(others, {"_id": True}) is not None:
+                    raise used_elsewhere("uid", self._stop["uid"]) from None
+            if time.monotonic() > until:
+                # left over from a writer that was cut off
+                stops.delete_many({"run_start": self._uid, "uid": (found or {}).get("uid")})
+            else:
+                time.sleep(0.02)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what attempts that were cut off left: descriptors of the same run, resources, and what is theirs."""
+        catalog, own = self._catalog, [doc["uid"] for doc in self._descriptors]
+        leftover = {"run_start": self._uid, "uid": {"$nin": own}}
+        uids = [d["uid"] for d in catalog._event_descriptor_collection.find(leftover, {"uid": True})]
+        if uids:
+            catalog._event_collection.delete_many({"descriptor": {"$in": uids}})
+            catalog._event_descriptor_collection.delete_many(leftover)
+        if self._resources:
+            self._remove_leftover_resources()
+        # a writer that waited too long may have taken this one's claim away
+        catalog._run_stop_collection.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
+
+    def _remove_leftover_resources(self) -> None:
+        catalog = self._catalog
+        leftover = {"run_start": self._uid, "uid": {"$nin": self._resources}}
+        if catalog._asset_registry_db != catalog._metadatastore_db:
+            # in a registry that others share, those of other kinds may be of a copy of this run elsewhere
+            leftover["spec"] = SPEC
+        uids = [d["uid"] for d in catalog._resource_collection.find(leftover, {"uid": True})]
+        if uids:
+            catalog._datum_collection.delete_many({"resource": {"$in": uids}})
+            catalog._resource_collection.delete_many(leftover)
+
+
+class MongoNormalizedBackend(MongoBackend):
+    """Storing into `databroker._drivers.mongo_normalized.BlueskyMongoCatalog`."""
+
+    _uri_arguments = ("metadatastore_db", "asset_registry_db")
+    _last_counts: tuple[str, dict[str, int]] = ("", {})
+    """The uid of the run that was published last, and its Events by descriptor."""
+
+    def _open_writer(self: Any, start: dict[str, Any]) -> NormalizedRunWriter:
+        self._create_indexes_once()
+        return NormalizedRunWriter(self, start)
+
+    def _has_run(self: Any, uid: str) -> bool:
+        return self._run_start_collection.find_one({"uid": uid}, {"_id": True}) is not None
+
+    def _stored_run(self: Any, uid: str) -> Any:
+        """The run, with its Events as they were counted when inserted: else databroker has the server count them."""
+        published, counts = self._last_counts
+        if published != uid or type(self._entries) is not mongo_normalized._Entries:
+            return super()._stored_run(uid)  # type: ignore[misc]
+        entry = self._entries._doc_to_entry(self._run_start_collection.find_one({"uid": uid}))
+        return open_entry(entry, self, get_event_count=counts.__getitem__)
+
+    def _create_indexes_once(self: Any) -> None:
+        # nothing in databroker 1.2.5 calls create_indexes(), without which duplicates go unnoticed
+        if self.__dict__.get("_indexes_created"):
+            return
+        try:
+            suitcase.mongo_normalized.Serializer(self._metadatastore_db, self._asset_registry_db).create_indexes()
+        except pymongo.errors.OperationFailure:
+            # a server without text indexes, or one index in another form, stops it half-way
+            self._create_needed_indexes()
+        # suitcase-mongo 0.7.0 has none by which databroker finds the resources of a run
+        ensure_indexes(self._resource_collection, [("run_start", False)])
+        self._indexes_created = True
+
+    def _create_needed_indexes(self: Any) -> None:
+        ensure_indexes(self._run_start_collection, [("uid", True), ("scan_id", False), ("time", False)])
+        ensure_indexes(self._run_stop_collection, [("run_start", True), ("uid", True)])
+        ensure_indexes(
+            self._event_descriptor_collection,
+            [("uid", True), ([("run_start", _DESCENDING), ("time", _DESCENDING)], False)],
+        )
+        ensure_indexes(
+            self._event_collection,
+            [("uid", True), ([("descriptor", _DESCENDING), ("time", _ASCENDING)], False)],
+        )
+        ensure_indexes(self._resource_collection, [("uid", False)])
+        ensure_indexes(self._datum_collection, [("datum_id", True), ("resource", False)])

@@ -1,0 +1,185 @@
+"""What `v1.insert` writes with: it sorts documents by run and publishes each run whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import event_model
+
+from ..errors import InvalidRunError, StoreError, warn_user
+from ..runs.bulk import unpacked
+from ..runs.insertable import check_insertable
+from ..runs.schema import CheckedDocument, NamedDocument
+from ..tables.values import Limits
+
+_OWNERS = {
+    "event": "descriptor",
+    "event_page": "descriptor",
+    "datum": "resource",
+    "datum_page": "resource",
+    "stream_datum": "stream_resource",
+}
+"""Which key of a document names the document that it belongs to."""
+
+
+class RunWriter(Protocol):
+    """Writes the documents of one run where no reader sees them."""
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> Any:
+        """Write one document."""
+
+    def publish(self) -> None:
+        """Make the whole run visible, durably."""
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+
+
+class RunSerializer:
+    """Route documents, of any number of runs at a time, to one `RunWriter` a run.
+
+    A run becomes visible when its stop document has been written. If anything fails the run is forgotten and
+    what was written of it is removed, so that the same documents can be sent again.
+
+    Parameters
+    ----------
+    open_writer : callable
+        ``open_writer(start_doc) -> RunWriter``
+    explain : callable
+        ``explain(exception, run_uid)`` gives the error to raise in place of one that is not ours.
+    limits : Limits
+        What the backend can hold.
+    """
+
+    def __init__(
+        self,
+        open_writer: Callable[[dict[str, Any]], RunWriter],
+        explain: Callable[[Exception, str], Exception],
+        limits: Limits,
+    ) -> None:
+        self._open_writer = open_writer
+        self._explain = explain
+        self._limits = limits
+        self._lock = threading.RLock()
+        self._writers: dict[str, RunWriter] = {}
+        # uid of a descriptor or resource -> uids of the runs that it belongs to
+        self._runs: dict[str, list[str]] = {}
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        with self._lock:
+            try:
+                documents = [(name, dict(doc))] if type(doc) is CheckedDocument else self._insertable(name, doc)
+            except StoreError:
+                # a later stop document would publish the run without this one
+                for run in self._meant_by(doc):
+                    self.abandon(run)
+                raise
+            for item in documents:
+                self._route(*item)
+
+    def abandon(self, run: str) -> None:
+        """Forget a run that is under way, if there is one, and remove what was written of it."""
+        with self._lock:
+            writer = self._writers.get(run)
+            self._forget(run)
+            if writer is not None:
+                writer.abandon()
+
+    def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
+        return [check_insertable(*item, self._limits) for item in unpacked(name, doc)]
+
+    def _route(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            self.abandon(doc["uid"])
+            with self._explained(doc["uid"]):
+                self._writers[doc["uid"]] = self._open_writer(doc)
+        runs = list(self._runs_of(name, doc))
+        if name == "stream_resource":
+            warn_user(
+                f"the run {runs[0]!r} has the stream_resource {doc['uid']!r}, which databroker 1 cannot read: the run "
+                "is stored, but reading it does not give the data of that resource"
+            )
+        for run in runs:
+            self._write(run, name, doc)
+
+    def _write(self, run: str, name: str, doc: dict[str, Any]) -> None:
+        try:
+            writer = self._writers[run]
+            with self._explained(run):
+                writer(name, doc)
+                if name == "stop":
+                    writer.publish()
+        except BaseException:
+            with self._explained(run):
+                self.abandon(run)
+            raise
+        if name == "stop":
+            self._forget(run)
+
+    @contextlib.contextmanager
+    def _explained(self, run: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as exc:
+            raise self._explain(exc, run) from exc
+
+    def _runs_of(self, name: str, doc: dict[str, Any]) -> Iterator[str]:
+        if name == "start":
+            yield doc["uid"]
+        elif name in ("descriptor", "resource", "stream_resource", "stop"):
+            # resources of old runs do not say which run they belong to: like event_model's RunRouter,
+            # hand them to every run that is under way
+            runs = [doc["run_start"]] if "run_start" in doc else list(self._writers)
+            if not runs or runs[0] not in self._writers:
+                raise _unknown(name, "run", doc.get("run_start"))
+            if name != "stop":
+                self._runs[doc["uid"]] = runs
+            yield from runs
+        else:
+            kind = _OWNERS[name]
+            if doc.get(kind) not in self._runs:
+                raise _unknown(name, kind, doc.get(kind))
+            yield from self._runs[doc[kind]]
+
+    def _meant_by(self, doc: Any) -> list[str]:
+        """The runs that a refused document may belong to: all that are under way, if it does not say."""
+        keys = ("run_start", *sorted(set(_OWNERS.values())))
+        named = [doc.get(key) for key in keys] if isinstance(doc, Mapping) else []
+        texts = [uid for uid in named if isinstance(uid, str)]
+        found = [run for uid in texts for run in self._runs.get(uid, [uid]) if run in self._writers]
+        return found or list(self._writers)
+
+    def _forget(self, run: str) -> None:
+        self._writers.pop(run, None)
+        self._runs = {
+            uid: left for uid, runs in self._runs.items() if (left := [other for other in runs if other != run])
+        }
+
+
+def callbacks_of(serializer: Any, start: dict[str, Any]) -> list[Callable[[str, dict[str, Any]], Any]]:
+    """Give the callbacks with which a driver's serializer writes one run.
+
+    The factories of a plain `event_model.RunRouter` are called directly: the router's Filler (event-model 1.24)
+    unpacks and repacks each event page in Python although it has nothing to fill.
+    """
+    if type(serializer) is not event_model.RunRouter or serializer.handler_registry or serializer.fill_or_fail:
+        return [serializer]
+    callbacks: list[Callable[[str, dict[str, Any]], Any]] = []
+    for factory in serializer.factories:
+        direct, by_descriptor = factory("start", start)
+        if by_descriptor:
+            return [serializer]
+        callbacks.extend(direct)
+    return callbacks
+
+
+def _unknown(name: str, kind: str, uid: Any) -> InvalidRunError:
+    return InvalidRunError(
+        f"a {name!r} document refers to the {kind} {uid!r}, which is not under way; "
+        "insert its start document first (after an error begin again with the start document)"
+    )

@@ -1,0 +1,85 @@
+"""Files of arrays: those that no run refers to, and those that are missing or damaged."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..errors import UnreadableAssetError
+from ..storage.assets import SPEC
+from ..storage.assets import leftovers as found_files
+from .findings import Finding, Leftover
+from .leftover_files import remover, shown_age, shown_size
+
+Document = dict[str, Any]
+
+
+class Assets:
+    """The files under a catalog's asset root, as they were before its runs are read.
+
+    What is published in between is not among them, and so cannot be taken for a leftover.
+    """
+
+    def __init__(self, catalog: Any) -> None:
+        self.root = catalog._assets_directory()
+        self._may_be_shared = catalog.asset_root is not None
+        self._root_map = getattr(catalog, "root_map", None) or {}
+        self._partial = found_files.find_partial_files(self.root) if self.root else []
+        self._published = found_files.find_asset_files(self.root) if self.root else []
+        self._needed: dict[str, str] = {}
+        self._referred: set[str] = set()
+        self.unknown_resources = 0
+
+    def refer(self, resources: Iterable[Document]) -> None:
+        """Take note of what a run refers to."""
+        for resource in resources:
+            if resource.get("spec") == SPEC:
+                self._needed[self._path(resource)] = str(resource.get("run_start", "?"))
+                if self.root:
+                    # files that were moved here are the run's, although no root_map says so yet
+                    self._referred.add(os.path.realpath(os.path.join(self.root, str(resource["resource_path"]))))
+            else:
+                self.unknown_resources += 1
+
+    @property
+    def needed(self) -> int:
+        return len(self._needed)
+
+    def leftovers(self, unreadable: str) -> Iterator[Finding]:
+        """Partial files, and those that no run refers to; `unreadable` names a run whose references are unknown."""
+        for file in self._partial:
+            yield self._leftover("partial-asset", "partial asset file", file, remover(file.path))
+        for file in self._published:
+            place = os.path.realpath(file.path)
+            if place in self._needed or place in self._referred:
+                continue
+            what = "asset file that no run of this catalog refers to"
+            if unreadable:
+                message = f"{what}, kept because {unreadable} cannot be read and may refer to it"
+                yield Finding("orphan-asset", file.path, message, is_problem=False)
+            else:
+                yield self._leftover("orphan-asset", what, file, remover(file.path, found_files.is_asset))
+
+    def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
+        """Read every file that runs refer to, checksums included; `report` is called with the bytes of each."""
+        for path, run in self._needed.items():
+            try:
+                found_files.verify(path)
+                report(os.path.getsize(path))
+            except UnreadableAssetError as exc:
+                missing = isinstance(exc.__cause__, FileNotFoundError)
+                advice = " (if the files were moved, map their root with root_map)" if missing else ""
+                kind = "missing-asset" if missing else "damaged-asset"
+                yield Finding(kind, path, f"run {run} cannot be read whole: {exc}{advice}")
+
+    def _path(self, resource: Document) -> str:
+        root = str(resource.get("root", ""))
+        return os.path.realpath(os.path.join(self._root_map.get(root, root), str(resource["resource_path"])))
+
+    def _leftover(self, kind: str, what: str, file: Any, remove: Callable[[float], bool]) -> Leftover:
+        age = max(0.0, time.time() - file.mtime)
+        shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
+        message = f"{what}{shared}, {shown_size(file.size)}, {shown_age(age)}"
+        return Leftover(kind, file.path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)

@@ -1,0 +1,167 @@
+"""Copy runs from one catalog to another, with their files of arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InvalidRunError, StoreError, StoreFailedError
+from ..results.finding import starts_without_probes
+from ..runs.inputs import documents_of
+from ..runs.schema import Document, NamedDocument
+from ..storage.assets import SPEC
+from ..storage.assets.leftovers import verify
+from ..storage.assets.naming import partial_path
+from ..storage.durable import make_durable_directories, publish_file
+
+
+@dataclass
+class CopyReport:
+    """What became of the runs.
+
+    Attributes
+    ----------
+    copied, present : list of str
+        Uids of the runs that were copied, and of those that were there already.
+    failures : dict
+        What could not be copied, uid to exception.
+    """
+
+    copied: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+    failures: dict[str, Exception] = field(default_factory=dict)
+
+
+def copy_runs(
+    source: Any, destination: Any, uids: Iterable[str] | None = None, *, progress: bool = False
+) -> CopyReport:
+    """Copy runs, the oldest first; what the destination has is skipped, so that a repetition goes on.
+
+    The documents stay as they are but for the root of resources that are files of this package: these files are
+    copied under the destination's asset root, under a partial name first, read through with their checksums, and
+    renamed. Resources of other kinds, such as detector images, keep the root that they have.
+
+    Parameters
+    ----------
+    source : databroker.v2.Broker
+    destination : WritableMixin
+    uids : iterable of str, optional
+        Which runs; by default all but the probe runs of ``check --write-test``.
+    progress : bool, optional
+        Show a progress bar, on a terminal.
+
+    Returns
+    -------
+    CopyReport
+
+    Raises
+    ------
+    NotWritableError
+        The destination takes no runs.
+
+    Notes
+    -----
+    One run at a time is in memory, without the arrays in files.
+
+    Examples
+    --------
+    >>> run = catalog.store_run({"x": [1, 2, 3]}, uid="run-1")
+    >>> other = databroker_writable.open_directory("other")
+    >>> copy_runs(catalog, other).copied, copy_runs(catalog, other).present
+    (['run-1'], ['run-1'])
+    """
+    from tqdm.auto import tqdm
+
+    destination._check_writable()
+    if uids is None:
+        uids = [start["uid"] for start in starts_without_probes(source)][::-1]
+    report = CopyReport()
+    for uid in tqdm(list(uids), unit="run", disable=None if progress else True):
+        if destination._has_run(uid):
+            report.present.append(uid)
+            continue
+        try:
+            _copy_run(source, destination, uid)
+        except (StoreError, OSError) as exc:
+            report.failures[uid] = exc
+        else:
+            report.copied.append(uid)
+    return report
+
+
+def _copy_run(source: Any, destination: Any, uid: str) -> None:
+    root_map = getattr(source, "root_map", None) or {}
+    documents: list[NamedDocument] = []
+    made: list[str] = []
+    try:
+        for name, doc in documents_of(source[uid]):
+            if name == "resource" and doc.get("spec") == SPEC:
+                doc = _with_file(doc, root_map, destination, uid, made)
+            documents.append((name, doc))
+        destination.store_run(documents)
+    except StoreFailedError:
+        # the server may be gone after the run was stored: a repetition takes the files up again
+        raise
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        raise
+
+
+def _with_file(resource: Document, root_map: Any, destination: Any, uid: str, made: list[str]) -> Document:
+    """Copy the file of a resource, and give the resource as it is at the destination."""
+    root = destination._assets_directory()
+    if root is None:
+        raise InvalidRunError(
+            f"the run {uid!r} has arrays in files, and the catalog {destination.name!r} has no asset_root; "
+            "open it with asset_root='DIRECTORY', on a file system that all readers share"
+        )
+    recorded, relative = str(resource["root"]), str(resource["resource_path"])
+    path, target = os.path.join(root_map.get(recorded, recorded), relative), os.path.join(root, relative)
+    if os.path.commonpath([os.path.realpath(root), os.path.realpath(target)]) != os.path.realpath(root):
+        raise InvalidRunError(f"the run {uid!r} refers to {relative!r}, which leads out of the asset root")
+    if target not in made and _copy_file(path, target):
+        made.append(target)
+    return {**resource, "root": root}
+
+
+def _copy_file(path: str, target: str) -> bool:
+    """Copy a file, whole and durably, or find it copied; give whether it was not there."""
+    if not os.path.isfile(path):
+        raise StoreFailedError(f"the file {path} is missing; restore it, or map its root with root_map at the source")
+    if os.path.lexists(target):
+        _check_same(path, target)
+        return False
+    make_durable_directories(os.path.dirname(target))
+    partial = partial_path(target)
+    try:
+        with open(path, "rb") as original, open(partial, "xb") as copy:
+            shutil.copyfileobj(original, copy, 2**24)
+            copy.flush()
+            os.fsync(copy.fileno())
+        verify(partial)
+        publish_file(partial, target)
+    except FileExistsError:
+        _check_same(path, target)
+        return False
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+    return True
+
+
+def _check_same(path: str, target: str) -> None:
+    if not filecmp.cmp(path, target, shallow=False):
+        raise StoreFailedError(
+            f"{target} is there already and differs from {path}; databroker-writable check tells whether "
+            "it is a leftover"
+        )
+    # what is in use again is not to be taken for an old leftover before its run is stored
+    if not os.path.samefile(path, target):
+        os.utime(target)

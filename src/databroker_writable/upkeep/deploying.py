@@ -1,0 +1,229 @@
+"""Put a YAML file of catalogs where databroker looks, once it has been shown to work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..catalog.recipes import check_variables, without_password
+from ..errors import InvalidCatalogError
+from ..storage.durable import make_durable_directories, publish_file, sync_directory
+
+OPENING_SECONDS = 120
+
+_CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
+
+# Opens each catalog as databroker will; prints the names, or the name and the reason of the one that cannot be.
+_OPEN = """
+import sys
+import databroker
+for name in sys.argv[1:]:
+    try:
+        catalog = databroker.catalog[name]
+        next(iter(catalog), None)
+    except Exception as exc:
+        sys.exit(" ".join(f"{name}: {type(exc).__name__}: {exc}".split()))
+"""
+
+
+def search_path_of(prefix: str | None) -> str:
+    """The directory in which databroker looks for YAML: the user's, or that of an environment."""
+    if prefix is not None:
+        return os.path.join(os.path.abspath(prefix), "share", "intake")
+    import databroker
+
+    return databroker.catalog_search_path()[0]
+
+
+def is_searched(directory: str) -> bool:
+    """Whether databroker looks into a directory, here and now."""
+    return os.path.realpath(directory) in map(os.path.realpath, _searched())
+
+
+def check_catalogs(path: str, prefix: str | None = None) -> str:
+    """Check a YAML file of catalogs as it will be used, and give the text to deploy.
+
+    In the text the directory of the file stands in place of ``{{ CATALOG_DIR }}``, which would else name the
+    directory that it is deployed to.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    prefix : str, optional
+        The environment for which it is checked: with its own Python, if it has one.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InvalidCatalogError
+        It cannot be parsed; a driver cannot be imported, a variable is not set, or a catalog cannot be opened.
+
+    Notes
+    -----
+    Opens each catalog, in a new process.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    sources = _sources(path, text)
+    text = _with_directory(path, text)
+    for name, source in _sources(path, text).items():
+        check_variables(_Entry(name, source.get("args") or {}))
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, os.path.basename(path)).write_text(text, encoding="utf-8")
+        _open_elsewhere(_python_of(prefix), directory, list(sources), path)
+    return text
+
+
+def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
+    """Put a text under its final name, durably and at once; give whether it was not there already.
+
+    Raises
+    ------
+    InvalidCatalogError
+        Another file has the name, or a catalog of the same name is defined elsewhere.
+    """
+    if os.path.exists(target) and Path(target).read_text(encoding="utf-8") == text:
+        return False
+    _check_names(text, target)
+    make_durable_directories(os.path.dirname(target))
+    partial = f"{os.path.join(os.path.dirname(target), '.' + os.path.basename(target))}.{secrets.token_hex(4)}.part"
+    try:
+        with open(partial, "x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            os.replace(partial, target)
+            sync_directory(os.path.dirname(target))
+        else:
+            publish_file(partial, target)
+    except FileExistsError:
+        raise InvalidCatalogError(
+            f"{target} is there already and says something else; give --replace to put this in its place"
+        ) from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+    return True
+
+
+def holds_password(text: str) -> bool:
+    """Whether a URI with a password stands in a text."""
+    return without_password(text) != text
+
+
+class _Entry:
+    """What `check_variables` asks of an entry."""
+
+    def __init__(self, name: str, args: Any) -> None:
+        self.name = name
+        self._open_args = args
+
+
+def _sources(path: str, text: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise InvalidCatalogError(f"{path} is no YAML: {getattr(exc, 'problem', exc)}{where}; correct it") from None
+    sources = content.get("sources") if isinstance(content, dict) else None
+    if not isinstance(sources, dict) or not sources:
+        raise InvalidCatalogError(f"{path} has no catalogs; it needs 'sources:' with NAME: {{driver: ..., args: ...}}")
+    for name, source in sources.items():
+        if not isinstance(name, str) or not isinstance(source, dict) or "driver" not in source:
+            raise InvalidCatalogError(f"the entry {name!r} of {path} names no driver; write 'driver: ...' below it")
+    return sources
+
+
+def _with_directory(path: str, text: str) -> str:
+    directory = os.path.dirname(os.path.abspath(path))
+    if not _CATALOG_DIR.search(text):
+        return text
+    if re.search(r"[^\w/.+,=@ -]", directory):
+        raise InvalidCatalogError(
+            f"{path} refers to its directory, {directory!r}, whose characters do not fit into YAML as they are; "
+            "write the paths out in place of {{ CATALOG_DIR }}"
+        )
+    return _CATALOG_DIR.sub(lambda _: directory, text)
+
+
+def _python_of(prefix: str | None) -> str:
+    """The Python of an environment; ours where it has none."""
+    names = ("bin/python", "python.exe", "Scripts/python.exe")
+    candidates = [os.path.join(prefix, name) for name in names] if prefix is not None else []
+    return next(filter(os.path.exists, candidates), sys.executable)
+
+
+def _open_elsewhere(python: str, directory: str, names: list[str], path: str) -> None:
+    """Let a new process import databroker and open the catalogs, with nothing else on the search path."""
+    environment = {
+        **os.environ,
+        "INTAKE_PATH": directory,
+        "XDG_DATA_HOME": os.path.join(directory, "nothing"),
+        "VIRTUAL_ENV": os.path.join(directory, "nothing"),
+    }
+    try:
+        done = subprocess.run(
+            [python, "-W", "ignore", "-c", _OPEN, *names],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=OPENING_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InvalidCatalogError(
+            f"the catalogs of {path} do not open within {OPENING_SECONDS} s; is their server or file system there?"
+        ) from None
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        at_import = "Traceback" in done.stderr
+        effect = "import databroker itself would fail with it" if at_import else "a catalog cannot be opened"
+        raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))
+
+
+def _check_names(text: str, target: str) -> None:
+    """Refuse a name that another file has: intake 0.6.4 then raises while databroker is imported."""
+    own = set(yaml.safe_load(text)["sources"])
+    for other in _yaml_files({os.path.dirname(target), *_searched()}):
+        if os.path.realpath(other) == os.path.realpath(target):
+            continue
+        try:
+            taken = own & set(_sources(other, Path(other).read_text(encoding="utf-8")))
+        except InvalidCatalogError:
+            continue
+        if taken:
+            raise InvalidCatalogError(
+                f"the catalog {min(taken)!r} is defined in {other} already, and databroker refuses to be imported with "
+                "two of a name; rename one of them, or remove that file"
+            )
+
+
+def _searched() -> list[str]:
+    """Where databroker looks, here and now."""
+    import databroker
+    from intake.config import conf
+
+    return [*databroker.catalog_search_path(), *filter(None, conf.get("catalog_path") or [])]
+
+
+def _yaml_files(directories: set[str]) -> list[str]:
+    return sorted(
+        str(path)
+        for directory in directories
+        for pattern in ("*.yml", "*.yaml")
+        for path in Path(directory).glob(pattern)
+    )

@@ -1,0 +1,85 @@
+"""Look through a catalog of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..storage.files import FileBackend
+from ..storage.mongo_embedded import MongoEmbeddedBackend
+from ..storage.mongo_normalized import MongoNormalizedBackend
+from .asset_files import Assets
+from .findings import Finding, Report
+from .mongo_leftovers import embedded_findings, normalized_findings
+from .run_files import complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
+
+
+def examine(catalog: Any, *, progress: bool = False) -> Report:
+    """Look for leftovers, for files of other programs, and for what is missing or damaged. Nothing is changed.
+
+    Parameters
+    ----------
+    catalog : WritableMixin
+        Writable, because that is what knows where runs are written; it need not have loaded its runs.
+    progress : bool, optional
+        Show a progress bar, over the files of arrays, on a terminal.
+
+    Returns
+    -------
+    Report
+        `clean` removes its leftovers.
+
+    Notes
+    -----
+    Reads every run file and every file of arrays to its end. In MongoDB it reads what names a run, and not the
+    Events.
+
+    Examples
+    --------
+    >>> stored = catalog.store_run({"x": [1, 2, 3]})
+    >>> report = examine(catalog)
+    >>> report.looked_at["runs"], report.findings
+    (1, [])
+    """
+    assets = Assets(catalog)
+    report = Report()
+    unreadable = ""
+    if isinstance(catalog, FileBackend):
+        report.findings += partial_files(catalog)
+        paths, others = run_files(catalog), neighbours(catalog)
+        for path in (*paths, *others):
+            file = read_run_file(path, reader_of(path) if path in others else type(catalog)._read_file)
+            assets.refer(file.resources)
+            if not file.is_known:
+                unreadable = path
+            complaint = complaint_of(file)
+            if complaint is not None and path not in others:
+                report.findings.append(complaint)
+        report.looked_at["runs"] = len(paths)
+    elif isinstance(catalog, MongoNormalizedBackend):
+        report.looked_at["runs"], found = normalized_findings(catalog, assets.refer)
+        report.findings += found
+    elif isinstance(catalog, MongoEmbeddedBackend):
+        report.looked_at["runs"], found = embedded_findings(catalog, assets.refer)
+        report.findings += found
+    else:
+        uids = list(catalog)
+        for uid in uids:
+            assets.refer(doc for name, doc in catalog[uid].documents(fill="no") if name == "resource")
+        report.looked_at["runs"] = len(uids)
+    report.findings += assets.leftovers(unreadable)
+    report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
+    report.findings += _damage(assets, report, progress)
+    return report
+
+
+def _damage(assets: Assets, report: Report, progress: bool) -> Iterator[Finding]:
+    from tqdm.auto import tqdm
+
+    with tqdm(total=assets.needed, unit="file", disable=None if progress else True, leave=False) as bar:
+
+        def read(size: int) -> None:
+            report.looked_at["bytes"] += size
+            bar.update()
+
+        yield from assets.damage(read)

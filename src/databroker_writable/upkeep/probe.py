@@ -1,0 +1,223 @@
+"""Store a probe run and look at what became of it: what an admin runs after deployment."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from datetime import timezone
+from typing import Any
+
+import numpy
+
+from ..errors import StoreError
+from ..results.finding import PROBE
+from ..storage.assets import SPEC
+from ..storage.files import FileBackend
+from ..storage.mongo_embedded import MongoEmbeddedBackend
+from ..storage.mongo_normalized import MongoNormalizedBackend
+from .findings import Finding, Report
+
+SKEW_SECONDS = 5.0
+
+_NUMBERS = [1.0, 2.0]
+
+_INDEXED = {
+    MongoNormalizedBackend: (
+        ("_run_start_collection", "uid", True),
+        ("_run_stop_collection", "run_start", True),
+        ("_event_descriptor_collection", "uid", True),
+        ("_event_descriptor_collection", "run_start", False),
+        ("_event_collection", "uid", True),
+        ("_event_collection", "descriptor", False),
+        ("_resource_collection", "run_start", False),
+        ("_datum_collection", "datum_id", True),
+    ),
+    MongoEmbeddedBackend: (
+        ("header", "start.uid", False),
+        ("header", "uid", False),
+        ("event", "descriptor", False),
+        ("datum", "resource", False),
+    ),
+}
+"""What is looked up by: the collection, the field, and whether that must be unique."""
+
+
+def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
+    """Store a small run that is marked as a probe, have it read elsewhere, and look at where it lies.
+
+    The run stays, since nothing is deleted from catalogs; ``ls``, ``latest`` and ``results_of`` leave it out.
+
+    Parameters
+    ----------
+    catalog : WritableMixin
+    read_elsewhere : callable
+        Takes the run's uid, opens the catalog in a new process and calls `read_probe`; gives what went wrong
+        there, or an empty string.
+
+    Returns
+    -------
+    Report
+        ``looked_at["runs"]`` is 1 if the probe was stored.
+    """
+    report = Report({"runs": 0})
+    root = catalog._assets_directory()
+    report.findings += _asset_root_findings(catalog, root)
+    with_array = not report.findings
+    began = time.time()
+    try:
+        # numbers alone where there are no files: FerretDB takes no array within an array
+        data = {"x": _NUMBERS, **({"image": _image()} if with_array else {})}
+        run = catalog.store_run(data, {PROBE: True}, asset_threshold=0)
+    except StoreError as exc:
+        report.findings.append(Finding("not-stored", catalog.name, f"the probe run cannot be stored: {exc}"))
+        return report
+    report.looked_at["runs"] = 1
+    uid = run.metadata["start"]["uid"]
+    if with_array and SPEC not in catalog.handler_registry:
+        report.findings.append(_handler_finding(catalog))
+    complaint = read_elsewhere(uid)
+    if complaint:
+        report.findings.append(
+            _handler_finding(catalog)
+            if SPEC in complaint
+            else Finding("not-read", f"run {uid}", f"a new process cannot read the probe run: {complaint}")
+        )
+    paths = _asset_paths(run)
+    for path in paths:
+        top = root if catalog.asset_root is not None else os.path.dirname(root)
+        report.findings += _directory_findings(path, top)
+    if isinstance(catalog, FileBackend):
+        path = os.path.join(catalog._directory(), uid + catalog._suffix)
+        if os.path.exists(path):
+            paths.insert(0, path)
+    for path in paths:
+        report.findings += _permission_findings(path)
+        report.findings += _skew_findings(f"the file system of {path}", os.stat(path).st_mtime, began, time.time())
+    for backend, indexed in _INDEXED.items():
+        if isinstance(catalog, backend):
+            report.findings += _index_findings(catalog, indexed)
+            report.findings += _server_clock_findings(catalog)
+    return report
+
+
+def read_probe(catalog: Any, uid: str) -> None:
+    """Read a probe run, arrays included, and raise where it is not what was stored."""
+    dataset = catalog[uid].primary.read()
+    same = dataset["x"].values.tolist() == _NUMBERS
+    if not same or ("image" in dataset and not (dataset["image"].values == _image()).all()):
+        raise ValueError("its values are not those that were stored")
+
+
+def _image() -> numpy.ndarray:
+    return numpy.arange(24, dtype=numpy.uint16).reshape(2, 3, 4)
+
+
+def _handler_finding(catalog: Any) -> Finding:
+    return Finding(
+        "handler-missing",
+        catalog.name,
+        f"the handler of {SPEC} is not there, so arrays in files cannot be read; install databroker-writable where "
+        "the catalog is read, and name the handler in handler_registry if the catalog's arguments have one",
+    )
+
+
+def _asset_root_findings(catalog: Any, root: str | None) -> Iterator[Finding]:
+    if root is None:
+        yield Finding(
+            "no-asset-root",
+            catalog.name,
+            "there is no asset_root: arrays over asset_threshold and dask arrays are refused",
+            is_problem=False,
+        )
+    elif catalog.asset_root is not None and not os.path.isdir(root):
+        yield Finding(
+            "asset-root-unreachable",
+            root,
+            "the asset_root is not there; mount its file system here, or make the directory",
+        )
+    elif os.path.isdir(root) and not os.access(root, os.W_OK | os.X_OK):
+        yield Finding("asset-root-unreachable", root, "no permission to write into the asset_root; ask its owner")
+
+
+def _asset_paths(run: Any) -> list[str]:
+    return [
+        os.path.join(doc["root"], doc["resource_path"])
+        for name, doc in run.documents(fill="no")
+        if name == "resource" and doc["spec"] == SPEC
+    ][:1]
+
+
+def _permission_findings(path: str) -> Iterator[Finding]:
+    """Whether those who share a directory can use what is stored there."""
+    if os.name == "nt":
+        return
+    directory = os.path.dirname(path)
+    around, file = os.stat(directory), os.stat(path)
+    if around.st_mode & stat.S_IWOTH and not around.st_mode & stat.S_ISVTX:
+        yield Finding("world-writable", directory, f"everybody may remove runs; chmod o-w {directory}")
+    if not around.st_mode & stat.S_IWGRP:
+        return
+    if file.st_gid != around.st_gid:
+        yield Finding(
+            "group-permissions",
+            directory,
+            f"new files get another group than the directory's; chmod g+s {directory}",
+        )
+    if not file.st_mode & stat.S_IRGRP:
+        yield Finding(
+            "group-permissions",
+            path,
+            "its group cannot read it, though it may write into the directory; set umask 002 or 027 where runs are "
+            "stored",
+        )
+
+
+def _directory_findings(path: str, top: str) -> Iterator[Finding]:
+    """Whether the group that may write into a directory may so into those that were made below it."""
+    if os.name == "nt" or not os.stat(top).st_mode & stat.S_IWGRP:
+        return
+    directory = os.path.dirname(path)
+    while os.path.realpath(directory) != os.path.realpath(top):
+        if not os.stat(directory).st_mode & stat.S_IWGRP:
+            yield Finding(
+                "group-permissions",
+                directory,
+                f"its group may not write into this directory, though it may into {top}; set umask 002 where runs are "
+                f"stored, and chmod g+w {directory}",
+            )
+        directory = os.path.dirname(directory)
+
+
+def _skew_findings(what: str, shown: float, earliest: float, latest: float) -> Iterator[Finding]:
+    skew = max(earliest - shown, shown - latest)
+    if skew > SKEW_SECONDS:
+        yield Finding(
+            "clock-skew",
+            what,
+            f"its clock and the one here differ by {skew:.0f} s, which disturbs the order of runs and the ages of "
+            "leftovers; synchronise them, e.g. by NTP",
+        )
+
+
+def _index_findings(catalog: Any, indexed: tuple[tuple[str, str, bool], ...]) -> Iterator[Finding]:
+    for name, field, is_unique in indexed:
+        collection = getattr(catalog, name) if name.startswith("_") else catalog._db[name]
+        found = [index for index in collection.index_information().values() if index["key"][0][0] == field]
+        if not any(index.get("unique") or not is_unique for index in found):
+            kind = "unique index" if is_unique else "index"
+            yield Finding(
+                "index-missing",
+                f"{collection.name}.{field}",
+                f"there is no {kind}; let a user with the role readWrite store a run, or create it in the database",
+            )
+
+
+def _server_clock_findings(catalog: Any) -> Iterator[Finding]:
+    database = catalog._db if hasattr(catalog, "_db") else catalog._metadatastore_db
+    before = time.time()
+    told = database.command("isMaster").get("localTime")
+    if told is not None:
+        shown = told.replace(tzinfo=timezone.utc).timestamp()
+        yield from _skew_findings("the MongoDB server", shown, before, time.time())

@@ -1,0 +1,130 @@
+"""Run files of msgpack and JSONL: those left partial, and those that are cut off or of other programs."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+from databroker._drivers import jsonl
+from databroker._drivers import msgpack as msgpack_driver
+
+from ..runs.checker import may_count
+from .findings import Finding, Leftover
+from .leftover_files import age_of, remover, shown_age, shown_size
+
+Document = dict[str, Any]
+
+_PARTIAL = re.compile(r"\..+\.(msgpack|jsonl)\.[0-9a-f]{8}\.part")
+_READERS: dict[str, Callable[[str], Iterator[Any]]] = {".msgpack": msgpack_driver.gen, ".jsonl": jsonl.gen}
+_ODD = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
+"""What reading a file raises that is no run, or is cut off."""
+
+
+@dataclass
+class RunFile:
+    """What a run file holds.
+
+    Attributes
+    ----------
+    complaint : str
+        What is wrong with it; empty if nothing is.
+    is_known : bool
+        Whether all resources of its run are known.
+    """
+
+    path: str
+    resources: list[Document] = field(default_factory=list)
+    complaint: str = ""
+    is_known: bool = True
+
+
+def run_files(catalog: Any) -> list[str]:
+    """The files that the catalog reads."""
+    return sorted({path for pattern in catalog.paths for path in glob.glob(str(pattern))})
+
+
+def neighbours(catalog: Any) -> list[str]:
+    """Run files of other catalogs in the same directory, which share its assets."""
+    own = set(run_files(catalog))
+    directory = glob.escape(catalog._directory())
+    found = [path for suffix in _READERS for path in glob.glob(os.path.join(directory, f"*{suffix}"))]
+    return sorted(set(found) - own)
+
+
+def partial_files(catalog: Any) -> Iterator[Leftover]:
+    """Hidden files in which runs are written before they are published."""
+    directory = catalog._directory()
+    if not os.path.isdir(directory):
+        return
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        if _PARTIAL.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            age = age_of(entry.path)
+            size = shown_size(entry.stat(follow_symlinks=False).st_size)
+            message = f"partial run file, {size}, {shown_age(age)}"
+            yield Leftover("partial-run-file", entry.path, message, age=age, remove=remover(entry.path))
+
+
+def reader_of(path: str) -> Callable[[str], Iterator[Any]]:
+    """What reads the run files of a suffix."""
+    return _READERS[os.path.splitext(path)[1]]
+
+
+def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
+    """Read a run file to its end."""
+    found = RunFile(path)
+    if not os.path.getsize(path):
+        found.complaint = "is empty; a program may be about to write it, else move it away"
+        return found
+    names: list[str] = []
+    seq_nums: dict[str, list[Any]] = {}
+    streams: dict[str, str] = {}
+    last: Document = {}
+    try:
+        for name, doc in read(path):
+            names.append(name)
+            last = doc
+            if name == "resource":
+                found.resources.append(doc)
+            elif name == "descriptor":
+                streams[doc["uid"]] = doc.get("name", "primary")
+                seq_nums.setdefault(streams[doc["uid"]], [])
+            elif name in ("event", "event_page"):
+                seq_nums[streams[doc["descriptor"]]].append([doc["seq_num"]] if name == "event" else doc["seq_num"])
+    except _ODD as exc:
+        found.is_known = False
+        found.complaint = (
+            f"cannot be read from document {len(names) + 1} on ({type(exc).__name__}): it is cut off, damaged or no "
+            "run; restore it from a copy, or move it away"
+        )
+        return found
+    if not names or names[0] != "start":
+        found.complaint = "is no run: it does not begin with a start document; move it away"
+        found.is_known = False
+    elif names[-1] != "stop":
+        found.complaint = (
+            "has no stop document: another program is still writing it or was ended, or it is cut off; "
+            "wait, restore it from a copy, or move it away"
+        )
+        found.is_known = False
+    else:
+        recorded = last.get("num_events") or {}
+        wrong = [stream for stream, count in recorded.items() if not may_count(count, seq_nums.get(stream, []))]
+        if wrong:
+            stream = wrong[0]
+            found.complaint = (
+                f"holds {sum(map(len, seq_nums.get(stream, [])))} of {recorded[stream]} Events of {stream!r}; "
+                "restore it from a copy"
+            )
+    return found
+
+
+def complaint_of(file: RunFile) -> Finding | None:
+    """A finding about a run file, if something is wrong with it. It is never touched."""
+    if not file.complaint:
+        return None
+    return Finding("bad-run-file", file.path, f"run file {file.complaint}")

@@ -1,0 +1,107 @@
+"""The ready YAML files of ``catalogs/``: each opens, stores, reads, and says what it needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import intake
+import pytest
+
+import databroker_writable
+from support import servers
+
+FILES = Path(__file__).parents[2] / "catalogs"
+
+STORING = [
+    ("local-directory.yml", "my-results"),
+    ("jsonl.yml", "my-results-jsonl"),
+    ("mongo-normalized.yml", "results-mongo"),
+    ("mongo-embedded.yml", "results-mongo-embedded"),
+    ("facility.yml", "beamline-results"),
+]
+
+NEEDING = [
+    ("mongo-normalized.yml", "results-mongo"),
+    ("mongo-embedded.yml", "results-mongo-embedded"),
+    ("facility.yml", "beamline-raw"),
+    ("facility.yml", "beamline-results"),
+]
+
+
+def variables_of(file: str) -> set[str]:
+    return set(re.findall(r"env\((\w+)\)", (FILES / file).read_text(encoding="utf-8")))
+
+
+def open_entry(file: str, entry: str, directory: Path) -> Any:
+    """Open an entry from a copy of its file, beside which it may write."""
+    shutil.copy(FILES / file, directory)
+    return intake.open_catalog(str(directory / file))[entry]
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The variables that the file of a test needs; a MongoDB server where it needs one."""
+    variables = variables_of(request.getfixturevalue("file"))
+    monkeypatch.setenv("BEAMLINE_DATA", str(tmp_path / "beamline"))
+    monkeypatch.setenv("RESULTS_ASSET_ROOT", str(tmp_path / "assets"))
+    if "RESULTS_MONGO_URI" not in variables:
+        yield
+        return
+    server: servers.MongoServer = request.getfixturevalue("mongo_server")
+    with server.database() as name:
+        monkeypatch.setenv("RESULTS_MONGO_URI", server.database_uri(name))
+        yield
+
+
+@pytest.mark.parametrize(("file", "entry"), STORING)
+@pytest.mark.usefixtures("environment")
+def test_a_run_is_stored_and_read_back(file: str, entry: str, tmp_path: Path) -> None:
+    stored = open_entry(file, entry, tmp_path).store_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
+    uid = stored.metadata["start"]["uid"]
+    again = open_entry(file, entry, tmp_path)
+    assert again[uid].primary.read().x.values.tolist() == [1, 2, 3]
+    assert list(again.search({"sample": "Cu"})) == [uid]
+
+
+@pytest.mark.parametrize(("file", "entry"), STORING[:2])
+def test_runs_lie_beside_the_file(file: str, entry: str, tmp_path: Path) -> None:
+    open_entry(file, entry, tmp_path).store_run({"x": [1]}, uid="one")
+    assert len(list(tmp_path.glob("*/one.*"))) == 1
+
+
+@pytest.mark.parametrize("file", ["facility.yml"])
+@pytest.mark.usefixtures("environment")
+def test_raw_data_of_the_facility_are_guarded(file: str, tmp_path: Path) -> None:
+    catalog = open_entry(file, "beamline-raw", tmp_path)
+    with pytest.raises(databroker_writable.NotWritableError, match="writable: false"):
+        catalog.store_run({"x": [1]})
+    assert not (tmp_path / "beamline").exists()
+
+
+@pytest.mark.parametrize(("file", "entry"), NEEDING)
+def test_a_variable_that_is_not_set_is_an_error(
+    file: str, entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in variables_of(file):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(databroker_writable.InvalidCatalogError, match="environment variable"):
+        open_entry(file, entry, tmp_path)
+    assert os.listdir(tmp_path) == [file]
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in FILES.iterdir()))
+def test_every_entry_is_tested(file: str) -> None:
+    entries = set(intake.open_catalog(str(FILES / file)))
+    tested = {entry for name, entry in STORING if name == file} | {"beamline-raw"}
+    assert entries <= tested
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in FILES.iterdir()))
+def test_a_file_says_which_variables_it_needs(file: str) -> None:
+    comment = "".join(line for line in (FILES / file).read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    assert all(variable in comment for variable in variables_of(file))

@@ -1,0 +1,194 @@
+"""Threads and processes that store at the same time lose nothing and never see a partial run."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+
+import dask.array
+import numpy
+import pytest
+
+from databroker_writable import RunExistsError
+from databroker_writable.runs.comparison import same_run
+from support import children
+
+THREADED = [
+    "msgpack",
+    "jsonl",
+    "collecting",
+    "mongo-normalized[mongomock]",
+    "mongo-normalized[server]",
+    "mongo-embedded[server]",
+]
+SHARED = ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"]
+
+
+@pytest.fixture
+def impatient():
+    """Switch threads as often as the interpreter can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def in_threads(number, work):
+    """Do the work in threads that begin together; give their results, or raise the first error."""
+    barrier = threading.Barrier(number)
+    results, errors = [], []
+
+    def run(i):
+        barrier.wait()
+        try:
+            results.append(work(i))
+        except Exception as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def assert_threads_lose_nothing(site, catalog, per_thread):
+    def store(thread):
+        return [
+            catalog.store_run(children.documents_of(f"run-{thread}-{i}", 4)).metadata["start"]["uid"]
+            for i in range(per_thread)
+        ]
+
+    uids = {uid for found in in_threads(8, store) for uid in found}
+    assert len(uids) == 8 * per_thread
+    again = site.open()
+    for reading in (catalog, again):
+        assert set(reading) == uids
+    for uid in sorted(uids)[::4]:
+        assert same_run(again[uid].documents(fill="no"), children.documents_of(uid, 4))
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_threads_share_one_catalog_object(site, catalog, impatient):
+    assert_threads_lose_nothing(site, catalog, 6)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_threads_share_one_catalog_object_for_long(site, catalog, impatient):
+    assert_threads_lose_nothing(site, catalog, 60)
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_threads_that_store_the_same_run_all_get_it(site, catalog, impatient):
+    documents = children.documents_of("fit-1", 3)
+    found = in_threads(8, lambda thread: catalog.store_run(documents).metadata["start"]["uid"])
+    assert found == ["fit-1"] * 8
+    assert list(site.open()) == ["fit-1"]
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_of_threads_that_store_other_runs_under_one_uid_one_wins(site, catalog, impatient):
+    def store(thread):
+        try:
+            return catalog.store_run({"x": [thread]}, uid="fit-1", metadata={"owner": str(thread)})
+        except RunExistsError as exc:
+            return exc
+
+    found = in_threads(8, store)
+    (winner,) = [run for run in found if not isinstance(run, Exception)]
+    losers = [error for error in found if isinstance(error, Exception)]
+    owner = winner.metadata["start"]["owner"]
+    assert {error.run.metadata["start"]["owner"] for error in losers} == {owner}
+    assert site.open()["fit-1"].primary.read()["x"].values.tolist() == [int(owner)]
+
+
+@pytest.mark.parametrize(
+    "site", ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"], indirect=True
+)
+def test_of_catalog_objects_that_store_other_runs_under_one_uid_one_wins(site, impatient):
+    catalogs = [site.open() for _ in range(4)]
+
+    for attempt in range(5):
+        uid = f"fit-{attempt}"
+
+        def store(thread, uid=uid):
+            try:
+                return catalogs[thread].store_run({"x": [thread]}, uid=uid, metadata={"owner": str(thread)})
+            except RunExistsError as exc:
+                return exc
+
+        found = in_threads(4, store)
+        (winner,) = [run for run in found if not isinstance(run, Exception)]
+        owner = winner.metadata["start"]["owner"]
+        assert {e.run.metadata["start"]["owner"] for e in found if isinstance(e, Exception)} == {owner}
+        assert site.open()[uid].primary.read()["x"].values.tolist() == [int(owner)]
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_a_run_that_another_stores_while_the_arrays_of_this_one_are_computed_wins(site, tmp_path):
+    assets = tmp_path / "assets"
+    one, other = (site.open(asset_root=str(assets)) for _ in range(2))
+
+    def computed(block):
+        other.store_run({"x": numpy.ones(3)}, uid="fit-1", one_event=True, asset_threshold=0)
+        return block
+
+    lazy = dask.array.zeros(3).map_blocks(computed, dtype=float, meta=numpy.empty(0))
+    with pytest.raises(RunExistsError) as caught:
+        one.store_run({"x": lazy}, uid="fit-1", one_event=True)
+    assert caught.value.run.primary.read()["x"].values.tolist() == [[1, 1, 1]]
+    assert site.open()["fit-1"].primary.read()["x"].values.tolist() == [[1, 1, 1]]
+    assert len([path for path in assets.rglob("*") if path.is_file()]) == 1
+
+
+def assert_processes_lose_nothing(site, tmp_path, number, contested):
+    owners = [f"owner-{i}" for i in range(4)]
+    place = (site.kind, site.place)
+    with contextlib.ExitStack() as stack:
+        start = stack.enter_context
+        total = 4 * number + len(contested)
+        readers = [start(children.child(children.watch, tmp_path / f"reader-{i}", *place, total)) for i in range(2)]
+        for reader in readers:
+            reader.wait_for("ready")
+        writers = [
+            start(children.child(children.store_some, tmp_path / owner, *place, owner, number, contested))
+            for owner in owners
+        ]
+        results = [line for writer in writers for line in writer.result()[1:]]
+        for reader in readers:
+            *findings, (_, looks, count) = reader.result()[1:]
+            assert findings == []
+            assert looks > 1
+            assert count == total
+    for uid in contested:
+        (winner,) = [owner for name, state, owner in results if (name, state) == (uid, "won")]
+        assert {owner for name, state, owner in results if (name, state) == (uid, "lost")} <= {winner}
+        assert site.open()[uid].metadata["start"]["owner"] == winner
+    stored = {f"{owner}-{i}" for owner in owners for i in range(number)}
+    catalog = site.open()
+    assert set(catalog) == stored | set(contested)
+    for uid in stored:
+        assert catalog.v1[uid].table()["x"].tolist() == children.column(5)
+
+
+@pytest.mark.parametrize("site", SHARED, indirect=True)
+def test_processes_share_one_place(site, tmp_path):
+    assert_processes_lose_nothing(site, tmp_path, 6, [f"contested-{i}" for i in range(6)])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
+def test_processes_share_one_directory_for_long(site, tmp_path):
+    assert_processes_lose_nothing(site, tmp_path, 200, [f"contested-{i}" for i in range(50)])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("part", range(5))  # FerretDB reads all documents of a collection to find one
+@pytest.mark.parametrize("site", ["mongo-normalized[server]", "mongo-embedded[server]"], indirect=True)
+def test_processes_share_one_database_for_long(site, tmp_path, part):
+    assert_processes_lose_nothing(site, tmp_path, 40, [f"contested-{i}" for i in range(10)])

@@ -1,0 +1,321 @@
+"""What a store costs, counted as work instead of time: it must not grow with what is stored already."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bluesky_live.bluesky_run
+import event_model
+import mongomock
+import numpy
+import pytest
+
+import databroker_writable
+from databroker_writable.drivers import (
+    WritableJSONLCatalog,
+    WritableMongoEmbeddedCatalog,
+    WritableMongoNormalizedCatalog,
+    WritableMsgpackCatalog,
+)
+from databroker_writable.storage import serializer
+from databroker_writable.storage.assets import HDF5AssetHandler
+from support.runs import TABLE
+
+FILE_ACCESS = ("open", "os.listdir", "os.scandir", "glob.glob")
+
+_accesses: list[collections.Counter[str]] = []
+
+
+def _note_access(event: str, arguments: Any) -> None:
+    if _accesses and event in FILE_ACCESS:
+        _accesses[-1][event] += 1
+
+
+sys.addaudithook(_note_access)
+
+
+@contextlib.contextmanager
+def file_accesses() -> Iterator[collections.Counter[str]]:
+    """Count the files that are opened and the directories that are listed in the block."""
+    _accesses.append(collections.Counter())
+    try:
+        yield _accesses[-1]
+    finally:
+        _accesses.pop()
+
+
+def function_calls(function: Callable[[], Any]) -> int:
+    """How many functions, of Python and of C, are called in this thread."""
+    count = 0
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.fixture
+def fsyncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is brought to the disk: "file" or "directory", call by call."""
+    calls: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        calls.append("directory" if os.path.isdir(f"/dev/fd/{descriptor}") else "file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return calls
+
+
+@pytest.fixture
+def validations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The documents to which a schema is applied, by name."""
+    calls: list[str] = []
+
+    class Noting:
+        def __init__(self, name: str, validator: Any) -> None:
+            self._name = name
+            self._validator = validator
+
+        def validate(self, doc: Any) -> None:
+            calls.append(self._name)
+            self._validator.validate(doc)
+
+    for name, validator in event_model.schema_validators.items():
+        monkeypatch.setitem(event_model.schema_validators, name, Noting(name.name, validator))
+    return calls
+
+
+def columns(rows: int, number: int = 1) -> dict[str, numpy.ndarray]:
+    return {f"x{i}": numpy.arange(rows, dtype=float) for i in range(number)}
+
+
+@pytest.mark.parametrize("driver", [WritableMsgpackCatalog, WritableJSONLCatalog])
+def test_a_store_opens_and_lists_the_same_files_at_200_runs_as_at_10(driver: Any, tmp_path: Path) -> None:
+    catalog = driver([str(tmp_path / f"*.{driver._suffix.strip('.')}")])
+    catalog.store_runs([TABLE] * 10)
+    with file_accesses() as at_10:
+        catalog.store_run(TABLE)
+    catalog.store_runs([TABLE] * 190)
+    with file_accesses() as at_200:
+        catalog.store_run(TABLE)
+    assert at_10["open"] >= 1
+    assert at_200 == at_10
+
+
+def test_a_store_lists_no_directory(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    catalog.store_run(TABLE)
+    with file_accesses() as accesses:
+        catalog.store_run(TABLE)
+    assert set(accesses) == {"open"}
+
+
+def test_a_batch_lists_no_directory(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    catalog.store_run(TABLE)
+    with file_accesses() as accesses:
+        catalog.store_runs([TABLE] * 20)
+    assert set(accesses) == {"open"}
+
+
+@pytest.mark.parametrize("driver", [WritableMongoNormalizedCatalog, WritableMongoEmbeddedCatalog])
+def test_a_store_sends_as_many_commands_at_60_runs_as_at_10(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    count: collections.Counter[str] = collections.Counter()
+    collection = mongomock.collection.Collection
+
+    def counted(name: str) -> Callable[..., Any]:
+        method = getattr(collection, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            count[name] += 1
+            return method(*args, **kwargs)
+
+        return call
+
+    for name in ("find", "find_one", "insert_one", "insert_many", "create_index", "count_documents", "delete_many"):
+        monkeypatch.setattr(collection, name, counted(name))
+    database = mongomock.MongoClient()["runs"]
+    catalog = driver(*[database] * (2 if driver is WritableMongoNormalizedCatalog else 1))
+
+    def commands_of_a_store() -> dict[str, int]:
+        count.clear()
+        catalog.store_run(TABLE)
+        return dict(count)
+
+    catalog.store_runs([TABLE] * 10)
+    at_10 = commands_of_a_store()
+    catalog.store_runs([TABLE] * 50)
+    assert sum(at_10.values()) >= 1
+    # the writer knows how many Events it has inserted
+    assert "count_documents" not in at_10
+    assert commands_of_a_store() == at_10
+
+
+def test_a_store_waits_once_for_the_file_and_once_for_its_directory(tmp_path: Path, fsyncs: list[str]) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    fsyncs.clear()
+    catalog.store_run(TABLE)
+    assert fsyncs == ["file", "directory"]
+
+
+def test_a_batch_waits_once_for_its_directory(tmp_path: Path, fsyncs: list[str]) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    fsyncs.clear()
+    catalog.store_runs([TABLE] * 64)
+    assert fsyncs == ["file"] * 64 + ["directory"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot be told to begin writing")
+def test_a_batch_is_on_its_way_to_the_disk_before_any_of_it_is_waited_for(
+    tmp_path: Path, fsyncs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    fsyncs.clear()
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: fsyncs.append("begin"))
+    catalog.store_runs([TABLE] * 3)
+    assert fsyncs == ["begin"] * 3 + ["file"] * 3 + ["directory"]
+
+
+def test_a_disk_is_asked_to_acknowledge_several_runs_of_a_batch_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    fsync, together = os.fsync, threading.Barrier(4)
+
+    def wait_for_others(descriptor: int) -> None:
+        if not os.path.isdir(f"/dev/fd/{descriptor}"):
+            together.wait(timeout=60)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", wait_for_others)
+    assert len(catalog.store_runs([TABLE] * 64)) == 64
+    assert not together.broken
+
+
+def test_what_has_been_checked_is_not_checked_again_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    checked: list[str] = []
+    check = serializer.check_insertable
+
+    def note(name: str, *others: Any) -> Any:
+        checked.append(name)
+        return check(name, *others)
+
+    monkeypatch.setattr(serializer, "check_insertable", note)
+    run = catalog.store_run(TABLE)
+    catalog.store_run(list(databroker_writable.build_simple_run(TABLE).documents()))
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data=TABLE)
+    assert checked == []
+    databroker_writable.open_directory(tmp_path / "other").v1.insert("start", run.metadata["start"])
+    assert checked == ["start"]
+
+
+def test_a_table_is_stored_without_making_the_signals_of_a_live_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    monkeypatch.setattr(bluesky_live.bluesky_run, "EmitterGroup", None)
+    assert len(catalog.store_runs([TABLE] * 2)) == 2
+    with pytest.raises(TypeError):
+        catalog.build_simple_run(TABLE)
+
+
+def test_uids_are_given_after_everything_is_on_the_disk(tmp_path: Path, fsyncs: list[str]) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    fsyncs.clear()
+    catalog.store_runs([TABLE] * 70)
+    assert collections.Counter(fsyncs) == {"file": 70, "directory": 2}
+    assert fsyncs[-1] == "directory"
+
+
+def test_schemas_are_applied_as_often_for_many_rows_as_for_few(tmp_path: Path, validations: list[str]) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    catalog.store_run({"never seen before": [1.0] * 7})
+    few = sorted(validations)
+    validations.clear()
+    with pytest.warns(databroker_writable.StoreWarning):
+        catalog.store_run({"nor was this one": [1.0] * 7_001})
+    assert {"descriptor", "stop"} <= set(few)
+    assert set(validations) <= set(few)
+    assert len(validations) <= len(few)
+
+
+def test_schemas_are_applied_once_to_runs_that_are_alike(tmp_path: Path, validations: list[str]) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    catalog.store_run({"alike": [1, 2, 3, 4, 5]}, metadata={"sample": "alike"})
+    assert validations
+    validations.clear()
+    catalog.store_runs(catalog.build_simple_run({"alike": [i] * 5}, metadata={"sample": "alike"}) for i in range(5))
+    assert validations == []
+
+
+def test_a_run_that_is_like_the_one_before_it_takes_few_calls(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    tables = [{"x": [i, i + 1], "y": [0.5, float(i)]} for i in range(20)]
+    catalog.store_run(tables[0])
+    catalog.store_runs(tables)
+    one = function_calls(lambda: catalog.store_run(tables[0]))
+    assert function_calls(lambda: catalog.store_runs(tables)) <= 0.7 * len(tables) * one
+
+
+def test_a_store_calls_no_function_per_value(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+
+    def calls(rows: int) -> int:
+        return function_calls(lambda: catalog.store_run(columns(rows), one_event=True))
+
+    calls(100)  # what is imported and cached at first
+    # files are read and written in blocks
+    assert calls(100_000) <= calls(100) + 10_000
+
+
+def test_a_further_column_of_events_costs_the_same_calls_at_any_length(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+
+    def calls(rows: int, number: int) -> int:
+        return function_calls(lambda: catalog.store_run(columns(rows, number)))
+
+    def calls_of_9_columns(rows: int) -> int:
+        calls(rows, 1), calls(rows, 10)
+        return calls(rows, 10) - calls(rows, 1)
+
+    assert calls_of_9_columns(5_000) <= calls_of_9_columns(100) + 100
+
+
+def test_a_run_is_written_in_one_page_however_many_rows_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    names: list[str] = []
+    insert = catalog.v1.insert
+    monkeypatch.setattr(catalog.v1, "insert", lambda name, doc: (names.append(name), insert(name, doc)))
+    catalog.store_run(columns(5_000))
+    assert names == ["start", "descriptor", "event_page", "stop"]
+
+
+def test_reading_many_columns_in_files_asks_for_each_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    run = catalog.store_run({f"c{i}": [i] for i in range(100)}, one_event=True, asset_threshold=0)
+    calls = []
+    give = HDF5AssetHandler.__call__
+    monkeypatch.setattr(
+        HDF5AssetHandler, "__call__", lambda *given, **kwargs: calls.append(1) or give(*given, **kwargs)
+    )
+    assert len(run.primary.to_dask().data_vars) == 100
+    assert len(calls) <= 200

@@ -1,0 +1,191 @@
+"""``databroker-writable copy``: runs with their files, whole, and once only."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import intake
+import numpy
+import pytest
+
+from databroker_writable import open_directory, to_dataset
+from databroker_writable.results.finding import PROBE
+from databroker_writable.runs import comparison
+from support import runs, servers, sites
+from support.cli_support import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
+
+IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(params=["msgpack", "jsonl", *sites.MONGO_SITES])
+def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A YAML file of an empty catalog of each backend."""
+    if request.param in sites.MONGO_SITES:
+        server: servers.MongoServer = request.getfixturevalue("mongo_server")
+        with server.database() as database:
+            uri = server.database_uri(database)
+            yield write_mongo_catalog("c.yml", request.param, uri, asset_root=str(tmp_path / "arrays"))
+    else:
+        paths = [f"{{{{ CATALOG_DIR }}}}/copies/*.{request.param}"]
+        yield write_catalog("c.yml", f"writable-{request.param}-catalog", paths=paths)
+
+
+def opened(place: str) -> Any:
+    return intake.open_catalog(place)["c"]
+
+
+def stored_source() -> Any:
+    """Two runs, one of which has a file of arrays, and a probe."""
+    catalog = open_directory("source")
+    catalog.store_run(runs.small_documents(uid="plain", sample="Cu"))
+    catalog.store_run({"x": [1, 2], "img": IMAGES}, uid="images", asset_threshold=0)
+    catalog.store_run({"x": [1]}, {PROBE: True}, uid="probe")
+    return catalog
+
+
+def without_roots(run: Any) -> list[tuple[str, dict[str, Any]]]:
+    documents = run.documents(fill="no", strict_order=False)
+    return [(name, {**doc, "root": ""} if name == "resource" else doc) for name, doc in documents]
+
+
+def test_runs_are_copied_with_their_files(destination: str) -> None:
+    source = stored_source()
+    assert succeed("copy", "source", destination) == "2 copied, 0 there already\n"
+    copies = opened(destination)
+    assert sorted(copies) == ["images", "plain"]
+    for uid in copies:
+        assert comparison.same_run(without_roots(source[uid]), without_roots(copies[uid]))
+    os.rename("source", "elsewhere")
+    numpy.testing.assert_array_equal(to_dataset(copies["images"])["img"], IMAGES)
+    assert run("check", destination).exit_code == 0
+
+
+def test_the_files_are_the_same_to_the_byte(destination: str) -> None:
+    stored_source()
+    succeed("copy", "source", destination)
+    (original,) = Path("source").rglob("*.h5")
+    (copied,) = (path for path in Path().rglob("*.h5") if path != original)
+    assert copied.read_bytes() == original.read_bytes()
+    assert not list(Path().rglob("*.part"))
+
+
+def test_what_is_there_is_skipped(destination: str) -> None:
+    stored_source()
+    assert succeed("copy", "source", destination, "plain") == "1 copied, 0 there already\n"
+    assert succeed("copy", "source", destination) == "1 copied, 1 there already\n"
+    assert succeed("copy", "source", destination) == "0 copied, 2 there already\n"
+
+
+def test_runs_are_chosen_by_the_beginning_of_their_uids() -> None:
+    stored_source()
+    succeed("copy", "source", "copies", "plai")
+    assert list(open_directory("copies")) == ["plain"]
+    assert "there is no run 'nope'" in fail("copy", "source", "others", "nope")
+    assert not os.path.exists("others")
+
+
+def test_a_copy_that_was_cut_off_goes_on() -> None:
+    stored_source()
+    succeed("copy", "source", "copies")
+    # the file is there, and the run that refers to it is not
+    Path("copies/images.msgpack").unlink()
+    assert succeed("copy", "source", "copies") == "1 copied, 1 there already\n"
+    assert len(list(Path("copies").rglob("*.h5"))) == 1
+    numpy.testing.assert_array_equal(to_dataset(open_directory("copies")["images"])["img"], IMAGES)
+
+
+def test_another_file_in_the_place_is_not_overwritten() -> None:
+    stored_source()
+    (original,) = Path("source").rglob("*.h5")
+    other = Path("copies") / original.relative_to("source")
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"other")
+    result = run("copy", "source", "copies")
+    assert result.exit_code == 1
+    assert result.stdout == "1 copied, 0 there already, 1 failed\n"
+    assert re.search(r"^failed: images: .*differs from", result.stderr, re.MULTILINE)
+    assert other.read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped byte"])
+def test_what_is_damaged_is_named_and_the_others_are_copied(damage: str) -> None:
+    stored_source()
+    (original,) = Path("source").rglob("*.h5")
+    content = bytearray(original.read_bytes())
+    content[content.find(IMAGES[1, 10].tobytes())] ^= 1
+    original.unlink()
+    if damage == "flipped byte":
+        original.write_bytes(content)
+    result = run("copy", "source", "copies")
+    assert result.exit_code == 1
+    assert result.stdout == "1 copied, 0 there already, 1 failed\n"
+    assert "failed: images: " in result.stderr
+    assert list(open_directory("copies")) == ["plain"]
+    assert not [path for path in Path("copies/assets").rglob("*") if path.is_file()]
+
+
+def test_a_destination_without_asset_root_says_so(mongo_server: servers.MongoServer) -> None:
+    stored_source()
+    with mongo_server.database() as database:
+        write_mongo_catalog("c.yml", "mongo-normalized", mongo_server.database_uri(database))
+        result = run("copy", "source", "c.yml")
+        assert result.exit_code == 1
+        assert "asset_root" in result.stderr
+        assert list(opened("c.yml")) == ["plain"]
+
+
+def test_resources_of_other_kinds_keep_their_root(tmp_path: Path) -> None:
+    open_directory("source").store_run(runs.documents_with_images(tmp_path))
+    succeed("copy", "source", "copies")
+    (resource,) = (doc for name, doc in open_directory("copies")[-1].documents(fill="no") if name == "resource")
+    assert resource["root"] == str(tmp_path)
+    assert not list(Path("copies").rglob("*.npy"))
+
+
+def test_a_resource_that_leads_out_of_the_asset_root_is_refused() -> None:
+    source = open_directory("source")
+    source.store_run({"img": IMAGES}, uid="images", asset_threshold=0)
+    documents = list(source["images"].documents(fill="no"))
+    Path("evil").mkdir()
+    evil = open_directory("evil")
+    changed = {"start": {"uid": "evil"}, "resource": {"resource_path": "../../../out.h5"}}
+    evil.store_run([(name, {**doc, **changed.get(name, {}), **_of("evil", doc)}) for name, doc in documents])
+    result = run("copy", "evil", "copies")
+    assert result.exit_code == 1
+    assert "leads out of the asset root" in result.stderr
+    assert not list(Path().rglob("out.h5"))
+
+
+def _of(uid: str, doc: dict[str, Any]) -> dict[str, Any]:
+    return {"run_start": uid} if "run_start" in doc else {}
+
+
+def test_a_destination_that_takes_no_runs_is_an_error() -> None:
+    stored_source()
+    paths = ["{{ CATALOG_DIR }}/copies/*.msgpack"]
+    write_catalog("guarded.yml", "writable-msgpack-catalog", paths=paths, writable=False)
+    assert "writable: false" in fail("copy", "source", "guarded.yml")
+    write_catalog("stock.yml", "bluesky-msgpack-catalog", paths=paths)
+    assert "takes no runs" in fail("copy", "source", "stock.yml")
+    assert not os.path.exists("copies")
+
+
+def test_a_server_that_is_gone_is_told_without_the_password() -> None:
+    stored_source()
+    write_mongo_catalog("m.yml", "mongo-normalized", unreachable_uri())
+    assert PASSWORD not in fail("copy", "source", "m.yml")
+    assert PASSWORD not in fail("copy", "m.yml", "copies")
+
+
+def test_no_progress_is_shown_where_no_terminal_is() -> None:
+    stored_source()
+    assert run("copy", "source", "copies").stderr == ""

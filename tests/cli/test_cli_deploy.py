@@ -1,0 +1,178 @@
+"""``databroker-writable deploy``: a file that works goes where databroker looks, and no other does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support import runs
+from support.cli_support import PASSWORD, fail, run, succeed, write_catalog
+
+PATHS = ["{{ CATALOG_DIR }}/runs/*.msgpack"]
+DRIVER = "writable-msgpack-catalog"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "active"))
+    monkeypatch.delenv("SOME_DATA", raising=False)
+
+
+def names_in_a_new_process(**environment: str) -> list[str]:
+    code = "import databroker; print(*sorted(databroker.catalog))"
+    return runs.in_new_process(code, env={**os.environ, **environment}).split()
+
+
+def files() -> list[str]:
+    """What stands where databroker looks, and in an environment."""
+    return sorted(str(path) for place in ("home", "active", "env") for path in Path(place).rglob("*") if path.is_file())
+
+
+def test_a_catalog_is_deployed_for_oneself() -> None:
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    output = succeed("deploy", "mine.yml")
+    assert output.splitlines()[0] == f"deployed as {Path('home/intake/mine.yml').resolve()}"
+    assert files() == ["home/intake/mine.yml"]
+    assert "mine" in names_in_a_new_process()
+    store = "import databroker; databroker.catalog['mine'].store_run({'x': [1]})"
+    runs.in_new_process(store)
+    assert len(list(Path("runs").glob("*.msgpack"))) == 1
+
+
+def test_the_command_that_removes_it_is_told() -> None:
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    (line,) = (line for line in succeed("deploy", "mine.yml").splitlines() if line.startswith("remove it with: "))
+    assert os.system(line.removeprefix("remove it with: ")) == 0
+    assert files() == []
+
+
+def test_a_catalog_is_deployed_into_an_environment() -> None:
+    Path("env").mkdir()
+    write_catalog("all.yml", DRIVER, paths=PATHS)
+    output = succeed("deploy", "all.yml", "--prefix", "env")
+    assert files() == ["env/share/intake/all.yml"]
+    assert "where the environment env is activated" in output
+    assert "all" not in names_in_a_new_process()
+    assert "all" in names_in_a_new_process(VIRTUAL_ENV=os.path.abspath("env"))
+
+
+def test_an_environment_is_checked_with_its_own_python() -> None:
+    python = Path("env/bin/python")
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho 'ModuleNotFoundError: no databroker here' >&2; exit 1\n")
+    python.chmod(0o755)
+    write_catalog("all.yml", DRIVER, paths=PATHS)
+    assert "no databroker here" in fail("deploy", "all.yml", "--prefix", "env")
+    assert not Path("env/share").exists()
+
+
+def test_deploying_the_same_again_changes_nothing() -> None:
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    succeed("deploy", "mine.yml")
+    before = Path("home/intake/mine.yml").stat()
+    assert "says the same" in succeed("deploy", "mine.yml")
+    after = Path("home/intake/mine.yml").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    succeed("deploy", "mine.yml")
+    before = Path("home/intake/mine.yml").read_text()
+    write_catalog("mine.yml", "writable-jsonl-catalog", paths=["{{ CATALOG_DIR }}/runs/*.jsonl"])
+    assert "--replace" in fail("deploy", "mine.yml")
+    assert Path("home/intake/mine.yml").read_text() == before
+    succeed("deploy", "mine.yml", "--replace")
+    assert "jsonl" in Path("home/intake/mine.yml").read_text()
+    assert files() == ["home/intake/mine.yml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sources: {a: [", "is no YAML"),
+        ("sources: {}", "has no catalogs"),
+        ("- a", "has no catalogs"),
+        ("sources: {a: {args: {}}}", "'a' of bad.yml names no driver"),
+        ("sources: {a: {driver: no-such-driver}}", "a: ValueError: No plugins loaded"),
+        ("sources: {a: {driver: no.such.module.Driver}}", "a: ValueError: No plugins loaded"),
+        ("sources: {a: {driver: databroker.NoSuch}}", "import databroker itself would fail"),
+        ("sources: {a: {driver: writable-msgpack-catalog, args: [1]}}", "import databroker itself would fail"),
+        ("sources: {a: {driver: writable-msgpack-catalog, args: {nonsense: 1}}}", "a: TypeError"),
+        (
+            "sources: {a: {driver: writable-msgpack-catalog, args: {paths: ['{{ env(SOME_DATA) }}/*.msgpack']}}}",
+            "SOME_DATA",
+        ),
+        (
+            "sources: {a: {driver: writable-catalog, args: {catalog_driver: no.such.Driver}}}",
+            "no.such.Driver",
+        ),
+        (
+            f"sources: {{a: {{driver: writable-mongo-embedded-catalog, args: {{datastore_db: "
+            f"'mongodb://u:{PASSWORD}@127.0.0.1:1/db?serverSelectionTimeoutMS=100'}}}}}}",
+            "a catalog cannot be opened: a: ",
+        ),
+    ],
+)
+def test_what_would_not_work_is_refused(text: str, message: str) -> None:
+    Path("bad.yml").write_text(text)
+    error = fail("deploy", "bad.yml")
+    assert message in error
+    assert PASSWORD not in error
+    assert error.count("\n") == 1
+    assert files() == []
+
+
+@pytest.mark.parametrize("place", ["home/intake", "active/share/intake"])
+def test_a_name_that_another_file_has_is_refused(place: str) -> None:
+    # databroker cannot be imported where two files define a catalog of one name
+    Path(place).mkdir(parents=True)
+    Path(place, "first.yml").write_text(
+        yaml.safe_dump({"sources": {"mine": {"driver": DRIVER, "args": {"paths": []}}}})
+    )
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    assert "'mine' is defined in" in fail("deploy", "mine.yml")
+    assert files() == [f"{place}/first.yml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.yml"], "there is no file"),
+        (["mine.txt"], "neither .yml nor .yaml"),
+        (["mine.yml", "--prefix", "nowhere"], "there is no directory"),
+    ],
+)
+def test_words_that_name_nothing_are_errors(arguments: list[str], message: str) -> None:
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    Path("mine.txt").write_text(Path("mine.yml").read_text())
+    assert message in fail("deploy", *arguments)
+
+
+def test_a_directory_that_does_not_fit_into_yaml_is_named() -> None:
+    Path("it's here").mkdir()
+    write_catalog("it's here/mine.yml", DRIVER, paths=PATHS)
+    assert "{{ CATALOG_DIR }}" in fail("deploy", "it's here/mine.yml")
+
+
+def test_a_password_in_the_file_is_warned_of_and_not_shown(tmp_path: Path) -> None:
+    paths = [f"{tmp_path}/runs/*.msgpack"]
+    write_catalog("mine.yml", DRIVER, paths=paths, metadata={"note": f"mongodb://u:{PASSWORD}@host/db"})
+    result = run("deploy", "mine.yml")
+    assert result.exit_code == 0, result.output
+    assert "a password stands in the file" in result.stderr
+    assert PASSWORD not in result.output
+
+
+def test_no_permission_is_told() -> None:
+    if os.geteuid() == 0 or sys.platform == "win32":
+        pytest.skip("everything is permitted to this user")
+    Path("env").mkdir(mode=0o555)
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    assert "Permission" in fail("deploy", "mine.yml", "--prefix", "env")

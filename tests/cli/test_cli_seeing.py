@@ -1,0 +1,322 @@
+"""The command line: choosing runs with ``ls``, plots of ``show``, and ``lineage``."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import databroker
+import intake
+import numpy
+import pytest
+import xarray
+
+from databroker_writable import open_directory
+from databroker_writable.results.finding import PROBE
+from support import runs, servers, sites
+from support.cli_support import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
+
+DAY = 86400
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(params=["msgpack", "jsonl", *sites.MONGO_SITES])
+def place(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A YAML file of an empty catalog of each backend."""
+    if request.param in sites.MONGO_SITES:
+        server: servers.MongoServer = request.getfixturevalue("mongo_server")
+        with server.database() as database:
+            yield write_mongo_catalog("c.yml", request.param, server.database_uri(database))
+    else:
+        paths = [f"{{{{ CATALOG_DIR }}}}/runs/*.{request.param}"]
+        yield write_catalog("c.yml", f"writable-{request.param}-catalog", paths=paths)
+
+
+def opened(place: str) -> Any:
+    return intake.open_catalog(place)["c"]
+
+
+def listed(*arguments: str) -> list[str]:
+    return [record["uid"] for record in json.loads(succeed("ls", *arguments, "--json"))]
+
+
+def ordered(place: str, uids: list[str]) -> list[str]:
+    """Uids, newest first, as they are listed; FerretDB does not sort by what is inside an array."""
+    return sorted(uids) if "embedded" in Path(place).read_text() else uids
+
+
+# ls
+
+
+def test_ls_chooses_by_metadata_time_and_origin(place: str) -> None:
+    catalog, now = opened(place), time.time()
+    raw = catalog.store_run({"x": [1]}, {"sample": {"name": "Cu"}, "scan_id": 5}, uid="raw-1", time=now - 3 * DAY)
+    catalog.store_run({"x": [1]}, {"sample": {"name": "Fe"}, "scan_id": 6}, uid="raw-2", time=now - 2 * DAY)
+    catalog.store_run({"x": [1]}, {"analysis_name": "fit"}, uid="fit-1", time=now - DAY, derived_from=raw)
+    catalog.store_run({"x": [1]}, {"analysis_name": "map"}, uid="map-1", time=now, derived_from=raw)
+    assert ordered(place, listed(place)) == ordered(place, ["map-1", "fit-1", "raw-2", "raw-1"])
+    assert listed(place, "--where", "sample.name=Cu") == ["raw-1"]
+    assert listed(place, "--where", "scan_id=6") == ["raw-2"]
+    assert listed(place, "--where", "sample.name=Cu", "--where", "scan_id=6") == []
+    assert ordered(place, listed(place, "--since", "60h")) == ordered(place, ["map-1", "fit-1", "raw-2"])
+    assert listed(place, "--since", "60h", "--until", "36h") == ["raw-2"]
+    assert ordered(place, listed(place, "--derived-from", "raw-1")) == ordered(place, ["map-1", "fit-1"])
+    assert listed(place, "--derived-from", "raw-1", "--where", "analysis_name=fit") == ["fit-1"]
+    assert listed(place, "--derived-from", "raw-1", "--since", "1h") == ["map-1"]
+    assert len(listed(place, "--limit", "2")) == 2
+
+
+def test_ls_leaves_out_probe_runs(place: str) -> None:
+    catalog = opened(place)
+    catalog.store_run({"x": [1]}, {PROBE: True, "sample": "Cu"}, uid="probe")
+    catalog.store_run({"x": [1]}, {"sample": "Cu"}, uid="run-1")
+    assert listed(place) == ["run-1"]
+    assert listed(place, "--where", "sample=Cu") == ["run-1"]
+
+
+def test_ls_gives_json() -> None:
+    metadata = {"sample": {"name": "Cu"}, "plan_name": "scan"}
+    open_directory("results").store_run({"x": [1, 2]}, metadata, uid="run-1", time=1e9)
+    assert json.loads(succeed("ls", "results", "--json")) == [
+        {
+            "uid": "run-1",
+            "time": 1e9,
+            "sample": {"name": "Cu"},
+            "name": "scan",
+            "streams": {"primary": 2},
+            "status": "success",
+        }
+    ]
+
+
+def test_a_limit_gives_the_newest() -> None:
+    catalog = open_directory("results")
+    for day in (2, 1, 3):
+        catalog.store_run({"x": [1]}, uid=f"day-{day}", time=1e9 + day * DAY)
+    assert listed("results", "--limit", "2") == ["day-3", "day-2"]
+
+
+def test_ls_says_when_it_does_not_list_all() -> None:
+    open_directory("results").store_runs([{"x": [1]}] * 3)
+    result = run("ls", "results", "--limit", "2")
+    assert result.stdout.count("\n") == 3
+    assert "newest 2" in result.stderr
+    assert not run("ls", "results", "--limit", "3").stderr
+
+
+def test_ls_says_when_no_run_fits() -> None:
+    open_directory("results").store_run({"x": [1]})
+    assert succeed("ls", "results", "--where", "sample=Au") == "no runs in results that fit\n"
+    assert succeed("ls", "results", "--where", "sample=Au", "--json") == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--since", "yesterday"],
+        ["--where", "sample"],
+        ["--limit", "0"],
+        ["--until", "5"],
+        ["--since", "1d", "--where", "time=5"],
+    ],
+)
+def test_ls_explains_wrong_usage(arguments: list[str]) -> None:
+    open_directory("results")
+    result = run("ls", "results", *arguments)
+    assert result.exit_code == 2
+    assert arguments[0] in result.stderr
+
+
+def test_ls_takes_dates() -> None:
+    noon = time.mktime((2024, 5, 31, 12, 0, 0, 0, 0, -1))
+    open_directory("results").store_run({"x": [1]}, uid="run-1", time=noon)
+    assert listed("results", "--since", "2024-05-31", "--until", "2024-06-01") == ["run-1"]
+    assert listed("results", "--since", "2024-05-31 12:01") == []
+
+
+def test_ls_looks_into_catalogs_of_databrokers_own_drivers() -> None:
+    catalog = open_directory("results")
+    catalog.store_run({"x": [1]}, uid="fit-1", derived_from=catalog.store_run({"x": [1]}, uid="raw-1"))
+    write_catalog("stock.yml", "bluesky-msgpack-catalog", paths=["{{ CATALOG_DIR }}/results/*.msgpack"])
+    assert listed("stock.yml", "--derived-from", "raw-1") == ["fit-1"]
+
+
+# show
+
+
+def stored_spectrum() -> None:
+    energy = numpy.linspace(0, 10, 200)
+    dataset = xarray.Dataset(
+        {"label": "Cu", "mu": ("energy", numpy.sin(energy), {"units": "1/cm"}), "map": (("a", "b"), numpy.eye(4))},
+        coords={"energy": ("energy", energy, {"units": "eV"})},
+    )
+    open_directory("results").store_run(dataset, one_event=True)
+
+
+def test_show_plots_a_column_as_text() -> None:
+    stored_spectrum()
+    lines = succeed("show", "results", "-1", "--column", "mu").splitlines()
+    first = lines.index("mu (1/cm) against energy (eV)")
+    plot = lines[first + 1 :]
+    assert plot[0].startswith(" 0.99992 |") or plot[0].startswith("0.99992 |")
+    assert plot[-1].split() == ["0", "10"]
+    assert sum("*" in line for line in plot) == 12
+    assert all(len(line) < 80 for line in plot)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 1.0, 1.0], [2.5], [1.0, float("nan"), 3.0], [float("inf"), 1.0], [-1e308, 1e308]]
+)
+def test_odd_columns_are_plotted_too(values: list[float]) -> None:
+    open_directory("results").store_run({"y": values})
+    assert "*" in succeed("show", "results", "-1", "--column", "y")
+
+
+def test_a_column_without_finite_values_is_told() -> None:
+    open_directory("results").store_run({"y": [float("nan")]})
+    assert "y: no finite values" in succeed("show", "results", "-1", "--column", "y")
+
+
+def test_show_plots_runs_of_bluesky(place: str) -> None:
+    opened(place).store_run(runs.small_documents(uid="plain"))
+    assert "x against number of the Event" in succeed("show", place, "plain", "--column", "x")
+
+
+def test_show_draws_into_a_file() -> None:
+    pytest.importorskip("matplotlib")
+    stored_spectrum()
+    for number, arguments in enumerate([["--column", "mu"], ["--column", "map"], []]):
+        succeed("show", "results", "-1", "--plot", f"{number}.png", *arguments)
+        assert Path(f"{number}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_reads_columns_from_files_of_arrays() -> None:
+    open_directory("results").store_run({"img": numpy.arange(12.0)}, one_event=True, asset_threshold=0)
+    assert "img against" in succeed("show", "results", "-1", "--column", "img")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--column", "nu"], "there is no column 'nu'; the run has label, mu, map"),
+        (["--column", "label"], "cannot be plotted"),
+        (["--column", "map"], "--plot FILE.png"),
+        (["--column", "mu", "--stream", "baseline"], "there is no stream 'baseline'; the run has primary"),
+        (["--column", "mu", "--plot", "x.nonsense"], "nonsense"),
+    ],
+)
+def test_show_explains_what_it_cannot_plot(arguments: list[str], message: str) -> None:
+    stored_spectrum()
+    result = run("show", "results", "-1", *arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_show_gives_json() -> None:
+    open_directory("results").store_run({"x": [1, 2], "y": [0.5, float("nan")]}, {"sample": "Cu"}, uid="run-1")
+    shown = json.loads(succeed("show", "results", "-1", "--json"))
+    assert shown["start"]["sample"] == "Cu"
+    assert shown["stop"]["exit_status"] == "success"
+    primary = shown["streams"]["primary"]
+    assert primary["events"] == 2
+    assert primary["columns"]["x"]["dtype"] == "integer"
+    assert primary["first_rows"] == [{"x": 1, "y": 0.5}, {"x": 2, "y": None}]
+
+
+def test_the_latest_run_is_no_probe_run(place: str) -> None:
+    catalog = opened(place)
+    catalog.store_run({"x": [1]}, uid="run-1", time=1e9)
+    catalog.store_run({"x": [1]}, {PROBE: True}, uid="probe", time=2e9)
+    assert succeed("show", place, "-1").startswith("uid: run-1\n")
+    assert "only contains 1 runs" in fail("show", place, "-2")
+
+
+@pytest.mark.parametrize("command", ["show", "lineage"])
+@pytest.mark.parametrize(("path", "message"), [("nowhere/x.png", "No such file"), ("x.foo", "'foo' is not supported")])
+def test_a_picture_that_cannot_be_written_is_an_error(command: str, path: str, message: str) -> None:
+    open_directory("results").store_run({"x": [1, 2]})
+    result = run(command, "results", "-1", "--plot", path)
+    assert result.exit_code == 1
+    assert f"the picture '{path}' cannot be written: " in result.stderr
+    assert message in result.stderr
+    assert "--traceback" not in result.stderr
+
+
+def test_long_work_shows_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    xarray.Dataset({"img": (("y", "x"), numpy.ones((400, 400)))}).to_netcdf("large.nc", engine="h5netcdf")
+    Path("small.csv").write_text("x\n1\n")
+    commands = [["store", "large.nc", "--to", "a", "--one-event"], ["copy", "a", "b"], ["check", "b"]]
+    assert [run(*command).stderr for command in commands] == ["", "", ""]
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda self: True)
+    shown = [run(*command).stderr for command in (commands[0], ["copy", "a", "c"], ["check", "c"])]
+    assert ["1.28M/1.28M" in shown[0], "2/2" in shown[1], "file/s" in shown[2]] == [True, True, True]
+    assert run("store", "small.csv", "--to", "a").stderr == ""
+
+
+# lineage
+
+
+def test_a_catalog_that_lineage_cannot_ask_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("share/intake").mkdir(parents=True)
+    write_mongo_catalog("share/intake/gone.yml", "mongo-normalized", unreachable_uri())
+    monkeypatch.setattr(databroker, "catalog", intake.open_catalog("share/intake/gone.yml"))
+    raw = open_directory("raw", name="gone").store_run({"x": [1]}, uid="raw-1")
+    open_directory("results").store_run({"x": [1]}, uid="fit-1", derived_from=raw)
+    result = run("lineage", "results", "fit-1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "raw-1  not reached\n    fit-1\n"
+    assert result.stderr.startswith("Warning: the catalog 'gone'")
+    assert result.stderr.count("\n") == 1
+    assert PASSWORD not in result.stderr
+
+
+def stored_family(place: str) -> None:
+    catalog = opened(place)
+    raw = catalog.store_run({"x": [1]}, {"plan_name": "scan", "sample": "Cu"}, uid="raw-1")
+    first = catalog.store_run({"x": [1]}, {"analysis_name": "fit"}, uid="fit-1", derived_from=raw)
+    catalog.store_run({"x": [1]}, uid="fit-2", derived_from=raw, supersedes=first)
+
+
+@pytest.mark.parametrize("uid", ["raw-1", "fit-1", "fit-2"])
+def test_lineage_gives_a_tree(place: str, uid: str) -> None:
+    stored_family(place)
+    lines = succeed("lineage", place, uid).splitlines()
+    assert lines[0] == "raw-1  scan Cu"
+    assert {line.strip() for line in lines} >= {"fit-1  fit", "fit-2  (supersedes fit-1)"}
+
+
+def test_lineage_gives_mermaid_and_a_picture(place: str) -> None:
+    pytest.importorskip("matplotlib")
+    stored_family(place)
+    text = succeed("lineage", place, "-1", "--mermaid", "--plot", "tree.png")
+    assert text.startswith("flowchart LR\n")
+    assert re.search(r"n\d -\.->\|superseded by\| n\d", text)
+    assert Path("tree.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_lineage_lets_no_control_characters_through() -> None:
+    open_directory("results").store_run({"x": [1]}, {"sample": "a\x1b[31mb"}, uid="run-1")
+    assert "\x1b" not in succeed("lineage", "results", "run-1")
+
+
+def test_lineage_of_a_run_that_is_not_there_is_an_error() -> None:
+    open_directory("results")
+    assert "there is no run 'nope'" in fail("lineage", "results", "nope")
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["show", "-1"], ["lineage", "-1"], ["check"]])
+def test_a_server_that_is_gone_is_told_in_one_line_without_the_password(arguments: list[str]) -> None:
+    write_mongo_catalog("m.yml", "mongo-normalized", unreachable_uri())
+    message = fail(arguments[0], "m.yml", *arguments[1:])
+    assert PASSWORD not in message
+    assert message.count("\n") == 1

@@ -1,0 +1,121 @@
+"""Chunks written past HDF5's filter are, byte for byte, those that the filter would have written."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import dask.array
+import h5py
+import numpy
+import pytest
+
+from databroker_writable.errors import UnreadableAssetError
+from databroker_writable.storage.assets.chunks import fletcher32
+from support.assets_support import path_of, published, stream_assets, whole
+
+SHAPES = ((300_000,), (5, 700, 1100), (3, 1031, 1033), (70, 10, 1000), (20, 1024, 1024))
+LENGTHS = (1, 2, 3, 359, 720, 721, 2047, 2048, 2049, 5001, 2**20, 1_000_001)
+
+
+def patterns(length: int) -> list[numpy.ndarray]:
+    one = numpy.zeros(length, "u1")
+    one[0] = 1
+    noise = numpy.random.default_rng(length).integers(0, 256, length, dtype="u1")
+    return [noise, one, numpy.zeros(length, "u1"), numpy.full(length, 255, "u1")]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_checksum_is_that_of_hdf5(tmp_path: Path, length: int) -> None:
+    with h5py.File(tmp_path / "reference.h5", "w") as file:
+        for number, data in enumerate(patterns(length)):
+            dataset = file.create_dataset(str(number), data=data, chunks=(length,), fletcher32=True)
+            dataset.flush()
+            _, stored = dataset.id.read_direct_chunk((0,))
+            assert fletcher32(data) == int.from_bytes(stored[length:], "little")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "?", ">i2", "<f4", ">f8", "c16"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_each_chunk_is_what_hdf5_would_have_written(tmp_path: Path, shape: tuple[int, ...], dtype: str) -> None:
+    values = numpy.random.default_rng(1).integers(0, 200, shape).astype(dtype)
+    dims = [f"axis_{n}" for n in range(len(shape))]
+    with stream_assets(tmp_path) as assets:
+        assets.append("x", values, dims=dims)
+        assets.publish()
+    with (
+        h5py.File(path_of(tmp_path, assets)) as ours,
+        h5py.File(tmp_path / "reference.h5", "w") as reference,
+    ):
+        x = ours["x"]
+        expected = reference.create_dataset("x", data=values, dtype=x.dtype, chunks=x.chunks, fletcher32=True)
+        expected.flush()
+        corners = list(itertools.product(*(range(0, n, c) for n, c in zip(shape, x.chunks, strict=True))))
+        assert len(corners) == x.id.get_num_chunks()
+        for corner in corners:
+            assert x.id.read_direct_chunk(corner) == expected.id.read_direct_chunk(corner)
+
+
+def test_arrays_that_begin_and_end_within_chunks_come_back(tmp_path: Path) -> None:
+    values = numpy.arange(1_000_003.0)
+    with stream_assets(tmp_path) as assets:
+        for start, stop in itertools.pairwise((0, 400_001, 400_002, 900_000, len(values))):
+            assets.append("x", values[start:stop], dims=["n"])
+        assets.publish()
+    with h5py.File(path_of(tmp_path, assets)) as file:
+        assert numpy.array_equal(file["x"][...], values)
+
+
+def test_blocks_that_do_not_fit_the_chunks_come_back(tmp_path: Path) -> None:
+    values = numpy.random.default_rng(2).normal(size=(6, 900, 400))
+    lazy = dask.array.from_array(values, chunks=((4, 2), (500, 400), (150, 250)))
+    with stream_assets(tmp_path) as assets:
+        assets.append("x", lazy, dims="tyx")
+        assets.publish()
+    with h5py.File(path_of(tmp_path, assets)) as file:
+        assert numpy.array_equal(file["x"][...], values)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "?", ">i2", "<f4", ">f8", "c16"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_whole_arrays_and_parts_are_read_as_they_were_written(
+    tmp_path: Path, shape: tuple[int, ...], dtype: str
+) -> None:
+    values = numpy.random.default_rng(3).integers(0, 200, shape).astype(dtype)
+    path, assets = published(tmp_path, x=values)
+    read = whole(path, assets, "x", shape[0])
+    assert numpy.array_equal(read.compute(), values)
+    assert numpy.array_equal(read[1:-1].compute(), values[1:-1])
+    assert numpy.array_equal(read[..., 5].compute(), values[..., 5])
+
+
+def test_files_packed_again_by_other_programs_are_read(tmp_path: Path) -> None:
+    values = numpy.random.default_rng(4).normal(size=(4, 512, 512))
+    path, assets = published(tmp_path, x=values)
+    with h5py.File(path) as file:
+        attrs = dict(file.attrs)
+    for options in ({"compression": "gzip", "fletcher32": True}, {"fletcher32": False}, {"chunks": None}):
+        with h5py.File(tmp_path / "packed.h5", "w") as file:
+            file.attrs.update(attrs)
+            file.create_dataset("x", data=values, **{"chunks": (1, 512, 512), **options})
+        (tmp_path / "packed.h5").replace(path)
+        assert numpy.array_equal(whole(path, assets, "x", 4).compute(), values)
+
+
+def test_a_flipped_byte_is_found_in_whichever_chunk_it_is(tmp_path: Path) -> None:
+    path, assets = published(tmp_path, x=numpy.random.default_rng(5).normal(size=(4, 512, 512)))
+    with h5py.File(path) as file:
+        places = [file["x"].id.get_chunk_info(n).byte_offset for n in range(file["x"].id.get_num_chunks())]
+    assert len(places) > 3
+    for place in places:
+        with path.open("r+b") as file:
+            file.seek(place + 12_345)
+            byte = file.read(1)
+            file.seek(place + 12_345)
+            file.write(bytes([byte[0] ^ 1]))
+        with pytest.raises(UnreadableAssetError, match="cut off or damaged"):
+            whole(path, assets, "x", 4).compute()
+        with path.open("r+b") as file:
+            file.seek(place + 12_345)
+            file.write(byte)
+    whole(path, assets, "x", 4).compute()

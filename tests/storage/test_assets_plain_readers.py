@@ -1,0 +1,200 @@
+"""The file speaks for itself: h5py, xarray and other readers of netCDF understand it without this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy
+import pytest
+import xarray
+
+from databroker_writable.errors import InvalidTableError
+from databroker_writable.storage.assets import StreamAssets
+from support.assets_support import frames, path_of, stream_assets
+
+TIMES = numpy.array(["2023-01-01", "2023-01-02T03:04:05.123456789", "NaT"], "M8[ns]")
+
+
+def opened(tmp_path: Path, assets: StreamAssets) -> xarray.Dataset:
+    assets.publish()
+    return xarray.open_dataset(path_of(tmp_path, assets), engine="h5netcdf").load()
+
+
+@pytest.fixture
+def assets(tmp_path: Path) -> StreamAssets:
+    return stream_assets(tmp_path)
+
+
+def test_dims_coordinates_and_units_are_there(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.append("img", frames(), dims=["t", "y", "x"], units="count")
+    assets.append("spectrum", numpy.ones((6, 3)), dims=["t", "energy"])
+    assets.add_coordinate("energy", numpy.array([1.0, 2.0, 4.0]), dims=["energy"], attrs={"units": "keV"})
+    assets.add_coordinate("t", numpy.arange(6), dims=["t"], attrs={})
+    assets.add_coordinate("label", numpy.array(["a", "é", "", "d", "e"]), dims=["x"], attrs={})
+    assets.add_coordinate("mask", numpy.ones((8, 5), bool), dims=["y", "x"], attrs={})
+    assets.add_coordinate("distance", numpy.array(0.25), dims=[], attrs={"units": "m"})
+    assets.set_attrs({"title": "test"})
+    dataset = opened(tmp_path, assets)
+    expected = xarray.Dataset(
+        {
+            "img": (("t", "y", "x"), frames(), {"units": "count"}),
+            "spectrum": (("t", "energy"), numpy.ones((6, 3))),
+        },
+        coords={
+            "energy": ("energy", [1.0, 2.0, 4.0], {"units": "keV"}),
+            "t": numpy.arange(6),
+            "label": ("x", ["a", "é", "", "d", "e"]),
+            "mask": (("y", "x"), numpy.ones((8, 5), bool)),
+            "distance": ((), 0.25, {"units": "m"}),
+        },
+        attrs={"title": "test", "creator": "DATABROKER_WRITABLE_HDF5", "run_uid": "d34db33f", "stream": "primary"},
+    )
+    xarray.testing.assert_identical(dataset, expected)
+    assert "_FillValue" not in dataset.img.encoding
+
+
+@pytest.mark.parametrize("dtype", ["?", "<f2", ">f8", "<c8", "<c16", ">u2", "i1"])
+def test_dtypes_are_kept(tmp_path: Path, assets: StreamAssets, dtype: str) -> None:
+    values = numpy.array([0, 1, 1]).astype(dtype)
+    assets.append("x", values, dims=["t"])
+    dataset = opened(tmp_path, assets)
+    assert dataset.x.dtype == numpy.dtype(dtype).newbyteorder("=")
+    assert (dataset.x.values == values).all()
+
+
+@pytest.mark.parametrize("values", [TIMES, TIMES - TIMES[0], TIMES.astype("M8[s]")], ids=["times", "spans", "seconds"])
+def test_times_are_decoded(tmp_path: Path, assets: StreamAssets, values: numpy.ndarray) -> None:
+    assets.append("x", numpy.zeros(3), dims=["t"])
+    assets.add_coordinate("when", values, dims=["t"], attrs={})
+    numpy.testing.assert_array_equal(opened(tmp_path, assets).when.values.astype(values.dtype), values)
+
+
+def test_a_column_along_its_own_name_is_a_coordinate(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.append("img", frames(), dims=["t", "y", "x"])
+    assets.append("x", numpy.arange(5.0), dims=["x"])
+    dataset = opened(tmp_path, assets)
+    assert list(dataset.coords) == ["x"]
+    assert dataset.img.dims == ("t", "y", "x")
+
+
+def test_dims_of_one_name_and_two_lengths_stay_apart(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.append("a", numpy.zeros((2, 3)), dims=["t", "x"])
+    assets.append("b", numpy.zeros((2, 4)), dims=["t", "x"])
+    assets.append("c", numpy.zeros((2, 4)), dims=["t", "x"])
+    dataset = opened(tmp_path, assets)
+    assert dataset.a.dims == ("t", "x")
+    assert dataset.b.dims == dataset.c.dims == ("t", "x_4")
+
+
+def test_a_column_and_a_dim_of_one_name_stay_apart(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.append("x", numpy.zeros((2, 3)), dims=["t", "y"])
+    assets.append("b", numpy.zeros((2, 4)), dims=["t", "x"])
+    dataset = opened(tmp_path, assets)
+    assert dataset.x.dims == ("t", "y")
+    assert dataset.b.dims == ("t", "x_4")
+
+
+def test_columns_of_different_lengths_are_read(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.append("a", numpy.zeros(2), dims=["event"])
+    assets.append("b", numpy.zeros(0), dims=["event"])
+    dataset = opened(tmp_path, assets)
+    assert (dataset.a.shape, dataset.b.shape) == ((2,), (0,))
+
+
+def test_two_axes_of_one_name_are_read_by_h5py(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.append("a", numpy.zeros((3, 3)), dims=["x", "x"])
+    assets.publish()
+    with h5py.File(path_of(tmp_path, assets)) as file:
+        assert [file["a"].dims[axis][0].name for axis in (0, 1)] == ["/x", "/x"]
+
+
+def test_h5py_finds_the_scales_of_each_axis(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.append("img", frames(), dims=["t", "y", "x"], units="count")
+    assets.add_coordinate("x", numpy.arange(5) * 0.5, dims=["x"], attrs={"units": "mm"})
+    assets.publish()
+    with h5py.File(path_of(tmp_path, assets)) as file:
+        image = file["img"]
+        assert image.attrs["units"] == "count"
+        assert [image.dims[axis][0].name for axis in range(3)] == ["/t", "/y", "/x"]
+        assert list(image.dims[2][0]) == [0, 0.5, 1, 1.5, 2]
+        assert dict(file.attrs) == {
+            "creator": "DATABROKER_WRITABLE_HDF5",
+            "run_uid": "d34db33f",
+            "stream": "primary",
+        }
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("é", "é"),
+        (1.5, 1.5),
+        (True, True),
+        ([1, 2], [1, 2]),
+        ([1, 2.5], [1.0, 2.5]),
+        ({"a": [1, None]}, '{"a": [1, null]}'),
+        (None, "null"),
+        ([], "[]"),
+        (["a", "b"], '["a", "b"]'),
+        (2**70, str(2**70)),
+        ("x" * 200_000, "x" * 200_000),
+        ("a\0b", '"a\\u0000b"'),
+    ],
+)
+def test_attributes_of_any_kind_are_written(tmp_path: Path, assets: StreamAssets, value: Any, written: Any) -> None:
+    assets.append("x", numpy.zeros(3), dims=["t"])
+    assets.add_coordinate("t", numpy.zeros(3), dims=["t"], attrs={"a": value, "CLASS": "mine", "": 1})
+    assets.set_attrs({"a": value})
+    assets.publish()
+    with h5py.File(path_of(tmp_path, assets)) as file:
+        for target in (file, file["t"]):
+            read = target.attrs["a"]
+            assert (read.tolist() if isinstance(read, numpy.ndarray | numpy.generic) else read) == written
+        assert file["t"].attrs["CLASS"] == b"DIMENSION_SCALE"
+        assert file["t"].attrs["CLASS_"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("values", "dims", "message"),
+    [
+        (numpy.array([1, "a", None], object), ["t"], "coordinate 'c' is of type object"),
+        (numpy.array(["a\0b", "", ""], object), ["t"], "coordinate 'c' holds 'a\\x00b', whose null characters"),
+        (numpy.zeros(3, [("a", int)]), ["t"], "which HDF5 cannot hold"),
+        (TIMES.astype("M8[M]"), ["t"], "which HDF5 cannot hold"),
+        (numpy.zeros(3), ["t", "x"], "coordinate 'c' has 1 axes and 2 dims ('t', 'x')"),
+    ],
+)
+def test_coordinates_that_cannot_be_written_are_refused(
+    assets: StreamAssets, values: numpy.ndarray, dims: list[str], message: str
+) -> None:
+    with pytest.raises(InvalidTableError) as caught:
+        assets.add_coordinate("c", values, dims=dims, attrs={})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("first", [numpy.array([1.0, numpy.nan]), numpy.array(["a", "b"], object)])
+def test_a_coordinate_may_come_again_if_it_is_the_same(assets: StreamAssets, first: numpy.ndarray) -> None:
+    assets.add_coordinate("c", first, dims=["x"], attrs={})
+    assets.add_coordinate("c", first.copy(), dims=["x"], attrs={})
+    with pytest.raises(InvalidTableError, match="coordinate 'c' was added before with other values or dims"):
+        assets.add_coordinate("c", first[::-1], dims=["x"], attrs={})
+
+
+def test_a_name_is_a_column_or_a_coordinate(tmp_path: Path, assets: StreamAssets) -> None:
+    assets.add_coordinate("c", numpy.zeros(3), dims=["x"], attrs={})
+    with pytest.raises(InvalidTableError, match="'c' is a coordinate already"):
+        assets.append("c", numpy.zeros(3), dims=["x"])
+    assets.append("d", numpy.zeros(3), dims=["x"])
+    with pytest.raises(InvalidTableError, match="'d' is a column already"):
+        assets.add_coordinate("d", numpy.zeros(3), dims=["x"], attrs={})
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_coordinates_without_elements_are_written(tmp_path: Path, assets: StreamAssets, shape: tuple[int, ...]) -> None:
+    assets.append("x", numpy.zeros(3), dims=["t"])
+    dims = ["a", "b"][: len(shape)]
+    assets.add_coordinate("number", numpy.zeros(shape), dims=dims, attrs={})
+    assets.add_coordinate("text", numpy.zeros(shape, "U3"), dims=dims, attrs={})
+    assert opened(tmp_path, assets).number.shape == shape

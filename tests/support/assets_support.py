@@ -1,0 +1,61 @@
+"""What the tests of asset files share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from databroker_writable.storage.assets import HDF5AssetHandler, StreamAssets
+
+TIME = 1700000000.0  # 2023-11-14 UTC
+
+
+def stream_assets(root: Path, run_uid: str = "d34db33f", stream: str = "primary") -> StreamAssets:
+    return StreamAssets(str(root), run_uid, stream, TIME)
+
+
+def path_of(root: Path, assets: StreamAssets) -> Path:
+    return root / assets.resource_path
+
+
+def published(root: Path, **columns: Any) -> tuple[Path, StreamAssets]:
+    """A file with the given columns, each with dims of its own."""
+    assets = stream_assets(root)
+    for key, values in columns.items():
+        assets.append(key, values, dims=[f"{key}_{axis}" for axis in range(values.ndim)])
+    assets.publish()
+    return path_of(root, assets), assets
+
+
+def handler(path: Path, assets: StreamAssets, key: str = "img") -> HDF5AssetHandler:
+    return HDF5AssetHandler(str(path), **assets.resource_kwargs(key))
+
+
+def whole(path: Path, assets: StreamAssets, key: str, rows: int) -> Any:
+    """A column read back as one Event."""
+    return handler(path, assets, key)(start=0, stop=rows)
+
+
+def visible(root: Path) -> list[str]:
+    """Files under a root that are not hidden."""
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and p.name[0] != ".")
+
+
+def hidden(root: Path) -> list[str]:
+    return sorted(p.name for p in root.rglob(".*"))
+
+
+def frames(rows: int = 6, height: int = 8, width: int = 5) -> numpy.ndarray:
+    return numpy.arange(rows * height * width, dtype="u2").reshape(rows, height, width)
+
+
+def run_python(source: str, *arguments: Any, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run a script in a new interpreter."""
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
+    command = [sys.executable, "-W", "ignore", "-c", source, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)

@@ -1,0 +1,88 @@
+"""Pages of documentation whose code is run: the README and those of docs/."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import intake
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Block(NamedTuple):
+    """A fenced block of a page, and the line where its text begins."""
+
+    page: Path
+    language: str
+    text: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.relative_to(ROOT)}, line {self.line}"
+
+    @property
+    def file_name(self) -> str | None:
+        """The file that the block is the content of, named by a comment on its first line."""
+        match = re.match(r"# ([\w-]+\.\w+)$", self.text, re.MULTILINE)
+        return match and match[1]
+
+
+def follow_pages_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a directory like a copy of the repository, and the place where pages are followed."""
+    for name in ("examples", "catalogs"):
+        shutil.copytree(ROOT / name, directory / name)
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
+    monkeypatch.setenv("XDG_DATA_HOME", str(directory / "share"))
+    monkeypatch.setenv("BEAMLINE_DATA", str(directory / "beamline"))
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    blocks = [
+        Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 2)
+        for match in re.finditer(r"^```([\w{}-]*)(?: .*)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ]
+    assert text.count("```") == 2 * len(blocks), f"{page} has a fence that is not found"
+    return blocks
+
+
+def run_bash(block: Block, prefix: str = "") -> list[str]:
+    """Run each command of a block; give what each prints. A prefix is taken off the commands that have it."""
+    return [_output_of(line.removeprefix(prefix), block) for line in block.text.replace("\\\n", "").splitlines()]
+
+
+def run_python(block: Block, names: dict[str, Any]) -> None:
+    code = "\n" * (block.line - 1) + block.text
+    exec(compile(code, str(block.page), "exec"), names)
+
+
+def run_yaml(block: Block, directory: Path) -> None:
+    """Open each catalog of a block, and store into those that are not read-only."""
+    path = directory / f"block-{block.line}.yml"
+    path.write_text(block.text, encoding="utf-8")
+    opened = [catalog for _, catalog in intake.open_catalog(str(path)).items()]
+    writable = [catalog for catalog in opened if catalog.writable]
+    assert writable
+    for catalog in writable:
+        assert catalog.store_run({"x": [1]}).primary.read().x.values.tolist() == [1]
+
+
+def write_file(block: Block, directory: Path) -> None:
+    """Write the block to the file that its first line names."""
+    assert block.file_name
+    (directory / block.file_name).write_text(block.text, encoding="utf-8")
+
+
+def _output_of(command: str, block: Block) -> str:
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, f"{block.place}: {command}\n{run.stdout}{run.stderr}"
+    return run.stdout

@@ -1,0 +1,140 @@
+"""Table after table in one stream."""
+
+from __future__ import annotations
+
+import numpy
+import pandas
+import pytest
+import xarray
+
+from databroker_writable.errors import InvalidTableError
+from databroker_writable.tables import StreamSchema, read_table
+from support.tables_support import assert_same_frame, there_and_back
+
+
+def refusal(first, later, **options):
+    with pytest.raises(InvalidTableError) as caught:
+        read_table(first, **options).schema.check_agrees(read_table(later, **options).schema, "primary")
+    text = str(caught.value)
+    assert text.startswith("stream 'primary' began with ")
+    return text
+
+
+@pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+def test_tables_of_one_stream_come_back_as_one(backend):
+    pieces = [
+        pandas.DataFrame({"x": [1, 2], "s": ["a", "b"], "n": pandas.array([1, None], dtype="Int64")}),
+        pandas.DataFrame({"x": [3], "s": ["a longer text"], "n": pandas.array([5], dtype="Int64")}),
+    ]
+    back = there_and_back(*pieces, backend=backend).to_dataframe()
+    assert_same_frame(back, pandas.concat(pieces, ignore_index=True))
+
+
+def test_longer_strings_in_a_later_table_are_not_cut():
+    back = there_and_back({"s": ["a"]}, {"s": ["abcdef"]}, backend="json")
+    assert back["s"].values.tolist() == ["a", "abcdef"]
+
+
+@pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+@pytest.mark.parametrize(
+    ("first", "later"), [(["a", None], ["b"]), ([1, None], [2]), ([0.5, None], [2.5]), ([True, None], [False])]
+)
+def test_a_column_that_began_with_missing_values_may_go_on_without(backend, first, later):
+    back = there_and_back({"x": first}, {"x": later}, backend=backend)["x"].values.tolist()
+    assert back == [*first, *later]
+    assert list(map(type, back)) == list(map(type, [*first, *later]))
+
+
+def test_whole_tables_as_events_come_back_along_a_new_dim():
+    pieces = [xarray.Dataset({"v": ("x", [i, i + 1])}, {"x": [0.5, 1.5]}) for i in range(3)]
+    back = there_and_back(*pieces, one_event=True)
+    assert back["v"].dims == ("event", "x")
+    assert back["v"].values.tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert back["x"].values.tolist() == [0.5, 1.5]
+
+
+def test_an_index_that_goes_on_comes_back_whole():
+    frame = pandas.DataFrame({"x": range(4)}, index=pandas.Index([7, 8, 9, 10], name="n"))
+    assert_same_frame(there_and_back(frame[:2], frame[2:]).to_dataframe(), frame)
+
+
+def test_an_index_whose_frequency_breaks_comes_back_without():
+    frame = pandas.DataFrame({"x": range(4)}, index=pandas.date_range("2024", periods=4, name="t"))
+    back = there_and_back(frame[:2], frame[3:]).to_dataframe()
+    assert back.index.tolist() == frame.index[[0, 1, 3]].tolist()
+    assert back.index.freq is None
+
+
+def test_other_columns_are_refused_with_both_lists():
+    text = refusal({"x": [1], "y": [2]}, {"x": [1], "z": [2]})
+    assert "the columns ['x', 'y'], but this table has ['x', 'z']" in text
+
+
+def test_a_piece_of_a_larger_frame_is_told_to_reset_its_index():
+    frame = pandas.DataFrame({"x": range(4)})
+    assert ".reset_index(drop=True)" in refusal(frame[:2], frame[2:])
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "expected"),
+    [
+        ({"x": [1]}, {"x": [1.5]}, "the dtype_numpy of column 'x' '<i8', but this table has '<f8'"),
+        ({"x": [[1, 2]]}, {"x": [[1, 2, 3]]}, "the shape of column 'x' [2], but this table has [3]"),
+        (
+            {"x": pandas.Categorical(["a"])},
+            {"x": pandas.Categorical(["b"])},
+            "the encoding of 'x'",
+        ),
+        (
+            {"x": pandas.array([1], dtype="Int64")},
+            {"x": [1]},
+            "the encoding of 'x' {'is': 'extension', 'dtype': 'Int64'}",
+        ),
+        (
+            {"time": [1.0], "x": [1]},
+            {"time": [numpy.nan], "x": [1]},
+            "'time' as \"the Events' own time\", but this table has 'a column'; make it rise in every table",
+        ),
+        ({"x": [1]}, pandas.DataFrame({"x": [1]}), "the kind of the table 'mapping'"),
+        (
+            xarray.Dataset({"v": (("t", "x"), [[1]])}),
+            xarray.Dataset({"v": (("t", "y"), [[1]])}),
+            "the dims of column 'v' ['x'], but this table has ['y']",
+        ),
+        (
+            xarray.Dataset({"v": (("t", "x"), [[1]])}, {"x": [5]}),
+            xarray.Dataset({"v": (("t", "x"), [[1]])}, {"x": [6]}),
+            "the values of coordinate 'x' [5], but this table has [6]",
+        ),
+        (
+            xarray.Dataset({"v": ("t", [1])}, attrs={"a": 1}),
+            xarray.Dataset({"v": ("t", [1])}, attrs={"a": 2}),
+            "the attributes [['a', 1]], but this table has [['a', 2]]",
+        ),
+        (
+            xarray.Dataset({"v": ("t", [1], {"units": "mm"})}),
+            xarray.Dataset({"v": ("t", [1], {"units": "m"})}),
+            "the attrs of 'v'",
+        ),
+    ],
+)
+def test_what_differs_is_refused_with_both_sides(first, later, expected):
+    assert expected in refusal(first, later)
+
+
+def test_rows_and_one_event_do_not_mix():
+    first, later = read_table({"x": [[1]]}), read_table({"x": [1]}, one_event=True)
+    with pytest.raises(InvalidTableError):
+        first.schema.check_agrees(later.schema, "primary")
+
+
+def test_coordinates_with_nan_agree_with_themselves():
+    dataset = xarray.Dataset({"v": (("t", "x"), [[1]])}, {"x": [numpy.nan]})
+    read_table(dataset).schema.check_agrees(read_table(dataset).schema, "primary")
+
+
+def test_data_keys_given_by_the_user_need_only_what_they_name():
+    mine = StreamSchema({"x": {"source": "me", "dtype": "number", "shape": []}}, {}, {}, {})
+    mine.check_agrees(read_table({"x": [1.5]}).schema, "primary")
+    with pytest.raises(InvalidTableError, match="the shape of column 'x'"):
+        mine.check_agrees(StreamSchema({"x": {"dtype": "number", "shape": [2]}}, {}, {}, {}), "primary")

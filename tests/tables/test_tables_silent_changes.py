@@ -1,0 +1,177 @@
+"""What readers of other packages lose without a word: kept here, or refused by name."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy
+import pandas
+import pytest
+import xarray
+
+from databroker_writable.errors import InvalidTableError
+from databroker_writable.tables import read_table
+from support.tables_support import assert_same_dataset, assert_same_frame, stored_run, there_and_back
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+backends = pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+both = pytest.mark.parametrize("one_event", [False, True])
+
+
+class Quantity(numpy.ndarray):
+    """As astropy's and unyt's: an array with units of its own."""
+
+    units = "mm"
+
+
+class DuckQuantity:
+    """As pint's: no array, but one that numpy can make an array of, without its units."""
+
+    units = "mm"
+    shape = (2,)
+    ndim = 1
+    dtype = numpy.dtype("float64")
+
+    def __array__(self, dtype=None, copy=None):
+        return numpy.array([1.0, 2.0])
+
+    def __array_function__(self, *_):
+        return NotImplemented
+
+    def __array_ufunc__(self, *_):
+        return NotImplemented
+
+
+class DuckArray(DuckQuantity):
+    units = None
+
+
+def quantity(*values):
+    return numpy.asarray(values).view(Quantity)
+
+
+@both
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda: {"x": quantity(1.0, 2.0)},
+        lambda: {"x": [quantity(1.0, 2.0), quantity(3.0, 4.0)]},
+        lambda: {"x": list(quantity(1.0, 2.0).reshape(2, 1))},
+        lambda: {"x": [numpy.array(1.0).view(Quantity)]},
+        lambda: {"x": DuckQuantity()},
+        lambda: pandas.DataFrame({"y": [1, 2]}).assign(x=quantity(1.0, 2.0)),
+        lambda: xarray.Dataset({"x": ("q", quantity(1.0, 2.0))}),
+        lambda: xarray.Dataset({"x": ("q", DuckQuantity())}),
+    ],
+    ids=["array", "list of arrays", "rows", "scalars", "duck array", "frame", "dataset", "dataset of duck arrays"],
+)
+def test_units_that_an_array_carries_itself_are_not_dropped(table, one_event):
+    with pytest.raises(InvalidTableError, match=r"column 'x' carries units of its own \(mm\).*attribute 'units'"):
+        read_table(table(), one_event=one_event)
+
+
+def test_an_array_of_another_package_in_a_dataset_is_refused_by_name():
+    with pytest.raises(InvalidTableError, match="column 'x' holds an array of type DuckArray"):
+        read_table(xarray.Dataset({"x": ("q", DuckArray())}))
+
+
+@backends
+@both
+def test_the_masks_of_arrays_in_a_list_are_kept(backend, one_event):
+    rows = [numpy.ma.masked_array([1.0, 2.0], [False, True]), numpy.ma.masked_array([3.0, 4.0], [True, False])]
+    back = there_and_back({"x": rows}, backend=backend, one_event=one_event)
+    numpy.testing.assert_array_equal(back["x"].values, [[1.0, numpy.nan], [numpy.nan, 4.0]])
+
+
+@backends
+def test_nan_and_missing_in_an_arrow_column_stay_apart(backend):
+    pyarrow = pytest.importorskip("pyarrow")
+    column = pandas.arrays.ArrowExtensionArray(pyarrow.array([1.5, float("nan"), None]))
+    back = there_and_back({"x": column}, backend=backend)["x"].variable.data
+    assert back.dtype == column.dtype
+    assert back._pa_array.to_pylist()[::2] == [1.5, None]
+    assert numpy.isnan(back._pa_array.to_pylist()[1])
+
+
+def test_an_offset_that_has_the_name_of_another_zone_is_refused():
+    zone = datetime.timezone(datetime.timedelta(hours=1), "CET")
+    frame = pandas.DataFrame({"x": pandas.DatetimeIndex(["2024-07-01"]).tz_localize(zone)})
+    with pytest.raises(InvalidTableError, match="column 'x' holds datetimes in a zone without a standard name"):
+        read_table(frame)
+
+
+def test_a_fixed_offset_comes_back():
+    stamps = pandas.date_range("2024-07-01", periods=2, tz=datetime.timezone(datetime.timedelta(hours=1)))
+    frame = pandas.DataFrame({"x": stamps})
+    assert_same_frame(there_and_back(frame, backend="json").to_dataframe(), frame)
+
+
+@pytest.mark.parametrize(
+    "freq",
+    [pandas.offsets.CustomBusinessDay(holidays=["2024-01-01"]), pandas.DateOffset(months=1, day=3)],
+    ids=["holidays", "third of the month"],
+)
+def test_a_frequency_that_has_no_name_of_its_own_is_refused(freq):
+    frame = pandas.DataFrame({"x": [1.0, 2.0]}, index=pandas.date_range("2024-01-03", periods=2, freq=freq))
+    with pytest.raises(InvalidTableError, match=r"index has the frequency .*df\.index\.freq = None"):
+        read_table(frame)
+
+
+def test_datetimes_finer_than_nanoseconds_in_a_list_are_refused():
+    with pytest.raises(InvalidTableError, match=r"column 'x' holds datetime64\[ps\]"):
+        read_table({"x": [numpy.datetime64(1, "ps"), numpy.datetime64(2, "s")]})
+
+
+def test_timedeltas_beyond_the_range_of_pandas_are_refused_as_such():
+    with pytest.raises(InvalidTableError, match="column 'x' holds timedeltas that pandas cannot hold"):
+        read_table({"x": [datetime.timedelta.max]})
+
+
+def test_dims_that_have_no_utf_8_form_are_refused_by_name():
+    with pytest.raises(InvalidTableError, match=r"dim '\\ud800' holds a lone surrogate"):
+        read_table(xarray.Dataset({"x": (("q", "\ud800"), numpy.ones((2, 2)))}))
+
+
+def test_times_beside_one_constant_are_rows_for_every_reader():
+    dataset = xarray.Dataset({"time": ("q", [1.0, 2.0])}, {"edge": "K"})
+    run = stored_run(dataset)
+    assert run.primary.read()["time_"].values.tolist() == [1.0, 2.0]
+    assert_same_dataset(there_and_back(dataset), dataset)
+
+
+@backends
+@both
+def test_a_stacked_dataset_keeps_the_dtypes_of_its_levels(backend, one_event):
+    dataset = xarray.Dataset(
+        {"v": (("x", "y"), numpy.ones((2, 2)))}, {"x": numpy.arange(2, dtype="i2"), "y": ["a", "bb"]}
+    )
+    stacked = dataset.stack(z=("x", "y"))
+    assert_same_dataset(there_and_back(stacked, backend=backend, one_event=one_event), stacked)
+
+
+@backends
+@both
+def test_a_dataset_of_a_frame_with_a_time_zone_comes_back(backend, one_event):
+    stamps = pandas.DatetimeIndex(["2024-10-27T00:30:00.000000001", None, "2024-10-27T01:30"], tz="UTC")
+    frame = pandas.DataFrame({"x": stamps.tz_convert("Europe/Berlin")})
+    dataset = xarray.Dataset.from_dataframe(frame)
+    assert_same_dataset(there_and_back(dataset, backend=backend, one_event=one_event), dataset)
+    # what to_dataset gives can be stored again
+    first = there_and_back(frame, backend=backend)
+    assert_same_dataset(there_and_back(first, backend=backend, one_event=one_event), first)
+
+
+@backends
+def test_python_datetimes_of_an_object_column_come_back_as_numpy_has_them(backend):
+    table = numpy.array([[datetime.datetime(2024, 1, 1), None], [datetime.datetime(2024, 1, 2), None]], dtype=object)
+    back = there_and_back({"x": table, "dt": [datetime.timedelta(1), None]}, backend=backend)
+    numpy.testing.assert_array_equal(
+        back["x"].values, numpy.array([["2024-01-01", "NaT"], ["2024-01-02", "NaT"]], "M8[us]"), strict=True
+    )
+    assert back["dt"].dtype == "m8[us]"
+
+
+def test_nested_python_datetimes_with_a_zone_are_refused():
+    stamp = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+    with pytest.raises(InvalidTableError, match="column 'x' holds nested datetimes with a time zone"):
+        read_table({"x": numpy.array([[stamp, stamp]], dtype=object)})
