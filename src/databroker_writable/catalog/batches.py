@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import StoreError, StoreFailedError
 from ..runs.checker import RunDocuments
 from ..runs.schema import Document
-from ..tables.owned import owned
-from ..tables.values import is_lazy
+from ..tables.classifier import is_lazy
+from ..tables.private_copy import private_copy
 from .storing import RunStorage, store_documents
 
 BATCH_BYTES = 64 * 1024 * 1024
@@ -63,7 +63,7 @@ class BatchStore:
             self.flush()
         else:
             # while these wait, the code that gives the runs goes on
-            documents[:] = [(name, owned(doc) if name == "event_page" else doc) for name, doc in documents]
+            documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
 
     def flush(self) -> None:
         """Store the runs that wait."""

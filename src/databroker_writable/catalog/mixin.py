@@ -18,7 +18,7 @@ from ..storage.assets.router import AssetRouter, byte_progress, checked_threshol
 from ..storage.failures import ExplainingMixin, taken
 from ..storage.roots import absolute_root
 from ..storage.serializer import RunSerializer
-from ..tables.values import Limits
+from ..tables.backend_limits import Limits
 from .alike import AlikeTables
 from .batches import BatchStore
 from .building import BuildingMixin

@@ -17,8 +17,8 @@ from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
 from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable, read_table
-from ..tables.owned import owned
-from ..tables.values import short
+from ..tables.private_copy import private_copy
+from ..tables.wording import short
 from .built_run import BuiltRun
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
 from .events import after, event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
@@ -305,7 +305,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
     def _read(self, data: Any) -> StreamTable:
         """Read a table, whose arrays may be filled anew for the next one."""
         table = read_table(data, one_event=self._one_event)
-        return dataclasses.replace(table, data=owned(table.data))
+        return dataclasses.replace(table, data=private_copy(table.data))
 
     def _emit(self, name: str, doc: dict[str, Any]) -> None:
         """Pass a finished document on."""

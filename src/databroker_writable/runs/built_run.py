@@ -7,7 +7,7 @@ from typing import Any
 
 from bluesky_live.bluesky_run import BlueskyRun
 
-from ..tables.values import is_lazy
+from ..tables.classifier import is_lazy
 
 
 class BuiltRun(BlueskyRun):

@@ -9,8 +9,10 @@ import event_model
 import numpy
 
 from ..errors import InvalidRunError, InvalidTableError
-from ..tables.owned import owned
-from ..tables.values import ANY_BACKEND, Limits, check_column, plain, short
+from ..tables.backend_limits import ANY_BACKEND, Limits
+from ..tables.document_values import check_event_values, document_value
+from ..tables.private_copy import private_copy
+from ..tables.wording import short
 from .bulk import unpacked
 from .schema import Document, NamedDocument, check_descriptor, check_start, check_stop, validate
 
@@ -133,7 +135,7 @@ def _packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
     documents = (_named(document) for item in items for document in unpacked(*_named(item)))
     if not isinstance(items, list | tuple):
         # between two documents the code that gives them goes on; of these the others are copied when they are checked
-        documents = ((name, owned(doc) if name in _WAITING else doc) for name, doc in documents)
+        documents = ((name, private_copy(doc) if name in _WAITING else doc) for name, doc in documents)
     batch: list[Document] = []
     kind = ("", "")
     for name, doc in documents:
@@ -186,7 +188,7 @@ def _check_descriptor(doc: Document, state: RunChecker) -> Document:
 
 
 def _check_resource(doc: Document, state: RunChecker) -> Document:
-    doc = plain(doc, "the resource", InvalidRunError)
+    doc = document_value(doc, "the resource", InvalidRunError)
     validate("resource", doc, InvalidRunError)
     if doc.get("run_start", state.start_uid) != state.start_uid:
         raise InvalidRunError(
@@ -198,7 +200,7 @@ def _check_resource(doc: Document, state: RunChecker) -> Document:
 
 
 def _check_datum_page(doc: Document, state: RunChecker) -> Document:
-    doc = plain(doc, "the datum_page", InvalidRunError)
+    doc = document_value(doc, "the datum_page", InvalidRunError)
     validate("datum_page", doc, InvalidRunError)
     if doc["resource"] not in state.resources:
         raise InvalidRunError(
@@ -264,7 +266,7 @@ def _check_event_page(doc: Document, state: RunChecker) -> Document:
         if "external" in data_keys[key]:
             _check_references(doc["data"][key], filled.get(key), key, where, state)
         else:
-            check_column(doc["data"][key], f"column {key!r} of stream {stream!r}", InvalidTableError, ANY_BACKEND)
+            check_event_values(doc["data"][key], f"column {key!r} of stream {stream!r}", InvalidTableError, ANY_BACKEND)
     check_beside_data(doc, where, ANY_BACKEND)
     state.event_uids.update(uids)
     state.seq_nums[stream].append(doc["seq_num"])
@@ -331,10 +333,10 @@ def check_beside_data(doc: Document, where: str, limits: Limits) -> None:
         columns |= {f"{part}[{key!r}]": values for key, values in (doc.get(part) or {}).items()}
     # one list often serves as the timestamps of many columns
     for part, values in {id(values): (part, values) for part, values in columns.items()}.values():
-        check_column(values, f"{part} of {where}", InvalidRunError, limits)
+        check_event_values(values, f"{part} of {where}", InvalidRunError, limits)
     others = {key: value for key, value in doc.items() if key not in _PAGE_PARTS}
     for key, value in others.items():
-        check_column({key: value}, where, InvalidRunError, limits)
+        check_event_values({key: value}, where, InvalidRunError, limits)
 
 
 def _listed(keys: Iterable[Any]) -> str:
@@ -356,7 +358,7 @@ def _check_references(values: Any, filled: Any, key: str, where: str, state: Run
     flags = filled if filled is not None else [False] * len(values)
     for value, flag in zip(values, flags, strict=True):
         if flag is not False:
-            check_column(value, f"column {key!r}", InvalidTableError, ANY_BACKEND)
+            check_event_values(value, f"column {key!r}", InvalidTableError, ANY_BACKEND)
         elif not isinstance(value, str) or value not in state.datum_ids:
             raise InvalidRunError(
                 f"{where} refers in {key!r} to the datum {short(value)}, which no document before it defines"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InvalidTableError
 from ..tables import OBJECT, StreamSchema, StreamTable, find_layout
-from ..tables.values import short
+from ..tables.wording import short
 
 NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
 CONFIGURATION = "a configuration is {object: {'data': {...}, 'data_keys': {...}, 'timestamps': {...}}}"

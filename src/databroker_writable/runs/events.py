@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidTableError
-from ..tables.values import LATEST
+from ..tables.event_time import LATEST
 
 MICROSECOND = 1e-6
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
-from ..tables.values import short
+from ..tables.wording import short
 from .builder import MANY_ROWS, RunBuilder
 from .checker import RunDocuments
 from .simple_run import SharingRunBuilder

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
-from ..tables.values import Limits, check_column, plain, short
+from ..tables.backend_limits import Limits
+from ..tables.document_values import check_event_values, document_value
+from ..tables.wording import short
 from .schema import NamedDocument, check_safe_uid
 
 _EVENT = ("uid", "time", "seq_num", "data", "timestamps")
@@ -43,16 +45,16 @@ def check_insertable(name: Any, doc: Any, limits: Limits) -> NamedDocument:
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
     if name == "start":
         check_safe_uid(doc.get("uid"))
-        return name, plain(doc, "metadata", InvalidMetadataError, limits=limits)
+        return name, document_value(doc, "metadata", InvalidMetadataError, limits=limits)
     _check_form(name, doc)
     if name not in ("event", "event_page"):
-        return name, plain(doc, f"the {name} document", InvalidRunError, limits=limits)
+        return name, document_value(doc, f"the {name} document", InvalidRunError, limits=limits)
     for part, value in doc.items():
         if part == "data":
             for key, column in value.items():
-                check_column({key: column}, "the data of an event", InvalidTableError, limits)
+                check_event_values({key: column}, "the data of an event", InvalidTableError, limits)
         else:
-            check_column({part: value}, f"the {name} document", InvalidRunError, limits)
+            check_event_values({part: value}, f"the {name} document", InvalidRunError, limits)
     return name, dict(doc)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
-from ..tables.values import Limits, check_column, plain
+from ..tables.backend_limits import Limits
+from ..tables.document_values import check_event_values, document_value
 from .checker import check_beside_data
 from .schema import Document
 
@@ -29,10 +30,10 @@ def _called(name: str) -> str:
 
 def _check_values(name: str, doc: Document, limits: Limits) -> None:
     if name != "event_page":
-        plain(doc, _called(name), InvalidMetadataError if name == "start" else InvalidRunError, limits=limits)
+        document_value(doc, _called(name), InvalidMetadataError if name == "start" else InvalidRunError, limits=limits)
         return
     for key, values in doc["data"].items():
-        check_column(values, f"column {key!r}", InvalidTableError, limits)
+        check_event_values(values, f"column {key!r}", InvalidTableError, limits)
     check_beside_data(doc, "an event page", limits)
 
 

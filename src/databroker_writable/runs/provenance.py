@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidMetadataError
-from ..tables.values import plain, short
+from ..tables.document_values import document_value
+from ..tables.wording import short
 
 PACKAGES = ("databroker", "databroker-writable")
 
@@ -80,7 +81,7 @@ def start_metadata(
             raise InvalidMetadataError(
                 f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}"
             )
-        given["parameters"] = plain(parameters, "parameters", InvalidMetadataError)
+        given["parameters"] = document_value(parameters, "parameters", InvalidMetadataError)
     for key, value in given.items():
         if value is None:
             continue
@@ -182,7 +183,7 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
 
 
 def _plain(value: Any, where: str) -> Any:
-    return plain(value, where, InvalidMetadataError)
+    return document_value(value, where, InvalidMetadataError)
 
 
 def listed(value: Any) -> list[Any]:

@@ -13,7 +13,8 @@ import jsonschema
 import msgpack
 
 from ..errors import InvalidMetadataError, InvalidRunError, StoreError
-from ..tables.values import check_metadata_keys, plain, short
+from ..tables.document_values import check_metadata_keys, document_value
+from ..tables.wording import short
 
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
@@ -37,7 +38,7 @@ MAX_UID_LENGTH = 200
 
 def check_start(doc: Mapping[str, Any]) -> Document:
     """Check a start document, or metadata with ``uid`` and ``time``, and give a plain copy."""
-    start = plain(doc, "metadata", InvalidMetadataError)
+    start = document_value(doc, "metadata", InvalidMetadataError)
     check_metadata_keys(start, "metadata", InvalidMetadataError)
     _check_templates(start, "metadata", InvalidMetadataError)
     check_run_uid(start.get("uid"))
@@ -48,7 +49,7 @@ def check_start(doc: Mapping[str, Any]) -> Document:
 
 def check_descriptor(doc: Mapping[str, Any]) -> Document:
     """Check a descriptor by itself and give a plain copy."""
-    descriptor = plain(doc, "the descriptor", InvalidRunError)
+    descriptor = document_value(doc, "the descriptor", InvalidRunError)
     validate("descriptor", descriptor, InvalidRunError)
     _check_time(descriptor, "the descriptor", InvalidRunError)
     _check_templates(descriptor.get("name"), "the name of a stream", InvalidRunError)
@@ -57,7 +58,7 @@ def check_descriptor(doc: Mapping[str, Any]) -> Document:
 
 def check_stop(doc: Mapping[str, Any]) -> Document:
     """Check a stop document by itself and give a plain copy."""
-    stop = plain(doc, "the stop document", InvalidRunError)
+    stop = document_value(doc, "the stop document", InvalidRunError)
     validate("stop", stop, InvalidRunError)
     _check_time(stop, "the stop document", InvalidRunError)
     _check_templates(stop, "the stop document", InvalidRunError)

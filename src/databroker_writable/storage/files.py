@@ -16,7 +16,7 @@ import suitcase.utils
 from databroker._drivers import jsonl, msgpack
 
 from ..errors import InvalidCatalogError, NotWritableError, RunExistsError
-from ..tables.values import INT64_OR_UINT64, Limits
+from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .opening import open_entry
 from .publication import PublishingManager, fsync_directories
 from .roots import ASSETS, AssetRoots, absolute_root

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import NotWritableError
-from ..tables.owned import owned
-from ..tables.values import ANY_BACKEND, Limits
+from ..tables.backend_limits import ANY_BACKEND, Limits
+from ..tables.private_copy import private_copy
 from .files import publish_through
 from .serializer import callbacks_of
 
@@ -30,7 +30,7 @@ class ForeignRunWriter:
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if name in ("event", "event_page"):
             # some serializers hold what they are given until the stop document; other documents are copies already
-            doc = owned(doc)
+            doc = private_copy(doc)
         for callback in self._callbacks:
             callback(name, doc)
 

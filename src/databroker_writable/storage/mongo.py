@@ -10,7 +10,7 @@ import pymongo.errors
 
 from ..errors import InvalidCatalogError, InvalidRunError, NotWritableError
 from ..runs.comparison import as_text
-from ..tables.values import INT64, Limits, bson_size
+from ..tables.backend_limits import INT64, Limits, bson_size
 
 LIMITS = Limits(
     "MongoDB",

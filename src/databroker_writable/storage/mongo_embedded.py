@@ -13,8 +13,9 @@ import pymongo
 import pymongo.errors
 
 from ..errors import RunExistsError
-from ..tables.owned import owned
-from ..tables.values import bson_size, to_builtin
+from ..tables.backend_limits import bson_size
+from ..tables.document_values import to_builtin
+from ..tables.private_copy import private_copy
 from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
 
 PAGE_BYTES = 5_000_000
@@ -51,7 +52,7 @@ class EmbeddedRunWriter:
         elif name == "stop":
             self._header["stop"] = [to_builtin(doc)]
         elif name == "event":
-            self._wait("descriptor", event_model.pack_event_page(owned(doc)))
+            self._wait("descriptor", event_model.pack_event_page(private_copy(doc)))
         elif name == "event_page":
             self._insert("descriptor", doc)
         elif name == "datum":

@@ -13,7 +13,7 @@ from databroker._drivers import mongo_normalized
 
 from ..errors import RunExistsError
 from ..runs.comparison import as_text, same_run
-from ..tables.values import to_builtin
+from ..tables.document_values import to_builtin
 from .assets.naming import SPEC
 from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
 from .opening import open_entry

@@ -13,7 +13,7 @@ from ..errors import InvalidRunError, StoreError, warn_user
 from ..runs.bulk import unpacked
 from ..runs.insertable import check_insertable
 from ..runs.schema import CheckedDocument, NamedDocument
-from ..tables.values import Limits
+from ..tables.backend_limits import Limits
 
 _OWNERS = {
     "event": "descriptor",

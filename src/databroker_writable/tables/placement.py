@@ -12,10 +12,10 @@ import numpy
 from ..errors import InvalidTableError
 from .attributes import encode_attributes
 from .encode import Encoded, encode
+from .event_time import LATEST
 from .layout import OBJECT, SOURCE, embed_layout
 from .names import free_name
 from .sources import Source, Variable
-from .values import LATEST
 
 CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
 

@@ -17,7 +17,7 @@ from .attributes import encode_attributes
 from .encode import dtype_name, index_values
 from .kinds import CONTAINERS, array_from_list, check_units
 from .names import check_name, check_text, free_name
-from .values import short
+from .wording import short
 
 ACCEPTED = "a dict of lists or arrays, a pandas DataFrame or an xarray Dataset"
 

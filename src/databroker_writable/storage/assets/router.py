@@ -12,7 +12,8 @@ import numpy
 from ...errors import InvalidCatalogError, InvalidTableError
 from ...runs.schema import Document, NamedDocument
 from ...tables import find_layout
-from ...tables.values import is_array, is_lazy, short
+from ...tables.classifier import is_array, is_lazy
+from ...tables.wording import short
 
 if TYPE_CHECKING:
     from . import StreamAssets

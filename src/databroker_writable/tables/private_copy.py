@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy
 
-from .values import MAX_DEPTH, SCALARS
+from .classifier import SCALARS
+from .document_values import MAX_DEPTH
 
 
-def owned(value: Any) -> Any:
+def private_copy(value: Any) -> Any:
     """Copy the arrays, lists and dicts of a value; what is nested too deeply to be stored is given as it is.
 
     Examples
     --------
     >>> buffer = numpy.zeros(2)
-    >>> kept = owned({"x": [buffer]})
+    >>> kept = private_copy({"x": [buffer]})
     >>> buffer[:] = 1
     >>> kept["x"][0].tolist()
     [0.0, 0.0]

@@ -1,69 +1,27 @@
-"""Which values documents may hold, and which of them a given backend can keep.
+"""Values as documents hold them: JSON-like, and in Events also numpy arrays.
 
-Documents are JSON-like: None, bool, int, float, str, lists and dicts, and in Events also numpy arrays.
-Each backend says in its `Limits` what it can hold beyond or short of that.
+Each backend says in its `Limits` what it can hold beyond or short of None, bool, int, float, str, lists and dicts.
 """
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
 
+from .backend_limits import ANY_BACKEND, INT64, Limits
+from .classifier import SCALARS
+from .wording import short
+
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB takes 100 levels, and documents add some of their own."""
 
-SCALARS = frozenset({int, float, str, bool, type(None)})
-"""The types of single values in JSON."""
 
-LATEST = 2**33
-"""Seconds, in the year 2242: beyond, float64 no longer tells microseconds apart."""
-
-INT64 = (-(2**63), 2**63 - 1)
-INT64_OR_UINT64 = (-(2**63), 2**64 - 1)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a backend can hold.
-
-    Parameters
-    ----------
-    backend : str
-        As messages name it.
-    integers : tuple of int
-        The smallest and the largest integer.
-    binary : bool
-        Whether bytes and complex numbers survive.
-    mongo_keys : bool
-        Whether MongoDB's rules for keys hold: no leading ``$``, no NUL.
-    event_bytes, page_bytes : int or None
-        The largest Event and the largest event page, as `size_of` counts.
-    size_of : callable
-        Gives the bytes that a value takes, from above and without encoding it.
-    """
-
-    backend: str
-    integers: tuple[int, int] = INT64_OR_UINT64
-    binary: bool = False
-    mongo_keys: bool = False
-    event_bytes: int | None = None
-    page_bytes: int | None = None
-    size_of: Callable[[Any], int] = field(default=lambda value: raw_size(value))
-
-    @property
-    def allow_any_value(self) -> bool:
-        """Whether what some backend can hold needs no further check for this one, but for its size."""
-        return self.binary and not self.mongo_keys and self.event_bytes is None and self.integers == INT64_OR_UINT64
-
-
-ANY_BACKEND = Limits("any backend", binary=True)
-
-
-def plain(value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND, depth: int = 0) -> Any:
+def document_value(
+    value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND, depth: int = 0
+) -> Any:
     """Copy a value into plain Python, or raise `error` that names the place where it cannot be held.
 
     Numpy scalars and arrays become numbers and nested lists, tuples become lists, mappings become dicts.
@@ -78,13 +36,13 @@ def plain(value: Any, where: str, error: type[Exception], *, limits: Limits = AN
         for key, item in value.items():
             check_key(key, where, error, limits)
             if not _is_harmless(item):
-                item = plain(item, f"{where}[{key!r}]", error, limits=limits, depth=depth + 1)
+                item = document_value(item, f"{where}[{key!r}]", error, limits=limits, depth=depth + 1)
             result[str(key)] = item
         return result
     if kind is list or isinstance(value, list | tuple):
         _check_depth(depth, where, error)
         return [
-            item if _is_harmless(item) else plain(item, f"{where}[{i}]", error, limits=limits, depth=depth + 1)
+            item if _is_harmless(item) else document_value(item, f"{where}[{i}]", error, limits=limits, depth=depth + 1)
             for i, item in enumerate(value)
         ]
     if isinstance(value, numpy.bool_ | bool):
@@ -96,7 +54,7 @@ def plain(value: Any, where: str, error: type[Exception], *, limits: Limits = AN
     if isinstance(value, float | numpy.floating):
         return float(value)
     if isinstance(value, numpy.ndarray):
-        return plain(value.tolist(), where, error, limits=limits, depth=depth)
+        return document_value(value.tolist(), where, error, limits=limits, depth=depth)
     if isinstance(value, bytes | complex | numpy.complexfloating):
         if not limits.binary:
             raise error(
@@ -148,7 +106,7 @@ def check_metadata_keys(metadata: Any, where: str, error: type[Exception]) -> No
         check_metadata_keys(item, f"{where}[{key!r}]", error)
 
 
-def check_column(values: Any, where: str, error: type[Exception], limits: Limits, *, depth: int = 0) -> None:
+def check_event_values(values: Any, where: str, error: type[Exception], limits: Limits, *, depth: int = 0) -> None:
     """Refuse the values of one column, or one value that is an array, that the backend cannot hold.
 
     Vectorised: the cost of a numeric array does not depend on the number of its values.
@@ -160,10 +118,10 @@ def check_column(values: Any, where: str, error: type[Exception], limits: Limits
         _check_depth(depth, where, error)
         for key, item in values.items():
             check_key(key, where, error, limits)
-            check_column(item, f"{where}[{key!r}]", error, limits, depth=depth + 1)
+            check_event_values(item, f"{where}[{key!r}]", error, limits, depth=depth + 1)
         return
     if not isinstance(values, list | tuple):
-        plain(values, where, error, limits=limits)
+        document_value(values, where, error, limits=limits)
         return
     kinds = set(map(type, values))
     if kinds <= {float, bool, type(None)}:
@@ -177,56 +135,7 @@ def check_column(values: Any, where: str, error: type[Exception], limits: Limits
     else:
         _check_depth(depth, where, error)
         for i, value in enumerate(values):
-            check_column(value, f"{where}[{i}]", error, limits, depth=depth + 1)
-
-
-def raw_size(value: Any) -> int:
-    """Bytes that a value takes where arrays are kept as they are, as in msgpack."""
-    if isinstance(value, numpy.ndarray):
-        return value.nbytes + 64
-    if isinstance(value, str | bytes):
-        return 4 * len(value) + 5
-    if isinstance(value, Mapping):
-        return 5 + sum(raw_size(key) + raw_size(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        if not set(map(type, value)) - {int, float, bool, type(None)}:
-            return 5 + 9 * len(value)
-        return 5 + sum(map(raw_size, value))
-    return 64
-
-
-def bson_size(value: Any) -> int:
-    """Bytes that a value takes in BSON.
-
-    BSON keeps an array as a document whose keys are the positions in decimal (https://bsonspec.org/spec.html):
-    for each element its type, the key and a NUL, then 8 bytes for a number.
-    """
-    if isinstance(value, numpy.ndarray):
-        if value.dtype.kind not in "biuf":
-            return bson_size(value.tolist())
-        rows = value.size // value.shape[-1] if value.ndim and value.size else 0
-        width = 10 + len(str(max(value.shape, default=1)))
-        return value.size * width + rows * value.ndim * (width + 5) + 16
-    if isinstance(value, str | bytes):
-        return 4 * len(value) + 6 if isinstance(value, str) and not value.isascii() else len(value) + 6
-    if isinstance(value, Mapping):
-        return 5 + sum(len(str(key)) + 6 + bson_size(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        width = 2 + len(str(len(value)))
-        if not set(map(type, value)) - {int, float, bool, type(None)}:
-            return 5 + len(value) * (width + 8)
-        return 5 + len(value) * width + sum(map(bson_size, value))
-    return 8
-
-
-def is_array(values: Any) -> bool:
-    """Whether values are a numpy or a dask array."""
-    return isinstance(values, numpy.ndarray) or is_lazy(values)
-
-
-def is_lazy(values: Any) -> bool:
-    """Whether values are a dask array."""
-    return hasattr(values, "dask")
+            check_event_values(value, f"{where}[{i}]", error, limits, depth=depth + 1)
 
 
 def to_builtin(value: Any) -> Any:
@@ -251,7 +160,7 @@ def _check_array(values: numpy.ndarray, where: str, error: type[Exception], limi
             _checked_int(int(values.max()), where, error, limits)
         return
     if kind == "U":
-        check_column(values.ravel().tolist(), where, error, limits)
+        check_event_values(values.ravel().tolist(), where, error, limits)
         return
     if kind == "c" and itemsize <= 16 and limits.binary:
         return
@@ -287,18 +196,6 @@ def _checked_str(value: str, where: str, error: type[Exception]) -> str:
 def _check_depth(depth: int, where: str, error: type[Exception]) -> None:
     if depth >= MAX_DEPTH:
         raise error(f"{where[:80]}... is nested deeper than {MAX_DEPTH} levels; flatten it")
-
-
-def short(value: Any, longest: int = 60) -> str:
-    """A value as messages show it."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        text = f"a {type(value).__name__}, nested deeply or in itself"
-    except Exception:
-        # the message is of more use than what the object's own code says
-        text = f"a {type(value).__name__} that cannot be shown"
-    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def _remedy(value: Any) -> str:

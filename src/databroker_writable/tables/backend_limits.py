@@ -1,0 +1,88 @@
+"""What each backend can hold: which integers, which types, how many bytes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+
+INT64 = (-(2**63), 2**63 - 1)
+INT64_OR_UINT64 = (-(2**63), 2**64 - 1)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a backend can hold.
+
+    Parameters
+    ----------
+    backend : str
+        As messages name it.
+    integers : tuple of int
+        The smallest and the largest integer.
+    binary : bool
+        Whether bytes and complex numbers survive.
+    mongo_keys : bool
+        Whether MongoDB's rules for keys hold: no leading ``$``, no NUL.
+    event_bytes, page_bytes : int or None
+        The largest Event and the largest event page, as `size_of` counts.
+    size_of : callable
+        Gives the bytes that a value takes, from above and without encoding it.
+    """
+
+    backend: str
+    integers: tuple[int, int] = INT64_OR_UINT64
+    binary: bool = False
+    mongo_keys: bool = False
+    event_bytes: int | None = None
+    page_bytes: int | None = None
+    size_of: Callable[[Any], int] = field(default=lambda value: raw_size(value))
+
+    @property
+    def allow_any_value(self) -> bool:
+        """Whether what some backend can hold needs no further check for this one, but for its size."""
+        return self.binary and not self.mongo_keys and self.event_bytes is None and self.integers == INT64_OR_UINT64
+
+
+ANY_BACKEND = Limits("any backend", binary=True)
+
+
+def raw_size(value: Any) -> int:
+    """Bytes that a value takes where arrays are kept as they are, as in msgpack."""
+    if isinstance(value, numpy.ndarray):
+        return value.nbytes + 64
+    if isinstance(value, str | bytes):
+        return 4 * len(value) + 5
+    if isinstance(value, Mapping):
+        return 5 + sum(raw_size(key) + raw_size(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        if not set(map(type, value)) - {int, float, bool, type(None)}:
+            return 5 + 9 * len(value)
+        return 5 + sum(map(raw_size, value))
+    return 64
+
+
+def bson_size(value: Any) -> int:
+    """Bytes that a value takes in BSON.
+
+    BSON keeps an array as a document whose keys are the positions in decimal (https://bsonspec.org/spec.html):
+    for each element its type, the key and a NUL, then 8 bytes for a number.
+    """
+    if isinstance(value, numpy.ndarray):
+        if value.dtype.kind not in "biuf":
+            return bson_size(value.tolist())
+        rows = value.size // value.shape[-1] if value.ndim and value.size else 0
+        width = 10 + len(str(max(value.shape, default=1)))
+        return value.size * width + rows * value.ndim * (width + 5) + 16
+    if isinstance(value, str | bytes):
+        return 4 * len(value) + 6 if isinstance(value, str) and not value.isascii() else len(value) + 6
+    if isinstance(value, Mapping):
+        return 5 + sum(len(str(key)) + 6 + bson_size(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        width = 2 + len(str(len(value)))
+        if not set(map(type, value)) - {int, float, bool, type(None)}:
+            return 5 + len(value) * (width + 8)
+        return 5 + len(value) * width + sum(map(bson_size, value))
+    return 8
