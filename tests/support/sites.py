@@ -114,14 +114,17 @@ def _file_site(layout: str, root: Path) -> Site:
     }[layout]
     driver = "writable-jsonl-catalog" if layout == "jsonl" else "writable-msgpack-catalog"
     given = args
-    if stock.__module__ == "facility":
-        driver, given = "writable-catalog", {"catalog_driver": f"support.facility.{stock.__name__}", "catalog_args": args}
+    if stock.__module__ == facility.__name__:
+        driver, given = (
+            "writable-catalog",
+            {"catalog_driver": f"{stock.__module__}.{stock.__name__}", "catalog_args": args},
+        )
 
     def make(**kwargs: Any) -> Any:
         kwargs = {"name": "contract", **kwargs}
         if layout == "adopted":
             return make_writable(stock(**args, **kwargs))
-        if stock.__module__ != "facility":
+        if stock.__module__ != facility.__name__:
             return {"msgpack": WritableMsgpackCatalog, "jsonl": WritableJSONLCatalog}[layout](**args, **kwargs)
         own = {key: kwargs.pop(key) for key in ("asset_root", "asset_threshold", "writable") if key in kwargs}
         return WritableCatalog(given["catalog_driver"], {**args, **kwargs}, **own)
