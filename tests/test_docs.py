@@ -26,13 +26,13 @@ from intake.catalog.default import load_combo_catalog
 import databroker_writable
 from databroker_writable.catalog.mixin import WritableMixin
 from databroker_writable.results.finding import FindingMixin
-from support import pages, servers
-from support.pages import ROOT
+from support import documentation, servers
+from support.documentation import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 NOT_RUN = {"js", "text", "{toctree}", "{eval-rst}", "{command-help}", "{include}"}
-FOLLOWED = [page for page in PAGES if {"bash", "python", "yaml"} & {b.language for b in pages.blocks_of(page)}]
+FOLLOWED = [page for page in PAGES if {"bash", "python", "yaml"} & {b.language for b in documentation.blocks_of(page)}]
 OPTIONAL = ("prefect", "tiled", "bluesky_tiled_plugins")
 """Blocks that import these are run where they are installed."""
 
@@ -44,7 +44,7 @@ def name_of(page: Path) -> str:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory like a copy of the repository, in a home and an environment of its own."""
-    pages.follow_pages_in(tmp_path, monkeypatch)
+    documentation.follow_pages_in(tmp_path, monkeypatch)
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "environment"))
@@ -58,7 +58,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("reduce", None)  # a page's own module
 
 
-def is_runnable(block: pages.Block) -> bool:
+def is_runnable(block: documentation.Block) -> bool:
     imported = {
         (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).partition(".")[0]  # type: ignore[union-attr]
         for node in ast.walk(ast.parse(block.text))
@@ -70,19 +70,19 @@ def is_runnable(block: pages.Block) -> bool:
 def follow(page: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the blocks of a page in their order; those that begin with the name of a file are that file."""
     names: dict[str, Any] = {"__name__": "page"}
-    for block in pages.blocks_of(page):
+    for block in documentation.blocks_of(page):
         if block.language in NOT_RUN:
             continue
         if block.file_name:
-            pages.write_file(block, directory)
+            documentation.write_file(block, directory)
         if block.language == "bash":
-            pages.run_bash(block)
+            documentation.run_bash(block)
         elif block.language == "python" and is_runnable(block):
             # what a new session finds on the search path
             monkeypatch.setattr(databroker, "catalog", load_combo_catalog())
-            pages.run_python(block, names)
+            documentation.run_python(block, names)
         elif block.language == "yaml" and not block.file_name:
-            pages.run_yaml(block, directory)
+            documentation.run_yaml(block, directory)
 
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
@@ -102,9 +102,9 @@ def test_a_task_of_the_pipeline_that_fails_is_retried_and_stores_once(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "prefect", retrying_prefect())
-    for block in pages.blocks_of(DOCS / "howto" / "pipeline.md"):
+    for block in documentation.blocks_of(DOCS / "howto" / "pipeline.md"):
         if block.file_name:
-            pages.write_file(block, place)
+            documentation.write_file(block, place)
     raw = databroker_writable.open_directory("raw")
     raw.store_runs({"counts": [10 + i, 12, 9, 14, 11]} for i in range(2))
     broken = iter([OSError(errno.ENOSPC, "No space left on device")])
@@ -147,12 +147,12 @@ def retrying_prefect() -> types.ModuleType:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_each_block_is_of_a_known_language(page: Path) -> None:
-    assert {block.language for block in pages.blocks_of(page)} <= {"bash", "python", "yaml", *NOT_RUN}
+    assert {block.language for block in documentation.blocks_of(page)} <= {"bash", "python", "yaml", *NOT_RUN}
 
 
 def test_the_yaml_of_a_page_is_yaml_of_catalogs() -> None:
     for page in FOLLOWED:
-        for block in pages.blocks_of(page):
+        for block in documentation.blocks_of(page):
             if block.language == "yaml":
                 assert list(yaml.safe_load(block.text)) == ["sources"], block.place
 

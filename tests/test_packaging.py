@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from support.pages import ROOT
+from support.documentation import ROOT
 
 JOBS = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
 GATE = (ROOT / ".ci/run").read_text(encoding="utf-8")

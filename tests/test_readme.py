@@ -13,8 +13,8 @@ import yaml
 
 import databroker_writable
 from databroker_writable import errors
-from support import pages
-from support.pages import ROOT
+from support import documentation
+from support.documentation import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -25,17 +25,17 @@ STORE = (
 TEST = 'python3 -m venv .venv && .venv/bin/pip install ".[test]" && .venv/bin/python -m pytest'
 
 
-BLOCKS = pages.blocks_of(ROOT / "README.md")
+BLOCKS = documentation.blocks_of(ROOT / "README.md")
 
 
-def blocks_of(language: str) -> list[pages.Block]:
+def blocks_of(language: str) -> list[documentation.Block]:
     return [block for block in BLOCKS if block.language == language]
 
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory like a copy of the repository, in which the README is followed."""
-    pages.follow_pages_in(tmp_path, monkeypatch)
+    documentation.follow_pages_in(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -49,11 +49,13 @@ def test_the_blocks_run_in_the_order_of_the_page(copy: Path) -> None:
         if block.language == "bash":
             if TEST not in block.text:
                 # what the CI runs whole, in a new environment, is run here in the present one
-                assert all(pages.run_bash(block, "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/"))
+                assert all(
+                    documentation.run_bash(block, "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/")
+                )
         elif block.language == "python":
-            pages.run_python(block, names)
+            documentation.run_python(block, names)
         else:
-            pages.run_yaml(block, copy)
+            documentation.run_yaml(block, copy)
     results = databroker_writable.open_directory(copy / "results")
     spectrum = pandas.read_csv(copy / "examples" / "cu_foil_xanes.csv")
     (of_edge,) = results.search({"edge": "K"})

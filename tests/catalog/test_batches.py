@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +13,11 @@ from typing import Any
 import pytest
 
 import databroker_writable
-from databroker_writable.catalog.mixin import batches
+from databroker_writable.catalog import batches
 from databroker_writable.storage import run_group as group
 from databroker_writable.storage.publication import PublishingManager
-from support.runs import TABLE
+from support import new_process
+from support.example_runs import TABLE
 
 
 @pytest.fixture
@@ -116,8 +115,7 @@ def test_a_batch_can_be_stored_while_the_interpreter_shuts_down(catalog: Any) ->
         "catalog = databroker_writable.open_directory(sys.argv[1])\n"
         "atexit.register(lambda: print(len(catalog.store_runs([{'x': [1]}] * 5))))\n"
     )
-    command = [sys.executable, "-W", "ignore", "-c", program, directory]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = new_process.run_python(program, directory)
     assert (done.stdout.strip(), done.stderr) == ("5", "")
     assert len(stored_elsewhere(catalog)) == 5
 

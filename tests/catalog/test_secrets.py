@@ -20,7 +20,7 @@ from databroker_writable.drivers import (
     WritableMongoEmbeddedCatalog,
     WritableMongoNormalizedCatalog,
 )
-from support import facility, faults, runs
+from support import example_runs, facility, faults
 
 SECRET = "s3cr3t-pa55"
 VARIABLE = "LAB_SECRET"
@@ -87,23 +87,23 @@ def chain_of(error):
 
 def use_builder(catalog):
     with catalog.run_builder() as builder:
-        builder.add_stream("primary", data=runs.TABLE)
+        builder.add_stream("primary", data=example_runs.TABLE)
 
 
 def insert(catalog):
-    for name, doc in runs.small_documents():
+    for name, doc in example_runs.small_documents():
         catalog.v1.insert(name, doc)
 
 
 USES = {
-    "store_run": lambda catalog: catalog.store_run(runs.TABLE),
-    "store_runs": lambda catalog: catalog.store_runs([runs.small_documents()]),
+    "store_run": lambda catalog: catalog.store_run(example_runs.TABLE),
+    "store_runs": lambda catalog: catalog.store_runs([example_runs.small_documents()]),
     "run_builder": use_builder,
-    "a reference to a run": lambda catalog: catalog.store_run(runs.TABLE, derived_from="some-run"),
+    "a reference to a run": lambda catalog: catalog.store_run(example_runs.TABLE, derived_from="some-run"),
     "insert": insert,
-    "a column that needs an asset_root": lambda catalog: catalog.store_run(runs.TABLE, asset_threshold="1"),
+    "a column that needs an asset_root": lambda catalog: catalog.store_run(example_runs.TABLE, asset_threshold="1"),
     "reading": lambda catalog: catalog["some-run"],
-    "reopening": lambda catalog: catalog.configure_new(no_such_argument=1).store_run(runs.TABLE),
+    "reopening": lambda catalog: catalog.configure_new(no_such_argument=1).store_run(example_runs.TABLE),
 }
 
 
@@ -191,7 +191,7 @@ def test_no_password_of_any_form_shows(uri, generic, monkeypatch):
         catalog = opened()
         for text in (repr(catalog), str(catalog), catalog.yaml(), pickle.dumps(catalog).decode("latin1")):
             assert SECRET not in text
-        error = faults.attempt(catalog.store_run, runs.TABLE)
+        error = faults.attempt(catalog.store_run, example_runs.TABLE)
     assert isinstance(error, StoreError), error
     for inner in chain_of(error):
         if not inner.__suppress_context__:
@@ -216,7 +216,7 @@ def test_no_password_that_is_an_argument_of_its_own_shows(tmp_path):
     for text in (repr(catalog), catalog.yaml(), pickle.dumps(catalog).decode("latin1")):
         assert SECRET not in text
     assert "env(MONGODB_PASSWORD)" in catalog.yaml()
-    catalog.store_run(runs.TABLE)
+    catalog.store_run(example_runs.TABLE)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from databroker_writable.drivers import (
 )
 from databroker_writable.storage import serializer
 from databroker_writable.storage.assets import HDF5AssetHandler
-from support.runs import TABLE
+from support.example_runs import TABLE
 
 FILE_ACCESS = ("open", "os.listdir", "os.scandir", "glob.glob")
 

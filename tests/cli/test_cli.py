@@ -21,7 +21,7 @@ import databroker_writable
 from databroker_writable.cli import main
 from databroker_writable.cli.ls import unambiguous_length
 from databroker_writable.cli.metadata import parse_value
-from support.cli_support import PASSWORD, fail, run, succeed
+from support.command_line import PASSWORD, fail, run, succeed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cu_foil_xanes.csv"
 COMMAND = str(Path(sys.executable).with_name("databroker-writable"))

@@ -20,8 +20,8 @@ import yaml
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
 from databroker_writable.upkeep import clean, examine
-from support import runs, servers, sites
-from support.cli_support import run
+from support import example_runs, servers, sites
+from support.command_line import run
 
 OLD = 3 * 86400
 IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
@@ -78,7 +78,7 @@ def test_a_catalog_without_faults_is_told_so() -> None:
 
 def test_a_run_that_was_paused_and_resumed_is_well() -> None:
     catalog = open_directory("results")
-    for name, doc in runs.resumed_documents():
+    for name, doc in example_runs.resumed_documents():
         catalog.v1.insert(name, doc)
     assert findings("results", status=0) == []
 

@@ -15,8 +15,8 @@ import pytest
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.results.finding import PROBE
 from databroker_writable.runs import comparison
-from support import runs, servers, sites
-from support.cli_support import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
+from support import example_runs, servers, sites
+from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 
 IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
 
@@ -46,7 +46,7 @@ def opened(place: str) -> Any:
 def stored_source() -> Any:
     """Two runs, one of which has a file of arrays, and a probe."""
     catalog = open_directory("source")
-    catalog.store_run(runs.small_documents(uid="plain", sample="Cu"))
+    catalog.store_run(example_runs.small_documents(uid="plain", sample="Cu"))
     catalog.store_run({"x": [1, 2], "img": IMAGES}, uid="images", asset_threshold=0)
     catalog.store_run({"x": [1]}, {PROBE: True}, uid="probe")
     return catalog
@@ -144,7 +144,7 @@ def test_a_destination_without_asset_root_says_so(mongo_server: servers.MongoSer
 
 
 def test_resources_of_other_kinds_keep_their_root(tmp_path: Path) -> None:
-    open_directory("source").store_run(runs.documents_with_images(tmp_path))
+    open_directory("source").store_run(example_runs.documents_with_images(tmp_path))
     succeed("copy", "source", "copies")
     (resource,) = (doc for name, doc in open_directory("copies")[-1].documents(fill="no") if name == "resource")
     assert resource["root"] == str(tmp_path)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import runs
-from support.cli_support import PASSWORD, fail, run, succeed, write_catalog
+from support import new_process
+from support.command_line import PASSWORD, fail, run, succeed, write_catalog
 
 PATHS = ["{{ CATALOG_DIR }}/runs/*.msgpack"]
 DRIVER = "writable-msgpack-catalog"
@@ -26,7 +26,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def names_in_a_new_process(**environment: str) -> list[str]:
     code = "import databroker; print(*sorted(databroker.catalog))"
-    return runs.in_new_process(code, env={**os.environ, **environment}).split()
+    return new_process.output_of(code, env={**os.environ, **environment}).split()
 
 
 def files() -> list[str]:
@@ -41,7 +41,7 @@ def test_a_catalog_is_deployed_for_oneself() -> None:
     assert files() == ["home/intake/mine.yml"]
     assert "mine" in names_in_a_new_process()
     store = "import databroker; databroker.catalog['mine'].store_run({'x': [1]})"
-    runs.in_new_process(store)
+    new_process.output_of(store)
     assert len(list(Path("runs").glob("*.msgpack"))) == 1
 
 

@@ -18,8 +18,8 @@ import xarray
 
 from databroker_writable import open_directory
 from databroker_writable.results.finding import PROBE
-from support import runs, servers, sites
-from support.cli_support import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
+from support import example_runs, servers, sites
+from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 
 DAY = 86400
 
@@ -187,7 +187,7 @@ def test_a_column_without_finite_values_is_told() -> None:
 
 
 def test_show_plots_runs_of_bluesky(place: str) -> None:
-    opened(place).store_run(runs.small_documents(uid="plain"))
+    opened(place).store_run(example_runs.small_documents(uid="plain"))
     assert "x against number of the Event" in succeed("show", place, "plain", "--column", "x")
 
 

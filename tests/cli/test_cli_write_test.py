@@ -16,7 +16,7 @@ from databroker_writable import open_directory
 from databroker_writable.results.finding import PROBE
 from databroker_writable.upkeep import probe, write_test
 from support import servers, sites
-from support.cli_support import PASSWORD, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
+from support.command_line import PASSWORD, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 

@@ -10,7 +10,7 @@ import numpy
 import pytest
 
 from databroker_writable import InvalidRunError, InvalidTableError, RunExistsError, StoreFailedError
-from support import runs
+from support import example_runs
 
 
 def test_a_block_that_ends_stores_its_run(catalog, site):
@@ -135,8 +135,13 @@ def test_many_runs_are_stored_in_one_call(catalog, site, capsys):
 
 
 def test_runs_that_fail_are_named_and_the_others_stay(catalog, site):
-    good = runs.small_documents(uid="fit-1")
-    batch = [good, {"x": []}, runs.small_documents(uid="fit-2"), runs.small_documents(uid="fit-1", other=True)]
+    good = example_runs.small_documents(uid="fit-1")
+    batch = [
+        good,
+        {"x": []},
+        example_runs.small_documents(uid="fit-2"),
+        example_runs.small_documents(uid="fit-1", other=True),
+    ]
     with pytest.raises(StoreFailedError) as caught:
         catalog.store_runs(batch)
     assert caught.value.stored == ["fit-1", "fit-2"]

@@ -8,11 +8,11 @@ import pytest
 
 from databroker_writable import InvalidRunError, RunExistsError
 from databroker_writable.runs.comparison import same_run
-from support import faults, runs
+from support import example_runs, faults
 
 
 def test_storing_a_run_twice_is_one_run(catalog, site):
-    run = catalog.build_simple_run(runs.TABLE, metadata={"sample": "Cu"})
+    run = catalog.build_simple_run(example_runs.TABLE, metadata={"sample": "Cu"})
     first = catalog.store_run(run)
     after_first = site.snapshot()
     second = catalog.store_run(run)
@@ -24,7 +24,7 @@ def test_storing_a_run_twice_is_one_run(catalog, site):
 def test_a_retry_from_another_catalog_object_finds_the_run(catalog, site):
     early = site.open()
     assert len(early) == 0
-    documents = runs.small_documents(sample="Cu")
+    documents = example_runs.small_documents(sample="Cu")
     catalog.store_run(documents)
     after_first = site.snapshot()
     for other in (early, site.open()):
@@ -33,7 +33,7 @@ def test_a_retry_from_another_catalog_object_finds_the_run(catalog, site):
 
 
 def test_storing_what_was_read_back_is_the_same_run(catalog, site):
-    stored = catalog.store_run(runs.TABLE)
+    stored = catalog.store_run(example_runs.TABLE)
     after_first = site.snapshot()
     assert catalog.store_run(stored).metadata["start"] == stored.metadata["start"]
     assert catalog.store_run(catalog.v1[-1]).metadata["start"] == stored.metadata["start"]
@@ -41,7 +41,7 @@ def test_storing_what_was_read_back_is_the_same_run(catalog, site):
 
 
 def test_a_retry_may_be_paged_in_another_way(catalog, site, tmp_path):
-    documents = runs.documents_with_images(tmp_path, paged=False)
+    documents = example_runs.documents_with_images(tmp_path, paged=False)
     catalog.store_run(documents)
     after_first = site.snapshot()
     catalog.store_run(site.open(transforms={"start": dict})[documents[0][1]["uid"]])
@@ -69,7 +69,7 @@ def test_another_run_of_the_same_uid_is_refused_before_its_dask_array_is_compute
 def test_another_run_of_the_same_uid_is_refused(catalog, site, where):
     other = site.open() if where == "object opened before" else catalog
     assert len(other) == 0
-    documents = runs.small_documents(uid="fit-1", sample="Cu")
+    documents = example_runs.small_documents(uid="fit-1", sample="Cu")
     catalog.store_run(documents)
     after_first = site.snapshot()
     if where == "another object":
@@ -83,18 +83,18 @@ def test_another_run_of_the_same_uid_is_refused(catalog, site, where):
 
 
 def test_rows_that_differ_make_another_run(catalog):
-    documents = runs.small_documents(uid="fit-1")
+    documents = example_runs.small_documents(uid="fit-1")
     catalog.store_run(documents)
     name, page = documents[2]
     changed = {**page, "data": {"x": [*page["data"]["x"][:-1], 99.0]}}
     with pytest.raises(RunExistsError):
         catalog.store_run([*documents[:2], (name, changed), documents[3]])
     with pytest.raises(RunExistsError):
-        catalog.store_run(runs.small_documents(uid="fit-1"))
+        catalog.store_run(example_runs.small_documents(uid="fit-1"))
 
 
 def test_inserting_a_stored_run_again_leaves_it_as_it_is(catalog, site):
-    documents = runs.small_documents(uid="fit-1")
+    documents = example_runs.small_documents(uid="fit-1")
     for name, doc in documents:
         catalog.v1.insert(name, doc)
     after_first = site.snapshot()
@@ -159,7 +159,7 @@ def test_a_run_with_ids_of_another_run_leaves_that_run_as_it_was(catalog, site, 
 
 def one_stream_with_images(directory, number):
     """A run of one descriptor and one resource, whose values depend on its number."""
-    documents = runs.documents_with_images(directory, number=number)
+    documents = example_runs.documents_with_images(directory, number=number)
     baseline = next(doc["uid"] for name, doc in documents if name == "descriptor" and doc["name"] == "baseline")
     kept = [(name, doc) for name, doc in documents if baseline not in (doc.get("uid"), doc.get("descriptor"))]
     for name, doc in kept:

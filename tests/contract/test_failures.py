@@ -12,7 +12,7 @@ import pytest
 from databroker_writable import NotWritableError, StoreError, StoreFailedError
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.storage import mongo_normalized
-from support import children, faults, runs, sites
+from support import children, example_runs, faults, sites
 
 FILES = [*sites.FILE_SITES, "prefixed", "adopted"]
 SERIALIZED = [*FILES, "patching", "collecting"]
@@ -40,12 +40,12 @@ def assert_says_what_to_do(error, documents):
 def test_a_serializer_that_fails_at_any_document_leaves_nothing(catalog, site, monkeypatch, tmp_path, late):
     if site.kind == "collecting" and late:
         pytest.skip("a facility's own callable that has written the run has stored it")
-    catalog.store_run(runs.small_documents())
+    catalog.store_run(example_runs.small_documents())
     fault = faults.Fault(disk_is_full, late=late)
     faults.at_each_document(fault, site.kind, monkeypatch)
     failures = 0
     for _ in fault.positions():
-        documents = runs.documents_with_images(tmp_path)
+        documents = example_runs.documents_with_images(tmp_path)
         before, threads = site.snapshot(), faults.threads()
         with fault:
             error = faults.attempt(catalog.store_run, documents)
@@ -69,7 +69,7 @@ def test_the_documented_recipe_can_be_repeated_after_a_failure(catalog, site, mo
     faults.at_each_document(fault, site.kind, monkeypatch)
     for _ in fault.positions():
         before = site.snapshot()
-        documents = runs.small_documents()
+        documents = example_runs.small_documents()
         with fault:
             error = faults.attempt(lambda docs: [catalog.v1.insert(name, doc) for name, doc in docs], documents)
         if not fault.fired:
@@ -100,11 +100,11 @@ def test_a_system_call_that_fails_leaves_the_directory_as_it_was(catalog, site, 
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
         monkeypatch.setattr(os, "link", link)
-    catalog.store_run(runs.small_documents())
+    catalog.store_run(example_runs.small_documents())
     fault = faults.Fault(lambda: OSError(number, os.strerror(number)), late=late)
     faults.at_each_system_call(fault, monkeypatch)
     for _ in fault.positions():
-        documents = runs.small_documents()
+        documents = example_runs.small_documents()
         before = site.snapshot()
         with fault:
             error = faults.attempt(catalog.store_run, documents)
@@ -124,7 +124,7 @@ def test_a_system_call_that_fails_leaves_the_directory_as_it_was(catalog, site, 
 @pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
 def test_a_file_that_may_not_grow_leaves_nothing(catalog, site):
     pytest.importorskip("resource")
-    catalog.store_run(runs.small_documents())
+    catalog.store_run(example_runs.small_documents())
     before = site.snapshot()
     table = {"text": ["x" * 1000] * 500}
     with faults.files_grow_to(100_000), pytest.raises(StoreFailedError, match="File too large"):
@@ -136,12 +136,12 @@ def test_a_file_that_may_not_grow_leaves_nothing(catalog, site):
 @pytest.mark.parametrize("late", [False, True], ids=["not done", "done, but the answer is lost"])
 @pytest.mark.parametrize("site", MONGO, indirect=True)
 def test_a_command_that_fails_leaves_the_collections_as_they_were(catalog, site, monkeypatch, tmp_path, late):
-    catalog.store_run(runs.small_documents())
+    catalog.store_run(example_runs.small_documents())
     fault = faults.Fault(faults.lost_connection, late=late)
     faults.at_each_command(fault, site.database, monkeypatch)
     failures = 0
     for _ in fault.positions():
-        documents = runs.documents_with_images(tmp_path)
+        documents = example_runs.documents_with_images(tmp_path)
         before, threads = site.snapshot(), faults.threads()
         with fault:
             error = faults.attempt(catalog.store_run, documents)
@@ -159,11 +159,11 @@ def test_a_command_that_fails_leaves_the_collections_as_they_were(catalog, site,
 @pytest.mark.parametrize("site", MONGO, indirect=True)
 def test_a_server_that_stays_away_publishes_nothing_and_a_retry_succeeds(catalog, site, monkeypatch):
     monkeypatch.setattr(mongo_normalized, "CLAIM_SECONDS", 0.05)
-    catalog.store_run(runs.small_documents())
+    catalog.store_run(example_runs.small_documents())
     fault = faults.Fault(faults.lost_connection, lasting=True)
     faults.at_each_command(fault, site.database, monkeypatch, faults.ALL_COMMANDS)
     for _ in fault.positions():
-        documents = runs.small_documents()
+        documents = example_runs.small_documents()
         visible = sorted(site.open())
         with fault:
             error = faults.attempt(catalog.store_run, documents)
@@ -178,7 +178,7 @@ def test_a_server_that_stays_away_publishes_nothing_and_a_retry_succeeds(catalog
 
 @pytest.mark.parametrize("site", MONGO, indirect=True)
 def test_a_refused_document_is_named_shortly(catalog, site, monkeypatch):
-    catalog.store_run(runs.small_documents())
+    catalog.store_run(example_runs.small_documents())
     before = site.snapshot()
     values = [float(i) for i in range(2000)]
 
@@ -205,9 +205,9 @@ def test_a_user_without_the_right_to_write_is_told_so(catalog, site, monkeypatch
     faults.at_each_command(fault, site.database, monkeypatch, (*faults.WRITING_COMMANDS, "create_index"))
     before = site.snapshot()
     with fault, pytest.raises(NotWritableError, match=r"refuses to write.*administrator.*readWrite"):
-        catalog.store_run(runs.TABLE)
+        catalog.store_run(example_runs.TABLE)
     assert site.snapshot() == before
-    catalog.store_run(runs.TABLE)
+    catalog.store_run(example_runs.TABLE)
 
 
 @pytest.mark.parametrize("site", MONGO, indirect=True)
@@ -217,7 +217,7 @@ def test_a_server_without_some_index_takes_runs_all_the_same(catalog, site, monk
 
     fault = faults.Fault(refuse, lasting=True)
     faults.at_each_command(fault, site.database, monkeypatch, ("create_index",))
-    documents = runs.small_documents()
+    documents = example_runs.small_documents()
     with fault:
         catalog.store_run(documents)
     assert fault.fired
@@ -295,7 +295,7 @@ def test_a_system_call_that_fails_leaves_runs_with_arrays_whole(site, monkeypatc
 @pytest.mark.parametrize("site", [name for name in MONGO if "mongomock" in name], indirect=True)
 def test_a_command_that_fails_leaves_runs_with_arrays_whole(site, monkeypatch, tmp_path, way, late):
     catalog = site.open(asset_root=str(tmp_path / "arrays"), asset_threshold=0)
-    catalog.store_run(runs.small_documents())
+    catalog.store_run(example_runs.small_documents())
     fault = faults.Fault(faults.lost_connection, late=late)
     faults.at_each_command(fault, site.database, monkeypatch)
     assert assert_each_fault_leaves_whole_runs(site, catalog, tmp_path, way, fault) >= (way != "store_runs")
@@ -304,7 +304,7 @@ def test_a_command_that_fails_leaves_runs_with_arrays_whole(site, monkeypatch, t
 def fail_to_store(report, layout):
     catalog = sites.opened(layout, "mongodb://127.0.0.1:9/db?serverSelectionTimeoutMS=10&connectTimeoutMS=50")
     for store in (catalog.store_run, lambda table: catalog.store_runs([table]), lambda table: catalog.run_builder()):
-        report(str(faults.attempt(store, runs.TABLE)))
+        report(str(faults.attempt(store, example_runs.TABLE)))
 
 
 @pytest.mark.parametrize("layout", sites.MONGO_SITES)

@@ -14,10 +14,10 @@ from databroker.core import BlueskyRun
 
 from databroker_writable import InvalidRunError, RunBuilder, build_simple_run
 from databroker_writable.runs.comparison import same_run
-from support import runs
+from support import example_runs
 
 
-def assert_table(run, table=runs.TABLE, stream="primary"):
+def assert_table(run, table=example_runs.TABLE, stream="primary"):
     read = run[stream].read()
     for name, values in table.items():
         assert read[name].values.tolist() == list(values)
@@ -34,11 +34,12 @@ def assert_stored(stored, documents, site):
 @pytest.mark.parametrize(
     "table",
     [
-        pytest.param(runs.TABLE, id="dict of lists"),
-        pytest.param({name: numpy.array(values) for name, values in runs.TABLE.items()}, id="dict of arrays"),
-        pytest.param(pandas.DataFrame(runs.TABLE), id="DataFrame"),
+        pytest.param(example_runs.TABLE, id="dict of lists"),
+        pytest.param({name: numpy.array(values) for name, values in example_runs.TABLE.items()}, id="dict of arrays"),
+        pytest.param(pandas.DataFrame(example_runs.TABLE), id="DataFrame"),
         pytest.param(
-            xarray.Dataset({name: ("row", numpy.array(values)) for name, values in runs.TABLE.items()}), id="Dataset"
+            xarray.Dataset({name: ("row", numpy.array(values)) for name, values in example_runs.TABLE.items()}),
+            id="Dataset",
         ),
     ],
 )
@@ -52,10 +53,16 @@ def test_a_table_is_stored_in_one_call(catalog, site, table):
 
 def test_arguments_of_a_table_go_into_its_documents(catalog):
     stored = catalog.store_run(
-        runs.TABLE, {"sample": "Cu"}, "fit-1", runs.START_TIME, "abort", "the beam was lost", derived_from="raw-1"
+        example_runs.TABLE,
+        {"sample": "Cu"},
+        "fit-1",
+        example_runs.START_TIME,
+        "abort",
+        "the beam was lost",
+        derived_from="raw-1",
     )
     start, stop = stored.metadata["start"], stored.metadata["stop"]
-    assert (start["uid"], start["time"]) == ("fit-1", runs.START_TIME)
+    assert (start["uid"], start["time"]) == ("fit-1", example_runs.START_TIME)
     assert (stop["exit_status"], stop["reason"]) == ("abort", "the beam was lost")
     assert start["original_run_uid"] == "raw-1"
     assert_table(stored)
@@ -76,7 +83,7 @@ def test_a_table_as_one_event_comes_back_whole(catalog, site):
 
 def test_a_run_built_by_the_catalog_is_not_stored_until_asked_for(catalog, site):
     before = site.snapshot()
-    run = catalog.build_simple_run(pandas.DataFrame(runs.TABLE), metadata={"sample": "Cu"})
+    run = catalog.build_simple_run(pandas.DataFrame(example_runs.TABLE), metadata={"sample": "Cu"})
     assert len(catalog) == 0
     assert site.snapshot() == before
     stored = catalog.store_run(run)
@@ -96,13 +103,13 @@ def test_a_run_of_bluesky_live_is_stored_as_it_is(catalog, site):
 
 
 def test_a_run_of_another_catalog_is_stored_with_its_resources_and_datums(catalog, site, tmp_path):
-    documents = runs.documents_with_images(tmp_path)
+    documents = example_runs.documents_with_images(tmp_path)
     other = databroker.temp().v2
     for name, doc in documents:
         other.v1.insert(name, doc)
     stored = catalog.store_run(other[-1])
     assert_stored(stored, documents, site)
-    reading = site.open(handler_registry={"TEST_NPY": runs.NpyHandler})[documents[0][1]["uid"]]
+    reading = site.open(handler_registry={"TEST_NPY": example_runs.NpyHandler})[documents[0][1]["uid"]]
     images = numpy.load(tmp_path / "images.npy")
     numpy.testing.assert_array_equal(reading.primary.read()["image"].values, images)
     assert reading.baseline.read()["T"].values.tolist() == [300.5, 301.5]
@@ -110,14 +117,14 @@ def test_a_run_of_another_catalog_is_stored_with_its_resources_and_datums(catalo
 
 def test_a_run_of_the_same_kind_of_catalog_is_stored_by_its_copy(site, catalog, tmp_path):
     source = BlueskyMsgpackCatalog([str(tmp_path / "*.msgpack")])
-    documents = runs.small_documents(sample="Cu")
+    documents = example_runs.small_documents(sample="Cu")
     for name, doc in documents:
         source.v1.insert(name, doc)
     assert_stored(catalog.store_run(source[-1]), documents, site)
 
 
 def test_a_run_that_was_paused_and_resumed_is_stored(catalog, site):
-    documents = runs.resumed_documents()
+    documents = example_runs.resumed_documents()
     stored = catalog.store_run(documents)
     assert_stored(stored, documents, site)
     assert stored.metadata["stop"]["num_events"] == {"primary": 2}
@@ -125,7 +132,7 @@ def test_a_run_that_was_paused_and_resumed_is_stored(catalog, site):
 
 def test_a_v1_header_is_stored(catalog, site):
     other = databroker.temp()
-    documents = runs.small_documents()
+    documents = example_runs.small_documents()
     for name, doc in documents:
         other.insert(name, doc)
     assert_stored(catalog.store_run(other[-1]), documents, site)
@@ -134,20 +141,20 @@ def test_a_v1_header_is_stored(catalog, site):
 @pytest.mark.parametrize("paged", [True, False], ids=["pages", "single events and datums"])
 @pytest.mark.parametrize("as_iterable", [list, iter], ids=["list", "generator"])
 def test_documents_are_stored(catalog, site, tmp_path, paged, as_iterable):
-    documents = runs.documents_with_images(tmp_path, paged=paged)
+    documents = example_runs.documents_with_images(tmp_path, paged=paged)
     stored = catalog.store_run(as_iterable(documents))
     assert_stored(stored, documents, site)
 
 
 def test_document_names_may_be_event_models_own(catalog, site):
-    documents = runs.small_documents()
+    documents = example_runs.small_documents()
     stored = catalog.store_run([(event_model.DocumentNames[name], doc) for name, doc in documents])
     assert_stored(stored, documents, site)
 
 
 def test_a_closed_builder_is_stored(catalog, site):
     builder = RunBuilder({"sample": "Cu"})
-    builder.add_stream("primary", data=runs.TABLE)
+    builder.add_stream("primary", data=example_runs.TABLE)
     builder.close()
     stored = catalog.store_run(builder)
     assert_stored(stored, list(builder.get_run().documents()), site)
@@ -157,7 +164,7 @@ def test_a_closed_builder_is_stored(catalog, site):
 def test_an_open_builder_is_refused(catalog, site):
     before = site.snapshot()
     builder = RunBuilder()
-    builder.add_stream("primary", data=runs.TABLE)
+    builder.add_stream("primary", data=example_runs.TABLE)
     with pytest.raises(InvalidRunError, match="still open; close"):
         catalog.store_run(builder)
     assert site.snapshot() == before
@@ -187,7 +194,7 @@ def test_documents_come_back_literally_where_arrays_are_kept(catalog, site, tmp_
     run = build_simple_run(table, {"sample": "Cu", "nested": {"a": [1, {"b": None}], "t": (1, 2)}})
     stored = catalog.store_run(run)
     # in strict order databroker packs the events anew, to interlace streams
-    runs.assert_identical(list(stored.documents(fill="no", strict_order=False)), list(run.documents()))
+    example_runs.assert_identical(list(stored.documents(fill="no", strict_order=False)), list(run.documents()))
 
 
 def test_numbers_text_and_metadata_survive(catalog, site):
@@ -204,7 +211,7 @@ def test_numbers_text_and_metadata_survive(catalog, site):
     stored = catalog.store_run(table, metadata=metadata)
     found = site.open()[stored.metadata["start"]["uid"]]
     start = found.metadata["start"]
-    runs.assert_identical({key: start[key] for key in metadata}, metadata)
+    example_runs.assert_identical({key: start[key] for key in metadata}, metadata)
     read = found.primary.read()
     for name, values in table.items():
         assert read[name].values.tolist() == values

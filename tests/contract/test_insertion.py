@@ -11,7 +11,7 @@ import pytest
 
 from databroker_writable import InvalidRunError, StoreWarning, build_simple_run
 from databroker_writable.runs.comparison import same_run
-from support import runs
+from support import example_runs
 
 
 def test_store_run_inserts_through_v1(catalog, monkeypatch):
@@ -23,7 +23,7 @@ def test_store_run_inserts_through_v1(catalog, monkeypatch):
         return insert(self, name, doc)
 
     monkeypatch.setattr(databroker.v1.Broker, "insert", spy)
-    run = build_simple_run(runs.TABLE)
+    run = build_simple_run(example_runs.TABLE)
     catalog.store_run(run)
     assert [name for _, name, _ in inserted] == ["start", "descriptor", "event_page", "stop"]
     assert {broker for broker, _, _ in inserted} == {catalog.v1}
@@ -62,7 +62,7 @@ def test_run_engine_stores_by_subscription(catalog, site):
 
 
 def test_a_run_is_not_visible_before_its_stop_document(catalog, site):
-    *first, (_, stop) = runs.small_documents()
+    *first, (_, stop) = example_runs.small_documents()
     for name, doc in first:
         catalog.v1.insert(name, doc)
         assert len(site.open()) == 0
@@ -71,7 +71,7 @@ def test_a_run_is_not_visible_before_its_stop_document(catalog, site):
 
 
 def test_runs_may_be_inserted_interlaced(catalog, site):
-    one, other = runs.small_documents(number=1), runs.small_documents(number=2)
+    one, other = example_runs.small_documents(number=1), example_runs.small_documents(number=2)
     for pair in zip(one, other, strict=True):
         for name, doc in pair:
             catalog.v1.insert(name, doc)
@@ -81,8 +81,8 @@ def test_runs_may_be_inserted_interlaced(catalog, site):
 
 @pytest.mark.parametrize("way", ["v1.insert", "store_run"])
 def test_old_bulk_documents_are_stored_as_pages(catalog, site, tmp_path, way):
-    documents = runs.documents_with_images(tmp_path, paged=False)
-    bulky = runs.in_bulk(documents)
+    documents = example_runs.documents_with_images(tmp_path, paged=False)
+    bulky = example_runs.in_bulk(documents)
     if way == "store_run":
         catalog.store_run(bulky)
     else:
@@ -92,7 +92,7 @@ def test_old_bulk_documents_are_stored_as_pages(catalog, site, tmp_path, way):
 
 
 def test_a_page_without_events_leaves_no_trace(catalog, site):
-    start, descriptor, page, stop = runs.small_documents()
+    start, descriptor, page, stop = example_runs.small_documents()
     empty = {
         **page[1],
         **{key: [] for key in ("uid", "time", "seq_num")},
@@ -104,7 +104,7 @@ def test_a_page_without_events_leaves_no_trace(catalog, site):
 
 
 def test_a_run_with_stream_documents_is_stored_without_the_data_that_databroker_cannot_read(catalog, site):
-    start, descriptor, page, stop = runs.small_documents()
+    start, descriptor, page, stop = example_runs.small_documents()
     resource = {
         "uid": "stream-1",
         "run_start": start[1]["uid"],
@@ -130,7 +130,7 @@ def test_a_run_with_stream_documents_is_stored_without_the_data_that_databroker_
 
 
 def test_a_uid_of_digits_is_inserted_as_databroker_inserts_it(catalog, site):
-    documents = runs.small_documents()
+    documents = example_runs.small_documents()
     start = {**documents[0][1], "uid": "0"}
     renamed = [("start", start)] + [
         (name, {**doc, "run_start": "0"} if "run_start" in doc else doc) for name, doc in documents[1:]
@@ -142,7 +142,7 @@ def test_a_uid_of_digits_is_inserted_as_databroker_inserts_it(catalog, site):
 
 def test_names_that_databroker_does_not_compare_with_are_refused(catalog, site):
     before = site.snapshot()
-    (_, start), *_ = runs.small_documents()
+    (_, start), *_ = example_runs.small_documents()
     with pytest.raises(InvalidRunError, match=r"DocumentNames.start.*give the name as a string, as in 'start'"):
         catalog.v1.insert(event_model.DocumentNames.start, start)
     assert site.snapshot() == before

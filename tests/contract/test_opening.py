@@ -15,7 +15,7 @@ import yaml
 
 from databroker_writable import InvalidCatalogError, make_writable
 from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
-from support import runs, sites
+from support import example_runs, new_process, sites
 
 SECRET = "s3cr3t-w0rd"
 OURS = {"store_run", "store_runs", "build_simple_run", "run_builder"}
@@ -36,7 +36,7 @@ def from_yaml(site, tmp_path):
 
 
 def test_dir_names_our_methods_and_databrokers(catalog):
-    catalog.store_run(runs.TABLE, uid="fit-1")
+    catalog.store_run(example_runs.TABLE, uid="fit-1")
     assert set(dir(catalog)) >= OURS
     assert {"search", "v1", "v2", "items"} <= set(dir(catalog))
 
@@ -50,7 +50,7 @@ def test_shown_by_its_name_and_driver(catalog):
 
 def test_a_catalog_of_yaml_stores(from_yaml, site):
     catalog = from_yaml()
-    stored = catalog.store_run(runs.TABLE, metadata={"sample": "Cu"})
+    stored = catalog.store_run(example_runs.TABLE, metadata={"sample": "Cu"})
     assert from_yaml()[stored.metadata["start"]["uid"]].metadata["start"]["sample"] == "Cu"
     assert catalog.name == "results"
     assert catalog.metadata["owner"] == "BL7"
@@ -65,7 +65,7 @@ def test_described_as_intake_describes(from_yaml):
 
 def test_yaml_opens_it_again(from_yaml, tmp_path):
     catalog = from_yaml()
-    uid = catalog.store_run(runs.TABLE).metadata["start"]["uid"]
+    uid = catalog.store_run(example_runs.TABLE).metadata["start"]["uid"]
     (tmp_path / "again.yml").write_text(catalog.yaml())
     again = intake.open_catalog(str(tmp_path / "again.yml"))["results"]
     assert type(again) is type(catalog)
@@ -77,7 +77,7 @@ def test_yaml_opens_it_again(from_yaml, tmp_path):
 def test_yaml_of_a_catalog_made_in_python_opens_it_again(site, catalog, tmp_path):
     if site.driver is None:
         pytest.skip("mongomock has no URI")
-    catalog.store_run(runs.TABLE)
+    catalog.store_run(example_runs.TABLE)
     (tmp_path / "again.yml").write_text(catalog.yaml())
     again = intake.open_catalog(str(tmp_path / "again.yml"))["contract"]
     again.store_run({"x": [1]})
@@ -89,7 +89,7 @@ def test_pickled_and_back_it_stores(site, catalog):
         with pytest.raises(pickle.PicklingError, match="with a URI"):
             pickle.dumps(catalog)
         return
-    uid = catalog.store_run(runs.TABLE).metadata["start"]["uid"]
+    uid = catalog.store_run(example_runs.TABLE).metadata["start"]["uid"]
     again = pickle.loads(pickle.dumps(catalog))
     assert again.name == catalog.name
     assert isinstance(again, site.stock)
@@ -99,7 +99,7 @@ def test_pickled_and_back_it_stores(site, catalog):
 
 
 def test_equal_to_itself_to_its_pickle_and_to_what_is_opened_alike(site, catalog):
-    catalog.store_run(runs.TABLE, uid="fit-1")
+    catalog.store_run(example_runs.TABLE, uid="fit-1")
     assert catalog == catalog
     assert {catalog: "found"}[catalog] == "found"
     assert dask.base.tokenize(catalog) == dask.base.tokenize(catalog)
@@ -112,7 +112,7 @@ def test_equal_to_itself_to_its_pickle_and_to_what_is_opened_alike(site, catalog
 
 def test_a_copy_stores_into_the_same_place(site, catalog):
     copied = copy.copy(catalog)
-    stored = copied.store_run(runs.TABLE, uid="fit-1")
+    stored = copied.store_run(example_runs.TABLE, uid="fit-1")
     assert list(site.open()) == ["fit-1"]
     assert stored.metadata["start"]["uid"] == "fit-1"
     assert list(copy.copy(catalog.search({"uid": "fit-1"}))) == ["fit-1"]
@@ -133,7 +133,7 @@ def test_a_copy_stores_into_the_same_place(site, catalog):
 def test_what_a_catalog_gives_of_itself_stays_writable(catalog, site, reopen):
     again = reopen(catalog)
     assert isinstance(again, site.stock)
-    uid = again.store_run(runs.TABLE).metadata["start"]["uid"]
+    uid = again.store_run(example_runs.TABLE).metadata["start"]["uid"]
     assert uid in site.open()
 
 
@@ -147,8 +147,8 @@ def test_make_writable_shares_the_state_of_the_original(site):
         suffix = "jsonl" if site.kind == "jsonl" else "msgpack"
         original = site.stock([str(site.directory / f"*.{suffix}")], name="stock")
     writable = make_writable(original)
-    uid = writable.store_run(runs.TABLE).metadata["start"]["uid"]
-    assert original[uid].primary.read()["x"].values.tolist() == runs.TABLE["x"]
+    uid = writable.store_run(example_runs.TABLE).metadata["start"]["uid"]
+    assert original[uid].primary.read()["x"].values.tolist() == example_runs.TABLE["x"]
     assert writable.name == "stock"
     assert type(original) is site.stock
     assert make_writable(writable) is writable
@@ -173,7 +173,7 @@ def test_found_on_the_search_path_by_databroker(site, tmp_path, variable):
     directory.mkdir()
     write_yaml(directory / "catalog.yml", site.driver, site.args)
     env = {**os.environ, variable: str(tmp_path if variable == "XDG_DATA_HOME" else directory)}
-    assert json.loads(runs.in_new_process(SEARCH_PATH, env=env)) == ["Cu", [1, 2, 3], True]
+    assert json.loads(new_process.output_of(SEARCH_PATH, env=env)) == ["Cu", [1, 2, 3], True]
     assert len(site.open()) == 1
 
 
@@ -246,7 +246,7 @@ def test_no_password_in_the_error_of_a_server_that_is_away():
     uri = f"mongodb://user:{SECRET}@127.0.0.1:9/db?serverSelectionTimeoutMS=100&connectTimeoutMS=100"
     for catalog in mongo_catalogs(uri):
         with pytest.raises(Exception) as caught:
-            catalog.store_run(runs.TABLE)
+            catalog.store_run(example_runs.TABLE)
         error = caught.value
         while error is not None:
             assert_no_secret(error)
@@ -268,7 +268,7 @@ def test_an_unset_variable_is_named(tmp_path, monkeypatch):
         tmp_path / "catalog.yml", "writable-msgpack-catalog", {"paths": ["{{ env(NO_SUCH_LAB) }}/runs/*.msgpack"]}
     )
     with pytest.raises(InvalidCatalogError, match=r"NO_SUCH_LAB.*not set.*set it"):
-        intake.open_catalog(path)["results"].store_run(runs.TABLE)
+        intake.open_catalog(path)["results"].store_run(example_runs.TABLE)
     assert not os.path.exists("/runs")
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from databroker_writable.catalog.mixin import WritableMixin
-from support import runs
+from support import example_runs, new_process
 
 READ_METHODS = ["__getitem__", "__iter__", "__len__", "__contains__", "__getattr__"]
 MAY_DIFFER = {"name", "configure_new", "get"}
@@ -46,7 +46,9 @@ def test_search_finds_runs_by_metadata(catalog):
 
 def test_runs_are_looked_up_as_databroker_does(catalog, site):
     for i in range(3):
-        catalog.store_run({"x": [i]}, metadata={"scan_id": 10 + i}, uid=f"{i}abcdef-fit", time=runs.START_TIME + i)
+        catalog.store_run(
+            {"x": [i]}, metadata={"scan_id": 10 + i}, uid=f"{i}abcdef-fit", time=example_runs.START_TIME + i
+        )
     for looking in (catalog, site.open()):
         if not (
             site.is_ferretdb and site.kind == "mongo-embedded"
@@ -64,14 +66,14 @@ def test_runs_are_looked_up_as_databroker_does(catalog, site):
 
 
 def test_v1_reads_what_was_stored(catalog, site):
-    stored = catalog.store_run(runs.TABLE, metadata={"sample": "Cu"})
+    stored = catalog.store_run(example_runs.TABLE, metadata={"sample": "Cu"})
     uid = stored.metadata["start"]["uid"]
     for broker in (catalog.v1, site.open().v1):
         header = broker[uid]
         assert header.start["sample"] == "Cu"
         assert header.stop["exit_status"] == "success"
         table = header.table()
-        assert {name: list(table[name]) for name in runs.TABLE} == runs.TABLE
+        assert {name: list(table[name]) for name in example_runs.TABLE} == example_runs.TABLE
         assert [found.start["uid"] for found in broker(sample="Cu")] == [uid]
 
 
@@ -116,12 +118,12 @@ print(json.dumps(seen))
     "site", ["msgpack", "jsonl", "collecting", "mongo-normalized[server]", "mongo-embedded[server]"], indirect=True
 )
 def test_a_new_process_opens_the_catalog_reads_and_stores(catalog, site, tmp_path):
-    stored = catalog.store_run(runs.TABLE, metadata={"sample": "Cu"})
+    stored = catalog.store_run(example_runs.TABLE, metadata={"sample": "Cu"})
     path = tmp_path / "catalog.yml"
     source = {"driver": site.driver, "args": site.args}
     path.write_text(yaml.safe_dump({"sources": {"results": source}}))
-    output = runs.in_new_process(READ, str(path), stored.metadata["start"]["uid"], pickle.dumps(catalog).hex())
-    expected = {"table": runs.TABLE, "sample": "Cu", "stored": [7]}
+    output = new_process.output_of(READ, str(path), stored.metadata["start"]["uid"], pickle.dumps(catalog).hex())
+    expected = {"table": example_runs.TABLE, "sample": "Cu", "stored": [7]}
     assert json.loads(output) == {"yaml": expected, "pickle": expected}
     catalog.force_reload()
     assert len(catalog) == 3

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from databroker_writable import InvalidRunError, InvalidTableError, build_simple_run, to_dataset
 from databroker_writable.tables import read_table
-from support import results, runs, sites, strategies
-from support.held import is_held
-from support.tables_support import assert_same_dataset, assert_same_table
+from support import example_results, new_process, sites, strategies
+from support.ferretdb_limits import ferretdb_can_hold
+from support.table_roundtrip import assert_same_dataset, assert_same_table
 
 BACKENDS = [
     *sites.FILE_SITES,
@@ -55,7 +55,7 @@ def has_integers_beyond(run):
 def test_any_table_comes_back_identical(site, writing, case, external):
     table, one_event = case
     built = build_simple_run(table, one_event=one_event)
-    assume(is_held(site, built))
+    assume(ferretdb_can_hold(site, built))
     store = {"asset_threshold": 0 if external else 1024**2}
     if site.is_mongo and has_integers_beyond(built):
         if not external:
@@ -71,7 +71,7 @@ def test_any_table_comes_back_identical(site, writing, case, external):
 def test_a_table_in_pieces_comes_back_whole(site, writing, table, cut):
     pieces = cut_in_two(table, cut)
     built = build_simple_run(table)
-    assume(is_held(site, built) and not (site.is_mongo and has_integers_beyond(built)))
+    assume(ferretdb_can_hold(site, built) and not (site.is_mongo and has_integers_beyond(built)))
     with writing.run_builder() as builder:
         builder.add_stream("primary", data=pieces[0])
         builder.add_data("primary", data=pieces[1])
@@ -117,7 +117,7 @@ def test_types_that_numpy_does_not_have_come_back_from_files(site, writing):
         }
     )
     built = build_simple_run(dataset, one_event=True)
-    if not is_held(site, built):
+    if not ferretdb_can_hold(site, built):
         pytest.skip(NOT_HELD)
     run = writing.store_run(built)
     assert {"edge", "good", "counts", "bins", "numbers"} <= set(run.primary.read().load())
@@ -129,11 +129,11 @@ def test_types_that_numpy_does_not_have_come_back_from_files(site, writing):
 @on_every_backend
 @pytest.mark.parametrize("one_event", [False, True], ids=["rows", "one event"])
 @pytest.mark.parametrize("external", [False, True], ids=["inline", "in files"])
-@pytest.mark.parametrize("name", results.EXAMPLES)
+@pytest.mark.parametrize("name", example_results.EXAMPLES)
 def test_a_result_comes_back_as_it_was(site, writing, name, one_event, external):
-    table = results.EXAMPLES[name]()
+    table = example_results.EXAMPLES[name]()
     run = build_simple_run(table, one_event=one_event)
-    if not is_held(site, run):
+    if not ferretdb_can_hold(site, run):
         pytest.skip(NOT_HELD)
     stored = writing.store_run(run, asset_threshold=0 if external else 1024**2)
     assert_same_table(read_back(site, stored), table)
@@ -159,12 +159,12 @@ def test_many_columns_in_files_come_back_as_they_were(site, writing, one_event):
 READ = """
 import sys
 import intake
-from support import results
+from support import example_results
 from databroker_writable import to_dataset
-from support.tables_support import assert_same_table
+from support.table_roundtrip import assert_same_table
 catalog = intake.open_catalog(sys.argv[1])["results"]
 for uid, run in catalog.items():
-    assert_same_table(to_dataset(run), results.EXAMPLES[run.metadata["start"]["example"]]())
+    assert_same_table(to_dataset(run), example_results.EXAMPLES[run.metadata["start"]["example"]]())
     print(uid)
 """
 
@@ -176,21 +176,21 @@ def test_results_come_back_as_they_were_in_another_process(site, writing, tmp_pa
     path = tmp_path / "catalog.yml"
     path.write_text(yaml.safe_dump({"sources": {"results": {"driver": site.driver, "args": site.args}}}))
     uids = []
-    for name, example in results.EXAMPLES.items():
+    for name, example in example_results.EXAMPLES.items():
         for one_event, threshold in [(False, 1024**2), (True, 1024**2), (True, 0)]:
             run = build_simple_run(example(), {"example": name}, one_event=one_event)
-            if is_held(site, run):
+            if ferretdb_can_hold(site, run):
                 uids.append(run.metadata["start"]["uid"])
                 writing.store_run(run, asset_threshold=threshold)
     assert uids
-    assert sorted(runs.in_new_process(READ, str(path)).split()) == sorted(uids)
+    assert sorted(new_process.output_of(READ, str(path)).split()) == sorted(uids)
 
 
 @on_every_backend
 def test_whole_results_in_pieces_come_back_along_a_new_dim(site, writing):
     if site.is_ferretdb:
         pytest.skip(NOT_HELD)
-    slices = results.slices()
+    slices = example_results.slices()
     with xarray.set_options(keep_attrs=True):  # which is the default only since xarray 2025.11
         later = slices + 1
     with writing.run_builder(one_event=True) as builder:

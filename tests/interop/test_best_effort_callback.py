@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from databroker_writable import build_simple_run, open_directory
-from support import results
+from support import example_results
 
 pytest.importorskip("bluesky", reason="bluesky is not installed: pip install '.[interop]'")
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[interop]'")
@@ -36,7 +36,7 @@ def test_a_table_is_printed_and_plotted(tmp_path, pyplot, capsys, monkeypatch, i
     from bluesky.callbacks.best_effort import BestEffortCallback
 
     monkeypatch.setenv("BLUESKY_DEBUG_CALLBACKS", "1")  # its exceptions are not swallowed
-    table = results.xanes()
+    table = example_results.xanes()
     run = build_simple_run(table, METADATA)
     if not in_memory:
         run = open_directory(tmp_path / "runs").store_run(run)

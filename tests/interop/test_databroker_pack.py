@@ -4,39 +4,30 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from support import results, runs
+from support import example_results, new_process
 
 pytest.importorskip("databroker_pack", reason="databroker-pack is not installed: pip install '.[interop]'")
 
 READ = """
 import sys
 import databroker
-from support import results
+from support import example_results
 from databroker_writable import to_dataset
-from support.tables_support import assert_same_table
+from support.table_roundtrip import assert_same_table
 for uid, run in databroker.catalog["unpacked"].items():
-    assert_same_table(to_dataset(run), results.EXAMPLES[run.metadata["start"]["example"]]())
+    assert_same_table(to_dataset(run), example_results.EXAMPLES[run.metadata["start"]["example"]]())
     print(uid)
 """
 
 
 def command(name, *arguments, env):
     code = f"import sys; from databroker_pack.commandline.{name} import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=env,
-        check=False,
-    )
+    done = new_process.run_python(code, *arguments, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -54,7 +45,7 @@ def command(name, *arguments, env):
 )
 def test_packed_runs_are_unpacked_elsewhere(catalog, site, tmp_path, layout, external):
     uids = []
-    for name, example in results.EXAMPLES.items():
+    for name, example in example_results.EXAMPLES.items():
         for threshold in (0, 1024**2):
             stored = catalog.store_run(example(), {"example": name}, one_event=True, asset_threshold=threshold)
             uids.append(stored.metadata["start"]["uid"])
@@ -73,4 +64,4 @@ def test_packed_runs_are_unpacked_elsewhere(catalog, site, tmp_path, layout, ext
     elsewhere = Path(shutil.move(packed, tmp_path / "elsewhere"))
     command("unpack", "inplace", elsewhere, "unpacked", env=env)
 
-    assert sorted(runs.in_new_process(READ, env=env).split()) == sorted(uids)
+    assert sorted(new_process.output_of(READ, env=env).split()) == sorted(uids)

@@ -7,7 +7,7 @@ import numpy
 import pytest
 
 from databroker_writable import build_simple_run, open_directory
-from support import results
+from support import example_results
 
 EVERYTHING = {
     "int": [1, 2],
@@ -27,16 +27,16 @@ def assert_valid(run):
 
 @pytest.mark.parametrize("external", [False, True], ids=["inline", "in files"])
 @pytest.mark.parametrize("one_event", [False, True], ids=["rows", "one event"])
-@pytest.mark.parametrize("name", [*results.EXAMPLES, "everything"])
+@pytest.mark.parametrize("name", [*example_results.EXAMPLES, "everything"])
 def test_documents_are_valid(tmp_path, name, one_event, external):
-    table = {**results.EXAMPLES, "everything": lambda: EVERYTHING}[name]()
+    table = {**example_results.EXAMPLES, "everything": lambda: EVERYTHING}[name]()
     built = build_simple_run(table, {"sample": "Cu"}, one_event=one_event)
     assert_valid(built)
     assert_valid(open_directory(tmp_path / "runs").store_run(built, asset_threshold=0 if external else 1024**2))
 
 
 def test_dims_and_units_are_in_the_data_keys():
-    run = build_simple_run(results.slices(), one_event=True)
+    run = build_simple_run(example_results.slices(), one_event=True)
     (descriptor,) = [doc for name, doc in run.documents() if name == "descriptor"]
     data_key = descriptor["data_keys"]["density"]
     assert (data_key["dtype"], data_key["dtype_numpy"]) == ("array", "<u2")

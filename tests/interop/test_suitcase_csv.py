@@ -6,17 +6,17 @@ import pandas
 import pytest
 
 from databroker_writable import open_directory
-from support import results
+from support import example_results
 
 suitcase_csv = pytest.importorskip("suitcase.csv", reason="suitcase-csv is not installed: pip install '.[interop]'")
 
 
 def test_a_table_is_exported_with_all_its_columns(tmp_path):
-    stored = open_directory(tmp_path / "runs").store_run(results.xanes())
+    stored = open_directory(tmp_path / "runs").store_run(example_results.xanes())
     suitcase_csv.export(stored.documents(fill="no"), tmp_path / "exported", file_prefix="")
     (path,) = (tmp_path / "exported").glob("*.csv")
     exported = pandas.read_csv(path)
-    expected = results.xanes().reset_index()
+    expected = example_results.xanes().reset_index()
     pandas.testing.assert_frame_equal(exported[list(expected)], expected)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from databroker_writable import open_directory
 from databroker_writable.storage.assets import SPEC
-from support import results
+from support import example_results
 
 plugins = pytest.importorskip(
     "bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'"
@@ -62,12 +62,15 @@ def write(run, client):
 
 @pytest.mark.parametrize("external", [False, True], ids=["inline", "in files"])
 @pytest.mark.parametrize("one_event", [False, True], ids=["rows", "one event"])
-@pytest.mark.parametrize("name", results.EXAMPLES)
+@pytest.mark.parametrize("name", example_results.EXAMPLES)
 def test_a_result_is_read_back_equal(catalog, client, name, one_event, external):
     if name == "fits" and one_event:
         pytest.skip("TiledWriter 2.0.12 takes no arrays with missing values; rows as Events it takes")
     run = catalog.store_run(
-        results.EXAMPLES[name](), {"sample": "Cu"}, one_event=one_event, asset_threshold=0 if external else 1024**2
+        example_results.EXAMPLES[name](),
+        {"sample": "Cu"},
+        one_event=one_event,
+        asset_threshold=0 if external else 1024**2,
     )
     written = write(run, client)
     assert written.metadata["start"]["sample"] == "Cu"

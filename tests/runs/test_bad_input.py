@@ -30,7 +30,7 @@ from databroker_writable.drivers import (
     WritableMongoNormalizedCatalog,
     WritableMsgpackCatalog,
 )
-from support import runs, sites
+from support import example_runs, sites
 
 ONE_OF_EACH = ["msgpack", "jsonl", "mongo-normalized[mongomock]"]
 """Documents are checked before they reach a backend: one of each kind shows that it is not reached."""
@@ -204,7 +204,7 @@ NOT_HELD = {
 
 @pytest.mark.parametrize(("site", "value", "words"), NOT_HELD.values(), ids=NOT_HELD.keys(), indirect=["site"])
 def test_what_one_backend_cannot_hold_is_refused_by_insertion_too(refuses, catalog, value, words):
-    start, descriptor, page, _ = runs.small_documents(rows=1)
+    start, descriptor, page, _ = example_runs.small_documents(rows=1)
     event = {**next(event_model.unpack_event_page(page[1])), "data": {"x": value}}
 
     def insert(*documents):
@@ -219,7 +219,7 @@ def test_what_one_backend_cannot_hold_is_refused_by_insertion_too(refuses, catal
 
 @pytest.mark.parametrize("site", [name for name in sites.ALL_SITES if "mongo" in name], indirect=True)
 def test_bytes_of_an_acquisition_are_inserted_into_mongodb(catalog, site):
-    documents = runs.small_documents(token=b"abc")
+    documents = example_runs.small_documents(token=b"abc")
     for name, doc in documents:
         catalog.v1.insert(name, doc)
     assert bytes(site.open()[-1].metadata["start"]["token"]) == b"abc"
@@ -297,7 +297,7 @@ def test_insertion_too_never_leaves_the_directory(site, catalog, uid, tmp_path):
 
 
 def _with_uid(uid):
-    documents = runs.small_documents(uid="placeholder")
+    documents = example_runs.small_documents(uid="placeholder")
     for _, doc in documents:
         if doc.get("run_start") == "placeholder":
             doc["run_start"] = uid
@@ -306,13 +306,13 @@ def _with_uid(uid):
 
 
 def _changed(index, **changes):
-    documents = runs.small_documents(uid="fit-1")
+    documents = example_runs.small_documents(uid="fit-1")
     name, doc = documents[index]
     documents[index] = (name, {**doc, **changes})
     return documents
 
 
-START, DESCRIPTOR, PAGE, STOP = runs.small_documents(uid="fit-1")
+START, DESCRIPTOR, PAGE, STOP = example_runs.small_documents(uid="fit-1")
 DATA_KEY = {"dtype": "number", "shape": [], "source": "test"}
 
 DOCUMENTS = {
@@ -320,7 +320,10 @@ DOCUMENTS = {
     "without start": ([DESCRIPTOR, PAGE, STOP], ["begin with its start document", "descriptor"]),
     "without stop": ([START, DESCRIPTOR, PAGE], ["'fit-1'", "no stop document", "close"]),
     "with two starts": ([START, START, STOP], ["'fit-1'", "second start document", "store_runs"]),
-    "of two runs": ([*runs.small_documents("a"), *runs.small_documents("b")], ["follows the stop document", "'a'"]),
+    "of two runs": (
+        [*example_runs.small_documents("a"), *example_runs.small_documents("b")],
+        ["follows the stop document", "'a'"],
+    ),
     "with an event before its descriptor": ([START, PAGE, DESCRIPTOR, STOP], ["descriptor", "no document before it"]),
     "with a descriptor of another run": (_changed(1, run_start="other"), ["descriptor", "'other'", "'fit-1'"]),
     "with a stop of another run": (_changed(3, run_start="other"), ["stop document", "'other'", "'fit-1'"]),
@@ -374,7 +377,7 @@ def test_a_stream_of_a_run_is_refused_with_what_to_store_of_it(catalog):
 def test_arguments_for_a_table_are_refused_with_a_finished_run(refuses):
     for given in ({"metadata": {"a": 1}}, {"uid": "b"}, {"derived_from": "raw"}, {"exit_status": "fail"}):
         words = [next(iter(given)), "finished run", "where the run is built"]
-        refuses(InvalidRunError, words, runs.small_documents(), **given)
+        refuses(InvalidRunError, words, example_runs.small_documents(), **given)
 
 
 NOT_MANY_RUNS = {

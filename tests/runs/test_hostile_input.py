@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databroker_writable import InvalidMetadataError, InvalidTableError, StoreError
-from support import faults, runs, sites
+from support import example_runs, faults, sites
 
 SITES = ["msgpack", "jsonl", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"]
 FUZZ = settings.default if settings.default.max_examples > 50 else settings(max_examples=20, derandomize=True)
@@ -168,8 +168,10 @@ hostile_values = st.sampled_from(VALUES).map(lambda make: make())
 
 def documents():
     """A run with all types of documents that databroker reads, Events by themselves and in pages."""
-    run = event_model.compose_run(uid="fit-1", metadata={"sample": {"name": "Ag"}, "scan_id": 7}, time=runs.START_TIME)
-    times = [runs.START_TIME, runs.START_TIME + 1]
+    run = event_model.compose_run(
+        uid="fit-1", metadata={"sample": {"name": "Ag"}, "scan_id": 7}, time=example_runs.START_TIME
+    )
+    times = [example_runs.START_TIME, example_runs.START_TIME + 1]
     stream = run.compose_descriptor(
         name="primary",
         data_keys={

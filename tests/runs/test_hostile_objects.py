@@ -9,7 +9,7 @@ import pytest
 
 from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTableError, StoreError
 from databroker_writable.runs.comparison import same_run
-from support import faults, runs, sites
+from support import example_runs, faults, sites
 
 SITES = ["msgpack", "jsonl", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"]
 
@@ -24,17 +24,17 @@ class Unshowable:
 
 
 WAYS = {
-    "metadata": lambda catalog, thing: catalog.store_run(runs.TABLE, {"a": thing}),
-    "inside metadata": lambda catalog, thing: catalog.store_run(runs.TABLE, {"a": [{"b": thing}]}),
-    "a key of metadata": lambda catalog, thing: catalog.store_run(runs.TABLE, {"a": {thing: 1}}),
-    "all metadata": lambda catalog, thing: catalog.store_run(runs.TABLE, thing),
-    "parameters": lambda catalog, thing: catalog.store_run(runs.TABLE, parameters=thing),
-    "derived_from": lambda catalog, thing: catalog.store_run(runs.TABLE, derived_from=thing),
-    "versions": lambda catalog, thing: catalog.store_run(runs.TABLE, versions=thing),
-    "one_event": lambda catalog, thing: catalog.store_run(runs.TABLE, one_event=thing),
-    "uid": lambda catalog, thing: catalog.store_run(runs.TABLE, uid=thing),
-    "time": lambda catalog, thing: catalog.store_run(runs.TABLE, time=thing),
-    "asset_threshold": lambda catalog, thing: catalog.store_run(runs.TABLE, asset_threshold=thing),
+    "metadata": lambda catalog, thing: catalog.store_run(example_runs.TABLE, {"a": thing}),
+    "inside metadata": lambda catalog, thing: catalog.store_run(example_runs.TABLE, {"a": [{"b": thing}]}),
+    "a key of metadata": lambda catalog, thing: catalog.store_run(example_runs.TABLE, {"a": {thing: 1}}),
+    "all metadata": lambda catalog, thing: catalog.store_run(example_runs.TABLE, thing),
+    "parameters": lambda catalog, thing: catalog.store_run(example_runs.TABLE, parameters=thing),
+    "derived_from": lambda catalog, thing: catalog.store_run(example_runs.TABLE, derived_from=thing),
+    "versions": lambda catalog, thing: catalog.store_run(example_runs.TABLE, versions=thing),
+    "one_event": lambda catalog, thing: catalog.store_run(example_runs.TABLE, one_event=thing),
+    "uid": lambda catalog, thing: catalog.store_run(example_runs.TABLE, uid=thing),
+    "time": lambda catalog, thing: catalog.store_run(example_runs.TABLE, time=thing),
+    "asset_threshold": lambda catalog, thing: catalog.store_run(example_runs.TABLE, asset_threshold=thing),
     "a run": lambda catalog, thing: catalog.store_run(thing),
     "all runs": lambda catalog, thing: catalog.store_runs(thing),
     "one of the runs": lambda catalog, thing: catalog.store_runs([thing]),
@@ -68,7 +68,7 @@ def test_what_cannot_be_shown_is_refused_by_its_type(catalog, site, way):
 )
 def test_an_argument_of_another_type_is_refused(catalog, site, arguments, error, words):
     with pytest.raises(error, match=words):
-        catalog.store_run(runs.TABLE, **arguments)
+        catalog.store_run(example_runs.TABLE, **arguments)
     assert site.snapshot() == {}
 
 
@@ -79,7 +79,7 @@ def test_a_block_that_raises_what_cannot_be_shown_keeps_what_was_added(catalog, 
 
     def build():
         with catalog.run_builder(uid="fit-1") as builder:
-            builder.add_stream("primary", data=runs.TABLE)
+            builder.add_stream("primary", data=example_runs.TABLE)
             raise UnshowableError
 
     with pytest.raises(UnshowableError):
@@ -94,7 +94,7 @@ class Failing(list):
 
 
 def documents_that_fail(number):
-    yield from runs.small_documents()[:number]
+    yield from example_runs.small_documents()[:number]
     raise RuntimeError("lost on the way")
 
 
@@ -103,7 +103,7 @@ def documents_that_fail(number):
     [
         *(lambda catalog, number=number: catalog.store_run(documents_that_fail(number)) for number in range(5)),
         lambda catalog: catalog.store_run({"x": Failing([1, 2])}),
-        lambda catalog: catalog.store_run(runs.TABLE, {"a": Failing()}),
+        lambda catalog: catalog.store_run(example_runs.TABLE, {"a": Failing()}),
     ],
     ids=[*(f"a generator after {number}" for number in range(5)), "a column", "metadata"],
 )
@@ -112,12 +112,14 @@ def test_an_error_of_the_user_s_own_code_passes_on_and_nothing_is_stored(catalog
     with pytest.raises(RuntimeError, match="lost on the way"):
         store(catalog)
     assert site.snapshot() == {}
-    catalog.store_run(runs.TABLE)
+    catalog.store_run(example_runs.TABLE)
 
 
 @pytest.mark.parametrize("site", SITES, indirect=True)
 def test_documents_that_are_changed_while_and_after_they_are_stored_stay_as_they_were_given(catalog, site):
-    documents = [(name, copy.deepcopy(doc)) for name, doc in runs.small_documents(note=["a"], nested={"b": [1]})]
+    documents = [
+        (name, copy.deepcopy(doc)) for name, doc in example_runs.small_documents(note=["a"], nested={"b": [1]})
+    ]
     expected = copy.deepcopy(documents)
 
     def given():
@@ -147,14 +149,14 @@ def spoil(doc):
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
 def test_metadata_that_are_an_array_contradict_an_argument(catalog, site, value):
     with pytest.raises(InvalidMetadataError, match="uid"):
-        catalog.store_run(runs.TABLE, {"uid": value}, uid="fit-1")
+        catalog.store_run(example_runs.TABLE, {"uid": value}, uid="fit-1")
     assert site.snapshot() == {}
 
 
 @pytest.mark.parametrize("name", [numpy.zeros((3, 0)), numpy.array(["stop"] * 2), None, 5, b"stop", ["stop"]])
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
 def test_a_name_of_a_document_that_is_none_is_refused(catalog, site, name):
-    documents = runs.small_documents()
+    documents = example_runs.small_documents()
     with pytest.raises(InvalidRunError, match="documents"):
         catalog.store_run([*documents[:-1], (name, documents[-1][1])])
     for item in documents[:-1]:
@@ -166,7 +168,7 @@ def test_a_name_of_a_document_that_is_none_is_refused(catalog, site, name):
 
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
 def test_complex_numbers_in_an_inserted_stop_document_are_kept(catalog, site):
-    documents = runs.small_documents()
+    documents = example_runs.small_documents()
     documents[-1][1]["phase"] = 1 + 2j
     for name, doc in documents:
         catalog.v1.insert(name, doc)
@@ -189,7 +191,7 @@ def test_complex_numbers_in_an_inserted_stop_document_are_kept(catalog, site):
 )
 @pytest.mark.parametrize("site", SITES, indirect=True)
 def test_times_and_numbers_that_are_none_are_refused(catalog, site, change, words):
-    documents = runs.small_documents()
+    documents = example_runs.small_documents()
     change([doc for _, doc in documents])
     with pytest.raises((InvalidRunError, InvalidMetadataError), match=words):
         catalog.store_run(documents)
@@ -198,7 +200,7 @@ def test_times_and_numbers_that_are_none_are_refused(catalog, site, change, word
 
 @pytest.mark.parametrize("site", SITES, indirect=True)
 def test_numbers_of_numpy_and_a_seq_num_of_zero_are_stored(catalog, site):
-    documents = runs.small_documents(flag=numpy.bool_(True), count=numpy.int8(5), gain=numpy.float32(0.5))
+    documents = example_runs.small_documents(flag=numpy.bool_(True), count=numpy.int8(5), gain=numpy.float32(0.5))
     page = documents[2][1]
     page.update(seq_num=numpy.arange(3), time=numpy.array(page["time"]))
     catalog.store_run(documents)
@@ -223,7 +225,7 @@ def test_odd_names_are_kept_apart_or_refused(site, tmp_path, names, way):
     catalog = site.open(asset_root=str(tmp_path / "arrays"))
     given = {name: float(i) for i, name in enumerate(names)}
     if way == "metadata":
-        error = faults.attempt(lambda: catalog.store_run(runs.TABLE, {"given": given}, uid="fit-1"))
+        error = faults.attempt(lambda: catalog.store_run(example_runs.TABLE, {"given": given}, uid="fit-1"))
     else:
         table = {name: numpy.full((2, 3), value) for name, value in given.items()}
         threshold = 0 if way == "columns in files" else None

@@ -12,7 +12,7 @@ import pytest
 
 from databroker_writable.errors import UnreadableAssetError
 from databroker_writable.storage.assets.chunks import fletcher32
-from support.assets_support import path_of, published, stream_assets, whole
+from support.asset_files import path_of, published, stream_assets, whole
 
 SHAPES = ((300_000,), (5, 700, 1100), (3, 1031, 1033), (70, 10, 1000), (20, 1024, 1024))
 LENGTHS = (1, 2, 3, 359, 720, 721, 2047, 2048, 2049, 5001, 2**20, 1_000_001)

@@ -16,7 +16,7 @@ import pytest
 from suitcase.msgpack import Serializer
 
 from databroker_writable.storage.assets import SPEC
-from support.assets_support import frames, stream_assets
+from support.asset_files import frames, stream_assets
 
 IMAGES = numpy.random.default_rng(0).integers(0, 60000, (16, 512, 1024), dtype="u2")
 

@@ -14,7 +14,8 @@ import dask.array
 import numpy
 import pytest
 
-from support.assets_support import handler, path_of, published, run_python, stream_assets, whole
+from support import new_process
+from support.asset_files import handler, path_of, published, stream_assets, whole
 
 VALUES = numpy.random.default_rng(0).integers(0, 60000, (24, 300, 310), dtype="u2")
 
@@ -78,7 +79,7 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 import dask.array, h5py
-from support.assets_support import stream_assets
+from support.asset_files import stream_assets
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -95,7 +96,7 @@ assets.discard()
 
 @pytest.mark.parametrize("rows", [128, pytest.param(1024, marks=pytest.mark.nightly)])
 def test_memory_does_not_grow_with_the_array(tmp_path: Path, rows: int) -> None:
-    result = run_python(PEAK, tmp_path, rows, timeout=600)
+    result = new_process.run_python(PEAK, tmp_path, rows, timeout=600)
     assert result.returncode == 0, result.stderr
     size, growth = map(float, result.stdout.split())
     assert size == rows * 4

@@ -12,7 +12,7 @@ import pytest
 
 from databroker_writable import UnreadableAssetError
 from databroker_writable.storage.assets.leftovers import find_asset_files, find_partial_files, is_asset, verify
-from support.assets_support import frames, published, stream_assets
+from support.asset_files import frames, published, stream_assets
 
 
 def test_partial_and_published_files_are_told_apart(tmp_path: Path) -> None:

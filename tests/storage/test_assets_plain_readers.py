@@ -12,7 +12,7 @@ import xarray
 
 from databroker_writable.errors import InvalidTableError
 from databroker_writable.storage.assets import StreamAssets
-from support.assets_support import frames, path_of, stream_assets
+from support.asset_files import frames, path_of, stream_assets
 
 TIMES = numpy.array(["2023-01-01", "2023-01-02T03:04:05.123456789", "NaT"], "M8[ns]")
 

@@ -17,7 +17,8 @@ from databroker_writable.errors import NotWritableError, StoreFailedError
 from databroker_writable.storage import durable
 from databroker_writable.storage.assets import leftovers
 from databroker_writable.storage.assets.partial import PartialFile
-from support.assets_support import frames, hidden, path_of, published, run_python, stream_assets, visible, whole
+from support import new_process
+from support.asset_files import frames, hidden, path_of, published, stream_assets, visible, whole
 from support.faults import files_grow_to
 
 STEPS = [
@@ -64,7 +65,7 @@ def test_a_child_that_is_forked_meanwhile_leaves_the_file_alone(tmp_path: Path) 
     script = """
 import os, sys
 from pathlib import Path
-from support.assets_support import frames, stream_assets
+from support.asset_files import frames, stream_assets
 
 assets = stream_assets(Path(sys.argv[1]))
 assets.append("img", frames(), dims="tyx")
@@ -73,7 +74,7 @@ if os.fork() == 0:
 assert os.wait()[1] == 0
 assets.publish()
 """
-    result = run_python(script, tmp_path)
+    result = new_process.run_python(script, tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     leftovers.verify(str(tmp_path / visible(tmp_path)[0]))
 
@@ -238,7 +239,7 @@ def test_a_process_that_met_a_full_disk_ends_well(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 import numpy
-from support.assets_support import stream_assets
+from support.asset_files import stream_assets
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, resource.RLIM_INFINITY))
 assets = stream_assets(Path(sys.argv[1]))
@@ -247,7 +248,7 @@ try:
 except OSError as error:
     print(type(error).__name__)
 """
-    result = run_python(script, tmp_path)
+    result = new_process.run_python(script, tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (0, "StoreFailedError\n", "")
 
 

@@ -21,7 +21,8 @@ from dask.base import tokenize
 from databroker_writable import UnreadableAssetError
 from databroker_writable.errors import StoreError
 from databroker_writable.storage.assets.source import ArraySource
-from support.assets_support import frames, handler, path_of, published, run_python, stream_assets, whole
+from support import new_process
+from support.asset_files import frames, handler, path_of, published, stream_assets, whole
 
 ONE_FRAME = 2 * 1024 * 1024
 
@@ -135,7 +136,7 @@ def test_an_array_goes_through_pickle_to_another_process(stack: Any, tmp_path: P
     saved = tmp_path / "array.pickle"
     saved.write_bytes(pickle.dumps(whole(path, assets, "img", 64)[9]))
     script = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb')).sum(dtype='u8').compute())"
-    result = run_python(script, saved)
+    result = new_process.run_python(script, saved)
     assert result.stdout.strip() == str(values[9].sum(dtype="u8")), result.stderr
 
 
@@ -334,5 +335,5 @@ def test_threads_read_and_write_at_once(tmp_path: Path) -> None:
 
 def test_importing_the_handler_does_not_load_hdf5() -> None:
     script = "import sys, databroker_writable.storage.assets.handler; print('h5py' in sys.modules)"
-    result = run_python(script)
+    result = new_process.run_python(script)
     assert result.stdout == "False\n", result.stderr

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from databroker_writable.errors import InvalidTableError, StoreFailedError
 from databroker_writable.storage.assets.chunking import FILE_CHUNK, dask_block, file_chunks
-from support.assets_support import frames, hidden, path_of, published, stream_assets, visible, whole
+from support.asset_files import frames, hidden, path_of, published, stream_assets, visible, whole
 
 DTYPES = ["?", "i1", "u1", "<i2", ">u2", "<i4", ">i4", "<u8", "<f2", ">f2", "<f4", ">f8", "<c8", ">c8", "<c16", ">c16"]
 

@@ -15,7 +15,7 @@ import pytest
 from databroker_writable import StoreError
 from databroker_writable.storage import mongo_normalized
 from databroker_writable.upkeep import clean, examine
-from support import children, kills, servers, sites
+from support import children, killed_writers, servers, sites
 
 SITES = ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"]
 SEED = "DATABROKER_WRITABLE_TEST_SEED"
@@ -31,7 +31,7 @@ def seed():
 def assert_nothing_lost_under_kills(site, tmp_path, seed, number):
     choose = random.Random(seed)
     place = (site.kind, site.place, str(tmp_path / "arrays"))
-    stored: list[kills.Work] = []
+    stored: list[killed_writers.Work] = []
     for kill in range(0, number, 2):
         begun, cut_off = killed_in_pairs(place, tmp_path, choose, seed * 1000 + kill)
         assert_seen(place, tmp_path / f"{kill}.look", stored, begun, cut_off)
@@ -46,7 +46,9 @@ def killed_in_pairs(place, directory, choose, seed):
     begun, cut_off = [], []
     with contextlib.ExitStack() as stack:
         storing = [
-            stack.enter_context(children.child(kills.store_in_a_loop, directory / f"{number}.log", *place, number))
+            stack.enter_context(
+                children.child(killed_writers.store_in_a_loop, directory / f"{number}.log", *place, number)
+            )
             for number in (seed, seed + 1)
         ]
         for child in storing:
@@ -62,7 +64,7 @@ def killed_in_pairs(place, directory, choose, seed):
 
 def assert_seen(place, report, before, begun, cut_off):
     """A new process sees all that was reported stored, whole, and can repeat the stores that were cut off."""
-    with children.child(kills.look, report, *place, begun, cut_off) as looking:
+    with children.child(killed_writers.look, report, *place, begun, cut_off) as looking:
         (_, visible), *findings = looking.result()
     known, may_lack = ({uid for _, uids, _ in works for uid in uids} for works in ([*before, *begun], cut_off))
     assert known - may_lack <= set(visible) <= known

@@ -14,7 +14,7 @@ from bluesky.plans import count
 from bluesky_live.bluesky_run import BlueskyRun, DocumentCache
 
 from databroker_writable import build_simple_run, to_dataset
-from support import runs, sites
+from support import example_runs, sites
 
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"
 
@@ -34,7 +34,7 @@ def old(site):
     engine.subscribe(stock.v1.insert)
     (measured,) = engine(count([], num=2))
     cache = DocumentCache()
-    for name, doc in runs.small_documents(uid="by-recipe"):
+    for name, doc in example_runs.small_documents(uid="by-recipe"):
         cache(name, doc)
     for name, doc in BlueskyRun(cache).documents(fill="no"):
         stock.v1.insert(name, doc)
@@ -47,8 +47,8 @@ def test_runs_of_stock_databroker_are_read_and_stored_beside(site, old):
     stock, catalog = site.stock(**site.args), site.open()
     for uid in old:
         expected = list(stock[uid].documents(fill="no"))
-        runs.assert_identical(list(catalog[uid].documents(fill="no")), expected)
-    catalog.store_run(runs.TABLE, uid="new")
+        example_runs.assert_identical(list(catalog[uid].documents(fill="no")), expected)
+    catalog.store_run(example_runs.TABLE, uid="new")
     after = site.snapshot()
     if site.is_mongo:
         assert all(doc in after[collection] for collection in before for doc in before[collection])
@@ -67,7 +67,7 @@ def test_files_that_are_no_runs_are_not_touched(site, old):
     before = sites.tree(site.directory)
     catalog = site.open()
     assert sorted(catalog) == sorted(old)
-    catalog.store_run(runs.TABLE, uid="new")
+    catalog.store_run(example_runs.TABLE, uid="new")
     catalog.force_reload()
     assert sorted(catalog) == sorted([*old, "new"])
     after = sites.tree(site.directory)
@@ -108,7 +108,7 @@ def test_runs_of_an_earlier_version_are_read_and_stored_beside(site):
     shutil.copytree(OLD_RUNS / site.kind, site.directory, dirs_exist_ok=True)
     before = sites.tree(site.directory)
     catalog = site.open()
-    catalog.store_run(runs.TABLE, uid="new")
+    catalog.store_run(example_runs.TABLE, uid="new")
     assert sorted(site.open()) == ["new", "one-event", "pieces", "rows"]
     for uid, table, is_one in (("rows", rows(), False), ("one-event", one_event(), True)):
         today = build_simple_run(table, one_event=is_one)

@@ -19,7 +19,7 @@ import numpy
 import pytest
 from pymongo.collection import Collection
 
-from support import faults, runs, sites
+from support import example_runs, faults, sites
 
 PATIENCE = 600
 
@@ -28,7 +28,7 @@ PATIENCE = 600
 def _processes() -> Any:
     """Processes forked from one that has imported everything, which takes seconds, and has no threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.kills", "h5py", "pytest"])
+    context.set_forkserver_preload(["support.killed_writers", "h5py", "pytest"])
     with pytest.MonkeyPatch.context() as patch:
         # before Python 3.12.8 the server that is forked does not learn this process's sys.path
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
@@ -89,7 +89,7 @@ def child(task: Any, report: Path, *args: Any) -> Iterator[Child]:
 
 def documents_of(uid: str, rows: int) -> list[tuple[str, dict[str, Any]]]:
     """A run whose documents are the same each time for the same uid."""
-    documents = runs.small_documents(uid=uid, rows=rows)
+    documents = example_runs.small_documents(uid=uid, rows=rows)
     named = {documents[1][1]["uid"]: f"{uid}-descriptor", documents[3][1]["uid"]: f"{uid}-stop"}
     for _, doc in documents:
         for key in ("uid", "descriptor"):

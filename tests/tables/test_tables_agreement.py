@@ -9,7 +9,7 @@ import xarray
 
 from databroker_writable.errors import InvalidTableError
 from databroker_writable.tables import StreamSchema, read_table
-from support.tables_support import assert_same_frame, there_and_back
+from support.table_roundtrip import assert_same_frame, there_and_back
 
 
 def refusal(first, later, **options):

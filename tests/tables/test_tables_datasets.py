@@ -14,7 +14,7 @@ import xarray
 
 from databroker_writable.errors import InvalidTableError
 from databroker_writable.tables import read_table
-from support.tables_support import assert_same_attributes, assert_same_dataset, stored_run, there_and_back
+from support.table_roundtrip import assert_same_attributes, assert_same_dataset, stored_run, there_and_back
 
 BACKENDS = ("msgpack", "json", "mongo")
 

@@ -16,7 +16,7 @@ from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from databroker_writable.errors import InvalidRunError
 from databroker_writable.tables import read_table, to_dataset
-from support.tables_support import assert_same_dataset, documents, stored_run
+from support.table_roundtrip import assert_same_dataset, documents, stored_run
 
 
 def test_an_unknown_stream_is_a_key_error_that_lists_the_streams():

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from databroker_writable.tables import to_dataset
 from support import strategies
-from support.tables_support import BACKENDS, assert_same_dataset, assert_same_frame, stored_run, there_and_back
+from support.table_roundtrip import BACKENDS, assert_same_dataset, assert_same_frame, stored_run, there_and_back
 
 # half of the profile's: the contract tests ask the same of every catalog
 fewer = settings(max_examples=max(1, settings.default.max_examples // 2))

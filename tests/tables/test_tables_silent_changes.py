@@ -11,7 +11,7 @@ import xarray
 
 from databroker_writable.errors import InvalidTableError
 from databroker_writable.tables import read_table
-from support.tables_support import assert_same_dataset, assert_same_frame, stored_run, there_and_back
+from support.table_roundtrip import assert_same_dataset, assert_same_frame, stored_run, there_and_back
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 backends = pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])

@@ -8,7 +8,7 @@ import pytest
 import xarray
 
 from databroker_writable.tables import read_table
-from support.tables_support import assert_same_dataset, assert_same_frame, stored_run, there_and_back
+from support.table_roundtrip import assert_same_dataset, assert_same_frame, stored_run, there_and_back
 
 RISING = {
     "floats": [1.5, 2.5, 3.5],

@@ -18,7 +18,7 @@ import pytest
 from databroker_writable import tables
 from databroker_writable.errors import InvalidTableError
 from databroker_writable.tables import read_table
-from support.tables_support import BACKENDS, stored_run
+from support.table_roundtrip import BACKENDS, stored_run
 
 DOCS = Path(__file__).parents[2] / "docs" / "types.md"
 BERLIN = "Europe/Berlin"

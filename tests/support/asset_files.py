@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +49,3 @@ def hidden(root: Path) -> list[str]:
 
 def frames(rows: int = 6, height: int = 8, width: int = 5) -> numpy.ndarray:
     return numpy.arange(rows * height * width, dtype="u2").reshape(rows, height, width)
-
-
-def run_python(source: str, *arguments: Any, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run a script in a new interpreter."""
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
-    command = [sys.executable, "-W", "ignore", "-c", source, *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)

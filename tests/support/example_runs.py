@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -162,21 +160,6 @@ def assert_identical(actual: Any, expected: Any, where: str = "documents") -> No
         # pymongo gives large integers as a subclass of int
         assert isinstance(actual, type(expected)), where
         assert actual == expected or (actual != actual and expected != expected), where
-
-
-def in_new_process(code: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = 120) -> str:
-    """Run Python code in a new process and give what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=env,
-        cwd=Path(__file__).parents[1],
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def in_bulk(documents: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
