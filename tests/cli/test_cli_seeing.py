@@ -17,7 +17,7 @@ import pytest
 import xarray
 
 from databroker_writable import open_directory
-from databroker_writable.results.finding import PROBE
+from databroker_writable.results.headers import PROBE
 from support import example_runs, servers, sites
 from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 
@@ -274,7 +274,7 @@ def test_a_catalog_that_lineage_cannot_ask_is_told_in_one_line(monkeypatch: pyte
     open_directory("results").store_run({"x": [1]}, uid="fit-1", derived_from=raw)
     result = run("lineage", "results", "fit-1")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "raw-1  not reached\n    fit-1\n"
+    assert result.stdout == "╙── raw-1  not reached\n    └─╼ fit-1\n"
     assert result.stderr.startswith("Warning: the catalog 'gone'")
     assert result.stderr.count("\n") == 1
     assert PASSWORD not in result.stderr
@@ -291,8 +291,12 @@ def stored_family(place: str) -> None:
 def test_lineage_gives_a_tree(place: str, uid: str) -> None:
     stored_family(place)
     lines = succeed("lineage", place, uid).splitlines()
-    assert lines[0] == "raw-1  scan Cu"
-    assert {line.strip() for line in lines} >= {"fit-1  fit", "fit-2  (supersedes fit-1)"}
+    assert lines == [
+        "╙── raw-1  scan Cu",
+        "    ├─╼ fit-1  fit",
+        "    │   └─╼ fit-2  (supersedes fit-1) ╾ raw-1  scan Cu",
+        "    └─╼  ...",
+    ]
 
 
 def test_lineage_gives_mermaid_and_a_picture(place: str) -> None:

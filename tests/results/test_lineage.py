@@ -61,7 +61,7 @@ def test_runs_of_catalogs_that_databroker_knows_are_found(
         "fit-1": "results",
         "dark-1": "raw",
     }
-    assert graph.tree() == "raw-1  Cu\n    dark-1\n    fit-1"
+    assert graph.tree().splitlines() == ["╙── raw-1  Cu", "    ├─╼ dark-1", "    └─╼ fit-1"]
 
 
 def test_a_run_that_is_given_needs_no_catalog_that_databroker_knows(catalog: Any, raw_data: Any) -> None:
@@ -118,7 +118,7 @@ def test_runs_that_are_each_others_inputs_are_shown(catalog: Any) -> None:
     store_as_written(catalog, "c", derived_from=["b"])
     graph = catalog.lineage("c")
     assert edges(graph) == {("a", "b"), ("b", "a"), ("b", "c")}
-    assert graph.tree().split() == ["a", "b", "a", "(above)", "c"]
+    assert graph.tree().splitlines() == ["╙── a ╾ b", "    └─╼ b", "        ├─╼ c", "        └─╼  ..."]
     assert graph.mermaid().count("-->") == 3
     graph.plot(Figure().subplots())
 
@@ -144,12 +144,11 @@ def test_the_tree_says_what_supersedes_what(catalog: Any) -> None:
     better = catalog.store_run({"k": [1.1]}, uid="fit-2", derived_from=raw, supersedes=fit)
     catalog.store_run({"k": [1.1]}, uid="sum-1", derived_from=[raw, better])
     assert catalog.lineage(raw).tree().splitlines() == [
-        "raw-1  scan Cu",
-        "    fit-1",
-        "        fit-2  (supersedes fit-1)",
-        "            sum-1",
-        "    fit-2  (above)",
-        "    sum-1  (above)",
+        "╙── raw-1  scan Cu",
+        "    ├─╼ fit-1",
+        "    │   └─╼ fit-2  (supersedes fit-1) ╾ raw-1  scan Cu",
+        "    │       └─╼ sum-1 ╾ raw-1  scan Cu",
+        "    └─╼  ...",
     ]
 
 

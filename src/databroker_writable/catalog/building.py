@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ..results.finding import FindingMixin
+from ..results.references import resolve
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.simple_run import table_builder
+from .finding_methods import FindingMethods
 
 
-class BuildingMixin(FindingMixin):
+class BuildingMixin(FindingMethods):
     """The part of a writable catalog that builds runs from tables."""
 
     metadata_defaults: Mapping[str, Any] = MappingProxyType({})
@@ -78,6 +79,10 @@ class BuildingMixin(FindingMixin):
             handler_registry=self.handler_registry,
             **kwargs,
         )
+
+    def _resolved(self, runs: Any, argument: str, uid: str | None) -> list[dict[str, Any]] | None:
+        with self._explaining():  # type: ignore[attr-defined]
+            return resolve(self, runs, argument, uid)
 
     def _with_defaults(self, metadata: Any) -> Any:
         if metadata is not None and not isinstance(metadata, Mapping):

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from ..results.finding import PROBE, starts, starts_without_probes
+from ..results.headers import NO_PROBES, STATUSES, Header, headers
 from .command_group import CATALOG_HELP
 from .metadata import parse_metadata
 from .targets import open_to_read, with_finding
 from .text import json_text, shown, shown_time, table
 from .times import parse_time
 
-HEADER = ("uid", "time", "sample", "name", "streams", "rows", "status")
+COLUMNS = ("uid", "time", "sample", "name", "streams", "rows", "status")
 NAMES = ("analysis_name", "analysis", "plan_name")
 SHORTEST_UID = 8
 WIDTH = 30
@@ -39,6 +39,7 @@ WIDTH = 30
 @click.option("--since", callback=parse_time, metavar="TIME", help="2024-05-31, '2024-05-31 14:30', or 2d: 2 days ago.")
 @click.option("--until", callback=parse_time, metavar="TIME", help="Before that time, given likewise.")
 @click.option("--derived-from", metavar="UID", help="Only results of this run, its uid in full or its beginning.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs of this status.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the newest."
 )
@@ -49,6 +50,7 @@ def ls(
     since: float | None,
     until: float | None,
     derived_from: str | None,
+    status: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -57,16 +59,16 @@ def ls(
     if span and "time" in where:
         raise click.UsageError("--where time=... contradicts --since and --until; give only one of them")
     query = {**where, "time": span} if span else where
-    found = _runs(opened, query, derived_from)
-    headers = [opened[start["uid"]].metadata for start in itertools.islice(found, limit)]
-    more = next(found, None) is not None
+    fitting = (header for header in _runs(opened, query, derived_from) if status in (None, header.status))
+    newest = list(itertools.islice(fitting, limit))
+    more = next(fitting, None) is not None
     if as_json:
-        click.echo(json_text([_record(header["start"], header["stop"]) for header in headers]))
-    elif not headers:
-        click.echo(f"no runs in {catalog}" + (" that fit" if query or derived_from else ""))
+        click.echo(json_text([_record(header) for header in newest]))
+    elif not newest:
+        click.echo(f"no runs in {catalog}" + (" that fit" if query or derived_from or status else ""))
     else:
-        length = unambiguous_length([header["start"]["uid"] for header in headers])
-        click.echo(table(HEADER, [_row(_record(header["start"], header["stop"]), length) for header in headers]))
+        length = unambiguous_length([header.uid for header in newest])
+        click.echo(table(COLUMNS, [_row(_record(header), length) for header in newest]))
     if more:
         click.echo(f"these are the newest {limit}; --limit gives more", err=True)
 
@@ -77,24 +79,22 @@ def unambiguous_length(uids: Sequence[str]) -> int:
     return next(n for n in range(SHORTEST_UID, longest + SHORTEST_UID) if len({u[:n] for u in uids}) == len(uids))
 
 
-def _runs(catalog: Any, query: Mapping[str, Any], derived_from: str | None) -> Iterator[Mapping[str, Any]]:
-    """Start documents of the runs that fit, newest first, probe runs left out."""
+def _runs(catalog: Any, query: Mapping[str, Any], derived_from: str | None) -> Iterator[Header]:
+    """Headers of the runs that fit, newest first, probe runs left out."""
     if derived_from is not None:
-        results = with_finding(catalog).results_of(derived_from)
-        return starts(results.search(query) if query else results)
-    if query:
-        return starts(catalog.search({PROBE: {"$exists": False}, **query}))
-    return starts_without_probes(catalog)
+        return headers(with_finding(catalog).results_of(derived_from), query)
+    return headers(catalog, {**NO_PROBES, **query})
 
 
-def _record(start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> dict[str, Any]:
+def _record(header: Header) -> dict[str, Any]:
+    start = header.start
     return {
-        "uid": start["uid"],
+        "uid": header.uid,
         "time": start["time"],
         "sample": start.get("sample"),
         "name": next((start[key] for key in NAMES if start.get(key)), None),
-        "streams": (stop or {}).get("num_events") or {},
-        "status": stop["exit_status"] if stop else "unfinished",
+        "streams": (header.stop or {}).get("num_events") or {},
+        "status": header.status,
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy
 
-from ..results.finding import starts_without_probes
+from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..tables import to_dataset
 from .command_group import CATALOG_HELP
 from .plots import column_of, save_plot, text_plot
@@ -115,21 +115,18 @@ def _is_numeric(data_key: Mapping[str, Any]) -> bool:
 def find_run(catalog: Any, name: str, uid: str) -> Any:
     """Give a run by uid, partial uid, scan_id or negative number, which leaves out probe runs."""
     if re.fullmatch(r"-[1-9]\d*", uid):
-        newest = list(itertools.islice(starts_without_probes(catalog), -int(uid)))
+        newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
         if len(newest) < -int(uid):
             raise click.ClickException(f"{name} has no run {uid}: it only contains {len(newest)} runs")
-        return catalog[newest[-1]["uid"]]
+        return open_run(catalog, newest[-1].uid)
+    found = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
     try:
-        return catalog[uid]
+        full = complete_uid(catalog, uid) if found is None else found.uid
     except ValueError as exc:
-        raise click.ClickException(f"{exc}; give more characters of the uid") from exc
-    except KeyError:
-        # databroker takes a beginning that consists of digits for a scan_id
-        matches = [known for known in catalog if known.startswith(uid)]
-    if len(matches) != 1:
-        found = "several runs match" if matches else "there is no run"
-        raise click.ClickException(f"{found} {uid!r} in {name}; databroker-writable ls {name} lists them")
-    return catalog[matches[0]]
+        raise click.ClickException(f"{name}: {exc}") from exc
+    if full is None:
+        raise click.ClickException(f"there is no run {uid!r} in {name}; databroker-writable ls {name} lists them")
+    return open_run(catalog, full)
 
 
 def read_streams(run: Any, events: Mapping[str, int]) -> dict[str, Stream]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import databroker
 import networkx
+from networkx.readwrite.text import generate_network_text
 
 from ..errors import warn_user
-from .finding import starts
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
+from .headers import Header, header_of, headers_naming, is_in_memory
+from .references import known_uid
 
 SHORTEST_UID = 8
 LONGEST_UID = 16
@@ -49,11 +53,12 @@ class Lineage(networkx.DiGraph):
         return "\n".join(lines)
 
     def tree(self) -> str:
-        """Give the graph as an indented text, results below their inputs.
+        """Give the graph as a text, results below their inputs.
 
-        A run of several inputs stands below the first of them in full, and below the others by its uid.
+        A run of several inputs stands below the first of them, the others are named behind it. ``...`` stands for
+        runs that are shown elsewhere.
         """
-        return "\n".join(line for _, line in self._lines())
+        return "\n".join(generate_network_text(self._in_drawing_order()))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the graph with matplotlib, inputs to the left.
@@ -78,7 +83,7 @@ class Lineage(networkx.DiGraph):
             size = ((1 + 0.09 * longest) * len(generations), 0.6 * (1 + len(self)))
             _, ax = pyplot.subplots(figsize=size, layout="constrained")
         # a row for each run, and a place between the columns for each run's arrows: none passes through another run
-        row = {uid: -y for y, uid in enumerate(dict.fromkeys(uid for uid, _ in self._lines()))}
+        row = {uid: -y for y, uid in enumerate(networkx.dfs_preorder_nodes(self._in_drawing_order()))}
         column = {uid: x for x, uids in enumerate(generations) for uid in uids}
         turn = {
             uid: x + 0.95 - 0.2 * (y + 1) / len(uids)
@@ -103,27 +108,21 @@ class Lineage(networkx.DiGraph):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         return {"text/plain": self.tree(), "text/markdown": f"```mermaid\n{self.mermaid()}\n```"}
 
-    def _branch(self, uid: str, indent: str, seen: set[str], above: str = "") -> Iterator[tuple[str, str]]:
-        """Uids and lines of a run and of what came from it."""
-        label, _, title = self.nodes[uid]["label"].partition("\n")
-        notes = [f"supersedes {self._short(above)}"] if above and self.edges[above, uid]["kind"] == "superseded" else []
-        if uid in seen:
-            notes.append("above")
-        elif title:
-            label += f"  {title}"
-        yield uid, f"{indent}{label}" + (f"  ({', '.join(notes)})" if notes else "")
-        if uid not in seen:
-            seen.add(uid)
-            for result in sorted(self.successors(uid), key=self._age):
-                yield from self._branch(result, indent + "    ", seen, uid)
-
     def _in_order(self) -> list[str]:
         return [uid for uids in self._generations() for uid in uids]
 
-    def _lines(self) -> list[tuple[str, str]]:
-        """Uids and lines of the tree."""
-        seen: set[str] = set()
-        return [line for uid in self._in_order() if uid not in seen for line in self._branch(uid, "", seen)]
+    def _in_drawing_order(self) -> networkx.DiGraph:
+        """The graph with runs and edges from early to late, and one line of text for each run."""
+        order = {uid: place for place, uid in enumerate(self._in_order())}
+        drawn = networkx.DiGraph()
+        drawn.add_nodes_from((uid, {"label": self._line(uid)}) for uid in order)
+        drawn.add_edges_from(sorted(self.edges, key=lambda edge: (order[edge[0]], order[edge[1]])))
+        return drawn
+
+    def _line(self, uid: str) -> str:
+        replaced = [self._short(a) for a, _, kind in self.in_edges(uid, data="kind") if kind == "superseded"]
+        note = f"  (supersedes {', '.join(replaced)})" if replaced else ""
+        return "  ".join(self.nodes[uid]["label"].split("\n")) + note
 
     def _short(self, uid: str) -> str:
         return self.nodes[uid]["label"].partition("\n")[0]
@@ -141,18 +140,13 @@ class Lineage(networkx.DiGraph):
         ]
 
 
-def lineage_of(run: Any, catalogs: Mapping[str | None, Any]) -> Lineage:
-    """Follow a run to its inputs and its results.
-
-    Parameters
-    ----------
-    run : run or str
-    catalogs : mapping
-        Catalogs by name; under None the one to look in first.
-    """
+def lineage_of(run: Any, catalog: Any) -> Lineage:
+    """Follow a run to its inputs and its results, in a catalog and in those that runs name."""
     graph = Lineage()
-    reached = _Reached(catalogs)
+    reached = _Reached(catalog)
     first = reference(run, "lineage")
+    if isinstance(run, str):
+        first["uid"] = known_uid(catalog, run, "lineage") or run
     _mention(graph, first["uid"], first["catalog"])
     is_growing = True
     while is_growing:
@@ -162,7 +156,7 @@ def lineage_of(run: Any, catalogs: Mapping[str | None, Any]) -> Lineage:
             if start is None and uid == first["uid"]:
                 start = start_of(run)
             _describe(graph, uid, name, start)
-        results = [result for uid in list(graph) for result in reached.results_of(uid)]
+        results = list(reached.results_of(list(graph)))
         for name, start in results:
             _describe(graph, start["uid"], name, start)
         is_growing = bool(pending or results)
@@ -175,42 +169,42 @@ def lineage_of(run: Any, catalogs: Mapping[str | None, Any]) -> Lineage:
 class _Reached:
     """The catalogs that a graph has reached: the one that is asked, and those that its runs name."""
 
-    def __init__(self, known: Mapping[str | None, Any]) -> None:
-        self._known = known
-        self._own: str = known[None].name
-        self._catalogs: dict[str, Any] = {self._own: known[None]}
-        self._silent: set[str] = set()
-        self._searched: set[tuple[str, str]] = set()
+    def __init__(self, catalog: Any) -> None:
+        self._first: str | None = catalog.name
+        self._catalogs: dict[str | None, Any] = {self._first: _fresh(catalog)}
+        self._silent: set[str | None] = set()
+        self._searched: dict[str | None, set[str]] = {}
 
     def find(self, uid: str, name: str | None) -> tuple[str | None, Mapping[str, Any] | None]:
         """The catalog where a run is, and its start document; None where it is not reached."""
-        for candidate in dict.fromkeys([name, self._own]):
-            start = self._ask(candidate, lambda catalog: _start_in(catalog, uid)) if candidate is not None else None
-            if start is not None:
-                return candidate, start
+        for candidate in dict.fromkeys([name or self._first, self._first]):
+            header: Header | None = self._ask(candidate, lambda catalog: header_of(catalog, uid))
+            if header is not None:
+                return candidate, header.start
         return name, None
 
-    def results_of(self, uid: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Catalogs and start documents of what was made from a run or replaces it, where this was not yet asked."""
+    def results_of(self, uids: list[str]) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+        """Catalogs and start documents of what was made from runs or replaces them, where this was not yet asked."""
         for name in list(self._catalogs):
-            if (name, uid) not in self._searched:
-                self._searched.add((name, uid))
-                for start in self._ask(name, lambda catalog: _results_in(catalog, uid)) or []:
-                    yield name, start
+            searched = self._searched.setdefault(name, set())
+            new = [uid for uid in uids if uid not in searched]
+            searched.update(new)
+            if new:
+                found: list[Header] = self._ask(name, functools.partial(_naming, uids=new)) or []
+                yield from ((name, header.start) for header in found)
 
-    def _ask(self, name: str, question: Callable[[Any], Any]) -> Any:
+    def _ask(self, name: str | None, question: Callable[[Any], Any]) -> Any:
         """What a catalog answers; None where another than the first cannot be asked, which is warned of."""
         if name in self._silent:
             return None
         try:
             if name not in self._catalogs:
-                catalog = self._known.get(name)
-                if catalog is None:
+                if name not in databroker.catalog:
                     return None
-                self._catalogs[name] = catalog
+                self._catalogs[name] = _fresh(databroker.catalog[name])
             return question(self._catalogs[name])
         except Exception as exc:
-            if name == self._own:
+            if name == self._first:
                 raise
             self._silent.add(name)
             # the message of another library can repeat a URI with its password
@@ -221,19 +215,15 @@ class _Reached:
             return None
 
 
-def _start_in(catalog: Any, uid: str) -> Mapping[str, Any] | None:
-    try:
-        start = catalog[uid].metadata["start"]
-    except (LookupError, ValueError):
-        return None
-    # databroker takes a beginning, and a number for a scan_id
-    return dict(start) if start["uid"] == uid else None
+def _naming(catalog: Any, uids: list[str]) -> list[Header]:
+    return list(headers_naming(catalog, uids))
 
 
-def _results_in(catalog: Any, uid: str) -> list[Mapping[str, Any]]:
-    return [
-        start for query in ({"derived_from.uid": uid}, {"supersedes": uid}) for start in starts(catalog.search(query))
-    ]
+def _fresh(catalog: Any) -> Any:
+    """A catalog that has looked for runs of other processes."""
+    if is_in_memory(catalog):
+        catalog.force_reload()
+    return catalog
 
 
 def _mention(graph: Lineage, uid: str, name: str | None) -> None:

@@ -100,17 +100,17 @@ def start_metadata(
 
 
 def references(runs: Any, argument: str) -> list[dict[str, Any]]:
-    """Give ``{"uid", "catalog"}`` of one run or of several, each once."""
+    """Give references to one run or to several, each once in each role."""
     found = [reference(run, argument) for run in listed(runs)]
-    return list({source["uid"]: source for source in found[::-1]}.values())[::-1]
+    return list({(source["uid"], source.get("role")): source for source in found[::-1]}.values())[::-1]
 
 
 def reference(run: Any, argument: str) -> dict[str, Any]:
-    """Give ``{"uid", "catalog"}`` of a run, of a v1 Header, or of a uid."""
+    """Give ``{"uid", "catalog"}``, and ``"role"`` where one is told, of a run, a v1 Header, a uid or a reference."""
     if isinstance(run, str) and run:
         return {"uid": run, "catalog": None}
-    if isinstance(run, Mapping) and isinstance(run.get("uid"), str):
-        return {"uid": run["uid"], "catalog": run.get("catalog")}
+    if isinstance(run, Mapping):
+        return _checked_reference(run, argument)
     start = start_of(run)
     if start is None:
         raise InvalidMetadataError(
@@ -119,6 +119,23 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
         )
     name = getattr(getattr(run, "catalog_object", None), "name", None)
     return {"uid": start["uid"], "catalog": None if name == VIEW else name}
+
+
+def _checked_reference(named: Mapping[str, Any], argument: str) -> dict[str, Any]:
+    keys = ("uid", "catalog", "role") if argument == "derived_from" else ("uid", "catalog")
+    unknown = [key for key in named if key not in keys]
+    if unknown:
+        raise InvalidMetadataError(
+            f"{argument} names a run by a dict with the keys {', '.join(keys)}, and not {short(unknown[0])}; "
+            "give the run itself, or these keys alone"
+        )
+    if not isinstance(named.get("uid"), str) or not named["uid"]:
+        raise InvalidMetadataError(f"{argument} names a run by a dict without its uid: {short(dict(named))}")
+    for key in keys[1:]:
+        if named.get(key) is not None and not isinstance(named[key], str):
+            raise InvalidMetadataError(f"the {key} in {argument} is a text, not {short(named[key])}")
+    role = named.get("role")
+    return {"uid": named["uid"], "catalog": named.get("catalog"), **({} if role is None else {"role": role})}
 
 
 def start_of(run: Any) -> Mapping[str, Any] | None:
@@ -140,11 +157,12 @@ def sources_of(start: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     sources = [{"uid": item} if isinstance(item, str) else item for item in _items(start.get("derived_from"))]
     named = [source for source in sources if isinstance(source, Mapping) and isinstance(source.get("uid"), str)]
-    catalogs = [source.get("catalog") for source in named]
-    return [
-        {"uid": source["uid"], "catalog": catalog if isinstance(catalog, str) else None}
-        for source, catalog in zip(named, catalogs, strict=True)
-    ]
+    return [_read_reference(source) for source in named]
+
+
+def _read_reference(source: Mapping[str, Any]) -> dict[str, Any]:
+    told = {key: source[key] for key in ("catalog", "role") if isinstance(source.get(key), str)}
+    return {"uid": source["uid"], "catalog": None, **told}
 
 
 def superseded_by(start: Mapping[str, Any]) -> list[str]:

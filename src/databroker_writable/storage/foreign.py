@@ -58,6 +58,6 @@ class ForeignBackend:
     def _has_run(self: Any, uid: str) -> bool:
         try:
             run = self[uid]
-        except KeyError:
+        except (KeyError, ValueError):  # there is none, or several begin with this uid
             return False
         return run.metadata["start"]["uid"] == uid

@@ -20,6 +20,9 @@ LIMITS = Limits(
     size_of=bson_size,
 )
 
+PROVENANCE = ("derived_from.uid", "derived_from", "supersedes")
+"""Keys of start documents by which the runs that name another one are found."""
+
 DUPLICATE_KEY = 11000
 UNAUTHORIZED = {13, 18, 8000}
 """Unauthorized, AuthenticationFailed, and Atlas' AtlasError."""

@@ -6,6 +6,7 @@ each run, which keep the interpreter from ending after a failure, and it writes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import event_model
@@ -16,7 +17,8 @@ from ..errors import RunExistsError
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import to_builtin
 from ..tables.private_copy import private_copy
-from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
+from .embedded_query import mended
+from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
 
 PAGE_BYTES = 5_000_000
 
@@ -135,6 +137,10 @@ class MongoEmbeddedBackend(MongoBackend):
 
     _uri_arguments = ("datastore_db",)
 
+    def __init__(self, *args: Any, query: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        # databroker 1.2.5 makes the queries of its search results
+        super().__init__(*args, query=mended(query or {}), **kwargs)
+
     def _open_writer(self: Any, start: dict[str, Any]) -> EmbeddedRunWriter:
         self._create_indexes_once()
         return EmbeddedRunWriter(self, start)
@@ -152,6 +158,7 @@ class MongoEmbeddedBackend(MongoBackend):
                 ("uid", False),
                 ([("start.uid", _DESCENDING)], False),
                 ([("start.time", _DESCENDING), ("start.scan_id", _DESCENDING)], False),
+                *((f"start.{key}", False) for key in PROVENANCE),
             ],
         )
         ensure_indexes(self._db.event, [([("descriptor", _DESCENDING), ("last_index", _ASCENDING)], False)])

@@ -15,7 +15,7 @@ from ..errors import RunExistsError
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets.naming import SPEC
-from .mongo import MongoBackend, ensure_indexes, insert_new, used_elsewhere
+from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
 from .opening import open_entry
 
 BATCH = 10_000
@@ -197,6 +197,7 @@ class MongoNormalizedBackend(MongoBackend):
             self._create_needed_indexes()
         # suitcase-mongo 0.7.0 has none by which databroker finds the resources of a run
         ensure_indexes(self._resource_collection, [("run_start", False)])
+        ensure_indexes(self._run_start_collection, [(key, False) for key in PROVENANCE])
         self._indexes_created = True
 
     def _create_needed_indexes(self: Any) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InvalidRunError, StoreError, StoreFailedError
-from ..results.finding import starts_without_probes
+from ..results.headers import NO_PROBES, headers
 from ..runs.inputs import documents_of
 from ..runs.schema import Document, NamedDocument
 from ..storage.assets import SPEC
@@ -79,7 +79,7 @@ def copy_runs(
 
     destination._check_writable()
     if uids is None:
-        uids = [start["uid"] for start in starts_without_probes(source)][::-1]
+        uids = [header.uid for header in headers(source, NO_PROBES)][::-1]
     report = CopyReport()
     for uid in tqdm(list(uids), unit="run", disable=None if progress else True):
         if destination._has_run(uid):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 
 from ..errors import StoreError
-from ..results.finding import PROBE
+from ..results.headers import PROBE
 from ..storage.assets import SPEC
 from ..storage.files import FileBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend

@@ -1,0 +1,50 @@
+"""Queries on start documents, as the headers of databroker's embedded layout of MongoDB hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InvalidMetadataError
+
+_PREFIX = "start."
+_OF_QUERIES = ("$and", "$or", "$nor")
+_AS_THEY_ARE = ("$comment", "$text")
+
+
+def header_query(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the query on headers that asks the same of their start documents.
+
+    Examples
+    --------
+    >>> header_query({"sample": "Cu", "$or": [{"n": 1}, {"n": 2}]})
+    {'start.sample': 'Cu', '$or': [{'start.n': 1}, {'start.n': 2}]}
+    """
+    return mended({f"{_PREFIX}{key}": value for key, value in query.items()})
+
+
+def mended(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the query that the search of databroker 1.2.5 meant: it writes ``start.`` before operators, too.
+
+    Raises
+    ------
+    InvalidMetadataError
+        An operator by which start documents cannot be searched in this layout.
+    """
+    return dict(_mended_item(key, value) for key, value in query.items())
+
+
+def _mended_item(key: str, value: Any) -> tuple[str, Any]:
+    if key in _OF_QUERIES:
+        return key, [mended(part) for part in value]
+    operator = key.removeprefix(_PREFIX)
+    if operator == key or not operator.startswith("$"):
+        return key, value
+    if operator in _OF_QUERIES:
+        return operator, [header_query(part) for part in value]
+    if operator in _AS_THEY_ARE:
+        return operator, value
+    raise InvalidMetadataError(
+        f"{operator} cannot be searched by in the embedded layout of MongoDB; use conditions on the keys of start "
+        f"documents, and {', '.join(_OF_QUERIES)}"
+    )
