@@ -1,7 +1,7 @@
 """Attributes as plain JSON values, exactly, and back.
 
-Strings, booleans, integers, finite floats, None and lists stand for themselves; anything else is an
-object with the key "is".
+Strings, booleans, integers, finite floats, None and lists are themselves, members of enumerations of text or
+integers are these; anything else is an object with the key "is".
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidTableError
+from .classifier import NUMBERS, TIMES, ValueType, type_of, type_of_dtype, unstorable
 from .names import check_text
 
 
@@ -30,40 +31,51 @@ def decode_attributes(pairs: list) -> dict:
 
 
 def encode_attribute(value: Any, where: str) -> Any:
-    kind = type(value)
-    if value is None or kind in (bool, int):
+    type_ = type(value)
+    if value is None or type_ is bool or type_ is int or (type_ is float and math.isfinite(value)):
         return value
-    if kind is str:
-        check_text([value], where)
-        return value
-    if kind is float:
-        return value if math.isfinite(value) else {"is": "float", "value": repr(value)}
-    if kind is complex:
-        return {
-            "is": "complex",
-            "value": [encode_attribute(part, where) for part in (value.real, value.imag)],
-        }
-    if kind is list:
+    value_type = type_of(type_)
+    if value_type is ValueType.TEXT and type_ is not numpy.str_:
+        text = str.__str__(value)
+        check_text([text], where)
+        return text
+    if type_ is list:
         return [encode_attribute(item, where) for item in value]
-    if kind is tuple:
+    if type_ is tuple:
         return {"is": "tuple", "value": [encode_attribute(item, where) for item in value]}
-    if kind is dict:
+    if type_ is dict:
         return {
             "is": "dict",
             "value": [[encode_attribute(k, where), encode_attribute(v, where)] for k, v in value.items()],
         }
+    lost = unstorable(value)
+    if lost is not None:
+        raise InvalidTableError(f"{where} {lost.reason}; {lost.remedy}")
     if isinstance(value, numpy.generic | numpy.ndarray):
         return _encode_array(value, where)
+    if value_type is ValueType.FLOAT:
+        number = float(value)
+        return number if math.isfinite(number) else {"is": "float", "value": repr(number)}
+    if value_type is ValueType.INT:
+        return int(value)
+    if value_type is ValueType.COMPLEX:
+        return {
+            "is": "complex",
+            "value": [encode_attribute(part, where) for part in (value.real, value.imag)],
+        }
     raise InvalidTableError(
-        f"{where} is of type {kind.__name__}, which cannot be stored exactly; "
+        f"{where} is of type {type_.__name__}, which cannot be stored exactly; "
         "make it a str, a number, a numpy array, or a list or dict of these"
     )
 
 
-def _encode_array(value: Any, where: str) -> dict:
+_ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
+
+
+def _encode_array(value: Any, where: str) -> dict[str, Any]:
     array = numpy.asarray(value)
     name = "array" if isinstance(value, numpy.ndarray) else "scalar"
-    if array.dtype.kind not in "biufcUmM" or array.dtype.char in "gG":
+    if type_of_dtype(array.dtype) not in _ARRAY_TYPES:
         raise InvalidTableError(
             f"{where} is a numpy {name} of dtype {array.dtype}, which cannot be stored exactly; "
             "convert it, e.g. with .astype(float), .astype(str) or .tolist()"

@@ -1,13 +1,203 @@
-"""What a value is."""
+"""What a value is, and what of it documents could not hold: the one place that columns, metadata and attributes ask.
+
+A value is known by its type, an array by its dtype as well. What may be stored where follows from that: see
+`encode` for columns, `document_values` for metadata and Events, `attributes` for attributes.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import datetime
+import enum
+import numbers
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy
+import pandas
 
 SCALARS = frozenset({int, float, str, bool, type(None)})
 """The types of single values in JSON."""
+
+
+class ValueType(enum.Enum):
+    """What a value is; messages give the value of the member."""
+
+    NONE = "None"
+    NA = "NA"
+    NAT = "NaT"
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    COMPLEX = "complex"
+    TEXT = "str"
+    BYTES = "bytes"
+    DATETIME = "datetime"
+    TIMEDELTA = "timedelta"
+    LONGDOUBLE = "longdouble"
+    STRUCTURED = "structured"
+    STRING_DTYPE = "StringDType"
+    OBJECTS = "objects"
+    LIST = "list"
+    DICT = "dict"
+    ARRAY = "array"
+    OTHER = "other"
+
+
+MISSING = frozenset({ValueType.NONE, ValueType.NA, ValueType.NAT})
+TIMES = frozenset({ValueType.DATETIME, ValueType.TIMEDELTA})
+NUMBERS = frozenset({ValueType.BOOL, ValueType.INT, ValueType.FLOAT, ValueType.COMPLEX})
+
+_TYPES: tuple[tuple[ValueType, Any], ...] = (
+    (ValueType.NONE, type(None)),
+    (ValueType.NA, type(pandas.NA)),
+    (ValueType.NAT, type(pandas.NaT)),
+    (ValueType.ARRAY, numpy.ndarray),
+    (ValueType.BOOL, (bool, numpy.bool_)),
+    (ValueType.TIMEDELTA, (datetime.timedelta, numpy.timedelta64)),  # before int: timedelta64 is a signedinteger
+    (ValueType.DATETIME, (datetime.datetime, numpy.datetime64)),
+    (ValueType.TEXT, str),
+    (ValueType.BYTES, bytes),
+    (ValueType.LONGDOUBLE, (numpy.longdouble, numpy.clongdouble)),
+    (ValueType.INT, numbers.Integral),
+    (ValueType.FLOAT, (float, numpy.floating)),
+    (ValueType.COMPLEX, (complex, numpy.complexfloating)),
+    (ValueType.STRUCTURED, numpy.void),
+    (ValueType.LIST, (list, tuple)),
+    (ValueType.DICT, Mapping),
+)
+
+_DTYPES = {
+    "b": ValueType.BOOL,
+    "i": ValueType.INT,
+    "u": ValueType.INT,
+    "f": ValueType.FLOAT,
+    "c": ValueType.COMPLEX,
+    "U": ValueType.TEXT,
+    "S": ValueType.BYTES,
+    "M": ValueType.DATETIME,
+    "m": ValueType.TIMEDELTA,
+    "V": ValueType.STRUCTURED,
+    "T": ValueType.STRING_DTYPE,
+    "O": ValueType.OBJECTS,
+}
+
+
+_MOST_KNOWN = 1000
+_known: dict[type, ValueType] = {}
+
+
+def type_of(type_: type) -> ValueType:
+    """What the values of a Python type are.
+
+    Examples
+    --------
+    >>> type_of(numpy.float32), type_of(numpy.timedelta64), type_of(set)
+    (<ValueType.FLOAT: 'float'>, <ValueType.TIMEDELTA: 'timedelta'>, <ValueType.OTHER: 'other'>)
+    """
+    value_type = _known.get(type_)
+    if value_type is None:
+        value_type = next((known for known, types in _TYPES if issubclass(type_, types)), ValueType.OTHER)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()  # of types that programs make while they run
+        _known[type_] = value_type
+    return value_type
+
+
+def type_of_dtype(dtype: numpy.dtype[Any]) -> ValueType:
+    """What the items of an array are.
+
+    Examples
+    --------
+    >>> type_of_dtype(numpy.dtype("u2")), type_of_dtype(numpy.dtype("M8[ns]"))
+    (<ValueType.INT: 'int'>, <ValueType.DATETIME: 'datetime'>)
+    """
+    if dtype.char in "gG":
+        return ValueType.LONGDOUBLE
+    return _DTYPES.get(dtype.kind, ValueType.OTHER)
+
+
+def type_name(type_: type) -> str:
+    """A type as messages name it."""
+    value_type = type_of(type_)
+    return type_.__name__ if value_type in (ValueType.OTHER, ValueType.LIST, ValueType.ARRAY) else value_type.value
+
+
+COLUMN = "<column>"
+
+
+class Unstorable(NamedTuple):
+    """What of a value documents cannot hold."""
+
+    reason: str
+    """What follows the name of the value in a message: "holds ...", "carries ..."."""
+    remedy: str
+    """What to do with a value of metadata or with an attribute."""
+    column_remedy: str
+    """What to do with a column, whose name stands where `COLUMN` is."""
+
+
+def unstorable(value: Any) -> Unstorable | None:
+    """What of a value no document can hold, wherever it stands: units, masks, fields, digits; None if it is whole.
+
+    Examples
+    --------
+    >>> unstorable(numpy.ma.masked_array([1, 2], [False, True])).reason
+    'is a masked array, whose mask would be lost'
+    >>> unstorable(numpy.arange(3)) is None
+    True
+    """
+    units = units_of(value)
+    if units is not None:
+        return _with_units(units)
+    if is_masked(value):
+        return _MASKED
+    dtype = getattr(value, "dtype", None)
+    return unstorable_dtype(dtype) if isinstance(dtype, numpy.dtype) else None
+
+
+def unstorable_dtype(dtype: numpy.dtype[Any]) -> Unstorable | None:
+    """Why no document can hold the items of an array; None if one can."""
+    value_type = type_of_dtype(dtype)
+    if value_type is ValueType.STRUCTURED:
+        return Unstorable(
+            f"holds structured or void values ({dtype}), which cannot be stored exactly",
+            "make a dict of the fields, e.g. {field: value[field] for field in value.dtype.names}",
+            "give each field a column of its own",
+        )
+    if value_type is ValueType.LONGDOUBLE:
+        plain = "complex" if dtype.kind == "c" else "float"
+        return Unstorable(
+            f"holds values of dtype {dtype}, which cannot be stored exactly",
+            f"convert them, e.g. with {plain}(value) or value.astype('{plain}')",
+            f"convert them, e.g. with .astype('{plain}64')" if plain == "float" else "convert them to complex128",
+        )
+    return None
+
+
+def units_of(value: Any) -> str | None:
+    """The units that a number or an array of another package carries: numpy would drop them without a word."""
+    type_ = type(value)
+    if type_ in SCALARS or type_ is numpy.ndarray or type_of(type_) in _WITHOUT_UNITS or issubclass(type_, enum.Enum):
+        return None
+    if isinstance(value, numpy.generic | pandas.api.extensions.ExtensionArray | pandas.Index):
+        return None
+    for attribute in ("units", "unit"):
+        units = getattr(value, attribute, None)
+        if units is not None and not callable(units):
+            return str(units)
+    # of a dask array only the pattern of its blocks tells
+    return units_of(value._meta) if is_lazy(value) and hasattr(value, "_meta") else None
+
+
+_WITHOUT_UNITS = frozenset({*MISSING, *TIMES, ValueType.TEXT, ValueType.BYTES, ValueType.LIST, ValueType.DICT})
+"""Types whose `unit`, where they have one, is that of their own digits (pandas.Timestamp), or a name of the user's."""
+
+
+def is_masked(value: Any) -> bool:
+    """Whether some items of an array, or of the blocks of a dask array, may be masked."""
+    if isinstance(value, numpy.ma.MaskedArray):
+        return bool(numpy.ma.is_masked(value))
+    return is_lazy(value) and isinstance(getattr(value, "_meta", None), numpy.ma.MaskedArray)
 
 
 def is_array(values: Any) -> bool:
@@ -18,3 +208,19 @@ def is_array(values: Any) -> bool:
 def is_lazy(values: Any) -> bool:
     """Whether values are a dask array."""
     return hasattr(values, "dask")
+
+
+def _with_units(units: str) -> Unstorable:
+    return Unstorable(
+        f"carries units of its own ({units}), which would be lost",
+        f"store the plain number and its units, e.g. {{'value': number, 'units': {units!r}}}",
+        f"store plain numbers and the attribute 'units', e.g. xarray.Dataset({{{COLUMN}: ('row', numbers, "
+        f"{{'units': {units!r}}})}})",
+    )
+
+
+_MASKED = Unstorable(
+    "is a masked array, whose mask would be lost",
+    "fill it, e.g. with value.filled(0), or make it a list with None, value.tolist()",
+    f"fill it, e.g. with dask.array.ma.filled(table[{COLUMN}], 0), or compute it first: table[{COLUMN}].compute()",
+)

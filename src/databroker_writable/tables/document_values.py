@@ -5,15 +5,14 @@ Each backend says in its `Limits` what it can hold beyond or short of None, bool
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import numpy
 
 from .backend_limits import ANY_BACKEND, INT64, Limits
-from .classifier import SCALARS
-from .wording import short
+from .classifier import SCALARS, TIMES, ValueType, is_array, type_of, type_of_dtype, unstorable
+from .wording import remedy_for, short
 
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB takes 100 levels, and documents add some of their own."""
@@ -22,59 +21,69 @@ MAX_DEPTH = 64
 def document_value(
     value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND, depth: int = 0
 ) -> Any:
-    """Copy a value into plain Python, or raise `error` that names the place where it cannot be held.
+    """Copy a value of metadata as documents hold it, or raise `error` that names what cannot be held.
 
-    Numpy scalars and arrays become numbers and nested lists, tuples become lists, mappings become dicts.
+    Numpy scalars and arrays become numbers and nested lists, tuples become lists, mappings become dicts, and the
+    members of enumerations of text or integers become these.
     """
-    if _is_harmless(value):
+    if _is_simple(value):
         return value
-    # most values need no text that says where they stand, which costs more than they do
-    kind = type(value)
-    if kind is dict or isinstance(value, Mapping):
+    value_type = type_of(type(value))
+    # most values need no text that says where they are: it costs more than they do
+    if value_type is ValueType.DICT:
         _check_depth(depth, where, error)
         result = {}
         for key, item in value.items():
             check_key(key, where, error, limits)
-            if not _is_harmless(item):
+            if not _is_simple(item):
                 item = document_value(item, f"{where}[{key!r}]", error, limits=limits, depth=depth + 1)
-            result[str(key)] = item
+            result[str.__str__(key)] = item
         return result
-    if kind is list or isinstance(value, list | tuple):
+    if value_type is ValueType.LIST:
         _check_depth(depth, where, error)
         return [
-            item if _is_harmless(item) else document_value(item, f"{where}[{i}]", error, limits=limits, depth=depth + 1)
+            item if _is_simple(item) else document_value(item, f"{where}[{i}]", error, limits=limits, depth=depth + 1)
             for i, item in enumerate(value)
         ]
-    if isinstance(value, numpy.bool_ | bool):
+    if value_type is ValueType.TEXT:
+        # not str(value): that of an enumeration of text is its name
+        return _checked_str(str.__str__(value), where, error)
+    lost = unstorable(value)
+    if lost is not None:
+        raise error(f"{where} {lost.reason}; {lost.remedy}")
+    if value_type is ValueType.BOOL:
         return bool(value)
-    if isinstance(value, str):
-        return _checked_str(str(value), where, error)
-    if isinstance(value, numbers.Integral):
+    if value_type is ValueType.INT:
         return _checked_int(int(value), where, error, limits)
-    if isinstance(value, float | numpy.floating):
+    if value_type is ValueType.FLOAT:
         return float(value)
-    if isinstance(value, numpy.ndarray):
+    if value_type is ValueType.ARRAY and type_of_dtype(value.dtype) not in TIMES:
         return document_value(value.tolist(), where, error, limits=limits, depth=depth)
-    if isinstance(value, bytes | complex | numpy.complexfloating):
+    if value_type in (ValueType.BYTES, ValueType.COMPLEX):
         if not limits.binary:
             raise error(
                 f"{where} holds {value!r}, of type {type(value).__name__}, "
                 f"which {limits.backend} cannot hold; store it as text or as numbers"
             )
         return value if isinstance(value, bytes) else complex(value)
+    if value_type is ValueType.ARRAY:
+        raise error(
+            f"{where} is an array of dtype {value.dtype}, which no backend can hold; "
+            "store its text, value.astype(str).tolist()"
+        )
     raise error(
-        f"{where} holds {short(value)}, of type {type(value).__name__}, which no backend can hold; {_remedy(value)}"
+        f"{where} holds {short(value)}, of type {type(value).__name__}, which no backend can hold; {remedy_for(value)}"
     )
 
 
-def _is_harmless(value: Any) -> bool:
-    """Whether it is a plain value that every backend holds."""
-    kind = type(value)
-    if kind is str:
+def _is_simple(value: Any) -> bool:
+    """Whether every backend holds the value as it is."""
+    type_ = type(value)
+    if type_ is str:
         return value.isascii()
-    if kind is int:
+    if type_ is int:
         return INT64[0] <= value <= INT64[1]
-    return value is None or kind is float or kind is bool
+    return value is None or type_ is float or type_ is bool
 
 
 def check_key(key: Any, where: str, error: type[Exception], limits: Limits = ANY_BACKEND) -> None:
@@ -111,7 +120,7 @@ def check_event_values(values: Any, where: str, error: type[Exception], limits: 
 
     Vectorised: the cost of a numeric array does not depend on the number of its values.
     """
-    if isinstance(values, numpy.ndarray) or hasattr(values, "dask"):
+    if is_array(values):
         _check_array(values, where, error, limits)
         return
     if isinstance(values, Mapping):
@@ -151,28 +160,28 @@ def to_builtin(value: Any) -> Any:
     return value
 
 
-def _check_array(values: numpy.ndarray, where: str, error: type[Exception], limits: Limits) -> None:
-    kind, itemsize = values.dtype.kind, values.dtype.itemsize
-    if kind in "bi" or (kind == "f" and itemsize <= 8) or (kind == "u" and itemsize < 8):
+def _check_array(values: Any, where: str, error: type[Exception], limits: Limits) -> None:
+    lost = unstorable(values)
+    if lost is not None:
+        raise error(f"{where} {lost.reason}; {lost.remedy}")
+    value_type, dtype = type_of_dtype(values.dtype), values.dtype
+    if value_type in (ValueType.BOOL, ValueType.FLOAT):
         return
-    if kind == "u":
-        if values.size and isinstance(values, numpy.ndarray):
+    if value_type is ValueType.INT:
+        if dtype.kind == "u" and dtype.itemsize == 8 and values.size and isinstance(values, numpy.ndarray):
             _checked_int(int(values.max()), where, error, limits)
-        return
-    if kind == "U":
+    elif value_type is ValueType.TEXT:
         check_event_values(values.ravel().tolist(), where, error, limits)
-        return
-    if kind == "c" and itemsize <= 16 and limits.binary:
-        return
-    if kind == "c" and itemsize <= 16:
+    elif value_type is not ValueType.COMPLEX:
+        raise error(
+            f"{where} is an array of dtype {dtype}, which no backend can hold; "
+            "convert it to numbers, booleans or strings"
+        )
+    elif not limits.binary:
         raise error(
             f"{where} holds complex numbers, which {limits.backend} cannot hold; "
             "store the real and the imaginary part as two columns"
         )
-    raise error(
-        f"{where} is an array of dtype {values.dtype}, which no backend can hold; "
-        "convert it to numbers, booleans or strings"
-    )
 
 
 def _checked_int(value: int, where: str, error: type[Exception], limits: Limits) -> int:
@@ -196,13 +205,3 @@ def _checked_str(value: str, where: str, error: type[Exception]) -> str:
 def _check_depth(depth: int, where: str, error: type[Exception]) -> None:
     if depth >= MAX_DEPTH:
         raise error(f"{where[:80]}... is nested deeper than {MAX_DEPTH} levels; flatten it")
-
-
-def _remedy(value: Any) -> str:
-    if hasattr(value, "isoformat"):
-        return "store value.isoformat() or value.timestamp()"
-    if isinstance(value, set | frozenset):
-        return "make it a list, sorted(value)"
-    if callable(value):
-        return "store its name or its parameters"
-    return "make it text, numbers, or lists and dicts of these"

@@ -1,8 +1,17 @@
-"""Values as messages show them."""
+"""Values as messages show them, and what to do with those that cannot be stored."""
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import enum
+import fractions
+import os
+import uuid
 from typing import Any
+
+import numpy
+import pandas
 
 
 def short(value: Any, longest: int = 60) -> str:
@@ -15,3 +24,31 @@ def short(value: Any, longest: int = 60) -> str:
         # the message is of more use than what the object's own code says
         text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def remedy_for(value: Any) -> str:
+    """What to store in place of a value of metadata that no document holds."""
+    for types, remedy in _REMEDIES:
+        if isinstance(value, types):
+            return remedy
+    if hasattr(value, "to_list"):
+        return "make it a list, value.to_list()"
+    if hasattr(value, "__array__"):
+        return "make it an array, numpy.asarray(value)"
+    if callable(value):
+        return "store its name or its parameters"
+    return "make it text, numbers, or lists and dicts of these"
+
+
+_REMEDIES: tuple[tuple[Any, str], ...] = (
+    ((type(pandas.NA), type(pandas.NaT)), "store None"),
+    (datetime.datetime, "store value.isoformat() or value.timestamp()"),
+    ((datetime.date, datetime.time), "store value.isoformat()"),
+    (datetime.timedelta, "store its seconds, value.total_seconds()"),
+    ((numpy.datetime64, numpy.timedelta64), "store it as text, str(value)"),
+    ((set, frozenset), "make it a list, sorted(value)"),
+    ((decimal.Decimal, fractions.Fraction), "store str(value) or float(value)"),
+    (os.PathLike, "store os.fspath(value)"),
+    (uuid.UUID, "store str(value)"),
+    (enum.Enum, "store value.name or value.value"),
+)
