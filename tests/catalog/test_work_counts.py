@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import bluesky_live.bluesky_run
-import event_model
 import mongomock
 import numpy
 import pytest
@@ -24,6 +23,7 @@ from databroker_writable.drivers import (
     WritableMongoNormalizedCatalog,
     WritableMsgpackCatalog,
 )
+from databroker_writable.runs import schema
 from databroker_writable.storage import serializer
 from databroker_writable.storage.assets import HDF5AssetHandler
 from support.example_runs import TABLE
@@ -85,18 +85,13 @@ def fsyncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def validations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The documents to which a schema is applied, by name."""
     calls: list[str] = []
+    fits = schema._fits
 
-    class Noting:
-        def __init__(self, name: str, validator: Any) -> None:
-            self._name = name
-            self._validator = validator
+    def note(name: str, doc: Any) -> bool:
+        calls.append(name)
+        return fits(name, doc)
 
-        def validate(self, doc: Any) -> None:
-            calls.append(self._name)
-            self._validator.validate(doc)
-
-    for name, validator in event_model.schema_validators.items():
-        monkeypatch.setitem(event_model.schema_validators, name, Noting(name.name, validator))
+    monkeypatch.setattr(schema, "_fits", note)
     return calls
 
 
@@ -210,13 +205,13 @@ def test_a_disk_is_asked_to_acknowledge_several_runs_of_a_batch_at_a_time(
 def test_what_has_been_checked_is_not_checked_again_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = databroker_writable.open_directory(tmp_path)
     checked: list[str] = []
-    check = serializer.check_insertable
+    check = serializer.check_inserted
 
     def note(name: str, *others: Any) -> Any:
         checked.append(name)
         return check(name, *others)
 
-    monkeypatch.setattr(serializer, "check_insertable", note)
+    monkeypatch.setattr(serializer, "check_inserted", note)
     run = catalog.store_run(TABLE)
     catalog.store_run(list(databroker_writable.build_simple_run(TABLE).documents()))
     with catalog.run_builder() as builder:
@@ -256,13 +251,25 @@ def test_schemas_are_applied_as_often_for_many_rows_as_for_few(tmp_path: Path, v
     assert len(validations) <= len(few)
 
 
-def test_schemas_are_applied_once_to_runs_that_are_alike(tmp_path: Path, validations: list[str]) -> None:
+def test_a_schema_is_applied_once_to_a_document_that_is_built_and_stored_in_one_call(
+    tmp_path: Path, validations: list[str]
+) -> None:
     catalog = databroker_writable.open_directory(tmp_path)
-    catalog.store_run({"alike": [1, 2, 3, 4, 5]}, metadata={"sample": "alike"})
-    assert validations
+    catalog.store_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
+    assert sorted(validations) == ["descriptor", "start", "stop"]
     validations.clear()
-    catalog.store_runs(catalog.build_simple_run({"alike": [i] * 5}, metadata={"sample": "alike"}) for i in range(5))
-    assert validations == []
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": [1, 2, 3]})
+        builder.add_data("primary", data={"x": [4]})
+    assert sorted(validations) == ["descriptor", "start", "stop"]
+
+
+def test_a_schema_is_applied_again_to_what_the_user_has_had(tmp_path: Path, validations: list[str]) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    run = catalog.build_simple_run({"x": [1, 2, 3]})
+    validations.clear()
+    catalog.store_run(run)
+    assert sorted(validations) == ["descriptor", "start", "stop"]
 
 
 def test_a_run_that_is_like_the_one_before_it_takes_few_calls(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 from ..errors import InvalidRunError, NotWritableError, RunExistsError
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
-from ..runs.checker import RunDocuments, check_documents
+from ..runs.checker import RunChecker, RunDocuments, check_documents
 from ..runs.comparison import same_but_for_assets, transformed
 from ..runs.inputs import check_many, documents_of, is_table, warn_of_many_rows
+from ..runs.schema import CheckedDocument
 from ..storage.assets.router import AssetRouter, byte_progress, checked_threshold
 from ..storage.failures import ExplainingMixin, taken
 from ..storage.roots import absolute_root
@@ -23,7 +24,7 @@ from .alike import AlikeTables
 from .batches import BatchStore
 from .building import BuildingMixin
 from .reopening import ReopenableMixin
-from .storing import CheckingStorage, RunStorage, check_storable, store_documents
+from .storing import CheckingStorage, InlineColumns, RunStorage, store_documents
 from .storing_builder import StoringRunBuilder
 
 ASSET_THRESHOLD = 1024 * 1024
@@ -277,12 +278,18 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         """The documents of a run, and from how many bytes per Event on its arrays go to files."""
         given_as_table = is_table(run)
         built_here = given_as_table or isinstance(run, BuiltRun | RunBuilder)
-        documents = built(run) if given_as_table else check_documents(documents_of(run))
-        if built_here:
-            warn_of_many_rows(documents)
         least = self.asset_threshold if asset_threshold is None else asset_threshold
         threshold = checked_threshold(least) if built_here else math.inf
-        check_storable(documents, self._limits, self._assets_directory(), threshold)
+        inline = InlineColumns(self._assets_directory(), threshold)
+        if given_as_table:
+            checker = RunChecker(self._limits, inline)
+            documents = built(run)
+            for name, doc in documents:
+                checker(name, doc if name == "event_page" else CheckedDocument(doc))
+        else:
+            documents = check_documents(documents_of(run), self._limits, inline)
+        if built_here:
+            warn_of_many_rows(documents)
         return documents, threshold
 
     def _router(self, threshold: float, report: Callable[[int], Any] | None = None) -> AssetRouter:

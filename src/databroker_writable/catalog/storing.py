@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 from ..errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
 from ..runs.checker import RunChecker, RunDocuments
 from ..runs.comparison import same_run, transformed
-from ..runs.limits import check_limits
 from ..runs.schema import CheckedDocument, Document
 from ..storage.assets.router import AssetRouter, without_external
+from ..tables.backend_limits import Limits
 
 
 class RunStorage:
@@ -101,31 +100,40 @@ class RunStorage:
             raise self._catalog._explained(exc, self._uid) from exc
 
 
+class InlineColumns:
+    """Gives pages without the columns that an `AssetRouter` moves to files; a column without a place for it raises."""
+
+    def __init__(self, root: str | None, threshold: float) -> None:
+        self._root = root
+        self._threshold = threshold
+        self._columns: dict[str, set[str]] = {}
+
+    def __call__(self, page: Document, descriptor: Document) -> Document:
+        """Give the part of a page that stays in the documents."""
+        documents = [("descriptor", descriptor), ("event_page", page)]
+        columns = dict(self._columns)
+        (_, (_, inline_page)) = without_external(documents, self._root, self._threshold, columns)
+        self._columns = columns
+        return inline_page
+
+
 class CheckingStorage:
     """A `RunStorage` for documents that come one by one from a builder, each checked when it comes.
 
     Input that cannot be stored is refused before any of it is written, and what came before stays.
     """
 
-    def __init__(self, storage: RunStorage, limits: Any, root: str | None, threshold: float) -> None:
+    def __init__(self, storage: RunStorage, limits: Limits, root: str | None, threshold: float) -> None:
         self._storage = storage
-        self._limits = limits
-        self._root = root
-        self._threshold = threshold
-        self._checker = RunChecker()
-        self._columns: dict[str, set[str]] = {}
+        self._checker = RunChecker(limits, InlineColumns(root, threshold))
 
     @property
     def broken(self) -> bool:
         return self._storage.broken
 
     def __call__(self, name: str, doc: Document) -> None:
-        if name == "event_page":
-            # first: the checker counts the Events that it has seen, and the run goes on without those refused here
-            self._check_storable(name, doc)
-        name, doc = self._checker(name, doc)
-        if name != "event_page":
-            self._check_storable(name, doc)
+        # a builder has checked all documents but the pages, and nobody else has had them
+        name, doc = self._checker(name, doc if name == "event_page" else CheckedDocument(doc))
         try:
             self._storage.write(name, doc)
         except BaseException:
@@ -137,24 +145,6 @@ class CheckingStorage:
     def abandon(self, exc: BaseException) -> None:
         """Remove what was written of the run."""
         self._storage.abandon(exc)
-
-    def _check_storable(self, name: str, doc: Document) -> None:
-        known = [("descriptor", descriptor) for descriptor in self._checker.descriptors.values()]
-        columns = dict(self._columns)
-        check_storable([*known, (name, doc)], self._limits, self._root, self._threshold, columns)
-        self._columns = columns
-
-
-def check_storable(
-    documents: Iterable[Any],
-    limits: Any,
-    root: str | None,
-    threshold: float,
-    columns: dict[str, set[str]] | None = None,
-) -> None:
-    """Refuse what a catalog cannot hold, before anything is written; `columns` as for `without_external`."""
-    for name, doc in without_external(documents, root, threshold, columns):
-        check_limits(name, doc, limits)
 
 
 def store_documents(documents: RunDocuments, storage: RunStorage) -> None:

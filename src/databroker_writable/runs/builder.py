@@ -21,9 +21,11 @@ from ..tables.private_copy import private_copy
 from ..tables.wording import short
 from .built_run import BuiltRun
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
+from .documents import check_descriptor, check_start, check_stop
 from .events import after, event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
 from .provenance import start_metadata
-from .schema import NamedDocument, check_descriptor, check_start, check_stop, without_templates
+from .schema import NamedDocument
+from .templates import without_templates
 
 EXIT_STATUSES = ("success", "abort", "fail")
 MAX_REASON = 10_000

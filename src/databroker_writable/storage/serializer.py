@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import event_model
 
 from ..errors import InvalidRunError, StoreError, warn_user
-from ..runs.bulk import unpacked
-from ..runs.insertable import check_insertable
+from ..runs.inserted import check_inserted
+from ..runs.paging import unpacked
 from ..runs.schema import CheckedDocument, NamedDocument
 from ..tables.backend_limits import Limits
 
@@ -89,7 +89,7 @@ class RunSerializer:
                 writer.abandon()
 
     def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
-        return [check_insertable(*item, self._limits) for item in unpacked(name, doc)]
+        return [check_inserted(*item, self._limits) for item in unpacked(name, doc)]
 
     def _route(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":

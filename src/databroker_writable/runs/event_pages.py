@@ -1,0 +1,173 @@
+"""Check pages of Events against their descriptor, and that a backend can hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy
+
+from ..errors import InvalidRunError, InvalidTableError
+from ..tables.backend_limits import ANY_BACKEND, Limits
+from ..tables.document_values import check_event_values
+from ..tables.wording import short
+from .documents import STREAM_EXTERNAL
+from .paging import EVENT_PARTS, check_mappings, check_parts, listed
+from .posix_times import check_times
+from .schema import Document
+
+InlinePart = Callable[[Document, Document], Document]
+"""``inline(page, descriptor)`` gives the page without the columns that go to asset files."""
+
+
+def whole_page(page: Document, descriptor: Document) -> Document:
+    """The `InlinePart` of a run whose columns all stay in its documents."""
+    return page
+
+
+def check_event_page(
+    page: Mapping[str, Any], descriptor: Document, datum_ids: Collection[str], limits: Limits, inline: InlinePart
+) -> Document:
+    """Check a page of Events by itself and against its descriptor, and give it with all its parts.
+
+    Parameters
+    ----------
+    page : mapping
+    descriptor : dict
+        The one that the page refers to.
+    datum_ids : collection of str
+        Those that the run has had so far.
+    limits : Limits
+    inline : callable
+        An `InlinePart`: what stays in the page must be held by the backend.
+
+    Raises
+    ------
+    InvalidRunError
+        A part of the page that does not fit the others, the descriptor or the datums.
+    InvalidTableError
+        Values of a column that cannot be held.
+
+    Notes
+    -----
+    O(number of Events); the values of numeric columns are not looked at one by one.
+    """
+    stream = descriptor["name"]
+    where = f"an event page of stream {stream!r}"
+    check_parts(where, page, EVENT_PARTS)
+    check_mappings(where, page, ("data", "timestamps", "filled"))
+    data_keys = descriptor["data_keys"]
+    _check_keys(page, data_keys, where)
+    _check_lengths(page, where)
+    for part in ("time", "seq_num"):
+        _check_numbers(page[part], part, where)
+    if len(page["time"]):
+        check_times(numpy.asarray(page["time"]), f"{where} has a time that", InvalidRunError)
+    filled = page.get("filled") or {}
+    checked: Document = {"filled": {}, **page}
+    inline_page = inline(checked, descriptor)
+    for key, values in page["data"].items():
+        if data_keys[key].get("external", STREAM_EXTERNAL) == STREAM_EXTERNAL:
+            held_by = limits if key in inline_page["data"] else ANY_BACKEND
+            check_event_values(values, f"column {key!r} of stream {stream!r}", InvalidTableError, held_by)
+        else:
+            _check_references(values, filled.get(key), key, where, datum_ids, limits)
+    _check_beside_data(page, where, limits)
+    _check_sizes(inline_page, limits)
+    return checked
+
+
+def _check_keys(page: Mapping[str, Any], data_keys: Mapping[str, Any], where: str) -> None:
+    expected = {key for key in data_keys if data_keys[key].get("external") != STREAM_EXTERNAL}
+    for part in ("data", "timestamps"):
+        if set(page[part]) - set(data_keys) or expected - set(page[part]):
+            raise InvalidRunError(
+                f"{where} has the keys {listed(page[part])} in {part!r}, but its descriptor has {listed(data_keys)}"
+            )
+    filled = page.get("filled") or {}
+    if set(filled) - set(page["data"]):
+        raise InvalidRunError(f"{where} has keys in 'filled' that are not in 'data': {listed(filled)}")
+
+
+def _check_lengths(page: Mapping[str, Any], where: str) -> None:
+    uids = page["uid"]
+    if not isinstance(uids, list | tuple | numpy.ndarray) or getattr(uids, "ndim", 1) != 1:
+        raise InvalidRunError(f"{where} has uids that are not a list")
+    if set(map(type, uids)) - {str}:
+        raise InvalidRunError(f"{where} has uids that are not strings")
+    length = len(uids)
+    for part in ("time", "seq_num"):
+        check_length(part, page[part], length, where)
+    for part in ("data", "timestamps", "filled"):
+        for key, values in (page.get(part) or {}).items():
+            check_length(f"{part}[{key!r}]", values, length, where)
+
+
+def check_length(part: str, values: Any, length: int, where: str) -> None:
+    """Refuse a column of a page that has not one value for each row."""
+    try:
+        number = len(values)
+    except TypeError:
+        raise InvalidRunError(f"{where} has {part} that is not a list or an array") from None
+    if number != length:
+        raise InvalidRunError(f"{where} has {length} uids but {number} values in {part}")
+
+
+def _check_numbers(values: Any, part: str, where: str) -> None:
+    try:
+        array = numpy.asarray(values)
+        fine = array.dtype.kind in "iuf" and bool(numpy.isfinite(array).all())
+    except ValueError:
+        fine = False
+    if not fine and len(values):
+        raise InvalidRunError(f"{where} has {part} values that are not finite numbers")
+
+
+def _check_references(
+    values: Any, filled: Any, key: str, where: str, datum_ids: Collection[str], limits: Limits
+) -> None:
+    flags = filled if filled is not None else [False] * len(values)
+    for value, flag in zip(values, flags, strict=True):
+        if flag is not False:
+            check_event_values(value, f"column {key!r}", InvalidTableError, limits)
+        elif not isinstance(value, str) or value not in datum_ids:
+            raise InvalidRunError(
+                f"{where} refers in {key!r} to the datum {short(value)}, which no document before it defines"
+            )
+
+
+def _check_beside_data(page: Mapping[str, Any], where: str, limits: Limits) -> None:
+    columns = {part: page[part] for part in ("uid", "time", "seq_num")}
+    for part in ("timestamps", "filled"):
+        columns |= {f"{part}[{key!r}]": values for key, values in (page.get(part) or {}).items()}
+    # one list often serves as the timestamps of many columns
+    for part, values in {id(values): (part, values) for part, values in columns.items()}.values():
+        check_event_values(values, f"{part} of {where}", InvalidRunError, limits)
+
+
+def _check_sizes(page: Document, limits: Limits) -> None:
+    data, length = page["data"], len(page["uid"])
+    if limits.page_bytes is not None:
+        sizes = {key: limits.size_of(values) for key, values in data.items()}
+        _check_size("one event page", sizes, 10 * length * len(sizes), limits.page_bytes, limits)
+    if limits.event_bytes is not None and length:
+        sizes = {key: _largest_value(values, limits) for key, values in data.items()}
+        _check_size("one Event", sizes, 60 * len(sizes) + 200, limits.event_bytes, limits)
+
+
+def _largest_value(values: Any, limits: Limits) -> int:
+    if isinstance(values, numpy.ndarray) and values.dtype.kind != "U":
+        return limits.size_of(values[0])
+    return max(map(limits.size_of, values))
+
+
+def _check_size(what: str, sizes: Mapping[str, int], overhead: int, most: int, limits: Limits) -> None:
+    total = sum(sizes.values()) + overhead
+    if total <= most:
+        return
+    largest = max(sizes, key=sizes.__getitem__)
+    raise InvalidTableError(
+        f"{what} takes up to {total / 1e6:.1f} MB, of which {sizes[largest] / 1e6:.1f} MB in column {largest!r}; "
+        f"{limits.backend} holds {most / 1e6:.1f} MB: open the catalog with asset_root=... to keep large arrays "
+        "as assets, or store fewer values at a time"
+    )

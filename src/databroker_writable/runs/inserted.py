@@ -1,0 +1,110 @@
+"""Check a document that comes straight to `v1.insert`, from an acquisition say: only what nobody could read is refused.
+
+That is what would be written as a pickle (msgpack-numpy 0.4.8 pickles arrays of objects), be read back as one, leave
+the directory, stop the serializer half-way, or make the catalog unreadable for good.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
+from ..tables.backend_limits import Limits
+from ..tables.document_values import check_event_values, document_value
+from ..tables.wording import short
+from .documents import PRIMARY, called, check_dropped_keys, error_for
+from .paging import check_mappings
+from .posix_times import check_time
+from .schema import Document, NamedDocument
+from .uids import check_safe_uid
+
+_EVENT = ("uid", "time", "seq_num", "data", "timestamps")
+
+_REQUIRED = {
+    "start": ("uid", "time"),
+    "descriptor": ("uid", "run_start", "data_keys"),
+    "event": _EVENT,
+    "event_page": _EVENT,
+    "resource": ("uid",),
+    "datum": ("datum_id", "datum_kwargs"),
+    "datum_page": ("datum_id", "datum_kwargs"),
+    "stream_resource": ("uid", "run_start"),
+    "stream_datum": ("uid", "stream_resource"),
+    "stop": ("uid", "run_start"),
+}
+
+_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
+_MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
+
+
+def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
+    """Give the name and the document in the form to write.
+
+    Parameters
+    ----------
+    name : str
+    doc : dict
+    limits : Limits
+        What the backend can hold.
+
+    Raises
+    ------
+    InvalidMetadataError, InvalidRunError, InvalidTableError
+        The start document, another one, or the data of an Event cannot be written or read again.
+
+    Examples
+    --------
+    >>> from databroker_writable.tables.backend_limits import ANY_BACKEND
+    >>> check_inserted("stop", {"uid": "a", "run_start": "b", "reason": ("done",)}, ANY_BACKEND)
+    ('stop', {'uid': 'a', 'run_start': 'b', 'reason': ['done']})
+    """
+    if not isinstance(name, str):
+        # databroker 1.2.5 compares it with "stop" to know when to show the run
+        raise InvalidRunError(f"the name of a document is {short(name)}; give the name as a string, as in 'start'")
+    if name not in _REQUIRED:
+        raise InvalidRunError(f"databroker 1 does not read documents of type {short(name)} back")
+    if not isinstance(doc, Mapping):
+        raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
+    check_dropped_keys(doc, name)
+    if name == "start":
+        return name, _start(doc, limits)
+    _check_form(name, doc)
+    if name in ("event", "event_page"):
+        _check_event(name, doc, limits)
+        return name, dict(doc)
+    plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
+    # old bluesky named no stream, and databroker 1.2.5 reads no Events of a descriptor without a name
+    return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain
+
+
+def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
+    check_safe_uid(doc.get("uid"))
+    start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
+    time = start.get("time")
+    if not isinstance(time, numbers.Real):
+        raise InvalidMetadataError(f"metadata['time'] is {short(time)}; give POSIX seconds, by which runs are sorted")
+    check_time(float(time), "metadata['time']", InvalidMetadataError)
+    return start
+
+
+def _check_event(name: str, doc: Mapping[str, Any], limits: Limits) -> None:
+    for part, value in doc.items():
+        if part == "data":
+            for key, column in value.items():
+                check_event_values({key: column}, "the data of an event", InvalidTableError, limits)
+        else:
+            check_event_values({part: value}, called(name), InvalidRunError, limits)
+
+
+def _check_form(name: str, doc: Mapping[str, Any]) -> None:
+    where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
+    for key in _REQUIRED[name]:
+        if key not in doc:
+            raise InvalidRunError(f"{where} lacks {key!r}")
+    texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
+    for key in texts:
+        if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
+            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which is a string")
+    check_mappings(where, doc, _MAPPINGS)

@@ -1,0 +1,151 @@
+"""Events and Datums: one by one, in bulk as old bluesky gave them, and in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import event_model
+import numpy
+
+from ..errors import InvalidRunError
+from ..tables.private_copy import private_copy
+from ..tables.wording import short
+from .schema import Document, NamedDocument
+
+EVENT_PARTS = ("descriptor", "uid", "time", "seq_num", "data", "timestamps", "filled")
+DATUM_PARTS = ("resource", "datum_id", "datum_kwargs")
+
+_WAITING = ("event", "event_page", "datum")
+"""Documents that are passed on, or packed with those that follow them."""
+
+
+def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
+    """Give ``bulk_events`` and ``bulk_datum`` as Events and Datums, others as they are, and no page without rows.
+
+    databroker's documents() cannot read a page without rows back.
+    """
+    if not isinstance(name, str):
+        yield name, doc  # refused where names are checked; an array equals nothing in one word
+    elif name == "bulk_events":
+        yield from _bulk_events(doc)
+    elif name == "bulk_datum":
+        yield from _bulk_datums(doc)
+    elif not (name in ("event_page", "datum_page") and _is_empty(doc, "uid" if name == "event_page" else "datum_id")):
+        yield name, doc
+
+
+def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
+    """Pack Events and Datums that follow each other into pages."""
+    documents = (_named(document) for item in items for document in unpacked(*_named(item)))
+    if not isinstance(items, list | tuple):
+        # between two documents the code that gives them goes on; of these the others are copied when they are checked
+        documents = ((name, private_copy(doc) if name in _WAITING else doc) for name, doc in documents)
+    batch: list[Document] = []
+    batch_of = ("", "")
+    for name, doc in documents:
+        owner = (name, short(doc.get("descriptor" if name == "event" else "resource")))
+        if batch and owner != batch_of:
+            yield _page_of(batch_of[0], batch)
+            batch = []
+        if name in ("event", "datum"):
+            batch_of = owner
+            batch.append(doc)
+        else:
+            yield name, doc
+    if batch:
+        yield _page_of(batch_of[0], batch)
+
+
+def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> None:
+    """Refuse a document of Events or Datums that lacks one of its parts or has others, which readers would not give."""
+    for part in parts:
+        if part not in doc and part != "filled":
+            raise InvalidRunError(f"{where} lacks {part!r}")
+    for key in doc:
+        if key not in parts:
+            raise InvalidRunError(
+                f"{where} has the key {short(key)}, which would not be read back; make it a column of the data, "
+                "or put it into the metadata of the run"
+            )
+
+
+def check_mappings(where: str, doc: Mapping[str, Any], parts: Iterable[str]) -> None:
+    """Refuse a document whose parts of named columns are anything but dicts."""
+    for part in parts:
+        if part in doc and not isinstance(doc[part], Mapping):
+            raise InvalidRunError(f"{where} has {short(doc[part])} as {part!r}, which is a dict, one item a key")
+
+
+def other_datum_kwargs(resource: Any, first: Iterable[Any], other: Iterable[Any]) -> InvalidRunError:
+    """databroker 1.2.5 merges the datums of a resource, and fails where their datum_kwargs differ."""
+    return InvalidRunError(
+        f"the datums of the resource {str(resource)[:60]!r} have the datum_kwargs {listed(first)} and then "
+        f"{listed(other)}; give each the same ones, or use a resource for each kind"
+    )
+
+
+def listed(keys: Iterable[Any]) -> str:
+    """Keys as messages show them."""
+    text = ", ".join(sorted(map(repr, keys)))
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def _named(item: Any) -> NamedDocument:
+    try:
+        name, doc = item
+    except (TypeError, ValueError):
+        name, doc = None, None
+    if isinstance(name, event_model.DocumentNames):
+        name = name.name
+    if not isinstance(name, str) or not isinstance(doc, Mapping):
+        remedy = "; of rows make a table, pandas.DataFrame(rows)" if isinstance(item, Mapping) else ""
+        raise InvalidRunError(f"documents come as pairs (name, document), not as {short(item)}{remedy}")
+    return name, dict(doc)
+
+
+def _page_of(name: str, batch: list[Document]) -> NamedDocument:
+    is_event = name == "event"
+    for doc in batch:
+        where = f"the {name} document {short(doc.get('uid', doc.get('datum_id')))}"
+        check_parts(where, doc, EVENT_PARTS if is_event else DATUM_PARTS)
+        check_mappings(where, doc, ("data", "timestamps", "filled") if is_event else ("datum_kwargs",))
+        if not is_event and set(doc["datum_kwargs"]) != set(batch[0]["datum_kwargs"]):
+            raise other_datum_kwargs(doc["resource"], batch[0]["datum_kwargs"], doc["datum_kwargs"])
+        if is_event and set(doc["data"]) != set(batch[0]["data"]):
+            raise InvalidRunError(f"the event {doc['uid']!r} has other data keys than the one before it")
+    if not is_event:
+        return "datum_page", dict(event_model.pack_datum_page(*batch))
+    events = [{"filled": {}, **doc} for doc in batch]
+    if len({tuple(event["filled"]) for event in events}) > 1:
+        raise InvalidRunError(f"the event {events[0]['uid']!r} and the next differ in the keys of 'filled'")
+    return "event_page", dict(event_model.pack_event_page(*events))
+
+
+def _is_empty(page: Any, key: str) -> bool:
+    rows = page.get(key) if isinstance(page, Mapping) else None
+    if isinstance(rows, numpy.ndarray):
+        return rows.shape[:1] == (0,)
+    return isinstance(rows, list | tuple) and not rows
+
+
+def _bulk_events(doc: Any) -> Iterator[NamedDocument]:
+    if not isinstance(doc, Mapping) or not all(map(_is_sequence, doc.values())):
+        raise InvalidRunError("a bulk_events document is a dict of lists of events, one list a descriptor")
+    for events in doc.values():
+        for event in events:
+            yield "event", event
+
+
+def _bulk_datums(doc: Any) -> Iterator[NamedDocument]:
+    parts: list[Any] = [doc.get(key) for key in ("datum_ids", "datum_kwarg_list")] if isinstance(doc, Mapping) else []
+    if not parts or not all(map(_is_sequence, parts)) or len(parts[0]) != len(parts[1]) or "resource" not in doc:
+        raise InvalidRunError(
+            "a bulk_datum document has a 'resource', and lists of one length, 'datum_ids' and 'datum_kwarg_list'"
+        )
+    for datum_id, kwargs in zip(*parts, strict=True):
+        yield "datum", {"resource": doc["resource"], "datum_id": datum_id, "datum_kwargs": kwargs}
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
