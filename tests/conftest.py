@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import databroker.v2
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support import servers, sites
+from support import servers, sites, warm_python
 
 # Hypothesis: 50 examples, and with --hypothesis-profile=nightly 500
 _options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
@@ -42,6 +43,12 @@ def _handlers_found_once() -> Iterator[None]:
         found = functools.cache(databroker.core.discover_handlers)
         patch.setattr(databroker.v2, "discover_handlers", lambda: dict(found()))
         yield
+
+
+@pytest.fixture
+def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the package, or a test, starts with the present interpreter takes a tenth of the time."""
+    monkeypatch.setattr(sys, "executable", warm_python.executable())
 
 
 @pytest.fixture(scope="session")

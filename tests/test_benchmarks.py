@@ -16,6 +16,8 @@ from benchmarks.workloads import Case, Target, Workload, workloads
 
 from databroker_writable import open_directory
 
+pytestmark = pytest.mark.usefixtures("warm_processes")
+
 CHECKOUT = Path(__file__).parents[1]
 
 

@@ -95,3 +95,9 @@ def test_importing_the_package_imports_nothing_heavy_beyond_databroker() -> None
     added = modules_after("import databroker_writable") - modules_after("import databroker")
     assert "databroker_writable.errors" in added
     assert not {module for module in added if module.split(".")[0] in HEAVY}
+
+
+def test_importing_the_handler_does_not_load_hdf5() -> None:
+    modules = modules_after("import databroker_writable.storage.assets.handler")
+    assert "databroker_writable.storage.assets.handler" in modules
+    assert "h5py" not in modules

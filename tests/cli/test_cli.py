@@ -21,10 +21,10 @@ import databroker_writable
 from databroker_writable.cli import main
 from databroker_writable.cli.ls import unambiguous_length
 from databroker_writable.cli.metadata import parse_value
+from support import new_process, warm_python
 from support.command_line import PASSWORD, fail, run, succeed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cu_foil_xanes.csv"
-COMMAND = str(Path(sys.executable).with_name("databroker-writable"))
 
 YAML = """
 sources:
@@ -80,13 +80,13 @@ def only_run(directory: str = "results") -> Any:
 
 def test_the_example_comes_back_equal_in_a_new_process(tmp_path: Path) -> None:
     stored = subprocess.run(
-        [COMMAND, "store", str(EXAMPLE), "--to", "results", "--metadata", "sample=Cu"],
+        [warm_python.command(), "store", str(EXAMPLE), "--to", "results", "--metadata", "sample=Cu"],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     assert stored.stdout.count("\n") == 1
     read = "import databroker_writable, sys; dataset = {}; dataset.to_dataframe().to_csv('back.csv')"
     expression = stored.stdout.strip().partition("read it in Python: ")[2]
-    subprocess.run([sys.executable, "-c", read.format(expression)], check=True, timeout=120)
+    new_process.output_of(read.format(expression))
     expected = pandas.read_csv(EXAMPLE)
     pandas.testing.assert_frame_equal(pandas.read_csv("back.csv")[list(expected)], expected)
 
@@ -204,7 +204,7 @@ def test_a_name_of_databrokers_is_that_catalog_unless_a_directory_has_it_too(tmp
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "share")}
 
     def store() -> subprocess.CompletedProcess[str]:
-        arguments = [COMMAND, "store", str(EXAMPLE), "--to", "registered"]
+        arguments = [warm_python.command(), "store", str(EXAMPLE), "--to", "registered"]
         return subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=120)
 
     assert "databroker.catalog['registered']" in store().stdout

@@ -22,7 +22,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_processes: None) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     before = os.umask(0o002)
     yield

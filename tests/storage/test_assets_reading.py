@@ -331,9 +331,3 @@ def test_threads_read_and_write_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(read_all, 5 * i) for i in range(8)] + [pool.submit(copy, n) for n in range(8)]
         assert all(result.result(timeout=120) for result in results)
-
-
-def test_importing_the_handler_does_not_load_hdf5() -> None:
-    script = "import sys, databroker_writable.storage.assets.handler; print('h5py' in sys.modules)"
-    result = new_process.run_python(script)
-    assert result.stdout == "False\n", result.stderr

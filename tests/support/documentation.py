@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import intake
 import pytest
 
+from support import warm_python
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,7 +42,8 @@ def follow_pages_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("examples", "catalogs"):
         shutil.copytree(ROOT / name, directory / name)
     monkeypatch.chdir(directory)
-    monkeypatch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
+    commands = [str(warm_python.directory()), os.path.dirname(sys.executable)]
+    monkeypatch.setenv("PATH", os.pathsep.join([*commands, os.environ["PATH"]]))
     monkeypatch.setenv("XDG_DATA_HOME", str(directory / "share"))
     monkeypatch.setenv("BEAMLINE_DATA", str(directory / "beamline"))
 

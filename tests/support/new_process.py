@@ -1,12 +1,13 @@
-"""Python code in an interpreter of its own, for what only a new process shows."""
+"""Python code in a process of its own, for what only a new process shows."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from support import warm_python
 
 
 def run_python(
@@ -16,7 +17,7 @@ def run_python(
     environment = dict(os.environ if env is None else env)
     tests = str(Path(__file__).parents[1])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [tests, environment.get("PYTHONPATH")]))
-    command = [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)]
+    command = [warm_python.executable(), "-W", "ignore", "-c", code, *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
 
 
