@@ -9,9 +9,9 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy
 import pytest
+from databroker_writable.catalog.alike import MOST_FORMS, AlikeTables, form_of
 
 from databroker_writable import InvalidTableError, build_simple_run
-from databroker_writable.catalog.alike import MOST_FORMS, AlikeTables, form_of
 from databroker_writable.runs.checker import RunDocuments, check_documents
 from support import strategies
 from support.example_runs import assert_identical

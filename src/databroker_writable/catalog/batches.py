@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from ..errors import StoreError, StoreFailedError
+from ..errors import StoreFailedError
 from ..runs.checker import RunDocuments
 from ..runs.schema import Document
+from ..storage.assets.plan import AssetPlan
 from ..tables.classifier import is_lazy
 from ..tables.private_copy import private_copy
-from .storing import RunStorage, store_documents
+from .insertion import RunInsertion, insert_documents
+from .run_store import RunStore
 
 BATCH_BYTES = 64 * 1024 * 1024
 """A batch is stored when it holds more than this: it is in memory until then."""
@@ -20,11 +21,11 @@ BATCH_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class WaitingRun:
-    """A checked run at its position in the input, and the bytes per Event from which arrays go to files."""
+    """A checked run at its position in the input."""
 
     position: int
     documents: RunDocuments
-    threshold: float
+    plan: AssetPlan
 
 
 class BatchStore:
@@ -32,11 +33,11 @@ class BatchStore:
 
     Parameters
     ----------
-    catalog : WritableMixin
+    store : RunStore
     """
 
-    def __init__(self, catalog: Any) -> None:
-        self._catalog = catalog
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
         self._waiting: list[WaitingRun] = []
         self._uids: set[str] = set()
         self._bytes = 0
@@ -48,17 +49,17 @@ class BatchStore:
         """Remember an error instead of raising it."""
         try:
             yield
-        except StoreError as exc:
+        except Exception as exc:
             self._failures[position] = exc
 
-    def add(self, position: int, documents: RunDocuments, threshold: float) -> None:
+    def add(self, position: int, documents: RunDocuments, plan: AssetPlan) -> None:
         """Take a run, and store the batch when it is full, or what of it cannot wait: a dask array is not copied."""
         if documents.uid in self._uids:
             self.flush()
-        self._waiting.append(WaitingRun(position, documents, threshold))
+        self._waiting.append(WaitingRun(position, documents, plan))
         self._uids.add(documents.uid)
         self._bytes += memory_of(documents)
-        is_full = len(self._waiting) >= self._catalog._runs_at_a_time or self._bytes > BATCH_BYTES
+        is_full = len(self._waiting) >= self._store.backend.batch_size or self._bytes > BATCH_BYTES
         if is_full or any(is_lazy(column) for page in _pages(documents) for column in page["data"].values()):
             self.flush()
         else:
@@ -68,38 +69,38 @@ class BatchStore:
     def flush(self) -> None:
         """Store the runs that wait."""
         batch, self._waiting, self._uids, self._bytes = self._waiting, [], set(), 0
-        with self._catalog._store_lock:
+        with self._store.lock:
             self._store_together(batch)
             for run in batch:
                 if run.position not in self._stored:
                     # by itself, where what is wrong with it is said
                     with self.failures_at(run.position):
-                        self._catalog._store(run.documents, self._catalog._router(run.threshold))
+                        self._store.store(run.documents, self._store.new_insertion(run.plan))
                         self._stored[run.position] = run.documents.uid
 
     def _store_together(self, batch: list[WaitingRun]) -> None:
         """Store runs with one wait for the disk, where the backend can; those that fail are left."""
-        catalog = self._catalog
-        if catalog._runs_at_a_time == 1:
+        backend = self._store.backend
+        if backend.batch_size == 1:
             return
-        storages: dict[str, RunStorage] = {}
+        insertions: dict[str, RunInsertion] = {}
         try:
-            with catalog._grouped(run.documents.uid for run in batch) as group:
+            with backend.grouped(run.documents.uid for run in batch) as group:
                 for run in batch:
                     uid = run.documents.uid
-                    if not catalog._has_run(uid):
-                        storages[uid] = RunStorage(catalog, catalog._router(run.threshold))
+                    if not backend.has_run(uid):
+                        insertions[uid] = self._store.new_insertion(run.plan)
                         # what it was shows when the run is stored by itself
                         with contextlib.suppress(Exception):
-                            store_documents(run.documents, storages[uid])
+                            insert_documents(run.documents, insertions[uid])
                 published, failures = group.publish()
         except BaseException as exc:
-            for storage in storages.values():
-                storage.abandon(exc)
+            for insertion in insertions.values():
+                insertion.abandon(exc)
             raise
         for uid, error in failures.items():
-            storages[uid].abandon(error)
-        catalog._show_published(published)
+            insertions[uid].abandon(error)
+        backend.show_published(published)
         stored = {writer.uid for writer in published}
         self._stored.update({run.position: run.documents.uid for run in batch if run.documents.uid in stored})
 

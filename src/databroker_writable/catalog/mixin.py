@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import functools
-import math
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidRunError, NotWritableError, RunExistsError
+from ..errors import InvalidRunError
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
-from ..runs.checker import RunChecker, RunDocuments, check_documents
-from ..runs.comparison import same_but_for_assets, transformed
-from ..runs.inputs import check_many, documents_of, is_table, warn_of_many_rows
-from ..runs.schema import CheckedDocument
-from ..storage.assets.router import AssetRouter, byte_progress, checked_threshold
-from ..storage.failures import ExplainingMixin, taken
-from ..storage.roots import absolute_root
+from ..runs.checker import RunDocuments
+from ..runs.inputs import check_many, is_table, warn_of_many_rows
+from ..runs.provenance import start_metadata
+from ..storage.assets import SPEC, HDF5AssetHandler
+from ..storage.assets.plan import AssetPlan
+from ..storage.assets.router import byte_progress
+from ..storage.backend import Backend
 from ..storage.serializer import RunSerializer
-from ..tables.backend_limits import Limits
-from .alike import AlikeTables
 from .batches import BatchStore
-from .building import BuildingMixin
+from .finding_methods import FindingMethods
+from .insertion import CatalogSink
+from .options import CatalogOptions, without_options
 from .reopening import ReopenableMixin
-from .storing import CheckingStorage, InlineColumns, RunStorage, store_documents
-from .storing_builder import StoringRunBuilder
-
-ASSET_THRESHOLD = 1024 * 1024
+from .run_store import RunStore
+from .table_runs import documents_to_store, provenance_in, table_sink, with_defaults
 
 
-class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
+class WritableMixin(FindingMethods, ReopenableMixin):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters
@@ -48,32 +43,44 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
     """
 
     name = "writable-catalog"
-    asset_root: str | None = None
-    asset_threshold = ASSET_THRESHOLD
-    writable = True
-    _limits: Limits
-    _transforms: Mapping[str, Any]
-    _store_lock: Any
+    handler_registry: Mapping[str, Any]
+    _backend_class: type[Backend]
+    _store: RunStore
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls, *args, **kwargs)
-        self._store_lock = threading.RLock()
+        self._store = RunStore(self, cls._backend_class(self, lambda: super(WritableMixin, self)._get_serializer()))  # type: ignore[misc]
         return self
 
-    def __init__(
-        self,
-        *args: Any,
-        asset_root: str | None = None,
-        asset_threshold: int = ASSET_THRESHOLD,
-        writable: bool = True,
-        metadata_defaults: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.asset_root = asset_root
-        self.asset_threshold = asset_threshold
-        self.writable = writable
-        self.metadata_defaults = dict(metadata_defaults or {})
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs, options = without_options(kwargs)
+        self._store.options = CatalogOptions.parse(options)
+        super().__init__(*args, **self._backend.driver_arguments(args, kwargs, self._store.options.asset_root))
+        self._register_asset_handler()
+
+    @property
+    def _backend(self) -> Backend:
+        return self._store.backend
+
+    @property
+    def asset_root(self) -> str | None:
+        """Directory for assets, if one was set."""
+        return self._store.options.asset_root
+
+    @property
+    def asset_threshold(self) -> int:
+        """Bytes per Event above which an array is an asset."""
+        return self._store.options.asset_threshold
+
+    @property
+    def writable(self) -> bool:
+        """Whether this catalog takes runs at all."""
+        return self._store.options.writable
+
+    @property
+    def metadata_defaults(self) -> Mapping[str, Any]:
+        """Metadata of every run that is built through this catalog."""
+        return self._store.options.metadata_defaults
 
     def store_run(
         self,
@@ -134,7 +141,7 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         >>> stored.primary.read().y.values.tolist()
         [4, 5, 6]
         """
-        self._check_writable()
+        self._store.check_writable()
         arguments = {
             "metadata": metadata,
             "uid": uid,
@@ -147,17 +154,16 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
             "versions": None if isinstance(versions, list | tuple) and not versions else versions,
             "parameters": parameters,
         }
-        given = {name: value for name, value in arguments.items() if value is not None}
-        if given and not is_table(run):
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        if arguments and not is_table(run):
             raise InvalidRunError(
-                f"{', '.join(given)} cannot be given with a finished run: its documents are stored as they are; "
+                f"{', '.join(arguments)} cannot be given with a finished run: its documents are stored as they are; "
                 "give them where the run is built"
             )
-        if isinstance(run, StoringRunBuilder) and run.stored_run is not None:
-            return run.stored_run
-        documents, threshold = self._checked(run, functools.partial(self._built, **given), asset_threshold)
-        with byte_progress(documents, threshold, show=progress) as report:
-            return self._store(documents, self._router(threshold, report))
+        documents = documents_to_store(self, run, **arguments)
+        plan = self._checked(run, documents, asset_threshold)
+        with byte_progress(documents, plan, show=progress) as report:
+            return self._store.store(documents, self._store.new_insertion(plan, report))
 
     def run_builder(
         self,
@@ -170,7 +176,7 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         supersedes: Any = None,
         versions: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
-    ) -> StoringRunBuilder:
+    ) -> RunBuilder:
         """Build a run of several streams, in pieces, and store it at the end of a ``with`` block.
 
         Each piece is written when it is added, where no reader sees it: one piece at a time is in memory. If the
@@ -183,7 +189,7 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
 
         Returns
         -------
-        StoringRunBuilder
+        RunBuilder
             Its ``stored_run`` is the stored run, after the block.
 
         Examples
@@ -194,25 +200,11 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         >>> sorted(builder.stored_run)
         ['baseline', 'primary']
         """
-        self._check_writable()
-        root, threshold = self._assets_directory(), checked_threshold(self.asset_threshold)
-        storage = RunStorage(self, self._router(threshold))
-        builder = StoringRunBuilder(
-            CheckingStorage(storage, self._limits, root, threshold),
-            self._stored_run,
-            self._with_defaults(metadata),
-            uid,
-            time,
-            one_event=one_event,
-            derived_from=self._resolved(derived_from, "derived_from", uid),
-            supersedes=self._resolved(supersedes, "supersedes", uid),
-            versions=versions,
-            parameters=parameters,
-            handler_registry=self.handler_registry,
-        )
-        with self._explaining():
-            if self._has_run(builder.uid):  # type: ignore[attr-defined]
-                raise taken(builder.uid, self[builder.uid], self)  # type: ignore[index]
+        self._store.check_writable()
+        provenance = provenance_in(self, uid, derived_from, supersedes, versions, parameters)
+        start = start_metadata(with_defaults(self, metadata), uid, time, provenance)
+        builder = RunBuilder.into(CatalogSink(self._store), start, one_event)
+        self._store.refuse_taken_uid(builder.uid)
         return builder
 
     def store_runs(self, runs: Iterable[Any], *, progress: bool = False) -> list[str]:
@@ -248,115 +240,82 @@ class WritableMixin(BuildingMixin, ExplainingMixin, ReopenableMixin):
         >>> len(catalog.store_runs([{"x": [1]}, {"x": [2]}]))
         2
         """
-        self._check_writable()
+        self._store.check_writable()
         check_many(runs)
         if progress:
             from tqdm.auto import tqdm
 
             runs = tqdm(runs, unit="run")
-        batches = BatchStore(self)
-        built = AlikeTables(self._built, lambda: self.metadata_defaults)
+        batches = BatchStore(self._store)
         try:
             for position, run in enumerate(runs):
                 with batches.failures_at(position):
-                    batches.add(position, *self._checked(run, built))
+                    documents = documents_to_store(self, run)
+                    batches.add(position, documents, self._checked(run, documents))
         finally:
             # also where the iterable raises: what it gave before is kept
             batches.flush()
         return batches.uids()
 
-    _runs_at_a_time = 1
-    """How many runs `store_runs` publishes together."""
+    def build_simple_run(
+        self,
+        data: Any,
+        metadata: Mapping[str, Any] | None = None,
+        uid: str | None = None,
+        time: float | None = None,
+        exit_status: str = "success",
+        reason: str = "",
+        *,
+        one_event: bool = False,
+        derived_from: Any = None,
+        supersedes: Any = None,
+        versions: Sequence[str] = (),
+        parameters: Mapping[str, Any] | None = None,
+    ) -> BuiltRun:
+        """Build a run in memory from a table; `store_run` stores it.
 
-    def _built(self, table: Any, **given: Any) -> RunDocuments:
-        # checked while they are built, and nobody else has had them
-        return RunDocuments(documents_of(self._table_builder(table, **given)))
+        As `databroker_writable.build_simple_run`, with this catalog's handlers and ``metadata_defaults``. Uids in
+        `derived_from` and `supersedes` can be given by their beginning, and warn where this catalog has no such run.
 
-    def _checked(
-        self, run: Any, built: Callable[[Any], RunDocuments], asset_threshold: int | None = None
-    ) -> tuple[RunDocuments, float]:
-        """The documents of a run, and from how many bytes per Event on its arrays go to files."""
-        given_as_table = is_table(run)
-        built_here = given_as_table or isinstance(run, BuiltRun | RunBuilder)
-        least = self.asset_threshold if asset_threshold is None else asset_threshold
-        threshold = checked_threshold(least) if built_here else math.inf
-        inline = InlineColumns(self._assets_directory(), threshold)
-        if given_as_table:
-            checker = RunChecker(self._limits, inline)
-            documents = built(run)
-            for name, doc in documents:
-                checker(name, doc if name == "event_page" else CheckedDocument(doc))
-        else:
-            documents = check_documents(documents_of(run), self._limits, inline)
-        if built_here:
+        Examples
+        --------
+        >>> run = catalog.build_simple_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
+        >>> run.metadata["start"]["sample"]
+        'Cu'
+        """
+        return table_sink(
+            self,
+            data,
+            metadata,
+            uid,
+            time,
+            exit_status,
+            reason,
+            one_event,
+            derived_from=derived_from,
+            supersedes=supersedes,
+            versions=versions,
+            parameters=parameters,
+        ).get_run()
+
+    def _checked(self, run: Any, documents: RunDocuments, asset_threshold: int | None = None) -> AssetPlan:
+        """Refuse what this catalog cannot hold; give the plan of the run's assets."""
+        if is_table(run) or isinstance(run, BuiltRun | RunBuilder):
             warn_of_many_rows(documents)
-        return documents, threshold
+            plan = self._store.plan(asset_threshold)
+        else:
+            plan = self._store.plan_as_it_is()
+        self._store.check_limits(documents, plan)
+        return plan
 
-    def _router(self, threshold: float, report: Callable[[int], Any] | None = None) -> AssetRouter:
-        return AssetRouter(self._assets_directory(), threshold, report)
+    def _register_asset_handler(self) -> None:
+        """Have assets read also where the catalog was given handlers of its own; an entry of the user's wins."""
+        if SPEC not in self.handler_registry:
+            self.register_handler(SPEC, HDF5AssetHandler)  # type: ignore[attr-defined]
 
-    def _store(self, documents: RunDocuments, router: AssetRouter) -> Any:
-        uid = documents.uid
-        failure: Exception | None = None
-        with self._store_lock:
-            try:
-                if not self._has_run(uid):  # type: ignore[attr-defined]
-                    store_documents(documents, RunStorage(self, router))
-                    return self._stored_run(uid)
-            except RunExistsError:
-                # another process has stored it since this catalog was loaded
-                self.force_reload()  # type: ignore[attr-defined]
-            except Exception as exc:
-                failure = exc
-            existing = self._existing(uid, failure)
-            if existing is not None and same_but_for_assets(
-                documents_of(existing), transformed(documents, self._transforms)
-            ):
-                return existing
-            if failure is not None and existing is None:
-                error = self._explained(failure, uid)
-                raise error from (failure if error is not failure else failure.__cause__)
-            raise taken(uid, existing, self) from failure
-
-    def _stored_run(self, uid: str) -> Any:
-        return self[uid]  # type: ignore[index]
-
-    def _existing(self, uid: str, failure: Exception | None) -> Any:
-        """The run that is stored under a uid: a failure can also come after publication."""
-        try:
-            return self[uid] if self._has_run(uid) else None  # type: ignore[attr-defined, index]
-        except Exception:
-            if failure is None:
-                raise
-            return None
-
-    def _assets_directory(self) -> str | None:
-        """Where arrays go that are too large for documents."""
-        return absolute_root(self.asset_root)
-
-    def _check_writable(self) -> None:
-        if getattr(self, "_query", None) or self.name == "search results":
-            raise NotWritableError(
-                "search results are a view and take no runs; store into the catalog that was searched"
-            )
-        if not self.writable:
-            raise NotWritableError(
-                f"the catalog {self._label!r} is opened with writable: false; store into another one"
-            )
-        self._check_backend()  # type: ignore[attr-defined]
+    def _load(self) -> None:
+        self._backend.load(super()._load)  # type: ignore[misc]
 
     def _get_serializer(self) -> RunSerializer:
         """What databroker's v1.insert writes with."""
-        self._check_writable()
-        open_writer = self._open_writer  # type: ignore[attr-defined]
-        self._run_serializer = RunSerializer(open_writer, self._explained, self._insert_limits)
-        return self._run_serializer
-
-    @property
-    def _insert_limits(self) -> Limits:
-        """What documents may hold that come to ``v1.insert``."""
-        return self._limits
-
-    def _driver_serializer(self) -> Any:
-        """The serializer of the driver that this class derives from."""
-        return super()._get_serializer()  # type: ignore[misc]
+        return self._store.new_serializer()

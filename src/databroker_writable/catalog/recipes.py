@@ -14,12 +14,11 @@ from typing import Any
 from intake.catalog.local import LocalCatalogEntry
 
 from ..errors import InvalidCatalogError
+from ..runs import upstream
+from .options import without_options
 
 PASSWORD_VARIABLE = "MONGODB_PASSWORD"
 """Stands in place of a password that was given in Python: set it where the catalog is opened again."""
-
-OWN_ARGUMENTS = ("asset_root", "asset_threshold", "writable", "metadata_defaults")
-"""What writable catalogs take beyond the arguments of their driver."""
 
 GENERIC_DRIVER = "databroker_writable.drivers.WritableCatalog"
 
@@ -60,20 +59,20 @@ def describe_catalog(catalog: Any) -> Recipe:
     reads `PASSWORD_VARIABLE`.
     """
     parameters = list(inspect.signature(catalog._driver_class.__init__).parameters)[1:]
-    captured = dict(zip(parameters, catalog._captured_init_args, strict=False)) | catalog._captured_init_kwargs
+    captured_args, captured_kwargs = upstream.captured_arguments(catalog)
+    captured = dict(zip(parameters, captured_args, strict=False)) | captured_kwargs
     metadata = dict(captured.pop("metadata", None) or catalog.metadata or {})
     name = captured.pop("name", None) or catalog.name
     raw = _raw_arguments(catalog._entry)
-    directory = getattr(catalog._entry, "_catalog_dir", None)
+    directory = upstream.entry_directory(catalog._entry)
     args = _without_secrets(raw, captured, directory)
     driver = _importable(type(catalog))
     if driver is None:
-        own = {
-            key: args.pop(key)
-            for key in ("asset_root", "asset_threshold", "writable", "metadata_defaults")
-            if key in args
-        }
-        driver, args = GENERIC_DRIVER, {"catalog_driver": catalog._driver_name(), "catalog_args": args, **own}
+        args, options = without_options(args)
+        driver, args = (
+            GENERIC_DRIVER,
+            {"catalog_driver": upstream.driver_name(catalog), "catalog_args": args, **options},
+        )
     return Recipe(name, driver, args, metadata, catalog.description or "")
 
 
@@ -109,7 +108,7 @@ def check_variables(entry: Any) -> None:
 
     intake 0.6.4 puts an empty string in their place: ``{{ env(DATA) }}/runs`` becomes ``/runs``.
     """
-    for name in _VARIABLE.findall(_template_text(getattr(entry, "_open_args", None))):
+    for name in _VARIABLE.findall(_template_text(upstream.entry_arguments(entry))):
         if not os.environ.get(name):
             raise InvalidCatalogError(
                 f"the environment variable {name}, which the catalog {entry.name!r} is made of, is not set "
@@ -125,7 +124,7 @@ def without_password(text: str) -> str:
 
 def _raw_arguments(entry: Any) -> dict[str, Any]:
     """The arguments of a YAML entry, templates unexpanded, those of the generic driver flattened."""
-    raw = getattr(entry, "_open_args", None)
+    raw = upstream.entry_arguments(entry)
     if not isinstance(raw, Mapping):
         return {}
     return {**(raw.get("catalog_args") or {}), **raw}

@@ -6,6 +6,7 @@ from typing import Any
 
 from dask.base import tokenize
 
+from ..runs import upstream
 from .recipes import check_variables, describe_catalog, pickled
 
 
@@ -18,13 +19,6 @@ class ReopenableMixin:
     _captured_init_kwargs: dict[str, Any]
 
     @property
-    def _label(self) -> str:
-        """How messages name this catalog."""
-        return self.name or type(self).name
-
-    def _driver_name(self) -> str:
-        return f"{self._driver_class.__module__}.{self._driver_class.__qualname__}"
-
     def __dir__(self) -> list[str]:
         public = [name for name in dir(type(self)) if not name.startswith("_")]
         return sorted({*super().__dir__(), *public})
@@ -61,7 +55,8 @@ class ReopenableMixin:
 
     def __copy__(self) -> Any:
         """Open it again with the same arguments, those included that cannot be pickled, such as database objects."""
-        copy = type(self)(*self._captured_init_args, **self._captured_init_kwargs)
+        args, kwargs = upstream.captured_arguments(self)
+        copy = type(self)(*args, **kwargs)
         copy._entry = self._entry
         return copy
 

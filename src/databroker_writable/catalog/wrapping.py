@@ -12,11 +12,16 @@ from databroker._drivers import jsonl, mongo_embedded, mongo_normalized, msgpack
 from databroker.v2 import Broker
 
 from ..errors import NotWritableError
+from ..runs import upstream
+from ..storage.backend import Backend
 from ..storage.files import JSONLBackend, MsgpackBackend
 from ..storage.foreign import ForeignBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from .mixin import ASSET_THRESHOLD, WritableMixin
+from .mixin import WritableMixin
+from .options import ASSET_THRESHOLD, CatalogOptions
+
+_DEFAULTS = CatalogOptions()
 
 
 def writable_class(cls: type) -> type:
@@ -100,11 +105,14 @@ def make_writable(
         )
     cls = writable_class(type(catalog))
     options = {"asset_root": asset_root, "asset_threshold": asset_threshold, "metadata_defaults": metadata_defaults}
-    given = {key: value for key, value in options.items() if value != getattr(WritableMixin, key) and value is not None}
-    writable = cls.__new__(cls, *catalog._captured_init_args, **catalog._captured_init_kwargs, **given)
-    kept = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
-    writable.__dict__.update({key: value for key, value in catalog.__dict__.items() if key not in kept})
-    writable.__dict__.update(given)
+    parsed = CatalogOptions.parse(options)
+    # what a pickle of the catalog is to be opened with
+    changed = {name: value for name, value in options.items() if getattr(parsed, name) != getattr(_DEFAULTS, name)}
+    args, kwargs = upstream.captured_arguments(catalog)
+    writable = cls.__new__(cls, *args, **kwargs, **changed)
+    upstream.adopt_state(writable, catalog)
+    writable._store.options = parsed
+    writable._register_asset_handler()
     return writable
 
 
@@ -114,12 +122,16 @@ def _make_class(cls: Any) -> type:
         "__module__": cls.__module__,
         "__doc__": f"A writable {cls.__name__}.",
         "_driver_class": cls,
+        "_backend_class": _backend_class(cls),
     }
-    return type(f"Writable{cls.__name__}", (_backend_of(cls), WritableMixin, cls), body)
+    return type(f"Writable{cls.__name__}", (WritableMixin, cls), body)
 
 
-def _backend_of(cls: type) -> type:
-    """The mixin that publishes runs for this kind of driver."""
+def _backend_class(cls: type) -> type[Backend]:
+    """The backend for a driver: the one that it names itself, or else by the layout that it reads."""
+    backend: type[Backend] | None = getattr(cls, "writable_backend", None)
+    if backend is not None:
+        return backend
     serializer = getattr(cls, "_get_serializer", None)
     if issubclass(cls, msgpack.BlueskyMsgpackCatalog):
         return MsgpackBackend

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..catalog.recipes import check_variables
+from ..runs import upstream
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
@@ -44,7 +45,9 @@ def open_to_check(name: str) -> Any:
 
     _check_is_there(name)
     entry = _entry(name)
-    return unloaded_directory(name) if entry is None else unloaded_entry(entry.catalogs._entries[entry.name])
+    return (
+        unloaded_directory(name) if entry is None else unloaded_entry(upstream.entry_named(entry.catalogs, entry.name))
+    )
 
 
 def open_to_store(name: str) -> Target:
@@ -141,7 +144,7 @@ def _catalog_of_runs(entry: Entry) -> Any:
     from databroker.v2 import Broker
 
     # before the driver sees what intake makes of an unset variable
-    check_variables(entry.catalogs._entries[entry.name])
+    check_variables(upstream.entry_named(entry.catalogs, entry.name))
     catalog = entry.catalogs[entry.name]
     if not isinstance(catalog, Broker):
         raise click.ClickException(

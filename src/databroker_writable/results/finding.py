@@ -38,9 +38,7 @@ def latest(catalog: Any, query: Mapping[str, Any], status: str | None = "success
     if is_in_memory(catalog):
         catalog.force_reload()
     superseding = headers(catalog, {"supersedes": {"$exists": True}})
-    superseded = {
-        uid for header in superseding if header.status == "success" for uid in superseded_by(header.start)
-    }
+    superseded = {uid for header in superseding if header.status == "success" for uid in superseded_by(header.start)}
     others = set()
     for header in headers(catalog, {"$and": [NO_PROBES, check_query(query)]}):
         if header.uid in superseded:

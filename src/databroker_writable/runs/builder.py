@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import threading
 import time as time_module
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bluesky_live.run_builder
-import event_model
 import numpy
-from bluesky_live.bluesky_run import DocumentCache
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
-from ..errors import InvalidRunError, InvalidTableError
+from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.private_copy import private_copy
 from ..tables.wording import short
-from .built_run import BuiltRun
+from .built_stream import BuiltStream, composed_descriptor
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
+from .events import after, new_uids
+from .provenance import Provenance, start_metadata
 from .documents import check_descriptor, check_start, check_stop
-from .events import after, event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
-from .provenance import start_metadata
-from .schema import NamedDocument
+from .schema import Document, NamedDocument
 from .templates import without_templates
+from .sinks import DocumentSink, MemorySink
 
 EXIT_STATUSES = ("success", "abort", "fail")
 MAX_REASON = 10_000
-MANY_ROWS = 5_000
-"""From here on databroker's reader takes minutes: it makes one dask array per Event and column."""
 
 
 class RunBuilder(bluesky_live.run_builder.RunBuilder):
@@ -85,45 +80,45 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         parameters: Mapping[str, Any] | None = None,
         handler_registry: Mapping[str, Any] | None = None,
     ) -> None:
+        provenance = Provenance.of(derived_from, supersedes, versions, parameters)
+        self._begin(start_metadata(metadata, uid, time, provenance), one_event, MemorySink(handler_registry))
+
+    @classmethod
+    def into(cls, sink: DocumentSink, metadata: dict[str, Any], one_event: bool) -> RunBuilder:
+        """Give a builder whose documents go to a sink; the metadata are what `start_metadata` gives."""
+        builder = cls.__new__(cls)
+        builder._begin(metadata, one_event, sink)
+        return builder
+
+    def _begin(self, metadata: dict[str, Any], one_event: bool, sink: DocumentSink) -> None:
         if not isinstance(one_event, bool | numpy.bool_):
             raise InvalidTableError(f"one_event is True or False, not {short(one_event)}")
-        metadata = start_metadata(
-            metadata,
-            uid,
-            time,
-            derived_from=derived_from,
-            supersedes=supersedes,
-            versions=versions,
-            parameters=parameters,
-        )
-        self._fixed_time = metadata.get("time")
+        self._has_fixed_time = metadata.get("time") is not None
         metadata.setdefault("uid", new_uids(1)[0])
         metadata.setdefault("time", time_module.time())
         start = check_start(metadata)
-        # as bluesky-live 0.0.8 does, but for a second validation of what check_start has validated
-        self._run_bundle = event_model.compose_run(
-            uid=start.pop("uid"), time=start.pop("time"), metadata=start, validate=False
-        )
-        self._documents: list[NamedDocument] = []
-        self._cache: DocumentCache | None = None
-        self._cache_lock = threading.RLock()  # listeners may ask for the run
-        self._streams: dict[str, Any] = {}
+        self._uid: str = start["uid"]
+        self._sink = sink
+        self._is_closed = False
+        self._streams: dict[str, BuiltStream] = {}
         self._one_event = bool(one_event)
-        self._handler_registry = handler_registry
-        self._last_time = self._run_bundle.start_doc["time"]
-        self._first_tables: dict[str, StreamSchema] = {}  # what the later ones must agree with, by stream
-        self._ends: dict[str, tuple[int, float]] = {}  # last seq_num and last Event's time, by stream
-        self._emit("start", self._run_bundle.start_doc)
+        self._last_time: float = start["time"]
+        sink.take([("start", start)])
 
     @property
     def uid(self) -> str:
         """The run's uid."""
-        return self._run_bundle.start_doc["uid"]
+        return self._uid
 
     @property
     def closed(self) -> bool:
         """Whether the run is complete."""
-        return self._documents[-1][0] == "stop"
+        return self._is_closed
+
+    @property
+    def stored_run(self) -> Any:
+        """The run as the catalog gives it, once it is closed; None for a run that is in memory only."""
+        return self._sink.stored_run
 
     def add_stream(
         self,
@@ -170,9 +165,10 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         table = None if data is None else self._read(data)
         schema = table.schema if table else StreamSchema({}, {}, {}, {})
         schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
-        self._compose_descriptor(name, schema, time=time, uid=uid)
-        if table is not None:
-            self._add_table(name, table, time=time)
+        stream = BuiltStream(self._descriptor(name, schema, time=time, uid=uid))
+        # together, so that a table which is refused leaves no stream behind
+        self._take_table(stream, table, [("descriptor", stream.descriptor)], time=time)
+        self._streams[name] = stream
 
     def add_data(
         self,
@@ -207,16 +203,14 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         InvalidTableError
             A table that does not agree with the first one, or times of the wrong length or order.
         """
-        self._check_open()
-        if name not in self._streams:
-            raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
+        stream = self._stream(name)
         table = self._read(data)
-        data_keys = self._streams[name].descriptor_doc["data_keys"]
-        if name in self._first_tables:
-            self._first_tables[name].check_agrees(table.schema, name)
+        data_keys = stream.descriptor["data_keys"]
+        if stream.schema is not None:
+            stream.schema.check_agrees(table.schema, name)
         check_columns(data_keys, table, name)
         check_declared(data_keys, table.schema, f"stream {name!r}")
-        self._add_table(name, table, time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
+        self._take_table(stream, table, [], time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
 
     def update_configuration(self, name: str, configuration: Mapping[str, Any]) -> None:
         """Give a stream another configuration from here on, by a new descriptor.
@@ -232,15 +226,15 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         StreamDoesNotExist
             `add_stream` defines it.
         """
-        self._check_open()
-        if name not in self._streams:
-            raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
-        old = self._streams[name].descriptor_doc
+        stream = self._stream(name)
+        old = stream.descriptor
         check_configuration(configuration, old["configuration"])
         schema = StreamSchema(
             old["data_keys"], old["object_keys"], {**old["configuration"], **configuration}, old["hints"]
         )
-        self._compose_descriptor(name, with_objects(schema))
+        descriptor = self._descriptor(name, with_objects(schema))
+        self._sink.take([("descriptor", descriptor)])
+        stream.descriptor = descriptor
 
     def close(
         self,
@@ -265,56 +259,60 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         """
         self._check_open()
         check_exit_status(exit_status)
-        if time is None:
-            time = self._now()
-        stop = self._run_bundle.compose_stop(
-            exit_status=exit_status, reason=str(reason), uid=uid, time=time, validate=False
-        )
-        try:
-            stop = check_stop(stop)
-        except InvalidRunError:
-            # event-model 1.24 counts the stop document as composed
-            self._run_bundle.compose_stop.poison_pill.clear()
-            raise
-        self._emit("stop", stop)
+        stop = {
+            "uid": new_uids(1)[0] if uid is None else uid,
+            "time": self._now() if time is None else time,
+            "run_start": self._uid,
+            "exit_status": exit_status,
+            "reason": str(reason),
+            "num_events": {name: stream.length for name, stream in self._streams.items()},
+        }
+        self._sink.take([("stop", check_stop(stop))])
+        self._is_closed = True
 
     def __exit__(self, type: Any, value: Any, traceback: Any) -> None:
         if self.closed:
             return
         if value is None:
+            if self._sink.is_lost:
+                raise InvalidRunError(
+                    f"the run {self.uid!r} is not stored: an error in its with block, which was caught there, removed "
+                    "it; build and store it again"
+                )
             self.close()
-        else:
-            self.close("fail", without_templates(short(value, MAX_REASON)))
+        elif not self._sink.is_lost:
+            try:
+                self.close("fail", without_templates(short(value, MAX_REASON)))
+            except StoreError as exc:
+                self._sink.abandon(exc)
+                # the exception of the block goes on; that its data are not kept must not go unsaid
+                warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 
-    def get_run(self, **kwargs: Any) -> BuiltRun:
-        """Give the run in memory; it may be called at any point.
+    def get_run(self, **kwargs: Any) -> Any:
+        """Give the run in memory, at any point, or the one that was stored when the builder was closed.
 
         Parameters
         ----------
         **kwargs
-            As for bluesky-live's: ``handler_registry``, ``root_map``, ``filler_class``, ``transforms``.
+            For a run in memory, as for bluesky-live's: ``handler_registry``, ``root_map``, ``filler_class``,
+            ``transforms``.
+
+        Raises
+        ------
+        InvalidRunError
+            The builder stores into a catalog and is still open.
         """
-        kwargs.setdefault("handler_registry", self._handler_registry)
-        with self._cache_lock:
-            if self._cache is None:
-                # bluesky-live's signals, of which it is full, cost as much as all else: not where nobody listens
-                cache = DocumentCache()
-                for item in self._documents:
-                    cache(*item)
-                self._cache = cache
-        return BuiltRun(self._cache, **kwargs)
+        return self._sink.get_run(**kwargs)
+
+    def _stream(self, name: str) -> BuiltStream:
+        self._check_open()
+        if name not in self._streams:
+            raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
+        return self._streams[name]
 
     def _read(self, data: Any) -> StreamTable:
-        """Read a table, whose arrays may be filled anew for the next one."""
         table = read_table(data, one_event=self._one_event)
-        return dataclasses.replace(table, data=private_copy(table.data))
-
-    def _emit(self, name: str, doc: dict[str, Any]) -> None:
-        """Pass a finished document on."""
-        with self._cache_lock:
-            self._documents.append((name, doc))
-            if self._cache is not None:
-                self._cache(name, doc)
+        return dataclasses.replace(table, data=private_copy(table.data)) if self._sink.keeps_arrays else table
 
     def _check_open(self) -> None:
         if self.closed:
@@ -322,66 +320,26 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
 
     def _now(self) -> float:
         """The current time, or the next moment after the last Event if that is later."""
-        now = self._last_time if self._fixed_time is not None else time_module.time()
+        now = self._last_time if self._has_fixed_time else time_module.time()
         return max(now, self._last_time)
 
-    def _compose_descriptor(
+    def _descriptor(
         self, name: str, schema: StreamSchema, *, time: float | None = None, uid: str | None = None
-    ) -> None:
-        bundle = self._run_bundle.compose_descriptor(
-            name=name,
-            data_keys=dict(schema.data_keys),
-            object_keys=dict(schema.object_keys),
-            configuration=dict(schema.configuration),
-            hints=dict(schema.hints),
-            time=self._now() if time is None else time,
-            uid=uid,
-            validate=False,
-        )
-        self._emit("descriptor", check_descriptor(bundle.descriptor_doc))
-        self._streams[name] = bundle
+    ) -> Document:
+        time = self._now() if time is None else time
+        return check_descriptor(composed_descriptor(self._uid, name, schema, time, uid))
 
-    def _add_table(
-        self,
-        name: str,
-        table: StreamTable,
-        *,
-        time: Any = None,
-        timestamps: Any = None,
-        seq_num: Any = None,
-        uid: Any = None,
+    def _take_table(
+        self, stream: BuiltStream, table: StreamTable | None, before: list[NamedDocument], **columns: Any
     ) -> None:
-        if not table.length:
+        """Pass the Events of a table on, after the documents that they need."""
+        if table is None or not table.length:
+            self._sink.take(before)
             return
-        last_seq_num, last_event = self._ends.get(name, (0, -math.inf))
-        times = self._event_times(table, time, last_event)
-        seq_nums = sequence_numbers(seq_num, table.length, last_seq_num)
-        page = self._streams[name].compose_event_page(
-            data=table.data,
-            time=times,
-            timestamps=timestamps_of(timestamps, times, list(table.data)),
-            seq_num=seq_nums,
-            filled={},
-            uid=event_uids(uid, table.length),
-            validate=False,
-        )
-        try:
-            self._emit("event_page", page)
-        except BaseException:
-            # event-model counts Events when it composes them
-            self._run_bundle.compose_stop.event_counters[name] -= table.length
-            raise
-        self._first_tables.setdefault(name, table.schema)
-        self._ends[name] = (seq_nums[-1], times[-1])
-        self._last_time = max(self._last_time, times[-1])
-
-    def _event_times(self, table: StreamTable, time: Any, last_event: float) -> list[float]:
-        if time is None and table.time is None:
-            return event_times(max(self._now(), after(self._last_time)), table.length)
-        if time is None:
-            return user_times(table.time, table.length, last_event)
-        times = times_from(time, table.length) if numpy.ndim(time) == 0 else time
-        return user_times(times, table.length, last_event)
+        page = stream.event_page(table, max(self._now(), after(self._last_time)), **columns)
+        self._sink.take([*before, ("event_page", page)])
+        stream.add(table, page)
+        self._last_time = max(self._last_time, page["time"][-1])
 
 
 def check_exit_status(exit_status: Any) -> None:

@@ -7,9 +7,12 @@ from typing import Any
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
 from ..tables.wording import short
-from .builder import MANY_ROWS, RunBuilder
+from . import upstream
 from .checker import RunDocuments
-from .simple_run import SharingRunBuilder
+from .sinks import MemorySink
+
+MANY_ROWS = 5_000
+"""From here on databroker's reader takes minutes: it makes one dask array per Event and column."""
 
 
 def is_table(run: Any) -> bool:
@@ -50,15 +53,16 @@ def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
     if hasattr(run, "get_run"):
         if not run.closed:
             raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
-        if type(run) in (RunBuilder, SharingRunBuilder):
-            return list(run._documents)
+        sink = getattr(run, "_sink", None)
+        if isinstance(sink, MemorySink):
+            return list(sink.documents)
         # without handlers, or bluesky-live scans the installed packages for them
         run = run.get_run(handler_registry={})
     if hasattr(run, "db") and hasattr(run, "start"):  # databroker.v1.Header
         run = run.db.v2[run.start["uid"]]
-    if hasattr(run, "_document_cache"):
-        # bluesky-live 0.0.8's documents() unpacks and repacks every page in Python
-        return list(run._document_cache)
+    cached = upstream.cached_documents(run)
+    if cached is not None:
+        return cached
     if hasattr(run, "documents"):
         return run.documents(fill="no", strict_order=False)
     return run

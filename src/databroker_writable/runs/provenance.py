@@ -6,28 +6,76 @@ import functools
 import importlib.metadata
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
 from ..tables.wording import short
+from . import upstream
 
 PACKAGES = ("databroker", "databroker-writable")
 
-VIEW = "search results"
-"""The name that databroker gives to what it finds, in place of the catalog's own."""
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a run comes from, checked: its inputs, what it replaces, the software and its parameters.
+
+    Attributes
+    ----------
+    derived_from : list of dict or None
+        ``{"uid", "catalog"}`` of the runs that this one was made from.
+    supersedes : list of str or None
+        The uids of the earlier results that it replaces.
+    versions : dict
+        Versions of the software, name to version.
+    parameters : dict or None
+        The analysis' own parameters.
+    """
+
+    derived_from: list[dict[str, Any]] | None
+    supersedes: list[str] | None
+    versions: dict[str, str]
+    parameters: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, derived_from: Any, supersedes: Any, versions: Sequence[str], parameters: Any) -> Provenance:
+        """Check the arguments with which a run is built.
+
+        Parameters
+        ----------
+        derived_from, supersedes : run, uid, or a list of these, or None
+        versions : sequence of str
+            Names of installed packages whose versions are recorded beside those of python, databroker and this
+            package.
+        parameters : mapping or None
+            JSON-like values, numpy scalars and arrays.
+
+        Raises
+        ------
+        InvalidMetadataError
+            What is no run, no installed package, or no value that documents can hold.
+
+        Examples
+        --------
+        >>> Provenance.of("raw-1", None, (), {"window": 3}).derived_from
+        [{'uid': 'raw-1', 'catalog': None}]
+        """
+        if parameters is not None:
+            if not isinstance(parameters, Mapping):
+                raise InvalidMetadataError(
+                    f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}"
+                )
+            parameters = document_value(parameters, "parameters", InvalidMetadataError)
+        return cls(
+            None if derived_from is None else references(derived_from, "derived_from"),
+            None if supersedes is None else [run["uid"] for run in references(supersedes, "supersedes")],
+            installed_versions(versions),
+            parameters,
+        )
 
 
-def start_metadata(
-    metadata: Mapping[str, Any] | None,
-    uid: str | None = None,
-    time: float | None = None,
-    *,
-    derived_from: Any = None,
-    supersedes: Any = None,
-    versions: Sequence[str] = (),
-    parameters: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+def start_metadata(metadata: Any, uid: str | None, time: float | None, provenance: Provenance) -> dict[str, Any]:
     """Give the metadata of a run that is built here, with its provenance.
 
     Parameters
@@ -36,12 +84,7 @@ def start_metadata(
         The user's own; what stands there wins, and must not contradict the other arguments.
     uid, time
         As for `RunBuilder`.
-    derived_from, supersedes : run, uid, or a list of these, optional
-        The runs that this one was made from, and the earlier results that it replaces.
-    versions : sequence of str, optional
-        Names of installed packages whose versions are recorded beside those of python, databroker and this package.
-    parameters : mapping, optional
-        The analysis' own parameters: JSON-like values, numpy scalars and arrays.
+    provenance : Provenance
 
     Returns
     -------
@@ -59,7 +102,7 @@ def start_metadata(
 
     Examples
     --------
-    >>> result = start_metadata({"sample": "Cu"}, uid="fit-1", derived_from="raw-1")
+    >>> result = start_metadata({"sample": "Cu"}, "fit-1", None, Provenance.of("raw-1", None, (), None))
     >>> result["derived_from"], result["original_run_uid"]
     ([{'uid': 'raw-1', 'catalog': None}], 'raw-1')
     """
@@ -68,25 +111,20 @@ def start_metadata(
     if not isinstance(metadata, Mapping):
         raise InvalidMetadataError(f"metadata is a dict, not {short(metadata)}, of type {type(metadata).__name__}")
     result = dict(metadata)
-    given: dict[str, Any] = {"uid": uid, "time": time}
-    if derived_from is not None:
-        sources = references(derived_from, "derived_from")
-        given["derived_from"] = sources
-        if len({source["uid"] for source in sources}) == 1:
-            given["original_run_uid"] = sources[0]["uid"]
-    if supersedes is not None:
-        given["supersedes"] = [source["uid"] for source in references(supersedes, "supersedes")]
-    if parameters is not None:
-        if not isinstance(parameters, Mapping):
-            raise InvalidMetadataError(
-                f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}"
-            )
-        given["parameters"] = document_value(parameters, "parameters", InvalidMetadataError)
-    for key, value in given.items():
+    arguments: dict[str, Any] = {
+        "uid": uid,
+        "time": time,
+        "derived_from": provenance.derived_from,
+        "supersedes": provenance.supersedes,
+        "parameters": provenance.parameters,
+    }
+    if provenance.derived_from is not None and len({source["uid"] for source in provenance.derived_from}) == 1:
+        arguments["original_run_uid"] = provenance.derived_from[0]["uid"]
+    for key, value in arguments.items():
         if value is None:
             continue
         # arrays have no single answer to whether they are equal
-        if key in result and _plain(result[key], f"metadata[{key!r}]") != _plain(value, key):
+        if key in result and _document_value(result[key], f"metadata[{key!r}]") != _document_value(value, key):
             raise InvalidMetadataError(
                 f"metadata[{key!r}] is {short(result[key])}, but the argument {key} says {short(value)}; "
                 "give only one of them"
@@ -95,7 +133,7 @@ def start_metadata(
     _refuse_self_reference(result)
     own_versions = result.get("versions", {})
     if isinstance(own_versions, Mapping):
-        result["versions"] = {**installed_versions(versions), **own_versions}
+        result["versions"] = {**provenance.versions, **own_versions}
     return result
 
 
@@ -118,7 +156,7 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
             f"of type {type(run).__name__}"
         )
     name = getattr(getattr(run, "catalog_object", None), "name", None)
-    return {"uid": start["uid"], "catalog": None if name == VIEW else name}
+    return {"uid": start["uid"], "catalog": None if name == upstream.VIEW else name}
 
 
 def _checked_reference(named: Mapping[str, Any], argument: str) -> dict[str, Any]:
@@ -200,7 +238,7 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
-def _plain(value: Any, where: str) -> Any:
+def _document_value(value: Any, where: str) -> Any:
     return document_value(value, where, InvalidMetadataError)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..tables import StreamTable, read_table
 from .builder import RunBuilder, check_exit_status
 from .built_run import BuiltRun
+from .provenance import Provenance, start_metadata
+from .sinks import DocumentSink, TableSink
 
 
 def build_simple_run(
@@ -57,41 +58,17 @@ def build_simple_run(
     >>> run.primary.read().y.values.tolist()
     [4, 5, 6]
     """
-    return table_builder(
-        data,
-        metadata,
-        uid,
-        time,
-        exit_status,
-        reason,
-        one_event=one_event,
-        derived_from=derived_from,
-        supersedes=supersedes,
-        versions=versions,
-        parameters=parameters,
-        handler_registry=handler_registry,
-    ).get_run()
+    provenance = Provenance.of(derived_from, supersedes, versions, parameters)
+    sink = TableSink(handler_registry)
+    build_table(sink, data, start_metadata(metadata, uid, time, provenance), exit_status, reason, one_event)
+    return sink.get_run()
 
 
-class SharingRunBuilder(RunBuilder):
-    """A `RunBuilder` that does not copy arrays: it is done with a table before the user has it back."""
-
-    def _read(self, data: Any) -> StreamTable:
-        return read_table(data, one_event=self._one_event)
-
-
-def table_builder(
-    data: Any,
-    metadata: Any,
-    uid: Any = None,
-    time: Any = None,
-    exit_status: str = "success",
-    reason: str = "",
-    **kwargs: Any,
-) -> RunBuilder:
-    """Give the builder of a run of one stream, closed; the arguments are those of `build_simple_run`."""
+def build_table(
+    sink: DocumentSink, data: Any, metadata: dict[str, Any], exit_status: str, reason: str, one_event: bool
+) -> None:
+    """Give a sink the documents of a run of one stream; the metadata are what `start_metadata` gives."""
     check_exit_status(exit_status)
-    builder = SharingRunBuilder(metadata, uid, time, **kwargs)
+    builder = RunBuilder.into(sink, metadata, one_event)
     builder.add_stream("primary", data=data)
     builder.close(exit_status=exit_status, reason=reason)
-    return builder

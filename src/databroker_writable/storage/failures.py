@@ -1,59 +1,65 @@
-"""What went wrong, as one of this package's errors."""
+"""What failed while a run was stored, in this package's words."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from typing import Any
 
+import pymongo.errors
+
 from ..errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
-from .files import is_read_only
-from .mongo import is_unauthorized, not_authorized, reason_of
+from .mongo import is_unauthorized, reason_of
 
 
-class ExplainingMixin:
-    """What goes wrong while a catalog stores, as one of this package's errors."""
+def explained(exc: Exception, uid: str | None, label: str) -> Exception:
+    """Give the error to raise for what failed while a run was stored into the catalog of that label.
 
-    def _explained(self, exc: Exception, uid: str | None) -> Exception:
-        return explained(exc, uid, self)
-
-    @contextlib.contextmanager
-    def _explaining(self) -> Iterator[None]:
-        """Where the catalog is asked for what a run to be built needs."""
-        try:
-            yield
-        except StoreError:
-            raise
-        except Exception as exc:
-            raise self._explained(exc, None) from exc
-
-
-def explained(exc: Exception, uid: str | None, catalog: Any) -> StoreError:
-    """Give the error to raise for what failed while a run was stored."""
+    Only failures of the disk and of the server become errors of this package; any other error is the caller's to see.
+    """
     if isinstance(exc, StoreError):
         return exc
     if is_unauthorized(exc):
-        return not_authorized(catalog, exc)
-    if isinstance(exc, OSError) and is_read_only(exc):
         return NotWritableError(
-            f"no permission to store into the catalog {catalog._label!r}: {exc}; ask its owner, "
+            f"the MongoDB server refuses to write for the user of the catalog {label!r} "
+            f"(code {getattr(exc, 'code', None)}); ask its administrator for the role readWrite, "
+            "or check user name and password"
+        )
+    if isinstance(exc, PermissionError) or (isinstance(exc, OSError) and exc.errno == errno.EROFS):
+        return NotWritableError(
+            f"no permission to store into the catalog {label!r}: {exc}; ask its owner, "
             "or store into a catalog of your own"
         )
-    return StoreFailedError(
-        f"storing {'a run' if uid is None else f'the run {uid!r}'} into {catalog._label!r} failed ({reason_of(exc)}); "
-        "nothing was published and a retry is safe"
-    )
+    if isinstance(exc, OSError | pymongo.errors.PyMongoError):
+        return StoreFailedError(
+            f"storing {'a run' if uid is None else f'the run {uid!r}'} into {label!r} failed ({reason_of(exc)}); "
+            "nothing was published and a retry is safe"
+        )
+    return exc
 
 
-def taken(uid: str, existing: Any, catalog: Any) -> RunExistsError:
+@contextlib.contextmanager
+def explaining(label: str, uid: str | None = None) -> Iterator[None]:
+    """Raise what fails in the block in this package's words."""
+    try:
+        yield
+    except Exception as exc:
+        error = explained(exc, uid, label)
+        if error is exc:
+            raise
+        raise error from exc
+
+
+def taken(uid: str, existing: Any, label: str) -> RunExistsError:
     """Give the error that says that another run has this uid."""
     if existing is None:
         return RunExistsError(
-            f"the place of the run {uid!r} in {catalog._label!r} is taken by what is not a run, such as an empty file "
+            f"the place of the run {uid!r} in {label!r} is taken by what is not a run, such as an empty file "
             "that a store cut off left on a file system without hard links; remove it, or store under another uid"
         )
     return RunExistsError(
-        f"another run of the uid {uid!r} is stored in {catalog._label!r}; it stays as it was. "
+        f"another run of the uid {uid!r} is stored in {label!r}; it stays as it was. "
         "It is this error's 'run'; store yours under another uid",
         existing,
     )

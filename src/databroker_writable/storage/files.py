@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fnmatch
 import glob
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
-import suitcase.utils
 from databroker._drivers import jsonl, msgpack
 
 from ..errors import InvalidCatalogError, NotWritableError, RunExistsError
+from ..runs import upstream
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
-from .opening import open_entry
+from .backend import Backend, Document
 from .publication import PublishingManager, fsync_directories
-from .roots import ASSETS, AssetRoots, absolute_root
+from .roots import ASSETS, AssetRoots
 from .run_group import RunGroup
 from .serializer import callbacks_of
 
@@ -33,14 +32,14 @@ _ESCAPED = re.compile(r"\[([*?[])\]")
 class FileRunWriter:
     """Writes one run with the serializer that the driver uses, into files that are published at the end."""
 
-    def __init__(self, catalog: Any, start: dict[str, Any]) -> None:
-        self._catalog = catalog
+    def __init__(self, backend: FileBackend, start: Document) -> None:
+        self._backend = backend
         self.start = start
-        self.stop: dict[str, Any] = {}
-        self._callbacks = callbacks_of(catalog._driver_serializer(), start)
-        self._managers = publish_through(self._callbacks, catalog._check_file_name)
+        self.stop: Document = {}
+        self._callbacks = callbacks_of(backend.driver_serializer(), start)
+        self._managers = publish_through(self._callbacks, backend.check_file_name)
 
-    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+    def __call__(self, name: str, doc: Document) -> None:
         try:
             for callback in self._callbacks:
                 callback(name, doc)
@@ -50,15 +49,12 @@ class FileRunWriter:
             self.stop = doc
 
     def publish(self) -> None:
-        group = self._catalog._group
-        if group is not None and group.takes(self.uid):
-            group.add(self)
-            self._catalog._published_runs = []
+        if self._backend.takes_into_group(self):
             return
         self.sync()
         self.link()
         fsync_directories(self.published)
-        self._catalog._published_runs = [self]
+        self._backend.published = [self]
 
     @property
     def uid(self) -> str:
@@ -66,6 +62,7 @@ class FileRunWriter:
 
     @property
     def published(self) -> list[str]:
+        """The files under their final names."""
         return [path for manager in self._managers for path in manager.published]
 
     def start_sync(self) -> None:
@@ -88,38 +85,41 @@ class FileRunWriter:
             manager.abandon()
 
 
-class FileBackend:
-    """Storing into `BlueskyMsgpackCatalog` and `BlueskyJSONLCatalog`, and what derives from them."""
+class FileBackend(Backend):
+    """A directory of files, one per run, as `BlueskyMsgpackCatalog` and `BlueskyJSONLCatalog` read them."""
 
-    _limits: Limits
-    _suffix: str
-    _runs_at_a_time = 64
-    _group: RunGroup | None = None
-    _stock: Any  # the driver class whose _load is known
-    _read_file: Callable[[str], Iterator[tuple[str, dict[str, Any]]]]
+    batch_size = 64
+    suffix: ClassVar[str]
+    stock_driver: ClassVar[Any]  # the driver class whose _load is known
+    read_file: ClassVar[Callable[[str], Iterator[tuple[str, Document]]]]
 
-    def __init__(self, paths: Any, *args: Any, **kwargs: Any) -> None:
-        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        if given:
-            own = absolute_root(kwargs.get("asset_root"))
-            kwargs["root_map"] = AssetRoots(kwargs.get("root_map") or {}, assets_beside(str(given[0])), own)
-        super().__init__(paths, *args, **kwargs)  # type: ignore[call-arg]
+    def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
+        super().__init__(catalog, driver_serializer)
+        self.published: list[FileRunWriter] | None = None
+        self._group: RunGroup | None = None
+        self._loaded_at: float | None = None
 
-    def _open_writer(self, start: dict[str, Any]) -> FileRunWriter:
-        return FileRunWriter(self, start)
+    def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
+        """Add the map by which assets are found after the directory was moved."""
+        paths = args[0] if args else kwargs.get("paths", [])
+        paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        if not paths:
+            return kwargs
+        roots = AssetRoots(kwargs.get("root_map") or {}, assets_beside(str(paths[0])), asset_root)
+        return {**kwargs, "root_map": roots}
 
-    def _check_backend(self: Any) -> None:
-        if not self.paths:
+    def check_writable(self) -> None:
+        if not self.catalog.paths:
             raise InvalidCatalogError(
-                f"the catalog {self._label!r} has no paths; open it with paths=['DIRECTORY/*{self._suffix}']"
+                f"the catalog {self.label!r} has no paths; open it with paths=['DIRECTORY/*{self.suffix}']"
             )
-        directory = self._directory()
-        if glob.has_magic(_ESCAPED.sub("", os.path.dirname(str(self.paths[0])))):
+        first = str(self.catalog.paths[0])
+        if glob.has_magic(_ESCAPED.sub("", os.path.dirname(first))):
             raise InvalidCatalogError(
-                f"the first path of the catalog {self._label!r}, {str(self.paths[0])!r}, does not name one directory; "
-                f"put 'DIRECTORY/*{self._suffix}' first"
+                f"the first path of the catalog {self.label!r}, {first!r}, does not name one directory; "
+                f"put 'DIRECTORY/*{self.suffix}' first"
             )
-        existing = os.path.abspath(directory)
+        existing = os.path.abspath(self.directory)
         while not os.path.lexists(existing):
             existing = os.path.dirname(existing)
         if not os.path.isdir(existing):
@@ -129,17 +129,41 @@ class FileBackend:
                 f"no permission to write into {existing!r}; ask its owner, or store into a catalog of your own"
             )
 
-    def _has_run(self: Any, uid: str) -> bool:
-        if uid in self._uid_to_run_start_doc:
-            return True
-        if os.path.lexists(os.path.join(self._directory(), uid + self._suffix)):
+    def open_writer(self, start: Document) -> FileRunWriter:
+        return FileRunWriter(self, start)
+
+    def has_run(self, uid: str) -> bool:
+        known = upstream.loaded_start_documents(self.catalog)
+        if uid not in known and os.path.lexists(self.run_file(uid)):
             # another process has stored it since this catalog was loaded
-            self.force_reload()
-        return uid in self._uid_to_run_start_doc
+            self.catalog.force_reload()
+        return uid in known
+
+    def stored_run(self, uid: str) -> Any:
+        return upstream.open_entry(upstream.loaded_entries(self.catalog)[uid], self.catalog)
+
+    def default_asset_root(self) -> str:
+        return assets_beside(str(self.catalog.paths[0]))
+
+    @property
+    def directory(self) -> str:
+        """Where runs are written."""
+        return unescaped(os.path.dirname(str(self.catalog.paths[0])))
+
+    def run_file(self, uid: str) -> str:
+        """Path of the file of a run."""
+        return os.path.join(self.directory, uid + self.suffix)
+
+    def check_file_name(self, path: str) -> None:
+        """Refuse a file that the catalog would not find again."""
+        if not any(_finds(str(pattern), path) for pattern in self.catalog.paths):
+            raise InvalidCatalogError(
+                f"the file {path!r} would not be found again by the paths {[str(p) for p in self.catalog.paths]} of "
+                f"the catalog {self.label!r}; put {os.path.join(os.path.dirname(path), '*' + self.suffix)!r} first"
+            )
 
     @contextlib.contextmanager
-    def _grouped(self: Any, uids: Iterable[str]) -> Iterator[RunGroup]:
-        """Have the runs of these uids wait, when they are complete, to be published together."""
+    def grouped(self, uids: Iterable[str]) -> Iterator[RunGroup]:
         self._group = RunGroup(uids)
         try:
             yield self._group
@@ -149,58 +173,54 @@ class FileBackend:
         finally:
             self._group = None
 
-    def _show_published(self: Any, published: list[Any]) -> None:
-        self._published_runs = published
-        self.force_reload()
+    def takes_into_group(self, writer: FileRunWriter) -> bool:
+        """Whether a complete run waits for others of its group."""
+        if self._group is None or not self._group.takes(writer.uid):
+            return False
+        self._group.add(writer)
+        self.published = []
+        return True
 
-    def _assets_directory(self: Any) -> str:
-        return super()._assets_directory() or assets_beside(str(self.paths[0]))  # type: ignore[misc]
+    def show_published(self, writers: list[Any]) -> None:
+        self.published = writers
+        self.catalog.force_reload()
 
-    def _stored_run(self: Any, uid: str) -> Any:
-        return open_entry(self._entries[uid], self)
-
-    def _directory(self: Any) -> str:
-        return unescaped(os.path.dirname(str(self.paths[0])))
-
-    def _check_file_name(self: Any, path: str) -> None:
-        if not any(_finds(str(pattern), path) for pattern in self.paths):
-            raise InvalidCatalogError(
-                f"the file {path!r} would not be found again by the paths {[str(p) for p in self.paths]} of the "
-                f"catalog {self._label!r}; put {os.path.join(os.path.dirname(path), '*' + self._suffix)!r} first"
-            )
-
-    def _load(self: Any) -> None:
+    def load(self, load_all: Callable[[], None]) -> None:
         """Load the catalog's entries; after publication only those of the new runs.
 
         databroker 1.2.5's v1.insert reloads the whole catalog at each stop document: a glob and a stat of every
         file.
         """
-        runs: list[FileRunWriter] | None = self.__dict__.pop("_published_runs", None)
-        is_stock = super()._load.__func__ is self._stock._load  # type: ignore[misc]
-        if runs is None or (runs and not is_stock) or any(len(run.published) > 1 for run in runs):
-            super()._load()  # type: ignore[misc]
+        writers, self.published = self.published, None
+        is_stock = upstream.is_method_of(load_all, self.stock_driver, "_load")
+        if writers is None or (writers and not is_stock) or any(len(writer.published) != 1 for writer in writers):
+            load_all()
             self._loaded_at = time.time()
             return
-        for run in runs:
-            (path,) = run.published
-            self._filename_to_mtime[path] = os.path.getmtime(path)
-            self.upsert(run.start, run.stop, type(self)._read_file, (path,), {})
+        for writer in writers:
+            (path,) = writer.published
+            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, type(self).read_file)
         # what other processes store is still looked for as often as before
-        self.updated = self.__dict__.get("_loaded_at", self.updated)
+        if self._loaded_at is not None:
+            self.catalog.updated = self._loaded_at
 
 
 class MsgpackBackend(FileBackend):
-    _limits = Limits("msgpack", integers=INT64_OR_UINT64, binary=True, page_bytes=MSGPACK_BUFFER)
-    _suffix = ".msgpack"
-    _stock = msgpack.BlueskyMsgpackCatalog
-    _read_file = staticmethod(msgpack.gen)
+    """msgpack files."""
+
+    limits = insert_limits = Limits("msgpack", integers=INT64_OR_UINT64, binary=True, page_bytes=MSGPACK_BUFFER)
+    suffix = ".msgpack"
+    stock_driver = msgpack.BlueskyMsgpackCatalog
+    read_file = staticmethod(msgpack.gen)
 
 
 class JSONLBackend(FileBackend):
-    _limits = Limits("JSON", integers=INT64_OR_UINT64)
-    _suffix = ".jsonl"
-    _stock = jsonl.BlueskyJSONLCatalog
-    _read_file = staticmethod(jsonl.gen)
+    """Files of one JSON document a line."""
+
+    limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64)
+    suffix = ".jsonl"
+    stock_driver = jsonl.BlueskyJSONLCatalog
+    read_file = staticmethod(jsonl.gen)
 
 
 def publish_through(
@@ -209,10 +229,10 @@ def publish_through(
     """Give suitcase serializers managers that publish atomically, and give these managers."""
     managers = []
     for callback in callbacks:
-        manager = getattr(callback, "_manager", None)
-        if isinstance(manager, suitcase.utils.MultiFileManager):
-            callback._manager = PublishingManager(unescaped(str(manager._directory)), check_name)
-            managers.append(callback._manager)
+        directory = upstream.directory_of_serializer(callback)
+        if directory is not None:
+            managers.append(PublishingManager(unescaped(directory), check_name))
+            upstream.set_manager(callback, managers[-1])
     return managers
 
 
@@ -221,21 +241,16 @@ def assets_beside(path: str) -> str:
     return os.path.join(os.path.abspath(unescaped(os.path.dirname(path))), ASSETS)
 
 
+def unescaped(path: str) -> str:
+    """Undo `glob.escape`."""
+    return _ESCAPED.sub(r"\1", path)
+
+
 def _finds(pattern: str, path: str) -> bool:
     """Whether `glob.glob` finds a path, whose wildcards, unlike fnmatch's, do not pass separators."""
     patterns, parts = os.path.normpath(pattern).split(os.sep), os.path.normpath(path).split(os.sep)
     return len(patterns) == len(parts) and all(map(fnmatch.fnmatch, parts, patterns))
 
 
-def unescaped(path: str) -> str:
-    """Undo `glob.escape`."""
-    return _ESCAPED.sub(r"\1", path)
-
-
 def _exists(uid: str, exc: OSError) -> RunExistsError:
     return RunExistsError(f"the run {uid!r} is stored already, in {exc.filename2 or exc.filename!r}")
-
-
-def is_read_only(exc: OSError) -> bool:
-    """Whether an error of the system says that nothing may be written here."""
-    return isinstance(exc, PermissionError) or exc.errno == errno.EROFS

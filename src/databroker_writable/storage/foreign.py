@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import NotWritableError
+from ..runs import upstream
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.private_copy import private_copy
+from .backend import Backend, Document
 from .files import publish_through
 from .serializer import callbacks_of
 
@@ -17,17 +19,17 @@ class ForeignRunWriter:
     Where that is one of suitcase's for files they are published whole; how other serializers publish is theirs.
     """
 
-    def __init__(self, catalog: Any, start: dict[str, Any]) -> None:
-        serializer = catalog._driver_serializer()
+    def __init__(self, backend: ForeignBackend, start: Document) -> None:
+        serializer = backend.driver_serializer()
         if not callable(serializer):
             raise NotWritableError(
-                f"the driver {catalog._driver_name()} of the catalog {catalog._label!r} gives no serializer; "
-                "its _get_serializer() must return a callable with the signature (name, document)"
+                f"the driver {upstream.driver_name(backend.catalog)} of the catalog {backend.label!r} gives no "
+                "serializer; its _get_serializer() must return a callable with the signature (name, document)"
             )
         self._callbacks = callbacks_of(serializer, start)
         self._managers = publish_through(self._callbacks)
 
-    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+    def __call__(self, name: str, doc: Document) -> None:
         if name in ("event", "event_page"):
             # some serializers hold what they are given until the stop document; other documents are copies already
             doc = private_copy(doc)
@@ -43,21 +45,18 @@ class ForeignRunWriter:
             manager.abandon()
 
 
-class ForeignBackend:
-    """Storing through the ``_get_serializer`` of a `Broker` that is none of databroker's own."""
+class ForeignBackend(Backend):
+    """The ``_get_serializer`` of a `Broker` that is none of databroker's own."""
 
-    _limits = Limits("this catalog's driver")
-    _insert_limits = ANY_BACKEND  # the driver says itself what it cannot write
+    limits = Limits("this catalog's driver")
+    insert_limits = ANY_BACKEND  # the driver says itself what it cannot write
 
-    def _open_writer(self, start: dict[str, Any]) -> ForeignRunWriter:
+    def open_writer(self, start: Document) -> ForeignRunWriter:
         return ForeignRunWriter(self, start)
 
-    def _check_backend(self: Any) -> None:
-        """Nothing is known of the driver that could be checked beforehand."""
-
-    def _has_run(self: Any, uid: str) -> bool:
+    def has_run(self, uid: str) -> bool:
         try:
-            run = self[uid]
+            run: Any = self.catalog[uid]
         except (KeyError, ValueError):  # there is none, or several begin with this uid
             return False
         return run.metadata["start"]["uid"] == uid

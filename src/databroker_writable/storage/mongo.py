@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import pymongo.errors
 
-from ..errors import InvalidCatalogError, InvalidRunError, NotWritableError
+from ..errors import InvalidCatalogError, InvalidRunError
 from ..runs.comparison import as_text
 from ..tables.backend_limits import INT64, Limits, bson_size
+from .backend import Backend
 
 LIMITS = Limits(
     "MongoDB",
@@ -32,22 +33,34 @@ MAX_REASON = 400
 Keys = str | list[tuple[str, int]]
 
 
-class MongoBackend:
-    """Arguments of MongoDB drivers, checked before a client is made of them."""
+class MongoBackend(Backend):
+    """What both layouts share; whether anything may be written the server says when it is asked to."""
 
-    _limits = LIMITS
+    limits = LIMITS
     # the server takes bytes, and most take such keys: an acquisition goes on
-    _insert_limits = dataclasses.replace(LIMITS, mongo_keys=False, binary=True)
-    _uri_arguments: tuple[str, ...] = ()
+    insert_limits = dataclasses.replace(LIMITS, mongo_keys=False, binary=True)
+    uri_arguments: ClassVar[tuple[str, ...]]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        given = dict(zip(self._uri_arguments, args, strict=False)) | kwargs
-        for argument in self._uri_arguments:
-            check_uri(given.get(argument), argument)
-        super().__init__(*args, **kwargs)
+    def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
+        super().__init__(catalog, driver_serializer)
+        self.has_indexes = False
 
-    def _check_backend(self) -> None:
-        """The server says so when it is asked to write."""
+    def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
+        """Check URIs before a client is made of them."""
+        arguments = dict(zip(self.uri_arguments, args, strict=False)) | kwargs
+        for argument in self.uri_arguments:
+            check_uri(arguments.get(argument), argument)
+        return kwargs
+
+    def prepare(self) -> None:
+        """Make the indexes, once."""
+        if not self.has_indexes:
+            self.create_indexes()
+            self.has_indexes = True
+
+    def create_indexes(self) -> None:
+        """Make what the documents of runs are looked up by."""
+        raise NotImplementedError
 
 
 def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> None:
@@ -111,14 +124,6 @@ def reason_of(exc: BaseException) -> str:
 def is_unauthorized(exc: BaseException) -> bool:
     """Whether a server refused because of who asks."""
     return isinstance(exc, pymongo.errors.OperationFailure) and exc.code in UNAUTHORIZED
-
-
-def not_authorized(catalog: Any, exc: BaseException) -> NotWritableError:
-    code = getattr(exc, "code", None)
-    return NotWritableError(
-        f"the MongoDB server refuses to write for the user of the catalog {catalog._label!r} (code {code}); "
-        "ask its administrator for the role readWrite, or check user name and password"
-    )
 
 
 def check_uri(uri: Any, argument: str) -> None:

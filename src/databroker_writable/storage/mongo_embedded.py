@@ -6,7 +6,6 @@ each run, which keep the interpreter from ending after a failure, and it writes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import event_model
@@ -14,6 +13,7 @@ import pymongo
 import pymongo.errors
 
 from ..errors import RunExistsError
+from ..runs import upstream
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import to_builtin
 from ..tables.private_copy import private_copy
@@ -28,10 +28,10 @@ _ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 class EmbeddedRunWriter:
     """Writes pages as they come, and at the end the header, in one insert: the run appears with it."""
 
-    def __init__(self, catalog: Any, start: dict[str, Any]) -> None:
-        if catalog._has_run(start["uid"]):
+    def __init__(self, backend: MongoEmbeddedBackend, start: dict[str, Any]) -> None:
+        if backend.has_run(start["uid"]):
             raise RunExistsError(f"the run {start['uid']!r} is stored already")
-        self._catalog = catalog
+        self._database = backend.database
         self._uid = start["uid"]
         self._header: dict[str, Any] = {
             # the same for every writer of this uid, so that only one can insert it
@@ -70,13 +70,13 @@ class EmbeddedRunWriter:
         events = sum(self._counts.get(doc["uid"], 0) for doc in header["descriptors"])
         datums = sum(self._counts.get(doc["uid"], 0) for doc in header["resources"])
         try:
-            self._catalog._db.header.insert_one({**header, **counts, "event_count": events, "datum_count": datums})
+            self._database.header.insert_one({**header, **counts, "event_count": events, "datum_count": datums})
         except pymongo.errors.DuplicateKeyError:
             raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer") from None
 
     def abandon(self) -> None:
         """Remove the pages, unless a published run rests on them."""
-        database = self._catalog._db
+        database = self._database
         own = {part: [doc["uid"] for doc in self._header[part]] for part in ("descriptors", "resources")}
         published = database.header.find(
             {"$or": [{f"{part}.uid": {"$in": uids}} for part, uids in own.items()]},
@@ -108,7 +108,7 @@ class EmbeddedRunWriter:
     def _insert_page(self, kind: str, page: dict[str, Any]) -> None:
         """Insert a page in pieces that MongoDB can hold, each under an _id that a repetition has too."""
         page = to_builtin(dict(page))
-        collection = self._catalog._db.event if kind == "descriptor" else self._catalog._db.datum
+        collection = self._database.event if kind == "descriptor" else self._database.datum
         length = len(page["uid" if kind == "descriptor" else "datum_id"])
         rows = max(1, int(length * PAGE_BYTES / max(bson_size(page), 1)))
         for first in range(0, length, rows):
@@ -128,31 +128,35 @@ class EmbeddedRunWriter:
     def _check_descriptor(self, uid: str) -> None:
         """Refuse the descriptor of another run, which has its Events already."""
         others = {"descriptors.uid": uid, "run_id": {"$ne": self._uid}}
-        if self._catalog._db.header.find_one(others, {"_id": True}) is not None:
+        if self._database.header.find_one(others, {"_id": True}) is not None:
             raise used_elsewhere("uid", uid)
 
 
 class MongoEmbeddedBackend(MongoBackend):
-    """Storing into `databroker._drivers.mongo_embedded.BlueskyMongoCatalog`, which has no serializer itself."""
+    """The layout of `databroker._drivers.mongo_embedded.BlueskyMongoCatalog`, which has no serializer itself."""
 
-    _uri_arguments = ("datastore_db",)
+    uri_arguments = ("datastore_db",)
 
-    def __init__(self, *args: Any, query: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        # databroker 1.2.5 makes the queries of its search results
-        super().__init__(*args, query=mended(query or {}), **kwargs)
+    def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
+        """Check the URI, and mend the query that databroker 1.2.5 makes for its search results."""
+        kwargs = super().driver_arguments(args, kwargs, asset_root)
+        return {**kwargs, "query": mended(kwargs.get("query") or {})}
 
-    def _open_writer(self: Any, start: dict[str, Any]) -> EmbeddedRunWriter:
-        self._create_indexes_once()
+    @property
+    def database(self) -> Any:
+        """The database of the runs."""
+        return upstream.embedded_database(self.catalog)
+
+    def open_writer(self, start: dict[str, Any]) -> EmbeddedRunWriter:
+        self.prepare()
         return EmbeddedRunWriter(self, start)
 
-    def _has_run(self: Any, uid: str) -> bool:
-        return self._db.header.find_one({"start.uid": uid}, {"_id": True}) is not None
+    def has_run(self, uid: str) -> bool:
+        return self.database.header.find_one({"start.uid": uid}, {"_id": True}) is not None
 
-    def _create_indexes_once(self: Any) -> None:
-        if self.__dict__.get("_indexes_created"):
-            return
+    def create_indexes(self) -> None:
         ensure_indexes(
-            self._db.header,
+            self.database.header,
             [
                 ("run_id", False),
                 ("uid", False),
@@ -161,9 +165,8 @@ class MongoEmbeddedBackend(MongoBackend):
                 *((f"start.{key}", False) for key in PROVENANCE),
             ],
         )
-        ensure_indexes(self._db.event, [([("descriptor", _DESCENDING), ("last_index", _ASCENDING)], False)])
-        ensure_indexes(self._db.datum, [("resource", False), ("datum_id", False)])
-        self._indexes_created = True
+        ensure_indexes(self.database.event, [([("descriptor", _DESCENDING), ("last_index", _ASCENDING)], False)])
+        ensure_indexes(self.database.datum, [("resource", False), ("datum_id", False)])
 
 
 def _rows(page: dict[str, Any], first: int, last: int) -> dict[str, Any]:

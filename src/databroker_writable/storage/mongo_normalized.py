@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import event_model
 import pymongo
 import pymongo.errors
 import suitcase.mongo_normalized
-from databroker._drivers import mongo_normalized
 
 from ..errors import RunExistsError
+from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets.naming import SPEC
 from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
-from .opening import open_entry
 
 BATCH = 10_000
 CLAIM_SECONDS = 2.0
@@ -33,11 +33,12 @@ class NormalizedRunWriter:
     and the start document.
     """
 
-    def __init__(self, catalog: Any, start: dict[str, Any]) -> None:
-        if catalog._has_run(start["uid"]):
+    def __init__(self, backend: MongoNormalizedBackend, start: dict[str, Any]) -> None:
+        if backend.has_run(start["uid"]):
             raise RunExistsError(f"the run {start['uid']!r} is stored already")
-        self._catalog = catalog
-        self._serializer = catalog._driver_serializer()
+        self._backend = backend
+        self._collections = backend.collections
+        self._serializer = backend.driver_serializer()
         self._uid = start["uid"]
         self._start = start
         self._stop: dict[str, Any] = {}
@@ -56,43 +57,43 @@ class NormalizedRunWriter:
         elif name == "resource":
             self._insert_resource(to_builtin(doc))
         elif name in ("event", "event_page"):
-            self._counts[doc["descriptor"]] += self._insert(self._catalog._event_collection, name, doc)
+            self._counts[doc["descriptor"]] += self._insert(self._collections.events, name, doc)
         elif name in ("datum", "datum_page"):
-            self._insert(self._catalog._datum_collection, name, doc)
+            self._insert(self._collections.datums, name, doc)
 
     def publish(self) -> None:
         self._claim()
         for descriptor in self._descriptors:
             self._serializer("descriptor", descriptor)
         try:
-            self._catalog._run_start_collection.insert_one(to_builtin(dict(self._start)))
+            self._collections.starts.insert_one(to_builtin(dict(self._start)))
         except pymongo.errors.DuplicateKeyError:
             raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer") from None
         self._remove_leftovers()
-        self._catalog._last_counts = self._uid, self._counts
+        self._backend.last_counts = self._uid, self._counts
 
     def abandon(self) -> None:
         """Remove what this writer inserted, unless a published run rests on it."""
-        published = self._catalog._run_start_collection.find_one({"uid": self._uid}, {"_id": False})
+        published = self._collections.starts.find_one({"uid": self._uid}, {"_id": False})
         if published is not None and same_run([("start", published)], [("start", self._start)]):
             return
-        catalog, descriptors = self._catalog, [doc["uid"] for doc in self._descriptors]
-        catalog._event_collection.delete_many({"descriptor": {"$in": descriptors}})
-        catalog._event_descriptor_collection.delete_many({"uid": {"$in": descriptors}, "run_start": self._uid})
-        catalog._datum_collection.delete_many({"resource": {"$in": self._inserted_resources}})
-        catalog._resource_collection.delete_many({"uid": {"$in": self._inserted_resources}})
+        collections, descriptors = self._collections, [doc["uid"] for doc in self._descriptors]
+        collections.events.delete_many({"descriptor": {"$in": descriptors}})
+        collections.descriptors.delete_many({"uid": {"$in": descriptors}, "run_start": self._uid})
+        collections.datums.delete_many({"resource": {"$in": self._inserted_resources}})
+        collections.resources.delete_many({"uid": {"$in": self._inserted_resources}})
         if self._stop:
-            catalog._run_stop_collection.delete_many({"uid": self._stop["uid"], "run_start": self._uid})
+            collections.stops.delete_many({"uid": self._stop["uid"], "run_start": self._uid})
 
     def _check_descriptor(self, doc: dict[str, Any]) -> None:
         """Refuse the descriptor of another run: that run's readers would see the Events of this one."""
         others = {"uid": doc["uid"], "run_start": {"$ne": self._uid}}
-        if self._catalog._event_descriptor_collection.find_one(others, {"_id": True}) is not None:
+        if self._collections.descriptors.find_one(others, {"_id": True}) is not None:
             raise used_elsewhere("uid", doc["uid"])
 
     def _insert_resource(self, doc: dict[str, Any]) -> None:
         # in old databases resources are not unique, and runs share them
-        resources = self._catalog._resource_collection
+        resources = self._collections.resources
         existing = resources.find_one({"uid": doc["uid"]}, {"_id": False})
         self._resources.append(doc["uid"])
         if existing is None:
@@ -118,10 +119,10 @@ class NormalizedRunWriter:
 
     def _claim(self) -> None:
         """Insert the stop document; taken by another writer, wait until that one has published or is gone."""
-        stops = self._catalog._run_stop_collection
+        stops = self._collections.stops
         until = time.monotonic() + CLAIM_SECONDS
         while True:
-            if self._catalog._has_run(self._uid):
+            if self._backend.has_run(self._uid):
                 raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer")
             try:
                 stops.insert_one(to_builtin(dict(self._stop)))
@@ -141,75 +142,86 @@ class NormalizedRunWriter:
 
     def _remove_leftovers(self) -> None:
         """Remove what attempts that were cut off left: descriptors of the same run, resources, and what is theirs."""
-        catalog, own = self._catalog, [doc["uid"] for doc in self._descriptors]
+        collections, own = self._collections, [doc["uid"] for doc in self._descriptors]
         leftover = {"run_start": self._uid, "uid": {"$nin": own}}
-        uids = [d["uid"] for d in catalog._event_descriptor_collection.find(leftover, {"uid": True})]
+        uids = [d["uid"] for d in collections.descriptors.find(leftover, {"uid": True})]
         if uids:
-            catalog._event_collection.delete_many({"descriptor": {"$in": uids}})
-            catalog._event_descriptor_collection.delete_many(leftover)
+            collections.events.delete_many({"descriptor": {"$in": uids}})
+            collections.descriptors.delete_many(leftover)
         if self._resources:
             self._remove_leftover_resources()
         # a writer that waited too long may have taken this one's claim away
-        catalog._run_stop_collection.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
+        collections.stops.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
 
     def _remove_leftover_resources(self) -> None:
-        catalog = self._catalog
+        collections = self._collections
         leftover = {"run_start": self._uid, "uid": {"$nin": self._resources}}
-        if catalog._asset_registry_db != catalog._metadatastore_db:
+        if self._backend.has_registry_apart:
             # in a registry that others share, those of other kinds may be of a copy of this run elsewhere
             leftover["spec"] = SPEC
-        uids = [d["uid"] for d in catalog._resource_collection.find(leftover, {"uid": True})]
+        uids = [d["uid"] for d in collections.resources.find(leftover, {"uid": True})]
         if uids:
-            catalog._datum_collection.delete_many({"resource": {"$in": uids}})
-            catalog._resource_collection.delete_many(leftover)
+            collections.datums.delete_many({"resource": {"$in": uids}})
+            collections.resources.delete_many(leftover)
 
 
 class MongoNormalizedBackend(MongoBackend):
-    """Storing into `databroker._drivers.mongo_normalized.BlueskyMongoCatalog`."""
+    """The layout of `databroker._drivers.mongo_normalized.BlueskyMongoCatalog`."""
 
-    _uri_arguments = ("metadatastore_db", "asset_registry_db")
-    _last_counts: tuple[str, dict[str, int]] = ("", {})
-    """The uid of the run that was published last, and its Events by descriptor."""
+    uri_arguments = ("metadatastore_db", "asset_registry_db")
 
-    def _open_writer(self: Any, start: dict[str, Any]) -> NormalizedRunWriter:
-        self._create_indexes_once()
+    def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
+        super().__init__(catalog, driver_serializer)
+        # the uid of the run that was published last, and its Events by descriptor
+        self.last_counts: tuple[str, dict[str, int]] = ("", {})
+
+    @property
+    def collections(self) -> upstream.NormalizedCollections:
+        """The collections of the documents."""
+        return upstream.normalized_collections(self.catalog)
+
+    @property
+    def has_registry_apart(self) -> bool:
+        """Whether resources and datums are in a database of their own, which other catalogs may share."""
+        documents, registry = upstream.normalized_databases(self.catalog)
+        return bool(documents != registry)
+
+    def open_writer(self, start: dict[str, Any]) -> NormalizedRunWriter:
+        self.prepare()
         return NormalizedRunWriter(self, start)
 
-    def _has_run(self: Any, uid: str) -> bool:
-        return self._run_start_collection.find_one({"uid": uid}, {"_id": True}) is not None
+    def has_run(self, uid: str) -> bool:
+        return self.collections.starts.find_one({"uid": uid}, {"_id": True}) is not None
 
-    def _stored_run(self: Any, uid: str) -> Any:
+    def stored_run(self, uid: str) -> Any:
         """The run, with its Events as they were counted when inserted: else databroker has the server count them."""
-        published, counts = self._last_counts
-        if published != uid or type(self._entries) is not mongo_normalized._Entries:
-            return super()._stored_run(uid)  # type: ignore[misc]
-        entry = self._entries._doc_to_entry(self._run_start_collection.find_one({"uid": uid}))
-        return open_entry(entry, self, get_event_count=counts.__getitem__)
+        published, counts = self.last_counts
+        if published == uid:
+            entry = upstream.entry_of_start(self.catalog, self.collections.starts.find_one({"uid": uid}))
+            if entry is not None:
+                return upstream.open_entry(entry, self.catalog, get_event_count=counts.__getitem__)
+        return super().stored_run(uid)
 
-    def _create_indexes_once(self: Any) -> None:
+    def create_indexes(self) -> None:
         # nothing in databroker 1.2.5 calls create_indexes(), without which duplicates go unnoticed
-        if self.__dict__.get("_indexes_created"):
-            return
         try:
-            suitcase.mongo_normalized.Serializer(self._metadatastore_db, self._asset_registry_db).create_indexes()
+            suitcase.mongo_normalized.Serializer(*upstream.normalized_databases(self.catalog)).create_indexes()
         except pymongo.errors.OperationFailure:
             # a server without text indexes, or one index in another form, stops it half-way
             self._create_needed_indexes()
         # suitcase-mongo 0.7.0 has none by which databroker finds the resources of a run
-        ensure_indexes(self._resource_collection, [("run_start", False)])
-        ensure_indexes(self._run_start_collection, [(key, False) for key in PROVENANCE])
-        self._indexes_created = True
+        ensure_indexes(self.collections.resources, [("run_start", False)])
+        ensure_indexes(self.collections.starts, [(key, False) for key in PROVENANCE])
 
-    def _create_needed_indexes(self: Any) -> None:
-        ensure_indexes(self._run_start_collection, [("uid", True), ("scan_id", False), ("time", False)])
-        ensure_indexes(self._run_stop_collection, [("run_start", True), ("uid", True)])
+    def _create_needed_indexes(self) -> None:
+        collections = self.collections
+        ensure_indexes(collections.starts, [("uid", True), ("scan_id", False), ("time", False)])
+        ensure_indexes(collections.stops, [("run_start", True), ("uid", True)])
         ensure_indexes(
-            self._event_descriptor_collection,
-            [("uid", True), ([("run_start", _DESCENDING), ("time", _DESCENDING)], False)],
+            collections.descriptors, [("uid", True), ([("run_start", _DESCENDING), ("time", _DESCENDING)], False)]
         )
         ensure_indexes(
-            self._event_collection,
-            [("uid", True), ([("descriptor", _DESCENDING), ("time", _ASCENDING)], False)],
+            collections.events, [("uid", True), ([("descriptor", _DESCENDING), ("time", _ASCENDING)], False)]
         )
-        ensure_indexes(self._resource_collection, [("uid", False)])
-        ensure_indexes(self._datum_collection, [("datum_id", True), ("resource", False)])
+        ensure_indexes(collections.resources, [("uid", False)])
+        ensure_indexes(collections.datums, [("datum_id", True), ("resource", False)])

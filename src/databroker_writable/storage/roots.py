@@ -39,8 +39,3 @@ def _has_run_files(directory: str) -> bool:
             return any(entry.name.endswith(RUN_FILES) for entry in entries)
     except OSError:
         return False
-
-
-def absolute_root(root: str | None) -> str | None:
-    """The directory that an ``asset_root`` names."""
-    return None if root is None else os.path.abspath(os.path.expanduser(root))

@@ -15,8 +15,11 @@ SYNC_THREADS = 4
 class GroupedWriter(Protocol):
     """A `RunWriter` whose publication can be done in steps."""
 
-    uid: str
-    published: list[str]
+    @property
+    def uid(self) -> str: ...
+
+    @property
+    def published(self) -> list[str]: ...
 
     def start_sync(self) -> None:
         """Have the system begin to bring what was written to the disk."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import event_model
 
@@ -13,7 +12,8 @@ from ..errors import InvalidRunError, StoreError, warn_user
 from ..runs.inserted import check_inserted
 from ..runs.paging import unpacked
 from ..runs.schema import CheckedDocument, NamedDocument
-from ..tables.backend_limits import Limits
+from .backend import Backend, RunWriter
+from .failures import explaining
 
 _OWNERS = {
     "event": "descriptor",
@@ -25,19 +25,6 @@ _OWNERS = {
 """Which key of a document names the document that it belongs to."""
 
 
-class RunWriter(Protocol):
-    """Writes the documents of one run where no reader sees them."""
-
-    def __call__(self, name: str, doc: dict[str, Any]) -> Any:
-        """Write one document."""
-
-    def publish(self) -> None:
-        """Make the whole run visible, durably."""
-
-    def abandon(self) -> None:
-        """Remove what was written."""
-
-
 class RunSerializer:
     """Route documents, of any number of runs at a time, to one `RunWriter` a run.
 
@@ -46,23 +33,12 @@ class RunSerializer:
 
     Parameters
     ----------
-    open_writer : callable
-        ``open_writer(start_doc) -> RunWriter``
-    explain : callable
-        ``explain(exception, run_uid)`` gives the error to raise in place of one that is not ours.
-    limits : Limits
-        What the backend can hold.
+    backend : Backend
+        Opens the writers; its limits say what documents may hold.
     """
 
-    def __init__(
-        self,
-        open_writer: Callable[[dict[str, Any]], RunWriter],
-        explain: Callable[[Exception, str], Exception],
-        limits: Limits,
-    ) -> None:
-        self._open_writer = open_writer
-        self._explain = explain
-        self._limits = limits
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._lock = threading.RLock()
         self._writers: dict[str, RunWriter] = {}
         # uid of a descriptor or resource -> uids of the runs that it belongs to
@@ -89,13 +65,13 @@ class RunSerializer:
                 writer.abandon()
 
     def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
-        return [check_inserted(*item, self._limits) for item in unpacked(name, doc)]
+        return [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
 
     def _route(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
             self.abandon(doc["uid"])
-            with self._explained(doc["uid"]):
-                self._writers[doc["uid"]] = self._open_writer(doc)
+            with explaining(self._backend.label, doc["uid"]):
+                self._writers[doc["uid"]] = self._backend.open_writer(doc)
         runs = list(self._runs_of(name, doc))
         if name == "stream_resource":
             warn_user(
@@ -108,25 +84,16 @@ class RunSerializer:
     def _write(self, run: str, name: str, doc: dict[str, Any]) -> None:
         try:
             writer = self._writers[run]
-            with self._explained(run):
+            with explaining(self._backend.label, run):
                 writer(name, doc)
                 if name == "stop":
                     writer.publish()
         except BaseException:
-            with self._explained(run):
+            with explaining(self._backend.label, run):
                 self.abandon(run)
             raise
         if name == "stop":
             self._forget(run)
-
-    @contextlib.contextmanager
-    def _explained(self, run: str) -> Iterator[None]:
-        try:
-            yield
-        except StoreError:
-            raise
-        except Exception as exc:
-            raise self._explain(exc, run) from exc
 
     def _runs_of(self, name: str, doc: dict[str, Any]) -> Iterator[str]:
         if name == "start":
@@ -147,12 +114,12 @@ class RunSerializer:
             yield from self._runs[doc[kind]]
 
     def _meant_by(self, doc: Any) -> list[str]:
-        """The runs that a refused document may belong to: all that are under way, if it does not say."""
+        """The runs under way that a refused document belongs to; if it names none, the only one under way."""
         keys = ("run_start", *sorted(set(_OWNERS.values())))
-        named = [doc.get(key) for key in keys] if isinstance(doc, Mapping) else []
-        texts = [uid for uid in named if isinstance(uid, str)]
-        found = [run for uid in texts for run in self._runs.get(uid, [uid]) if run in self._writers]
-        return found or list(self._writers)
+        texts = [doc[key] for key in keys if isinstance(doc.get(key), str)] if isinstance(doc, Mapping) else []
+        if not texts:
+            return list(self._writers) if len(self._writers) == 1 else []
+        return [run for uid in texts for run in self._runs.get(uid, [uid]) if run in self._writers]
 
     def _forget(self, run: str) -> None:
         self._writers.pop(run, None)

@@ -23,7 +23,7 @@ class Assets:
     """
 
     def __init__(self, catalog: Any) -> None:
-        self.root = catalog._assets_directory()
+        self.root = catalog._store.asset_root()
         self._may_be_shared = catalog.asset_root is not None
         self._root_map = getattr(catalog, "root_map", None) or {}
         self._partial = found_files.find_partial_files(self.root) if self.root else []

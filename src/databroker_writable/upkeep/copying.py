@@ -77,12 +77,12 @@ def copy_runs(
     """
     from tqdm.auto import tqdm
 
-    destination._check_writable()
+    destination._store.check_writable()
     if uids is None:
         uids = [header.uid for header in headers(source, NO_PROBES)][::-1]
     report = CopyReport()
     for uid in tqdm(list(uids), unit="run", disable=None if progress else True):
-        if destination._has_run(uid):
+        if destination._backend.has_run(uid):
             report.present.append(uid)
             continue
         try:
@@ -116,7 +116,7 @@ def _copy_run(source: Any, destination: Any, uid: str) -> None:
 
 def _with_file(resource: Document, root_map: Any, destination: Any, uid: str, made: list[str]) -> Document:
     """Copy the file of a resource, and give the resource as it is at the destination."""
-    root = destination._assets_directory()
+    root = destination._store.asset_root()
     if root is None:
         raise InvalidRunError(
             f"the run {uid!r} has arrays in files, and the catalog {destination.name!r} has no asset_root; "

@@ -41,14 +41,15 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
     >>> report.looked_at["runs"], report.findings
     (1, [])
     """
+    backend = catalog._backend
     assets = Assets(catalog)
     report = Report()
     unreadable = ""
-    if isinstance(catalog, FileBackend):
+    if isinstance(backend, FileBackend):
         report.findings += partial_files(catalog)
         paths, others = run_files(catalog), neighbours(catalog)
         for path in (*paths, *others):
-            file = read_run_file(path, reader_of(path) if path in others else type(catalog)._read_file)
+            file = read_run_file(path, reader_of(path) if path in others else type(backend).read_file)
             assets.refer(file.resources)
             if not file.is_known:
                 unreadable = path
@@ -56,11 +57,11 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
             if complaint is not None and path not in others:
                 report.findings.append(complaint)
         report.looked_at["runs"] = len(paths)
-    elif isinstance(catalog, MongoNormalizedBackend):
-        report.looked_at["runs"], found = normalized_findings(catalog, assets.refer)
+    elif isinstance(backend, MongoNormalizedBackend):
+        report.looked_at["runs"], found = normalized_findings(backend, assets.refer)
         report.findings += found
-    elif isinstance(catalog, MongoEmbeddedBackend):
-        report.looked_at["runs"], found = embedded_findings(catalog, assets.refer)
+    elif isinstance(backend, MongoEmbeddedBackend):
+        report.looked_at["runs"], found = embedded_findings(backend, assets.refer)
         report.findings += found
     else:
         uids = list(catalog)

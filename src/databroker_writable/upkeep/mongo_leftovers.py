@@ -8,46 +8,54 @@ from typing import Any
 
 import bson
 
+from ..runs.upstream import NormalizedCollections
+from ..storage.mongo_embedded import MongoEmbeddedBackend
+from ..storage.mongo_normalized import MongoNormalizedBackend
 from .findings import Finding, Leftover
 from .leftover_files import shown_age
 
 Document = dict[str, Any]
 
 
-def normalized_findings(catalog: Any, refer: Callable[[Iterable[Document]], None]) -> tuple[int, list[Finding]]:
+def normalized_findings(
+    backend: MongoNormalizedBackend, refer: Callable[[Iterable[Document]], None]
+) -> tuple[int, list[Finding]]:
     """Look through the normalized layout; give the number of runs, and leftovers.
 
     Reads the uid of each start document and descriptor and each resource, and one grouping by the server of Events
     and of Datums. What refers is read before what it refers to: what a writer publishes meanwhile is no leftover.
     """
-    events, datums = catalog._event_collection, catalog._datum_collection
+    collections = backend.collections
+    events, datums = collections.events, collections.datums
     event_owners, datum_owners = _owners(events, "descriptor"), _owners(datums, "resource")
-    of_runs = (catalog._event_descriptor_collection, catalog._run_stop_collection, catalog._resource_collection)
+    of_runs = (collections.descriptors, collections.stops, collections.resources)
     runs_named = [_owners(collection, "run_start") for collection in of_runs]
-    refer(catalog._resource_collection.find({}, {"_id": False}))
-    descriptors = _uids(catalog._event_descriptor_collection)
-    resources = _uids(catalog._resource_collection)
-    published = _uids(catalog._run_start_collection)
-    registry_is_apart = catalog._asset_registry_db != catalog._metadatastore_db
+    refer(collections.resources.find({}, {"_id": False}))
+    descriptors = _uids(collections.descriptors)
+    resources = _uids(collections.resources)
+    published = _uids(collections.starts)
+    registry_is_apart = backend.has_registry_apart
     findings: list[Finding] = []
     for run in sorted(set().union(*runs_named[:2]) - published):
-        parts = list(_parts_of_run(catalog, run, with_resources=not registry_is_apart))
-        findings.append(_documents_of_run(catalog, run, parts))
+        parts = list(_parts_of_run(collections, run, with_resources=not registry_is_apart))
+        findings.append(_documents_of_run(backend, run, parts))
     for run in sorted(runs_named[2] - published - set().union(*runs_named[:2])):
-        parts = list(_parts_of_run(catalog, run, with_resources=True))
-        findings.append(_documents_of_run(catalog, run, parts, may_be_shared=registry_is_apart))
+        parts = list(_parts_of_run(collections, run, with_resources=True))
+        findings.append(_documents_of_run(backend, run, parts, may_be_shared=registry_is_apart))
     for uid in sorted(event_owners - descriptors):
         parts = [(events, {"descriptor": uid})]
-        findings.append(_pages("Events", uid, parts, catalog._event_descriptor_collection))
+        findings.append(_pages("Events", uid, parts, collections.descriptors))
     for uid in sorted(datum_owners - resources):
         parts = [(datums, {"resource": uid})]
-        findings.append(_pages("Datums", uid, parts, catalog._resource_collection, may_be_shared=registry_is_apart))
+        findings.append(_pages("Datums", uid, parts, collections.resources, may_be_shared=registry_is_apart))
     return len(published), findings
 
 
-def embedded_findings(catalog: Any, refer: Callable[[Iterable[Document]], None]) -> tuple[int, list[Finding]]:
+def embedded_findings(
+    backend: MongoEmbeddedBackend, refer: Callable[[Iterable[Document]], None]
+) -> tuple[int, list[Finding]]:
     """Look through the embedded layout; give the number of runs, and leftovers. Reads every header."""
-    database = catalog._db
+    database = backend.database
     event_owners, datum_owners = _owners(database.event, "descriptor"), _owners(database.datum, "resource")
     descriptors: set[str] = set()
     resources: set[str] = set()
@@ -76,12 +84,14 @@ def embedded_findings(catalog: Any, refer: Callable[[Iterable[Document]], None])
     return count, findings
 
 
-def _parts_of_run(catalog: Any, run: str, *, with_resources: bool) -> Iterator[tuple[Any, Document]]:
+def _parts_of_run(
+    collections: NormalizedCollections, run: str, *, with_resources: bool
+) -> Iterator[tuple[Any, Document]]:
     """Collections and queries of what belongs to a run, in the order in which it is to be removed."""
     of_run = {"run_start": run}
     for owners, pages, kind in (
-        (catalog._event_descriptor_collection, catalog._event_collection, "descriptor"),
-        (catalog._resource_collection, catalog._datum_collection, "resource"),
+        (collections.descriptors, collections.events, "descriptor"),
+        (collections.resources, collections.datums, "resource"),
     ):
         if kind == "resource" and not with_resources:
             continue
@@ -89,11 +99,11 @@ def _parts_of_run(catalog: Any, run: str, *, with_resources: bool) -> Iterator[t
         if uids:
             yield pages, {kind: {"$in": uids}}
             yield owners, of_run
-    yield catalog._run_stop_collection, of_run
+    yield collections.stops, of_run
 
 
 def _documents_of_run(
-    catalog: Any, run: str, parts: list[tuple[Any, Document]], *, may_be_shared: bool = False
+    backend: MongoNormalizedBackend, run: str, parts: list[tuple[Any, Document]], *, may_be_shared: bool = False
 ) -> Leftover:
     age = _age(parts)
     shared = " in this database" if may_be_shared else ""
@@ -103,7 +113,7 @@ def _documents_of_run(
         f"documents of a run without a start document{shared}, {shown_age(age)}",
         age=age,
         may_be_shared=may_be_shared,
-        remove=_remover(parts, lambda: catalog._has_run(run)),
+        remove=_remover(parts, lambda: backend.has_run(run)),
     )
 
 

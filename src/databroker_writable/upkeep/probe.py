@@ -25,14 +25,14 @@ _NUMBERS = [1.0, 2.0]
 
 _INDEXED = {
     MongoNormalizedBackend: (
-        ("_run_start_collection", "uid", True),
-        ("_run_stop_collection", "run_start", True),
-        ("_event_descriptor_collection", "uid", True),
-        ("_event_descriptor_collection", "run_start", False),
-        ("_event_collection", "uid", True),
-        ("_event_collection", "descriptor", False),
-        ("_resource_collection", "run_start", False),
-        ("_datum_collection", "datum_id", True),
+        ("starts", "uid", True),
+        ("stops", "run_start", True),
+        ("descriptors", "uid", True),
+        ("descriptors", "run_start", False),
+        ("events", "uid", True),
+        ("events", "descriptor", False),
+        ("resources", "run_start", False),
+        ("datums", "datum_id", True),
     ),
     MongoEmbeddedBackend: (
         ("header", "start.uid", False),
@@ -62,7 +62,7 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
         ``looked_at["runs"]`` is 1 if the probe was stored.
     """
     report = Report({"runs": 0})
-    root = catalog._assets_directory()
+    root = catalog._store.asset_root()
     report.findings += _asset_root_findings(catalog, root)
     with_array = not report.findings
     began = time.time()
@@ -88,15 +88,15 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     for path in paths:
         top = root if catalog.asset_root is not None else os.path.dirname(root)
         report.findings += _directory_findings(path, top)
-    if isinstance(catalog, FileBackend):
-        path = os.path.join(catalog._directory(), uid + catalog._suffix)
+    if isinstance(catalog._backend, FileBackend):
+        path = catalog._backend.run_file(uid)
         if os.path.exists(path):
             paths.insert(0, path)
     for path in paths:
         report.findings += _permission_findings(path)
         report.findings += _skew_findings(f"the file system of {path}", os.stat(path).st_mtime, began, time.time())
     for backend, indexed in _INDEXED.items():
-        if isinstance(catalog, backend):
+        if isinstance(catalog._backend, backend):
             report.findings += _index_findings(catalog, indexed)
             report.findings += _server_clock_findings(catalog)
     return report
@@ -203,7 +203,7 @@ def _skew_findings(what: str, shown: float, earliest: float, latest: float) -> I
 
 def _index_findings(catalog: Any, indexed: tuple[tuple[str, str, bool], ...]) -> Iterator[Finding]:
     for name, field, is_unique in indexed:
-        collection = getattr(catalog, name) if name.startswith("_") else catalog._db[name]
+        collection = _collection(catalog._backend, name)
         found = [index for index in collection.index_information().values() if index["key"][0][0] == field]
         if not any(index.get("unique") or not is_unique for index in found):
             kind = "unique index" if is_unique else "index"
@@ -215,9 +215,15 @@ def _index_findings(catalog: Any, indexed: tuple[tuple[str, str, bool], ...]) ->
 
 
 def _server_clock_findings(catalog: Any) -> Iterator[Finding]:
-    database = catalog._db if hasattr(catalog, "_db") else catalog._metadatastore_db
+    database = _collection(
+        catalog._backend, "events" if isinstance(catalog._backend, MongoNormalizedBackend) else "event"
+    ).database
     before = time.time()
     told = database.command("isMaster").get("localTime")
     if told is not None:
         shown = told.replace(tzinfo=timezone.utc).timestamp()
         yield from _skew_findings("the MongoDB server", shown, before, time.time())
+
+
+def _collection(backend: Any, name: str) -> Any:
+    return getattr(backend.collections, name) if isinstance(backend, MongoNormalizedBackend) else backend.database[name]

@@ -51,14 +51,14 @@ def run_files(catalog: Any) -> list[str]:
 def neighbours(catalog: Any) -> list[str]:
     """Run files of other catalogs in the same directory, which share its assets."""
     own = set(run_files(catalog))
-    directory = glob.escape(catalog._directory())
+    directory = glob.escape(catalog._backend.directory)
     found = [path for suffix in _READERS for path in glob.glob(os.path.join(directory, f"*{suffix}"))]
     return sorted(set(found) - own)
 
 
 def partial_files(catalog: Any) -> Iterator[Leftover]:
     """Hidden files in which runs are written before they are published."""
-    directory = catalog._directory()
+    directory = catalog._backend.directory
     if not os.path.isdir(directory):
         return
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):

@@ -9,9 +9,8 @@ from typing import Any
 from ..catalog.recipes import check_variables
 from ..catalog.wrapping import make_writable, writable_class
 from ..drivers import WritableCatalog, WritableMsgpackCatalog, driver_class
-from ..storage.files import FileBackend
-from ..storage.mongo_embedded import MongoEmbeddedBackend
-from ..storage.mongo_normalized import MongoNormalizedBackend
+from ..runs import upstream
+from ..storage.foreign import ForeignBackend
 
 
 def unloaded_directory(path: str) -> Any:
@@ -23,21 +22,22 @@ def unloaded_directory(path: str) -> Any:
 
 def unloaded_entry(entry: Any) -> Any:
     """The catalog of an entry of YAML, in its writable form and without its runs where its driver is known."""
-    if not hasattr(entry, "_create_open_args"):  # an entry of databroker 0
+    opening = upstream.driver_of_entry(entry)
+    if opening is None:
         return make_writable(entry())
     check_variables(entry)
-    driver, arguments = entry._create_open_args({})
+    driver, arguments = opening
     if driver is WritableCatalog:
         given = arguments.pop("catalog_args", None) or {}
         driver, arguments = driver_class(arguments.pop("catalog_driver")), {**given, **arguments}
     return _unloaded(writable_class(driver))(**arguments)
 
 
-def _unloaded(cls: type) -> type:
+def _unloaded(cls: Any) -> Any:
     """A subclass that opens without looking at the runs.
 
     databroker 1.2.5 opens no catalog at all in which one JSONL file is cut off.
     """
-    if not issubclass(cls, FileBackend | MongoEmbeddedBackend | MongoNormalizedBackend):
+    if issubclass(cls._backend_class, ForeignBackend):
         return cls
     return type(cls.__name__, (cls,), {"_load": lambda self: None, "__module__": cls.__module__})

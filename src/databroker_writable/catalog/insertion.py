@@ -1,0 +1,189 @@
+"""The way of one run into a catalog: assets to files, documents through ``v1.insert``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFailedError
+from ..runs import upstream
+from ..runs.checker import RunChecker, RunDocuments
+from ..runs.comparison import same_run, transformed
+from ..runs.limits import check_limits
+from ..runs.schema import CheckedDocument, Document, NamedDocument
+from ..storage.assets.plan import AssetPlan
+from ..storage.assets.router import AssetRouter
+from ..storage.failures import explained
+
+if TYPE_CHECKING:
+    from .run_store import RunStore
+
+
+class RunInsertion:
+    """Inserts the documents of one run, which becomes visible with its stop document.
+
+    Parameters
+    ----------
+    store : RunStore
+    plan : AssetPlan
+    progress : callable or None
+        Called with the number of bytes of assets that were written.
+
+    Attributes
+    ----------
+    is_lost : bool
+        Whether a document could not be inserted: the catalog has forgotten the run then.
+    """
+
+    def __init__(self, store: RunStore, plan: AssetPlan, progress: Callable[[int], Any] | None) -> None:
+        self._store = store
+        self._router = AssetRouter(plan, progress)
+        self._start: Document = {}
+        self._is_ending = False
+        self.is_lost = False
+
+    @property
+    def _uid(self) -> str:
+        return self._start.get("uid", "")
+
+    def write(self, name: str, doc: Document) -> None:
+        """Store one document, which has been checked."""
+        if name == "start":
+            self._start = doc
+        try:
+            for part, item in self._router(name, doc):
+                self._insert(part, item)
+        except BaseException as exc:
+            # nothing comes after a stop document that would take the run away, and what failed to be stored is to
+            # be stored again as a whole
+            if not self.is_lost and (name == "stop" or isinstance(exc, StoreFailedError | NotWritableError)):
+                self.abandon(exc)
+            raise
+
+    def forget_descriptor(self, uid: str) -> None:
+        """Leave a descriptor out, none of whose Events could be written."""
+        self._router.forget_descriptor(uid)
+
+    def abandon(self, exc: BaseException) -> None:
+        """Remove what was written of the run, unless it has been published."""
+        self.is_lost = True
+        if self._store.serializer is not None:
+            self._store.serializer.abandon(self._uid)
+        if isinstance(exc, RunExistsError) or not self._may_be_published():
+            self._router.discard()
+
+    def _may_be_published(self) -> bool:
+        if not self._is_ending:
+            # a run of this uid is another writer's
+            return False
+        try:
+            return self._store.backend.has_run(self._uid)
+        except Exception:
+            # the server is gone: keep the files, which a run may refer to
+            return True
+
+    def _is_published(self) -> bool:
+        catalog = self._store.catalog
+        try:
+            if not self._store.backend.has_run(self._uid):
+                return False
+            stored = catalog[self._uid].metadata["start"]
+        except Exception:
+            return False
+        own = transformed([("start", self._start)], upstream.transforms_of(catalog))
+        return same_run([("start", stored)], own)
+
+    def _insert(self, name: str, doc: Document) -> None:
+        self._is_ending = self._is_ending or name == "stop"
+        try:
+            with self._store.lock, warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
+                self._store.catalog.v1.insert(name, CheckedDocument(doc))
+        except Exception as exc:
+            self.abandon(exc)
+            if name == "stop" and not isinstance(exc, RunExistsError) and self._is_published():
+                # done, but reported as failed
+                self.is_lost = False
+                return
+            error = explained(exc, self._uid, self._store.backend.label)
+            if error is exc:
+                raise
+            raise error from exc
+
+
+def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:
+    """Store a whole run, or nothing of it."""
+    try:
+        for name, doc in documents:
+            insertion.write(name, doc)
+    except BaseException as exc:
+        if not insertion.is_lost:
+            insertion.abandon(exc)
+        raise
+
+
+class CatalogSink:
+    """Stores a run while it is built: nothing that is refused is written, and what came before stays.
+
+    Parameters
+    ----------
+    store : RunStore
+    """
+
+    keeps_arrays = False
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._plan = store.plan()
+        self._insertion = store.new_insertion(self._plan)
+        self._checker = RunChecker()
+        # nothing is written for a builder to which nothing is added
+        self._waiting: list[NamedDocument] = []
+        self.stored_run: Any = None
+
+    @property
+    def is_lost(self) -> bool:
+        return self._insertion.is_lost
+
+    def take(self, documents: list[NamedDocument]) -> None:
+        if documents[0][0] == "start":
+            self._waiting = [self._checker(*documents[0])]
+            return
+        with self._plan.unchanged_on_error():
+            checked = [self._checked(name, doc, documents) for name, doc in documents]
+        waiting, self._waiting = self._waiting, []
+        try:
+            for name, doc in [*waiting, *checked]:
+                self._insertion.write(name, doc)
+        except BaseException:
+            # an array that cannot be computed, say: the run goes on without these documents
+            for name, doc in checked:
+                self._forget(name, doc)
+            raise
+        if self._checker.stop is not None:
+            self.stored_run = self._store.backend.stored_run(self._checker.start_uid)
+
+    def get_run(self, **kwargs: Any) -> Any:
+        if self.stored_run is None:
+            raise InvalidRunError(f"the run {self._checker.start_uid!r} is not stored yet; close its builder first")
+        return self.stored_run
+
+    def abandon(self, exc: BaseException) -> None:
+        if not self.is_lost:
+            self._insertion.abandon(exc)
+
+    def _checked(self, name: str, doc: Document, documents: list[NamedDocument]) -> NamedDocument:
+        inline = doc
+        if name == "event_page":
+            # first: the checker counts the Events that it has seen, and the run goes on without those refused here
+            descriptors = {**self._checker.descriptors, **{d["uid"]: d for n, d in documents if n == "descriptor"}}
+            inline = self._plan.inline(doc, descriptors[doc["descriptor"]])
+        check_limits(name, inline, self._store.backend.limits)
+        return self._checker(name, doc)
+
+    def _forget(self, name: str, doc: Document) -> None:
+        if name == "event_page":
+            self._checker.forget(doc)
+        elif name == "descriptor":
+            self._insertion.forget_descriptor(doc["uid"])

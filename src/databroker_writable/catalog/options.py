@@ -1,0 +1,109 @@
+"""What a writable catalog takes beyond the arguments of its driver: parsed and checked once, when it is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+
+from ..errors import InvalidCatalogError
+from ..tables.wording import short
+
+ASSET_THRESHOLD = 1024 * 1024
+
+_YES = {"true", "yes", "on", "1"}
+_NO = {"false", "no", "off", "0"}
+
+
+@dataclass(frozen=True)
+class CatalogOptions:
+    """The options of a writable catalog.
+
+    Attributes
+    ----------
+    asset_root : str or None
+        Absolute path of the directory for assets: arrays too large to stand in documents. Catalogs of files have
+        ``assets`` beside the run files.
+    asset_threshold : int
+        Bytes per Event above which an array is an asset.
+    writable : bool
+        False refuses to store, to guard raw data.
+    metadata_defaults : dict
+        Metadata of every run that is built through the catalog, where the run's own do not say otherwise.
+    """
+
+    asset_root: str | None = None
+    asset_threshold: int = ASSET_THRESHOLD
+    writable: bool = True
+    metadata_defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
+        """Check options as they come from Python or YAML; None stands for the default.
+
+        Raises
+        ------
+        InvalidCatalogError
+            An option of the wrong type.
+
+        Examples
+        --------
+        >>> CatalogOptions.parse({"writable": "no"}).writable
+        False
+        """
+        return cls(**{name: _PARSERS[name](value) for name, value in values.items() if value is not None})
+
+
+OPTION_NAMES = tuple(option.name for option in dataclasses.fields(CatalogOptions))
+
+
+def without_options(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give a catalog's arguments as those of its driver, and the options."""
+    options = {name: arguments[name] for name in OPTION_NAMES if name in arguments}
+    return {name: value for name, value in arguments.items() if name not in options}, options
+
+
+def _asset_root(value: Any) -> str:
+    if not isinstance(value, str | os.PathLike) or not str(value).strip():
+        raise InvalidCatalogError(f"asset_root is the path of a directory, not {short(value)}")
+    if "://" in str(value):
+        raise InvalidCatalogError(
+            f"asset_root is the path of a directory, not the URL {short(value)}; mount that place as a directory"
+        )
+    return os.path.abspath(os.path.expanduser(os.fspath(value)))
+
+
+def asset_threshold(value: Any) -> int:
+    """Check a number of bytes."""
+    is_number = isinstance(value, int | numpy.integer) and not isinstance(value, bool)
+    if not is_number or value < 0:
+        raise InvalidCatalogError(f"asset_threshold is a number of bytes, not {short(value)}")
+    return int(value)
+
+
+def _writable(value: Any) -> bool:
+    """Take the usual spellings of yes and no: YAML's ``{{ env(X) }}`` gives text."""
+    if isinstance(value, bool | numpy.bool_):
+        return bool(value)
+    text = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if text not in _YES | _NO:
+        raise InvalidCatalogError(f"writable is true or false, not {short(value)}")
+    return text in _YES
+
+
+def _metadata_defaults(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidCatalogError(f"metadata_defaults is a dict of metadata, not {short(value)}")
+    return dict(value)
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "asset_root": _asset_root,
+    "asset_threshold": asset_threshold,
+    "writable": _writable,
+    "metadata_defaults": _metadata_defaults,
+}

@@ -1,0 +1,124 @@
+"""Store checked runs into one catalog: each whole or not at all, and a retry finds what is stored."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import NotWritableError, RunExistsError
+from ..runs import upstream
+from ..runs.checker import RunDocuments
+from ..runs.comparison import same_but_for_assets, transformed
+from ..runs.inputs import documents_of
+from ..runs.limits import check_limits
+from ..runs.schema import Document
+from ..storage.assets.plan import AssetPlan
+from ..storage.backend import Backend
+from ..storage.failures import explained, explaining, taken
+from ..storage.serializer import RunSerializer
+from .insertion import RunInsertion, insert_documents
+from .options import CatalogOptions, asset_threshold
+
+
+class RunStore:
+    """What stores the runs of one catalog object, under one lock.
+
+    Parameters
+    ----------
+    catalog : databroker.v2.Broker
+    backend : Backend
+    """
+
+    def __init__(self, catalog: Any, backend: Backend) -> None:
+        self.catalog = catalog
+        self.backend = backend
+        self.options = CatalogOptions()
+        self.lock = threading.RLock()
+        self.serializer: RunSerializer | None = None
+
+    def check_writable(self) -> None:
+        """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""
+        if upstream.is_search_result(self.catalog):
+            raise NotWritableError(
+                "search results are a view and take no runs; store into the catalog that was searched"
+            )
+        if not self.options.writable:
+            raise NotWritableError(
+                f"the catalog {self.backend.label!r} is opened with writable: false; store into another one"
+            )
+        self.backend.check_writable()
+
+    def new_serializer(self) -> RunSerializer:
+        """Give what databroker's ``v1.insert`` writes with."""
+        self.check_writable()
+        self.serializer = RunSerializer(self.backend)
+        return self.serializer
+
+    def asset_root(self) -> str | None:
+        """Where assets go; None refuses them."""
+        return self.options.asset_root or self.backend.default_asset_root()
+
+    def plan(self, threshold: Any = None) -> AssetPlan:
+        """Give the plan of a run that is built here; `threshold` takes the place of the catalog's own."""
+        least = self.options.asset_threshold if threshold is None else asset_threshold(threshold)
+        return AssetPlan(self.asset_root(), least)
+
+    def plan_as_it_is(self) -> AssetPlan:
+        """Give the plan of a finished run, whose documents stay as they are: its dask arrays alone are assets."""
+        return AssetPlan(self.asset_root(), math.inf)
+
+    def check_limits(self, documents: RunDocuments, plan: AssetPlan) -> None:
+        """Refuse what this backend cannot hold, before anything is written."""
+        descriptors: dict[str, Document] = {}
+        for name, doc in documents:
+            if name == "descriptor":
+                descriptors[doc["uid"]] = doc
+            elif name == "event_page":
+                doc = plan.inline(doc, descriptors[doc["descriptor"]])
+            check_limits(name, doc, self.backend.limits)
+
+    def new_insertion(self, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> RunInsertion:
+        """Begin to store a run."""
+        return RunInsertion(self, plan, progress)
+
+    def store(self, documents: RunDocuments, insertion: RunInsertion) -> Any:
+        """Store a run that was checked; give it as the catalog gives it, also if it is stored already."""
+        uid = documents.uid
+        failure: Exception | None = None
+        with self.lock:
+            try:
+                if not self.backend.has_run(uid):
+                    insert_documents(documents, insertion)
+                    return self.backend.stored_run(uid)
+            except RunExistsError:
+                # another process has stored it since this catalog was loaded
+                self.catalog.force_reload()
+            except Exception as exc:
+                failure = exc
+            existing = self._existing(uid, failure)
+            if existing is not None and same_but_for_assets(
+                documents_of(existing), transformed(documents, upstream.transforms_of(self.catalog))
+            ):
+                return existing
+            if failure is not None and existing is None:
+                error = explained(failure, uid, self.backend.label)
+                raise error from (failure if error is not failure else failure.__cause__)
+            raise taken(uid, existing, self.backend.label) from failure
+
+    def refuse_taken_uid(self, uid: str) -> None:
+        """Raise `RunExistsError` where a run of this uid is stored."""
+        with explaining(self.backend.label):
+            is_taken = self.backend.has_run(uid)
+        if is_taken:
+            raise taken(uid, self.catalog[uid], self.backend.label)
+
+    def _existing(self, uid: str, failure: Exception | None) -> Any:
+        """The run that is stored under a uid: a failure can also come after publication."""
+        try:
+            return self.catalog[uid] if self.backend.has_run(uid) else None
+        except Exception:
+            if failure is None:
+                raise
+            return None

@@ -1,0 +1,231 @@
+"""Start and stop documents of a catalog's runs, newest first, without opening the runs."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pymongo
+from databroker._drivers import mongo_embedded, mongo_normalized
+from mongoquery import Query
+
+from ..errors import InvalidMetadataError
+from ..runs.provenance import sources_of, superseded_by
+from ..storage.embedded_query import header_query
+
+PROBE = "databroker_writable_probe"
+"""Key of start documents that marks the runs of ``check --write-test``."""
+
+NO_PROBES = {PROBE: {"$exists": False}}
+
+STATUSES = ("success", "abort", "fail", "unfinished")
+"""What ``exit_status`` can be; a run without a stop document is unfinished."""
+
+BATCH = 500
+LAST_CHARACTER = "\U0010ffff"
+
+
+class Header(NamedTuple):
+    """The start document of a run, and its stop document, None where there is none yet."""
+
+    start: Mapping[str, Any]
+    stop: Mapping[str, Any] | None
+
+    @property
+    def uid(self) -> str:
+        return self.start["uid"]
+
+    @property
+    def status(self) -> str:
+        return (self.stop or {}).get("exit_status", "unfinished")
+
+
+def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[Header]:
+    """Headers of the runs that fit a query on start documents, newest first.
+
+    Notes
+    -----
+    MongoDB is asked once, and once more for each 500 stop documents of the normalized layout. Catalogs of files hold
+    their headers in memory; runs of other processes are among them after ``catalog.force_reload()``.
+    """
+    query = check_query(query or {})
+    if is_in_memory(catalog):
+        fits = Query(query).match
+        yield from _in_memory(catalog, [start for start in list(catalog._uid_to_run_start_doc.values()) if fits(start)])
+        return
+    transforms = catalog._transforms
+    for start, stop in _elsewhere(catalog, query):
+        yield Header(transforms["start"](start), stop and transforms["stop"](stop))
+
+
+def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
+    transforms = catalog._transforms
+    for start in sorted(starts, key=lambda start: -start["time"]):
+        stop = catalog._entries[start["uid"]].describe()["metadata"]["stop"]
+        # a transform may change what it is given, and these are what databroker searches
+        yield Header(transforms["start"](copy.copy(start)), stop and transforms["stop"](copy.copy(stop)))
+
+
+def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    if isinstance(catalog, mongo_normalized.BlueskyMongoCatalog):
+        yield from _normalized(catalog, {"$and": [catalog._query, query]})
+    elif isinstance(catalog, mongo_embedded.BlueskyMongoCatalog):
+        conditions = {"$and": [catalog._query, header_query(query)]}
+        newest_first = [("start.time", pymongo.DESCENDING)]
+        for header in catalog._db.header.find(conditions, {"start": True, "stop": True}, sort=newest_first):
+            if header.get("start"):
+                yield header["start"][0], (header.get("stop") or [None])[0]
+    else:
+        results = catalog.search(query) if query else catalog
+        for uid in results:
+            metadata = results[uid].metadata
+            yield metadata["start"], metadata["stop"]
+
+
+def _normalized(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    options = {"sort": [("time", pymongo.DESCENDING)], **catalog._find_kwargs}
+    cursor = catalog._run_start_collection.find(query, **options)
+    while batch := list(itertools.islice(cursor, BATCH)):
+        uids = [start["uid"] for start in batch]
+        stops = catalog._run_stop_collection.find({"run_start": {"$in": uids}}, {"_id": False})
+        stop_of = {stop["run_start"]: stop for stop in stops}
+        for start in batch:
+            start.pop("_id", None)
+            yield start, stop_of.get(start["uid"])
+
+
+def check_query(query: Any) -> Mapping[str, Any]:
+    """Refuse what is no query."""
+    if not isinstance(query, Mapping):
+        raise InvalidMetadataError(f"a query is a dict of conditions on start documents, not {query!r}")
+    return query
+
+
+def check_status(status: Any) -> None:
+    """Refuse a status that no run has."""
+    if status is not None and status not in STATUSES:
+        raise InvalidMetadataError(f"status is one of {', '.join(STATUSES)}, or None for any, and not {status!r}")
+
+
+def header_of(catalog: Any, uid: str) -> Header | None:
+    """The header of the run of exactly this uid, if the catalog has it."""
+    if is_in_memory(catalog):
+        start = catalog._uid_to_run_start_doc.get(uid)
+        return None if start is None else next(_in_memory(catalog, [start]))
+    return next(headers(catalog, {"uid": uid}), None)
+
+
+def has_run(catalog: Any, uid: str) -> bool:
+    """Whether a writable catalog has a run of exactly this uid; another process may have stored it just now."""
+    return catalog._backend.has_run(uid)
+
+
+def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
+    """Headers of the runs that say that they were made from some runs, or replace them, newest first."""
+    if is_in_memory(catalog):
+        mentions = _Mentions.of(catalog)
+        naming = dict.fromkeys(itertools.chain.from_iterable(mentions.naming(uid) for uid in uids))
+        yield from _in_memory(catalog, [catalog._uid_to_run_start_doc[uid] for uid in naming])
+        return
+    among = {"$in": list(uids)}
+    yield from headers(catalog, {"$or": [made_from(among), {"supersedes": among}]})
+
+
+def made_from(uid: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A query for the results of a run; other programs write uids alone."""
+    return {"$or": [{"derived_from.uid": uid}, {"derived_from": uid}]}
+
+
+def complete_uid(catalog: Any, text: str) -> str | None:
+    """The uid of the run whose uid is a text or, literally, begins with it; None where there is none.
+
+    No text but a full uid is given to a driver: databroker takes it for a scan_id, a position or a regular expression.
+
+    Raises
+    ------
+    ValueError
+        The uids of several runs begin with it.
+    """
+    if header_of(catalog, text) is not None:
+        return text
+    return only_one(_uids_beginning_with(catalog, text), text)
+
+
+def only_one(uids: Iterable[str], text: str) -> str | None:
+    """The only uid that begins with a text, or None; raises ValueError where there are several."""
+    found = sorted(set(uids))
+    if len(found) > 1:
+        shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        raise ValueError(f"Multiple matches to {text!r}: {shown}; give more characters of the uid")
+    return found[0] if found else None
+
+
+def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
+    if is_in_memory(catalog):
+        known: Iterable[str] = list(catalog._uid_to_run_start_doc)
+    elif is_mongo(catalog):
+        between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})
+        known = (header.uid for header in itertools.islice(between, 4))
+    else:
+        known = catalog
+    return (uid for uid in known if uid.startswith(text))
+
+
+def open_run(catalog: Any, uid: str) -> Any:
+    """Open the run of exactly this uid, also where databroker would read it as a scan_id or a regular expression."""
+    if not is_number(uid) and not isinstance(catalog, mongo_embedded.BlueskyMongoCatalog):
+        return catalog[uid]
+    try:
+        run = catalog.search({"uid": uid})[-1]
+    except IndexError:
+        raise KeyError(uid) from None
+    run.catalog_object = run.cat = catalog
+    return run
+
+
+def is_number(text: str) -> bool:
+    """Whether databroker takes a text for a scan_id or a position."""
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_in_memory(catalog: Any) -> bool:
+    """Whether databroker holds the start documents, and searches them by mongoquery."""
+    return hasattr(catalog, "_uid_to_run_start_doc")
+
+
+def is_mongo(catalog: Any) -> bool:
+    """Whether a catalog is of one of databroker's layouts of MongoDB."""
+    return isinstance(catalog, mongo_normalized.BlueskyMongoCatalog | mongo_embedded.BlueskyMongoCatalog)
+
+
+def label_of(catalog: Any) -> str:
+    """How messages name a catalog."""
+    return catalog.name or type(catalog).name
+
+
+class _Mentions:
+    """Which runs of a catalog in memory name a uid, looking at each start document once."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, dict[str, None]] = {}
+        self._count = 0
+
+    @classmethod
+    def of(cls, catalog: Any) -> _Mentions:
+        """Those of a catalog, with the runs that it has got meanwhile."""
+        mentions = catalog.__dict__.setdefault("_mentions", cls())
+        starts = list(catalog._uid_to_run_start_doc.values())
+        for start in starts[mentions._count :]:
+            for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
+                mentions._runs.setdefault(uid, {})[start["uid"]] = None
+        mentions._count = len(starts)
+        return mentions
+
+    def naming(self, uid: str) -> list[str]:
+        return list(self._runs.get(uid, ()))

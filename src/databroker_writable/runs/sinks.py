@@ -1,0 +1,88 @@
+"""Where the documents of a run go while it is built."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from bluesky_live.bluesky_run import DocumentCache
+
+from .built_run import BuiltRun
+from .schema import NamedDocument
+
+
+class DocumentSink(Protocol):
+    """Takes the documents of one run, each when it is complete.
+
+    Attributes
+    ----------
+    keeps_arrays : bool
+        Whether it holds a table's arrays after it took them, when the user may fill them again.
+    is_lost : bool
+        Whether what it took is gone, after a failure.
+    stored_run : databroker.core.BlueskyRun or None
+        The run as a catalog gives it, once it is closed.
+    """
+
+    keeps_arrays: bool
+    stored_run: Any
+
+    @property
+    def is_lost(self) -> bool: ...
+
+    def take(self, documents: list[NamedDocument]) -> None:
+        """Take documents, all of them or, where one is refused, none."""
+
+    def get_run(self, **kwargs: Any) -> Any:
+        """Give the run."""
+
+    def abandon(self, exc: BaseException) -> None:
+        """Let go of a run that cannot be completed."""
+
+
+class MemorySink:
+    """Keeps a run in memory.
+
+    Parameters
+    ----------
+    handler_registry : dict or None
+        For reading external data through ``get_run()``; by default the handlers that are installed.
+    """
+
+    keeps_arrays = True
+    is_lost = False
+    stored_run = None
+
+    def __init__(self, handler_registry: Mapping[str, Any] | None) -> None:
+        self.documents: list[NamedDocument] = []
+        self._handler_registry = handler_registry
+        self._cache: DocumentCache | None = None
+        self._lock = threading.RLock()  # listeners may ask for the run
+
+    def take(self, documents: list[NamedDocument]) -> None:
+        with self._lock:
+            self.documents += documents
+            if self._cache is not None:
+                for item in documents:
+                    self._cache(*item)
+
+    def get_run(self, **kwargs: Any) -> BuiltRun:
+        kwargs.setdefault("handler_registry", self._handler_registry)
+        with self._lock:
+            if self._cache is None:
+                # bluesky-live's signals, of which it is full, cost as much as all else: not where nobody listens
+                cache = DocumentCache()
+                for item in self.documents:
+                    cache(*item)
+                self._cache = cache
+        return BuiltRun(self._cache, **kwargs)
+
+    def abandon(self, exc: BaseException) -> None:
+        """Nothing was written."""
+
+
+class TableSink(MemorySink):
+    """Keeps a run whose tables are complete before the user has them back, and shares their arrays."""
+
+    keeps_arrays = False

@@ -1,0 +1,185 @@
+"""All that this package touches of the private names of others, with the versions in which they were looked at.
+
+databroker 1.2.5, intake 0.6.4, bluesky-live 0.0.8, event-model 1.24, suitcase-utils 0.5.5.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+VIEW = "search results"
+"""The name that databroker gives to what it finds, in place of the catalog's own."""
+
+
+# bluesky-live: runs in memory
+
+
+def cached_documents(run: Any) -> list[tuple[str, Document]] | None:
+    """The documents of a run of bluesky-live, whose ``documents()`` unpacks and repacks every page in Python."""
+    cache = getattr(run, "_document_cache", None)
+    return None if cache is None else list(cache)
+
+
+# suitcase: serializers of files
+
+
+def directory_of_serializer(callback: Any) -> str | None:
+    """The directory into which one of suitcase's serializers writes; None for any other."""
+    import suitcase.utils
+
+    manager = getattr(callback, "_manager", None)
+    return str(manager._directory) if isinstance(manager, suitcase.utils.MultiFileManager) else None
+
+
+def set_manager(callback: Any, manager: Any) -> None:
+    """Have one of suitcase's serializers write into the files of another manager."""
+    callback._manager = manager
+
+
+# databroker: catalogs in memory, as those of files are
+
+
+def loaded_start_documents(catalog: Any) -> Mapping[str, Document]:
+    """Start documents by uid of a catalog that holds them in memory."""
+    return catalog._uid_to_run_start_doc
+
+
+def is_in_memory(catalog: Any) -> bool:
+    """Whether databroker holds the start documents, and searches them by mongoquery."""
+    return hasattr(catalog, "_uid_to_run_start_doc")
+
+
+def loaded_entries(catalog: Any) -> Any:
+    """The entries of a catalog by uid."""
+    return catalog._entries
+
+
+def add_run_file(catalog: Any, path: str, start: Document, stop: Document, read_file: Callable[[str], Any]) -> None:
+    """Add one file to an open catalog, as databroker's ``_load`` does for each file."""
+    catalog.upsert(start, stop, read_file, (path,), {})
+    # last: a file that is noted here is not looked at again
+    catalog._filename_to_mtime[path] = os.path.getmtime(path)
+
+
+def is_method_of(bound: Any, cls: type, name: str) -> bool:
+    """Whether a bound method is the one that a class defines."""
+    return getattr(bound, "__func__", None) is getattr(cls, name)
+
+
+def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
+    """The run as its entry gives it, but for some of its arguments.
+
+    It is opened here and not by the entry, because intake 0.6.4 compiles a Jinja template for every string of its
+    metadata (nine tenths of the time), and because the entry would keep its documents in memory.
+    """
+    (driver,) = entry._plugin
+    metadata = {**entry._metadata, "catalog_dir": None}
+    run = driver(**{**entry._open_args, **arguments}, entry=entry, metadata=metadata)
+    run.catalog_object = run.cat = catalog
+    run.name, run.description = entry.name, entry._description
+    return run
+
+
+def is_search_result(catalog: Any) -> bool:
+    """Whether a catalog is what a search found."""
+    return bool(getattr(catalog, "_query", None)) or catalog.name == VIEW
+
+
+def transforms_of(catalog: Any) -> Mapping[str, Callable[[Any], Any]]:
+    """What a catalog makes of documents when they are read."""
+    return catalog._transforms
+
+
+# databroker: MongoDB
+
+
+@dataclass(frozen=True)
+class NormalizedCollections:
+    """The collections of the normalized layout."""
+
+    starts: Any
+    stops: Any
+    descriptors: Any
+    events: Any
+    resources: Any
+    datums: Any
+
+
+def normalized_collections(catalog: Any) -> NormalizedCollections:
+    return NormalizedCollections(
+        catalog._run_start_collection,
+        catalog._run_stop_collection,
+        catalog._event_descriptor_collection,
+        catalog._event_collection,
+        catalog._resource_collection,
+        catalog._datum_collection,
+    )
+
+
+def normalized_databases(catalog: Any) -> tuple[Any, Any]:
+    """The databases of the normalized layout: of the documents, and of resources and datums."""
+    return catalog._metadatastore_db, catalog._asset_registry_db
+
+
+def embedded_database(catalog: Any) -> Any:
+    """The database of the embedded layout."""
+    return catalog._db
+
+
+def entry_of_start(catalog: Any, start: Document | None) -> Any:
+    """The entry of a run in the normalized layout; None where a facility has entries of its own."""
+    from databroker._drivers import mongo_normalized
+
+    if type(catalog._entries) is not mongo_normalized._Entries:
+        return None
+    return catalog._entries._doc_to_entry(start)
+
+
+# intake: how a catalog was opened
+
+
+def captured_arguments(catalog: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+    """The arguments with which a catalog was opened."""
+    return catalog._captured_init_args, catalog._captured_init_kwargs
+
+
+def adopt_state(catalog: Any, original: Any) -> None:
+    """Share the state of another object of the same driver, but for what belongs to the object itself."""
+    own = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
+    catalog.__dict__.update({key: value for key, value in original.__dict__.items() if key not in own})
+
+
+def driver_name(catalog: Any) -> str:
+    """The dotted path of the driver that a writable class derives from."""
+    driver = catalog._driver_class
+    return f"{driver.__module__}.{driver.__qualname__}"
+
+
+def entry_arguments(entry: Any) -> Any:
+    """The arguments of an entry of YAML, templates unexpanded; None for any other entry."""
+    return getattr(entry, "_open_args", None)
+
+
+def entry_directory(entry: Any) -> str | None:
+    """The directory of the YAML file of an entry."""
+    return getattr(entry, "_catalog_dir", None)
+
+
+def entry_named(catalogs: Any, name: str) -> Any:
+    """An entry of a catalog of catalogs, which is not opened."""
+    return catalogs._entries[name]
+
+
+def driver_of_entry(entry: Any) -> tuple[Any, dict[str, Any]] | None:
+    """Driver and expanded arguments of an entry of YAML; None for one of databroker 0."""
+    return entry._create_open_args({}) if hasattr(entry, "_create_open_args") else None
+
+
+def starts_in_memory(catalog: Any) -> Iterator[Document]:
+    """Start documents of a catalog that holds them in memory, newest first."""
+    return iter(sorted(loaded_start_documents(catalog).values(), key=lambda start: -start["time"]))

@@ -1,0 +1,124 @@
+"""Which columns of a run go to asset files: decided in one place, for the check before and for the writing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+
+from ...errors import InvalidTableError
+from ...runs.schema import Document
+from ...tables import find_layout
+from ...tables.classifier import is_array, is_lazy
+
+
+class AssetPlan:
+    """Decides, with the first Events of each stream, which of its columns are assets.
+
+    Parameters
+    ----------
+    root : str or None
+        Directory of the assets; None where the catalog has none.
+    threshold : float
+        Bytes per Event above which an array is an asset.
+    """
+
+    def __init__(self, root: str | None, threshold: float) -> None:
+        self.root = root
+        self._threshold = threshold
+        self._columns: dict[str, set[str]] = {}
+
+    def columns(self, page: Document, descriptor: Document) -> set[str]:
+        """The columns of an event page that are assets.
+
+        Raises
+        ------
+        InvalidTableError
+            There are some, and the catalog has no directory for them.
+        """
+        stream = descriptor.get("name", "primary")
+        if stream not in self._columns:
+            columns = self.large_columns(page, descriptor)
+            _check_root(self.root, page, columns, stream)
+            self._columns[stream] = columns
+        return self._columns[stream]
+
+    def columns_of_stream(self, stream: str) -> set[str]:
+        """The asset columns of a stream of which Events were seen; none for any other."""
+        return self._columns.get(stream, set())
+
+    def large_columns(self, page: Document, descriptor: Document) -> set[str]:
+        """The columns of an event page that are dask arrays, or large for one Event."""
+        length = max(len(page["uid"]), 1)
+        return {
+            key
+            for key, values in page["data"].items()
+            if "external" not in descriptor["data_keys"][key]
+            and is_array(values)
+            and values.dtype.kind in "biufc"
+            and descriptor["data_keys"][key]["shape"]
+            and (is_lazy(values) or values.nbytes / length > self._threshold)
+        }
+
+    def inline(self, page: Document, descriptor: Document) -> Document:
+        """The page without its asset columns, which are checked to be arrays."""
+        columns = self.columns(page, descriptor)
+        if not columns:
+            return page
+        for key in columns:
+            asset_values(page["data"][key], key, descriptor)
+        return {**page, "data": {key: values for key, values in page["data"].items() if key not in columns}}
+
+    @contextlib.contextmanager
+    def unchanged_on_error(self) -> Iterator[None]:
+        """Forget what was decided in the block if it raises."""
+        before = dict(self._columns)
+        try:
+            yield
+        except BaseException:
+            self._columns = before
+            raise
+
+
+def asset_values(values: Any, key: str, descriptor: Document) -> Any:
+    """The values of an asset column as an array, though some be missing: a later table of a stream can have such.
+
+    Missing datetimes become numpy's NaT in the column of their exact integers, and masked floats NaN, as they do
+    when they are read.
+    """
+    if is_array(values):
+        return values
+    layout = find_layout(descriptor) or {"variables": []}
+    variables = {entry.get(part): (entry, part) for entry in layout["variables"] for part in ("key", "exact")}
+    entry, part = variables.get(key, ({}, ""))
+    dtype = descriptor["data_keys"][key]["dtype_numpy"]
+    if part == "exact":
+        missing: Any = numpy.iinfo("int64").min
+    elif entry.get("encoding", {}).get("is") == "masked" and numpy.dtype(dtype).kind in "fc":
+        missing = numpy.nan
+    else:
+        raise InvalidTableError(
+            f"column {key!r} holds missing values in this table, while that of the tables before it is kept in a file, "
+            "which has no value for them; begin another stream, or fill them"
+        )
+    objects = numpy.asarray(values, dtype=object)
+    flat = [missing if value is None else value for value in objects.ravel()]
+    return numpy.asarray(flat, dtype=dtype).reshape(objects.shape)
+
+
+def _check_root(root: str | None, page: Document, columns: set[str], stream: str) -> None:
+    """Refuse asset columns where the catalog has no directory for them."""
+    if not columns or root is not None:
+        return
+    sizes = {key: page["data"][key].nbytes / max(len(page["uid"]), 1) for key in columns}
+    key = max(sizes, key=sizes.__getitem__)
+    what, remedy = "", "raise its asset_threshold"
+    if is_lazy(page["data"][key]):
+        what, remedy = " and is a dask array", f"compute it first, e.g. table[{key!r}].compute()"
+    raise InvalidTableError(
+        f"column {key!r} of stream {stream!r} takes {sizes[key] / 1e6:.3g} MB per Event{what}, which belongs into a "
+        "file, but the catalog has no asset_root; open it with asset_root='DIRECTORY', on a file system that all "
+        f"readers share, or {remedy}"
+    )
