@@ -101,7 +101,7 @@ def columns(rows: int, number: int = 1) -> dict[str, numpy.ndarray]:
 
 @pytest.mark.parametrize("driver", [WritableMsgpackCatalog, WritableJSONLCatalog])
 def test_a_store_opens_and_lists_the_same_files_at_200_runs_as_at_10(driver: Any, tmp_path: Path) -> None:
-    catalog = driver([str(tmp_path / f"*.{driver._suffix.strip('.')}")])
+    catalog = driver([str(tmp_path / f"*.{driver._backend_class.suffix.strip('.')}")])
     catalog.store_runs([TABLE] * 10)
     with file_accesses() as at_10:
         catalog.store_run(TABLE)

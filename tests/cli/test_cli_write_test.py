@@ -80,7 +80,7 @@ def test_missing_indexes_are_found(mongo_server: servers.MongoServer) -> None:
     with mongo_server.database() as database:
         write_mongo_catalog("m.yml", "mongo-normalized", mongo_server.database_uri(database))
         catalog = intake.open_catalog("m.yml")["m"]
-        catalog._indexes_created = True
+        catalog._backend.has_indexes = True
         assert "index-missing" in found(catalog)
 
 
