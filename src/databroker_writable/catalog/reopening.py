@@ -18,7 +18,6 @@ class ReopenableMixin:
     _captured_init_args: tuple[Any, ...]
     _captured_init_kwargs: dict[str, Any]
 
-    @property
     def __dir__(self) -> list[str]:
         public = [name for name in dir(type(self)) if not name.startswith("_")]
         return sorted({*super().__dir__(), *public})
