@@ -10,7 +10,6 @@ from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFai
 from ..runs import upstream
 from ..runs.checker import RunChecker, RunDocuments
 from ..runs.comparison import same_run, transformed
-from ..runs.limits import check_limits
 from ..runs.schema import CheckedDocument, Document, NamedDocument
 from ..storage.assets.plan import AssetPlan
 from ..storage.assets.router import AssetRouter
@@ -137,9 +136,10 @@ class CatalogSink:
         self._store = store
         self._plan = store.plan()
         self._insertion = store.new_insertion(self._plan)
-        self._checker = RunChecker()
+        self._checker = RunChecker(store.backend.limits, self._plan.inline)
         # nothing is written for a builder to which nothing is added
         self._waiting: list[NamedDocument] = []
+        self._uid = ""
         self.stored_run: Any = None
 
     @property
@@ -149,9 +149,10 @@ class CatalogSink:
     def take(self, documents: list[NamedDocument]) -> None:
         if documents[0][0] == "start":
             self._waiting = [self._checker(*documents[0])]
+            self._uid = documents[0][1]["uid"]
             return
         with self._plan.unchanged_on_error():
-            checked = [self._checked(name, doc, documents) for name, doc in documents]
+            checked = [self._checker(name, doc) for name, doc in documents]
         waiting, self._waiting = self._waiting, []
         try:
             for name, doc in [*waiting, *checked]:
@@ -162,25 +163,16 @@ class CatalogSink:
                 self._forget(name, doc)
             raise
         if self._checker.stop is not None:
-            self.stored_run = self._store.backend.stored_run(self._checker.start_uid)
+            self.stored_run = self._store.backend.stored_run(self._uid)
 
     def get_run(self, **kwargs: Any) -> Any:
         if self.stored_run is None:
-            raise InvalidRunError(f"the run {self._checker.start_uid!r} is not stored yet; close its builder first")
+            raise InvalidRunError(f"the run {self._uid!r} is not stored yet; close its builder first")
         return self.stored_run
 
     def abandon(self, exc: BaseException) -> None:
         if not self.is_lost:
             self._insertion.abandon(exc)
-
-    def _checked(self, name: str, doc: Document, documents: list[NamedDocument]) -> NamedDocument:
-        inline = doc
-        if name == "event_page":
-            # first: the checker counts the Events that it has seen, and the run goes on without those refused here
-            descriptors = {**self._checker.descriptors, **{d["uid"]: d for n, d in documents if n == "descriptor"}}
-            inline = self._plan.inline(doc, descriptors[doc["descriptor"]])
-        check_limits(name, inline, self._store.backend.limits)
-        return self._checker(name, doc)
 
     def _forget(self, name: str, doc: Document) -> None:
         if name == "event_page":

@@ -8,11 +8,9 @@ from typing import Any
 from ..errors import InvalidRunError
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
-from ..runs.checker import RunDocuments
-from ..runs.inputs import check_many, is_table, warn_of_many_rows
+from ..runs.inputs import check_many, is_table
 from ..runs.provenance import start_metadata
 from ..storage.assets import SPEC, HDF5AssetHandler
-from ..storage.assets.plan import AssetPlan
 from ..storage.assets.router import byte_progress
 from ..storage.backend import Backend
 from ..storage.serializer import RunSerializer
@@ -21,8 +19,8 @@ from .finding_methods import FindingMethods
 from .insertion import CatalogSink
 from .options import CatalogOptions, without_options
 from .reopening import ReopenableMixin
+from .run_documents import checked_run, provenance_in, table_sink, with_defaults
 from .run_store import RunStore
-from .table_runs import documents_to_store, provenance_in, table_sink, with_defaults
 
 
 class WritableMixin(FindingMethods, ReopenableMixin):
@@ -160,8 +158,7 @@ class WritableMixin(FindingMethods, ReopenableMixin):
                 f"{', '.join(arguments)} cannot be given with a finished run: its documents are stored as they are; "
                 "give them where the run is built"
             )
-        documents = documents_to_store(self, run, **arguments)
-        plan = self._checked(run, documents, asset_threshold)
+        documents, plan = checked_run(self._store, run, asset_threshold, **arguments)
         with byte_progress(documents, plan, show=progress) as report:
             return self._store.store(documents, self._store.new_insertion(plan, report))
 
@@ -250,8 +247,7 @@ class WritableMixin(FindingMethods, ReopenableMixin):
         try:
             for position, run in enumerate(runs):
                 with batches.failures_at(position):
-                    documents = documents_to_store(self, run)
-                    batches.add(position, documents, self._checked(run, documents))
+                    batches.add(position, *checked_run(self._store, run))
         finally:
             # also where the iterable raises: what it gave before is kept
             batches.flush()
@@ -297,16 +293,6 @@ class WritableMixin(FindingMethods, ReopenableMixin):
             versions=versions,
             parameters=parameters,
         ).get_run()
-
-    def _checked(self, run: Any, documents: RunDocuments, asset_threshold: int | None = None) -> AssetPlan:
-        """Refuse what this catalog cannot hold; give the plan of the run's assets."""
-        if is_table(run) or isinstance(run, BuiltRun | RunBuilder):
-            warn_of_many_rows(documents)
-            plan = self._store.plan(asset_threshold)
-        else:
-            plan = self._store.plan_as_it_is()
-        self._store.check_limits(documents, plan)
-        return plan
 
     def _register_asset_handler(self) -> None:
         """Have assets read also where the catalog was given handlers of its own; an entry of the user's wins."""

@@ -12,8 +12,6 @@ from ..runs import upstream
 from ..runs.checker import RunDocuments
 from ..runs.comparison import same_but_for_assets, transformed
 from ..runs.inputs import documents_of
-from ..runs.limits import check_limits
-from ..runs.schema import Document
 from ..storage.assets.plan import AssetPlan
 from ..storage.backend import Backend
 from ..storage.failures import explained, explaining, taken
@@ -68,16 +66,6 @@ class RunStore:
     def plan_as_it_is(self) -> AssetPlan:
         """Give the plan of a finished run, whose documents stay as they are: its dask arrays alone are assets."""
         return AssetPlan(self.asset_root(), math.inf)
-
-    def check_limits(self, documents: RunDocuments, plan: AssetPlan) -> None:
-        """Refuse what this backend cannot hold, before anything is written."""
-        descriptors: dict[str, Document] = {}
-        for name, doc in documents:
-            if name == "descriptor":
-                descriptors[doc["uid"]] = doc
-            elif name == "event_page":
-                doc = plan.inline(doc, descriptors[doc["descriptor"]])
-            check_limits(name, doc, self.backend.limits)
 
     def new_insertion(self, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> RunInsertion:
         """Begin to store a run."""

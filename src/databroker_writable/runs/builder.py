@@ -17,12 +17,12 @@ from ..tables.private_copy import private_copy
 from ..tables.wording import short
 from .built_stream import BuiltStream, composed_descriptor
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
+from .documents import check_descriptor, check_start, check_stop
 from .events import after, new_uids
 from .provenance import Provenance, start_metadata
-from .documents import check_descriptor, check_start, check_stop
 from .schema import Document, NamedDocument
-from .templates import without_templates
 from .sinks import DocumentSink, MemorySink
+from .templates import without_templates
 
 EXIT_STATUSES = ("success", "abort", "fail")
 MAX_REASON = 10_000

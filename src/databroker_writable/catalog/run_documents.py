@@ -1,4 +1,4 @@
-"""Build runs with what a catalog knows: its handlers, its runs, its ``metadata_defaults``."""
+"""The documents of what is to be stored, with what a catalog knows: its handlers, runs and ``metadata_defaults``."""
 
 from __future__ import annotations
 
@@ -6,20 +6,40 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results.references import resolve
-from ..runs.checker import RunDocuments, check_documents
-from ..runs.inputs import documents_of, is_table
+from ..runs.builder import RunBuilder
+from ..runs.built_run import BuiltRun
+from ..runs.checker import RunChecker, RunDocuments, check_documents
+from ..runs.inputs import documents_of, is_table, warn_of_many_rows
 from ..runs.provenance import Provenance, start_metadata
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
+from ..storage.assets.plan import AssetPlan
 from ..storage.backend import label_of
 from ..storage.failures import explaining
+from .run_store import RunStore
 
 
-def documents_to_store(catalog: Any, run: Any, **arguments: Any) -> RunDocuments:
-    """Give the documents of a run; those of a table were checked while they were built."""
+def checked_run(
+    store: RunStore, run: Any, asset_threshold: Any = None, **arguments: Any
+) -> tuple[RunDocuments, AssetPlan]:
+    """Give the documents of a run, or of one built of a table, and the plan of its assets; nothing is written.
+
+    The arguments are those of `build_simple_run`, for a table.
+    """
+    limits = store.backend.limits
     if is_table(run):
-        return RunDocuments(table_sink(catalog, run, **arguments).documents)
-    return check_documents(documents_of(run))
+        plan = store.plan(asset_threshold)
+        checker = RunChecker(limits, plan.inline)
+        documents = table_sink(store.catalog, run, **arguments).documents
+        checked = RunDocuments(checker(name, doc) for name, doc in documents)
+    else:
+        is_built_here = isinstance(run, BuiltRun | RunBuilder)
+        plan = store.plan(asset_threshold) if is_built_here else store.plan_as_it_is()
+        checked = check_documents(documents_of(run), limits, plan.inline)
+        if not is_built_here:
+            return checked, plan
+    warn_of_many_rows(checked)
+    return checked, plan
 
 
 def table_sink(
