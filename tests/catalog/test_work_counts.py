@@ -272,15 +272,6 @@ def test_a_schema_is_applied_again_to_what_the_user_has_had(tmp_path: Path, vali
     assert sorted(validations) == ["descriptor", "start", "stop"]
 
 
-def test_a_run_that_is_like_the_one_before_it_takes_few_calls(tmp_path: Path) -> None:
-    catalog = databroker_writable.open_directory(tmp_path)
-    tables = [{"x": [i, i + 1], "y": [0.5, float(i)]} for i in range(20)]
-    catalog.store_run(tables[0])
-    catalog.store_runs(tables)
-    one = function_calls(lambda: catalog.store_run(tables[0]))
-    assert function_calls(lambda: catalog.store_runs(tables)) <= 0.7 * len(tables) * one
-
-
 def test_a_store_calls_no_function_per_value(tmp_path: Path) -> None:
     catalog = databroker_writable.open_directory(tmp_path)
 

@@ -68,6 +68,11 @@ def without_options(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
 
 
 def _asset_root(value: Any) -> str:
+    if value == "":
+        raise InvalidCatalogError(
+            "asset_root is empty; give the path of a directory (in YAML: is the environment variable set that it is "
+            "made of?)"
+        )
     if not isinstance(value, str | os.PathLike) or not str(value).strip():
         raise InvalidCatalogError(f"asset_root is the path of a directory, not {short(value)}")
     if "://" in str(value):
