@@ -14,6 +14,11 @@ def uid_of(run):
     return run.metadata["start"]["uid"]
 
 
+def needs_order(site):
+    if site.is_ferretdb and "embedded" in site.kind:
+        pytest.skip("FerretDB 1.24 does not sort by a key inside an array, as the embedded layout's start.time is")
+
+
 @pytest.fixture
 def raw(catalog):
     return catalog.store_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
@@ -211,3 +216,93 @@ def test_the_defaults_of_a_catalog_are_in_every_run_built_through_it(site):
     with catalog.run_builder() as builder:
         builder.add_stream("primary", data={"k": [1.0]})
     assert builder.stored_run.metadata["start"]["beamline"] == "BL7"
+
+
+def test_a_uid_is_never_taken_for_a_regular_expression(catalog):
+    catalog.store_run({"x": [1]}, uid="my-scan-1")
+    catalog.store_run({"k": [1.0]}, uid="fit-of-scan", derived_from="my-scan-1")
+    for text in ("my.scan", "scan-1", "scan(1", "[", "my-scan-.*", "my-scan-1\n"):
+        with pytest.warns(StoreWarning, match="does not have"):
+            run = catalog.build_simple_run({"k": [1.0]}, derived_from=text, supersedes=text)
+        assert run.metadata["start"]["derived_from"] == [{"uid": text, "catalog": None}]
+        assert run.metadata["start"]["supersedes"] == [text]
+        assert len(catalog.results_of(text)) == 0
+        with pytest.raises(KeyError):
+            catalog.lineage(text)
+    assert list(catalog.results_of("my-sc")) == ["fit-of-scan"]
+
+
+def test_a_run_is_not_given_the_results_of_another_whose_uid_begins_with_its_own(catalog):
+    for number in (1, 10, 11):
+        catalog.store_run({"x": [1]}, uid=f"raw-{number}")
+    for number in (10, 11):
+        catalog.store_run({"k": [1.0]}, uid=f"fit-{number}", derived_from=f"raw-{number}")
+    assert list(catalog.results_of("raw-1")) == []
+    with pytest.raises(InvalidMetadataError, match=r"'raw-'.*several runs"):
+        catalog.results_of("raw-")
+
+
+def test_a_list_of_uids_that_another_program_wrote_is_found(catalog, raw):
+    catalog.store_run({"k": [1.0]}, {"derived_from": [uid_of(raw)]}, uid="by-hand")
+    assert list(catalog.results_of(raw)) == ["by-hand"]
+    assert list(catalog.lineage(raw).successors(uid_of(raw))) == ["by-hand"]
+
+
+def test_the_latest_is_successful_unless_another_status_is_asked_for(catalog, site):
+    good = catalog.store_run({"k": [1.0]}, {"analysis": "fit"}, time=1.6e9)
+    failed = catalog.store_run({"k": [1.0]}, {"analysis": "fit"}, time=1.7e9, exit_status="fail", supersedes=good)
+    assert uid_of(catalog.latest(analysis="fit")) == uid_of(good)
+    assert uid_of(catalog.latest(analysis="fit", status="fail")) == uid_of(failed)
+    with pytest.raises(KeyError, match="'abort'"):
+        catalog.latest(analysis="fit", status="abort")
+    with pytest.raises(InvalidMetadataError, match="'failed'"):
+        catalog.latest(status="failed")
+    needs_order(site)
+    assert uid_of(catalog.latest(analysis="fit", status=None)) == uid_of(failed)
+
+
+def test_where_only_failed_runs_fit_the_error_says_how_to_get_them(catalog):
+    failed = catalog.store_run({"k": [1.0]}, {"analysis": "fit"}, exit_status="fail")
+    with pytest.raises(KeyError, match="status=None takes any"):
+        catalog.latest(analysis="fit")
+    assert uid_of(catalog.latest(analysis="fit", status=None)) == uid_of(failed)
+
+
+def test_results_can_be_chosen_by_their_status(catalog, raw):
+    good = catalog.store_run({"k": [1.0]}, derived_from=raw)
+    failed = catalog.store_run({"k": [1.0]}, derived_from=raw, exit_status="fail")
+    assert len(catalog.results_of(raw)) == 2
+    assert list(catalog.results_of(raw, status="success")) == [uid_of(good)]
+    assert list(catalog.results_of(raw, status="fail")) == [uid_of(failed)]
+    assert list(catalog.results_of(raw, status="abort")) == []
+
+
+def test_the_role_of_an_input_is_kept(catalog, raw):
+    named = {"uid": uid_of(raw), "role": "dark"}
+    start = catalog.store_run({"k": [1.0]}, derived_from=[named, raw]).metadata["start"]
+    assert start["derived_from"] == [
+        {"uid": uid_of(raw), "catalog": catalog.name, "role": "dark"},
+        {"uid": uid_of(raw), "catalog": catalog.name},
+    ]
+    assert start["original_run_uid"] == uid_of(raw)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"uid": "raw-1", "roll": "dark"}, {"uid": "raw-1", "role": 5}, {"role": "dark"}, {"uid": ""}]
+)
+def test_a_reference_that_says_what_it_should_not_is_refused(catalog, wrong):
+    with pytest.raises(InvalidMetadataError, match="derived_from"):
+        catalog.build_simple_run({"k": [1.0]}, derived_from=wrong)
+    with pytest.raises(InvalidMetadataError, match="supersedes"):
+        catalog.build_simple_run({"k": [1.0]}, supersedes={"uid": "raw-1", "role": "dark"})
+
+
+def test_conditions_are_joined_on_every_backend(catalog, site):
+    for number in range(4):
+        catalog.store_run({"x": [1]}, {"n": number, "sample": "Cu"}, time=1.6e9 + number)
+    either = {"$or": [{"n": 0}, {"$and": [{"n": 1}, {"sample": "Cu"}]}]}
+    assert len(catalog.search(either)) == 2
+    assert len(catalog.search({"sample": "Cu"}).search(either)) == 2
+    assert len(catalog.search({"$nor": [{"n": 0}, {"n": 1}]}).search(either)) == 0
+    needs_order(site)
+    assert catalog.latest(either).metadata["start"]["n"] == 1

@@ -7,10 +7,14 @@ from typing import Any
 
 import databroker
 import pytest
+from databroker.in_memory import BlueskyInMemoryCatalog
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from databroker_writable import StoreWarning, build_simple_run, open_directory
+from databroker_writable.drivers import WritableMsgpackCatalog
+from databroker_writable.results.headers import headers
+from databroker_writable.results.lineage import lineage_of
 
 
 class Catalogs(dict):
@@ -171,3 +175,35 @@ def test_no_arrow_of_the_drawing_passes_through_another_run(catalog: Any) -> Non
         assert (x, y) == places[source]
         assert x < turn < x + 1
         assert turn not in {place for place, _ in places.values()}
+
+
+def test_a_catalog_without_a_name_knows_its_own_runs(tmp_path: Path) -> None:
+    catalog = WritableMsgpackCatalog([str(tmp_path / "*.msgpack")])
+    raw = catalog.store_run({"x": [1]}, {"sample": "Cu"}, uid="raw-1")
+    fit = catalog.store_run({"y": [1]}, derived_from=raw, uid="fit-1")
+    for run in (raw, fit, "raw-1", "fit"):
+        assert catalog.lineage(run).tree().splitlines() == ["╙── raw-1  Cu", "    └─╼ fit-1"]
+
+
+def test_a_long_line_of_versions_is_followed_and_drawn() -> None:
+    catalog = BlueskyInMemoryCatalog(name="versions")
+    for number in range(1500):
+        replaced = {"supersedes": [f"v{number - 1}"]} if number else {}
+        start = {"uid": f"v{number}", "time": float(number), **replaced}
+        catalog.upsert(start, {"exit_status": "success"}, lambda: iter(()), (), {})
+    graph = lineage_of("v700", catalog)
+    assert len(graph) == 1500
+    assert graph.tree().count("\n") == 1499
+    assert graph.mermaid().count("superseded by") == 1499
+    assert [header.uid for header in headers(catalog)][:2] == ["v1499", "v1498"]
+
+
+def test_text_of_metadata_leaves_neither_its_line_nor_the_drawing(catalog: Any) -> None:
+    run = catalog.store_run({"x": [1]}, {"sample": 'a\r```\n<img src=x>\x1b]0;t\x07"$\u202e'}, uid="raw-1")
+    graph = catalog.lineage(run)
+    assert graph.tree() == '╙── raw-1  a ``` <img src=x> ]0;t "$ '
+    assert graph.mermaid().splitlines() == [
+        "flowchart LR",
+        '    n0["raw-1<br/>a #96;#96;#96; #lt;img src=x#gt; ]0;t #quot;$ "]',
+    ]
+    graph.plot(Figure().subplots()).figure.canvas.draw()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import Any
@@ -15,10 +14,9 @@ from ..upkeep.findings import Leftover
 from ..upkeep.leftover_files import shown_size
 from .command_group import CATALOG_HELP
 from .targets import open_existing_to_store, open_to_check
-from .text import shown
+from .text import json_text, say
 from .times import parse_span
 
-LONGEST = 2000
 READING_SECONDS = 120
 
 _READ = """
@@ -79,7 +77,7 @@ def check(
         report = examine(open_to_check(catalog), progress=True)
     if cleaning:
         clean(report.findings, grace, unshared=unshared)
-    click.echo(_json(report, grace) if as_json else _text(report, grace, catalog))
+    say(_json(report, grace) if as_json else _text(report, grace, catalog))
     ctx.exit(1 if report.needs_attention(grace) else 0)
 
 
@@ -104,7 +102,7 @@ def _json(report: Report, grace: float) -> str:
         "looked_at": report.looked_at,
         "findings": [finding.as_json(grace) for finding in report.findings],
     }
-    return without_password(json.dumps(result, indent=2))
+    return without_password(json_text(result))
 
 
 def _text(report: Report, grace: float, catalog: str) -> str:
@@ -122,7 +120,7 @@ def _text(report: Report, grace: float, catalog: str) -> str:
     else:
         looked = "a probe run was stored" if seen["runs"] else "no probe run was stored"
     lines.append(f"{catalog}: {looked}; " + ("see above" if report.findings else "nothing to report"))
-    return "\n".join(without_password(shown(line, LONGEST)) for line in lines)
+    return without_password("\n".join(lines))
 
 
 def _advice(finding: Leftover, grace: float) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,23 +14,47 @@ import click
 
 from ..catalog.recipes import without_password
 from ..errors import StoreError, StoreWarning
+from ..results.printing import printable
+from .text import say
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it
 (catalogs.yml:NAME), or a name in databroker.catalog."""
 
 
 class CommandGroup(click.Group):
-    """A group of commands whose errors are messages; it has the option ``--traceback``."""
+    """A group of commands whose errors and warnings are messages; it has the option ``--traceback``."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _as_message():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
-        except Exception as exc:
-            if ctx.params["traceback"]:
+        with _as_message(), warnings_as_messages():
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
                 raise
-            raise click.ClickException(message_of(exc)) from exc
+            except Exception as exc:
+                if ctx.params["traceback"]:
+                    sys.excepthook = _say_traceback
+                    raise
+                raise click.ClickException(message_of(exc)) from exc
+
+
+@contextlib.contextmanager
+def _as_message() -> Iterator[None]:
+    """Have click's errors, which it prints itself, printed as everything is."""
+    try:
+        yield
+    except click.ClickException as exc:
+        text = io.StringIO()
+        exc.show(text)
+        exc.show = lambda file=None: say(text.getvalue().rstrip(), error=True)  # type: ignore[method-assign]
+        raise
+
+
+def _say_traceback(cls: type[BaseException], exc: BaseException, *_: Any) -> None:
+    say("".join(traceback.format_exception(exc)).rstrip(), error=True)
 
 
 def message_of(exc: Exception) -> str:
@@ -42,11 +69,17 @@ def message_of(exc: Exception) -> str:
 @contextlib.contextmanager
 def warnings_as_messages(advice: str = "") -> Iterator[None]:
     """Print this package's warnings as lines of their own, without the place in the code."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", StoreWarning)
-        yield
-    for warning in caught:
-        if issubclass(warning.category, StoreWarning):
-            click.echo(f"Warning: {warning.message}{advice}", err=True)
+
+    show_others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+        text = printable(without_password(str(message)))
+        if issubclass(category, StoreWarning):
+            say(f"Warning: {text}{advice}", error=True)
         else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+            show_others(text, category, *where, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", StoreWarning)
+        warnings.showwarning = show
+        yield

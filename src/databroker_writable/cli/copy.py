@@ -8,9 +8,7 @@ from ..upkeep.copying import copy_runs
 from .command_group import CATALOG_HELP, message_of
 from .show import find_run
 from .targets import open_to_read, open_to_store
-from .text import shown
-
-LONGEST = 2000
+from .text import say
 
 
 @click.command(
@@ -29,7 +27,7 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else None
     report = copy_runs(original, open_to_store(destination).catalog, full, progress=True)
     for uid, exc in report.failures.items():
-        click.echo(f"failed: {shown(uid, LONGEST)}: {shown(message_of(exc), LONGEST)}", err=True)
+        say(f"failed: {uid}: {message_of(exc)}", error=True)
     failed = f", {len(report.failures)} failed" if report.failures else ""
-    click.echo(f"{len(report.copied)} copied, {len(report.present)} there already{failed}")
+    say(f"{len(report.copied)} copied, {len(report.present)} there already{failed}")
     ctx.exit(1 if report.failures else 0)

@@ -8,6 +8,7 @@ import shlex
 import click
 
 from ..upkeep.deploying import check_catalogs, deploy_catalogs, holds_password, is_searched, search_path_of
+from .text import say
 
 
 @click.command(
@@ -40,11 +41,11 @@ def deploy(path: str, prefix: str | None, replace: bool) -> None:
     was_there = os.path.isdir(directory)
     target = os.path.join(directory, os.path.basename(path))
     if holds_password(text):
-        click.echo("Warning: a password stands in the file; put {{ env(NAME) }} in its place", err=True)
+        say("Warning: a password stands in the file; put {{ env(NAME) }} in its place", error=True)
     is_new = deploy_catalogs(text, target, replace=replace)
-    click.echo(f"deployed as {target}" if is_new else f"{target} is there already and says the same")
-    click.echo(f"remove it with: rm {shlex.quote(target)}")
+    say(f"deployed as {target}" if is_new else f"{target} is there already and says the same")
+    say(f"remove it with: rm {shlex.quote(target)}")
     if not is_searched(directory):
-        click.echo(f"databroker looks there where the environment {prefix} is activated")
+        say(f"databroker looks there where the environment {prefix} is activated")
     running = ", in running ones within 60 s" if was_there else ", in running ones not before they are started anew"
-    click.echo(f"it appears in databroker.catalog in new processes at once{running}")
+    say(f"it appears in databroker.catalog in new processes at once{running}")

@@ -12,7 +12,7 @@ from ..results.headers import NO_PROBES, STATUSES, Header, headers
 from .command_group import CATALOG_HELP
 from .metadata import parse_metadata
 from .targets import open_to_read, with_finding
-from .text import json_text, shown, shown_time, table
+from .text import json_text, say, shown, shown_time, table
 from .times import parse_time
 
 COLUMNS = ("uid", "time", "sample", "name", "streams", "rows", "status")
@@ -63,14 +63,14 @@ def ls(
     newest = list(itertools.islice(fitting, limit))
     more = next(fitting, None) is not None
     if as_json:
-        click.echo(json_text([_record(header) for header in newest]))
+        say(json_text([_record(header) for header in newest]))
     elif not newest:
-        click.echo(f"no runs in {catalog}" + (" that fit" if query or derived_from or status else ""))
+        say(f"no runs in {catalog}" + (" that fit" if query or derived_from or status else ""))
     else:
         length = unambiguous_length([header.uid for header in newest])
-        click.echo(table(COLUMNS, [_row(_record(header), length) for header in newest]))
+        say(table(COLUMNS, [_row(_record(header), length) for header in newest]))
     if more:
-        click.echo(f"these are the newest {limit}; --limit gives more", err=True)
+        say(f"these are the newest {limit}; --limit gives more", error=True)
 
 
 def unambiguous_length(uids: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from ..tables import to_dataset
 from .command_group import CATALOG_HELP
 from .plots import column_of, save_plot, text_plot
 from .targets import open_to_read
-from .text import json_text, shown, shown_cell, shown_time, table
+from .text import json_text, say, shown, shown_cell, shown_time, table
 
 FIRST_ROWS = 5
 FIRST_COLUMNS = 8
@@ -48,7 +48,7 @@ def show(catalog: str, uid: str, column: str | None, stream_name: str | None, pl
     run = find_run(open_to_read(catalog).catalog, catalog, uid)
     streams = read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
     if as_json:
-        click.echo(json_text(_record(run, streams)))
+        say(json_text(_record(run, streams)))
     else:
         _show(run, streams)
     if column is None and plot is None:
@@ -57,24 +57,25 @@ def show(catalog: str, uid: str, column: str | None, stream_name: str | None, pl
     if plot is not None:
         save_plot(array, plot)
     elif not as_json:
-        click.echo("\n" + "\n".join(shown(line, VALUE_WIDTH) for line in text_plot(array).splitlines()))
+        say("\n" + "\n".join(shown(line, VALUE_WIDTH) for line in text_plot(array).splitlines()))
 
 
 def _show(run: Any, streams: Mapping[str, Stream]) -> None:
     start, stop = run.metadata["start"], run.metadata["stop"] or {}
-    click.echo(f"uid: {start['uid']}")
-    click.echo(f"time: {shown_time(start['time'])}")
-    click.echo(f"status: {' '.join(filter(None, (stop.get('exit_status', 'unfinished'), stop.get('reason'))))}")
+    say(f"uid: {start['uid']}")
+    say(f"time: {shown_time(start['time'])}")
+    status = " ".join(filter(None, (stop.get("exit_status", "unfinished"), stop.get("reason"))))
+    say(f"status: {shown(status, VALUE_WIDTH)}")
     for key in start:
         if key not in ("uid", "time"):
-            click.echo(f"{shown(key, VALUE_WIDTH)}: {shown(start[key], VALUE_WIDTH)}")
+            say(f"{shown(key, VALUE_WIDTH)}: {shown(start[key], VALUE_WIDTH)}")
     events = stop.get("num_events") or {}
     for name, stream in streams.items():
-        click.echo(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
-        click.echo(table(("column", "dtype", "shape", "units"), _columns(stream), indent="  "))
+        say(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
+        say(table(("column", "dtype", "shape", "units"), _columns(stream), indent="  "))
         if stream.rows:
-            click.echo()
-            click.echo(_first_rows(stream))
+            say()
+            say(_first_rows(stream))
 
 
 def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from .command_group import CATALOG_HELP, warnings_as_messages
 from .plots import check_matplotlib, save_figure
 from .show import find_run
 from .targets import open_to_read, with_finding
-from .text import shown
-
-LONGEST = 2000
+from .text import say
 
 
 @click.command(
@@ -37,6 +35,4 @@ def lineage(catalog: str, uid: str, mermaid: bool, plot: str | None) -> None:
     if plot is not None:
         check_matplotlib()
         save_figure(graph.plot().figure, plot)
-    text = graph.mermaid() if mermaid else graph.tree()
-    for line in text.splitlines():
-        click.echo(shown(line, LONGEST))
+    say(graph.mermaid() if mermaid else graph.tree())

@@ -12,6 +12,7 @@ from .command_group import warnings_as_messages
 from .metadata import parse_metadata
 from .readers import read_file
 from .targets import open_to_store
+from .text import say
 
 
 @click.command(
@@ -43,4 +44,4 @@ def store(file: Path, target: str, metadata: dict[str, Any], one_event: bool) ->
         on_terminal = sys.stderr.isatty()
         run = opened.catalog.store_run(table, metadata=metadata, one_event=one_event, progress=on_terminal)
     uid = run.metadata["start"]["uid"]
-    click.echo(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")
+    say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")

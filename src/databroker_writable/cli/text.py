@@ -1,16 +1,27 @@
-"""Plain text for a terminal."""
+"""What the command line prints: all of it passes through `say`."""
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import click
 import numpy
 
+from ..results.printing import printable
+
 DIGITS = 6
+
+
+def say(text: str = "", *, error: bool = False) -> None:
+    """Print lines without control characters and characters that the terminal does not have."""
+    text = "\n".join(map(printable, text.split("\n")))
+    encoding = getattr(sys.stderr if error else sys.stdout, "encoding", None) or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), err=error)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
@@ -24,17 +35,20 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str =
 
 
 def shown(value: Any, width: int) -> str:
-    """One line of text for a value of a document, free of control characters, cut at a width."""
+    """One line of text for a value of a document, cut at a width."""
     if isinstance(value, numpy.ndarray | numpy.generic):
         value = value.tolist()
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    text = "".join(character if character.isprintable() else " " for character in text)
+    text = printable(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def json_text(value: Any) -> str:
     """JSON for programs, which has no NaN: null stands for it."""
-    return json.dumps(_for_json(value), indent=2, ensure_ascii=False)
+    text = json.dumps(_for_json(value), indent=2, ensure_ascii=False)
+    return "\n".join(
+        line if line.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
+        for line in text.split("\n")
+    )
 
 
 def shown_cell(value: Any, width: int) -> str:

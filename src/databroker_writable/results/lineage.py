@@ -13,6 +13,7 @@ from networkx.readwrite.text import generate_network_text
 from ..errors import warn_user
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .headers import Header, header_of, headers_naming, is_in_memory
+from .printing import mermaid_label, printable
 from .references import known_uid
 
 SHORTEST_UID = 8
@@ -45,8 +46,7 @@ class Lineage(networkx.DiGraph):
         names = {uid: f"n{i}" for i, uid in enumerate(self._in_order())}
         lines = ["flowchart LR"]
         for uid, name in names.items():
-            text = "<br/>".join(self.nodes[uid]["label"].split("\n")).replace('"', "#quot;")
-            lines.append(f'    {name}["{text}"]')
+            lines.append(f"    {name}[{mermaid_label(self.nodes[uid]['label'].splitlines())}]")
         arrows = {"derived": "-->", "superseded": "-.->|superseded by|"}
         edges = [(a, b, self.edges[a, b]["kind"]) for a in names for b in sorted(self[a], key=list(names).index)]
         lines += [f"    {names[a]} {arrows[kind]} {names[b]}" for a, b, kind in edges]
@@ -96,7 +96,9 @@ class Lineage(networkx.DiGraph):
             arrow = ((turn[a], row[b]), (column[b], row[b]))
             ax.add_patch(FancyArrowPatch(*arrow, arrowstyle="-|>", mutation_scale=10, shrinkA=0, shrinkB=4, **style))
         for uid, label in self.nodes.data("label"):
-            ax.text(column[uid], row[uid], label, va="center", fontsize=8, bbox={"fc": "w", "ec": "0.5"})
+            ax.text(
+                column[uid], row[uid], label, va="center", fontsize=8, parse_math=False, bbox={"fc": "w", "ec": "0.5"}
+            )
         if any(kind == "superseded" for _, _, kind in self.edges(data="kind")):
             lines = [Line2D([], [], color="0.5", linestyle=STYLES[kind]) for kind in STYLES]
             ax.legend(lines, ["made from it", "in place of it"], loc="upper right", fontsize=7, frameon=False)
@@ -253,6 +255,6 @@ def _label(graph: Lineage) -> None:
     for uid, data in graph.nodes(data=True):
         start = data["start"]
         keys = [start.get(key) for key in ("analysis_name", "plan_name", "sample")] if start else ["not reached"]
-        title = " ".join(value for value in keys if isinstance(value, str))
-        short = uid[:length] if len(uid) > LONGEST_UID else uid
+        title = printable(" ".join(value for value in keys if isinstance(value, str)))
+        short = printable(uid[:length] if len(uid) > LONGEST_UID else uid)
         data["label"] = f"{short}\n{title}" if title else short

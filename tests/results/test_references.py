@@ -1,0 +1,55 @@
+"""What it costs to resolve the runs that a new one was made from."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databroker_writable import InvalidMetadataError, StoreWarning, open_directory
+from databroker_writable.results import headers, references
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The uids of the runs whose start documents are looked up."""
+    asked: list[str] = []
+
+    def header_of(catalog: Any, uid: str) -> Any:
+        asked.append(uid)
+        return headers.header_of(catalog, uid)
+
+    monkeypatch.setattr(references, "header_of", header_of)
+    return asked
+
+
+def test_a_long_chain_of_results_is_not_followed_at_each_store(tmp_path: Path, reads: list[str]) -> None:
+    catalog = open_directory(tmp_path / "results")
+    catalog.store_run({"k": [1.0]}, uid="fit-0")
+    for number in range(1, 6):
+        catalog.store_run({"k": [1.0]}, uid=f"fit-{number}", derived_from=f"fit-{number - 1}")
+    assert reads == []
+
+
+def test_a_run_that_another_names_is_looked_for_among_its_ancestors(tmp_path: Path, reads: list[str]) -> None:
+    catalog = open_directory(tmp_path / "results")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from="fit-3")
+    catalog.store_run({"k": [1.0]}, uid="fit-2", derived_from="fit-1")
+    with pytest.raises(InvalidMetadataError, match="'fit-3'"):
+        catalog.build_simple_run({"k": [1.0]}, uid="fit-3", derived_from="fit-2")
+    assert reads == ["fit-2", "fit-1"]
+
+
+def test_what_another_object_stored_counts_when_it_is_loaded(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path / "results")
+    catalog.store_run({"k": [1.0]}, uid="raw-1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        open_directory(tmp_path / "results").store_run({"k": [1.0]}, uid="fit-1", derived_from=["fit-2", "raw-1"])
+    catalog.force_reload()
+    with pytest.raises(InvalidMetadataError, match="own inputs"):
+        catalog.build_simple_run({"k": [1.0]}, uid="fit-2", derived_from="fit-1")
