@@ -9,6 +9,7 @@ from typing import Any
 import event_model
 import numpy
 
+from .documents import PRIMARY
 from .schema import NamedDocument
 
 
@@ -81,7 +82,9 @@ def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
             for datum in [doc] if name == "datum" else event_model.unpack_datum_page(doc):
                 result["datum", datum["datum_id"]] = as_text(datum)
         else:
-            result[name, doc["uid"]] = as_text(doc)
+            # one without a name is stored, and read, under that of old bluesky's only stream
+            named = {"name": PRIMARY, **doc} if name == "descriptor" else doc
+            result[name, doc["uid"]] = as_text(named)
     for descriptor, items in events.items():
         result["events", descriptor] = sorted(items)
     return result

@@ -9,37 +9,34 @@ from ..errors import InvalidRunError, InvalidTableError, warn_user
 from ..tables.wording import short
 from . import upstream
 from .checker import RunDocuments
+from .databroker_runs import documents_of_databroker
+from .schema import NamedDocument
 from .sinks import MemorySink
 
 MANY_ROWS = 5_000
 """From here on databroker's reader takes minutes: it makes one dask array per Event and column."""
 
 
-def is_table(run: Any) -> bool:
-    """Whether `run` is to be read as a table; documents and runs are told by their methods."""
-    if _is_run(run):
+def is_table(value: Any) -> bool:
+    """Whether what is to be stored is to be read as a table; anything else gives documents."""
+    if _is_run(value):
         return False
-    if isinstance(run, Mapping) or hasattr(run, "to_dataset") or hasattr(run, "data_vars") or hasattr(run, "columns"):
+    if isinstance(value, Mapping) or any(_has(value, name) for name in ("to_dataset", "data_vars", "columns")):
         return True
-    if run is None or isinstance(run, str | bytes) or not isinstance(run, Iterable):
-        remedy = "; of a stream give what its read() gives" if hasattr(run, "to_dask") else ""
+    if value is None or isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        remedy = "; of a stream give what its read() gives" if _has(value, "to_dask") else ""
         raise InvalidTableError(
-            f"{short(run)}, of type {type(run).__name__}, is neither a run nor a table; give a BlueskyRun, "
+            f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; give a BlueskyRun, "
             f"a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset{remedy}"
         )
-    return hasattr(run, "dtype")
-
-
-def _is_run(run: Any) -> bool:
-    """Whether it is a run, or a builder of one."""
-    return hasattr(run, "documents") or hasattr(run, "get_run")
+    return _has(value, "dtype")
 
 
 def check_many(runs: Any) -> None:
     """Refuse one run, or what gives no runs, where many are wanted."""
     if isinstance(runs, str | bytes) or not isinstance(runs, Iterable):
         what, remedy = short(runs), "give them as a list"
-    elif hasattr(runs, "search") and not _is_run(runs):
+    elif _has(runs, "search") and not _is_run(runs):
         what, remedy = "a catalog", "give its values(), or copy them by copy_runs"
     elif _is_run(runs) or is_table(runs):
         what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or store it by store_run"
@@ -48,9 +45,9 @@ def check_many(runs: Any) -> None:
     raise InvalidRunError(f"store_runs takes runs, one after the other, not {what}; {remedy}")
 
 
-def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Give the documents of a run, unfilled, its event pages as they are."""
-    if hasattr(run, "get_run"):
+def documents_of(run: Any) -> Iterable[NamedDocument]:
+    """Give the documents of a run, unfilled, its event pages as they are; an iterable of documents as it is."""
+    if _has(run, "get_run"):
         if not run.closed:
             raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
         sink = getattr(run, "_sink", None)
@@ -58,17 +55,27 @@ def documents_of(run: Any) -> Iterable[tuple[str, dict[str, Any]]]:
             return list(sink.documents)
         # without handlers, or bluesky-live scans the installed packages for them
         run = run.get_run(handler_registry={})
-    if hasattr(run, "db") and hasattr(run, "start"):  # databroker.v1.Header
-        run = run.db.v2[run.start["uid"]]
-    cached = upstream.cached_documents(run)
-    if cached is not None:
-        return cached
-    if hasattr(run, "documents"):
-        return run.documents(fill="no", strict_order=False)
-    return run
+    documents: Iterable[NamedDocument] = run
+    if _has(run, "documents"):
+        if hasattr(run, "db"):  # databroker.v1.Header
+            run = run.db.v2[run.start["uid"]]
+        cached = upstream.cached_documents(run)
+        documents = documents_of_databroker(run) if cached is None else cached
+    return documents
+
+
+def _is_run(value: Any) -> bool:
+    """Whether it is a run, or a builder of one."""
+    return _has(value, "documents") or _has(value, "get_run")
+
+
+def _has(value: Any, name: str) -> bool:
+    """Whether all objects of its type have this attribute: a DataFrame has its columns as attributes, too."""
+    return hasattr(value.__class__, name)
 
 
 def warn_of_many_rows(documents: RunDocuments) -> None:
+    """Warn of streams that databroker reads slowly."""
     stop = documents[-1][1]
     for stream, count in (stop.get("num_events") or {}).items():
         if count > MANY_ROWS:

@@ -25,6 +25,14 @@ def cached_documents(run: Any) -> list[tuple[str, Document]] | None:
     return None if cache is None else list(cache)
 
 
+# databroker: runs
+
+
+def loaded_descriptors(run: Any) -> list[Document]:
+    """The descriptors of a run of databroker; none of one on a server of intake."""
+    return getattr(run, "_descriptors", [])
+
+
 # suitcase: serializers of files
 
 

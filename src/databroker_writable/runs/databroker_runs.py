@@ -1,0 +1,50 @@
+"""The documents of databroker's runs, with those that its own ``documents()`` leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ..errors import InvalidRunError
+from . import upstream
+from .documents import PRIMARY, STREAM_EXTERNAL
+from .schema import Document, NamedDocument
+
+
+def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
+    """Give the documents of a run of databroker 1.2.5, unfilled.
+
+    Its ``documents()`` leaves out stream_resources and stream_datums, and all Events of descriptors without a name.
+    """
+    descriptors: list[Document] = upstream.loaded_descriptors(run)
+    has_unnamed = any("name" not in descriptor for descriptor in descriptors)
+    if has_unnamed or any(map(_has_stream_columns, descriptors)):
+        _, arguments = upstream.captured_arguments(run)
+        if "gen_func" in arguments:
+            given = arguments["gen_func"](*arguments["gen_args"], **arguments["gen_kwargs"])
+            return _transformed(given, upstream.transforms_of(run))
+        if has_unnamed:
+            run = _with_names(run, arguments)
+    documents: Iterable[NamedDocument] = run.documents(fill="no", strict_order=False)
+    return documents
+
+
+def _has_stream_columns(descriptor: Document) -> bool:
+    return any(data_key.get("external") == STREAM_EXTERNAL for data_key in descriptor["data_keys"].values())
+
+
+def _transformed(documents: Iterable[Any], transforms: Mapping[str, Callable[[Any], Any]]) -> Iterator[NamedDocument]:
+    for name, doc in documents:
+        yield name, transforms[name](doc) if name in transforms else doc
+
+
+def _with_names(run: Any, arguments: Mapping[str, Any]) -> Any:
+    """The same run, opened again with descriptors that have names."""
+    get_event_descriptors = arguments.get("get_event_descriptors")
+    if get_event_descriptors is None:
+        raise InvalidRunError(
+            f"the run {run.metadata['start']['uid']!r} has a descriptor without a name, as old bluesky wrote it, of "
+            "which databroker 1.2.5 reads no Events; give its documents, each descriptor with the name 'primary'"
+        )
+    named = [{"name": PRIMARY, **descriptor} for descriptor in get_event_descriptors()]
+    return type(run)(**{**arguments, "get_event_descriptors": lambda: named})
