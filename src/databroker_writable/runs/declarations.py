@@ -91,10 +91,15 @@ def _check_hints(hints: Any) -> None:
 
 
 def with_objects(schema: StreamSchema) -> StreamSchema:
-    """Name each object in the object keys and in the configuration: readers look it up in both."""
+    """Name each object wherever readers look it up: in the object keys, the configuration and its data keys."""
     objects = [*schema.object_keys, *schema.configuration]
+    object_of = {key: name for name, keys in schema.object_keys.items() for key in keys}
     return StreamSchema(
-        schema.data_keys,
+        {
+            # suitcase-specfile 0.3 fails at data keys that do not say it
+            key: {**({"object_name": object_of[key]} if key in object_of else {}), **data_key}
+            for key, data_key in schema.data_keys.items()
+        },
         {name: schema.object_keys.get(name, []) for name in objects},
         {name: schema.configuration.get(name, NO_CONFIGURATION) for name in objects},
         schema.hints,
@@ -133,7 +138,7 @@ _AGREEMENTS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _object_keys(inferred: Mapping[str, list], given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _object_keys(inferred: Mapping[str, list[str]], given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The user's objects; those that were inferred keep the columns that no object of the user has."""
     claimed = {key for keys in given.values() for key in keys}
     kept = {name: [key for key in keys if key not in claimed] for name, keys in inferred.items()}

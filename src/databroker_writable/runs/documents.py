@@ -65,13 +65,15 @@ def check_stream_name(name: Any, limits: Limits = ANY_BACKEND) -> None:
         raise InvalidRunError(f"{where}, {name!r}, holds a character that is not shown; leave it out")
     check_templates(name, where, InvalidRunError)
     # the stop document has it as a key
-    check_key(name, "the number of Events by stream", InvalidRunError, limits)
+    check_key(name, "the stop document, which counts Events by stream,", InvalidRunError, limits)
 
 
 def check_backend_holds(name: str, doc: CheckedDocument, limits: Limits) -> None:
     """Refuse a document, found good when it was built, that this backend cannot hold."""
     if not limits.allow_any_value:
         document_value(doc, called(name), error_for(name), limits=limits)
+        if name == "descriptor":
+            check_stream_name(doc["name"], limits)
     check_document_size(name, doc, limits)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidTableError
-from ..tables.event_time import LATEST
+from .posix_times import check_times
 
 MICROSECOND = 1e-6
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
@@ -22,12 +22,13 @@ def event_times(first: float, length: int) -> list[float]:
     Readers sort by time alone. A step is a whole number of the spacing of floats, so that no rounding brings
     two times closer together.
     """
-    return (first + numpy.arange(length) * _step_at(first)).tolist()
+    times: list[float] = (first + numpy.arange(length) * _step_at(first)).tolist()
+    return times
 
 
 def times_from(first: Any, length: int) -> list[float]:
     """Times for Events from the moment on that the user gave."""
-    return event_times(float(_finite([first], 1, "time")[0]), length)
+    return event_times(float(_times([first], 1, "time")[0]), length)
 
 
 def after(time: float) -> float:
@@ -37,14 +38,15 @@ def after(time: float) -> float:
 
 def user_times(values: Any, length: int, last: float) -> list[float]:
     """Check the Events' times that the user gave."""
-    times = _finite(values, length, "time")
+    times = _times(values, length, "time")
     falls = numpy.diff(times, prepend=last) <= 0 if length and math.isfinite(last) else numpy.diff(times) <= 0
     if falls.any():
         raise InvalidTableError(
             f"time does not rise at {times[int(numpy.argmax(falls))]}; readers sort Events by time, "
             "so sort the rows first"
         )
-    return times.tolist()
+    rising: list[float] = times.tolist()
+    return rising
 
 
 def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[str, list[float]]:
@@ -56,7 +58,7 @@ def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[
     columns = dict(timestamps)
     if set(columns) != set(keys):
         raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, the data have {sorted(keys)}")
-    return {key: _finite(columns[key], len(times), f"timestamps[{key!r}]").tolist() for key in keys}
+    return {key: _times(columns[key], len(times), f"timestamps[{key!r}]").tolist() for key in keys}
 
 
 def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
@@ -68,7 +70,8 @@ def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
         raise InvalidTableError(f"seq_num is an array of {length} integers, not {str(seq_num)[:60]!r}")
     if (numpy.diff(numbers, prepend=last) <= 0).any():
         raise InvalidTableError(f"seq_num does not rise, or not beyond the last one, {last}")
-    return numbers.tolist()
+    rising: list[int] = numbers.tolist()
+    return rising
 
 
 def event_uids(uid: Any, length: int) -> list[str]:
@@ -93,7 +96,7 @@ def _step_at(time: float) -> float:
     return math.ceil(MICROSECOND / spacing) * spacing
 
 
-def _finite(values: Any, length: int, what: str) -> numpy.ndarray:
+def _times(values: Any, length: int, what: str) -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]:
     try:
         given = numpy.asarray(values)
         times = given.astype(float)
@@ -106,10 +109,5 @@ def _finite(values: Any, length: int, what: str) -> numpy.ndarray:
         )
     if times.shape != (length,):
         raise InvalidTableError(f"{what} has shape {times.shape}, but there are {length} Events")
-    if not numpy.isfinite(times).all():
-        position = int(numpy.argmin(numpy.isfinite(times)))
-        raise InvalidTableError(f"{what} holds {times[position]} at position {position}; give finite POSIX seconds")
-    if (numpy.abs(times) >= LATEST).any():
-        position = int(numpy.argmax(numpy.abs(times) >= LATEST))
-        raise InvalidTableError(f"{what} holds {times[position]} at position {position}; give seconds since 1970")
+    check_times(times, what, InvalidTableError)
     return times

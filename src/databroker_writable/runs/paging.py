@@ -125,7 +125,7 @@ def _page_of(name: str, batch: list[Document]) -> NamedDocument:
 def _is_empty(page: Any, key: str) -> bool:
     rows = page.get(key) if isinstance(page, Mapping) else None
     if isinstance(rows, numpy.ndarray):
-        return rows.shape[:1] == (0,)
+        return len(rows) == 0 if rows.ndim else False
     return isinstance(rows, list | tuple) and not rows
 
 

@@ -173,7 +173,7 @@ def _rises(encoded: Encoded) -> bool:
     if not isinstance(values, numpy.ndarray) or values.dtype.kind not in "iuf":
         return False
     seconds = values.astype("float64")
-    if not (numpy.abs(seconds) < LATEST).all():  # false for NaN, too
+    if not ((seconds >= 0) & (seconds < LATEST)).all():  # false for NaN, too
         return False
     return bool((numpy.rint(numpy.diff(seconds) * 1e6) >= 1).all())
 

@@ -1,0 +1,51 @@
+"""An error that is caught leaves a builder as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from databroker_writable import StoreError
+from databroker_writable.runs.builder import RunBuilder
+
+SITES = ["msgpack", "jsonl", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"]
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "values": {"data": {"x": [object()]}},
+    "data keys": {"data_keys": {"y": {"source": "test", "dtype": "complex", "shape": []}}},
+    "a time": {"data": {"y": [1]}, "time": -1.0},
+    "hints": {"data": {"y": [1]}, "hints": {"table": {"fields": [1]}}},
+    "units": {"data": {"y": [1]}, "data_keys": {"y": {"units": 5}}},
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSED.values(), ids=REFUSED)
+def test_a_stream_can_be_added_after_one_of_its_name_was_refused(arguments: dict[str, Any]) -> None:
+    builder = RunBuilder()
+    with pytest.raises(StoreError):
+        builder.add_stream("primary", **arguments)
+    builder.add_stream("primary", data={"x": [1, 2]})
+    builder.close()
+    assert builder.get_run().primary.read()["x"].values.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("arguments", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("site", SITES, indirect=True)
+def test_a_stream_can_be_stored_after_one_of_its_name_was_refused(
+    catalog: Any, site: Any, arguments: dict[str, Any]
+) -> None:
+    with catalog.run_builder(uid="fit-1") as builder:
+        with pytest.raises(StoreError):
+            builder.add_stream("primary", **arguments)
+        builder.add_stream("primary", data={"x": [1, 2]})
+    assert site.open()["fit-1"].primary.read()["x"].values.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("site", [name for name in SITES if "mongo" in name], indirect=True)
+def test_another_stream_can_be_stored_after_the_backend_refused_the_first(catalog: Any, site: Any) -> None:
+    with catalog.run_builder(uid="fit-1") as builder:
+        with pytest.raises(StoreError, match="MongoDB refuses"):
+            builder.add_stream("a.b", data={"x": [1, 2]})
+        builder.add_stream("primary", data={"x": [1, 2]})
+    assert list(site.open()["fit-1"]) == ["primary"]
