@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import StoreFailedError
 from ..runs.checker import RunDocuments
+from ..runs.interrupts import deferred_interrupts
 from ..runs.schema import Document
 from ..storage.assets.plan import AssetPlan
 from ..tables.classifier import is_lazy
@@ -67,7 +68,11 @@ class BatchStore:
             documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
 
     def flush(self) -> None:
-        """Store the runs that wait."""
+        """Store the runs that wait, before an interrupt is let through."""
+        with deferred_interrupts():
+            self._flush()
+
+    def _flush(self) -> None:
         batch, self._waiting, self._uids, self._bytes = self._waiting, [], set(), 0
         with self._store.lock:
             self._store_together(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -140,13 +141,22 @@ class CatalogSink:
         # nothing is written for a builder to which nothing is added
         self._waiting: list[NamedDocument] = []
         self._uid = ""
+        self._process = os.getpid()
         self.stored_run: Any = None
 
     @property
     def is_lost(self) -> bool:
-        return self._insertion.is_lost
+        return self._insertion.is_lost or os.getpid() != self._process
+
+    def check_ours(self) -> None:
+        if os.getpid() != self._process:
+            raise InvalidRunError(
+                f"the run {self._uid!r} is under way in the process {self._process}, of which this one is a fork, and "
+                "is left to it; build another run here"
+            )
 
     def take(self, documents: list[NamedDocument]) -> None:
+        self.check_ours()
         if documents[0][0] == "start":
             self._waiting = [self._checker(*documents[0])]
             self._uid = documents[0][1]["uid"]

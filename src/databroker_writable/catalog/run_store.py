@@ -11,6 +11,7 @@ from ..errors import NotWritableError, RunExistsError
 from ..runs import upstream
 from ..runs.checker import RunDocuments
 from ..runs.comparison import same_but_for_assets, transformed
+from ..runs.forks import begin_anew_in_children
 from ..runs.inputs import documents_of
 from ..storage.assets.plan import AssetPlan
 from ..storage.backend import Backend
@@ -33,8 +34,13 @@ class RunStore:
         self.catalog = catalog
         self.backend = backend
         self.options = CatalogOptions()
-        self.lock = threading.RLock()
         self.serializer: RunSerializer | None = None
+        self.begin_anew()
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Take a new lock."""
+        self.lock = threading.RLock()
 
     def check_writable(self) -> None:
         """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""

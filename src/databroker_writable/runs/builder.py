@@ -17,14 +17,14 @@ from ..tables.private_copy import private_copy
 from ..tables.wording import short
 from .built_stream import BuiltStream, composed_descriptor
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
-from .documents import check_descriptor, check_start, check_stop
+from .documents import check_exit_status, check_start, check_stop
 from .events import after, new_uids
+from .interrupts import deferred_interrupts
 from .provenance import Provenance, start_metadata
-from .schema import Document, NamedDocument
+from .schema import NamedDocument
 from .sinks import DocumentSink, MemorySink
 from .templates import without_templates
 
-EXIT_STATUSES = ("success", "abort", "fail")
 MAX_REASON = 10_000
 
 
@@ -165,10 +165,9 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         table = None if data is None else self._read(data)
         schema = table.schema if table else StreamSchema({}, {}, {}, {})
         schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
-        stream = BuiltStream(self._descriptor(name, schema, time=time, uid=uid))
+        stream = BuiltStream(composed_descriptor(self.uid, name, schema, self._now() if time is None else time, uid))
         # together, so that a table which is refused leaves no stream behind
         self._take_table(stream, table, [("descriptor", stream.descriptor)], time=time)
-        self._streams[name] = stream
 
     def add_data(
         self,
@@ -232,9 +231,10 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         schema = StreamSchema(
             old["data_keys"], old["object_keys"], {**old["configuration"], **configuration}, old["hints"]
         )
-        descriptor = self._descriptor(name, with_objects(schema))
-        self._sink.take([("descriptor", descriptor)])
-        stream.descriptor = descriptor
+        descriptor = composed_descriptor(self.uid, name, with_objects(schema), self._now())
+        with deferred_interrupts():
+            self._sink.take([("descriptor", descriptor)])
+            stream.descriptor = descriptor
 
     def close(
         self,
@@ -267,26 +267,35 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             "reason": str(reason),
             "num_events": {name: stream.length for name, stream in self._streams.items()},
         }
-        self._sink.take([("stop", check_stop(stop))])
-        self._is_closed = True
+        with deferred_interrupts():
+            self._sink.take([("stop", check_stop(stop))])
+            self._is_closed = True
 
     def __exit__(self, type: Any, value: Any, traceback: Any) -> None:
         if self.closed:
             return
         if value is None:
+            self._sink.check_ours()
             if self._sink.is_lost:
                 raise InvalidRunError(
                     f"the run {self.uid!r} is not stored: an error in its with block, which was caught there, removed "
                     "it; build and store it again"
                 )
             self.close()
-        elif not self._sink.is_lost:
-            try:
-                self.close("fail", without_templates(short(value, MAX_REASON)))
-            except StoreError as exc:
-                self._sink.abandon(exc)
-                # the exception of the block goes on; that its data are not kept must not go unsaid
-                warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
+            return
+        with deferred_interrupts():
+            self._close_after(value)
+
+    def _close_after(self, error: BaseException) -> None:
+        """Keep what was added before the block of the builder raised."""
+        if self._sink.is_lost:
+            return
+        try:
+            self.close("fail", without_templates(short(error, MAX_REASON)))
+        except StoreError as exc:
+            self._sink.abandon(exc)
+            # the exception of the block goes on; that its data are not kept must not go unsaid
+            warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 
     def get_run(self, **kwargs: Any) -> Any:
         """Give the run in memory, at any point, or the one that was stored when the builder was closed.
@@ -323,25 +332,18 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         now = self._last_time if self._has_fixed_time else time_module.time()
         return max(now, self._last_time)
 
-    def _descriptor(
-        self, name: str, schema: StreamSchema, *, time: float | None = None, uid: str | None = None
-    ) -> Document:
-        time = self._now() if time is None else time
-        return check_descriptor(composed_descriptor(self._uid, name, schema, time, uid))
-
     def _take_table(
         self, stream: BuiltStream, table: StreamTable | None, before: list[NamedDocument], **columns: Any
     ) -> None:
         """Pass the Events of a table on, after the documents that they need."""
-        if table is None or not table.length:
-            self._sink.take(before)
-            return
-        page = stream.event_page(table, max(self._now(), after(self._last_time)), **columns)
-        self._sink.take([*before, ("event_page", page)])
-        stream.add(table, page)
-        self._last_time = max(self._last_time, page["time"][-1])
-
-
-def check_exit_status(exit_status: Any) -> None:
-    if exit_status not in EXIT_STATUSES:
-        raise InvalidRunError(f"exit_status is one of {', '.join(EXIT_STATUSES)}, not {exit_status!r}")
+        page = None
+        if table is not None and table.length:
+            page = stream.event_page(table, max(self._now(), after(self._last_time)), **columns)
+        with deferred_interrupts():
+            documents = before if page is None else [*before, ("event_page", page)]
+            if documents:
+                self._sink.take(documents)
+            self._streams[stream.descriptor["name"]] = stream
+            if table is not None and page is not None:
+                stream.add(table, page)
+                self._last_time = max(self._last_time, page["time"][-1])

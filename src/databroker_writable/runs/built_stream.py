@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from ..tables import StreamSchema, StreamTable
+from .documents import check_descriptor
 from .events import event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
 from .schema import Document
 
@@ -61,15 +62,19 @@ class BuiltStream:
         return user_times(time, table.length, self.last_time)
 
 
-def composed_descriptor(run_uid: str, stream: str, schema: StreamSchema, time: float, uid: str | None) -> Document:
-    """Compose the descriptor of a stream."""
-    return {
-        "configuration": dict(schema.configuration),
-        "data_keys": dict(schema.data_keys),
-        "name": stream,
-        "object_keys": dict(schema.object_keys),
-        "run_start": run_uid,
-        "time": time,
-        "uid": new_uids(1)[0] if uid is None else uid,
-        "hints": dict(schema.hints),
-    }
+def composed_descriptor(
+    run_uid: str, stream: str, schema: StreamSchema, time: float, uid: str | None = None
+) -> Document:
+    """Compose the descriptor of a stream, and check it."""
+    return check_descriptor(
+        {
+            "configuration": dict(schema.configuration),
+            "data_keys": dict(schema.data_keys),
+            "name": stream,
+            "object_keys": dict(schema.object_keys),
+            "run_start": run_uid,
+            "time": time,
+            "uid": new_uids(1)[0] if uid is None else uid,
+            "hints": dict(schema.hints),
+        }
+    )

@@ -20,6 +20,8 @@ STREAM_EXTERNAL = "STREAM:"
 PRIMARY = "primary"
 """The stream of descriptors without a name: old bluesky had no other."""
 
+EXIT_STATUSES = ("success", "abort", "fail")
+
 
 def check_start(doc: Mapping[str, Any], limits: Limits = ANY_BACKEND) -> CheckedDocument:
     """Check a start document, or metadata with ``uid`` and ``time``, and give a copy in plain Python."""
@@ -43,6 +45,12 @@ def check_stop(doc: Mapping[str, Any], limits: Limits = ANY_BACKEND) -> CheckedD
     stop = document_value(doc, "the stop document", InvalidRunError, limits=limits)
     check_templates(stop, "the stop document", InvalidRunError)
     return _checked("stop", stop, limits)
+
+
+def check_exit_status(exit_status: Any) -> None:
+    """Refuse an exit status that bluesky does not know."""
+    if exit_status not in EXIT_STATUSES:
+        raise InvalidRunError(f"exit_status is one of {', '.join(EXIT_STATUSES)}, not {exit_status!r}")
 
 
 def check_resource(doc: Mapping[str, Any], limits: Limits) -> CheckedDocument:

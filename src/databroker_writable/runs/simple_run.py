@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .builder import RunBuilder, check_exit_status
+from .builder import RunBuilder
 from .built_run import BuiltRun
+from .documents import check_exit_status
 from .provenance import Provenance, start_metadata
 from .sinks import DocumentSink, TableSink
 

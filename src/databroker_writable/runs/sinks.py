@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from bluesky_live.bluesky_run import DocumentCache
 
 from .built_run import BuiltRun
+from .forks import begin_anew_in_children
 from .schema import NamedDocument
 
 
@@ -37,6 +38,9 @@ class DocumentSink(Protocol):
     def get_run(self, **kwargs: Any) -> Any:
         """Give the run."""
 
+    def check_ours(self) -> None:
+        """Raise `InvalidRunError` in a forked child, to which the run does not belong."""
+
     def abandon(self, exc: BaseException) -> None:
         """Let go of a run that cannot be completed."""
 
@@ -58,6 +62,11 @@ class MemorySink:
         self.documents: list[NamedDocument] = []
         self._handler_registry = handler_registry
         self._cache: DocumentCache | None = None
+        self.begin_anew()
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Take a new lock."""
         self._lock = threading.RLock()  # listeners may ask for the run
 
     def take(self, documents: list[NamedDocument]) -> None:
@@ -77,6 +86,9 @@ class MemorySink:
                     cache(*item)
                 self._cache = cache
         return BuiltRun(self._cache, **kwargs)
+
+    def check_ours(self) -> None:
+        """A child has a copy of its own."""
 
     def abandon(self, exc: BaseException) -> None:
         """Nothing was written."""

@@ -15,6 +15,7 @@ from databroker._drivers import jsonl, msgpack
 
 from ..errors import InvalidCatalogError, NotWritableError, RunExistsError
 from ..runs import upstream
+from ..runs.forks import begin_anew_in_children
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Backend, Document
 from .publication import PublishingManager, fsync_directories
@@ -98,6 +99,11 @@ class FileBackend(Backend):
         self.published: list[FileRunWriter] | None = None
         self._group: RunGroup | None = None
         self._loaded_at: float | None = None
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Leave a group that is under way to the process that began it."""
+        self._group, self.published = None, None
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         """Add the map by which assets are found after the directory was moved."""

@@ -9,7 +9,9 @@ from typing import Any
 import event_model
 
 from ..errors import InvalidRunError, StoreError, warn_user
+from ..runs.forks import begin_anew_in_children
 from ..runs.inserted import check_inserted
+from ..runs.interrupts import deferred_interrupts
 from ..runs.paging import unpacked
 from ..runs.schema import CheckedDocument, NamedDocument
 from .backend import Backend, RunWriter
@@ -39,13 +41,18 @@ class RunSerializer:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.begin_anew()
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Take a new lock and leave runs that are under way to the process that began them."""
         self._lock = threading.RLock()
         self._writers: dict[str, RunWriter] = {}
         # uid of a descriptor or resource -> uids of the runs that it belongs to
         self._runs: dict[str, list[str]] = {}
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        with self._lock:
+        with self._lock, deferred_interrupts():
             try:
                 documents = [(name, dict(doc))] if type(doc) is CheckedDocument else self._insertable(name, doc)
             except StoreError:

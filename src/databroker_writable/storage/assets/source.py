@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import UnreadableAssetError
+from ...runs.forks import begin_anew_in_children
 from .chunks import can_read, read_chunks
 
 if TYPE_CHECKING:
@@ -115,10 +116,11 @@ class _OpenDatasets:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._known: OrderedDict[tuple[str, str], tuple[Identity | None, h5py.File, h5py.Dataset]] = OrderedDict()
-        self.renew_lock()
+        self.begin_anew()
+        begin_anew_in_children(self)
 
-    def renew_lock(self) -> None:
-        """After a fork the lock may be held by a thread that the child does not have."""
+    def begin_anew(self) -> None:
+        """Take a new lock."""
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -148,8 +150,6 @@ class _OpenDatasets:
 
 
 _open_datasets = _OpenDatasets(limit=16)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_open_datasets.renew_lock)
 
 
 def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:

@@ -1,0 +1,127 @@
+"""Ctrl-C while something is written: put off until that is done, and never lost."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Literal
+
+
+class _State:
+    """Of the main thread, which alone runs signal handlers.
+
+    Attributes
+    ----------
+    depth : int
+        How many blocks of `deferred_interrupts` are open.
+    handler : callable or int
+        What SIGINT did before the outermost of them.
+    is_pending : bool
+        Whether SIGINT came in the meantime.
+    """
+
+    depth = 0
+    handler: Any = None
+    is_pending = False
+
+
+def _note(signum: int, frame: FrameType | None) -> None:
+    _State.is_pending = True
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+class deferred_interrupts:
+    """Put SIGINT off until the end of a block, in the main thread; elsewhere do nothing.
+
+    Python runs the handler of SIGINT between any two instructions, and inside callbacks whose C callers drop its
+    KeyboardInterrupt. After the outermost of nested blocks the handler that was in force before runs: by default it
+    raises KeyboardInterrupt, whatever the block itself raised. Several interrupts become one.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        SIGINT came, and nobody has set another handler for it.
+
+    Examples
+    --------
+    >>> done = []
+    >>> with deferred_interrupts():
+    ...     signal.raise_signal(signal.SIGINT)
+    ...     done.append("all of this")
+    Traceback (most recent call last):
+    KeyboardInterrupt
+    >>> done
+    ['all of this']
+    """
+
+    def __enter__(self) -> None:
+        self._is_counted = _in_main_thread()
+        if not self._is_counted:
+            return
+        self._depth = _State.depth
+        if not self._depth:
+            handler = signal.getsignal(signal.SIGINT)
+            if not callable(handler):
+                # ignored, or left to the system, which ends the process: no Python code is interrupted
+                self._is_counted = False
+                return
+            _State.handler, _State.is_pending = handler, False
+            # from here on nothing can be raised between two lines
+            signal.signal(signal.SIGINT, _note)
+        _State.depth = self._depth + 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if self._is_counted:
+            _State.depth = self._depth
+            if not self._depth:
+                _end_deferral(sys._getframe(1))
+        return False
+
+
+class interruptible:
+    """Let SIGINT through for a block within `deferred_interrupts`: for a long wait that may be given up.
+
+    What is around it must bear an exception from any point of the block.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        SIGINT came, before or in the block, and nobody has set another handler for it.
+    """
+
+    def __enter__(self) -> None:
+        self._depth = _State.depth if _in_main_thread() else 0
+        if self._depth:
+            _State.depth = 0
+            try:
+                _end_deferral(sys._getframe(1))
+            except BaseException:
+                self._defer_again()
+                raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if self._depth:
+            self._defer_again()
+        return False
+
+    def _defer_again(self) -> None:
+        signal.signal(signal.SIGINT, _note)
+        _State.depth = self._depth
+
+
+def _end_deferral(frame: FrameType) -> None:
+    """Put the user's handler back in force, and let it see what came meanwhile."""
+    if signal.getsignal(signal.SIGINT) is _note:
+        signal.signal(signal.SIGINT, _State.handler)
+    if _State.is_pending:
+        _State.is_pending = False
+        _State.handler(signal.SIGINT, frame)
