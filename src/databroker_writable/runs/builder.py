@@ -15,9 +15,9 @@ from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.private_copy import private_copy
 from ..tables.wording import short
-from .built_stream import BuiltStream, composed_descriptor
+from .built_stream import BuiltStream, composed_descriptor, composed_stop
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
-from .documents import check_exit_status, check_start, check_stop
+from .documents import check_start
 from .events import after, new_uids
 from .interrupts import deferred_interrupts
 from .provenance import Provenance, start_metadata
@@ -258,18 +258,16 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             Another exit status, or the run is closed.
         """
         self._check_open()
-        check_exit_status(exit_status)
-        stop = {
-            "uid": new_uids(1)[0] if uid is None else uid,
-            "time": self._now() if time is None else time,
-            "run_start": self._uid,
-            "exit_status": exit_status,
-            "reason": str(reason),
-            "num_events": {name: stream.length for name, stream in self._streams.items()},
-        }
+        time = self._now() if time is None else time
+        stop = composed_stop(self.uid, self._streams, exit_status, reason, time, uid)
         with deferred_interrupts():
-            self._sink.take([("stop", check_stop(stop))])
+            # listeners may store the run when its stop document comes
             self._is_closed = True
+            try:
+                self._sink.take([("stop", stop)])
+            except BaseException:
+                self._is_closed = False
+                raise
 
     def __exit__(self, type: Any, value: Any, traceback: Any) -> None:
         if self.closed:

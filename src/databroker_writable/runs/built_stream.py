@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy
 
 from ..tables import StreamSchema, StreamTable
-from .documents import check_descriptor
+from .documents import check_descriptor, check_exit_status, check_stop
 from .events import event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
 from .schema import Document
 
@@ -76,5 +77,22 @@ def composed_descriptor(
             "time": time,
             "uid": new_uids(1)[0] if uid is None else uid,
             "hints": dict(schema.hints),
+        }
+    )
+
+
+def composed_stop(
+    run_uid: str, streams: Mapping[str, BuiltStream], exit_status: str, reason: str, time: float, uid: str | None
+) -> Document:
+    """Compose the stop document of a run, and check it."""
+    check_exit_status(exit_status)
+    return check_stop(
+        {
+            "uid": new_uids(1)[0] if uid is None else uid,
+            "time": time,
+            "run_start": run_uid,
+            "exit_status": exit_status,
+            "reason": str(reason),
+            "num_events": {name: stream.length for name, stream in streams.items()},
         }
     )
