@@ -106,6 +106,54 @@ def test_parquet_comes_back_equal() -> None:
     pandas.testing.assert_frame_equal(back, pandas.read_parquet("table.parquet"))
 
 
+def stored_last() -> Any:
+    return databroker_writable.to_dataset(databroker_writable.open_directory("results")[-1])
+
+
+@pytest.mark.parametrize("large", [2**53 + 1, 1700000000000000001, -(2**60) - 1, 7])
+def test_integers_with_gaps_stay_integers(large: int) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"id": pandas.array([large, None, 3], dtype="Int64"), "flag": [True, None, False]})
+    frame["flag"] = frame["flag"].astype("boolean")
+    frame.to_csv("table.csv", index=False)
+    pytest.importorskip("pyarrow.parquet").write_table(
+        pyarrow.Table.from_pandas(frame).replace_schema_metadata(None), "table.parquet"
+    )
+    for name in ("table.csv", "table.parquet"):
+        succeed("store", name, "--to", "results", "--one-event")
+        back = stored_last()
+        assert int(back["id"].values[0]) == large
+        assert back["flag"].dtype == "boolean"
+        assert back["id"].dtype == ("Int64" if large == 7 else object)
+
+
+def test_floats_of_csv_are_those_of_the_text() -> None:
+    values = numpy.random.default_rng(1).random(2000)
+    pandas.DataFrame({"x": values}).to_csv("table.csv", index=False)
+    succeed("store", "table.csv", "--to", "results", "--one-event")
+    numpy.testing.assert_array_equal(stored_last()["x"].values, values)
+
+
+def test_groups_of_netcdf_are_stored_by_name_and_none_is_left_out_in_silence() -> None:
+    pytest.importorskip("h5netcdf")
+    root, fit = xarray.Dataset({"a": ("x", [1.0])}, {"x": [5.0]}), xarray.Dataset({"b": ("x", [2.0])})
+    xarray.DataTree.from_dict({"/": root, "/fit": fit, "/deep/er": fit}).to_netcdf("tree.nc", engine="h5netcdf")
+    fit.to_netcdf("group.nc", group="posterior", engine="h5netcdf")
+    assert "--group: /, fit, deep/er" in fail("store", "tree.nc", "--to", "results")
+    assert "--group: posterior" in fail("store", "group.nc", "--to", "results")
+    assert "no data in a group 'nope'" in fail("store", "tree.nc", "--to", "results", "--group", "nope")
+    for name, group, stored in (
+        ("tree.nc", "/", root),
+        ("tree.nc", "fit", fit.assign_coords(x=[5.0])),
+        ("tree.nc", "/deep/er", fit.assign_coords(x=[5.0])),
+        ("group.nc", "posterior", fit),
+    ):
+        succeed("store", name, "--to", "results", "--one-event", "--group", group)
+        xarray.testing.assert_identical(stored_last().drop_attrs(), stored)
+    Path("table.csv").write_text("x\n1\n")
+    assert run("store", "table.csv", "--to", "results", "--group", "fit").exit_code == 2
+
+
 def test_netcdf_comes_back_identical_with_dims_and_units() -> None:
     pytest.importorskip("h5netcdf")
     dataset = xarray.Dataset(

@@ -36,9 +36,12 @@ from .text import say
     "any other as text.",
 )
 @click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
-def store(file: Path, target: str, metadata: dict[str, Any], one_event: bool) -> None:
+@click.option(
+    "--group", metavar="NAME", help="The group of a netCDF file that is stored; / is what is outside of groups."
+)
+def store(file: Path, target: str, metadata: dict[str, Any], one_event: bool, group: str | None) -> None:
     """Store the table in FILE (.csv, .parquet or .nc) as a run, and print its uid."""
-    table = read_file(file)
+    table = read_file(file, group)
     opened = open_to_store(target)
     with warnings_as_messages(" (here: --one-event)"):
         on_terminal = sys.stderr.isatty()
