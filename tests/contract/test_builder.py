@@ -9,8 +9,8 @@ import dask.array
 import numpy
 import pytest
 
-from databroker_writable import InvalidRunError, InvalidTableError, RunExistsError, StoreFailedError
-from support import example_runs
+from databroker_writable import InvalidRunError, InvalidTableError, RunExistsError, StoreFailedError, to_dataset
+from support import example_runs, new_process
 
 
 def test_a_block_that_ends_stores_its_run(catalog, site):
@@ -159,3 +159,26 @@ def test_runs_that_fail_are_named_and_the_others_stay(catalog, site):
 
 def test_no_runs_are_no_failure(catalog):
     assert catalog.store_runs([]) == []
+
+
+UNCLOSED = """
+import sys
+from support import sites
+catalog = sites.opened(sys.argv[1], sys.argv[2])
+builder = catalog.run_builder(uid="unclosed")
+builder.add_stream("primary", data={"x": [1, 2]})
+builder.add_data("primary", data={"x": [3]})
+untouched = catalog.run_builder(uid="untouched")
+"""
+
+
+@pytest.mark.parametrize(
+    "site", ["msgpack", "jsonl", "collecting", "mongo-normalized[server]", "mongo-embedded[server]"], indirect=True
+)
+def test_a_builder_that_is_not_closed_when_its_process_ends_is_a_failed_run(site):
+    new_process.output_of(UNCLOSED, site.kind, site.place)
+    catalog = site.open()
+    assert list(catalog) == ["unclosed"]
+    stop = catalog["unclosed"].metadata["stop"]
+    assert (stop["exit_status"], stop["reason"]) == ("fail", "the process ended before the run was closed")
+    assert to_dataset(catalog["unclosed"])["x"].values.tolist() == [1, 2, 3]

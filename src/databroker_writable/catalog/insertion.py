@@ -148,6 +148,11 @@ class CatalogSink:
     def is_lost(self) -> bool:
         return self._insertion.is_lost or os.getpid() != self._process
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was written: a builder to which nothing is added leaves nothing."""
+        return not self._waiting
+
     def check_ours(self) -> None:
         if os.getpid() != self._process:
             raise InvalidRunError(

@@ -21,6 +21,7 @@ from .options import CatalogOptions, without_options
 from .reopening import ReopenableMixin
 from .run_documents import checked_run, provenance_in, table_sink, with_defaults
 from .run_store import RunStore
+from .unclosed import close_at_exit
 
 
 class WritableMixin(FindingMethods, ReopenableMixin):
@@ -200,8 +201,10 @@ class WritableMixin(FindingMethods, ReopenableMixin):
         self._store.check_writable()
         provenance = provenance_in(self, uid, derived_from, supersedes, versions, parameters)
         start = start_metadata(with_defaults(self, metadata), uid, time, provenance)
-        builder = RunBuilder.into(CatalogSink(self._store), start, one_event)
+        sink = CatalogSink(self._store)
+        builder = RunBuilder.into(sink, start, one_event)
         self._store.refuse_taken_uid(builder.uid)
+        close_at_exit(builder, sink)
         return builder
 
     def store_runs(self, runs: Iterable[Any], *, progress: bool = False) -> list[str]:

@@ -15,7 +15,7 @@ from ..runs.forks import begin_anew_in_children
 from ..runs.inputs import documents_of
 from ..storage.assets.plan import AssetPlan
 from ..storage.backend import Backend
-from ..storage.failures import explained, explaining, taken
+from ..storage.failures import explained, explaining, in_the_way, taken
 from ..storage.serializer import RunSerializer
 from .insertion import RunInsertion, insert_documents
 from .options import CatalogOptions, asset_threshold
@@ -99,6 +99,8 @@ class RunStore:
             if failure is not None and existing is None:
                 error = explained(failure, uid, self.backend.label)
                 raise error from (failure if error is not failure else failure.__cause__)
+            if existing is None:
+                raise in_the_way(uid, self.backend.obstacle(uid), self.backend.label) from failure
             raise taken(uid, existing, self.backend.label) from failure
 
     def refuse_taken_uid(self, uid: str) -> None:

@@ -81,6 +81,10 @@ class Backend(Protocol):
         """Whether a run of this uid is visible, also one that another process has stored meanwhile."""
         ...
 
+    def obstacle(self, uid: str) -> str:
+        """Say what is in the place of a run that is not visible, and what to do about it."""
+        return "something else has its place, which this catalog cannot read as a run; store yours under another uid"
+
     def stored_run(self, uid: str) -> Any:
         """Give the run that was published last; O(1) in the number of runs stored."""
         return self.catalog[uid]

@@ -53,13 +53,13 @@ def explaining(label: str, uid: str | None = None) -> Iterator[None]:
 
 def taken(uid: str, existing: Any, label: str) -> RunExistsError:
     """Give the error that says that another run has this uid."""
-    if existing is None:
-        return RunExistsError(
-            f"the place of the run {uid!r} in {label!r} is taken by what is not a run, such as an empty file "
-            "that a store cut off left on a file system without hard links; remove it, or store under another uid"
-        )
     return RunExistsError(
         f"another run of the uid {uid!r} is stored in {label!r}; it stays as it was. "
         "It is this error's 'run'; store yours under another uid",
         existing,
     )
+
+
+def in_the_way(uid: str, obstacle: str, label: str) -> RunExistsError:
+    """Give the error that says that something is in the place of the run of this uid."""
+    return RunExistsError(f"the run {uid!r} cannot be stored in {label!r}: {obstacle}")

@@ -145,6 +145,28 @@ class FileBackend(Backend):
             self.catalog.force_reload()
         return uid in known
 
+    def obstacle(self, uid: str) -> str:
+        path = self.run_file(uid)
+        others = [name for name in os.listdir(self.directory) if name.lower() == os.path.basename(path).lower()]
+        if others and os.path.basename(path) not in others:
+            return (
+                f"its file system takes {os.path.basename(path)!r} and {others[0]!r}, which is there, for one name; "
+                "store yours under another uid"
+            )
+        if not os.path.isfile(path):
+            return f"{path!r} is no file that can be opened; store yours under another uid"
+        if not os.path.getsize(path):
+            return (
+                f"{path!r} is an empty file, which a store that was cut off leaves on a file system without hard "
+                "links; remove it if no program is about to write it, or store yours under another uid"
+            )
+        if not os.access(path, os.R_OK):
+            return f"you may not read {path!r}, which can be a run; ask its owner, or store yours under another uid"
+        return (
+            f"{path!r} is there, and this catalog does not show it as that run; look at it with databroker-writable "
+            "check, and store yours under another uid"
+        )
+
     def stored_run(self, uid: str) -> Any:
         return upstream.open_entry(upstream.loaded_entries(self.catalog)[uid], self.catalog)
 

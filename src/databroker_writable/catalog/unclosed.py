@@ -1,0 +1,41 @@
+"""Builders that are used without a ``with`` block: closed as failed runs when their process ends."""
+
+from __future__ import annotations
+
+import atexit
+
+from ..errors import StoreError, warn_user
+from ..runs.builder import RunBuilder
+from .insertion import CatalogSink
+
+REASON = "the process ended before the run was closed"
+
+_open: list[tuple[RunBuilder, CatalogSink]] = []
+
+
+def close_at_exit(builder: RunBuilder, sink: CatalogSink) -> None:
+    """Have a builder closed when the process ends, if it is still open then."""
+    _open[:] = [(known, its_sink) for known, its_sink in _open if _is_unfinished(known, its_sink)]
+    _open.append((builder, sink))
+    # the last to be registered is the first to run: before others remove what the run has written
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)
+
+
+def _is_unfinished(builder: RunBuilder, sink: CatalogSink) -> bool:
+    return not builder.closed and not sink.is_lost
+
+
+def _close_all() -> None:
+    for builder, sink in _open:
+        if not _is_unfinished(builder, sink) or not sink.has_begun:
+            continue
+        try:
+            builder.close("fail", REASON)
+        except StoreError as exc:
+            warn_user(f"the run {builder.uid!r} was not closed before the process ended, and could not be kept: {exc}")
+        else:
+            warn_user(
+                f"the run {builder.uid!r} was not closed before the process ended; it is stored as a failed run. "
+                "Use the builder in a with block, or close() it"
+            )
