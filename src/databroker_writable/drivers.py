@@ -16,7 +16,7 @@ from databroker._drivers.mongo_normalized import BlueskyMongoCatalog as Normaliz
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from .catalog.wrapping import writable_class
-from .errors import InvalidCatalogError, NotWritableError
+from .errors import InvalidCatalogError, NotWritableError, warn_user
 from .storage.durable import make_durable_directories
 
 
@@ -90,7 +90,7 @@ class WritableCatalog:
 
 
 def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
-    """Open a writable catalog over a directory of msgpack files, one per run.
+    """Open a writable catalog over a directory of msgpack files, one per run, or of JSONL files where these are there.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     Returns
     -------
     databroker_writable.drivers.WritableMsgpackCatalog
+        For a directory that holds JSONL files and no msgpack files, a `WritableJSONLCatalog`.
 
     Raises
     ------
@@ -125,7 +126,21 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     except OSError as exc:
         raise NotWritableError(f"the directory {directory!r} cannot be created: {exc.strerror}") from exc
     kwargs.setdefault("name", os.path.basename(directory))
-    return WritableMsgpackCatalog([os.path.join(glob.escape(directory), "*.msgpack")], **kwargs)
+    driver, pattern = run_files_of(directory)
+    return driver([pattern], **kwargs)
+
+
+def run_files_of(directory: str) -> tuple[type, str]:
+    """The driver for the run files of a directory, and the glob that finds them."""
+    msgpack, jsonl = (os.path.join(glob.escape(directory), f"*.{suffix}") for suffix in ("msgpack", "jsonl"))
+    if glob.glob(jsonl):
+        if not glob.glob(msgpack):
+            return WritableJSONLCatalog, jsonl
+        warn_user(
+            f"the JSONL files in {directory!r} are left out, because it holds msgpack files too; move them into a "
+            "directory of their own, or open them by a YAML file that names the driver writable-jsonl-catalog"
+        )
+    return WritableMsgpackCatalog, msgpack
 
 
 def driver_class(name: str | type) -> type:

@@ -17,6 +17,7 @@ import pytest
 import xarray
 
 from databroker_writable import open_directory
+from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
 from databroker_writable.results.headers import PROBE
 from support import example_runs, servers, sites
 from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
@@ -324,3 +325,42 @@ def test_a_server_that_is_gone_is_told_in_one_line_without_the_password(argument
     message = fail(arguments[0], "m.yml", *arguments[1:])
     assert PASSWORD not in message
     assert message.count("\n") == 1
+
+
+def test_a_directory_of_jsonl_is_read() -> None:
+    catalog = WritableJSONLCatalog([str(Path("lines").absolute() / "*.jsonl")], name="lines")
+    catalog.store_run({"x": [1]}, {"sample": "Cu"}, uid="line-1")
+    assert "line-1" in succeed("ls", "lines")
+    assert "sample: Cu" in succeed("show", "./lines", "line-1")
+    assert "1 runs" in succeed("check", "lines")
+    assert succeed("copy", "lines", "copies").startswith("1 copied")
+    assert "line-1" in succeed("ls", "copies")
+    Path("table.csv").write_text("x\n1\n")
+    succeed("store", "table.csv", "--to", "lines")
+    assert len(list(Path("lines").glob("*.jsonl"))) == 2
+
+
+def test_run_files_of_another_kind_are_not_left_out_in_silence() -> None:
+    for cls, suffix in ((WritableJSONLCatalog, "jsonl"), (WritableMsgpackCatalog, "msgpack")):
+        cls([str(Path("both").absolute() / f"*.{suffix}")]).store_run({"x": [1]}, uid=f"in-{suffix}")
+    for command in ("ls", "check"):
+        result = run(command, "both")
+        assert result.exit_code == 0
+        assert "Warning: the JSONL files in" in result.stderr
+    assert "in-msgpa " in run("ls", "both").stdout
+
+
+def test_the_home_directory_can_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "table.csv").write_text("x\n1\n2\n")
+    succeed("store", "~/table.csv", "--to", "~/results")
+    assert len(list((home / "results").glob("*.msgpack"))) == 1
+    write_catalog(str(home / "mine.yml"), "writable-msgpack-catalog", paths=[str(home / "results/*.msgpack")])
+    for place in ("~/results", "~/mine.yml", "~/mine.yml:mine"):
+        assert len(succeed("ls", place).splitlines()) == 2
+        succeed("show", place, "-1", "--column", "x", "--plot", "~/x.png")
+        assert "1 runs" in succeed("check", place)
+    assert (home / "x.png").exists()
+    assert not Path("~").exists()

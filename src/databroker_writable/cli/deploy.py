@@ -26,6 +26,7 @@ from .text import say
 )
 @click.option("--replace", is_flag=True, help="Replace a file of the same name.")
 def deploy(path: str, prefix: str | None, replace: bool) -> None:
+    path, prefix = os.path.expanduser(path), prefix and os.path.expanduser(prefix)
     if not os.path.isfile(path):
         raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
     if not path.endswith((".yml", ".yaml")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any
 
 import click
@@ -73,7 +74,7 @@ def save_plot(array: Any, path: str) -> None:
 def save_figure(figure: Any, path: str) -> None:
     """Write a drawing; matplotlib tells the format by the suffix."""
     try:
-        figure.savefig(path)
+        figure.savefig(os.path.expanduser(path))
     except (OSError, ValueError) as exc:
         raise click.ClickException(f"the picture {path!r} cannot be written: {exc}") from exc
 

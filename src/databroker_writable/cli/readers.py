@@ -17,6 +17,7 @@ _EXACT = 2**53
 
 def read_file(path: Path, group: str | None = None) -> Any:
     """Read a DataFrame or a Dataset from a CSV, Parquet or netCDF file, told by its suffix; netCDF has groups."""
+    path = path.expanduser()
     if not path.is_file():
         raise click.ClickException(f"there is no file {str(path)!r}")
     suffix = path.suffix.lower()

@@ -45,9 +45,9 @@ def open_to_check(name: str) -> Any:
 
     _check_is_there(name)
     entry = _entry(name)
-    return (
-        unloaded_directory(name) if entry is None else unloaded_entry(upstream.entry_named(entry.catalogs, entry.name))
-    )
+    if entry is None:
+        return unloaded_directory(os.path.expanduser(name))
+    return unloaded_entry(upstream.entry_named(entry.catalogs, entry.name))
 
 
 def open_to_store(name: str) -> Target:
@@ -87,6 +87,7 @@ def _check_no_address(name: str) -> None:
 
 def _check_is_there(name: str) -> None:
     _check_no_address(name)
+    name = os.path.expanduser(name)
     if not _YAML.fullmatch(name) and not os.path.isdir(name) and not _is_registered(name):
         import databroker
 
@@ -109,6 +110,7 @@ def _open(name: str) -> Target:
 
 def _entry(name: str) -> Entry | None:
     """The entry that a word names; None for a directory."""
+    name = os.path.expanduser(name)
     yaml = _YAML.fullmatch(name)
     if yaml:
         return _entry_of_yaml(yaml["path"], yaml["entry"])

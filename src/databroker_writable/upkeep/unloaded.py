@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from typing import Any
 
 from ..catalog.recipes import check_variables
 from ..catalog.wrapping import make_writable, writable_class
-from ..drivers import WritableCatalog, WritableMsgpackCatalog, driver_class
+from ..drivers import WritableCatalog, driver_class, run_files_of
 from ..runs import upstream
 from ..storage.foreign import ForeignBackend
 
@@ -16,8 +15,8 @@ from ..storage.foreign import ForeignBackend
 def unloaded_directory(path: str) -> Any:
     """The catalog that `open_directory` opens, without its runs."""
     directory = os.path.abspath(path)
-    paths = [os.path.join(glob.escape(directory), "*.msgpack")]
-    return _unloaded(WritableMsgpackCatalog)(paths, name=os.path.basename(directory))
+    driver, pattern = run_files_of(directory)
+    return _unloaded(driver)([pattern], name=os.path.basename(directory))
 
 
 def unloaded_entry(entry: Any) -> Any:
