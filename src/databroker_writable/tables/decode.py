@@ -9,8 +9,9 @@ import numpy
 import pandas
 
 from .attributes import decode_attribute
-from .encode import ticks
-from .kinds import flatten, object_array
+from .encode_times import ticks
+from .nesting import flatten, object_array
+from .time_columns import in_zone
 
 MARKERS = {"None": None, "NA": pandas.NA, "NaN": float("nan"), "NaT": pandas.NaT}
 
@@ -107,7 +108,7 @@ def _times(encoding: dict, values: Any, shape: tuple[int, ...], exact: Any) -> A
     times = integers.astype(dtype)
     if "zone" not in encoding:
         return times
-    return pandas.DatetimeIndex(times).tz_localize("UTC").tz_convert(encoding["zone"]).array
+    return in_zone(times, encoding["zone"])
 
 
 def _ticks(values: Any, shape: tuple[int, ...], unit: str) -> Any:

@@ -11,16 +11,17 @@ import numpy
 
 from ..errors import InvalidTableError
 from .attributes import encode_attributes
-from .encode import Encoded, encode
+from .encode import encode
+from .encoded import Encoded
 from .event_time import LATEST
 from .layout import OBJECT, SOURCE, embed_layout
 from .names import free_name
-from .sources import Source, Variable
+from .variables import Source, Variable
 
 CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
 
 
-class Writer:
+class StreamComposer:
     """Collects what goes to the descriptor and to the Events."""
 
     def __init__(self, source: Source, *, one_event: bool) -> None:
@@ -158,7 +159,7 @@ def _is_plain(encoded: Encoded) -> bool:
     """Whether a list of Python's own numbers serves as well: the documents compare and are JSON, as bluesky-live's."""
     # from a list of integers over 2**63-1 numpy would make floats when it is read
     is_array = isinstance(encoded.values, numpy.ndarray) and encoded.values.dtype.kind in "bif"
-    return is_array and len(encoded.shape) == 1 and encoded.encoding["is"] == "numpy"
+    return is_array and len(encoded.shape) == 1 and encoded.encoding.get("is") == "numpy"
 
 
 def _is_large(values: Any) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy
 
 from .agreement import check_agreement
-from .placement import Writer
+from .placement import StreamComposer
+from .refusals import reading
 from .sources import read_source
 
 
@@ -106,7 +107,8 @@ def read_table(table: Any, *, one_event: bool = False) -> StreamTable:
     '<U1'
     """
     source = read_source(table)
-    writer = Writer(source, one_event=one_event)
+    composer = StreamComposer(source, one_event=one_event)
     for variable in source.variables:
-        writer.add(variable)
-    return StreamTable(StreamSchema(*writer.finish()), writer.data, writer.length, writer.time)
+        with reading(variable.name):
+            composer.add(variable)
+    return StreamTable(StreamSchema(*composer.finish()), composer.data, composer.length, composer.time)

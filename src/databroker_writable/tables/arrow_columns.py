@@ -1,0 +1,135 @@
+"""Columns and tables of Arrow, which pyarrow, polars and others export, without loss of digits, zones or categories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pandas
+
+from ..errors import InvalidTableError
+from .list_columns import array_from_list
+from .refusals import unsupported
+from .time_columns import in_zone
+
+LEAST_INT64 = numpy.iinfo("int64").min
+"""What numpy takes for NaT."""
+
+
+def is_arrow(values: Any) -> bool:
+    """Whether an array is pyarrow's, or one that exports itself as Arrow's."""
+    type_ = type(values)
+    if hasattr(type_, "__arrow_c_array__") or hasattr(type_, "__arrow_c_stream__"):
+        return True
+    return type_.__module__.partition(".")[0] == "pyarrow" and hasattr(values, "to_pylist")
+
+
+def is_arrow_dtype(dtype: Any) -> bool:
+    """Whether a pandas column holds Arrow's values of types that pandas has under other names, too."""
+    return isinstance(dtype, pandas.ArrowDtype) and getattr(dtype.numpy_dtype, "kind", "O") not in "biuf"
+
+
+def columns_from_arrow(table: Any) -> tuple[dict[str, Any], dict[str, dict[str, str]], dict[str, str]]:
+    """Give the columns of an Arrow table, the attributes of each, and those of the table."""
+    table = _import_pyarrow("the table").table(table)
+    schema = table.schema
+    if len(set(schema.names)) < len(schema.names):
+        twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+        raise InvalidTableError(f"the table has columns of the same name ({', '.join(twice)}); rename them")
+    attributes = {field.name: _metadata(field.metadata, f"column {field.name!r}") for field in schema}
+    return dict(zip(schema.names, table.columns, strict=True)), attributes, _metadata(schema.metadata, "the table")
+
+
+def column_from_arrow(values: Any, name: str) -> Any:
+    """Make a numpy or a pandas array of an Arrow array, whole or in chunks, or of pandas' array of Arrow values."""
+    pyarrow = _import_pyarrow(f"column {name!r}")
+    remedy = "make them text or numbers, e.g. with .cast('string') in pyarrow, .cast(str) in polars"
+    if isinstance(values, pandas.api.extensions.ExtensionArray):
+        remedy = f"convert them, e.g. table[{name!r}] = table[{name!r}].astype('string')"
+        values = values.__arrow_array__()
+    elif not isinstance(values, pyarrow.Array | pyarrow.ChunkedArray):
+        is_whole = hasattr(values, "__arrow_c_array__")
+        values = pyarrow.array(values) if is_whole else pyarrow.chunked_array(values)
+    if not _is_known(values.type, pyarrow):
+        raise unsupported(name, f"Arrow values of type {values.type}", remedy)
+    if isinstance(values, pyarrow.ChunkedArray):
+        chunks = values.unify_dictionaries().chunks
+        values = pyarrow.concat_arrays(chunks) if chunks else pyarrow.array([], values.type)
+    return _converted(values, name, pyarrow)
+
+
+def _import_pyarrow(what: str) -> Any:
+    try:
+        import pyarrow  # only Arrow's columns need it
+    except ImportError as error:
+        raise InvalidTableError(f"{what} is Arrow's, which needs pyarrow to be read; install it") from error
+    return pyarrow
+
+
+def _is_known(type_: Any, pyarrow: Any) -> bool:
+    """Whether numpy or pandas have a type of the same values."""
+    types = pyarrow.types
+    if types.is_dictionary(type_) or _is_list(type_, types):
+        return _is_known(type_.value_type, pyarrow)
+    is_number = types.is_boolean(type_) or types.is_integer(type_) or types.is_floating(type_)
+    is_text = types.is_string(type_) or types.is_large_string(type_) or str(type_) == "string_view"
+    return is_number or is_text or types.is_timestamp(type_) or types.is_duration(type_) or types.is_null(type_)
+
+
+def _is_list(type_: Any, types: Any) -> bool:
+    return types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_)
+
+
+def _converted(values: Any, name: str, pyarrow: Any) -> Any:
+    type_, types = values.type, pyarrow.types
+    if types.is_dictionary(type_):
+        return _categorical(values, name, pyarrow)
+    if _is_list(type_, types):
+        return _stacked(values, name, pyarrow)
+    if types.is_timestamp(type_):
+        times = _whole_numbers(values, pyarrow).view(f"M8[{type_.unit}]")
+        return times if type_.tz is None else in_zone(times, f"UTC{type_.tz}" if type_.tz[:1] in "+-" else type_.tz)
+    if types.is_duration(type_):
+        return _whole_numbers(values, pyarrow).view(f"m8[{type_.unit}]")
+    is_text = not (types.is_boolean(type_) or types.is_integer(type_) or types.is_floating(type_))
+    if is_text or values.null_count:
+        # numpy has no missing numbers: pyarrow would make floats of all, and lose digits
+        return array_from_list(values.to_pylist(), name)
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _whole_numbers(values: Any, pyarrow: Any) -> numpy.ndarray:
+    """The counts of datetimes, with numpy's NaT for what is missing."""
+    return values.cast(pyarrow.int64()).fill_null(LEAST_INT64).to_numpy(zero_copy_only=False)
+
+
+def _categorical(values: Any, name: str, pyarrow: Any) -> Any:
+    if values.dictionary.null_count:
+        raise unsupported(name, "a missing value among the categories", "cast it to the type of its categories")
+    categories = pandas.Index(_converted(values.dictionary, name, pyarrow))
+    codes = values.indices.cast(pyarrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return pandas.Categorical.from_codes(codes, categories, ordered=values.type.ordered)
+
+
+def _stacked(values: Any, name: str, pyarrow: Any) -> Any:
+    """Make one array of lists of one length."""
+    if values.null_count:
+        raise unsupported(name, "missing lists", "fill them, or make them a column of another table")
+    lengths = {len(item) for item in values}
+    if len(lengths) > 1:
+        # which says so, with the remedy
+        return array_from_list(values.to_pylist(), name)
+    flat = _converted(values.flatten(), name, pyarrow)
+    if not isinstance(flat, numpy.ndarray):
+        raise unsupported(name, "lists of categories or of datetimes with a time zone", "make each item a column")
+    return flat.reshape((len(values), *lengths, *flat.shape[1:]))
+
+
+def _metadata(pairs: dict[bytes, bytes] | None, where: str) -> dict[str, str]:
+    """What a schema says beside names and types, but for what pyarrow and pandas note down for themselves."""
+    try:
+        texts = {key.decode(): value.decode() for key, value in (pairs or {}).items()}
+    except UnicodeDecodeError as error:
+        raise InvalidTableError(f"{where} has Arrow metadata that are no text ({error}); drop them") from error
+    others = ("pandas", "ARROW:", "PARQUET:")
+    return {key: value for key, value in texts.items() if not key.startswith(others)}

@@ -1,0 +1,215 @@
+"""Columns given as lists, or as arrays of Python objects, as arrays of one type, exactly.
+
+numpy.asarray alone is not enough: it makes strings of `[1, "a"]` and integers of `[True, 2]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy
+import pandas
+
+from ..errors import InvalidTableError
+from .classifier import MISSING, TIMES, ValueType, type_name, type_of
+from .names import check_text
+from .nesting import object_array
+from .refusals import check_whole, mixed, unsupported
+from .time_columns import times_from_list
+
+CONTAINERS = frozenset({ValueType.LIST, ValueType.ARRAY})
+MAX_AXES = 32
+"""The most that numpy 1 and HDF5 have."""
+
+_NUMBERS = frozenset({ValueType.INT, ValueType.FLOAT})
+_OBJECTS = frozenset({ValueType.TEXT, ValueType.INT, ValueType.FLOAT, ValueType.BOOL, ValueType.COMPLEX})
+"""The types of values that a column may mix with None."""
+
+_BUILTIN: dict[ValueType, Callable[[Any], Any]] = {
+    ValueType.TEXT: str.__str__,
+    ValueType.INT: int,
+    ValueType.FLOAT: float,
+    ValueType.COMPLEX: complex,
+}
+
+
+def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
+    """Make one array of a column given as a list.
+
+    Returns a numpy array; a pandas array for datetimes with a zone; an object array where values are missing.
+    """
+    if isinstance(values, range):
+        return numpy.asarray(values)
+    if not values:
+        return numpy.asarray([], dtype="float64")
+    types = set(map(type, values))
+    if types == {float} or types == {bool}:
+        return numpy.asarray(values)
+    value_types = set(map(type_of, types))
+    if value_types <= CONTAINERS:
+        return _stacked(values, name, depth)
+    if not value_types.isdisjoint(CONTAINERS):
+        raise mixed(name, types)
+    real = value_types - MISSING
+    if real and real <= TIMES:
+        return _times(values, real, types, name)
+    values = with_builtin_types(values, types, name)
+    if real == value_types:
+        if real <= _NUMBERS:
+            return _numbers(values, real, name)
+        if real in ({ValueType.BOOL}, {ValueType.COMPLEX}):
+            return numpy.asarray(values)
+        if real == {ValueType.TEXT}:
+            array = numpy.asarray(values)
+            if array.tolist() == list(values):
+                return array
+            # numpy strips NULs at the end of a string: such a column stays one of Python strings.
+    return object_array(values)
+
+
+def holds_times(values: Iterable[Any]) -> bool:
+    """Whether objects are datetimes or timedeltas, some of them perhaps missing."""
+    real = {type_of(type_) for type_ in set(map(type, values))} - MISSING
+    return bool(real) and real <= TIMES
+
+
+def with_builtin_types(values: Sequence[Any], types: set[type], name: str) -> Sequence[Any]:
+    """Values of the types that others derive from Python's own, such as enumerations, as Python's own."""
+    derived = {
+        type_: _BUILTIN[type_of(type_)]
+        for type_ in types
+        if type_.__module__ != "builtins" and not issubclass(type_, numpy.number) and type_of(type_) in _BUILTIN
+    }
+    if not derived:
+        return values
+    for value in values:
+        if type(value) in derived:
+            check_whole(value, name)
+    return [derived[type(value)](value) if type(value) in derived else value for value in values]
+
+
+def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | None, str]:
+    """Classify the values of a column of Python objects.
+
+    Returns the flat list of values, missing ones as None; what they are, None if all are missing; what stood
+    for the missing ones.
+    """
+    types = set(map(type, flat))
+    flat = list(with_builtin_types(flat, types, name))
+    value_types = set(map(type_of, types))
+    missing = {value_type.value for value_type in value_types & MISSING}
+    real = value_types - MISSING
+    if ValueType.FLOAT in real and len(real) == 2 and real & {ValueType.TEXT, ValueType.BOOL}:
+        # pandas marks missing strings and booleans with NaN.
+        if any(value == value for value in flat if isinstance(value, float | numpy.floating)):
+            raise mixed(name, types)
+        real.discard(ValueType.FLOAT)
+        missing.add("NaN")
+        flat = [None if value != value else value for value in flat]
+    if len(missing) > 1:
+        raise InvalidTableError(
+            f"column {name!r} marks missing values in different ways ({', '.join(sorted(missing))}); "
+            f"use one, e.g. table[{name!r}] = table[{name!r}].where(table[{name!r}].notna(), None)"
+        )
+    marker = missing.pop() if missing else "None"
+    if marker in ("NA", "NaT"):
+        flat = [None if value is pandas.NA or value is pandas.NaT else value for value in flat]
+    if real == _NUMBERS:
+        _numbers([value for value in flat if value is not None], real, name)
+        flat = [None if value is None else float(value) for value in flat]
+        real = {ValueType.FLOAT}
+    if len(real) > 1:
+        raise mixed(name, {type_ for type_ in types if type_of(type_) in real})
+    value_type = real.pop() if real else None
+    if value_type is not None and value_type not in _OBJECTS:
+        raise _unsupported_objects(flat, types, name)
+    if value_type is ValueType.TEXT:
+        check_text([value for value in flat if value is not None], f"column {name!r}")
+    return [value.item() if isinstance(value, numpy.generic) else value for value in flat], value_type, marker
+
+
+def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> InvalidTableError:
+    for value in flat:
+        check_whole(value, name)
+    culprits = sorted(type_name(type_) for type_ in types if type_of(type_) not in MISSING)
+    is_array = any(hasattr(type_, "__array__") for type_ in types)
+    conversion = "numpy.asarray(v)" if is_array else "str(v)"
+    return unsupported(
+        name,
+        f"values of type {', '.join(culprits)}",
+        f"convert them, e.g. table[{name!r}] = [{conversion} for v in table[{name!r}]]",
+    )
+
+
+def in_shape(values: Any, shape: tuple[int, ...], name: str) -> Any:
+    """Reshape what `array_from_list` gives; pandas' arrays have one axis."""
+    if len(shape) == 1:
+        return values
+    if not isinstance(values, numpy.ndarray):
+        raise unsupported(name, "nested datetimes with a time zone", "convert them to UTC without a zone")
+    return values.reshape(shape)
+
+
+def _stacked(values: Sequence[Any], name: str, depth: int) -> Any:
+    """Stack a column of lists or arrays of one shape."""
+    for value in values:
+        if isinstance(value, numpy.ndarray):
+            check_whole(value, name)
+    if all(isinstance(value, numpy.ndarray) for value in values):
+        shapes = {value.shape for value in values}
+        if len(shapes) == 1 and len({value.dtype for value in values}) == 1:
+            stack = numpy.ma.stack if any(map(numpy.ma.isMaskedArray, values)) else numpy.stack
+            return stack(values)
+        if shapes == {()}:
+            return array_from_list([value[()] for value in values], name, depth=depth)
+    if depth >= MAX_AXES:
+        raise InvalidTableError(f"column {name!r} is nested deeper than {MAX_AXES} levels; flatten it")
+    lengths = {len(value) if not isinstance(value, numpy.ndarray) or value.ndim else 0 for value in values}
+    if len(lengths) > 1:
+        raise InvalidTableError(
+            f"column {name!r} holds lists or arrays of different lengths ({_some(lengths)}); "
+            "make them of one length, e.g. by padding with NaN"
+        )
+    (length,) = lengths
+    flat = array_from_list(list(chain.from_iterable(values)), name, depth=depth + 1)
+    return in_shape(flat, (len(values), length, *flat.shape[1:]), name)
+
+
+def _some(values: Iterable[Any]) -> str:
+    ordered = sorted(values)
+    return ", ".join(map(str, ordered[:4])) + (", ..." if len(ordered) > 4 else "")
+
+
+def _times(values: Sequence[Any], real: set[ValueType], types: set[type], name: str) -> Any:
+    if len(real) > 1:
+        raise mixed(name, {type_ for type_ in types if type_of(type_) in real})
+    return times_from_list(values, real.pop(), name)
+
+
+def _numbers(values: Sequence[Any], types: set[ValueType], name: str) -> numpy.ndarray:
+    array = numpy.asarray(values)
+    if types == {ValueType.FLOAT}:
+        return array
+    if types == {ValueType.INT}:
+        if array.dtype.kind not in "iu" and min(values) >= 0 and max(values) < 2**64:
+            # numpy finds float64 for integers on both sides of 2**63.
+            array = numpy.asarray(values, dtype="uint64")
+        if array.dtype.kind not in "iu":
+            raise unsupported(
+                name,
+                "integers beyond 64 bits",
+                "store them as floats or strings, e.g. [str(v) for v in values]",
+            )
+        return array
+    if array.dtype.kind != "f" or array.tolist() != [
+        value.item() if isinstance(value, numpy.generic) else value for value in values
+    ]:
+        # Equal lists do not suffice where NaN is present: it differs from itself.
+        exact = all(value != value or float(value) == value for value in values)
+        if array.dtype.kind != "f" or not exact:
+            raise unsupported(
+                name, "integers among floats, beyond what float64 holds", "make them all integers or all floats"
+            )
+    return array
