@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from .runs.builder import RunBuilder
     from .runs.built_run import BuiltRun
     from .runs.simple_run import build_simple_run
+    from .storage.backend import Backend
     from .tables import to_dataset
 
 __all__ = [
+    "Backend",
     "BuiltRun",
     "InvalidCatalogError",
     "InvalidMetadataError",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Backend": "storage.backend",
     "BuiltRun": "runs.built_run",
     "RunBuilder": "runs.builder",
     "build_simple_run": "runs.simple_run",
