@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidRunError
@@ -15,10 +15,12 @@ from .documents import (
     check_resource,
     check_start,
     check_stop,
+    check_stream_document,
 )
 from .event_pages import InlinePart, check_event_page, check_length, whole_page
 from .paging import other_datum_kwargs, packed
 from .schema import CheckedDocument, Document, NamedDocument
+from .stream_documents import StreamDocuments, counted_numbers
 
 
 class RunDocuments(list[NamedDocument]):
@@ -114,6 +116,7 @@ class RunChecker:
         self._datum_kwargs: dict[str, set[str]] = {}
         self._event_uids: set[str] = set()
         self._seq_nums: dict[str, list[Any]] = {}  # of each page, by stream
+        self._streams = StreamDocuments()
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> NamedDocument:
         if self.stop is not None:
@@ -192,16 +195,29 @@ class RunChecker:
         self._seq_nums[descriptor["name"]].append(page["seq_num"])
         return page
 
+    def _stream_resource(self, doc: Mapping[str, Any]) -> Document:
+        resource = check_stream_document("stream_resource", doc, self._limits)
+        self._check_run("stream_resource", resource)
+        self._check_new("stream_resource", resource["uid"], self._streams.columns)
+        self._streams.add_resource(resource)
+        return resource
+
+    def _stream_datum(self, doc: Mapping[str, Any]) -> Document:
+        datum = check_stream_document("stream_datum", doc, self._limits)
+        self._streams.add_datum(datum, self._descriptors)
+        return datum
+
     def _stop(self, doc: Mapping[str, Any]) -> Document:
         stop = self._by_itself("stop", doc, check_stop)
         self._check_run("stop", stop)
         for stream, number in (stop.get("num_events") or {}).items():
             seq_nums = self._seq_nums.get(stream, [])
-            if not may_count(number, seq_nums):
+            if not may_count(number, seq_nums, self._streams.seq_nums.get(stream, [])):
                 raise InvalidRunError(
                     f"the stop document counts {number} events in stream {stream!r}, "
                     f"but {sum(map(len, seq_nums))} were given; were some lost on the way?"
                 )
+        self._streams.check_columns(self._descriptors.values(), [s for s, pages in self._seq_nums.items() if pages])
         self.stop = stop
         return stop
 
@@ -224,12 +240,13 @@ class RunChecker:
             raise InvalidRunError(f"the {name} uid {uid!r} is used twice; each must be unique")
 
 
-def may_count(number: int, pages: list[Any]) -> bool:
+def may_count(number: int, pages: list[Any], ranges: Sequence[range] = ()) -> bool:
     """Whether a stop document may count so many Events, whose numbers are given page by page.
 
-    bluesky measures again, after a pause, what came after the last checkpoint, and counts it once.
+    bluesky measures again, after a pause, what came after the last checkpoint, and counts it once. It also counts
+    the numbers, given as ranges, that stream_datums cover.
     """
-    return number == sum(map(len, pages)) or number == len({seq_num for page in pages for seq_num in page})
+    return number == sum(map(len, pages)) or number == counted_numbers(pages, ranges)
 
 
 _CHECKS: dict[str, Callable[[RunChecker, Mapping[str, Any]], Document]] = {
@@ -238,5 +255,7 @@ _CHECKS: dict[str, Callable[[RunChecker, Mapping[str, Any]], Document]] = {
     "resource": RunChecker._resource,
     "datum_page": RunChecker._datum_page,
     "event_page": RunChecker._event_page,
+    "stream_resource": RunChecker._stream_resource,
+    "stream_datum": RunChecker._stream_datum,
     "stop": RunChecker._stop,
 }

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import event_model
+
 from ..errors import InvalidRunError
 from . import upstream
-from .documents import PRIMARY, STREAM_EXTERNAL
+from .documents import PRIMARY
 from .schema import Document, NamedDocument
+from .stream_documents import lost_column, stream_columns
 
 
 def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
@@ -18,7 +21,8 @@ def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
     """
     descriptors: list[Document] = upstream.loaded_descriptors(run)
     has_unnamed = any("name" not in descriptor for descriptor in descriptors)
-    if has_unnamed or any(map(_has_stream_columns, descriptors)):
+    in_streams = [(key, descriptor) for descriptor in descriptors for key in stream_columns(descriptor)]
+    if has_unnamed or in_streams:
         _, arguments = upstream.captured_arguments(run)
         if "gen_func" in arguments:
             given = arguments["gen_func"](*arguments["gen_args"], **arguments["gen_kwargs"])
@@ -26,11 +30,18 @@ def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
         if has_unnamed:
             run = _with_names(run, arguments)
     documents: Iterable[NamedDocument] = run.documents(fill="no", strict_order=False)
-    return documents
+    if not in_streams:
+        return documents
+    column, descriptor = in_streams[0]
+    return _without_streams(documents, lost_column(column, descriptor.get("name", PRIMARY)))
 
 
-def _has_stream_columns(descriptor: Document) -> bool:
-    return any(data_key.get("external") == STREAM_EXTERNAL for data_key in descriptor["data_keys"].values())
+def _without_streams(documents: Iterable[NamedDocument], lost: InvalidRunError) -> Iterator[NamedDocument]:
+    """Give what databroker gives of a run whose stream_resources are lost; it can fail at their columns."""
+    try:
+        yield from documents
+    except event_model.EventModelError as exc:
+        raise lost from exc
 
 
 def _transformed(documents: Iterable[Any], transforms: Mapping[str, Callable[[Any], Any]]) -> Iterator[NamedDocument]:

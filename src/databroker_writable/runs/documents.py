@@ -8,7 +8,8 @@ from typing import Any
 from ..errors import InvalidMetadataError, InvalidRunError, StoreError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import check_key, check_metadata_keys, document_value
-from .paging import DATUM_PARTS, check_parts
+from ..tables.wording import short
+from .paging import DATUM_PARTS, check_mappings, check_parts
 from .posix_times import check_time
 from .schema import CheckedDocument, Document, check_schema
 from .templates import check_templates
@@ -21,6 +22,25 @@ PRIMARY = "primary"
 """The stream of descriptors without a name: old bluesky had no other."""
 
 EXIT_STATUSES = ("success", "abort", "fail")
+
+
+_EVENT_KEYS = ("uid", "time", "seq_num", "data", "timestamps")
+
+REQUIRED_KEYS = {
+    "start": ("uid", "time"),
+    "descriptor": ("uid", "run_start", "data_keys"),
+    "event": _EVENT_KEYS,
+    "event_page": _EVENT_KEYS,
+    "resource": ("uid",),
+    "datum": ("datum_id", "datum_kwargs"),
+    "datum_page": ("datum_id", "datum_kwargs"),
+    "stream_resource": ("uid", "run_start"),
+    "stream_datum": ("uid", "stream_resource"),
+    "stop": ("uid", "run_start"),
+}
+
+_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
+_MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 
 def check_start(doc: Mapping[str, Any], limits: Limits = ANY_BACKEND) -> CheckedDocument:
@@ -62,6 +82,33 @@ def check_datum_page(doc: Mapping[str, Any], limits: Limits) -> CheckedDocument:
     """Check a page of Datums and give a copy in plain Python."""
     check_parts("a datum_page", doc, DATUM_PARTS)
     return _checked("datum_page", document_value(doc, "the datum_page", InvalidRunError, limits=limits), limits)
+
+
+def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> CheckedDocument:
+    """Check a stream_resource or a stream_datum, whose forms event-model has changed, and give a plain copy."""
+    if not limits.stream_assets:
+        raise InvalidRunError(
+            f"the run has the {name} {short(doc.get('uid'))}, for which {limits.backend} has no place; "
+            "store the run in a catalog of files, of msgpack or JSONL"
+        )
+    check_form(name, doc)
+    check_dropped_keys(doc, name)
+    checked: Document = document_value(doc, called(name), InvalidRunError, limits=limits)
+    check_document_size(name, checked, limits)
+    return CheckedDocument(checked)
+
+
+def check_form(name: str, doc: Mapping[str, Any]) -> None:
+    """Refuse a document of any type that lacks what it is found by, or has it in another form."""
+    where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
+    for key in REQUIRED_KEYS[name]:
+        if key not in doc:
+            raise InvalidRunError(f"{where} lacks {key!r}")
+    texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
+    for key in texts:
+        if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
+            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which is a string")
+    check_mappings(where, doc, _MAPPINGS)
 
 
 def check_stream_name(name: Any, limits: Limits = ANY_BACKEND) -> None:

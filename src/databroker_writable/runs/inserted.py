@@ -14,29 +14,10 @@ from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_event_values, document_value
 from ..tables.wording import short
-from .documents import PRIMARY, called, check_dropped_keys, error_for
-from .paging import check_mappings
+from .documents import PRIMARY, REQUIRED_KEYS, called, check_dropped_keys, check_form, error_for
 from .posix_times import check_time
 from .schema import Document, NamedDocument
 from .uids import check_safe_uid
-
-_EVENT = ("uid", "time", "seq_num", "data", "timestamps")
-
-_REQUIRED = {
-    "start": ("uid", "time"),
-    "descriptor": ("uid", "run_start", "data_keys"),
-    "event": _EVENT,
-    "event_page": _EVENT,
-    "resource": ("uid",),
-    "datum": ("datum_id", "datum_kwargs"),
-    "datum_page": ("datum_id", "datum_kwargs"),
-    "stream_resource": ("uid", "run_start"),
-    "stream_datum": ("uid", "stream_resource"),
-    "stop": ("uid", "run_start"),
-}
-
-_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
-_MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 
 def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
@@ -63,14 +44,14 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     if not isinstance(name, str):
         # databroker 1.2.5 compares it with "stop" to know when to show the run
         raise InvalidRunError(f"the name of a document is {short(name)}; give the name as a string, as in 'start'")
-    if name not in _REQUIRED:
+    if name not in REQUIRED_KEYS:
         raise InvalidRunError(f"databroker 1 does not read documents of type {short(name)} back")
     if not isinstance(doc, Mapping):
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
     check_dropped_keys(doc, name)
     if name == "start":
         return name, _start(doc, limits)
-    _check_form(name, doc)
+    check_form(name, doc)
     if name in ("event", "event_page"):
         _check_event(name, doc, limits)
         return name, dict(doc)
@@ -96,15 +77,3 @@ def _check_event(name: str, doc: Mapping[str, Any], limits: Limits) -> None:
                 check_event_values({key: column}, "the data of an event", InvalidTableError, limits)
         else:
             check_event_values({part: value}, called(name), InvalidRunError, limits)
-
-
-def _check_form(name: str, doc: Mapping[str, Any]) -> None:
-    where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
-    for key in _REQUIRED[name]:
-        if key not in doc:
-            raise InvalidRunError(f"{where} lacks {key!r}")
-    texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
-    for key in texts:
-        if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
-            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which is a string")
-    check_mappings(where, doc, _MAPPINGS)

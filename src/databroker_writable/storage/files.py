@@ -39,6 +39,7 @@ class FileRunWriter:
         self.stop: Document = {}
         self._callbacks = callbacks_of(backend.driver_serializer(), start)
         self._managers = publish_through(self._callbacks, backend.check_file_name)
+        self._callbacks += filter(None, map(upstream.stream_document_writer, self._callbacks))
 
     def __call__(self, name: str, doc: Document) -> None:
         try:
@@ -236,7 +237,9 @@ class FileBackend(Backend):
 class MsgpackBackend(FileBackend):
     """msgpack files."""
 
-    limits = insert_limits = Limits("msgpack", integers=INT64_OR_UINT64, binary=True, page_bytes=MSGPACK_BUFFER)
+    limits = insert_limits = Limits(
+        "msgpack", integers=INT64_OR_UINT64, binary=True, stream_assets=True, page_bytes=MSGPACK_BUFFER
+    )
     suffix = ".msgpack"
     stock_driver = msgpack.BlueskyMsgpackCatalog
     read_file = staticmethod(msgpack.gen)
@@ -245,7 +248,7 @@ class MsgpackBackend(FileBackend):
 class JSONLBackend(FileBackend):
     """Files of one JSON document a line."""
 
-    limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64)
+    limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64, stream_assets=True)
     suffix = ".jsonl"
     stock_driver = jsonl.BlueskyJSONLCatalog
     read_file = staticmethod(jsonl.gen)

@@ -14,6 +14,7 @@ from ..runs.inserted import check_inserted
 from ..runs.interrupts import deferred_interrupts
 from ..runs.paging import unpacked
 from ..runs.schema import CheckedDocument, NamedDocument
+from ..tables.backend_limits import Limits
 from .backend import Backend, RunWriter
 from .failures import explaining
 
@@ -81,10 +82,7 @@ class RunSerializer:
                 self._writers[doc["uid"]] = self._backend.open_writer(doc)
         runs = list(self._runs_of(name, doc))
         if name == "stream_resource":
-            warn_user(
-                f"the run {runs[0]!r} has the stream_resource {doc['uid']!r}, which databroker 1 cannot read: the run "
-                "is stored, but reading it does not give the data of that resource"
-            )
+            _warn_of_stream_resource(runs[0], doc, self._backend.insert_limits)
         for run in runs:
             self._write(run, name, doc)
 
@@ -133,6 +131,17 @@ class RunSerializer:
         self._runs = {
             uid: left for uid, runs in self._runs.items() if (left := [other for other in runs if other != run])
         }
+
+
+def _warn_of_stream_resource(run: str, doc: dict[str, Any], limits: Limits) -> None:
+    what = f"the run {run!r} has the stream_resource {doc['uid']!r} of column {doc.get('data_key')!r}"
+    if limits.stream_assets:
+        warn_user(f"{what}: it is stored, but databroker 1 cannot read its arrays; read the file that it names")
+    else:
+        warn_user(
+            f"{what}, which databroker 1 cannot read and {limits.backend} has no place for: the run is stored without "
+            "it; insert the run into a catalog of files, too, which keeps it"
+        )
 
 
 def callbacks_of(serializer: Any, start: dict[str, Any]) -> list[Callable[[str, dict[str, Any]], Any]]:

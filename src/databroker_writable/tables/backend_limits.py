@@ -26,6 +26,8 @@ class Limits:
         Whether bytes and complex numbers survive.
     mongo_keys : bool
         Whether MongoDB's rules for keys hold: no leading ``$``, no NUL.
+    stream_assets : bool
+        Whether stream_resources and stream_datums survive, which refer to the arrays of whole streams.
     event_bytes, page_bytes : int or None
         The largest Event and the largest event page, as `size_of` counts.
     size_of : callable
@@ -36,6 +38,7 @@ class Limits:
     integers: tuple[int, int] = INT64_OR_UINT64
     binary: bool = False
     mongo_keys: bool = False
+    stream_assets: bool = False
     event_bytes: int | None = None
     page_bytes: int | None = None
     size_of: Callable[[Any], int] = field(default=lambda value: raw_size(value))
@@ -46,7 +49,7 @@ class Limits:
         return self.binary and not self.mongo_keys and self.event_bytes is None and self.integers == INT64_OR_UINT64
 
 
-ANY_BACKEND = Limits("any backend", binary=True)
+ANY_BACKEND = Limits("any backend", binary=True, stream_assets=True)
 
 
 def raw_size(value: Any) -> int:

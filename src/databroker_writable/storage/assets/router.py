@@ -45,6 +45,7 @@ class AssetRouter:
         self._start: Document = {}
         self._descriptors: dict[str, Document] = {}
         self._waiting: dict[str, Document] = {}
+        self._held: dict[str, list[NamedDocument]] = {}  # what refers to a descriptor that waits
         self._files: dict[str, StreamAssets] = {}
         self._resources: dict[tuple[str, ...], Document] = {}
         self._datums: dict[str, int] = {}
@@ -56,18 +57,21 @@ class AssetRouter:
             # which columns are external shows with the first Events
             self._waiting[doc["uid"]] = doc
             return
+        if name == "stream_datum" and doc.get("descriptor") in self._waiting:
+            self._held.setdefault(doc["descriptor"], []).append((name, doc))
+            return
         if name == "event_page":
             descriptor = self._descriptors[doc["descriptor"]]
             columns = self._plan.columns(doc, descriptor)
             if doc["descriptor"] in self._waiting:
-                yield "descriptor", self._described(self._waiting.pop(doc["descriptor"]))
+                yield from self._released(doc["descriptor"])
             yield from self._moved(doc, descriptor, columns)
             return
         if name == "start":
             self._start = doc
         elif name == "stop":
             for uid in list(self._waiting):
-                yield "descriptor", self._described(self._waiting.pop(uid))
+                yield from self._released(uid)
             self.publish()
         yield name, doc
 
@@ -84,6 +88,10 @@ class AssetRouter:
         """Remove the files of a run that was not stored."""
         for file in self._files.values():
             file.discard()
+
+    def _released(self, uid: str) -> Iterator[NamedDocument]:
+        yield "descriptor", self._described(self._waiting.pop(uid))
+        yield from self._held.pop(uid, [])
 
     def _described(self, descriptor: Document) -> Document:
         columns = self._plan.columns_of_stream(descriptor.get("name", "primary"))

@@ -1,0 +1,96 @@
+"""The stream_resources and stream_datums of a run, as ophyd-async emits them: arrays of whole streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..errors import InvalidRunError
+from ..tables.wording import short
+from .documents import STREAM_EXTERNAL
+from .schema import Document
+
+
+@dataclass
+class StreamDocuments:
+    """Those that a run has had so far.
+
+    Attributes
+    ----------
+    columns : dict
+        The data key of each stream_resource, by its uid; None where an old one names none.
+    datums : set of str
+    seq_nums : dict
+        The ranges of sequence numbers that stream_datums cover, by stream.
+    """
+
+    columns: dict[str, str | None] = field(default_factory=dict)
+    datums: set[str] = field(default_factory=set)
+    seq_nums: dict[str, list[range]] = field(default_factory=dict)
+
+    def add_resource(self, doc: Document) -> None:
+        """Take a stream_resource."""
+        self.columns[doc["uid"]] = doc.get("data_key")
+
+    def add_datum(self, doc: Document, descriptors: Mapping[str, Document]) -> None:
+        """Take a stream_datum, or raise where it refers to what did not come before it."""
+        for key, known in (("stream_resource", self.columns), ("descriptor", descriptors)):
+            if key in doc and doc[key] not in known:
+                raise InvalidRunError(
+                    f"the stream_datum {doc['uid']!r} refers to the {key} {short(doc[key])}, "
+                    "which no document before it defines"
+                )
+        if doc["uid"] in self.datums:
+            raise InvalidRunError(f"the stream_datum uid {doc['uid']!r} is used twice; each must be unique")
+        numbers = _range(doc)
+        self.datums.add(doc["uid"])
+        if "descriptor" in doc and numbers:
+            self.seq_nums.setdefault(descriptors[doc["descriptor"]]["name"], []).append(numbers)
+
+    def check_columns(self, descriptors: Iterable[Document], streams: Iterable[str]) -> None:
+        """Refuse a run in whose streams, which have Events, there are columns without a stream_resource."""
+        if None in self.columns.values():
+            return
+        streams, columns = set(streams), set(self.columns.values())
+        for descriptor in descriptors:
+            for key in stream_columns(descriptor):
+                if key not in columns and descriptor["name"] in streams:
+                    raise lost_column(key, descriptor["name"])
+
+
+def stream_columns(descriptor: Document) -> list[str]:
+    """The data keys of columns that stand in a stream_resource."""
+    return [key for key, data_key in descriptor["data_keys"].items() if data_key.get("external") == STREAM_EXTERNAL]
+
+
+def lost_column(column: str, stream: str) -> InvalidRunError:
+    """The error for a column whose stream_resource is not there."""
+    return InvalidRunError(
+        f"the arrays of column {column!r} of stream {stream!r} stand in a stream_resource, which is not among the "
+        "documents of the run; databroker's catalogs in MongoDB lose it: give the documents as they were acquired"
+    )
+
+
+def counted_numbers(pages: Iterable[Iterable[int]], ranges: Iterable[range]) -> int:
+    """How many different sequence numbers there are in pages of Events and in the ranges of stream_datums."""
+    merged: list[range] = []
+    for numbers in sorted(ranges, key=lambda numbers: numbers.start):
+        if merged and numbers.start <= merged[-1].stop:
+            merged[-1] = range(merged[-1].start, max(merged[-1].stop, numbers.stop))
+        else:
+            merged.append(numbers)
+    single = {number for page in pages for number in page}
+    return sum(map(len, merged)) + sum(not any(number in numbers for numbers in merged) for number in single)
+
+
+def _range(doc: Document) -> range:
+    numbers = doc.get("seq_nums")
+    if not isinstance(numbers, dict):
+        return range(0)  # earlier versions of event-model have none
+    start, stop = numbers.get("start"), numbers.get("stop")
+    if type(start) is int and type(stop) is int and start <= stop:
+        return range(start, stop)
+    raise InvalidRunError(
+        f"the stream_datum {doc['uid']!r} has {short(numbers)} as 'seq_nums', which is a dict of two integers, "
+        "'start' and a 'stop' that is not below it"
+    )
