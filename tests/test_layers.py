@@ -69,5 +69,11 @@ def test_no_two_modules_have_the_same_name() -> None:
     assert sorted(names) == sorted(set(names))
 
 
+def test_no_two_files_of_tests_have_the_same_name() -> None:
+    # pytest imports them by their names alone, and so do the processes that tests start
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_folders_are_two_levels_deep_at_most() -> None:
     assert max(len(path.relative_to(PACKAGE).parts) - 1 for path in MODULES) <= MOST_LEVELS
