@@ -176,6 +176,7 @@ HIDDEN = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Unknown option:UserWarning:pymongo")
 @pytest.mark.parametrize("uri", HIDDEN.values(), ids=HIDDEN.keys())
 @pytest.mark.parametrize("generic", [False, True], ids=["own driver", "generic driver"])
 def test_no_password_of_any_form_shows(uri, generic, monkeypatch):

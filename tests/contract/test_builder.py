@@ -13,6 +13,7 @@ from databroker_writable import InvalidRunError, InvalidTableError, RunExistsErr
 from support import example_runs, new_process
 
 
+@pytest.mark.filterwarnings("ignore:derived_from names the run 'raw-1':databroker_writable.StoreWarning")
 def test_a_block_that_ends_stores_its_run(catalog, site):
     with catalog.run_builder(metadata={"sample": "Cu"}, uid="fit-1", derived_from="raw-1") as builder:
         builder.add_stream("primary", data={"x": [1, 2, 3], "y": [10, 20, 30]})

@@ -51,6 +51,7 @@ def test_a_table_is_stored_in_one_call(catalog, site, table):
     assert_table(site.open()[stored.metadata["start"]["uid"]])
 
 
+@pytest.mark.filterwarnings("ignore:derived_from names the run 'raw-1':databroker_writable.StoreWarning")
 def test_arguments_of_a_table_go_into_its_documents(catalog):
     stored = catalog.store_run(
         example_runs.TABLE,

@@ -403,6 +403,7 @@ def test_one_run_in_place_of_many_is_refused(tmp_path, give, words):
     assert len(open_directory(tmp_path)) == 1
 
 
+@pytest.mark.filterwarnings("ignore:derived_from names the run 'fit-1':databroker_writable.StoreWarning")
 @pytest.mark.parametrize("site", ["msgpack", "mongo-embedded[mongomock]"], indirect=True)
 def test_a_run_that_refers_to_itself_is_refused(refuses):
     refuses(
