@@ -19,6 +19,7 @@ import yaml
 
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
+from databroker_writable.storage.files import MsgpackBackend
 from databroker_writable.upkeep import clean, examine
 from support import example_runs, servers, sites
 from support.command_line import run
@@ -394,3 +395,36 @@ def test_check_over_a_server_hides_the_password(mongo_server: servers.MongoServe
     assert result.exit_code == 1
     assert "geheim-9f2c" not in result.output
     assert result.stderr.count("\n") == 1
+
+
+# what is in the place of a run file
+
+
+def test_what_is_no_file_that_can_be_read_is_listed(tmp_path: Path) -> None:
+    open_directory("results").store_run({"x": [1]}, uid="good")
+    store_with_assets("results", uid="kept")
+    Path("results/dangling.msgpack").symlink_to(tmp_path / "unmounted" / "run.msgpack")
+    Path("results/directory.msgpack").mkdir()
+    Path("results/empty.msgpack").touch()
+    os.mkfifo("results/pipe.msgpack")
+    told = {Path(finding["place"]).stem: finding["message"] for finding in findings("results", status=1)}
+    assert set(told) == {"dangling", "directory", "empty", "pipe"}
+    assert "unmounted" in told["dangling"]
+    assert "not a file" in told["directory"]
+    assert "not a file" in told["pipe"]
+    assert [name for name, message in told.items() if "remove" in message] == ["empty"]
+
+
+def test_a_run_file_of_another_user_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = open_directory("results")
+    catalog.store_run({"x": [1]}, uid="theirs")
+
+    def refuse(path: str) -> Iterator[Any]:
+        raise PermissionError(13, "Permission denied", path)
+        yield
+
+    monkeypatch.setattr(MsgpackBackend, "read_file", staticmethod(refuse))
+    (finding,) = findings("results", status=1)
+    assert "ask its owner" in finding["message"]
+    assert "damaged" not in finding["message"]
+    assert "remove" not in finding["message"]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import intake
+import msgpack
+import msgpack_numpy
 import numpy
 import pytest
 
@@ -189,3 +191,59 @@ def test_a_server_that_is_gone_is_told_without_the_password() -> None:
 def test_no_progress_is_shown_where_no_terminal_is() -> None:
     stored_source()
     assert run("copy", "source", "copies").stderr == ""
+
+
+def documents_without_stop(uid: str) -> list[Any]:
+    return example_runs.small_documents(uid=uid, sample="Cu")[:-1]
+
+
+def stored_archive() -> Any:
+    """A run, one that was never finished, and one whose stop document counts more Events than there are."""
+    catalog = open_directory("source")
+    catalog.store_run(example_runs.small_documents(uid="whole", sample="Cu"))
+    *documents, (_, stop) = example_runs.small_documents(uid="counted", sample="Cu")
+    wrong = {**stop, "num_events": {"primary": 99}}
+    for uid, docs in (("halfway", documents_without_stop("halfway")), ("counted", [*documents, ("stop", wrong)])):
+        with open(f"source/{uid}.msgpack", "wb") as file:
+            for name, doc in docs:
+                file.write(msgpack.packb([name, doc], default=msgpack_numpy.encode, use_bin_type=True))
+    return open_directory("source")
+
+
+def test_what_is_unfinished_or_wrong_at_the_source_keeps_nothing_else_from_being_copied(destination: str) -> None:
+    stored_archive()
+    result = run("copy", "source", destination)
+    assert result.stdout == "1 copied, 0 there already, 1 failed, 1 unfinished\n"
+    assert result.exit_code == 1
+    assert "unfinished: halfway" in result.stderr
+    assert re.search(r"failed: counted: .*--as-is", result.stderr)
+    os.remove("source/counted.msgpack")
+    result = run("copy", "source", destination)
+    assert result.stdout == "0 copied, 1 there already, 1 unfinished\n"
+    assert result.exit_code == 3
+
+
+def test_runs_are_copied_as_they_are_when_this_is_asked_for(destination: str) -> None:
+    source = stored_archive()
+    assert succeed("copy", "source", destination, "--as-is") == "3 copied, 0 there already\n"
+    copies = opened(destination)
+    assert sorted(copies) == ["counted", "halfway", "whole"]
+    for uid in copies:
+        assert comparison.same_run(without_roots(source[uid]), without_roots(copies[uid])), uid
+    assert copies["halfway"].metadata["stop"] is None
+    assert "unfinished" in succeed("ls", destination)
+    assert succeed("copy", "source", destination, "--as-is") == "0 copied, 3 there already\n"
+
+
+def test_an_error_of_any_kind_is_told_of_its_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored_source()
+
+    def store(destination: Any, documents: list[Any]) -> None:
+        if documents[0][1]["uid"] == "plain":
+            raise ZeroDivisionError("odd")
+        destination.store_run(documents)
+
+    monkeypatch.setattr("databroker_writable.upkeep.copying._store", store)
+    result = run("copy", "source", "copies")
+    assert result.stdout == "1 copied, 0 there already, 1 failed\n"
+    assert "failed: plain: ZeroDivisionError: odd" in result.stderr

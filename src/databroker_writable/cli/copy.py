@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..errors import InvalidRunError
 from ..upkeep.copying import copy_runs
 from .command_group import CATALOG_HELP, message_of
 from .show import find_run
@@ -15,19 +16,29 @@ from .text import say
     help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their files of arrays.\n\n"
     f"{CATALOG_HELP} A DESTINATION that is a directory is made if absent. Each UID is a run's uid or its beginning; "
     "without any, all runs are copied. What the destination has is skipped: run it again to go on after an "
-    "interruption. Exit status: 0 all are there, 1 some could not be copied, 2 wrong usage.",
+    "interruption. Exit status: 0 all are there, 1 some could not be copied, 2 wrong usage, 3 all but runs that are "
+    "unfinished at the source, which --as-is takes along.",
     epilog="Example: databroker-writable copy results archive.yml",
 )
 @click.argument("source")
 @click.argument("destination")
 @click.argument("uids", nargs=-1, metavar="[UID]...")
+@click.option(
+    "--as-is",
+    is_flag=True,
+    help="Copy also runs without a stop document, and with counts or documents that are wrong, as they are.",
+)
 @click.pass_context
-def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...]) -> None:
+def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool) -> None:
     original = open_to_read(source).catalog
     full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else None
-    report = copy_runs(original, open_to_store(destination).catalog, full, progress=True)
+    report = copy_runs(original, open_to_store(destination).catalog, full, as_is=as_is, progress=True)
     for uid, exc in report.failures.items():
-        say(f"failed: {uid}: {message_of(exc)}", error=True)
-    failed = f", {len(report.failures)} failed" if report.failures else ""
-    say(f"{len(report.copied)} copied, {len(report.present)} there already{failed}")
-    ctx.exit(1 if report.failures else 0)
+        advice = "" if as_is or not isinstance(exc, InvalidRunError) else "; --as-is copies it as it is"
+        say(f"failed: {uid}: {message_of(exc)}{advice}", error=True)
+    for uid in report.unfinished:
+        say(f"unfinished: {uid}: it has no stop document at the source; --as-is copies it as it is", error=True)
+    rest = {"failed": report.failures, "unfinished": report.unfinished}
+    counts = "".join(f", {len(uids)} {what}" for what, uids in rest.items() if uids)
+    say(f"{len(report.copied)} copied, {len(report.present)} there already{counts}")
+    ctx.exit(1 if report.failures else 3 if report.unfinished else 0)

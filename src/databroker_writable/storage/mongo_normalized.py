@@ -62,7 +62,8 @@ class NormalizedRunWriter:
             self._insert(self._collections.datums, name, doc)
 
     def publish(self) -> None:
-        self._claim()
+        if self._stop:  # else the run was left unfinished, and is copied as it is
+            self._claim()
         for descriptor in self._descriptors:
             self._serializer("descriptor", descriptor)
         try:
@@ -150,8 +151,9 @@ class NormalizedRunWriter:
             collections.descriptors.delete_many(leftover)
         if self._resources:
             self._remove_leftover_resources()
-        # a writer that waited too long may have taken this one's claim away
-        collections.stops.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
+        if self._stop:
+            # a writer that waited too long may have taken this one's claim away
+            collections.stops.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
 
     def _remove_leftover_resources(self) -> None:
         collections = self._collections

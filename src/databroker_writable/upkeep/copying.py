@@ -6,12 +6,12 @@ import contextlib
 import filecmp
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import InvalidRunError, StoreError, StoreFailedError
-from ..results.headers import NO_PROBES, headers
+from ..errors import InvalidRunError, StoreFailedError
+from ..results.headers import NO_PROBES, header_of, headers, open_run
 from ..runs.inputs import documents_of
 from ..runs.schema import Document, NamedDocument
 from ..storage.assets import SPEC
@@ -28,17 +28,25 @@ class CopyReport:
     ----------
     copied, present : list of str
         Uids of the runs that were copied, and of those that were there already.
+    unfinished : list of str
+        Uids of the runs that have no stop document at the source, and were left out.
     failures : dict
         What could not be copied, uid to exception.
     """
 
     copied: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
 
 
 def copy_runs(
-    source: Any, destination: Any, uids: Iterable[str] | None = None, *, progress: bool = False
+    source: Any,
+    destination: Any,
+    uids: Iterable[str] | None = None,
+    *,
+    as_is: bool = False,
+    progress: bool = False,
 ) -> CopyReport:
     """Copy runs, the oldest first; what the destination has is skipped, so that a repetition goes on.
 
@@ -52,6 +60,8 @@ def copy_runs(
     destination : WritableMixin
     uids : iterable of str, optional
         Which runs; by default all but the probe runs of ``check --write-test``.
+    as_is : bool, optional
+        Copy also runs without a stop document, and those that break the rules for documents, as they are.
     progress : bool, optional
         Show a progress bar, on a terminal.
 
@@ -86,24 +96,53 @@ def copy_runs(
             report.present.append(uid)
             continue
         try:
-            _copy_run(source, destination, uid)
-        except (StoreError, OSError) as exc:
+            header = header_of(source, uid)
+            is_unfinished = header is not None and not header.stop
+            if is_unfinished and not as_is:
+                report.unfinished.append(uid)
+                continue
+            _copy_run(source, destination, uid, _store_as_is if as_is else _store)
+        except Exception as exc:
+            # whatever is wrong with one run, the others are copied
             report.failures[uid] = exc
         else:
             report.copied.append(uid)
     return report
 
 
-def _copy_run(source: Any, destination: Any, uid: str) -> None:
+def _store(destination: Any, documents: list[NamedDocument]) -> None:
+    destination.store_run(documents)
+
+
+def _store_as_is(destination: Any, documents: list[NamedDocument]) -> None:
+    """Store a run, and documents that no run should have as the backend can hold them."""
+    if documents[-1][0] == "stop":
+        # those that keep the rules are stored like all others
+        with contextlib.suppress(InvalidRunError):
+            destination.store_run(documents)
+            return
+    with destination._store.lock:
+        writer = destination._backend.open_writer(documents[0][1])
+        try:
+            for name, doc in documents:
+                writer(name, doc)
+            writer.publish()
+        except BaseException:
+            writer.abandon()
+            raise
+        destination.force_reload()
+
+
+def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, list[NamedDocument]], None]) -> None:
     root_map = getattr(source, "root_map", None) or {}
     documents: list[NamedDocument] = []
     made: list[str] = []
     try:
-        for name, doc in documents_of(source[uid]):
+        for name, doc in documents_of(open_run(source, uid)):
             if name == "resource" and doc.get("spec") == SPEC:
                 doc = _with_file(doc, root_map, destination, uid, made)
             documents.append((name, doc))
-        destination.store_run(documents)
+        store(destination, documents)
     except StoreFailedError:
         # the server may be gone after the run was stored: a repetition takes the files up again
         raise

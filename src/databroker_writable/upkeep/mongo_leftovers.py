@@ -71,8 +71,8 @@ def embedded_findings(
                 Finding(
                     "header-without-start",
                     f"header/{header['_id']}",
-                    "header without a start document, which keeps databroker from listing this catalog: its writer "
-                    "is at work or was ended; remove it in the database",
+                    "header without a start document, which keeps databroker from listing this catalog: wait for its "
+                    "writer; if that was ended, look at the header in the database before you remove it there",
                 )
             )
     for name, collection, kind, orphans in (

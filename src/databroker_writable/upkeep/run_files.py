@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,8 +78,12 @@ def reader_of(path: str) -> Callable[[str], Iterator[Any]]:
 def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
     """Read a run file to its end."""
     found = RunFile(path)
+    found.complaint = _unreadable(path)
+    if found.complaint:
+        found.is_known = False
+        return found
     if not os.path.getsize(path):
-        found.complaint = "is empty; a program may be about to write it, else move it away"
+        found.complaint = "is empty; remove it if no program is about to write it"
         return found
     names: list[str] = []
     seq_nums: dict[str, list[Any]] = {}
@@ -95,6 +100,10 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
                 seq_nums.setdefault(streams[doc["uid"]], [])
             elif name in ("event", "event_page"):
                 seq_nums[streams[doc["descriptor"]]].append([doc["seq_num"]] if name == "event" else doc["seq_num"])
+    except PermissionError:
+        found.is_known = False
+        found.complaint = f"cannot be read by this user; ask {_owner(path)} for the permission to read it"
+        return found
     except _ODD as exc:
         found.is_known = False
         found.complaint = (
@@ -121,6 +130,30 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
                 "restore it from a copy"
             )
     return found
+
+
+def _unreadable(path: str) -> str:
+    """Why a path is not a file that can be read; empty if it is one, or may be."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return f"is a link to {os.readlink(path)!r}, which is not there; mount its file system, or restore that file"
+    except OSError as exc:
+        return f"cannot be looked at ({exc.strerror}); ask {_owner(path)} for the permission to read it"
+    if not stat.S_ISREG(mode):
+        return "is not a file but a directory, a pipe or the like; move it away, or give it another name"
+    return ""
+
+
+def _owner(path: str) -> str:
+    """How to call the owner of a file."""
+    uid = os.lstat(path).st_uid
+    try:
+        import pwd
+
+        return f"its owner {pwd.getpwuid(uid).pw_name!r}"
+    except (ImportError, KeyError):  # no such database on Windows, or a user of another machine
+        return f"its owner, the user {uid}"
 
 
 def complaint_of(file: RunFile) -> Finding | None:
