@@ -37,8 +37,15 @@ def main(address: str, executable: str) -> int:
         listening.bind(address + ".new")
         listening.listen(16)
         os.rename(address + ".new", address)
+        listening.settimeout(5)
+        parent = os.getppid()
         while True:
-            connection, _ = listening.accept()
+            try:
+                connection, _ = listening.accept()
+            except TimeoutError:
+                if os.getppid() != parent:
+                    return 0  # what has started it was killed
+                continue
             with connection:
                 with contextlib.suppress(ChildProcessError):
                     while os.waitpid(-1, os.WNOHANG)[0]:
