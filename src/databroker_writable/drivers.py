@@ -17,7 +17,7 @@ from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from .catalog.wrapping import writable_class
 from .errors import InvalidCatalogError, NotWritableError, warn_user
-from .storage.durable import make_durable_directories
+from .storage.new_file import make_durable_directories
 
 
 class WritableMsgpackCatalog(writable_class(BlueskyMsgpackCatalog)):  # type: ignore[misc]

@@ -61,19 +61,19 @@ def test_all_runs_of_several_batches_are_stored_in_order(catalog: Any) -> None:
 def test_runs_whose_serializer_closes_its_files_are_published_together(
     catalog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close, fsync_directories, calls = PublishingManager.close, group.fsync_directories, []
+    close, sync_directories, calls = PublishingManager.close, group.sync_directories, []
 
     def close_files(self: PublishingManager) -> None:
         close(self)
-        for file, _, _ in self._files:
+        for file in self._files:
             file.close()
 
     def note(paths: Any) -> None:
         calls.append(list(paths))
-        fsync_directories(calls[-1])
+        sync_directories(calls[-1])
 
     monkeypatch.setattr(PublishingManager, "close", close_files)
-    monkeypatch.setattr(group, "fsync_directories", note)
+    monkeypatch.setattr(group, "sync_directories", note)
     assert len(catalog.store_runs([TABLE] * 5)) == len(stored_elsewhere(catalog)) == 5
     assert [len(paths) for paths in calls if paths] == [5]
 

@@ -117,7 +117,7 @@ def test_old_partial_files_are_listed_and_removed() -> None:
     path = store_with_assets("results")
     partial = [
         left_partial("results/.run.msgpack.0123abcd.part"),
-        left_partial(str(path.with_name(f".{path.name}.{'0' * 16}.part"))),
+        left_partial(str(path.with_name(f".{path.name}.{'0' * 8}.part"))),
     ]
     assert kinds("results", status=1) == ["partial-asset", "partial-run-file"]
     assert all(file.exists() for file in partial)

@@ -20,16 +20,15 @@ def test_partial_and_published_files_are_told_apart(tmp_path: Path) -> None:
     writing.append("img", frames(), dims="tyx")
     path, _ = published(tmp_path, img=frames())
     (partial,) = find_partial_files(str(tmp_path))
-    (asset,) = find_asset_files(str(tmp_path))
-    assert os.path.basename(partial.path).startswith(".u2-primary.h5.")
-    assert (asset.path, asset.size, asset.mtime) == (str(path), path.stat().st_size, path.stat().st_mtime)
+    assert os.path.basename(partial).startswith(".u2-primary.h5.")
+    assert find_asset_files(str(tmp_path)) == {str(path): path.stat()}
     writing.discard()
-    assert find_partial_files(str(tmp_path)) == []
+    assert find_partial_files(str(tmp_path)) == {}
 
 
 def test_a_root_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    assert find_partial_files(str(tmp_path / "missing")) == []
-    assert find_asset_files(str(tmp_path / "missing")) == []
+    assert find_partial_files(str(tmp_path / "missing")) == {}
+    assert find_asset_files(str(tmp_path / "missing")) == {}
 
 
 def test_files_elsewhere_are_not_taken_for_ours(tmp_path: Path) -> None:
@@ -45,8 +44,8 @@ def test_files_elsewhere_are_not_taken_for_ours(tmp_path: Path) -> None:
     for name in places:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    assert find_asset_files(str(tmp_path)) == []
-    assert find_partial_files(str(tmp_path)) == []
+    assert find_asset_files(str(tmp_path)) == {}
+    assert find_partial_files(str(tmp_path)) == {}
 
 
 def test_files_of_other_programs_in_the_same_place_are_recognised(tmp_path: Path) -> None:
@@ -56,7 +55,7 @@ def test_files_of_other_programs_in_the_same_place_are_recognised(tmp_path: Path
         file["img"] = frames()
     text = path.with_name("text.h5")
     text.write_text("text")
-    assert [is_asset(p.path) for p in find_asset_files(str(tmp_path))] == [True, False, False]
+    assert [is_asset(path) for path in find_asset_files(str(tmp_path))] == [True, False, False]
 
 
 def test_a_whole_file_is_verified(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import suitcase.jsonl
 import suitcase.mongo_normalized
 import suitcase.msgpack
 
+from databroker_writable.storage.new_file import NewFile
 from support import facility
 
 SYSTEM_CALLS = ("fsync", "link", "unlink", "mkdir", "replace")
@@ -147,6 +148,8 @@ def at_each_system_call(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, name, faulty(getattr(os, name)))
     monkeypatch.setattr(os, "open", may_fail(os.open))
     monkeypatch.setattr(builtins, "open", faulty_open)
+    really_write = NewFile.write
+    monkeypatch.setattr(NewFile, "write", lambda self, data: fault.step(lambda: really_write(self, data)))
 
 
 def at_each_command(

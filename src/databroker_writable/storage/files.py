@@ -18,7 +18,8 @@ from ..runs import upstream
 from ..runs.forks import begin_anew_in_children
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Backend, Document
-from .publication import PublishingManager, fsync_directories
+from .new_file import sync_directories
+from .publication import PublishingManager
 from .roots import ASSETS, AssetRoots
 from .run_group import RunGroup
 from .serializer import callbacks_of
@@ -55,7 +56,7 @@ class FileRunWriter:
             return
         self.sync()
         self.link()
-        fsync_directories(self.published)
+        sync_directories(self.published)
         self._backend.published = [self]
 
     @property

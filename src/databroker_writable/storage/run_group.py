@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from .publication import fsync_directories
+from .new_file import sync_directories
 
 SYNC_THREADS = 4
 """Each waits for its part of a batch: what is asked of a disk at the same time is acknowledged together."""
@@ -67,7 +67,7 @@ class RunGroup:
             else:
                 writer.abandon()
                 failures[writer.uid] = error
-        error = _error_of(lambda: fsync_directories(path for writer in published for path in writer.published))
+        error = _error_of(lambda: sync_directories(path for writer in published for path in writer.published))
         if error is not None:
             self.abandon()
             return [], {writer.uid: error for writer in self._writers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,8 +27,8 @@ class Assets:
         self.root = catalog._store.asset_root()
         self._may_be_shared = catalog.asset_root is not None
         self._root_map = getattr(catalog, "root_map", None) or {}
-        self._partial = found_files.find_partial_files(self.root) if self.root else []
-        self._published = found_files.find_asset_files(self.root) if self.root else []
+        self._partial = found_files.find_partial_files(self.root) if self.root else {}
+        self._published = found_files.find_asset_files(self.root) if self.root else {}
         self._needed: dict[str, str] = {}
         self._referred: set[str] = set()
         self.unknown_resources = 0
@@ -49,18 +50,18 @@ class Assets:
 
     def leftovers(self, unreadable: str) -> Iterator[Finding]:
         """Partial files, and those that no run refers to; `unreadable` names a run whose references are unknown."""
-        for file in self._partial:
-            yield self._leftover("partial-asset", "partial asset file", file, remover(file.path))
-        for file in self._published:
-            place = os.path.realpath(file.path)
-            if place in self._needed or place in self._referred:
+        for path, status in self._partial.items():
+            yield self._leftover("partial-asset", "partial asset file", path, status, remover(path))
+        in_use = self._in_use()
+        for path, status in self._published.items():
+            if (status.st_dev, status.st_ino) in in_use:
                 continue
             what = "asset file that no run of this catalog refers to"
             if unreadable:
                 message = f"{what}, kept because {unreadable} cannot be read and may refer to it"
-                yield Finding("orphan-asset", file.path, message, is_problem=False)
+                yield Finding("orphan-asset", path, message, is_problem=False)
             else:
-                yield self._leftover("orphan-asset", what, file, remover(file.path, found_files.is_asset))
+                yield self._leftover("orphan-asset", what, path, status, remover(path, found_files.is_asset))
 
     def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
         """Read every file that runs refer to, checksums included; `report` is called with the bytes of each."""
@@ -78,8 +79,19 @@ class Assets:
         root = str(resource.get("root", ""))
         return os.path.realpath(os.path.join(self._root_map.get(root, root), str(resource["resource_path"])))
 
-    def _leftover(self, kind: str, what: str, file: Any, remove: Callable[[float], bool]) -> Leftover:
-        age = max(0.0, time.time() - file.mtime)
+    def _in_use(self) -> set[tuple[int, int]]:
+        """Device and inode of the files that runs refer to: file systems may not tell names of another case apart."""
+        files = set()
+        for path in (*self._needed, *self._referred):
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                files.add((status.st_dev, status.st_ino))
+        return files
+
+    def _leftover(
+        self, kind: str, what: str, path: str, status: os.stat_result, remove: Callable[[float], bool]
+    ) -> Leftover:
+        age = max(0.0, time.time() - status.st_mtime)
         shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
-        message = f"{what}{shared}, {shown_size(file.size)}, {shown_age(age)}"
-        return Leftover(kind, file.path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)
+        message = f"{what}{shared}, {shown_size(status.st_size)}, {shown_age(age)}"
+        return Leftover(kind, path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)

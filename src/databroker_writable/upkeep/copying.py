@@ -16,8 +16,7 @@ from ..runs.inputs import documents_of
 from ..runs.schema import Document, NamedDocument
 from ..storage.assets import SPEC
 from ..storage.assets.leftovers import verify
-from ..storage.assets.naming import partial_path
-from ..storage.durable import make_durable_directories, publish_file
+from ..storage.new_file import NewFile
 
 
 @dataclass
@@ -177,21 +176,14 @@ def _copy_file(path: str, target: str) -> bool:
     if os.path.lexists(target):
         _check_same(path, target)
         return False
-    make_durable_directories(os.path.dirname(target))
-    partial = partial_path(target)
     try:
-        with open(path, "rb") as original, open(partial, "xb") as copy:
+        with open(path, "rb") as original, NewFile(target) as copy:
             shutil.copyfileobj(original, copy, 2**24)
-            copy.flush()
-            os.fsync(copy.fileno())
-        verify(partial)
-        publish_file(partial, target)
+            verify(copy.partial)
+            copy.publish()
     except FileExistsError:
         _check_same(path, target)
         return False
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
     return True
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -16,7 +14,7 @@ import yaml
 
 from ..catalog.recipes import check_variables, without_password
 from ..errors import InvalidCatalogError
-from ..storage.durable import make_durable_directories, publish_file, sync_directory
+from ..storage.new_file import NewFile
 
 OPENING_SECONDS = 120
 
@@ -97,25 +95,14 @@ def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
     if os.path.exists(target) and Path(target).read_text(encoding="utf-8") == text:
         return False
     _check_names(text, target)
-    make_durable_directories(os.path.dirname(target))
-    partial = f"{os.path.join(os.path.dirname(target), '.' + os.path.basename(target))}.{secrets.token_hex(4)}.part"
     try:
-        with open(partial, "x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(partial, target)
-            sync_directory(os.path.dirname(target))
-        else:
-            publish_file(partial, target)
+        with NewFile(target) as file:
+            file.write(text.encode())
+            file.replace() if replace else file.publish()
     except FileExistsError:
         raise InvalidCatalogError(
             f"{target} is there already and says something else; give --replace to put this in its place"
         ) from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
     return True
 
 

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable
 
+from ..storage.file_locks import is_being_written
+
 
 def age_of(path: str) -> float | None:
     """Seconds since a file was last written, by its file system; None if it is gone."""
@@ -17,11 +19,11 @@ def age_of(path: str) -> float | None:
 
 
 def remover(path: str, is_ours: Callable[[str], bool] = lambda path: True) -> Callable[[float], bool]:
-    """Give a function that removes a file if it is still that old."""
+    """Give a function that removes a file if it is still that old, and nobody is writing it."""
 
     def remove(grace: float) -> bool:
         age = age_of(path)
-        if age is None or age < grace or not is_ours(path):
+        if age is None or age < grace or is_being_written(path) or not is_ours(path):
             return False
         os.unlink(path)
         return True

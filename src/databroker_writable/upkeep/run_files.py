@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from databroker._drivers import jsonl
 from databroker._drivers import msgpack as msgpack_driver
 
 from ..runs.checker import may_count
+from ..storage.new_file import final_name
 from .findings import Finding, Leftover
 from .leftover_files import age_of, remover, shown_age, shown_size
 
 Document = dict[str, Any]
 
-_PARTIAL = re.compile(r"\..+\.(msgpack|jsonl)\.[0-9a-f]{8}\.part")
 _READERS: dict[str, Callable[[str], Iterator[Any]]] = {".msgpack": msgpack_driver.gen, ".jsonl": jsonl.gen}
 _ODD = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
 """What reading a file raises that is no run, or is cut off."""
@@ -63,7 +62,7 @@ def partial_files(catalog: Any) -> Iterator[Leftover]:
     if not os.path.isdir(directory):
         return
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
-        if _PARTIAL.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+        if os.path.splitext(final_name(entry.name) or "")[1] in _READERS and entry.is_file(follow_symlinks=False):
             age = age_of(entry.path)
             size = shown_size(entry.stat(follow_symlinks=False).st_size)
             message = f"partial run file, {size}, {shown_age(age)}"

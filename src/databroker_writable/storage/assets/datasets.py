@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
+from ...runs.interrupts import deferred_interrupts
 from . import chunking as layout
 from .chunks import ChunkWriter, are_whole
-from .partial import PartialFile
+from .new_asset import NewAsset
 
 if TYPE_CHECKING:
     import dask.array
@@ -95,13 +96,13 @@ class Rows:
         self,
         dataset: h5py.Dataset,
         start: int,
-        output: PartialFile,
+        asset: NewAsset,
         key: str,
         progress: Callable[[int], None] | None,
     ) -> None:
         self._dataset = dataset
         self._start = start
-        self._output = output
+        self._asset = asset
         self._key = key
         self._progress = progress
         self._chunks = dataset.chunks
@@ -114,10 +115,10 @@ class Rows:
         first = self._start + region[0].start
         for a, b in self._slabs(first, first + len(value)):
             place, piece = (slice(a, b), *region[1:]), value[a - first : b - first]
-            with self._lock:
+            with self._lock, deferred_interrupts():
                 if self._closed:
                     raise StoreFailedError(f"writing column {self._key!r} was given up")
-                with explained(f"writing column {self._key!r}", self._output):
+                with explained(f"writing column {self._key!r}", self._asset):
                     if are_whole(place, self._chunks, (None, *self._frame), piece.dtype.itemsize):
                         self._chunk_writer.write(place, piece)
                     else:
@@ -127,7 +128,7 @@ class Rows:
 
     def flush(self) -> None:
         """Write the last chunk, which HDF5 keeps back, where a failure still belongs to this column."""
-        with explained(f"writing column {self._key!r}", self._output):
+        with explained(f"writing column {self._key!r}", self._asset):
             self._dataset.flush()
 
     def close(self) -> None:
@@ -161,11 +162,11 @@ class Rows:
 
 
 @contextlib.contextmanager
-def explained(what: str, output: PartialFile) -> Iterator[None]:
+def explained(what: str, asset: NewAsset) -> Iterator[None]:
     """Failures of the file as errors of this package."""
     try:
         yield
-        output.check()
+        asset.check()
     except StoreError:
         raise
     # h5py raises RuntimeError for some of what fails inside HDF5.

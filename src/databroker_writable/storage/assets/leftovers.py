@@ -7,11 +7,11 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableAssetError
-from .naming import SPEC, is_asset_name, is_partial_name
+from ..new_file import final_name
+from .naming import SPEC, is_asset_name
 
 if TYPE_CHECKING:
     import h5py
@@ -20,29 +20,10 @@ _YEAR, _MONTH = re.compile(r"\d{4}"), re.compile(r"\d\d")
 _SPAN = 2**24
 
 
-@dataclass(frozen=True)
-class Leftover:
-    """A file that no run may need.
-
-    Attributes
-    ----------
-    path : str
-        Its full path.
-    size : int
-        Its bytes.
-    mtime : float
-        When it was last written, in seconds since 1970.
-    """
-
-    path: str
-    size: int
-    mtime: float
-
-
-def find_partial_files(root: str) -> list[Leftover]:
+def find_partial_files(root: str) -> dict[str, os.stat_result]:
     """Files that are being written, or that a killed process left.
 
-    Only their age tells these apart: give a writer a grace period of hours.
+    `is_being_written` tells these apart on the writer's host, and their age elsewhere.
 
     Parameters
     ----------
@@ -51,13 +32,14 @@ def find_partial_files(root: str) -> list[Leftover]:
 
     Returns
     -------
-    list of Leftover
-        Sorted by path. Costs one look at each file's name, and at the status of those found.
+    dict
+        Their paths, sorted, each with its status. Costs one look at each file's name, and at the status of those
+        found.
     """
-    return _find(root, is_partial_name)
+    return _find(root, lambda name: is_asset_name(final_name(name) or ""))
 
 
-def find_asset_files(root: str) -> list[Leftover]:
+def find_asset_files(root: str) -> dict[str, os.stat_result]:
     """Published files, by their place and name.
 
     Parameters
@@ -67,9 +49,10 @@ def find_asset_files(root: str) -> list[Leftover]:
 
     Returns
     -------
-    list of Leftover
-        Sorted by path, those that runs refer to and those of a process that was killed before it wrote the
-        run's documents. Other programs may keep files under such names: ask `is_asset` before removing any.
+    dict
+        Their paths, sorted, each with its status: those that runs refer to, and those of a process that was killed
+        before it wrote the run's documents. Other programs may keep files under such names: ask `is_asset`
+        before removing any.
     """
     return _find(root, is_asset_name)
 
@@ -158,16 +141,15 @@ def _spans(dataset: h5py.Dataset) -> Iterator[tuple[slice, ...]]:
     return itertools.product(*axes)
 
 
-def _find(root: str, wanted: Callable[[str], bool]) -> list[Leftover]:
+def _find(root: str, wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
     """The wanted files in ``{root}/{year}/{month}``."""
-    found = []
+    found = {}
     for year in _directories(root, _YEAR):
         for month in _directories(year, _MONTH):
             for entry in os.scandir(month):
                 if wanted(entry.name) and entry.is_file(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    found.append(Leftover(entry.path, status.st_size, status.st_mtime))
-    return sorted(found, key=lambda leftover: leftover.path)
+                    found[entry.path] = entry.stat(follow_symlinks=False)
+    return dict(sorted(found.items()))
 
 
 def _directories(path: str, name: re.Pattern[str]) -> Iterator[str]:

@@ -1,20 +1,18 @@
-"""Where the file of a run's stream lies, and how its partial form is told from other files."""
+"""Where the asset file of a run's stream lies, and what its datasets are called."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import secrets
 from datetime import datetime, timezone
 from urllib.parse import quote
 
 SPEC = "DATABROKER_WRITABLE_HDF5"
 
-# File systems take 255 bytes; the partial form adds 23 to the name.
+# File systems take 255 bytes; the hidden name is 15 longer, and that of a retry some more.
 _LONGEST_NAME = 200
 _ASSET = re.compile(r"[^.].*\.h5")
-_PARTIAL = re.compile(r"\..+\.h5\.[0-9a-f]{16}\.part")
 
 
 def asset_path(run_uid: str, stream: str, time: float) -> str:
@@ -41,18 +39,8 @@ def free_path(root: str, relative: str) -> str:
     return candidate
 
 
-def partial_path(final: str) -> str:
-    """A hidden name in the same directory that no other writer uses."""
-    directory, name = os.path.split(final)
-    return os.path.join(directory, f".{name}.{secrets.token_hex(8)}.part")
-
-
 def is_asset_name(name: str) -> bool:
     return _ASSET.fullmatch(name) is not None
-
-
-def is_partial_name(name: str) -> bool:
-    return _PARTIAL.fullmatch(name) is not None
 
 
 def dataset_name(key: str) -> str:

@@ -52,6 +52,8 @@ class AssetRouter:
 
     def __call__(self, name: str, doc: Document) -> Iterator[NamedDocument]:
         """Give the documents to store in place of this one, those that it refers to first."""
+        for file in self._files.values():
+            file.renew()
         if name == "descriptor":
             self._descriptors[doc["uid"]] = doc
             # which columns are external shows with the first Events

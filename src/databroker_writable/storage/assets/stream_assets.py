@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import InvalidTableError, NotWritableError, StoreFailedError
-from .. import durable
+from ...runs.interrupts import deferred_interrupts, interruptible
 from . import blocks, naming, scales
 from .datasets import Rows, check_agrees, check_array, create_column, explained
-from .partial import PartialFile
+from .new_asset import NewAsset
 
 if TYPE_CHECKING:
     import dask.array
@@ -64,14 +64,11 @@ class StreamAssets:
         self._stream = stream
         self.resource_path = naming.free_path(self._root, naming.asset_path(run_uid, stream, time))
         self._final = os.path.join(self._root, *self.resource_path.split("/"))
-        self._output: PartialFile | None = None
-        self._file: h5py.File | None = None
-        self._made: list[str] = []
+        self._asset: NewAsset | None = None
         self._attrs: dict[str, Any] = {}
         self._dims: dict[str, tuple[str, ...]] = {}
         self._kwargs: dict[str, dict[str, Any]] = {}
         self._coordinates: dict[str, scales.Coordinate] = {}
-        self._published = False
         self._failure: str | None = None
         self._release: weakref.finalize | None = None
         self._lock = threading.RLock()
@@ -125,21 +122,22 @@ class StreamAssets:
         check_array(key, block, dims)
         if not isinstance(block, numpy.ndarray):
             block = blocks.merged(block)
-        with self._lock:
+        self._check_ours()
+        with self._lock, deferred_interrupts():
             self._check_open()
-            if self._file is None or self._output is None:
-                self._file, self._output = self._open()
+            if self._asset is None:
+                self._asset = self._open()
                 # Where nobody discards: HDF5 would close the file after the end of the interpreter that it
                 # writes through.
-                self._release = weakref.finalize(self, _abandon, self._file, self._output, self._made)
-            with self._undone_on_error(self._file, self._output, key):
-                dataset = self._dataset(self._file, self._output, key, block, tuple(dims), units)
+                self._release = weakref.finalize(self, self._asset.abandon)
+            with self._undone_on_error(self._asset, key):
+                dataset = self._dataset(self._asset, key, block, tuple(dims), units)
                 start = dataset.shape[0]
                 stop = start + block.shape[0]
-                with explained(f"growing column {key!r}", self._output):
+                with explained(f"growing column {key!r}", self._asset):
                     dataset.resize(stop, axis=0)
                 if block.size:
-                    _write(block, Rows(dataset, start, self._output, key, progress))
+                    _write(block, Rows(dataset, start, self._asset, key, progress))
             return start, stop
 
     def add_coordinate(
@@ -195,11 +193,12 @@ class StreamAssets:
             The disk is full, another file has taken the final name, or a write failed before. Nothing was
             published.
         """
-        with self._lock:
-            if self._published:
+        self._check_ours()
+        with self._lock, deferred_interrupts():
+            if self._is_published:
                 return
             self._check_open()
-            if self._file is None or self._output is None or self._release is None:
+            if self._asset is None or self._release is None:
                 return
             if not self._dims:
                 # all that came failed
@@ -207,24 +206,29 @@ class StreamAssets:
                 return
             # Until all is done, so that a failed attempt is not taken for one without arrays.
             self._failure = f"publishing {self._final} failed before; store the run again"
-            self._finish(self._file, self._output)
+            self._finish(self._asset)
             self._release.detach()
             self._failure = None
 
     def discard(self) -> None:
         """Remove the file, published or not, and the directories made for it that are empty.
 
-        A second call does nothing.
+        A second call does nothing, nor does one in a forked child.
         """
-        with self._lock:
+        if self._asset is not None and not self._asset.is_ours:
+            return
+        with self._lock, deferred_interrupts():
             if self._failure is None:
                 self._failure = f"{self._final} was discarded; store the run again"
-            if self._release is not None:
-                self._release()
-            if self._published:
-                _remove(self._final)
-                durable.remove_empty_directories(self._made)
-            self._file, self._output, self._published = None, None, False
+            if self._asset is not None and self._release is not None:
+                self._release.detach()
+                self._asset.abandon()
+                self._asset = None
+
+    def renew(self) -> None:
+        """Keep the file, while documents of the run come, from looking like one that was left behind."""
+        if self._asset is not None:
+            self._asset.renew()
 
     def resource_kwargs(self, key: str) -> dict[str, Any]:
         """What the handler is given for a column: plain values that JSON and BSON hold.
@@ -253,22 +257,27 @@ class StreamAssets:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._published:
+        if not self._is_published:
             self.discard()
 
-    def _identity(self) -> dict[str, Any]:
-        return {"creator": naming.SPEC, "run_uid": self._run_uid, "stream": self._stream}
+    @property
+    def _is_published(self) -> bool:
+        return self._asset is not None and self._asset.is_published
+
+    def _check_ours(self) -> None:
+        # before the lock, which another thread of the parent may have held when this process was forked
+        if self._asset is not None:
+            self._asset.check_ours()
 
     def _check_open(self) -> None:
-        if self._published:
+        if self._is_published:
             raise StoreFailedError(f"{self._final} is published and takes no more; store another run")
         if self._failure is not None:
             raise StoreFailedError(self._failure)
 
     def _dataset(
         self,
-        file: h5py.File,
-        output: PartialFile,
+        asset: NewAsset,
         key: str,
         block: numpy.ndarray | dask.array.Array,
         dims: tuple[str, ...],
@@ -277,12 +286,12 @@ class StreamAssets:
         """The column's dataset, made by its first array."""
         name = naming.dataset_name(key)
         if key in self._dims:
-            check_agrees(key, block, dims, file[name], self._dims[key])
-            return file[name]
+            check_agrees(key, block, dims, asset.hdf5[name], self._dims[key])
+            return asset.hdf5[name]
         if key in self._coordinates:
             raise InvalidTableError(f"{key!r} is a coordinate already; rename the column or the coordinate")
-        with explained(f"making column {key!r}", output):
-            dataset = create_column(file, name, block, units)
+        with explained(f"making column {key!r}", asset):
+            dataset = create_column(asset.hdf5, name, block, units)
         self._dims[key] = dims
         self._kwargs[key] = {
             "key": dataset.name,
@@ -293,62 +302,42 @@ class StreamAssets:
         }
         return dataset
 
-    def _open(self) -> tuple[h5py.File, PartialFile]:
-        import h5py
-
-        path = naming.partial_path(self._final)
+    def _open(self) -> NewAsset:
         try:
-            output = self._create(path)
+            return NewAsset(self._final)
         except PermissionError as error:
             raise NotWritableError(
-                f"there is no permission to write {path}; ask for it, or set another asset_root"
+                f"there is no permission to write {self._final}; ask for it, or set another asset_root"
             ) from error
         except OSError as error:
             raise StoreFailedError(
-                f"making {path} failed ({error}); nothing was published, and a retry is safe once the disk has "
+                f"making {self._final} failed ({error}); nothing was published, and a retry is safe once the disk has "
                 "space and answers"
             ) from error
-        # From the format of 1.10 on HDF5 keeps checksums of its own structures too.
-        return h5py.File(output, "w", libver=("v110", "v110")), output
 
-    def _create(self, path: str) -> PartialFile:
-        while True:
-            self._made += durable.make_directories(os.path.dirname(path))
+    def _finish(self, asset: NewAsset) -> None:
+        identity = {"creator": naming.SPEC, "run_uid": self._run_uid, "stream": self._stream}
+        with explained(f"finishing {self._final}", asset):
+            scales.write_scales(asset.hdf5, self._dims, self._coordinates)
+            scales.write_attrs(asset.hdf5, {**self._attrs, **identity})
             try:
-                return PartialFile(path)
-            except FileNotFoundError:
-                # Another writer removed the directory while it was empty.
-                continue
-
-    def _finish(self, file: h5py.File, output: PartialFile) -> None:
-        with explained(f"finishing {self._final}", output):
-            scales.write_scales(file, self._dims, self._coordinates)
-            scales.write_attrs(file, {**self._attrs, **self._identity()})
-            file.close()
-            output.check()
-            output.sync()
-            output.close()
-            for directory in self._made:
-                durable.sync_directory(os.path.dirname(directory))
-            try:
-                durable.publish_file(output.path, self._final)
+                asset.publish()
             except FileExistsError as error:
                 raise StoreFailedError(
                     f"another writer took {self._final} meanwhile, as one of the same run does; nothing was "
                     "published, and a retry is safe"
                 ) from error
-            self._published = True
 
     @contextlib.contextmanager
-    def _undone_on_error(self, file: h5py.File, output: PartialFile, key: str) -> Iterator[None]:
+    def _undone_on_error(self, asset: NewAsset, key: str) -> Iterator[None]:
         """Take a failed append back, so that what was written before can still be published."""
-        rows = file[naming.dataset_name(key)].shape[0] if key in self._dims else None
+        rows = asset.hdf5[naming.dataset_name(key)].shape[0] if key in self._dims else None
         try:
             yield
         except BaseException:
             try:
-                self._take_back(file, key, rows)
-                output.check()
+                self._take_back(asset.hdf5, key, rows)
+                asset.check()
             except (OSError, RuntimeError) as second:
                 self._failure = f"{self._final} cannot be finished ({second}); store the run again"
             raise
@@ -365,26 +354,12 @@ class StreamAssets:
 
 def _write(block: numpy.ndarray | dask.array.Array, rows: Rows) -> None:
     try:
-        if isinstance(block, numpy.ndarray):
-            rows[tuple(slice(0, n) for n in block.shape)] = block
-        else:
-            blocks.store_blocks(block, rows)
+        # what takes long can be given up
+        with interruptible():
+            if isinstance(block, numpy.ndarray):
+                rows[tuple(slice(0, n) for n in block.shape)] = block
+            else:
+                blocks.store_blocks(block, rows)
         rows.flush()
     finally:
         rows.close()
-
-
-def _abandon(file: h5py.File, output: PartialFile, made: list[str]) -> None:
-    """Let go of an unpublished file, and remove it."""
-    # A write that failed is behind us, and what HDF5 still has to say of it.
-    with contextlib.suppress(OSError, RuntimeError):
-        file.close()
-    output.close()
-    if output.is_ours:
-        _remove(output.path)
-        durable.remove_empty_directories(made)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

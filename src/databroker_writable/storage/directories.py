@@ -1,0 +1,69 @@
+"""Directories and the rights in them: what a group shares, all of its members can add to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Sequence
+
+FILE_MODE = 0o664
+DIRECTORY_MODE = 0o775
+"""The umask takes from these; whatever it is, not everybody may write."""
+
+
+def make_directories(path: str) -> list[str]:
+    """Make a directory and its parents; gives those that this call made, outermost first."""
+    missing = []
+    parent = path
+    while not os.path.isdir(parent):
+        missing.append(parent)
+        parent = os.path.dirname(parent)
+    made = []
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, DIRECTORY_MODE)
+        except FileExistsError:
+            if not os.path.isdir(directory):
+                raise
+        else:
+            made.append(directory)
+            share_with_group(directory, os.path.dirname(directory))
+    return made
+
+
+def remove_empty_directories(paths: Sequence[str]) -> None:
+    """Remove those of the directories, innermost first, that hold nothing."""
+    for directory in reversed(paths):
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # Another run's file is in it by now: it stays, and so do its parents.
+            return
+
+
+def share_with_group(new: str | int, directory: str) -> None:
+    """Give a new file or directory the group rights of the directory in which it was made, if a group shares that.
+
+    A directory is shared whose setgid bit is set, or to which its group may write. Else members with a umask of
+    022 or 077 would lock the others out of what they make first.
+
+    Parameters
+    ----------
+    new : str or int
+        Path of the directory, or descriptor of the file.
+    directory : str
+        In which it was made.
+    """
+    shared, status = os.stat(directory), os.stat(new)
+    if status.st_gid != shared.st_gid or not shared.st_mode & (stat.S_ISGID | stat.S_IWGRP):
+        return
+    rights = stat.S_IRWXG if stat.S_ISDIR(status.st_mode) else stat.S_IRGRP | stat.S_IWGRP
+    mode = stat.S_IMODE(status.st_mode)
+    wanted = mode & ~stat.S_IRWXG | shared.st_mode & rights
+    if mode != wanted:
+        # file systems without such rights refuse to change them, and need no change
+        with contextlib.suppress(PermissionError):
+            os.chmod(new, wanted)

@@ -1,0 +1,340 @@
+"""How a file becomes durable: written under a hidden name, then visible under its own, whole, or not at all.
+
+Nothing else in this package calls `os.fsync` or `os.link`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import re
+import secrets
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from ..errors import StoreFailedError, warn_user
+from ..runs.interrupts import deferred_interrupts
+from .directories import FILE_MODE, make_directories, remove_empty_directories, share_with_group
+from .file_locks import lock
+
+_PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part", re.DOTALL)
+
+_NO_HARD_LINKS = {
+    *(errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV),
+    *(errno.EINVAL, errno.EACCES, errno.ENOTTY, errno.EROFS),
+}
+"""What file systems without hard links (FAT, network shares, FUSE) answer."""
+
+_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
+"""What file systems answer whose directories cannot be synced, or not be opened."""
+
+RENEWAL_SECONDS = 10.0
+"""A file that is being written looks no older than this and the pause between two documents of its run."""
+
+
+class NewFile(io.FileIO):
+    """A new file: hidden until it is published, then whole and durable.
+
+    It belongs to the process that made it. A forked child only reads it: nothing is written, published or removed
+    there. What is written goes to the system at once, so that no crash of the process can lose it. While the file is
+    open it is locked, which `file_locks.is_being_written` tells; the system frees the lock of a process that ends.
+
+    As a context manager it abandons on exit what was not published.
+
+    Parameters
+    ----------
+    path : str
+        The path that it is to have. Directories that are missing are made.
+
+    Attributes
+    ----------
+    path : str
+    partial : str
+        The hidden path at which it is written, which `final_name` tells from others.
+    is_published : bool
+
+    Raises
+    ------
+    OSError
+        It cannot be made.
+
+    Examples
+    --------
+    >>> with NewFile(os.path.join(directory, "run.jsonl")) as file:
+    ...     size = file.write(b"all of it")
+    ...     file.publish()
+    >>> os.listdir(directory)
+    ['run.jsonl']
+    """
+
+    def __init__(self, path: str) -> None:
+        directory, name = os.path.split(path)
+        self.path = path
+        self.partial = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.part")
+        self.is_published = False
+        self._directory = directory or os.curdir
+        self._made_directories: list[str] = []
+        self._process = os.getpid()
+        self._renewed = time.monotonic()
+        with deferred_interrupts():
+            self._create()
+            try:
+                self._status = os.fstat(self.fileno())
+                share_with_group(self.fileno(), self._directory)
+            except BaseException:
+                self.abandon()
+                raise
+            lock(self.fileno())
+            _open_files.add(self)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process made the file, and is no child that was forked since."""
+        return os.getpid() == self._process
+
+    def write(self, data: Any) -> int:
+        """Write all of the data; in a forked child, nothing."""
+        view = memoryview(data).cast("B")
+        left = view if self.is_ours else view[:0]
+        while left:
+            written = super().write(left)
+            if not written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), self.partial)
+            left = left[written:]
+        return len(view)
+
+    def renew(self) -> None:
+        """Keep the file from looking like one that was left behind, to hosts that do not see its lock."""
+        if time.monotonic() - self._renewed > RENEWAL_SECONDS and self.is_ours and not self.closed:
+            os.utime(self.fileno())
+            self._renewed = time.monotonic()
+
+    def start_sync(self) -> None:
+        """Have the system begin to bring what was written to the disk, where it can be told to."""
+        self.check_ours()
+        if hasattr(os, "posix_fadvise"):
+            with self._descriptor() as descriptor:
+                # Linux begins to write pages that it is to forget, and forgets only those that are written
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def sync(self) -> None:
+        """Bring what was written to the disk, and the names of directories that were made for it."""
+        self.check_ours()
+        with self._descriptor() as descriptor:
+            os.fsync(descriptor)
+        sync_directories(self._made_directories)
+
+    def link(self) -> None:
+        """Give the file its name, which `sync_directories` makes durable.
+
+        Raises
+        ------
+        FileExistsError
+            Another file has that name; it stays as it was.
+        OSError
+            It cannot have it.
+        """
+        self.check_ours()
+        with deferred_interrupts():
+            if os.name == "nt":
+                # Windows renames and removes no open file
+                self.close()
+            self._take_name()
+            self.is_published = True
+            # not before it has its name, or it could be taken for one that was left behind
+            self.close()
+            self._remove_partial("it is stored")
+
+    def publish(self) -> None:
+        """Bring the file to the disk and give it its name, durably.
+
+        Raises
+        ------
+        FileExistsError
+            Another file has that name; it stays as it was.
+        OSError
+            Something failed. Nothing is visible then.
+        """
+        self.sync()
+        with deferred_interrupts():
+            self.link()
+            try:
+                sync_directories([self.path])
+            except BaseException:
+                self.abandon()
+                raise
+
+    def replace(self) -> None:
+        """Bring the file to the disk and put it in the place of the one that has its name, if there is one.
+
+        Raises
+        ------
+        OSError
+            It failed.
+        """
+        self.sync()
+        with deferred_interrupts():
+            self.close()
+            os.replace(self.partial, self.path)
+            self.is_published = True
+            sync_directories([self.path])
+
+    def abandon(self) -> None:
+        """Remove the file, published or not, and directories made for it that are empty. Others' stay."""
+        if not self.is_ours:
+            return
+        with deferred_interrupts():
+            # where the disk is full, closing may fail too
+            with contextlib.suppress(OSError):
+                self.close()
+            self._remove_partial("nothing was stored")
+            if self.is_published and self._has_name():
+                os.unlink(self.path)
+            self.is_published = False
+            remove_empty_directories(self._made_directories)
+
+    def __enter__(self) -> NewFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.is_published:
+            self.abandon()
+
+    def _create(self) -> None:
+        while True:
+            self._made_directories += make_directories(self._directory)
+            try:
+                return super().__init__(self.partial, "x+", opener=_open)
+            except FileNotFoundError:
+                # another writer removed the directory while it was empty
+                continue
+
+    def check_ours(self) -> None:
+        """Raise `StoreFailedError` in a forked child."""
+        if not self.is_ours:
+            raise StoreFailedError(
+                f"{self.path} belongs to the process {self._process}, of which this one is a fork, and is left to it; "
+                "store another run here"
+            )
+
+    @contextlib.contextmanager
+    def _descriptor(self) -> Iterator[int]:
+        """Of the open file, or of one opened anew where the serializer has closed it."""
+        if not self.closed:
+            yield self.fileno()
+            return
+        descriptor = os.open(self.partial, os.O_RDWR)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _take_name(self) -> None:
+        try:
+            os.link(self.partial, self.path)
+        except OSError as error:
+            # over NFS a link can be made and reported as failed, see open(2)
+            if self._has_name():
+                return
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            self._rename_to_free_name()
+
+    def _rename_to_free_name(self) -> None:
+        """Take the name with an empty file, which fails where there is one, then rename over that.
+
+        Readers skip the empty file that is there for an instant.
+        """
+        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+        try:
+            os.replace(self.partial, self.path)
+        except BaseException as error:
+            if isinstance(error, OSError) and self._has_name():
+                return
+            os.unlink(self.path)
+            raise
+
+    def _has_name(self) -> bool:
+        """Whether the file at the final path is this one; the number of links may be cached, or be a backup's."""
+        try:
+            return os.path.samestat(self._status, os.stat(self.path, follow_symlinks=False))
+        except OSError:
+            return False
+
+    def _remove_partial(self, outcome: str) -> None:
+        try:
+            os.unlink(self.partial)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if not os.path.lexists(self.partial):
+                return
+            warn_user(
+                f"{self.path}: {outcome}, but its hidden name {self.partial} could not be removed ({error.strerror}); "
+                "remove that file, or let 'databroker-writable check --clean' do it"
+            )
+
+
+def final_name(partial: str) -> str | None:
+    """The name that a file is to have when it is whole; None for the name of another file.
+
+    Examples
+    --------
+    >>> final_name(".run.msgpack.1d34c0fe.part")
+    'run.msgpack'
+    """
+    match = _PARTIAL.fullmatch(partial)
+    return None if match is None else match[1]
+
+
+def make_durable_directories(path: str) -> None:
+    """Make a directory and its parents, each durably entered in its own parent."""
+    sync_directories(make_directories(os.path.abspath(path)))
+
+
+def sync_directories(paths: Iterable[str]) -> None:
+    """Make the names of files and directories durable, where the file system can be told to."""
+    for directory in {os.path.dirname(path) or os.curdir for path in paths}:
+        try:
+            descriptor = os.open(directory, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
+_open_files: weakref.WeakSet[NewFile] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """In a forked child, open anew for reading what the parent writes.
+
+    The copy that the child has would keep the lock when the parent is killed, and move the parent's position.
+    """
+    for file in _open_files:
+        if file.closed:
+            continue
+        try:
+            descriptor = os.open(file.partial, os.O_RDONLY)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(descriptor, file.fileno(), inheritable=False)
+        os.close(descriptor)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
