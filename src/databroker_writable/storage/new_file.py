@@ -12,12 +12,11 @@ import os
 import re
 import secrets
 import time
-import weakref
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Any
 
 from ..errors import StoreFailedError, warn_user
+from ..runs.forks import begin_anew_in_children
 from ..runs.interrupts import deferred_interrupts
 from .directories import FILE_MODE, make_directories, remove_empty_directories, share_with_group
 from .file_locks import lock
@@ -90,7 +89,7 @@ class NewFile(io.FileIO):
                 self.abandon()
                 raise
             lock(self.fileno())
-            _open_files.add(self)
+            begin_anew_in_children(self)
 
     @property
     def is_ours(self) -> bool:
@@ -198,12 +197,24 @@ class NewFile(io.FileIO):
             self.is_published = False
             remove_empty_directories(self._made_directories)
 
+    def begin_anew(self) -> None:
+        """In a forked child, open anew for reading what the parent writes.
+
+        The copy that the child has would keep the lock when the parent is killed, and move the parent's position.
+        """
+        if self.closed:
+            return
+        try:
+            descriptor = os.open(self.partial, os.O_RDONLY)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(descriptor, self.fileno(), inheritable=False)
+        os.close(descriptor)
+
     def __enter__(self) -> NewFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if not self.is_published:
             self.abandon()
 
@@ -315,26 +326,3 @@ def sync_directories(paths: Iterable[str]) -> None:
 
 def _open(path: str, flags: int) -> int:
     return os.open(path, flags, FILE_MODE)
-
-
-_open_files: weakref.WeakSet[NewFile] = weakref.WeakSet()
-
-
-def _let_go_in_child() -> None:
-    """In a forked child, open anew for reading what the parent writes.
-
-    The copy that the child has would keep the lock when the parent is killed, and move the parent's position.
-    """
-    for file in _open_files:
-        if file.closed:
-            continue
-        try:
-            descriptor = os.open(file.partial, os.O_RDONLY)
-        except OSError:
-            descriptor = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(descriptor, file.fileno(), inheritable=False)
-        os.close(descriptor)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)

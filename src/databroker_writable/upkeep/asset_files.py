@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UnreadableAssetError
 from ..storage.assets import SPEC
 from ..storage.assets import leftovers as found_files
+from ..storage.file_locks import is_being_written
 from .findings import Finding, Leftover
 from .leftover_files import remover, shown_age, shown_size
 
@@ -51,7 +52,8 @@ class Assets:
     def leftovers(self, unreadable: str) -> Iterator[Finding]:
         """Partial files, and those that no run refers to; `unreadable` names a run whose references are unknown."""
         for path, status in self._partial.items():
-            yield self._leftover("partial-asset", "partial asset file", path, status, remover(path))
+            if not is_being_written(path):
+                yield self._leftover("partial-asset", "partial asset file", path, status, remover(path))
         in_use = self._in_use()
         for path, status in self._published.items():
             if (status.st_dev, status.st_ino) in in_use:

@@ -14,6 +14,7 @@ from databroker._drivers import jsonl
 from databroker._drivers import msgpack as msgpack_driver
 
 from ..runs.checker import may_count
+from ..storage.file_locks import is_being_written
 from ..storage.new_file import final_name
 from .findings import Finding, Leftover
 from .leftover_files import age_of, remover, shown_age, shown_size
@@ -63,6 +64,8 @@ def partial_files(catalog: Any) -> Iterator[Leftover]:
         return
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if os.path.splitext(final_name(entry.name) or "")[1] in _READERS and entry.is_file(follow_symlinks=False):
+            if is_being_written(entry.path):
+                continue
             age = age_of(entry.path)
             size = shown_size(entry.stat(follow_symlinks=False).st_size)
             message = f"partial run file, {size}, {shown_age(age)}"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
-from ...runs.interrupts import deferred_interrupts
+from ...runs.interrupts import deferred_interrupts, interruptible
 from . import chunking as layout
+from .blocks import store_blocks
 from .chunks import ChunkWriter, are_whole
 from .new_asset import NewAsset
 
@@ -159,6 +160,20 @@ class Rows:
                 f"e.g. in map_blocks"
             )
         return value
+
+
+def write_rows(block: Block, rows: Rows) -> None:
+    """Write all rows of an array."""
+    try:
+        # what takes long can be given up
+        with interruptible():
+            if isinstance(block, numpy.ndarray):
+                rows[tuple(slice(0, n) for n in block.shape)] = block
+            else:
+                store_blocks(block, rows)
+        rows.flush()
+    finally:
+        rows.close()
 
 
 @contextlib.contextmanager

@@ -7,15 +7,14 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from ...errors import InvalidTableError, NotWritableError, StoreFailedError
-from ...runs.interrupts import deferred_interrupts, interruptible
+from ...runs.interrupts import deferred_interrupts
 from . import blocks, naming, scales
-from .datasets import Rows, check_agrees, check_array, create_column, explained
+from .datasets import Rows, check_agrees, check_array, create_column, explained, write_rows
 from .new_asset import NewAsset
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ class StreamAssets:
                 with explained(f"growing column {key!r}", self._asset):
                     dataset.resize(stop, axis=0)
                 if block.size:
-                    _write(block, Rows(dataset, start, self._asset, key, progress))
+                    write_rows(block, Rows(dataset, start, self._asset, key, progress))
             return start, stop
 
     def add_coordinate(
@@ -254,9 +253,7 @@ class StreamAssets:
     def __enter__(self) -> StreamAssets:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if not self._is_published:
             self.discard()
 
@@ -350,16 +347,3 @@ class StreamAssets:
             del file[name]
             self._dims.pop(key, None)
             self._kwargs.pop(key, None)
-
-
-def _write(block: numpy.ndarray | dask.array.Array, rows: Rows) -> None:
-    try:
-        # what takes long can be given up
-        with interruptible():
-            if isinstance(block, numpy.ndarray):
-                rows[tuple(slice(0, n) for n in block.shape)] = block
-            else:
-                blocks.store_blocks(block, rows)
-        rows.flush()
-    finally:
-        rows.close()
