@@ -105,6 +105,45 @@ def test_an_empty_coordinate_stands_beside_arrays_in_files(site, writing):
     assert_same_dataset(read_back(site, writing.store_run(dataset, one_event=True)), dataset)
 
 
+EMPTY = {
+    "first": numpy.zeros((0, 2)),
+    "between others": numpy.zeros((2, 0, 3), "int16"),
+    "datetimes": numpy.zeros((0, 2), "M8[ns]"),
+    "bools": numpy.zeros((0, 2), bool),
+    "last": numpy.zeros((2, 0)),
+}
+
+
+@on_every_backend
+@pytest.mark.parametrize("empty", EMPTY.values(), ids=EMPTY.keys())
+def test_empty_arrays_keep_their_dims_and_the_other_columns_of_the_stream(site, tmp_path, empty):
+    catalog = site.open(**site.with_assets(tmp_path))
+    rows = numpy.zeros((3, *empty.shape), empty.dtype)
+    table = {"x": rows, "y": [1.0, 2.0, 3.0]}
+    dims = tuple("abc"[: empty.ndim])
+    dataset = xarray.Dataset({"x": (dims, empty), "y": ("q", [1.0])})
+    for given, one_event, shape in [(table, False, rows.shape), (dataset, True, (1, *empty.shape))]:
+        stored = catalog.store_run(given, one_event=one_event)
+        read = site.open()[stored.metadata["start"]["uid"]].primary.read()
+        assert read["x"].shape == shape
+        assert read["y"].size == (1 if one_event else 3)
+        assert_same_table(read_back(site, stored), given)
+
+
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_empty_arrays_are_refused_where_there_is_no_place_for_assets(catalog, site):
+    with pytest.raises(InvalidTableError, match=r"column 'x' .* of shape \(0, 2\) .*asset_root"):
+        catalog.store_run({"x": numpy.zeros((3, 0, 2)), "y": [1, 2, 3]})
+    assert site.snapshot() == {}
+
+
+@pytest.mark.parametrize("dtype", ["U3", object])
+def test_empty_arrays_of_text_that_lists_cannot_hold_are_refused(dtype):
+    empty = numpy.zeros((0, 2), dtype)
+    with pytest.raises(InvalidTableError, match=r"column 'x' is an empty array of text or objects of shape \(0, 2\)"):
+        read_table(xarray.Dataset({"x": (("a", "b"), empty), "y": ("q", [1.0])}), one_event=True)
+
+
 @on_every_backend
 def test_types_that_numpy_does_not_have_come_back_from_files(site, writing):
     dataset = xarray.Dataset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import enum
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy
@@ -208,6 +208,17 @@ def is_array(values: Any) -> bool:
 def is_lazy(values: Any) -> bool:
     """Whether values are a dask array."""
     return hasattr(values, "dask")
+
+
+def loses_dims_in_lists(shape: Sequence[int | None]) -> bool:
+    """Whether nested lists of a shape, as JSON and BSON have them, do not tell its last dims.
+
+    Examples
+    --------
+    >>> loses_dims_in_lists((0, 2)), loses_dims_in_lists((2, 0))
+    (True, False)
+    """
+    return 0 in shape[:-1]
 
 
 def _with_units(units: str) -> Unstorable:

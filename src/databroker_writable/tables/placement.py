@@ -11,6 +11,7 @@ import numpy
 
 from ..errors import InvalidTableError
 from .attributes import encode_attributes
+from .classifier import is_array, loses_dims_in_lists
 from .encode import encode
 from .encoded import Encoded
 from .event_time import LATEST
@@ -103,11 +104,15 @@ class StreamComposer:
         if place == "data":
             key = self._key(wanted, self.data)
             if self.one_event:
-                is_array = isinstance(values, numpy.ndarray | dask.array.Array)
-                self.data[key] = values[None] if is_array else [values]
+                self.data[key] = values[None] if is_array(values) else [values]
             else:
                 self.data[key] = values.tolist() if variable.is_list and _is_plain(encoded) else values
                 shape, dims = shape[1:], dims[1:]
+            if loses_dims_in_lists(shape) and not is_array(values):
+                raise InvalidTableError(
+                    f"column {wanted!r} is an empty array of text or objects of shape {shape}, which the lists of "
+                    "documents cannot hold, since they lose the dims after one of length 0; leave the column out"
+                )
             self.data_keys[key] = self._data_key(encoded, variable, shape, dims)
             return key
         key = self._key(wanted, self.configuration["data"])
@@ -158,8 +163,8 @@ def _event_dim(source: Source) -> str:
 def _is_plain(encoded: Encoded) -> bool:
     """Whether a list of Python's own numbers serves as well: the documents compare and are JSON, as bluesky-live's."""
     # from a list of integers over 2**63-1 numpy would make floats when it is read
-    is_array = isinstance(encoded.values, numpy.ndarray) and encoded.values.dtype.kind in "bif"
-    return is_array and len(encoded.shape) == 1 and encoded.encoding.get("is") == "numpy"
+    is_numbers = isinstance(encoded.values, numpy.ndarray) and encoded.values.dtype.kind in "bif"
+    return is_numbers and len(encoded.shape) == 1 and encoded.encoding.get("is") == "numpy"
 
 
 def _is_large(values: Any) -> bool:
@@ -181,5 +186,4 @@ def _rises(encoded: Encoded) -> bool:
 
 def _plots(encoded: Encoded, data_key: dict) -> bool:
     """Whether a column is of plain numbers, one per Event."""
-    is_array = isinstance(encoded.values, numpy.ndarray | dask.array.Array)
-    return not data_key["shape"] and is_array and encoded.values.dtype.kind in "iuf"
+    return not data_key["shape"] and is_array(encoded.values) and encoded.values.dtype.kind in "iuf"

@@ -11,7 +11,7 @@ import numpy
 from ...errors import InvalidTableError
 from ...runs.schema import Document
 from ...tables import find_layout
-from ...tables.classifier import is_array, is_lazy
+from ...tables.classifier import is_array, is_lazy, loses_dims_in_lists
 
 
 class AssetPlan:
@@ -50,7 +50,7 @@ class AssetPlan:
         return self._columns.get(stream, set())
 
     def large_columns(self, page: Document, descriptor: Document) -> set[str]:
-        """The columns of an event page that are dask arrays, or large for one Event."""
+        """The columns of an event page that are dask arrays, or large for one Event, or that lists cannot hold."""
         length = max(len(page["uid"]), 1)
         return {
             key
@@ -59,7 +59,11 @@ class AssetPlan:
             and is_array(values)
             and values.dtype.kind in "biufc"
             and descriptor["data_keys"][key]["shape"]
-            and (is_lazy(values) or values.nbytes / length > self._threshold)
+            and (
+                is_lazy(values)
+                or values.nbytes / length > self._threshold
+                or loses_dims_in_lists(descriptor["data_keys"][key]["shape"])
+            )
         }
 
     def inline(self, page: Document, descriptor: Document) -> Document:
@@ -114,6 +118,13 @@ def _check_root(root: str | None, page: Document, columns: set[str], stream: str
         return
     sizes = {key: page["data"][key].nbytes / max(len(page["uid"]), 1) for key in columns}
     key = max(sizes, key=sizes.__getitem__)
+    if loses_dims_in_lists(page["data"][key].shape[1:]):
+        raise InvalidTableError(
+            f"column {key!r} of stream {stream!r} is an empty array of shape {page['data'][key].shape[1:]} per Event, "
+            "which belongs into a file, since lists lose the dims after one of length 0, but the catalog has no "
+            "asset_root; open it with asset_root='DIRECTORY', on a file system that all readers share, or leave the "
+            "column out"
+        )
     what, remedy = "", "raise its asset_threshold"
     if is_lazy(page["data"][key]):
         what, remedy = " and is a dask array", f"compute it first, e.g. table[{key!r}].compute()"
