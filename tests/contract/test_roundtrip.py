@@ -122,12 +122,12 @@ def test_empty_arrays_keep_their_dims_and_the_other_columns_of_the_stream(site, 
     table = {"x": rows, "y": [1.0, 2.0, 3.0]}
     dims = tuple("abc"[: empty.ndim])
     dataset = xarray.Dataset({"x": (dims, empty), "y": ("q", [1.0])})
-    for given, one_event, shape in [(table, False, rows.shape), (dataset, True, (1, *empty.shape))]:
-        stored = catalog.store_run(given, one_event=one_event)
+    for columns, one_event, shape in [(table, False, rows.shape), (dataset, True, (1, *empty.shape))]:
+        stored = catalog.store_run(columns, one_event=one_event)
         read = site.open()[stored.metadata["start"]["uid"]].primary.read()
         assert read["x"].shape == shape
         assert read["y"].size == (1 if one_event else 3)
-        assert_same_table(read_back(site, stored), given)
+        assert_same_table(read_back(site, stored), columns)
 
 
 @pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)

@@ -159,8 +159,8 @@ TIMES = [
     Row(
         "list or object array of datetime",
         lambda: [datetime.datetime(2024, 1, 1, 12, 0, 0, 5), None],
-        "as pandas reads them; None becomes NaT",
-        back=lambda: pandas.Series([datetime.datetime(2024, 1, 1, 12, 0, 0, 5), None]).to_numpy(),
+        "in the finest resolution among them, Python's own in microseconds; None becomes NaT",
+        back=lambda: numpy.array(["2024-01-01T12:00:00.000005", "NaT"], "M8[us]"),
     ),
     Row(
         "list or object array of datetime, with a zone",
@@ -171,8 +171,8 @@ TIMES = [
     Row(
         "list of timedelta",
         lambda: [datetime.timedelta(seconds=1.5)],
-        "as pandas reads them",
-        back=lambda: pandas.Series([datetime.timedelta(seconds=1.5)]).to_numpy(),
+        "in the finest resolution among them, Python's own in microseconds",
+        back=lambda: numpy.array([1500000], "m8[us]"),
     ),
 ]
 

@@ -11,10 +11,10 @@ from .layout import find_layout
 
 class _Schema(Protocol):
     @property
-    def data_keys(self) -> dict[str, dict]: ...
+    def data_keys(self) -> dict[str, dict[str, Any]]: ...
 
     @property
-    def configuration(self) -> dict[str, dict]: ...
+    def configuration(self) -> dict[str, dict[str, Any]]: ...
 
 
 def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
@@ -48,7 +48,7 @@ def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
     _check_configuration(first.configuration, later.configuration, ours["variables"], stream)
 
 
-def _check_times(first: list[dict], later: list[dict], stream: str) -> None:
+def _check_times(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
     """Whether `time` rises is found anew for each table."""
     places = [entry["in"] for entries in (first, later) for entry in entries if entry["name"] == "time"]
     if len(places) == 2 and places[0] != places[1] and "time" in places:
@@ -56,7 +56,7 @@ def _check_times(first: list[dict], later: list[dict], stream: str) -> None:
         _differ(stream, "'time' as", before, after, "make it rise in every table, or rename it")
 
 
-def _check_variables(first: list[dict], later: list[dict], stream: str) -> None:
+def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
     before, after = ({entry["name"]: entry for entry in entries} for entries in (first, later))
     if set(before) != set(after):
         _differ(stream, "the names", list(before), list(after))
@@ -69,12 +69,14 @@ def _check_variables(first: list[dict], later: list[dict], stream: str) -> None:
                 _differ(stream, f"the {part} of {name!r}", entry[part], other[part])
 
 
-def _holds_objects(first: dict, later: dict) -> bool:
+def _holds_objects(first: dict[str, Any], later: dict[str, Any]) -> bool:
     """Whether a column began as objects, some of them missing, and goes on with values of the same type."""
-    return first["is"] == "object" and later["is"] == "numpy"
+    return (first["is"], later["is"]) == ("object", "numpy")
 
 
-def _check_configuration(first: dict, later: dict, variables: list[dict], stream: str) -> None:
+def _check_configuration(
+    first: dict[str, Any], later: dict[str, Any], variables: list[dict[str, Any]], stream: str
+) -> None:
     """Coordinates that are stored once must hold for every table of the stream."""
     for entry in variables:
         if entry["in"] != "configuration":
@@ -105,7 +107,7 @@ def _loose(value: Any) -> Any:
     return value
 
 
-def _column_remedy(first: dict, later: dict) -> str:
+def _column_remedy(first: dict[str, Any], later: dict[str, Any]) -> str:
     extra = set(later) - set(first)
     if extra & {"index"}:
         return "drop the index with .reset_index(drop=True), or keep it in every table"

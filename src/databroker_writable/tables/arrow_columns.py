@@ -77,7 +77,7 @@ def _is_known(type_: Any, pyarrow: Any) -> bool:
 
 
 def _is_list(type_: Any, types: Any) -> bool:
-    return types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_)
+    return any((types.is_list(type_), types.is_large_list(type_), types.is_fixed_size_list(type_)))
 
 
 def _converted(values: Any, name: str, pyarrow: Any) -> Any:
@@ -100,7 +100,7 @@ def _converted(values: Any, name: str, pyarrow: Any) -> Any:
 
 def _whole_numbers(values: Any, pyarrow: Any) -> numpy.ndarray:
     """The counts of datetimes, with numpy's NaT for what is missing."""
-    return values.cast(pyarrow.int64()).fill_null(LEAST_INT64).to_numpy(zero_copy_only=False)
+    return numpy.asarray(values.cast(pyarrow.int64()).fill_null(LEAST_INT64).to_numpy(zero_copy_only=False))
 
 
 def _categorical(values: Any, name: str, pyarrow: Any) -> Any:

@@ -16,7 +16,7 @@ from .classifier import NUMBERS, TIMES, ValueType, type_of, type_of_dtype, unsto
 from .names import check_text
 
 
-def encode_attributes(attributes: dict, owner: str) -> list:
+def encode_attributes(attributes: dict[str, Any], owner: str) -> list[Any]:
     """Encode the attributes of `owner` as pairs of name and value."""
     pairs = []
     for key, value in attributes.items():
@@ -26,7 +26,7 @@ def encode_attributes(attributes: dict, owner: str) -> list:
     return pairs
 
 
-def decode_attributes(pairs: list) -> dict:
+def decode_attributes(pairs: list[Any]) -> dict[str, Any]:
     return {key: decode_attribute(value) for key, value in pairs}
 
 
@@ -110,7 +110,7 @@ def decode_attribute(value: Any) -> Any:
     return _decode_array(value)
 
 
-def _decode_array(value: dict) -> Any:
+def _decode_array(value: dict[str, Any]) -> Any:
     dtype = numpy.dtype(value["dtype"])
     plain = decode_attribute(value["value"])
     if dtype.kind in "mM":

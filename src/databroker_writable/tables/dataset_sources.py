@@ -22,7 +22,7 @@ from .variables import Source, Variable
 def source_from_dataset(dataset: xarray.Dataset) -> Source:
     if not dataset.data_vars:
         raise InvalidTableError("the Dataset has no data variables; give it at least one")
-    multi: list[dict] = []
+    multi: list[dict[str, Any]] = []
     without: list[str] = []
     other: list[str] = []
     tuples: set[Hashable] = set()

@@ -16,7 +16,7 @@ from .time_columns import in_zone
 MARKERS = {"None": None, "NA": pandas.NA, "NaN": float("nan"), "NaT": pandas.NaT}
 
 
-def decode(encoding: dict, values: Any, shape: tuple[int, ...], exact: Any = None) -> Any:
+def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any = None) -> Any:
     """Give the column back.
 
     Parameters
@@ -62,7 +62,7 @@ def decode(encoding: dict, values: Any, shape: tuple[int, ...], exact: Any = Non
     raise ValueError(f"unknown encoding {kind!r}")
 
 
-def decode_plain(plain: dict) -> Any:
+def decode_plain(plain: dict[str, Any]) -> Any:
     """Decode a one-dimensional column that the layout's text holds."""
     values = decode_attribute(plain["values"])
     exact = decode_attribute(plain["exact"]) if "exact" in plain else None
@@ -94,7 +94,7 @@ def _masked(values: Any, shape: tuple[int, ...], dtype: str) -> Any:
     return object_array(flat).reshape(shape)
 
 
-def _times(encoding: dict, values: Any, shape: tuple[int, ...], exact: Any) -> Any:
+def _times(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any) -> Any:
     dtype = encoding["dtype"]
     unit = numpy.datetime_data(numpy.dtype(dtype))[0]
     if exact is None:
@@ -120,7 +120,7 @@ def _ticks(values: Any, shape: tuple[int, ...], unit: str) -> Any:
     return numpy.where(missing, absent, ticks(numpy.where(missing, 0, seconds), unit))
 
 
-def _extension(flat: list, name: str) -> Any:
+def _extension(flat: list[Any], name: str) -> Any:
     dtype: Any = pandas.api.types.pandas_dtype(name)
     if isinstance(dtype, pandas.ArrowDtype):
         import pyarrow  # only Arrow's columns need it
@@ -128,11 +128,11 @@ def _extension(flat: list, name: str) -> Any:
         return dtype.construct_array_type()(pyarrow.array(flat, dtype.pyarrow_dtype))
     # Not pandas.array: it takes NaN for a missing value.
     absent = numpy.asarray([value is None for value in flat], dtype=bool)
-    plain: list = [0 if value is None else value for value in flat]
+    plain: list[Any] = [0 if value is None else value for value in flat]
     return dtype.construct_array_type()(numpy.asarray(plain, dtype=dtype.numpy_dtype), absent)
 
 
-def _category(flat: list, encoding: dict) -> Any:
+def _category(flat: list[Any], encoding: dict[str, Any]) -> Any:
     categories = pandas.Index(decode_plain(encoding["categories"]), dtype=encoding["dtype"])
     labels = encoding.get("labels") or decode_attribute(encoding["categories"]["values"])
     position = {label: code for code, label in enumerate(labels)}

@@ -78,11 +78,11 @@ def document_value(
 
 def _is_simple(value: Any) -> bool:
     """Whether every backend holds the value as it is."""
-    type_ = type(value)
+    type_: type[Any] = type(value)
     if type_ is str:
-        return value.isascii()
+        return bool(value.isascii())
     if type_ is int:
-        return INT64[0] <= value <= INT64[1]
+        return bool(INT64[0] <= value <= INT64[1])
     return value is None or type_ is float or type_ is bool
 
 

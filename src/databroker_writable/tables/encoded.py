@@ -28,7 +28,8 @@ class Encoded:
 
 
 def little_endian(dtype: numpy.dtype[Any]) -> numpy.dtype[Any]:
-    return dtype.newbyteorder("<")
+    swapped: numpy.dtype[Any] = dtype.newbyteorder("<")
+    return swapped
 
 
 def json_column(encoded: Encoded, where: str) -> dict[str, Any]:

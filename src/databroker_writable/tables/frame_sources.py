@@ -74,7 +74,7 @@ def _frequency(index: Any) -> str | None:
             f"the index has the frequency {freq!r}, which its name {freq.freqstr!r} does not give back; "
             "drop it with df.index.freq = None"
         )
-    return freq.freqstr
+    return str(freq.freqstr)
 
 
 def _index_levels(index: Any, dim: str, names: set[str]) -> list[Variable]:

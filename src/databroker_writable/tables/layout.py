@@ -12,7 +12,7 @@ LAYOUT = "layout"
 VERSION = 1
 
 
-def embed_layout(layout: dict, configuration: dict[str, dict], now: float) -> None:
+def embed_layout(layout: dict[str, Any], configuration: dict[str, dict[str, Any]], now: float) -> None:
     """Add the layout to the configuration of the pseudo-object."""
     key = _layout_keys(configuration["data"])[-1]
     configuration["data"][key] = json.dumps({"version": VERSION, **layout}, allow_nan=False)
@@ -20,7 +20,7 @@ def embed_layout(layout: dict, configuration: dict[str, dict], now: float) -> No
     configuration["timestamps"][key] = now
 
 
-def find_layout(descriptor: Mapping[str, Any]) -> dict | None:
+def find_layout(descriptor: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the layout that a descriptor carries, or None if it is not one of ours."""
     configuration = descriptor.get("configuration", {}).get(OBJECT, {})
     *present, _ = _layout_keys(configuration.get("data", {}))
@@ -30,7 +30,8 @@ def find_layout(descriptor: Mapping[str, Any]) -> dict | None:
     text = configuration["data"][present[-1]]
     if data_key.get("source") != SOURCE or not isinstance(text, str) or not text.startswith('{"version": '):
         return None
-    return json.loads(text)
+    layout: dict[str, Any] = json.loads(text)
+    return layout
 
 
 def _layout_keys(names: Iterable[str]) -> list[str]:

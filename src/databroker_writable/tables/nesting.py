@@ -32,7 +32,7 @@ def flatten(nested: Any, ndim: int) -> list[Any]:
     if isinstance(nested, dask.array.Array):
         nested = nested.compute()
     if isinstance(nested, numpy.ndarray):
-        return nested.ravel().tolist()
+        return list(nested.ravel().tolist())
     for _ in range(ndim - 1):
         nested = chain.from_iterable(nested)
     # Events of a page that was packed again hold numpy's scalars.

@@ -34,9 +34,9 @@ class StreamComposer:
         # (bluesky_live 0.0.8 conversion.py): the name is not free for anything else.
         self.time_name = free_name("time_", self.names | {d for v in source.variables for d in v.dims})
         self.data: dict[str, Any] = {}
-        self.data_keys: dict[str, dict] = {}
-        self.configuration: dict[str, dict] = {"data": {}, "data_keys": {}, "timestamps": {}}
-        self.entries: list[dict] = []
+        self.data_keys: dict[str, dict[str, Any]] = {}
+        self.configuration: dict[str, dict[str, Any]] = {"data": {}, "data_keys": {}, "timestamps": {}}
+        self.entries: list[dict[str, Any]] = []
         self.fields: list[str] = []
         self.time: numpy.ndarray | None = None
         self.length = 1
@@ -75,7 +75,7 @@ class StreamComposer:
             entry["exact"] = self._put(place, wanted, encoded.exact, variable, dims)
         self.entries.append(entry)
 
-    def finish(self) -> tuple[dict, dict, dict, dict]:
+    def finish(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Return data keys, object keys, configuration and hints."""
         layout = {
             "kind": self.source.kind,
@@ -130,7 +130,9 @@ class StreamComposer:
             return free_name(self.time_name, taken)
         return free_name(wanted, taken)
 
-    def _data_key(self, encoded: Encoded, variable: Variable, shape: tuple, dims: tuple[str, ...]) -> dict:
+    def _data_key(
+        self, encoded: Encoded, variable: Variable, shape: tuple[int, ...], dims: tuple[str, ...]
+    ) -> dict[str, Any]:
         source = variable.attrs.get("source")
         units = encoded.units or variable.attrs.get("units")
         data_key: dict[str, Any] = {
@@ -184,6 +186,6 @@ def _rises(encoded: Encoded) -> bool:
     return bool((numpy.rint(numpy.diff(seconds) * 1e6) >= 1).all())
 
 
-def _plots(encoded: Encoded, data_key: dict) -> bool:
+def _plots(encoded: Encoded, data_key: dict[str, Any]) -> bool:
     """Whether a column is of plain numbers, one per Event."""
     return not data_key["shape"] and is_array(encoded.values) and encoded.values.dtype.kind in "iuf"

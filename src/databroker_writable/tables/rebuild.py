@@ -12,7 +12,7 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 from .attributes import decode_attributes
 
 
-def rebuild(layout: dict, values: dict[str, Any]) -> xarray.Dataset:
+def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
     """Make the Dataset of a layout from the decoded values of its variables, by name."""
     indexes = layout["indexes"]
     grouped = [group["levels"] for group in indexes.get("multi", ())]
@@ -69,7 +69,7 @@ def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variabl
     return variable
 
 
-def _multi_coords(group: dict, values: dict[str, Any]) -> xarray.Coordinates:
+def _multi_coords(group: dict[str, Any], values: dict[str, Any]) -> xarray.Coordinates:
     pairs = zip(group["levels"], group["dtypes"], strict=True)
     arrays = [pandas.Index(values[level], dtype=dtype) for level, dtype in pairs]
     index = PandasMultiIndex(pandas.MultiIndex.from_arrays(arrays, names=group["levels"]), group["dim"])
@@ -81,7 +81,7 @@ def _multi_coords(group: dict, values: dict[str, Any]) -> xarray.Coordinates:
     return xarray.Coordinates(variables, indexes=dict.fromkeys(variables, index))
 
 
-def _frame_coords(dataset: xarray.Dataset, frame: dict, values: dict[str, Any]) -> xarray.Coordinates:
+def _frame_coords(dataset: xarray.Dataset, frame: dict[str, Any], values: dict[str, Any]) -> xarray.Coordinates:
     dim, levels = frame["dim"], frame["levels"]
     if frame["multi"]:
         return _multi_coords(frame, values)
@@ -96,7 +96,7 @@ def _name_index(dataset: xarray.Dataset, dim: str, names: list[str | None]) -> N
     index.index = index.index.set_names(names)
 
 
-def _index(values: Any, frame: dict) -> pandas.Index:
+def _index(values: Any, frame: dict[str, Any]) -> pandas.Index:
     index = pandas.Index(values, dtype=frame["dtypes"][0])
     freq = frame.get("freq")
     if freq is None:

@@ -58,7 +58,8 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     pages, descriptors = _read(run, stream, fill="no")
     layout = find_layout(descriptors[0]) if descriptors else None
     if layout is None:
-        return run[stream].read()
+        dataset: xarray.Dataset = run[stream].read()
+        return dataset
     if layout["version"] > VERSION:
         raise InvalidRunError(
             f"stream {stream!r} has layout version {layout['version']}, this package reads up to {VERSION}; "
@@ -76,12 +77,12 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     return datasets[0] if len(datasets) == 1 else _along_events(datasets, stream)
 
 
-def _read(run: Any, stream: str, *, fill: str) -> tuple[list[dict], list[dict]]:
+def _read(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Read the event pages and descriptors of one stream."""
     source = run[stream]
     docs = _partitions(source, fill) if hasattr(source, "read_partition") else run.documents(fill=fill)
-    pages: list[dict] = []
-    descriptors: dict[str, dict] = {}
+    pages: list[dict[str, Any]] = []
+    descriptors: dict[str, dict[str, Any]] = {}
     for name, doc in docs:
         if name == "descriptor" and doc.get("name") == stream:
             descriptors.setdefault(doc["uid"], doc)
@@ -90,7 +91,7 @@ def _read(run: Any, stream: str, *, fill: str) -> tuple[list[dict], list[dict]]:
     return pages, list(descriptors.values())
 
 
-def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict]]:
+def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Read the documents of one stream of a databroker run.
 
     Not run.documents(): that reads every stream, and its NoFiller (event-model 1.24) takes each page apart.
@@ -103,14 +104,14 @@ def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict]]:
         yield from partition
 
 
-def _as_they_are(name: str, doc: dict) -> tuple[str, dict]:
+def _as_they_are(name: str, doc: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, doc
 
 
 class _Events:
     """The columns of all pages of a stream, in the order of the Events."""
 
-    def __init__(self, pages: list[dict], data_keys: Mapping[str, dict]) -> None:
+    def __init__(self, pages: list[dict[str, Any]], data_keys: Mapping[str, dict[str, Any]]) -> None:
         numbers = numpy.concatenate([numpy.asarray(page["seq_num"]) for page in pages])
         ordered = bool((numpy.diff(numbers) >= 0).all())
         self.data_keys = data_keys
@@ -130,7 +131,7 @@ class _Events:
     def only(self, number: int) -> _OneEvent:
         return _OneEvent(self, number)
 
-    def _arranged(self, parts: list) -> Any:
+    def _arranged(self, parts: list[Any]) -> Any:
         joined = _joined(parts)
         if self._order is None:
             return joined
@@ -152,7 +153,7 @@ class _OneEvent:
         return tuple(self._events.data_keys[key]["shape"])
 
 
-def _joined(parts: list) -> Any:
+def _joined(parts: list[Any]) -> Any:
     """Concatenate the parts of one column, each an array or a list with one item per Event."""
     parts = [_stacked(part) for part in parts]
     if any(isinstance(part, dask.array.Array) for part in parts):
@@ -169,14 +170,14 @@ def _stacked(part: Any) -> Any:
     return part
 
 
-def _dataset(layout: dict, configuration: dict, events: Any) -> xarray.Dataset:
+def _dataset(layout: dict[str, Any], configuration: dict[str, Any], events: Any) -> xarray.Dataset:
     values = {}
     for entry in layout["variables"]:
         values[entry["name"]] = _variable(entry, configuration, events)
     return rebuild(layout, values)
 
 
-def _variable(entry: dict, configuration: dict, events: Any) -> Any:
+def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any) -> Any:
     encoding, key, exact = entry["encoding"], entry.get("key"), entry.get("exact")
     if entry["in"] == "configuration":
         data, shape = configuration["data"], tuple(configuration["data_keys"][key]["shape"])

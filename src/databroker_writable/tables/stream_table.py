@@ -30,10 +30,10 @@ class StreamSchema:
         The scalar numeric columns, as BestEffortCallback looks for them.
     """
 
-    data_keys: dict[str, dict]
+    data_keys: dict[str, dict[str, Any]]
     object_keys: dict[str, list[str]]
-    configuration: dict[str, dict]
-    hints: dict
+    configuration: dict[str, dict[str, Any]]
+    hints: dict[str, Any]
 
     def check_agrees(self, later: StreamSchema, stream: str) -> None:
         """Check that a later table of the stream fits the first.

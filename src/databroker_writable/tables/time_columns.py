@@ -121,19 +121,19 @@ def _check_joined(array: numpy.ndarray, values: Sequence[Any], to_numpy: Callabl
                 )
 
 
-def _to_numpy_datetime(value: Any) -> numpy.datetime64:
+def _to_numpy_datetime(value: Any) -> Any:
     if isinstance(value, pandas.Timestamp):
         return value.to_datetime64()
     return value if isinstance(value, numpy.datetime64) else numpy.datetime64(value, "us")
 
 
-def _to_utc(value: Any) -> numpy.datetime64:
+def _to_utc(value: Any) -> Any:
     if isinstance(value, pandas.Timestamp):
         return value.tz_convert(None).to_datetime64()
     return numpy.datetime64(value.astimezone(datetime.timezone.utc).replace(tzinfo=None), "us")
 
 
-def _to_numpy_timedelta(value: Any) -> numpy.timedelta64:
+def _to_numpy_timedelta(value: Any) -> Any:
     if isinstance(value, pandas.Timedelta):
         return value.to_timedelta64()
     if isinstance(value, numpy.timedelta64):

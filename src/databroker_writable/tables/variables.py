@@ -13,7 +13,7 @@ class Variable:
     name: str
     dims: tuple[str, ...]
     values: Any  # numpy, dask or pandas array
-    attrs: dict = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
     coordinate: bool = False
     key: str | None = None  # the name wanted in the documents, if not `name`
     is_list: bool = False  # whether it was given as a list
@@ -26,5 +26,5 @@ class Source:
     kind: str  # "mapping", "frame" or "dataset"
     variables: list[Variable]
     dim: str | None  # the one leading dim of a table; None for a Dataset
-    attrs: dict = field(default_factory=dict)
-    indexes: dict = field(default_factory=dict)  # JSON-able: how to put the indexes back
+    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
+    indexes: dict[str, Any] = field(default_factory=dict[str, Any])  # JSON-able: how to put the indexes back
