@@ -10,6 +10,7 @@ from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.inputs import check_many, is_table
 from ..runs.provenance import start_metadata
+from ..runs.upstream_entries import unrendered_entries
 from ..storage.assets import SPEC, HDF5AssetHandler
 from ..storage.assets.router import byte_progress
 from ..storage.backend import Backend
@@ -301,6 +302,9 @@ class WritableMixin(FindingMethods, ReopenableMixin):
         """Have assets read also where the catalog was given handlers of its own; an entry of the user's wins."""
         if SPEC not in self.handler_registry:
             self.register_handler(SPEC, HDF5AssetHandler)  # type: ignore[attr-defined]
+
+    def _make_entries_container(self) -> Any:
+        return unrendered_entries(super()._make_entries_container(), self)  # type: ignore[misc]
 
     def _load(self) -> None:
         self._backend.load(super()._load)  # type: ignore[misc]

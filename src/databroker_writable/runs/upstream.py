@@ -94,14 +94,9 @@ def is_method_of(bound: Any, cls: type, name: str) -> bool:
 
 
 def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
-    """The run as its entry gives it, but for some of its arguments.
-
-    It is opened here and not by the entry, because intake 0.6.4 compiles a Jinja template for every string of its
-    metadata (nine tenths of the time), and because the entry would keep its documents in memory.
-    """
-    (driver,) = entry._plugin
-    metadata = {**entry._metadata, "catalog_dir": None}
-    run = driver(**{**entry._open_args, **arguments}, entry=entry, metadata=metadata)
+    """The run as its entry gives it, but for some of its arguments; the entry would keep its documents in memory."""
+    opener, opened = entry._create_open_args(arguments)
+    run = opener(**opened)
     run.catalog_object = run.cat = catalog
     run.name, run.description = entry.name, entry._description
     return run
@@ -153,11 +148,11 @@ def embedded_database(catalog: Any) -> Any:
     return catalog._db
 
 
-def entry_of_start(catalog: Any, start: Document | None) -> Any:
+def entry_of_start(catalog: Any, start: Any) -> Any:
     """The entry of a run in the normalized layout; None where a facility has entries of its own."""
-    from databroker._drivers import mongo_normalized
+    from .upstream_entries import NormalizedEntries
 
-    if type(catalog._entries) is not mongo_normalized._Entries:
+    if type(catalog._entries) is not NormalizedEntries:
         return None
     return catalog._entries._doc_to_entry(start)
 
@@ -172,8 +167,11 @@ def captured_arguments(catalog: Any) -> tuple[Sequence[Any], dict[str, Any]]:
 
 def adopt_state(catalog: Any, original: Any) -> None:
     """Share the state of another object of the same driver, but for what belongs to the object itself."""
+    from .upstream_entries import unrendered_entries
+
     own = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
     catalog.__dict__.update({key: value for key, value in original.__dict__.items() if key not in own})
+    catalog._entries = unrendered_entries(original._entries, catalog)
 
 
 def driver_name(catalog: Any) -> str:
