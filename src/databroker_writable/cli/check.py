@@ -7,11 +7,11 @@ import sys
 from typing import Any
 
 import click
+import humanize
 
 from ..catalog.recipes import without_password
 from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover
-from ..upkeep.leftover_files import shown_size
 from .command_group import CATALOG_HELP
 from .targets import open_existing_to_store, open_to_check
 from .text import json_text, say
@@ -116,7 +116,7 @@ def _text(report: Report, grace: float, catalog: str) -> str:
             state, advice = ("problem" if finding.is_problem else "note"), ""
         lines.append(f"{state}: {finding.place}: {finding.message}{advice}")
     if "assets" in seen:
-        looked = f"{seen['runs']} runs, {seen['assets']} files of arrays ({shown_size(seen['bytes'])} read)"
+        looked = f"{seen['runs']} runs, {seen['assets']} files of arrays ({humanize.naturalsize(seen['bytes'])} read)"
     else:
         looked = "a probe run was stored" if seen["runs"] else "no probe run was stored"
     lines.append(f"{catalog}: {looked}; " + ("see above" if report.findings else "nothing to report"))

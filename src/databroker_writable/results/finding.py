@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..runs.provenance import reference, sources_of, superseded_by
+from ..storage.backend import label_of
 from .headers import (
     NO_PROBES,
     check_query,
@@ -13,7 +14,6 @@ from .headers import (
     header_of,
     headers,
     is_in_memory,
-    label_of,
     made_from,
     only_one,
     open_run,

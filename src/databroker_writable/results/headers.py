@@ -204,11 +204,6 @@ def is_mongo(catalog: Any) -> bool:
     return isinstance(catalog, mongo_normalized.BlueskyMongoCatalog | mongo_embedded.BlueskyMongoCatalog)
 
 
-def label_of(catalog: Any) -> str:
-    """How messages name a catalog."""
-    return catalog.name or type(catalog).name
-
-
 class _Mentions:
     """Which runs of a catalog in memory name a uid, looking at each start document once."""
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..errors import InvalidMetadataError, warn_user
 from ..runs.provenance import listed, reference, references, sources_of
-from .headers import complete_uid, has_run, header_of, headers_naming, label_of
+from ..storage.backend import label_of
+from .headers import complete_uid, has_run, header_of, headers_naming
 
 
 def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]] | None:

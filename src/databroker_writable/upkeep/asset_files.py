@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import humanize
+
 from ..errors import UnreadableAssetError
 from ..storage.assets import SPEC
 from ..storage.assets import leftovers as found_files
 from ..storage.file_locks import is_being_written
 from .findings import Finding, Leftover
-from .leftover_files import remover, shown_age, shown_size
+from .leftover_files import remover, shown_age
 
 Document = dict[str, Any]
 
@@ -95,5 +97,5 @@ class Assets:
     ) -> Leftover:
         age = max(0.0, time.time() - status.st_mtime)
         shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
-        message = f"{what}{shared}, {shown_size(status.st_size)}, {shown_age(age)}"
+        message = f"{what}{shared}, {humanize.naturalsize(status.st_size)}, {shown_age(age)}"
         return Leftover(kind, path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable
 
+import humanize
+
 from ..storage.file_locks import is_being_written
 
 
@@ -35,17 +37,4 @@ def shown_age(age: float | None) -> str:
     """An age for people."""
     if age is None:
         return "of unknown age"
-    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if age >= seconds:
-            count = int(age // seconds)
-            return f"{count} {unit}{'s' if count > 1 else ''} old"
-    return f"{int(age)} s old"
-
-
-def shown_size(size: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
+    return f"{humanize.naturaldelta(age)} old"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import humanize
 import msgpack
 from databroker._drivers import jsonl
 from databroker._drivers import msgpack as msgpack_driver
@@ -17,7 +18,7 @@ from ..runs.checker import may_count
 from ..storage.file_locks import is_being_written
 from ..storage.new_file import final_name
 from .findings import Finding, Leftover
-from .leftover_files import age_of, remover, shown_age, shown_size
+from .leftover_files import age_of, remover, shown_age
 
 Document = dict[str, Any]
 
@@ -67,7 +68,7 @@ def partial_files(catalog: Any) -> Iterator[Leftover]:
             if is_being_written(entry.path):
                 continue
             age = age_of(entry.path)
-            size = shown_size(entry.stat(follow_symlinks=False).st_size)
+            size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
             message = f"partial run file, {size}, {shown_age(age)}"
             yield Leftover("partial-run-file", entry.path, message, age=age, remove=remover(entry.path))
 
