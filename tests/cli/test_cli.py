@@ -464,7 +464,7 @@ def test_a_password_is_in_no_output(monkeypatch: pytest.MonkeyPatch, table: str)
 def test_an_unforeseen_error_is_one_line_unless_the_traceback_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
-    def raise_error(path: Path) -> None:
+    def raise_error(path: Path, group: str | None) -> None:
         raise RuntimeError(f"cannot reach mongodb://user:{PASSWORD}@host/db")
 
     monkeypatch.setattr(sys.modules["databroker_writable.cli.store"], "read_file", raise_error)

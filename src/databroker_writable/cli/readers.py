@@ -44,7 +44,9 @@ def _read_csv(path: Path) -> Any:
     import pandas
 
     # read whole: in pieces, pandas can infer several types for one column
-    options: dict[str, Any] = {"index_col": False, "low_memory": False, "float_precision": "round_trip"}
+    options: dict[str, Any] = {"index_col": False, "low_memory": False}
+    if tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1):
+        options["float_precision"] = "round_trip"  # what later ones do by themselves
     with warnings.catch_warnings():
         # else pandas drops what is beyond the last name, or takes the first column for an index
         warnings.simplefilter("error", pandas.errors.ParserWarning)
