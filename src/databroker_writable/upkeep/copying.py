@@ -134,12 +134,13 @@ def _store_as_is(destination: Any, documents: list[NamedDocument]) -> None:
 
 def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, list[NamedDocument]], None]) -> None:
     root_map = getattr(source, "root_map", None) or {}
+    roots = _asset_roots(source)
     documents: list[NamedDocument] = []
     made: list[str] = []
     try:
         for name, doc in documents_of(open_run(source, uid)):
             if name == "resource" and doc.get("spec") == SPEC:
-                doc = _with_file(doc, root_map, destination, uid, made)
+                doc = _with_file(doc, root_map, roots, destination, uid, made)
             documents.append((name, doc))
         store(destination, documents)
     except StoreFailedError:
@@ -152,7 +153,9 @@ def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, lis
         raise
 
 
-def _with_file(resource: Document, root_map: Any, destination: Any, uid: str, made: list[str]) -> Document:
+def _with_file(
+    resource: Document, root_map: Any, roots: list[str], destination: Any, uid: str, made: list[str]
+) -> Document:
     """Copy the file of a resource, and give the resource as it is at the destination."""
     root = destination._store.asset_root()
     if root is None:
@@ -162,11 +165,29 @@ def _with_file(resource: Document, root_map: Any, destination: Any, uid: str, ma
         )
     recorded, relative = str(resource["root"]), str(resource["resource_path"])
     path, target = os.path.join(root_map.get(recorded, recorded), relative), os.path.join(root, relative)
-    if os.path.commonpath([os.path.realpath(root), os.path.realpath(target)]) != os.path.realpath(root):
+    if not _is_below(target, root):
         raise InvalidRunError(f"the run {uid!r} refers to {relative!r}, which leads out of the asset root")
+    if not any(_is_below(path, known) for known in roots):
+        raise InvalidRunError(
+            f"the run {uid!r} refers to {path}, which lies below no asset root of the source; if that file is to be "
+            f"copied, open the source with root_map={{{recorded!r}: 'DIRECTORY'}}, the directory that holds it"
+        )
     if target not in made and _copy_file(path, target):
         made.append(target)
     return {**resource, "root": root}
+
+
+def _asset_roots(source: Any) -> list[str]:
+    """The directories from which asset files of a catalog may be taken, whatever its documents say."""
+    roots = list((getattr(source, "root_map", None) or {}).values())
+    store = getattr(source, "_store", None)
+    own = store.asset_root() if store is not None else None
+    return roots if own is None else [*roots, own]
+
+
+def _is_below(path: str, root: str) -> bool:
+    root = os.path.realpath(root)
+    return os.path.commonpath([root, os.path.realpath(path)]) == root
 
 
 def _copy_file(path: str, target: str) -> bool:

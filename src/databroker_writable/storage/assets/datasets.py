@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import math
 import threading
@@ -16,7 +15,6 @@ from ...errors import InvalidTableError, StoreError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts, interruptible
 from . import chunking as layout
 from .blocks import store_blocks
-from .chunks import ChunkWriter, are_whole
 from .new_asset import NewAsset
 
 if TYPE_CHECKING:
@@ -120,10 +118,7 @@ class Rows:
                 if self._closed:
                     raise StoreFailedError(f"writing column {self._key!r} was given up")
                 with explained(f"writing column {self._key!r}", self._asset):
-                    if are_whole(place, self._chunks, (None, *self._frame), piece.dtype.itemsize):
-                        self._chunk_writer.write(place, piece)
-                    else:
-                        self._dataset[place] = numpy.ascontiguousarray(piece)
+                    self._dataset[place] = numpy.ascontiguousarray(piece)
                 if self._progress is not None:
                     self._progress(piece.nbytes)
 
@@ -136,10 +131,6 @@ class Rows:
         """Refuse what threads that outlive a failure still bring."""
         with self._lock:
             self._closed = True
-
-    @functools.cached_property
-    def _chunk_writer(self) -> ChunkWriter:
-        return ChunkWriter(self._dataset)
 
     def _slabs(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Rows to write at once: about 16 MiB of whole chunks, and what is left before and after them."""

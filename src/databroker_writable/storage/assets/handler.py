@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from ...errors import UnreadableAssetError
 from . import chunking as layout
 from .naming import SPEC
 from .source import ArraySource
 
 if TYPE_CHECKING:
     import dask.array
+
+
+LARGEST_EVENT = 2**47
+"""Bytes of one Event's array: 128 TiB, in some ten million pieces that dask keeps books of."""
 
 
 class HDF5AssetHandler:
@@ -62,13 +69,30 @@ class HDF5AssetHandler:
         chunks: Sequence[int],
         run_uid: str,
     ) -> None:
-        # Processes that compute may have another working directory.
-        self._path = os.path.abspath(resource_path)
+        # Processes that compute may have another working directory. A '..' is kept, for the reader to refuse.
+        self._path = os.path.join(os.getcwd(), resource_path)
         self._key = key
         self._dtype = numpy.dtype(dtype)
         self._frame_shape = tuple(frame_shape)
         self._chunks = tuple(chunks)
         self._run_uid = run_uid
+        self._check(self._chunks)
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        """Refuse what no file holds before memory is asked for it: documents may be anybody's."""
+        lengths = (*shape, *self._frame_shape, *self._chunks)
+        is_possible = (
+            self._dtype.kind in "biufc"
+            and len(self._chunks) == len(self._frame_shape) + 1
+            and all(isinstance(n, int) and n >= 0 for n in lengths)
+            and math.prod(map(max, self._chunks, itertools.repeat(1))) * self._dtype.itemsize < 2**32
+            and math.prod(map(max, shape, itertools.repeat(1))) * self._dtype.itemsize <= LARGEST_EVENT
+        )
+        if not is_possible:
+            raise UnreadableAssetError(
+                f"column {self._key!r} of run {self._run_uid}: its documents tell of an array of {self._dtype} "
+                f"{shape} in chunks of {self._chunks}, which {self._path} cannot hold; restore the run from a copy"
+            )
 
     def __call__(
         self,
@@ -97,9 +121,11 @@ class HDF5AssetHandler:
         """
         key = self._key if key is None else key
         if index is not None:
+            self._check((index,) if index < 0 else self._frame_shape)
             return self._array(key, self._frame_shape, index, is_row=True)
         if start is None or stop is None:
             raise TypeError("the datum must give index, or start and stop")
+        self._check((stop - start, *self._frame_shape) if start >= 0 else (start,))
         return self._array(key, (stop - start, *self._frame_shape), start, is_row=False)
 
     def get_file_list(self, datum_kwarg_gen: Iterable[dict[str, Any]]) -> list[str]:

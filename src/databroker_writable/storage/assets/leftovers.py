@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...errors import UnreadableAssetError
 from ..new_file import final_name
 from .naming import SPEC, is_asset_name
+from .own_data import DataElsewhereError, own_dataset
 
 if TYPE_CHECKING:
     import h5py
@@ -103,9 +104,13 @@ def verify(path: str) -> None:
         # A dataset that is read once gains nothing from a cache of chunks.
         with h5py.File(path, "r", rdcc_nbytes=0) as file:
             for name in sorted(file):
-                _read_through(path, file[name])
+                _read_through(path, own_dataset(file, name))
     except UnreadableAssetError:
         raise
+    except DataElsewhereError as error:
+        raise UnreadableAssetError(
+            f"{path} does not hold its values itself ({error}); restore it from a copy that does"
+        ) from error
     except FileNotFoundError as error:
         raise UnreadableAssetError(f"{path} is missing; restore it from a copy") from error
     except PermissionError as error:

@@ -86,10 +86,19 @@ class AssetRouter:
         for file in self._files.values():
             file.publish()
 
-    def discard(self) -> None:
-        """Remove the files of a run that was not stored."""
+    def discard(self, needed: Iterable[Document] = ()) -> None:
+        """Remove the files of a run that was not stored.
+
+        Parameters
+        ----------
+        needed : iterable of dict
+            The resources of a run that is stored under the uid, whose files stay: what was reported as failed may
+            be done.
+        """
+        paths = {resource["resource_path"] for resource in needed}
         for file in self._files.values():
-            file.discard()
+            if file.resource_path not in paths:
+                file.discard()
 
     def _released(self, uid: str) -> Iterator[NamedDocument]:
         yield "descriptor", self._described(self._waiting.pop(uid))

@@ -14,7 +14,7 @@ import numpy
 
 from ...errors import UnreadableAssetError
 from ...runs.forks import begin_anew_in_children
-from .chunks import can_read, read_chunks
+from .own_data import DataElsewhereError, own_dataset
 
 if TYPE_CHECKING:
     import h5py
@@ -57,15 +57,20 @@ class ArraySource:
         else:
             rows = slice(self.start + box[0].start, self.start + box[0].stop)
             region, last = (rows, *box[1:]), self.start + self.shape[0]
+        if os.pardir in self.path.split(os.sep):
+            raise self._error("leads out of a directory by '..'; give the root as an absolute path in root_map")
         try:
-            with self._opened() as dataset:
+            with _open_datasets.opened(self.path, self.key) as dataset:
                 self._check(dataset, last)
-                if not can_read(dataset, region):
-                    return self._as_event(dataset[region])
-                chunks = dataset.chunks
-            return self._as_event(read_chunks(self._opened, region, chunks, self.dtype))
+                rows = dataset[region]
+            return rows[0] if self.is_row else rows
         except UnreadableAssetError:
             raise
+        except DataElsewhereError as error:
+            raise self._error(
+                f"does not hold the values itself ({error}), and what it refers to is not read; restore it from a "
+                "copy that holds them"
+            ) from error
         except FileNotFoundError as error:
             raise self._error(
                 "is missing; if the files were moved, map the old root to the new one with root_map in the "
@@ -78,12 +83,6 @@ class ArraySource:
                 f"is cut off or damaged ({_reason(error)}); restore it from a copy, or map its root to the "
                 f"copy's with root_map"
             ) from error
-
-    def _opened(self) -> contextlib.AbstractContextManager[h5py.Dataset]:
-        return _open_datasets.opened(self.path, self.key)
-
-    def _as_event(self, rows: numpy.ndarray) -> numpy.ndarray:
-        return rows[0] if self.is_row else rows
 
     def _check(self, dataset: h5py.Dataset, last: int) -> None:
         frame = self.shape if self.is_row else self.shape[1:]
@@ -134,7 +133,7 @@ class _OpenDatasets:
             if (path, key) not in self._known:
                 # Locking stays HDF5's own choice: in one process it takes no second one for a file.
                 file = h5py.File(path, "r")
-                self._known[path, key] = identity, file, file[key]
+                self._known[path, key] = identity, file, own_dataset(file, key)
                 if len(self._known) > self._limit:
                     # HDF5 closes the file with the last dataset of it.
                     self._known.popitem(last=False)
