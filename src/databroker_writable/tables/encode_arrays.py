@@ -14,9 +14,18 @@ from .names import check_text
 from .nesting import nest
 from .refusals import check_column_dtype, check_whole, unsupported
 
+_STORED_AS_THEY_ARE = {
+    dtype: (DTYPES[dtype.kind], dtype.str)
+    for dtype in map(numpy.dtype, ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"))
+    if dtype == little_endian(dtype)
+}
+
 
 def encode_array(values: Any, name: str) -> Encoded:
     """Encode a numpy array; datetimes in an array of objects are made one of datetimes before."""
+    if type(values) is numpy.ndarray and values.dtype in _STORED_AS_THEY_ARE and values.flags.c_contiguous:
+        dtype, dtype_numpy = _STORED_AS_THEY_ARE[values.dtype]
+        return Encoded(values, values.shape, dtype, dtype_numpy, {"is": "numpy", "dtype": dtype_numpy})
     if not isinstance(values, numpy.ndarray):
         raise unsupported(name, f"an array of type {type(values).__name__}", "convert it with numpy.asarray")
     if isinstance(values, numpy.ma.MaskedArray):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
@@ -13,8 +12,7 @@ DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "c": "n
 """event-model's names of the types of one value."""
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """The stored form of one column."""
 
     values: Any  # numpy array, nested list or dask array

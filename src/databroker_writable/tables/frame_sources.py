@@ -21,14 +21,15 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
             "the DataFrame has MultiIndex columns; join their levels, "
             "e.g. df.columns = ['_'.join(map(str, c)) for c in df.columns]"
         )
-    if not len(frame.columns):
+    labels = frame.columns.tolist()
+    if not labels:
         raise InvalidTableError("the DataFrame has no columns; give it at least one")
-    for name in frame.columns:
+    for name in labels:
         check_name(name, "column")
-    if not frame.columns.is_unique:
+    names = set(labels)
+    if len(names) < len(labels):
         twice = sorted(set(frame.columns[frame.columns.duplicated()]))
         raise InvalidTableError(f"the DataFrame has columns of the same name ({', '.join(twice)}); rename them")
-    names = set(frame.columns)
     index: Any = frame.index
     for name in index.names:
         if name is not None:

@@ -10,12 +10,13 @@ SOURCE = "databroker-writable"
 OBJECT = "table"
 LAYOUT = "layout"
 VERSION = 1
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 def embed_layout(layout: dict[str, Any], configuration: dict[str, dict[str, Any]], now: float) -> None:
     """Add the layout to the configuration of the pseudo-object."""
     key = _layout_keys(configuration["data"])[-1]
-    configuration["data"][key] = json.dumps({"version": VERSION, **layout}, allow_nan=False)
+    configuration["data"][key] = _encode({"version": VERSION, **layout})
     configuration["data_keys"][key] = {"source": SOURCE, "dtype": "string", "shape": []}
     configuration["timestamps"][key] = now
 

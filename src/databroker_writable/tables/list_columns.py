@@ -47,6 +47,8 @@ def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
     types = set(map(type, values))
     if types == {float} or types == {bool}:
         return numpy.asarray(values)
+    if types == {int}:
+        return _numbers(values, {ValueType.INT}, name)
     value_types = set(map(type_of, types))
     if value_types <= CONTAINERS:
         return _stacked(values, name, depth)

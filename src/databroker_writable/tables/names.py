@@ -12,6 +12,8 @@ LONGEST_NAME = 1000
 
 def check_name(name: Any, what: str) -> None:
     """Refuse a name that cannot be a data key; `what` says whose it is ("column", "coordinate")."""
+    if type(name) is str and name.isidentifier() and len(name) <= LONGEST_NAME:
+        return
     if not isinstance(name, str):
         raise InvalidTableError(
             f"the name of {what} {name!r} is of type {type(name).__name__}; "

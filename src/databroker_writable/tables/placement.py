@@ -60,9 +60,7 @@ class StreamComposer:
         encoded = encode(values, variable.key or variable.name)
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
-        # Events without any data keys would be read as an empty Dataset.
-        has_others = encoded.exact is not None or self._has_others()
-        if along and variable.name == "time" and has_others and _rises(encoded):
+        if along and variable.name == "time" and self._can_be_event_time(encoded):
             self.time = numpy.asarray(encoded.values, dtype="float64")
             entry["in"], base = "time", "time"
         else:
@@ -89,8 +87,11 @@ class StreamComposer:
         hints = {OBJECT: {"fields": self.fields}} if self.fields else {}
         return self.data_keys, {OBJECT: list(self.data_keys)}, {OBJECT: self.configuration}, hints
 
+    def _can_be_event_time(self, encoded: Encoded) -> bool:
+        """Whether `time` rises, and there is a column beside it: a reader shows no Events that hold nothing."""
+        return (encoded.exact is not None or self._has_others()) and _rises(encoded)
+
     def _has_others(self) -> bool:
-        """Whether there is a column beside `time`; a reader shows no Events that hold nothing."""
         return any(v.name != "time" and (self.dim in v.dims or not v.coordinate) for v in self.source.variables)
 
     def _belongs_to_events(self, variable: Variable) -> bool:

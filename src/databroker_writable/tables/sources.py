@@ -22,6 +22,8 @@ ACCEPTED = "a dict of lists or arrays, a pandas DataFrame or an xarray Dataset"
 
 
 def read_source(table: Any) -> Source:
+    if type(table) is dict:
+        return _source_from_mapping(table, {})
     if isinstance(table, xarray.Dataset):
         return source_from_dataset(table)
     if isinstance(table, pandas.DataFrame):
