@@ -354,7 +354,7 @@ def test_hostile_documents_that_are_inserted_one_by_one_are_stored_or_refused(si
                     return
         finally:
             # what has no stop document is under way, and nobody sees it
-            if (serializer := catalog.__dict__.get("_run_serializer")) is not None:
+            if (serializer := catalog._store.serializer) is not None:
                 for uid in list(serializer._writers):
                     serializer.abandon(uid)
 
