@@ -226,6 +226,18 @@ def test_bytes_of_an_acquisition_are_inserted_into_mongodb(catalog, site):
 
 
 @pytest.mark.parametrize("site", [name for name in sites.ALL_SITES if "mongo" in name], indirect=True)
+def test_bytes_in_any_document_of_an_acquisition_are_inserted_into_mongodb(catalog, site):
+    documents = example_runs.small_documents(uid="acquired")
+    for name, doc in documents:
+        if name != "event_page":
+            doc["hints" if name == "descriptor" else "token"] = {"token": b"abc"}
+        catalog.v1.insert(name, doc)
+    run = site.open()["acquired"]
+    assert bytes(run.primary.metadata["descriptors"][0]["hints"]["token"]) == b"abc"
+    assert bytes(run.metadata["stop"]["token"]["token"]) == b"abc"
+
+
+@pytest.mark.parametrize("site", [name for name in sites.ALL_SITES if "mongo" in name], indirect=True)
 def test_an_event_over_the_limit_of_mongodb_is_refused(refuses):
     values = numpy.zeros(1_500_000)
     refuses(

@@ -68,7 +68,8 @@ def stream_document_writer(callback: Any) -> Callable[[str, Document], None] | N
 
 def loaded_start_documents(catalog: Any) -> Mapping[str, Document]:
     """Start documents by uid of a catalog that holds them in memory."""
-    return catalog._uid_to_run_start_doc
+    starts: Mapping[str, Document] = catalog._uid_to_run_start_doc
+    return starts
 
 
 def is_in_memory(catalog: Any) -> bool:
@@ -109,7 +110,8 @@ def is_search_result(catalog: Any) -> bool:
 
 def transforms_of(catalog: Any) -> Mapping[str, Callable[[Any], Any]]:
     """What a catalog makes of documents when they are read."""
-    return catalog._transforms
+    transforms: Mapping[str, Callable[[Any], Any]] = catalog._transforms
+    return transforms
 
 
 # databroker: MongoDB

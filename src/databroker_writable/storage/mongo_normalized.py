@@ -38,7 +38,6 @@ class NormalizedRunWriter:
             raise RunExistsError(f"the run {start['uid']!r} is stored already")
         self._backend = backend
         self._collections = backend.collections
-        self._serializer = backend.driver_serializer()
         self._uid = start["uid"]
         self._start = start
         self._stop: dict[str, Any] = {}
@@ -64,8 +63,8 @@ class NormalizedRunWriter:
     def publish(self) -> None:
         if self._stop:  # else the run was left unfinished, and is copied as it is
             self._claim()
-        for descriptor in self._descriptors:
-            self._serializer("descriptor", descriptor)
+        # suitcase-mongo 0.7.0 passes descriptors through JSON, which has no bytes
+        insert_new(self._collections.descriptors, [to_builtin(dict(doc)) for doc in self._descriptors], "uid")
         try:
             self._collections.starts.insert_one(to_builtin(dict(self._start)))
         except pymongo.errors.DuplicateKeyError:
