@@ -217,7 +217,9 @@ def test_what_has_been_checked_is_not_checked_again_on_its_way(tmp_path: Path, m
     with catalog.run_builder() as builder:
         builder.add_stream("primary", data=TABLE)
     assert checked == []
-    databroker_writable.open_directory(tmp_path / "other").v1.insert("start", run.metadata["start"])
+    other = databroker_writable.open_directory(tmp_path / "other")
+    other.v1.insert("start", run.metadata["start"])
+    other._store.serializer.abandon(run.metadata["start"]["uid"])
     assert checked == ["start"]
 
 
