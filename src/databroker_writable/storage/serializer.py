@@ -53,15 +53,13 @@ class RunSerializer:
         self._runs: dict[str, list[str]] = {}
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        if type(doc) is CheckedDocument:
+            # of a run that is stored here, where interrupts are put off for the whole of it
+            with self._lock:
+                self._route(name, dict(doc))
+            return
         with self._lock, deferred_interrupts():
-            try:
-                documents = [(name, dict(doc))] if type(doc) is CheckedDocument else self._insertable(name, doc)
-            except StoreError:
-                # a later stop document would publish the run without this one
-                for run in self._meant_by(doc):
-                    self.abandon(run)
-                raise
-            for item in documents:
+            for item in self._insertable(name, doc):
                 self._route(*item)
 
     def abandon(self, run: str) -> None:
@@ -73,29 +71,33 @@ class RunSerializer:
                 writer.abandon()
 
     def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
-        return [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
+        try:
+            return [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
+        except StoreError:
+            # a later stop document would publish the run without this one
+            for run in self._meant_by(doc):
+                self.abandon(run)
+            raise
 
     def _route(self, name: str, doc: dict[str, Any]) -> None:
-        if name == "start":
-            self.abandon(doc["uid"])
-            with explaining(self._backend.label, doc["uid"]):
-                self._writers[doc["uid"]] = self._backend.open_writer(doc)
         runs = list(self._runs_of(name, doc))
         if name == "stream_resource":
             _warn_of_stream_resource(runs[0], doc, self._backend.insert_limits)
         for run in runs:
-            self._write(run, name, doc)
+            with explaining(self._backend.label, run):
+                self._write(run, name, doc)
 
     def _write(self, run: str, name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            self.abandon(run)
+            self._writers[run] = self._backend.open_writer(doc)
+        writer = self._writers[run]
         try:
-            writer = self._writers[run]
-            with explaining(self._backend.label, run):
-                writer(name, doc)
-                if name == "stop":
-                    writer.publish()
+            writer(name, doc)
+            if name == "stop":
+                writer.publish()
         except BaseException:
-            with explaining(self._backend.label, run):
-                self.abandon(run)
+            self.abandon(run)
             raise
         if name == "stop":
             self._forget(run)
