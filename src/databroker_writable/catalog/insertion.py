@@ -11,6 +11,7 @@ from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFai
 from ..runs import upstream
 from ..runs.checker import RunChecker, RunDocuments
 from ..runs.comparison import same_run, transformed
+from ..runs.inputs import documents_of
 from ..runs.schema import CheckedDocument, Document, NamedDocument
 from ..storage.assets.plan import AssetPlan
 from ..storage.assets.router import AssetRouter
@@ -70,18 +71,19 @@ class RunInsertion:
         self.is_lost = True
         if self._store.serializer is not None:
             self._store.serializer.abandon(self._uid)
-        if isinstance(exc, RunExistsError) or not self._may_be_published():
-            self._router.discard()
+        needed = self._resources_of_stored_run() if self._is_ending else []
+        if needed is not None:
+            self._router.discard(needed)
 
-    def _may_be_published(self) -> bool:
-        if not self._is_ending:
-            # a run of this uid is another writer's
-            return False
+    def _resources_of_stored_run(self) -> list[Document] | None:
+        """The resources of the run that is stored under the uid, ours or another writer's; None if nobody can tell."""
         try:
-            return self._store.backend.has_run(self._uid)
+            if not self._store.backend.has_run(self._uid):
+                return []
+            return [doc for name, doc in documents_of(self._store.catalog[self._uid]) if name == "resource"]
         except Exception:
-            # the server is gone: keep the files, which a run may refer to
-            return True
+            # the server is gone, say: keep the files, which a run may refer to
+            return None
 
     def _is_published(self) -> bool:
         catalog = self._store.catalog
