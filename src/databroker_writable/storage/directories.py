@@ -15,7 +15,7 @@ DIRECTORY_MODE = 0o775
 def make_directories(path: str) -> list[str]:
     """Make a directory and its parents; gives those that this call made, outermost first."""
     missing = []
-    parent = path
+    parent = os.path.abspath(path)
     while not os.path.isdir(parent):
         missing.append(parent)
         parent = os.path.dirname(parent)
