@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 
+import dask.array
 import numpy
 import pandas
 import pytest
 import xarray
 
+import databroker_writable
 from databroker_writable.errors import InvalidTableError
 from databroker_writable.tables import read_table
 from support.table_roundtrip import assert_same_dataset, assert_same_frame, stored_run, there_and_back
@@ -175,3 +177,13 @@ def test_nested_python_datetimes_with_a_zone_are_refused():
     stamp = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
     with pytest.raises(InvalidTableError, match="column 'x' holds nested datetimes with a time zone"):
         read_table({"x": numpy.array([[stamp, stamp]], dtype=object)})
+
+
+def test_a_lazy_column_that_computes_to_masked_blocks_is_refused(tmp_path):
+    blocks = dask.array.zeros((4, 3), chunks=(2, 3)).map_blocks(
+        lambda block: numpy.ma.masked_array(block, block == 0), meta=numpy.empty((0, 0))
+    )
+    catalog = databroker_writable.open_directory(tmp_path)
+    with pytest.raises(InvalidTableError, match=r"'x' is a masked array, whose mask would be lost"):
+        catalog.store_run({"x": blocks}, one_event=True)
+    assert list(catalog) == []

@@ -17,6 +17,8 @@ from .wording import remedy_for, short
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB takes 100 levels, and documents add some of their own."""
 
+_COMMON_TYPES: dict[type, ValueType] = {dict: ValueType.DICT, list: ValueType.LIST}
+
 
 def document_value(
     value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND, depth: int = 0
@@ -28,7 +30,7 @@ def document_value(
     """
     if _is_simple(value):
         return value
-    value_type = type_of(type(value))
+    value_type = _COMMON_TYPES.get(type(value)) or type_of(type(value))
     # most values need no text that says where they are: it costs more than they do
     if value_type is ValueType.DICT:
         _check_depth(depth, where, error)

@@ -17,6 +17,7 @@ from .encoded import Encoded
 from .event_time import LATEST
 from .layout import OBJECT, SOURCE, embed_layout
 from .names import free_name
+from .refusals import computed
 from .variables import Source, Variable
 
 CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
@@ -48,7 +49,7 @@ class StreamComposer:
         along = self.dim is not None and self.dim in dims
         place = "data" if along or self._belongs_to_events(variable) else "configuration"
         if isinstance(values, dask.array.Array) and variable.coordinate:
-            values = values.compute() if place == "configuration" or not _is_large(values) else values
+            values = computed(values, variable.name) if place == "configuration" or not _is_large(values) else values
         entry: dict[str, Any] = {"name": variable.name, "dims": list(dims), "coordinate": variable.coordinate}
         if along and dims[0] != self.dim:
             entry["order"] = [dims.index(str(self.dim)), *(i for i, d in enumerate(dims) if d != self.dim)]

@@ -34,6 +34,20 @@ def check_whole(values: Any, name: str) -> None:
         raise _unstorable_column(lost, name)
 
 
+def check_computed(block: Any, name: str) -> None:
+    """Refuse what a lazy column has computed to, if its units, mask, fields or digits would be lost."""
+    lost = None if type(block) is numpy.ndarray else unstorable(block)
+    if lost is not None:
+        raise _unstorable_column(lost, name)
+
+
+def computed(values: Any, name: str) -> Any:
+    """Compute a lazy column."""
+    block = values.compute()
+    check_computed(block, name)
+    return block
+
+
 def _unstorable_column(lost: Unstorable, name: str) -> InvalidTableError:
     return InvalidTableError(f"column {name!r} {lost.reason}; {lost.column_remedy.replace(COLUMN, repr(name))}")
 

@@ -13,6 +13,7 @@ import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts, interruptible
+from ...tables.refusals import check_computed
 from . import chunking as layout
 from .blocks import store_blocks
 from .new_asset import NewAsset
@@ -143,6 +144,7 @@ class Rows:
 
     def _checked(self, value: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray:
         """A computed block, if it is what the lazy array announced: HDF5 would broadcast and cast it."""
+        check_computed(value, self._key)
         value = numpy.asarray(value)
         if value.shape != shape or not numpy.can_cast(value.dtype, self._dataset.dtype, "same_kind"):
             raise InvalidTableError(

@@ -12,6 +12,7 @@ import numpy
 from ...runs.schema import Document, NamedDocument
 from ...tables import find_layout
 from ...tables.classifier import is_lazy
+from ...tables.refusals import computed
 from .plan import AssetPlan, asset_values
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class AssetRouter:
                 yield "datum_page", datum_page
                 data[key] = datum_page["datum_id"]
             elif is_lazy(values):
-                data[key] = values.compute()
+                data[key] = computed(values, key)
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
         yield "event_page", {**page, "data": data, "filled": filled}
 
