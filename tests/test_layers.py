@@ -77,3 +77,35 @@ def test_no_two_files_of_tests_have_the_same_name() -> None:
 
 def test_folders_are_two_levels_deep_at_most() -> None:
     assert max(len(path.relative_to(PACKAGE).parts) - 1 for path in MODULES) <= MOST_LEVELS
+
+
+OURS = {"_backend", "_store", "_begin", "_entry", "_driver_class", "_register_asset_handler"}
+"""What one module of this package may use of another's, on an object."""
+
+STANDARD = {"_getframe", "_meta"}
+"""Of Python, and of dask arrays, where there is no other name for it."""
+
+UPSTREAM = {"upstream.py", "upstream_entries.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_names_of_other_packages_are_used_in_one_place(path: Path) -> None:
+    if path.name in UPSTREAM:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    own = {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")}
+    private = {
+        node.attr
+        for node in attributes
+        if node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and node.attr not in own | defined | OURS | STANDARD
+    }
+    imported = {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and not node.level and "._" in (node.module or "")
+    }
+    assert not private | imported

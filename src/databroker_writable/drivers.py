@@ -10,35 +10,32 @@ from typing import Any
 
 import databroker  # noqa: F401  registers what the drivers need, before any of them
 import intake
-from databroker._drivers.jsonl import BlueskyJSONLCatalog
-from databroker._drivers.mongo_embedded import BlueskyMongoCatalog as EmbeddedCatalog
-from databroker._drivers.mongo_normalized import BlueskyMongoCatalog as NormalizedCatalog
-from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from .catalog.wrapping import writable_class
 from .errors import InvalidCatalogError, NotWritableError, warn_user
+from .runs.upstream import stock_drivers
 from .storage.new_file import make_durable_directories
 
 
-class WritableMsgpackCatalog(writable_class(BlueskyMsgpackCatalog)):  # type: ignore[misc]
+class WritableMsgpackCatalog(writable_class(stock_drivers().msgpack)):  # type: ignore[misc]
     """A writable directory of msgpack files; arguments as for databroker's ``bluesky-msgpack-catalog``."""
 
     name = "writable-msgpack-catalog"
 
 
-class WritableJSONLCatalog(writable_class(BlueskyJSONLCatalog)):  # type: ignore[misc]
+class WritableJSONLCatalog(writable_class(stock_drivers().jsonl)):  # type: ignore[misc]
     """A writable directory of JSONL files; arguments as for databroker's ``bluesky-jsonl-catalog``."""
 
     name = "writable-jsonl-catalog"
 
 
-class WritableMongoNormalizedCatalog(writable_class(NormalizedCatalog)):  # type: ignore[misc]
+class WritableMongoNormalizedCatalog(writable_class(stock_drivers().mongo_normalized)):  # type: ignore[misc]
     """A writable MongoDB; arguments as for databroker's ``bluesky-mongo-normalized-catalog``."""
 
     name = "writable-mongo-normalized-catalog"
 
 
-class WritableMongoEmbeddedCatalog(writable_class(EmbeddedCatalog)):  # type: ignore[misc]
+class WritableMongoEmbeddedCatalog(writable_class(stock_drivers().mongo_embedded)):  # type: ignore[misc]
     """A writable MongoDB; arguments as for databroker's ``bluesky-mongo-embedded-catalog``."""
 
     name = "writable-mongo-embedded-catalog"

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from databroker import v1
-from databroker._drivers import jsonl, mongo_embedded, mongo_normalized, msgpack
 from databroker.v2 import Broker
 
 from ..errors import NotWritableError
@@ -132,14 +131,15 @@ def _backend_class(cls: type) -> type[Backend]:
     backend: type[Backend] | None = getattr(cls, "writable_backend", None)
     if backend is not None:
         return backend
+    stock = upstream.stock_drivers()
     serializer = getattr(cls, "_get_serializer", None)
-    if issubclass(cls, msgpack.BlueskyMsgpackCatalog):
+    if issubclass(cls, stock.msgpack):
         return MsgpackBackend
-    if issubclass(cls, jsonl.BlueskyJSONLCatalog):
+    if issubclass(cls, stock.jsonl):
         return JSONLBackend
-    if serializer is None and issubclass(cls, mongo_embedded.BlueskyMongoCatalog):
+    if serializer is None and issubclass(cls, stock.mongo_embedded):
         return MongoEmbeddedBackend
-    if serializer is not None and serializer is getattr(mongo_normalized.BlueskyMongoCatalog, "_get_serializer", None):
+    if serializer is not None and serializer is getattr(stock.mongo_normalized, "_get_serializer", None):
         return MongoNormalizedBackend
     if serializer is not None:
         return ForeignBackend

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..runs import upstream
 from ..runs.provenance import reference, sources_of, superseded_by
 from ..storage.backend import label_of
 from .headers import (
@@ -13,7 +14,6 @@ from .headers import (
     check_status,
     header_of,
     headers,
-    is_in_memory,
     made_from,
     only_one,
     open_run,
@@ -35,7 +35,7 @@ def results_of(catalog: Any, raw: Any, query: Mapping[str, Any], status: str | N
 def latest(catalog: Any, query: Mapping[str, Any], status: str | None = "success") -> Any:
     """The newest run of a status that no successful run supersedes."""
     check_status(status)
-    if is_in_memory(catalog):
+    if upstream.is_in_memory(catalog):
         catalog.force_reload()
     superseding = headers(catalog, {"supersedes": {"$exists": True}})
     superseded = {uid for header in superseding if header.status == "success" for uid in superseded_by(header.start)}
@@ -68,6 +68,6 @@ def _source(catalog: Any, raw: Any) -> str:
 
 def _newest_first(results: Any) -> Any:
     """MongoDB's results come newest first; those of files in the order of their names."""
-    if is_in_memory(results):
-        results._entries = {header.uid: results._entries[header.uid] for header in headers(results)}
+    if upstream.is_in_memory(results):
+        upstream.put_in_order(results, [header.uid for header in headers(results)])
     return results

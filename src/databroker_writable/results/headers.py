@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pymongo
-from databroker._drivers import mongo_embedded, mongo_normalized
 from mongoquery import Query
 
 from ..errors import InvalidMetadataError
+from ..runs import upstream
 from ..runs.provenance import sources_of, superseded_by
 from ..storage.embedded_query import header_query
 
@@ -51,30 +51,34 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     their headers in memory; runs of other processes are among them after ``catalog.force_reload()``.
     """
     query = check_query(query or {})
-    if is_in_memory(catalog):
+    if upstream.is_in_memory(catalog):
         fits = Query(query).match
-        yield from _in_memory(catalog, [start for start in list(catalog._uid_to_run_start_doc.values()) if fits(start)])
+        yield from _in_memory(
+            catalog, [start for start in list(upstream.loaded_start_documents(catalog).values()) if fits(start)]
+        )
         return
-    transforms = catalog._transforms
+    transforms = upstream.transforms_of(catalog)
     for start, stop in _elsewhere(catalog, query):
         yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
 
 def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
-    transforms = catalog._transforms
+    transforms = upstream.transforms_of(catalog)
     for start in sorted(starts, key=lambda start: -start["time"]):
-        stop = catalog._entries[start["uid"]].describe()["metadata"]["stop"]
+        stop = upstream.loaded_entries(catalog)[start["uid"]].describe()["metadata"]["stop"]
         # a transform may change what it is given, and these are what databroker searches
         yield Header(transforms["start"](copy.copy(start)), stop and transforms["stop"](copy.copy(stop)))
 
 
 def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
-    if isinstance(catalog, mongo_normalized.BlueskyMongoCatalog):
-        yield from _normalized(catalog, {"$and": [catalog._query, query]})
-    elif isinstance(catalog, mongo_embedded.BlueskyMongoCatalog):
-        conditions = {"$and": [catalog._query, header_query(query)]}
+    if isinstance(catalog, upstream.stock_drivers().mongo_normalized):
+        yield from _normalized(catalog, {"$and": [upstream.query_of(catalog), query]})
+    elif isinstance(catalog, upstream.stock_drivers().mongo_embedded):
+        conditions = {"$and": [upstream.query_of(catalog), header_query(query)]}
         newest_first = [("start.time", pymongo.DESCENDING)]
-        for header in catalog._db.header.find(conditions, {"start": True, "stop": True}, sort=newest_first):
+        for header in upstream.embedded_database(catalog).header.find(
+            conditions, {"start": True, "stop": True}, sort=newest_first
+        ):
             if header.get("start"):
                 yield header["start"][0], (header.get("stop") or [None])[0]
     else:
@@ -85,11 +89,12 @@ def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping
 
 
 def _normalized(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
-    options = {"sort": [("time", pymongo.DESCENDING)], **catalog._find_kwargs}
-    cursor = catalog._run_start_collection.find(query, **options)
+    options = {"sort": [("time", pymongo.DESCENDING)], **upstream.find_options(catalog)}
+    collections = upstream.normalized_collections(catalog)
+    cursor = collections.starts.find(query, **options)
     while batch := list(itertools.islice(cursor, BATCH)):
         uids = [start["uid"] for start in batch]
-        stops = catalog._run_stop_collection.find({"run_start": {"$in": uids}}, {"_id": False})
+        stops = collections.stops.find({"run_start": {"$in": uids}}, {"_id": False})
         stop_of = {stop["run_start"]: stop for stop in stops}
         for start in batch:
             start.pop("_id", None)
@@ -111,8 +116,8 @@ def check_status(status: Any) -> None:
 
 def header_of(catalog: Any, uid: str) -> Header | None:
     """The header of the run of exactly this uid, if the catalog has it."""
-    if is_in_memory(catalog):
-        start = catalog._uid_to_run_start_doc.get(uid)
+    if upstream.is_in_memory(catalog):
+        start = upstream.loaded_start_documents(catalog).get(uid)
         return None if start is None else next(_in_memory(catalog, [start]))
     return next(headers(catalog, {"uid": uid}), None)
 
@@ -124,10 +129,10 @@ def has_run(catalog: Any, uid: str) -> bool:
 
 def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     """Headers of the runs that say that they were made from some runs, or replace them, newest first."""
-    if is_in_memory(catalog):
+    if upstream.is_in_memory(catalog):
         mentions = _Mentions.of(catalog)
         naming = dict.fromkeys(itertools.chain.from_iterable(mentions.naming(uid) for uid in uids))
-        yield from _in_memory(catalog, [catalog._uid_to_run_start_doc[uid] for uid in naming])
+        yield from _in_memory(catalog, [upstream.loaded_start_documents(catalog)[uid] for uid in naming])
         return
     among = {"$in": list(uids)}
     yield from headers(catalog, {"$or": [made_from(among), {"supersedes": among}]})
@@ -163,8 +168,8 @@ def only_one(uids: Iterable[str], text: str) -> str | None:
 
 
 def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
-    if is_in_memory(catalog):
-        known: Iterable[str] = list(catalog._uid_to_run_start_doc)
+    if upstream.is_in_memory(catalog):
+        known: Iterable[str] = list(upstream.loaded_start_documents(catalog))
     elif is_mongo(catalog):
         between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})
         known = (header.uid for header in itertools.islice(between, 4))
@@ -175,7 +180,7 @@ def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
 
 def open_run(catalog: Any, uid: str) -> Any:
     """Open the run of exactly this uid, also where databroker would read it as a scan_id or a regular expression."""
-    if not is_number(uid) and not isinstance(catalog, mongo_embedded.BlueskyMongoCatalog):
+    if not is_number(uid) and not isinstance(catalog, upstream.stock_drivers().mongo_embedded):
         return catalog[uid]
     try:
         run = catalog.search({"uid": uid})[-1]
@@ -194,14 +199,9 @@ def is_number(text: str) -> bool:
     return True
 
 
-def is_in_memory(catalog: Any) -> bool:
-    """Whether databroker holds the start documents, and searches them by mongoquery."""
-    return hasattr(catalog, "_uid_to_run_start_doc")
-
-
 def is_mongo(catalog: Any) -> bool:
     """Whether a catalog is of one of databroker's layouts of MongoDB."""
-    return isinstance(catalog, mongo_normalized.BlueskyMongoCatalog | mongo_embedded.BlueskyMongoCatalog)
+    return isinstance(catalog, upstream.stock_drivers().mongo_normalized | upstream.stock_drivers().mongo_embedded)
 
 
 class _Mentions:
@@ -215,7 +215,7 @@ class _Mentions:
     def of(cls, catalog: Any) -> _Mentions:
         """Those of a catalog, with the runs that it has got meanwhile."""
         mentions = catalog.__dict__.setdefault("_mentions", cls())
-        starts = list(catalog._uid_to_run_start_doc.values())
+        starts = list(upstream.loaded_start_documents(catalog).values())
         for start in starts[mentions._count :]:
             for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
                 mentions._runs.setdefault(uid, {})[start["uid"]] = None

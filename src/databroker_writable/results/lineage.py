@@ -11,8 +11,9 @@ import networkx
 from networkx.readwrite.text import generate_network_text
 
 from ..errors import warn_user
+from ..runs import upstream
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import Header, header_of, headers_naming, is_in_memory
+from .headers import Header, header_of, headers_naming
 from .printing import mermaid_label, printable
 from .references import known_uid
 
@@ -223,7 +224,7 @@ def _naming(catalog: Any, uids: list[str]) -> list[Header]:
 
 def _fresh(catalog: Any) -> Any:
     """A catalog that has looked for runs of other processes."""
-    if is_in_memory(catalog):
+    if upstream.is_in_memory(catalog):
         catalog.force_reload()
     return catalog
 

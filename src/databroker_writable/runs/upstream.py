@@ -5,10 +5,11 @@ databroker 1.2.5, intake 0.6.4, bluesky-live 0.0.8, event-model 1.24, suitcase-u
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Document = dict[str, Any]
 
@@ -63,6 +64,31 @@ def stream_document_writer(callback: Any) -> Callable[[str, Document], None] | N
     return write
 
 
+# databroker: its drivers
+
+
+class StockDrivers(NamedTuple):
+    """databroker's own drivers, as classes."""
+
+    msgpack: Any
+    jsonl: Any
+    mongo_normalized: Any
+    mongo_embedded: Any
+
+
+@functools.cache
+def stock_drivers() -> StockDrivers:
+    """Give databroker's own drivers."""
+    from databroker._drivers import jsonl, mongo_embedded, mongo_normalized, msgpack
+
+    return StockDrivers(
+        msgpack.BlueskyMsgpackCatalog,
+        jsonl.BlueskyJSONLCatalog,
+        mongo_normalized.BlueskyMongoCatalog,
+        mongo_embedded.BlueskyMongoCatalog,
+    )
+
+
 # databroker: catalogs in memory, as those of files are
 
 
@@ -101,6 +127,23 @@ def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
     run.catalog_object = run.cat = catalog
     run.name, run.description = entry.name, entry._description
     return run
+
+
+def put_in_order(results: Any, uids: Iterable[str]) -> None:
+    """Give the entries of a search result in another order."""
+    results._entries = {uid: results._entries[uid] for uid in uids}
+
+
+def query_of(catalog: Any) -> Mapping[str, Any]:
+    """The query of a search result; an empty one for other catalogs."""
+    query: Mapping[str, Any] = catalog._query
+    return query
+
+
+def find_options(catalog: Any) -> dict[str, Any]:
+    """The options with which a catalog over MongoDB has collections searched."""
+    options: dict[str, Any] = catalog._find_kwargs
+    return options
 
 
 def is_search_result(catalog: Any) -> bool:
@@ -200,8 +243,3 @@ def entry_named(catalogs: Any, name: str) -> Any:
 def driver_of_entry(entry: Any) -> tuple[Any, dict[str, Any]] | None:
     """Driver and expanded arguments of an entry of YAML; None for one of databroker 0."""
     return entry._create_open_args({}) if hasattr(entry, "_create_open_args") else None
-
-
-def starts_in_memory(catalog: Any) -> Iterator[Document]:
-    """Start documents of a catalog that holds them in memory, newest first."""
-    return iter(sorted(loaded_start_documents(catalog).values(), key=lambda start: -start["time"]))
