@@ -19,6 +19,8 @@ class _Schema(Protocol):
 
 def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
     """Raise InvalidTableError, with both sides, at the first difference that matters."""
+    if _are_alike(first, later):
+        return
     ours = find_layout({"configuration": first.configuration})
     theirs = find_layout({"configuration": later.configuration})
     if ours is not None and theirs is not None:
@@ -46,6 +48,14 @@ def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
             what = "the attributes" if part == "attrs" else f"the {part} of the table"
             _differ(stream, what, ours[part], theirs[part])
     _check_configuration(first.configuration, later.configuration, ours["variables"], stream)
+
+
+def _are_alike(first: _Schema, later: _Schema) -> bool:
+    """Whether all but the time of reading is the same, as it is for most pieces of a stream."""
+    before, after = (
+        {name: configured["data"] for name, configured in schema.configuration.items()} for schema in (first, later)
+    )
+    return first.data_keys == later.data_keys and before == after
 
 
 def _check_times(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
