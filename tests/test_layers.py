@@ -64,6 +64,16 @@ def test_a_module_stays_small(path: Path) -> None:
     assert path.read_text(encoding="utf-8").count("\n") <= MOST_LINES
 
 
+def test_one_module_brings_files_to_the_disk_and_gives_them_their_names() -> None:
+    calls = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.fsync", "os.link")
+    }
+    assert calls == {"storage/new_file.py"}
+
+
 def test_no_two_modules_have_the_same_name() -> None:
     names = [path.name for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
     assert sorted(names) == sorted(set(names))
