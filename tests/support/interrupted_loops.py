@@ -1,0 +1,137 @@
+"""Readout loops that their users end by Ctrl-C: what a process does that is interrupted again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from databroker_writable import to_dataset
+from databroker_writable.upkeep import examine
+from support import faults, sites
+
+PATIENCE = 10
+"""Seconds after which an interrupt that has not ended the loop was swallowed."""
+
+MOMENTS = 0.05
+"""Within so many seconds after the first row the interrupt comes."""
+
+
+def interrupt_once(
+    report: Callable[[Any], None], name: str, uri: str | None, directory: str, seed: int, number: int
+) -> None:
+    """End loops in each way by turns, and report what is wrong with what is kept, and what is left at the end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    choose = random.Random(seed)
+    assets = os.path.join(directory, "assets")
+    with _opened(name, uri, directory) as opened:
+        catalog = opened(asset_root=assets)
+        for i in range(number):
+            with_assets, caught = bool(i & 1), bool(i & 2)
+            way = ["with" if with_assets else "without", "assets", "caught" if caught else "not caught"]
+            catalog.asset_threshold = 0 if with_assets else 10**9
+            kept, problem = _interrupted_loop(catalog, f"loop-{i}", with_assets, caught, choose.uniform(0, MOMENTS))
+            problem = problem or _fault_of(opened(asset_root=assets), f"loop-{i}", kept, with_assets, caught)
+            if problem:
+                report([" ".join(way), problem])
+        if findings := examine(opened(asset_root=assets)).findings:
+            report(["left at the end", [str(finding) for finding in findings]])
+    report(["loops", number])
+
+
+def interrupt_twice(
+    report: Callable[[Any], None], name: str, uri: str | None, directory: str, seed: int, number: int
+) -> None:
+    """End loops by two interrupts, of which the second comes while the first is dealt with; report what stays open."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    choose = random.Random(seed)
+    with _opened(name, uri, directory) as opened:
+        catalog = opened(asset_root=os.path.join(directory, "assets"))
+        for i in range(number):
+            catalog.asset_threshold = 0 if i & 1 else 10**9
+            moments = sorted([choose.uniform(0, MOMENTS / 5)] * 2)
+            moments[1] += choose.uniform(0, 0.003)
+            _interrupted_loop(catalog, f"loop-{i}", bool(i & 1), False, *moments)
+            partial = [path for path in faults.open_files(Path(directory)) if os.path.basename(path).startswith(".")]
+            if partial:
+                report(["open", partial])
+    report(["loops", number])
+
+
+@contextlib.contextmanager
+def _opened(name: str, uri: str | None, directory: str) -> Iterator[Callable[..., Any]]:
+    """What opens a catalog over the database of a URI, or over the site of a name, which lives in this process."""
+    if uri is not None:
+        yield functools.partial(sites.opened, name.partition("[")[0], uri)
+        return
+    with sites.site(name, Path(directory), None) as site:  # type: ignore[arg-type]
+        yield site.open
+
+
+def _row(number: int, with_assets: bool) -> dict[str, Any]:
+    if with_assets:
+        return {"x": [number], "image": numpy.full((1, 20, 30), number, "uint16")}
+    return {"x": [number], "text": [f"{number} " * 2000]}
+
+
+def _interrupted_loop(
+    catalog: Any, uid: str, with_assets: bool, caught: bool, *moments: float
+) -> tuple[int, str | None]:
+    """How many rows were added by calls that returned, and what went wrong."""
+    added, problem = 0, None
+    timers = [threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT)) for moment in moments]
+    try:
+        with catalog.run_builder(uid=uid) as builder:
+            builder.add_stream("primary", data=_row(0, with_assets))
+            added = 1
+            try:
+                for timer in timers:
+                    timer.start()
+                end = time.monotonic() + PATIENCE
+                while time.monotonic() < end:
+                    builder.add_data("primary", data=_row(added, with_assets))
+                    added += 1
+                problem = "the interrupt was swallowed"
+            except KeyboardInterrupt:
+                if not caught:
+                    raise
+        if not caught and problem is None:
+            problem = "the interrupt did not leave the block"
+    except KeyboardInterrupt:
+        if caught:
+            problem = "the interrupt left the block that had caught it"
+    except Exception as exc:
+        problem = f"{type(exc).__name__}: {exc}"
+    for timer in timers:
+        while timer.is_alive():
+            # where an error has ended the loop before its interrupt
+            with contextlib.suppress(KeyboardInterrupt):
+                timer.join()
+    return added, problem
+
+
+def _fault_of(catalog: Any, uid: str, added: int, with_assets: bool, caught: bool) -> str | None:
+    """What is wrong with the run that was kept; the call that was interrupted may have added its row."""
+    if uid not in catalog:
+        return f"the run is lost, with {added} rows"
+    stop = catalog[uid].metadata["stop"]
+    if stop is None or stop["exit_status"] != ("success" if caught else "fail"):
+        return f"the stop document is {stop}"
+    dataset = to_dataset(catalog[uid])
+    rows = dataset["x"].size
+    if rows not in (added, added + 1):
+        return f"{rows} rows are stored, where {added} were added"
+    for number in range(rows):
+        for key, (value,) in _row(number, with_assets).items():
+            if not numpy.array_equal(dataset[key].values[number], value):
+                return f"row {number} of {key!r} is another"
+    return None
