@@ -43,10 +43,16 @@ def test_every_supported_python_is_tried() -> None:
 
 
 def test_the_oldest_python_is_tried_with_the_oldest_dependencies() -> None:
-    assert JOBS["tests"]["strategy"]["matrix"]["include"] == [{"python": "3.10", "dependencies": "oldest"}]
+    assert {"python": "3.10", "dependencies": "oldest"} in JOBS["tests"]["strategy"]["matrix"]["include"]
     assert "--constraint tests/oldest-constraints.txt" in commands("tests")
     assert "tests/oldest-constraints.txt" in GATE
     assert metadata("databroker-writable")["Requires-Python"] == ">=3.10"
+
+
+def test_pandas_2_is_tried() -> None:
+    assert {"python": "3.11", "dependencies": "pandas 2"} in JOBS["tests"]["strategy"]["matrix"]["include"]
+    assert '"pandas<3"' in commands("tests")
+    assert '"pandas<3"' in GATE
 
 
 def test_the_lower_bounds_are_the_versions_that_are_tried() -> None:
