@@ -164,11 +164,15 @@ def test_no_runs_are_no_failure(catalog):
 
 UNCLOSED = """
 import sys
+import numpy
 from support import sites
-catalog = sites.opened(sys.argv[1], sys.argv[2])
+assets = {"asset_root": sys.argv[3], "asset_threshold": 0} if sys.argv[3:] else {}
+catalog = sites.opened(sys.argv[1], sys.argv[2], **assets)
 builder = catalog.run_builder(uid="unclosed")
 builder.add_stream("primary", data={"x": [1, 2]})
 builder.add_data("primary", data={"x": [3]})
+if assets:
+    builder.add_stream("images", data={"image": numpy.ones((2, 3, 4))})
 untouched = catalog.run_builder(uid="untouched")
 """
 
@@ -183,3 +187,11 @@ def test_a_builder_that_is_not_closed_when_its_process_ends_is_a_failed_run(site
     stop = catalog["unclosed"].metadata["stop"]
     assert (stop["exit_status"], stop["reason"]) == ("fail", "the process ended before the run was closed")
     assert to_dataset(catalog["unclosed"])["x"].values.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "site", ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"], indirect=True
+)
+def test_the_assets_of_a_builder_that_is_not_closed_when_its_process_ends_are_kept(site, tmp_path):
+    new_process.output_of(UNCLOSED, site.kind, site.place, tmp_path / "assets")
+    assert to_dataset(site.open()["unclosed"], stream="images")["image"].values.tolist() == [[[1] * 4] * 3] * 2

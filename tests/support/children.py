@@ -118,8 +118,7 @@ def store_and_die(report: Any, kind: str, place: str, uid: str, asset_root: str,
 
         return call
 
-    catalog = sites.opened(kind, place)
-    catalog.asset_root = asset_root
+    catalog = sites.opened(kind, place, asset_root=asset_root)
     for name in faults.SYSTEM_CALLS:
         setattr(os, name, deadly(getattr(os, name)))
     for name in faults.WRITING_COMMANDS:

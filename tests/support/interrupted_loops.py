@@ -34,11 +34,11 @@ def interrupt_once(
     choose = random.Random(seed)
     assets = os.path.join(directory, "assets")
     with _opened(name, uri, directory) as opened:
-        catalog = opened(asset_root=assets)
+        catalogs = [opened(asset_root=assets, asset_threshold=threshold) for threshold in (10**9, 0)]
         for i in range(number):
             with_assets, caught = bool(i & 1), bool(i & 2)
+            catalog = catalogs[with_assets]
             way = ["with" if with_assets else "without", "assets", "caught" if caught else "not caught"]
-            catalog.asset_threshold = 0 if with_assets else 10**9
             kept, problem = _interrupted_loop(catalog, f"loop-{i}", with_assets, caught, choose.uniform(0, MOMENTS))
             problem = problem or _fault_of(opened(asset_root=assets), f"loop-{i}", kept, with_assets, caught)
             if problem:
@@ -55,12 +55,12 @@ def interrupt_twice(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     choose = random.Random(seed)
     with _opened(name, uri, directory) as opened:
-        catalog = opened(asset_root=os.path.join(directory, "assets"))
+        assets = os.path.join(directory, "assets")
+        catalogs = [opened(asset_root=assets, asset_threshold=threshold) for threshold in (10**9, 0)]
         for i in range(number):
-            catalog.asset_threshold = 0 if i & 1 else 10**9
             moments = sorted([choose.uniform(0, MOMENTS / 5)] * 2)
             moments[1] += choose.uniform(0, 0.003)
-            _interrupted_loop(catalog, f"loop-{i}", bool(i & 1), False, *moments)
+            _interrupted_loop(catalogs[i & 1], f"loop-{i}", bool(i & 1), False, *moments)
             partial = [path for path in faults.open_files(Path(directory)) if os.path.basename(path).startswith(".")]
             if partial:
                 report(["open", partial])

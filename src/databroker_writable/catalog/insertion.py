@@ -184,6 +184,7 @@ class CatalogSink:
 
     def get_run(self, **kwargs: Any) -> Any:
         if self.stored_run is None:
+            self.check_ours()
             raise InvalidRunError(f"the run {self._uid!r} is not stored yet; close its builder first")
         return self.stored_run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import weakref
 
 from ..errors import StoreError, warn_user
 from ..runs.builder import RunBuilder
@@ -11,6 +12,10 @@ from .insertion import CatalogSink
 REASON = "the process ended before the run was closed"
 
 _open: list[tuple[RunBuilder, CatalogSink]] = []
+
+# the finalizers of unfinished files run at the end of the process, too, from when the first of any is made: what is
+# registered with atexit later comes before them
+weakref.finalize(RunBuilder, bool).atexit = False
 
 
 def close_at_exit(builder: RunBuilder, sink: CatalogSink) -> None:

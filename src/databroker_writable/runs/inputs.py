@@ -48,9 +48,11 @@ def check_many(runs: Any) -> None:
 def documents_of(run: Any) -> Iterable[NamedDocument]:
     """Give the documents of a run, unfilled, its event pages as they are; an iterable of documents as it is."""
     if _has(run, "get_run"):
-        if not run.closed:
-            raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
         sink = getattr(run, "_sink", None)
+        if not run.closed:
+            if sink is not None:
+                sink.check_ours()
+            raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
         if isinstance(sink, MemorySink):
             return list(sink.documents)
         # without handlers, or bluesky-live scans the installed packages for them

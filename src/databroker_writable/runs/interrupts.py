@@ -8,8 +8,10 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
+from .forks import begin_anew_in_children
 
-class _State:
+
+class _Deferral:
     """Of the main thread, which alone runs signal handlers.
 
     Attributes
@@ -22,13 +24,24 @@ class _State:
         Whether SIGINT came in the meantime.
     """
 
-    depth = 0
-    handler: Any = None
-    is_pending = False
+    def __init__(self) -> None:
+        self.depth = 0
+        self.handler: Any = None
+        self.is_pending = False
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Let SIGINT through: a child may be forked by another thread, or never leave the block it was forked in."""
+        self.depth, self.is_pending = 0, False
+        if signal.getsignal(signal.SIGINT) is _note:
+            signal.signal(signal.SIGINT, self.handler)
+
+
+_deferral = _Deferral()
 
 
 def _note(signum: int, frame: FrameType | None) -> None:
-    _State.is_pending = True
+    _deferral.is_pending = True
 
 
 def _in_main_thread() -> bool:
@@ -64,23 +77,23 @@ class deferred_interrupts:
         self._is_counted = _in_main_thread()
         if not self._is_counted:
             return
-        self._depth = _State.depth
+        self._depth = _deferral.depth
         if not self._depth:
             handler = signal.getsignal(signal.SIGINT)
             if not callable(handler):
                 # ignored, or left to the system, which ends the process: no Python code is interrupted
                 self._is_counted = False
                 return
-            _State.handler, _State.is_pending = handler, False
+            _deferral.handler, _deferral.is_pending = handler, False
             # from here on nothing can be raised between two lines
             signal.signal(signal.SIGINT, _note)
-        _State.depth = self._depth + 1
+        _deferral.depth = self._depth + 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         if self._is_counted:
-            _State.depth = self._depth
+            _deferral.depth = self._depth
             if not self._depth:
                 _end_deferral(sys._getframe(1))
         return False
@@ -98,9 +111,9 @@ class interruptible:
     """
 
     def __enter__(self) -> None:
-        self._depth = _State.depth if _in_main_thread() else 0
+        self._depth = _deferral.depth if _in_main_thread() else 0
         if self._depth:
-            _State.depth = 0
+            _deferral.depth = 0
             try:
                 _end_deferral(sys._getframe(1))
             except BaseException:
@@ -116,13 +129,13 @@ class interruptible:
 
     def _defer_again(self) -> None:
         signal.signal(signal.SIGINT, _note)
-        _State.depth = self._depth
+        _deferral.depth = self._depth
 
 
 def _end_deferral(frame: FrameType) -> None:
     """Put the user's handler back in force, and let it see what came meanwhile."""
     if signal.getsignal(signal.SIGINT) is _note:
-        signal.signal(signal.SIGINT, _State.handler)
-    if _State.is_pending:
-        _State.is_pending = False
-        _State.handler(signal.SIGINT, frame)
+        signal.signal(signal.SIGINT, _deferral.handler)
+    if _deferral.is_pending:
+        _deferral.is_pending = False
+        _deferral.handler(signal.SIGINT, frame)
