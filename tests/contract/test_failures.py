@@ -290,6 +290,7 @@ def assert_images(catalog, uid, times):
     numpy.testing.assert_array_equal(read["image"].values, numpy.concatenate([IMAGES["image"]] * times))
 
 
+@pytest.mark.filterwarnings("ignore:.*its hidden name .* could not be removed:databroker_writable.StoreWarning")
 @pytest.mark.parametrize("late", [False, True], ids=["not done", "done, but reported as failed"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)

@@ -123,6 +123,8 @@ def test_empty_arrays_keep_their_dims_and_the_other_columns_of_the_stream(site, 
     dims = tuple("abc"[: empty.ndim])
     dataset = xarray.Dataset({"x": (dims, empty), "y": ("q", [1.0])})
     for columns, one_event, shape in [(table, False, rows.shape), (dataset, True, (1, *empty.shape))]:
+        if site.is_ferretdb and (empty.shape[-1] == 0 or (one_event and site.kind == "mongo-embedded")):
+            continue  # FerretDB 1.24 refuses arrays in arrays
         stored = catalog.store_run(columns, one_event=one_event)
         read = site.open()[stored.metadata["start"]["uid"]].primary.read()
         assert read["x"].shape == shape
