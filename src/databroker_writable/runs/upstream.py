@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -87,6 +87,13 @@ def stock_drivers() -> StockDrivers:
         mongo_normalized.BlueskyMongoCatalog,
         mongo_embedded.BlueskyMongoCatalog,
     )
+
+
+def file_readers() -> dict[str, Callable[[str], Iterator[tuple[str, Document]]]]:
+    """Give what reads the documents of a run's file for databroker, by the suffix of the file."""
+    from databroker._drivers import jsonl, msgpack
+
+    return {".msgpack": msgpack.gen, ".jsonl": jsonl.gen}
 
 
 # databroker: catalogs in memory, as those of files are

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from databroker._drivers import jsonl, msgpack
-
 from ..errors import InvalidCatalogError, NotWritableError, RunExistsError
 from ..runs import upstream
 from ..runs.forks import begin_anew_in_children
@@ -94,7 +92,6 @@ class FileBackend(Backend):
     batch_size = 64
     suffix: ClassVar[str]
     stock_driver: ClassVar[Any]  # the driver class whose _load is known
-    read_file: ClassVar[Callable[[str], Iterator[tuple[str, Document]]]]
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
         super().__init__(catalog, driver_serializer)
@@ -102,6 +99,11 @@ class FileBackend(Backend):
         self._group: RunGroup | None = None
         self._loaded_at: float | None = None
         begin_anew_in_children(self)
+
+    @property
+    def read_file(self) -> Callable[[str], Iterator[tuple[str, Document]]]:
+        """What gives the documents of a run's file."""
+        return upstream.file_readers()[self.suffix]
 
     def begin_anew(self) -> None:
         """Leave a group that is under way to the process that began it."""
@@ -229,7 +231,7 @@ class FileBackend(Backend):
             return
         for writer in writers:
             (path,) = writer.published
-            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, type(self).read_file)
+            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file)
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at
@@ -242,8 +244,7 @@ class MsgpackBackend(FileBackend):
         "msgpack", integers=INT64_OR_UINT64, binary=True, stream_assets=True, page_bytes=MSGPACK_BUFFER
     )
     suffix = ".msgpack"
-    stock_driver = msgpack.BlueskyMsgpackCatalog
-    read_file = staticmethod(msgpack.gen)
+    stock_driver = upstream.stock_drivers().msgpack
 
 
 class JSONLBackend(FileBackend):
@@ -251,8 +252,7 @@ class JSONLBackend(FileBackend):
 
     limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64, stream_assets=True)
     suffix = ".jsonl"
-    stock_driver = jsonl.BlueskyJSONLCatalog
-    read_file = staticmethod(jsonl.gen)
+    stock_driver = upstream.stock_drivers().jsonl
 
 
 def publish_through(

@@ -49,7 +49,7 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
         report.findings += partial_files(catalog)
         paths, others = run_files(catalog), neighbours(catalog)
         for path in (*paths, *others):
-            file = read_run_file(path, reader_of(path) if path in others else type(backend).read_file)
+            file = read_run_file(path, reader_of(path) if path in others else backend.read_file)
             assets.refer(file.resources)
             if not file.is_known:
                 unreadable = path

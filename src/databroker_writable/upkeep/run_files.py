@@ -11,9 +11,8 @@ from typing import Any
 
 import humanize
 import msgpack
-from databroker._drivers import jsonl
-from databroker._drivers import msgpack as msgpack_driver
 
+from ..runs import upstream
 from ..runs.checker import may_count
 from ..storage.file_locks import is_being_written
 from ..storage.new_file import final_name
@@ -22,7 +21,7 @@ from .leftover_files import age_of, remover, shown_age
 
 Document = dict[str, Any]
 
-_READERS: dict[str, Callable[[str], Iterator[Any]]] = {".msgpack": msgpack_driver.gen, ".jsonl": jsonl.gen}
+_READERS = upstream.file_readers()
 _ODD = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
 """What reading a file raises that is no run, or is cut off."""
 
