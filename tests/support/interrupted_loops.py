@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask.array
 import numpy
 
 from databroker_writable import to_dataset
@@ -21,6 +22,8 @@ from support import faults, sites
 
 PATIENCE = 10
 """Seconds after which an interrupt that has not ended the loop was swallowed."""
+
+FORMS = ("inline", "numpy assets", "dask assets")
 
 MOMENTS = 0.05
 """Within so many seconds after the first row the interrupt comes."""
@@ -34,15 +37,14 @@ def interrupt_once(
     choose = random.Random(seed)
     assets = os.path.join(directory, "assets")
     with _opened(name, uri, directory) as opened:
-        catalogs = [opened(asset_root=assets, asset_threshold=threshold) for threshold in (10**9, 0)]
+        inline, in_files = (opened(asset_root=assets, asset_threshold=threshold) for threshold in (10**9, 0))
         for i in range(number):
-            with_assets, caught = bool(i & 1), bool(i & 2)
-            catalog = catalogs[with_assets]
-            way = ["with" if with_assets else "without", "assets", "caught" if caught else "not caught"]
-            kept, problem = _interrupted_loop(catalog, f"loop-{i}", with_assets, caught, choose.uniform(0, MOMENTS))
-            problem = problem or _fault_of(opened(asset_root=assets), f"loop-{i}", kept, with_assets, caught)
+            form, caught = FORMS[i % 3], bool(i // 3 & 1)
+            catalog = inline if form == "inline" else in_files
+            kept, problem = _interrupted_loop(catalog, f"loop-{i}", form, caught, choose.uniform(0, MOMENTS))
+            problem = problem or _fault_of(opened(asset_root=assets), f"loop-{i}", kept, form, caught)
             if problem:
-                report([" ".join(way), problem])
+                report([form, "caught" if caught else "not caught", problem])
         if findings := examine(opened(asset_root=assets)).findings:
             report(["left at the end", [str(finding) for finding in findings]])
     report(["loops", number])
@@ -56,11 +58,12 @@ def interrupt_twice(
     choose = random.Random(seed)
     with _opened(name, uri, directory) as opened:
         assets = os.path.join(directory, "assets")
-        catalogs = [opened(asset_root=assets, asset_threshold=threshold) for threshold in (10**9, 0)]
+        inline, in_files = (opened(asset_root=assets, asset_threshold=threshold) for threshold in (10**9, 0))
         for i in range(number):
             moments = sorted([choose.uniform(0, MOMENTS / 5)] * 2)
             moments[1] += choose.uniform(0, 0.003)
-            _interrupted_loop(catalogs[i & 1], f"loop-{i}", bool(i & 1), False, *moments)
+            form = FORMS[i % 3]
+            _interrupted_loop(inline if form == "inline" else in_files, f"loop-{i}", form, False, *moments)
             partial = [path for path in faults.open_files(Path(directory)) if os.path.basename(path).startswith(".")]
             if partial:
                 report(["open", partial])
@@ -77,28 +80,27 @@ def _opened(name: str, uri: str | None, directory: str) -> Iterator[Callable[...
         yield site.open
 
 
-def _row(number: int, with_assets: bool) -> dict[str, Any]:
-    if with_assets:
-        return {"x": [number], "image": numpy.full((1, 20, 30), number, "uint16")}
-    return {"x": [number], "text": [f"{number} " * 2000]}
+def _row(number: int, form: str) -> dict[str, Any]:
+    if form == "inline":
+        return {"x": [number], "text": [f"{number} " * 2000]}
+    image = numpy.full((1, 20, 30), number, "uint16")
+    return {"x": [number], "image": image if form == "numpy assets" else dask.array.from_array(image, chunks=(1, 8, 8))}
 
 
-def _interrupted_loop(
-    catalog: Any, uid: str, with_assets: bool, caught: bool, *moments: float
-) -> tuple[int, str | None]:
+def _interrupted_loop(catalog: Any, uid: str, form: str, caught: bool, *moments: float) -> tuple[int, str | None]:
     """How many rows were added by calls that returned, and what went wrong."""
     added, problem = 0, None
     timers = [threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT)) for moment in moments]
     try:
         with catalog.run_builder(uid=uid) as builder:
-            builder.add_stream("primary", data=_row(0, with_assets))
+            builder.add_stream("primary", data=_row(0, form))
             added = 1
             try:
                 for timer in timers:
                     timer.start()
                 end = time.monotonic() + PATIENCE
                 while time.monotonic() < end:
-                    builder.add_data("primary", data=_row(added, with_assets))
+                    builder.add_data("primary", data=_row(added, form))
                     added += 1
                 problem = "the interrupt was swallowed"
             except KeyboardInterrupt:
@@ -119,7 +121,7 @@ def _interrupted_loop(
     return added, problem
 
 
-def _fault_of(catalog: Any, uid: str, added: int, with_assets: bool, caught: bool) -> str | None:
+def _fault_of(catalog: Any, uid: str, added: int, form: str, caught: bool) -> str | None:
     """What is wrong with the run that was kept; the call that was interrupted may have added its row."""
     if uid not in catalog:
         return f"the run is lost, with {added} rows"
@@ -131,7 +133,7 @@ def _fault_of(catalog: Any, uid: str, added: int, with_assets: bool, caught: boo
     if rows not in (added, added + 1):
         return f"{rows} rows are stored, where {added} were added"
     for number in range(rows):
-        for key, (value,) in _row(number, with_assets).items():
+        for key, (value,) in _row(number, form).items():
             if not numpy.array_equal(dataset[key].values[number], value):
                 return f"row {number} of {key!r} is another"
     return None
