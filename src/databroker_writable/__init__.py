@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .runs.simple_run import build_simple_run
     from .storage.backend import Backend
     from .tables import to_dataset
+    from .upkeep.recovering import recover
 
 __all__ = [
     "Backend",
@@ -44,6 +45,7 @@ __all__ = [
     "build_simple_run",
     "make_writable",
     "open_directory",
+    "recover",
     "to_dataset",
     "writable_class",
 ]
@@ -55,6 +57,7 @@ _MODULES = {
     "build_simple_run": "runs.simple_run",
     "make_writable": "catalog.wrapping",
     "open_directory": "drivers",
+    "recover": "upkeep.recovering",
     "to_dataset": "tables",
     "writable_class": "catalog.wrapping",
 }

@@ -12,6 +12,7 @@ import humanize
 from ..catalog.recipes import without_password
 from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover
+from ..upkeep.recovering import RecoveredRun, recover
 from .command_group import CATALOG_HELP
 from .targets import open_existing_to_store, open_to_check
 from .text import json_text, say
@@ -34,8 +35,8 @@ except Exception as exc:
     help="Look for what crashes left behind in CATALOG, and for what is missing or damaged.\n\n"
     f"{CATALOG_HELP}\n\n"
     "Every run file, and every file of arrays with its checksums, is read to its end. Nothing is changed but by "
-    "--clean, and nothing that a run refers to is ever removed. Exit status: 0 all is well, 1 something needs "
-    "attention, 2 wrong usage.",
+    "--clean and --recover, and nothing that a run refers to is ever removed. Exit status: 0 all is well, 1 something "
+    "needs attention, 2 wrong usage.",
     epilog="Example: databroker-writable check results --clean --grace 2d",
 )
 @click.argument("catalog")
@@ -63,13 +64,32 @@ except Exception as exc:
     help="Instead, store a small probe run, read it in a new process, and look at permissions, indexes and clocks. The "
     "run stays; ls, latest and results_of leave it out.",
 )
+@click.option(
+    "--recover",
+    "recovering",
+    is_flag=True,
+    help="Instead, publish what killed writers have left of their runs, each with the status abort. Only catalogs of "
+    "files keep such.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check(
-    ctx: click.Context, catalog: str, cleaning: bool, grace: float, unshared: bool, writing: bool, as_json: bool
+    ctx: click.Context,
+    catalog: str,
+    cleaning: bool,
+    grace: float,
+    unshared: bool,
+    writing: bool,
+    recovering: bool,
+    as_json: bool,
 ) -> None:
     if writing and cleaning:
         raise click.UsageError("--write-test looks for no leftovers; give --clean by itself")
+    if recovering and (writing or cleaning or as_json):
+        raise click.UsageError("--recover publishes runs and does nothing else; give it by itself")
+    if recovering:
+        say(_recovered(recover(open_existing_to_store(catalog).catalog), catalog))
+        return
     if writing:
         target = open_existing_to_store(catalog)
         report = write_test(target.catalog, lambda uid: _read_elsewhere(catalog, uid))
@@ -79,6 +99,15 @@ def check(
         clean(report.findings, grace, unshared=unshared)
     say(_json(report, grace) if as_json else _text(report, grace, catalog))
     ctx.exit(1 if report.needs_attention(grace) else 0)
+
+
+def _recovered(runs: list[RecoveredRun], catalog: str) -> str:
+    lines = [
+        f"recovered: {run.uid}: {run.documents} documents"
+        + (f", {run.events_left_out} Events left out, whose assets were not whole" if run.events_left_out else "")
+        for run in runs
+    ]
+    return "\n".join([*lines, f"{catalog}: {len(runs)} runs recovered"])
 
 
 def _read_elsewhere(catalog: str, uid: str) -> str:

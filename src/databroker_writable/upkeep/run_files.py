@@ -68,7 +68,7 @@ def partial_files(catalog: Any) -> Iterator[Leftover]:
                 continue
             age = age_of(entry.path)
             size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
-            message = f"partial run file, {size}, {shown_age(age)}"
+            message = f"partial run file, {size}, {shown_age(age)}; --recover publishes what it holds"
             yield Leftover("partial-run-file", entry.path, message, age=age, remove=remover(entry.path))
 
 

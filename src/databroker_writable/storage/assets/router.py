@@ -128,6 +128,9 @@ class AssetRouter:
                 data[key] = datum_page["datum_id"]
             elif is_lazy(values):
                 data[key] = computed(values, key)
+        if columns:
+            # a writer that is killed leaves what the Events refer to
+            self._files[descriptor.get("name", "primary")].flush()
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
         yield "event_page", {**page, "data": data, "filled": filled}
 

@@ -224,8 +224,14 @@ class StreamAssets:
                 self._asset.abandon()
                 self._asset = None
 
+    def flush(self) -> None:
+        """Have what was appended survive the kill of this process."""
+        if self._asset is not None:
+            with explained(f"writing {self._final}", self._asset), deferred_interrupts():
+                self._asset.hdf5.flush()
+
     def renew(self) -> None:
-        """Keep the file, while documents of the run come, from looking like one that was left behind."""
+        """Keep the file, while documents come, from looking like one that was left behind."""
         if self._asset is not None:
             self._asset.renew()
 
@@ -240,13 +246,8 @@ class StreamAssets:
         Returns
         -------
         dict
-            ``key`` (the dataset), ``dtype`` (numpy's string), ``frame_shape`` and ``chunks`` (of the file),
-            ``run_uid``. With these the handler describes a column without its file.
+            ``key``, ``dtype``, ``frame_shape``, ``chunks`` (of the file) and ``run_uid``, as the handler takes them.
 
-        Raises
-        ------
-        KeyError
-            No array of that column was written.
         """
         return dict(self._kwargs[key])
 

@@ -1,0 +1,91 @@
+"""Assets that a writer left partial when it was killed: what they hold, and their publication."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+
+from ..runs.schema import Document
+from ..storage.assets import SPEC
+from ..storage.assets.scales import write_attrs
+from ..storage.file_locks import is_being_written
+from ..storage.new_file import NewFile, final_name
+
+
+class PartialAssets:
+    """The asset files of one run, by what its resource documents say.
+
+    Parameters
+    ----------
+    resources : iterable of dict
+        Those that are files of this package.
+    """
+
+    def __init__(self, resources: Iterable[Document]) -> None:
+        self._resources = {doc["uid"]: doc for doc in resources}
+        self._rows: dict[tuple[str, str], int] = {}
+        self._partial: dict[str, str] = {}
+        for resource in self._resources.values():
+            final = _path(resource)
+            if final not in self._partial and not os.path.exists(final):
+                self._partial[final] = next(_partial_files(final), "")
+
+    def holds(self, datum_page: Document) -> bool:
+        """Whether the rows that a page of datums refers to are there."""
+        resource = self._resources.get(datum_page["resource"])
+        if resource is None:
+            # of another package's
+            return True
+        kwargs = datum_page["datum_kwargs"]
+        keys = kwargs.get("key") or [resource["resource_kwargs"]["key"]]
+        needed = max(kwargs["stop"]) if "stop" in kwargs else max(kwargs["index"]) + 1
+        return all(self._rows_of(_path(resource), key) >= needed for key in set(keys))
+
+    def publish(self) -> None:
+        """Give the files their names, durably, with the attributes that a whole one has."""
+        import h5py
+
+        for resource in self._resources.values():
+            final = _path(resource)
+            partial = self._partial.get(final)
+            if not partial or os.path.exists(final):
+                continue
+            with NewFile(final) as copy, open(partial, "rb") as left:
+                shutil.copyfileobj(left, copy, 2**24)
+                # this process itself has the lock
+                with h5py.File(copy.partial, "r+", locking=False) as file:
+                    write_attrs(file, {"creator": SPEC, "run_uid": resource["run_start"]})
+                copy.publish()
+
+    def remove(self) -> None:
+        """Remove the partial files, whose contents are published."""
+        for partial in filter(None, self._partial.values()):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+
+    def _rows_of(self, final: str, key: str) -> int:
+        """How many rows a dataset has; none where the file cannot be read."""
+        import h5py
+
+        if (final, key) not in self._rows:
+            path = final if os.path.exists(final) else self._partial.get(final)
+            try:
+                with h5py.File(path, "r") as file:
+                    self._rows[final, key] = file[key].shape[0]
+            except (OSError, KeyError, RuntimeError, TypeError):
+                self._rows[final, key] = 0
+        return self._rows[final, key]
+
+
+def _path(resource: Document) -> str:
+    return os.path.join(resource["root"], *resource["resource_path"].split("/"))
+
+
+def _partial_files(final: str) -> Iterator[str]:
+    """Partial files of dead writers that were to have this name, the newest first."""
+    directory, name = os.path.split(final)
+    entries = os.scandir(directory) if os.path.isdir(directory) else ()
+    partial = [e for e in entries if final_name(e.name) == name and not is_being_written(e.path)]
+    return (entry.path for entry in sorted(partial, key=lambda e: e.stat().st_mtime, reverse=True))

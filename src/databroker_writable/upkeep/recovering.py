@@ -1,0 +1,195 @@
+"""Publish what a writer that was killed has left of its runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import NotWritableError
+from ..runs import upstream
+from ..runs.comparison import same_run
+from ..runs.events import new_uids
+from ..runs.inputs import documents_of
+from ..runs.schema import Document, NamedDocument
+from ..storage.assets import SPEC
+from ..storage.file_locks import is_being_written
+from ..storage.files import FileBackend
+from ..storage.new_file import final_name
+from .partial_assets import PartialAssets
+
+
+@dataclass(frozen=True)
+class RecoveredRun:
+    """A run that was published.
+
+    Attributes
+    ----------
+    uid : str
+        Its uid: its own, unless another run has that.
+    documents : int
+        How many documents its writer had written whole.
+    events_left_out : int
+        Events whose assets were not whole.
+    """
+
+    uid: str
+    documents: int
+    events_left_out: int
+
+
+def recover(catalog: Any) -> list[RecoveredRun]:
+    """Publish the runs of writers that were killed, as far as they were written.
+
+    Each document that is whole in a partial file, whose writer no longer lives, becomes part of a run with
+    ``exit_status="abort"`` and a reason that says so. Its assets come along, up to the last Event that is whole. The
+    partial files are removed when the run is stored.
+
+    Parameters
+    ----------
+    catalog : WritableMixin
+        Of files. MongoDB holds nothing to recover: a run's descriptors are written at its end.
+
+    Returns
+    -------
+    list of RecoveredRun
+
+    Raises
+    ------
+    NotWritableError
+        The catalog takes no runs, or is not of files.
+    StoreFailedError
+        The disk is full, say. What was not published can be recovered later.
+
+    Notes
+    -----
+    Reads the partial files to their ends. A second call after one that was cut off goes on where it ended.
+
+    Examples
+    --------
+    >>> recover(catalog)
+    []
+    """
+    backend = catalog._backend
+    if not isinstance(backend, FileBackend):
+        raise NotWritableError(
+            f"nothing can be recovered in {backend.label!r}: only catalogs of files keep what a killed writer has "
+            "written; store the run again"
+        )
+    catalog._store.check_writable()
+    recovered = []
+    for path in sorted(_partial_files(backend)):
+        documents = list(_whole_documents(path, backend.suffix))
+        if documents and documents[0][0] == "start":
+            recovered.append(_recovered(catalog, documents))
+            os.unlink(path)
+    return recovered
+
+
+def _partial_files(backend: FileBackend) -> Iterator[str]:
+    """Partial run files of writers that no longer live."""
+    if not os.path.isdir(backend.directory):
+        return
+    for entry in os.scandir(backend.directory):
+        is_run = (final_name(entry.name) or "").endswith(backend.suffix) and entry.is_file(follow_symlinks=False)
+        if is_run and not is_being_written(entry.path):
+            yield entry.path
+
+
+def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
+    """The documents of a file that is cut off somewhere."""
+    documents = upstream.file_readers()[suffix](path)
+    while True:
+        try:
+            name, doc = next(documents)
+        except (StopIteration, ValueError):
+            # the last one is not whole
+            return
+        yield name, doc
+
+
+def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
+    written = len(documents)
+    resources = [doc for name, doc in documents if name == "resource" and doc.get("spec") == SPEC]
+    assets = PartialAssets(resources)
+    kept, left_out = _readable(documents, assets)
+    uid = documents[0][1]["uid"]
+    if catalog._backend.has_run(uid) and not _is_stored(catalog, uid, kept):
+        kept = _renamed(kept, new_uids(1)[0])
+    new_uid = kept[0][1]["uid"]
+    if kept[-1][0] != "stop":
+        kept.append(("stop", _stop(kept, written, left_out, uid)))
+    if not _is_stored(catalog, new_uid, kept[:-1]):
+        assets.publish()
+        catalog.store_run(kept)
+    assets.remove()
+    return RecoveredRun(new_uid, written, left_out)
+
+
+def _readable(documents: list[NamedDocument], assets: PartialAssets) -> tuple[list[NamedDocument], int]:
+    """The documents without Events whose assets are not whole, and how many Events these are."""
+    kept: list[NamedDocument] = []
+    unreadable: set[str] = set()
+    left_out = 0
+    for name, doc in documents:
+        if name == "datum_page" and not assets.holds(doc):
+            unreadable.update(doc["datum_id"])
+        elif name in ("event", "event_page") and unreadable.intersection(_references(name, doc)):
+            left_out += len(_event_times(name, doc))
+        else:
+            kept.append((name, doc))
+    return kept, left_out
+
+
+def _references(name: str, doc: Document) -> Iterator[str]:
+    """The datums that an Event, or a page of them, refers to."""
+    for key in doc.get("filled", {}):
+        values = [doc["data"][key]] if name == "event" else doc["data"][key]
+        yield from (value for value in values if isinstance(value, str))
+
+
+def _event_times(name: str, doc: Document) -> list[float]:
+    return [doc["time"]] if name == "event" else doc["time"]
+
+
+def _is_stored(catalog: Any, uid: str, documents: list[NamedDocument]) -> bool:
+    """Whether a run was published before, but for its stop document."""
+    if not catalog._backend.has_run(uid):
+        return False
+    stored = [(name, doc) for name, doc in documents_of(catalog[uid]) if name != "stop"]
+    return same_run(stored, [(name, doc) for name, doc in documents if name != "stop"])
+
+
+def _renamed(documents: list[NamedDocument], uid: str) -> list[NamedDocument]:
+    """The documents of the run under another uid."""
+    return [
+        (name, {**doc, "uid": uid} if name == "start" else {**doc, "run_start": uid} if "run_start" in doc else doc)
+        for name, doc in documents
+    ]
+
+
+def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str) -> Document:
+    start = documents[0][1]
+    streams = {doc["uid"]: doc.get("name", "primary") for name, doc in documents if name == "descriptor"}
+    counts = dict.fromkeys(streams.values(), 0)
+    last = start["time"]
+    for name, doc in documents:
+        if name in ("event", "event_page"):
+            times = _event_times(name, doc)
+            counts[streams[doc["descriptor"]]] += len(times)
+            last = max(last, *times)
+    reason = f"recovered: the writer was killed after {written} documents"
+    if left_out:
+        reason += f"; {left_out} Events are left out, whose assets were not whole"
+    if uid != start["uid"]:
+        reason += f"; another run has its uid, {uid}"
+    return {
+        "uid": new_uids(1)[0],
+        "time": max(last, time.time()),
+        "run_start": start["uid"],
+        "exit_status": "abort",
+        "reason": reason,
+        "num_events": counts,
+    }

@@ -1,0 +1,132 @@
+"""``recover``: what killed writers have left becomes runs; nothing is lost, and nothing made up."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from click.testing import CliRunner
+
+import databroker_writable
+from databroker_writable import NotWritableError, to_dataset
+from databroker_writable.cli import main
+from support import sites
+
+LOOP = """
+import sys
+import numpy
+from support import sites
+kind, directory, report, threshold = sys.argv[1:]
+catalog = sites.opened(kind, directory, asset_threshold=int(threshold))
+with open(report, "w", buffering=1) as lines, catalog.run_builder(uid="scan", metadata={"sample": "Cu"}) as builder:
+    builder.add_stream("baseline", data={"temperature": [295.0]})
+    builder.add_stream("primary", data={"x": [0], "image": numpy.zeros((1, 20, 20), "u2")})
+    for number in range(1, 100_000):
+        print(number, file=lines)
+        builder.add_data("primary", {"x": [number], "image": numpy.full((1, 20, 20), number, "u2")})
+"""
+
+FOREVER = 10**9
+
+
+def leave_a_killed_writer(kind: str, directory: Path, threshold: int) -> int:
+    """Kill a process that adds Events to the run "scan"; give how many it had certainly added."""
+    directory.mkdir(exist_ok=True)
+    report = directory.parent / "report"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-W", "ignore", "-c", LOOP, kind, str(directory), str(report), str(threshold)]
+    tests = Path(__file__).parents[1]
+    with subprocess.Popen(command, cwd=tests) as writer:
+        until = time.monotonic() + 120
+        while not (report.exists() and report.read_text().count("\n") > 5):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.2))
+        writer.kill()
+    return report.read_text().count("\n")
+
+
+def numbers_in(run: Any) -> list[int]:
+    dataset = to_dataset(run)
+    numbers = dataset["x"].values.tolist()
+    images = numpy.asarray(dataset["image"])
+    assert (images == numpy.asarray(numbers, "u2")[:, None, None]).all()
+    return numbers
+
+
+@pytest.mark.parametrize("threshold", [0, FOREVER], ids=["assets", "inline"])
+@pytest.mark.parametrize("kind", ["msgpack", "jsonl"])
+def test_all_that_was_added_is_recovered(tmp_path, kind, threshold):
+    directory = tmp_path / "runs"
+    added = leave_a_killed_writer(kind, directory, threshold)
+    catalog = sites.opened(kind, str(directory), handler_registry=None)
+    assert list(catalog) == []
+    (run,) = databroker_writable.recover(catalog)
+    assert (run.uid, run.events_left_out) == ("scan", 0)
+    numbers = numbers_in(catalog["scan"])
+    assert numbers == list(range(len(numbers)))
+    assert added <= len(numbers) <= added + 1
+    stop = catalog["scan"].metadata["stop"]
+    assert (stop["exit_status"], stop["num_events"]) == ("abort", {"baseline": 1, "primary": len(numbers)})
+    assert stop["reason"] == f"recovered: the writer was killed after {run.documents} documents"
+    assert databroker_writable.recover(catalog) == []
+    assert not list(directory.rglob("*.part"))
+
+
+def test_a_uid_that_another_run_has_is_left_to_it(tmp_path):
+    directory = tmp_path / "runs"
+    leave_a_killed_writer("msgpack", directory, FOREVER)
+    catalog = databroker_writable.open_directory(directory)
+    other = catalog.store_run({"x": [7]}, uid="scan")
+    (run,) = databroker_writable.recover(catalog)
+    assert run.uid != "scan"
+    assert catalog["scan"].metadata == other.metadata
+    assert catalog[run.uid].metadata["stop"]["reason"].endswith("another run has its uid, scan")
+
+
+def test_a_recovery_that_was_cut_off_is_finished_by_the_next(tmp_path, monkeypatch):
+    directory = tmp_path / "runs"
+    leave_a_killed_writer("msgpack", directory, 0)
+    catalog = databroker_writable.open_directory(directory)
+    with monkeypatch.context() as patch:
+        patch.setattr("databroker_writable.upkeep.partial_assets.PartialAssets.remove", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            databroker_writable.recover(catalog)
+    assert list(catalog) == ["scan"]
+    databroker_writable.recover(databroker_writable.open_directory(directory))
+    assert list(databroker_writable.open_directory(directory)) == ["scan"]
+    assert not list(directory.glob(".*.part"))
+
+
+def test_what_is_being_written_or_holds_no_run_is_left_alone(tmp_path):
+    catalog = databroker_writable.open_directory(tmp_path)
+    (tmp_path / ".cut.msgpack.0123abcd.part").write_bytes(b"\x92\xa5sta")
+    with catalog.run_builder(uid="scan") as builder:
+        builder.add_stream("primary", data={"x": [1]})
+        assert databroker_writable.recover(catalog) == []
+        builder.add_data("primary", {"x": [2]})
+    assert to_dataset(catalog["scan"])["x"].values.tolist() == [1, 2]
+    assert [path.name for path in tmp_path.glob(".*.part")] == [".cut.msgpack.0123abcd.part"]
+
+
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_mongodb_holds_nothing_to_recover_and_says_so(catalog):
+    with pytest.raises(NotWritableError, match="only catalogs of files keep what a killed writer has written"):
+        databroker_writable.recover(catalog)
+
+
+def test_the_command_recovers_and_says_what(tmp_path):
+    directory = tmp_path / "runs"
+    leave_a_killed_writer("msgpack", directory, FOREVER)
+    listed = CliRunner().invoke(main, ["check", str(directory)])
+    assert "--recover publishes what it holds" in listed.output
+    result = CliRunner().invoke(main, ["check", "--recover", str(directory)])
+    assert result.exit_code == 0, result.output
+    assert "recovered: scan: " in result.output
+    assert "1 runs recovered" in result.output
