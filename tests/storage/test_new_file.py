@@ -24,6 +24,7 @@ from databroker_writable.storage import new_file
 from databroker_writable.storage.directories import make_directories
 from databroker_writable.storage.file_locks import is_being_written
 from databroker_writable.storage.new_file import NewFile, final_name, sync_directories
+from support import new_process
 
 SOURCES = Path(databroker_writable.__file__).parent
 
@@ -366,6 +367,8 @@ import os, sys, tempfile
 user, group, mask, directory = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 import dask, databroker_writable
 
+os.chdir("/")
+
 def store(directory, uid):
     catalog = databroker_writable.open_directory(directory)
     catalog.store_run({"image": [[[1.0, 2.0]], [[3.0, 4.0]]]}, uid=uid, asset_threshold=0)
@@ -395,8 +398,6 @@ def test_users_of_a_group_share_a_directory_whatever_their_umasks() -> None:
         os.chown(directory, 0, group)
         os.chmod(directory, 0o2770)
         for number, mask in enumerate((0o077, 0o022)):
-            arguments = map(str, (50001 + number, group, mask, directory))
-            command = [sys.executable, "-W", "ignore", "-c", STORE_AS, *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
+            done = new_process.run_python(STORE_AS, 50001 + number, group, mask, directory)
             assert done.stderr == ""
         assert len(databroker_writable.open_directory(directory)) == 2

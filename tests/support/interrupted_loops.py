@@ -77,7 +77,8 @@ def _opened(name: str, uri: str | None, directory: str) -> Iterator[Callable[...
         yield functools.partial(sites.opened, name.partition("[")[0], uri)
         return
     with sites.site(name, Path(directory), None) as site:  # type: ignore[arg-type]
-        yield site.open
+        # or each is looked for among the installed packages
+        yield functools.partial(site.open, handler_registry={})
 
 
 def _row(number: int, form: str) -> dict[str, Any]:
@@ -132,8 +133,9 @@ def _fault_of(catalog: Any, uid: str, added: int, form: str, caught: bool) -> st
     rows = dataset["x"].size
     if rows not in (added, added + 1):
         return f"{rows} rows are stored, where {added} were added"
+    columns = {key: dataset[key].values for key in _row(0, form)}
     for number in range(rows):
         for key, (value,) in _row(number, form).items():
-            if not numpy.array_equal(dataset[key].values[number], value):
+            if not numpy.array_equal(columns[key][number], value):
                 return f"row {number} of {key!r} is another"
     return None
