@@ -6,6 +6,7 @@ A catalog holds its backend as an object. A facility gives its own driver anothe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -29,7 +30,7 @@ class RunWriter(Protocol):
         """Remove what was written."""
 
 
-class Backend(Protocol):
+class Backend(ABC):
     """Where the runs of one catalog are kept.
 
     Only `open_writer` and `has_run` have no default.
@@ -70,16 +71,16 @@ class Backend(Protocol):
         """Check the driver's arguments before anything is opened; give its keyword arguments."""
         return kwargs
 
-    def check_writable(self) -> None:
+    def check_writable(self) -> None:  # noqa: B027 (most know of no reason beforehand)
         """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""
 
+    @abstractmethod
     def open_writer(self, start: Document) -> RunWriter:
         """Begin to write the run of a start document."""
-        ...
 
+    @abstractmethod
     def has_run(self, uid: str) -> bool:
         """Whether a run of this uid is visible, also one that another process has stored meanwhile."""
-        ...
 
     def obstacle(self, uid: str) -> str:
         """Say what is in the place of a run that is not visible, and what to do about it."""
