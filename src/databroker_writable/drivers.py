@@ -14,7 +14,9 @@ import intake
 from .catalog.wrapping import writable_class
 from .errors import InvalidCatalogError, NotWritableError, warn_user
 from .runs.upstream import stock_drivers
+from .storage.local_paths import absolute_path
 from .storage.new_file import make_durable_directories
+from .storage.roots import RUN_FILES
 
 
 class WritableMsgpackCatalog(writable_class(stock_drivers().msgpack)):  # type: ignore[misc]
@@ -92,10 +94,10 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     Parameters
     ----------
     path : str or path
-        Created if absent.
+        Created if absent; ``~`` is the home. A later change of the working directory does not move it.
     **kwargs
         As for databroker's BlueskyMsgpackCatalog (``handler_registry``, ``root_map``, ``name``, ...) and
-        `WritableMixin` (``asset_root``, ``asset_threshold``, ``writable``).
+        `WritableMixin` (``asset_root``, ``asset_threshold``, ``writable``, ``allow_pickle``, ...).
 
     Returns
     -------
@@ -104,6 +106,8 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
 
     Raises
     ------
+    InvalidCatalogError
+        It is empty, a URL, a glob, or names a file and not a directory.
     NotWritableError
         The directory cannot be created.
 
@@ -117,7 +121,7 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     >>> catalog.store_run({"x": [1, 2, 3]}).primary.read().x.values.tolist()
     [1, 2, 3]
     """
-    directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    directory = run_directory(path)
     try:
         make_durable_directories(directory)
     except OSError as exc:
@@ -125,6 +129,20 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     kwargs.setdefault("name", os.path.basename(directory))
     driver, pattern = run_files_of(directory)
     return driver([pattern], **kwargs)
+
+
+def run_directory(path: str | os.PathLike[str]) -> str:
+    """Give the absolute path of a directory of run files; refuse what names none."""
+    directory = absolute_path(path, "path")
+    if not os.path.isdir(directory):
+        parent, name = os.path.split(directory)
+        if os.path.lexists(directory):
+            raise InvalidCatalogError(f"{directory!r} is not a directory; give the directory that holds the run files")
+        if "*" in name or "?" in name or name.endswith(RUN_FILES):
+            raise InvalidCatalogError(
+                f"{str(path)!r} names run files; give their directory, as in open_directory({parent!r})"
+            )
+    return directory
 
 
 def run_files_of(directory: str) -> tuple[type, str]:

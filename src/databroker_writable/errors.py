@@ -10,11 +10,12 @@ Each derives from `StoreError` and from the builtin that people would catch::
     ├── NotWritableError(PermissionError)   this catalog takes no runs
     │   └── InvalidCatalogError(ValueError) the catalog's own arguments are wrong
     ├── StoreFailedError(OSError)           disk full, server gone; nothing was published
-    └── UnreadableAssetError(OSError)       an array's file is missing, moved, cut off or damaged
+    ├── UnreadableAssetError(OSError)       an array's file is missing, moved, cut off or damaged
+    └── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
 
-    StoreWarning(UserWarning)               stored, but there is a better form
+    StoreWarning(UserWarning)               stored, but there is a better form; or a file is passed over
 
-All but the last two are raised before anything is written; the last one when an array is read.
+The first five are raised before anything is written; the last two errors when a run is read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 
 LONGEST_WORD = 300
 
-_WITHIN = ("databroker_writable", "databroker")
+_WITHIN = ("databroker_writable", "databroker", "intake")
 
 
 class StoreError(Exception):
@@ -94,8 +95,12 @@ class UnreadableAssetError(StoreError, OSError):
     """The file of an array is missing, moved, cut off or damaged."""
 
 
+class PickledRunError(StoreError, ValueError):
+    """The file of a run holds a pickle: to unpack it can run whatever its author wrote."""
+
+
 class StoreWarning(UserWarning):
-    """A run was stored, but another form would serve its readers better."""
+    """A run was stored, but another form would serve its readers better; or a run file was passed over."""
 
 
 def warn_user(message: str) -> None:

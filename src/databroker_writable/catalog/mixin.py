@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidRunError
+from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.inputs import check_many, is_table
@@ -40,6 +41,9 @@ class WritableMixin(FindingMethods, ReopenableMixin):
         False refuses to store, to guard raw data.
     metadata_defaults : dict, optional
         Metadata of every run that is built through this catalog, where the run's own do not say otherwise.
+    allow_pickle : bool, optional
+        True has pickles in msgpack files unpacked, as databroker does, which can run any code that their author
+        wrote. By default the runs that hold them are passed over with a warning.
     """
 
     name = "writable-catalog"
@@ -53,9 +57,14 @@ class WritableMixin(FindingMethods, ReopenableMixin):
         return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs, options = without_options(kwargs)
-        self._store.options = CatalogOptions.parse(options)
-        super().__init__(*args, **self._backend.driver_arguments(args, kwargs, self._store.options.asset_root))
+        args, kwargs = self._backend.lasting_arguments(args, kwargs)
+        driver_kwargs, given = without_options(kwargs)
+        options = CatalogOptions.parse(given)
+        if options.asset_root is not None:
+            kwargs = {**kwargs, "asset_root": options.asset_root}
+        upstream.set_captured_arguments(self, args, kwargs)
+        self._store.set_options(options)
+        super().__init__(*args, **self._backend.driver_arguments(args, driver_kwargs, options.asset_root))
         self._register_asset_handler()
 
     @property
@@ -81,6 +90,11 @@ class WritableMixin(FindingMethods, ReopenableMixin):
     def metadata_defaults(self) -> Mapping[str, Any]:
         """Metadata of every run that is built through this catalog."""
         return self._store.options.metadata_defaults
+
+    @property
+    def allow_pickle(self) -> bool:
+        """Whether pickles in msgpack files are unpacked."""
+        return self._store.options.allow_pickle
 
     def store_run(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidCatalogError
+from ..storage.local_paths import absolute_path
 from ..tables.wording import short
 
 ASSET_THRESHOLD = 1024 * 1024
@@ -34,12 +35,15 @@ class CatalogOptions:
         False refuses to store, to guard raw data.
     metadata_defaults : dict
         Metadata of every run that is built through the catalog, where the run's own do not say otherwise.
+    allow_pickle : bool
+        Whether pickles in msgpack files are unpacked, which can run any code that their author wrote.
     """
 
     asset_root: str | None = None
     asset_threshold: int = ASSET_THRESHOLD
     writable: bool = True
     metadata_defaults: Mapping[str, Any] = field(default_factory=dict)
+    allow_pickle: bool = False
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
@@ -57,6 +61,11 @@ class CatalogOptions:
         """
         return cls(**{name: _PARSERS[name](value) for name, value in values.items() if value is not None})
 
+    def changed(self) -> dict[str, Any]:
+        """The options that are not the default."""
+        default = CatalogOptions()
+        return {name: getattr(self, name) for name in OPTION_NAMES if getattr(self, name) != getattr(default, name)}
+
 
 OPTION_NAMES = tuple(option.name for option in dataclasses.fields(CatalogOptions))
 
@@ -67,21 +76,6 @@ def without_options(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
     return {name: value for name, value in arguments.items() if name not in options}, options
 
 
-def _asset_root(value: Any) -> str:
-    if value == "":
-        raise InvalidCatalogError(
-            "asset_root is empty; give the path of a directory (in YAML: is the environment variable set that it is "
-            "made of?)"
-        )
-    if not isinstance(value, str | os.PathLike) or not str(value).strip():
-        raise InvalidCatalogError(f"asset_root is the path of a directory, not {short(value)}")
-    if "://" in str(value):
-        raise InvalidCatalogError(
-            f"asset_root is the path of a directory, not the URL {short(value)}; mount that place as a directory"
-        )
-    return os.path.abspath(os.path.expanduser(os.fspath(value)))
-
-
 def asset_threshold(value: Any) -> int:
     """Check a number of bytes."""
     is_number = isinstance(value, int | numpy.integer) and not isinstance(value, bool)
@@ -90,13 +84,13 @@ def asset_threshold(value: Any) -> int:
     return int(value)
 
 
-def _writable(value: Any) -> bool:
+def _yes_or_no(name: str, value: Any) -> bool:
     """Take the usual spellings of yes and no: YAML's ``{{ env(X) }}`` gives text."""
     if isinstance(value, bool | numpy.bool_):
         return bool(value)
     text = str(value).strip().lower() if isinstance(value, str | int) else ""
     if text not in _YES | _NO:
-        raise InvalidCatalogError(f"writable is true or false, not {short(value)}")
+        raise InvalidCatalogError(f"{name} is true or false, not {short(value)}")
     return text in _YES
 
 
@@ -107,8 +101,9 @@ def _metadata_defaults(value: Any) -> dict[str, Any]:
 
 
 _PARSERS: dict[str, Callable[[Any], Any]] = {
-    "asset_root": _asset_root,
+    "asset_root": functools.partial(absolute_path, name="asset_root"),
     "asset_threshold": asset_threshold,
-    "writable": _writable,
+    "writable": functools.partial(_yes_or_no, "writable"),
+    "allow_pickle": functools.partial(_yes_or_no, "allow_pickle"),
     "metadata_defaults": _metadata_defaults,
 }

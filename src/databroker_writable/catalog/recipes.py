@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import pickle
 import re
@@ -58,9 +57,7 @@ def describe_catalog(catalog: Any) -> Recipe:
     Passwords that came from the environment stand as the template of the YAML; others are replaced by one that
     reads `PASSWORD_VARIABLE`.
     """
-    parameters = list(inspect.signature(catalog._driver_class.__init__).parameters)[1:]
-    captured_args, captured_kwargs = upstream.captured_arguments(catalog)
-    captured = dict(zip(parameters, captured_args, strict=False)) | captured_kwargs
+    captured = upstream.named_arguments(catalog, *upstream.captured_arguments(catalog))
     metadata = dict(captured.pop("metadata", None) or catalog.metadata or {})
     name = captured.pop("name", None) or catalog.name
     raw = _raw_arguments(catalog._entry)

@@ -42,6 +42,11 @@ class RunStore:
         """Take a new lock."""
         self.lock = threading.RLock()
 
+    def set_options(self, options: CatalogOptions) -> None:
+        """Set what the catalog was opened with."""
+        self.options = options
+        self.backend.allow_pickle = options.allow_pickle
+
     def check_writable(self) -> None:
         """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""
         if upstream.is_search_result(self.catalog):

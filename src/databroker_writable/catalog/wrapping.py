@@ -20,8 +20,6 @@ from ..storage.mongo_normalized import MongoNormalizedBackend
 from .mixin import WritableMixin
 from .options import ASSET_THRESHOLD, CatalogOptions
 
-_DEFAULTS = CatalogOptions()
-
 
 def writable_class(cls: type) -> type:
     """Give the writable subclass of a driver; the same one each time.
@@ -61,6 +59,7 @@ def make_writable(
     asset_root: str | None = None,
     asset_threshold: int = ASSET_THRESHOLD,
     metadata_defaults: Mapping[str, Any] | None = None,
+    allow_pickle: bool = False,
 ) -> Any:
     """Give the writable form of a catalog that is open.
 
@@ -69,7 +68,7 @@ def make_writable(
     Parameters
     ----------
     catalog : databroker.v2.Broker or databroker.v1.Broker
-    asset_root, asset_threshold, metadata_defaults
+    asset_root, asset_threshold, metadata_defaults, allow_pickle
         As for `WritableMixin`; a catalog that is writable keeps its own.
 
     Returns
@@ -102,15 +101,22 @@ def make_writable(
             f"{type(catalog).__module__}.{type(catalog).__qualname__} is not a catalog of runs; "
             "give one that databroker opens, such as databroker.catalog['NAME']"
         )
-    cls = writable_class(type(catalog))
-    options = {"asset_root": asset_root, "asset_threshold": asset_threshold, "metadata_defaults": metadata_defaults}
-    parsed = CatalogOptions.parse(options)
+    cls: Any = writable_class(type(catalog))
+    options = CatalogOptions.parse(
+        {
+            "asset_root": asset_root,
+            "asset_threshold": asset_threshold,
+            "metadata_defaults": metadata_defaults,
+            "allow_pickle": allow_pickle,
+        }
+    )
+    writable = cls.__new__(cls)
+    args, kwargs = writable._backend.lasting_arguments(*upstream.captured_arguments(catalog))
     # what a pickle of the catalog is to be opened with
-    changed = {name: value for name, value in options.items() if getattr(parsed, name) != getattr(_DEFAULTS, name)}
-    args, kwargs = upstream.captured_arguments(catalog)
-    writable = cls.__new__(cls, *args, **kwargs, **changed)
+    upstream.set_captured_arguments(writable, args, {**kwargs, **options.changed()})
     upstream.adopt_state(writable, catalog)
-    writable._store.options = parsed
+    writable._store.set_options(options)
+    writable._backend.adopt()
     writable._register_asset_handler()
     return writable
 

@@ -6,8 +6,8 @@ databroker 1.2.5, intake 0.6.4, bluesky-live 0.0.8, event-model 1.24, suitcase-u
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -89,11 +89,23 @@ def stock_drivers() -> StockDrivers:
     )
 
 
-def file_readers() -> dict[str, Callable[[str], Iterator[tuple[str, Document]]]]:
-    """Give what reads the documents of a run's file for databroker, by the suffix of the file."""
+# databroker: run files
+
+
+class StockFiles(NamedTuple):
+    """How databroker's own drivers read run files."""
+
+    read_msgpack: Any
+    read_jsonl: Any
+    stop_of_jsonl: Any
+    unpack_options: Mapping[str, Any]
+
+
+def stock_files() -> StockFiles:
+    """Give what databroker's own drivers read run files with."""
     from databroker._drivers import jsonl, msgpack
 
-    return {".msgpack": msgpack.gen, ".jsonl": jsonl.gen}
+    return StockFiles(msgpack.gen, jsonl.gen, jsonl.get_stop, msgpack.UNPACK_OPTIONS)
 
 
 # databroker: catalogs in memory, as those of files are
@@ -115,11 +127,24 @@ def loaded_entries(catalog: Any) -> Any:
     return catalog._entries
 
 
-def add_run_file(catalog: Any, path: str, start: Document, stop: Document, read_file: Callable[[str], Any]) -> None:
+def loaded_files(catalog: Any) -> dict[str, float]:
+    """When the files were modified that a catalog has loaded, and does not look at again."""
+    files: dict[str, float] = catalog._filename_to_mtime
+    return files
+
+
+def add_run_file(
+    catalog: Any, path: str, start: Document, stop: Document | None, read_file: Callable[[str], Any], modified: float
+) -> None:
     """Add one file to an open catalog, as databroker's ``_load`` does for each file."""
     catalog.upsert(start, stop, read_file, (path,), {})
     # last: a file that is noted here is not looked at again
-    catalog._filename_to_mtime[path] = os.path.getmtime(path)
+    loaded_files(catalog)[path] = modified
+
+
+def read_files_by(catalog: Any, stock_reader: Any, reader: Any) -> None:
+    """Have the entries of a catalog read their files by another function than databroker's."""
+    catalog._entries.readers = {stock_reader: reader}
 
 
 def is_method_of(bound: Any, cls: type, name: str) -> bool:
@@ -212,9 +237,20 @@ def entry_of_start(catalog: Any, start: Any) -> Any:
 # intake: how a catalog was opened
 
 
-def captured_arguments(catalog: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+def captured_arguments(catalog: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments with which a catalog was opened."""
     return catalog._captured_init_args, catalog._captured_init_kwargs
+
+
+def set_captured_arguments(catalog: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Set the arguments with which a catalog is opened again."""
+    catalog._captured_init_args, catalog._captured_init_kwargs = args, kwargs
+
+
+def named_arguments(catalog: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a catalog's driver, those by position under their names."""
+    names = list(inspect.signature(catalog._driver_class.__init__).parameters)[1:]
+    return dict(zip(names, args, strict=False)) | kwargs
 
 
 def adopt_state(catalog: Any, original: Any) -> None:

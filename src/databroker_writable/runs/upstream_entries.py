@@ -59,18 +59,27 @@ class RunEntries(MutableMapping[str, Any]):
         Those that databroker makes; another catalog object may have it too.
     catalog : databroker.v2.Broker
         The catalog to which runs belong that are opened by these entries.
+
+    Attributes
+    ----------
+    readers : dict
+        What reads the files of runs, in place of what their entries name.
     """
 
     def __init__(self, entries: MutableMapping[str, Any], catalog: Any) -> None:
         self._entries = entries
         self._catalog = catalog
+        self.readers: dict[Any, Any] = {}
         self._unrendered: dict[str, tuple[Any, Any]] = {}
 
     def __getitem__(self, uid: str) -> Any:
         entry = self._entries[uid]
         original, unrendered = self._unrendered.get(uid, (None, None))
         if original is not entry:
-            unrendered = _unrendered(entry, catalog=self._catalog)
+            args = getattr(entry, "_open_args", {})
+            if args.get("gen_func") in self.readers:
+                args = {**args, "gen_func": self.readers[args["gen_func"]]}
+            unrendered = _unrendered(entry, catalog=self._catalog, args=args)
             self._unrendered[uid] = entry, unrendered
         return unrendered
 

@@ -15,6 +15,8 @@ from ..tables.backend_limits import ANY_BACKEND, Limits
 from .run_group import RunGroup
 
 Document = dict[str, Any]
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""By position and by name."""
 
 
 class RunWriter(Protocol):
@@ -50,11 +52,14 @@ class Backend(ABC):
         What documents may hold that an acquisition sends to ``v1.insert``.
     batch_size : int
         How many runs `store_runs` publishes together; 1 where `grouped` is not implemented.
+    allow_pickle : bool
+        Whether pickles in run files are unpacked; set when the catalog is opened.
     """
 
     limits: Limits = ANY_BACKEND
     insert_limits: Limits = ANY_BACKEND
     batch_size: int = 1
+    allow_pickle: bool = False
     catalog: Any
     driver_serializer: Callable[[], Any]
 
@@ -66,6 +71,10 @@ class Backend(ABC):
     def label(self) -> str:
         """How messages name the catalog."""
         return label_of(self.catalog)
+
+    def lasting_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        """Give the arguments by which the same place is opened again, from any working directory."""
+        return args, kwargs
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         """Check the driver's arguments before anything is opened; give its keyword arguments."""
@@ -101,6 +110,9 @@ class Backend(ABC):
     def show_published(self, writers: list[Any]) -> None:
         """Let the open catalog see the runs of a group."""
         self.catalog.force_reload()
+
+    def adopt(self) -> None:
+        """Take over an open catalog of the driver."""
 
     def load(self, load_all: Callable[[], None]) -> None:
         """Load the catalog's entries; `load_all` is the driver's own ``_load``."""

@@ -15,11 +15,15 @@ from ..errors import InvalidCatalogError, NotWritableError, RunExistsError
 from ..runs import upstream
 from ..runs.forks import begin_anew_in_children
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
-from .backend import Backend, Document
+from ..tables.wording import short
+from .backend import Arguments, Backend, Document
+from .loading import load_run_files, noting_only_what_is_loaded
+from .local_paths import RunPaths, absolute_glob
 from .new_file import sync_directories
 from .publication import PublishingManager
 from .roots import ASSETS, AssetRoots
 from .run_group import RunGroup
+from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat
 from .serializer import callbacks_of
 
 MSGPACK_BUFFER = 1_000_000_000
@@ -92,31 +96,50 @@ class FileBackend(Backend):
     batch_size = 64
     suffix: ClassVar[str]
     stock_driver: ClassVar[Any]  # the driver class whose _load is known
+    stock_reader: ClassVar[Any]  # what it reads files with
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
         super().__init__(catalog, driver_serializer)
         self.published: list[FileRunWriter] | None = None
         self._group: RunGroup | None = None
         self._loaded_at: float | None = None
+        self._failed: dict[str, float] = {}
         begin_anew_in_children(self)
-
-    @property
-    def read_file(self) -> Callable[[str], Iterator[tuple[str, Document]]]:
-        """What gives the documents of a run's file."""
-        return upstream.file_readers()[self.suffix]
 
     def begin_anew(self) -> None:
         """Leave a group that is under way to the process that began it."""
         self._group, self.published = None, None
 
+    @property
+    def run_format(self) -> RunFormat:
+        """How the run files are read."""
+        raise NotImplementedError
+
+    @property
+    def read_file(self) -> Callable[[str], Iterator[tuple[str, Document]]]:
+        """What gives the documents of a run file."""
+        return self.run_format.read
+
+    def lasting_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        named = upstream.named_arguments(self.catalog, args, kwargs)
+        if "paths" not in named or len(named) < len(args) + len(kwargs):
+            return args, kwargs
+        paths = named["paths"]
+        if getattr(paths, "allow_pickle", False):
+            named.setdefault("allow_pickle", True)
+        return (), {**named, "paths": absolute_globs(paths)}
+
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         """Add the map by which assets are found after the directory was moved."""
-        paths = args[0] if args else kwargs.get("paths", [])
-        paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        if not paths:
+        if not kwargs.get("paths"):
             return kwargs
-        roots = AssetRoots(kwargs.get("root_map") or {}, assets_beside(str(paths[0])), asset_root)
-        return {**kwargs, "root_map": roots}
+        paths = RunPaths(kwargs["paths"], self.allow_pickle)
+        roots = AssetRoots(kwargs.get("root_map") or {}, assets_beside(paths[0]), asset_root)
+        return {**kwargs, "paths": paths, "root_map": roots}
+
+    def adopt(self) -> None:
+        self.catalog.paths = RunPaths(absolute_globs(self.catalog.paths), self.allow_pickle)
+        upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
 
     def check_writable(self) -> None:
         if not self.catalog.paths:
@@ -143,7 +166,7 @@ class FileBackend(Backend):
         return FileRunWriter(self, start)
 
     def has_run(self, uid: str) -> bool:
-        known = upstream.loaded_start_documents(self.catalog)
+        known = upstream.loaded_entries(self.catalog)
         if uid not in known and os.path.lexists(self.run_file(uid)):
             # another process has stored it since this catalog was loaded
             self.catalog.force_reload()
@@ -225,13 +248,19 @@ class FileBackend(Backend):
         """
         writers, self.published = self.published, None
         is_stock = upstream.is_method_of(load_all, self.stock_driver, "_load")
+        upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
         if writers is None or (writers and not is_stock) or any(len(writer.published) != 1 for writer in writers):
-            load_all()
+            if is_stock:
+                load_run_files(self.catalog, self.run_format, self._failed)
+            else:
+                with noting_only_what_is_loaded(self.catalog):
+                    load_all()
             self._loaded_at = time.time()
             return
         for writer in writers:
             (path,) = writer.published
-            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file)
+            modified = os.path.getmtime(path)
+            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file, modified)
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at
@@ -245,6 +274,11 @@ class MsgpackBackend(FileBackend):
     )
     suffix = ".msgpack"
     stock_driver = upstream.stock_drivers().msgpack
+    stock_reader = staticmethod(upstream.stock_files().read_msgpack)
+
+    @property
+    def run_format(self) -> RunFormat:
+        return MSGPACK_AND_PICKLES if self.allow_pickle else MSGPACK
 
 
 class JSONLBackend(FileBackend):
@@ -253,6 +287,8 @@ class JSONLBackend(FileBackend):
     limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64, stream_assets=True)
     suffix = ".jsonl"
     stock_driver = upstream.stock_drivers().jsonl
+    stock_reader = staticmethod(upstream.stock_files().read_jsonl)
+    run_format = JSONL
 
 
 def publish_through(
@@ -266,6 +302,15 @@ def publish_through(
             managers.append(PublishingManager(unescaped(directory), check_name))
             upstream.set_manager(callback, managers[-1])
     return managers
+
+
+def absolute_globs(paths: Any) -> list[str]:
+    """Give the globs of a catalog as absolute ones."""
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    if not isinstance(paths, Iterable):
+        raise InvalidCatalogError(f"paths is a list of globs, not {short(paths)}; give ['DIRECTORY/*.msgpack']")
+    return [absolute_glob(path, "paths") for path in paths]
 
 
 def assets_beside(path: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotWritableError
-from ..runs import upstream
 from ..runs.comparison import same_run
 from ..runs.events import new_uids
 from ..runs.inputs import documents_of
@@ -18,7 +17,10 @@ from ..storage.assets import SPEC
 from ..storage.file_locks import is_being_written
 from ..storage.files import FileBackend
 from ..storage.new_file import final_name
+from ..storage.run_readers import read_jsonl, read_msgpack
 from .partial_assets import PartialAssets
+
+_READERS: dict[str, Callable[[str], Iterator[NamedDocument]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _partial_files(backend: FileBackend) -> Iterator[str]:
 
 def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
     """The documents of a file that is cut off somewhere."""
-    documents = upstream.file_readers()[suffix](path)
+    documents = _READERS[suffix](path)
     while True:
         try:
             name, doc = next(documents)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +11,18 @@ from typing import Any
 import humanize
 import msgpack
 
-from ..runs import upstream
+from ..errors import PickledRunError
 from ..runs.checker import may_count
 from ..storage.file_locks import is_being_written
+from ..storage.loading import why_unreadable
 from ..storage.new_file import final_name
+from ..storage.run_readers import read_jsonl, read_msgpack
 from .findings import Finding, Leftover
 from .leftover_files import age_of, remover, shown_age
 
 Document = dict[str, Any]
 
-_READERS = upstream.file_readers()
+_READERS: dict[str, Callable[[str], Iterator[Any]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 _ODD = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
 """What reading a file raises that is no run, or is cut off."""
 
@@ -80,10 +81,8 @@ def reader_of(path: str) -> Callable[[str], Iterator[Any]]:
 def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
     """Read a run file to its end."""
     found = RunFile(path)
-    found.complaint = _unreadable(path)
-    if found.complaint:
-        found.is_known = False
-        return found
+    if not os.path.isfile(path):
+        return RunFile(path, complaint=why_unreadable(path), is_known=False)
     if not os.path.getsize(path):
         found.complaint = "is empty; remove it if no program is about to write it"
         return found
@@ -102,9 +101,9 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
                 seq_nums.setdefault(streams[doc["uid"]], [])
             elif name in ("event", "event_page"):
                 seq_nums[streams[doc["descriptor"]]].append([doc["seq_num"]] if name == "event" else doc["seq_num"])
-    except PermissionError:
+    except (PickledRunError, PermissionError) as exc:
         found.is_known = False
-        found.complaint = f"cannot be read by this user; ask {_owner(path)} for the permission to read it"
+        found.complaint = why_unreadable(path, exc)
         return found
     except _ODD as exc:
         found.is_known = False
@@ -132,30 +131,6 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
                 "restore it from a copy"
             )
     return found
-
-
-def _unreadable(path: str) -> str:
-    """Why a path is not a file that can be read; empty if it is one, or may be."""
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return f"is a link to {os.readlink(path)!r}, which is not there; mount its file system, or restore that file"
-    except OSError as exc:
-        return f"cannot be looked at ({exc.strerror}); ask {_owner(path)} for the permission to read it"
-    if not stat.S_ISREG(mode):
-        return "is not a file but a directory, a pipe or the like; move it away, or give it another name"
-    return ""
-
-
-def _owner(path: str) -> str:
-    """How to call the owner of a file."""
-    uid = os.lstat(path).st_uid
-    try:
-        import pwd
-
-        return f"its owner {pwd.getpwuid(uid).pw_name!r}"
-    except (ImportError, KeyError):  # no such database on Windows, or a user of another machine
-        return f"its owner, the user {uid}"
 
 
 def complaint_of(file: RunFile) -> Finding | None:

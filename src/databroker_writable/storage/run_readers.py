@@ -1,0 +1,152 @@
+"""Read the files of runs: regular files only, and without unpickling anything unless the catalog says so."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import msgpack
+import msgpack_numpy
+
+from ..errors import PickledRunError
+from ..runs import upstream
+
+Document = dict[str, Any]
+NamedDocument = tuple[str, Document]
+Header = tuple[Document, Document | None]
+"""The start document, and the stop document if there is one."""
+
+HOLDS_A_PICKLE = (
+    "holds an array of objects, a pickle, and to unpack it can run any code; if you trust its author, open the catalog "
+    "with allow_pickle=True"
+)
+
+_NOT_BLOCKING = getattr(os, "O_NONBLOCK", 0)
+
+
+def read_msgpack(path: str) -> Iterator[NamedDocument]:
+    """The documents of a msgpack file, in which no pickle is unpacked.
+
+    Raises
+    ------
+    PickledRunError
+        A document holds a pickle.
+    """
+    return _unpacked(path, _decode_without_pickles)
+
+
+def read_msgpack_and_pickles(path: str) -> Iterator[NamedDocument]:
+    """The documents of a msgpack file, as databroker 1.2.5 reads them: arrays of objects are unpickled."""
+    return _unpacked(path, msgpack_numpy.decode)
+
+
+def read_jsonl(path: str) -> Iterator[NamedDocument]:
+    """The documents of a JSONL file."""
+    with open_run_file(path, "r") as file:
+        for line in file:
+            name, doc = json.loads(line)
+            yield name, doc
+
+
+def msgpack_header(path: str) -> Header | None:
+    """The start and stop documents of a msgpack file, as databroker 1.2.5 finds them, but without pickles."""
+    return _first_and_stop(read_msgpack(path))
+
+
+def msgpack_header_and_pickles(path: str) -> Header | None:
+    """The start and stop documents of a msgpack file, as databroker 1.2.5 finds them."""
+    return _first_and_stop(read_msgpack_and_pickles(path))
+
+
+def jsonl_header(path: str) -> Header | None:
+    """The start and stop documents of a JSONL file, its first and last lines, as databroker 1.2.5 finds them."""
+    with open_run_file(path, "r") as file:
+        try:
+            _, start = json.loads(file.readline())
+        except json.JSONDecodeError:
+            if not file.readline():
+                return None
+            raise
+    return start, upstream.stock_files().stop_of_jsonl(path)
+
+
+@contextlib.contextmanager
+def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
+    """Open a regular file to read it; a named pipe, on which opening waits for a writer, is refused.
+
+    Raises
+    ------
+    OSError
+    """
+
+    def opener(path: str, flags: int) -> int:
+        return os.open(path, flags | _NOT_BLOCKING)
+
+    with open(path, mode, opener=opener) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", path)
+        yield file
+
+
+@dataclass(frozen=True)
+class RunFormat:
+    """How the run files of a catalog are read.
+
+    Attributes
+    ----------
+    read : callable
+        Gives the documents of a file. It can be pickled.
+    read_header : callable
+        Gives the start and stop documents of a file; None for a file in which nothing is yet.
+    """
+
+    read: Callable[[str], Iterator[NamedDocument]]
+    read_header: Callable[[str], Header | None]
+
+
+MSGPACK = RunFormat(read_msgpack, msgpack_header)
+MSGPACK_AND_PICKLES = RunFormat(read_msgpack_and_pickles, msgpack_header_and_pickles)
+JSONL = RunFormat(read_jsonl, jsonl_header)
+
+
+def _first_and_stop(documents: Iterator[NamedDocument]) -> Header | None:
+    for name, start in documents:
+        if name == "stop":
+            return start, start
+        return start, next((doc for name, doc in documents if name == "stop"), None)
+    return None
+
+
+def _unpacked(path: str, decode: Callable[[Document], Any]) -> Iterator[NamedDocument]:
+    options = {**upstream.stock_files().unpack_options, "object_hook": decode}
+    with open_run_file(path, "rb") as file:
+        try:
+            yield from msgpack.Unpacker(file, **options)
+        except _PickleFound:
+            raise PickledRunError(f"the run file {path!r} {HOLDS_A_PICKLE}") from None
+
+
+class _PickleFound(Exception):
+    """Stops the reading of a file."""
+
+
+def _decode_without_pickles(obj: dict[Any, Any]) -> Any:
+    """Decode what msgpack-numpy 0.4.8 makes of arrays, but for objects.
+
+    It unpickles those of kind O, and takes the bytes of an array whose dtype holds objects for addresses in memory.
+    """
+    if b"nd" in obj:
+        kind = obj.get(b"kind", b"")
+        if type(kind) is not bytes or kind == b"O":
+            raise _PickleFound
+        array = msgpack_numpy.decode(obj)
+        if getattr(array, "dtype", None) is not None and array.dtype.hasobject:
+            raise _PickleFound
+        return array
+    return msgpack_numpy.decode(obj)
