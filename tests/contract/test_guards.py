@@ -92,7 +92,7 @@ OBSTACLES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*is a directory:databroker_writable.StoreWarning")
+@pytest.mark.filterwarnings("ignore:.*is passed over:databroker_writable.StoreWarning")
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 def test_only_an_empty_file_is_called_removable(tmp_path, obstacle):
     put, message = OBSTACLES[obstacle]
