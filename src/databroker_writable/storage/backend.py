@@ -111,7 +111,7 @@ class Backend(ABC):
         """Let the open catalog see the runs of a group."""
         self.catalog.force_reload()
 
-    def adopt(self) -> None:
+    def adopt(self) -> None:  # noqa: B027 (most keep nothing by which it was opened)
         """Take over an open catalog of the driver."""
 
     def load(self, load_all: Callable[[], None]) -> None:
