@@ -144,11 +144,18 @@ class CatalogSink:
         self._waiting: list[NamedDocument] = []
         self._uid = ""
         self._process = os.getpid()
-        self.stored_run: Any = None
+        self._stored_run: Any = None
 
     @property
     def is_lost(self) -> bool:
         return self._insertion.is_lost or os.getpid() != self._process
+
+    @property
+    def stored_run(self) -> Any:
+        """The run as the catalog gives it, opened when it is first asked for; None before it is stored."""
+        if self._stored_run is None and self._checker.stop is not None and not self.is_lost:
+            self._stored_run = self._store.backend.stored_run(self._uid)
+        return self._stored_run
 
     @property
     def has_begun(self) -> bool:
@@ -179,8 +186,6 @@ class CatalogSink:
             for name, doc in checked:
                 self._forget(name, doc)
             raise
-        if self._checker.stop is not None:
-            self.stored_run = self._store.backend.stored_run(self._uid)
 
     def get_run(self, **kwargs: Any) -> Any:
         if self.stored_run is None:

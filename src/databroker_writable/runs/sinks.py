@@ -27,7 +27,9 @@ class DocumentSink(Protocol):
     """
 
     keeps_arrays: bool
-    stored_run: Any
+
+    @property
+    def stored_run(self) -> Any: ...
 
     @property
     def is_lost(self) -> bool: ...
