@@ -64,10 +64,10 @@ class NewFile(io.FileIO):
 
     Examples
     --------
-    >>> with NewFile(os.path.join(directory, "run.jsonl")) as file:
+    >>> with NewFile(os.path.join("new", "run.jsonl")) as file:
     ...     size = file.write(b"all of it")
     ...     file.publish()
-    >>> os.listdir(directory)
+    >>> os.listdir("new")
     ['run.jsonl']
     """
 
