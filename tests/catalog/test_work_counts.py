@@ -23,7 +23,7 @@ from databroker_writable.drivers import (
     WritableMongoNormalizedCatalog,
     WritableMsgpackCatalog,
 )
-from databroker_writable.runs import schema
+from databroker_writable.runs import documents
 from databroker_writable.storage import serializer
 from databroker_writable.storage.assets import HDF5AssetHandler
 from support.example_runs import TABLE
@@ -85,13 +85,13 @@ def fsyncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def validations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The documents to which a schema is applied, by name."""
     calls: list[str] = []
-    fits = schema._fits
+    fits = documents._fits
 
     def note(name: str, doc: Any) -> bool:
         calls.append(name)
         return fits(name, doc)
 
-    monkeypatch.setattr(schema, "_fits", note)
+    monkeypatch.setattr(documents, "_fits", note)
     return calls
 
 

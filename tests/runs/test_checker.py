@@ -14,7 +14,6 @@ from databroker_writable.runs.builder import RunBuilder
 from databroker_writable.runs.checker import RunChecker, check_documents
 from databroker_writable.runs.documents import check_start
 from databroker_writable.runs.inserted import check_inserted
-from databroker_writable.runs.schema import CheckedDocument
 from databroker_writable.tables.backend_limits import ANY_BACKEND, INT64, Limits
 from support import example_runs
 
@@ -78,8 +77,8 @@ def test_a_page_that_is_forgotten_does_not_count() -> None:
     start, descriptor, page, stop = given()
     checker = RunChecker()
     for name, doc in (start, descriptor, page):
-        _, checked = checker(name, doc)
-    checker.forget(checked)
+        checked = checker(name, doc)
+    checker.forget([checked])
     checker(*page)
     checker(*stop)
 
@@ -146,17 +145,9 @@ def test_what_the_backend_cannot_hold_beside_events_is_refused(
 
 
 def test_a_document_that_was_checked_when_it_was_built_must_still_be_held_by_the_backend() -> None:
-    start = check_start({"uid": "fit-1", "time": 1.0, "n": 2**63})
-    assert RunChecker()("start", start)[1] is start
+    _, start = RunChecker()("start", {"uid": "fit-1", "time": 1.0, "n": 2**63})
     with pytest.raises(InvalidMetadataError, match="a small backend"):
         RunChecker(SMALL)("start", start)
-
-
-def test_documents_that_a_user_has_had_are_checked_whatever_they_say() -> None:
-    documents = [(name, CheckedDocument(doc)) for name, doc in given()]
-    documents[0][1]["tags"] = {"a"}
-    with pytest.raises(InvalidMetadataError, match="set"):
-        check_documents(documents)
 
 
 WORDS = {
@@ -183,7 +174,7 @@ WORDS = {
 @pytest.mark.parametrize(("metadata", "words"), WORDS.values(), ids=WORDS)
 def test_the_best_match_of_a_schema_says_what_is_wrong(metadata: Any, words: str) -> None:
     with pytest.raises(InvalidMetadataError, match=words) as caught:
-        check_start({"uid": "fit-1", "time": 1.0, **metadata})
+        check_start({"uid": "fit-1", "time": 1.0, **metadata}, ANY_BACKEND)
     assert "None" not in str(caught.value)
 
 
@@ -198,9 +189,9 @@ def test_a_data_key_that_fits_no_form_says_which() -> None:
 
 @pytest.mark.parametrize("value", [b"abc", 1 + 2j, [b"abc", {"z": 1j}], 2**64 - 1, float("nan"), -(2**63)])
 def test_values_that_are_not_json_fit_the_schemas(value: Any) -> None:
-    assert check_start({"uid": "fit-1", "time": 1.0, "value": value, "scan_id": 7})["scan_id"] == 7
+    assert check_start({"uid": "fit-1", "time": 1.0, "value": value, "scan_id": 7}, ANY_BACKEND)["scan_id"] == 7
     with pytest.raises(InvalidMetadataError, match="integer"):
-        check_start({"uid": "fit-1", "time": 1.0, "value": value, "scan_id": "seven"})
+        check_start({"uid": "fit-1", "time": 1.0, "value": value, "scan_id": "seven"}, ANY_BACKEND)
 
 
 @pytest.mark.parametrize("name", ["start", "descriptor", "event_page", "stop"])
@@ -295,11 +286,10 @@ def test_a_name_of_a_stream_that_cannot_be_read_back_is_refused(stream: str, wor
 @pytest.mark.parametrize("stream", ["$a", "a.b", "a\0b"])
 def test_a_stream_that_the_stop_document_could_not_count_is_refused_with_its_descriptor(stream: str) -> None:
     start, (_, descriptor), *_ = given()
-    for doc in ({**descriptor, "name": stream}, CheckedDocument({**descriptor, "name": stream})):
-        checker = RunChecker(Limits("MongoDB", mongo_keys=True))
-        checker(*start)
-        with pytest.raises(InvalidRunError, match=r"MongoDB refuses|not shown"):
-            checker("descriptor", doc)
+    checker = RunChecker(Limits("MongoDB", mongo_keys=True))
+    checker(*start)
+    with pytest.raises(InvalidRunError, match=r"MongoDB refuses|not shown"):
+        checker("descriptor", {**descriptor, "name": stream})
 
 
 def test_a_data_key_says_to_which_object_it_belongs() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ..errors import StoreFailedError
 from ..runs.checker import RunDocuments
+from ..runs.document_parts import Document
 from ..runs.interrupts import deferred_interrupts
-from ..runs.schema import Document
 from ..storage.assets.plan import AssetPlan
 from ..tables.classifier import is_lazy
 from ..tables.private_copy import private_copy

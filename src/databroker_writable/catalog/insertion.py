@@ -11,11 +11,12 @@ from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFai
 from ..runs import upstream
 from ..runs.checker import RunChecker, RunDocuments
 from ..runs.comparison import same_run, transformed
+from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from ..runs.schema import CheckedDocument, Document, NamedDocument
 from ..storage.assets.plan import AssetPlan
 from ..storage.assets.router import AssetRouter
 from ..storage.failures import explained
+from ..storage.serializer import CheckedDocument
 
 if TYPE_CHECKING:
     from .run_store import RunStore
@@ -169,23 +170,26 @@ class CatalogSink:
                 "is left to it; build another run here"
             )
 
-    def take(self, documents: list[NamedDocument]) -> None:
+    def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
         self.check_ours()
-        if documents[0][0] == "start":
-            self._waiting = [self._checker(*documents[0])]
-            self._uid = documents[0][1]["uid"]
-            return
         with self._plan.unchanged_on_error():
-            checked = [self._checker(name, doc) for name, doc in documents]
+            checked = self._checker.all_or_none(documents)
+        if checked[0][0] == "start":
+            self._waiting = checked
+            self._uid = checked[0][1]["uid"]
+            return checked
         waiting, self._waiting = self._waiting, []
         try:
             for name, doc in [*waiting, *checked]:
                 self._insertion.write(name, doc)
         except BaseException:
             # an array that cannot be computed, say: the run goes on without these documents
+            self._checker.forget(checked)
             for name, doc in checked:
-                self._forget(name, doc)
+                if name == "descriptor":
+                    self._insertion.forget_descriptor(doc["uid"])
             raise
+        return checked
 
     def get_run(self, **kwargs: Any) -> Any:
         if self.stored_run is None:
@@ -196,9 +200,3 @@ class CatalogSink:
     def abandon(self, exc: BaseException) -> None:
         if not self.is_lost:
             self._insertion.abandon(exc)
-
-    def _forget(self, name: str, doc: Document) -> None:
-        if name == "event_page":
-            self._checker.forget(doc)
-        elif name == "descriptor":
-            self._insertion.forget_descriptor(doc["uid"])

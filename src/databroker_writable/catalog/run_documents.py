@@ -29,9 +29,7 @@ def checked_run(
     limits = store.backend.limits
     if is_table(run):
         plan = store.plan(asset_threshold)
-        checker = RunChecker(limits, plan.inline)
-        documents = table_sink(store.catalog, run, **arguments).documents
-        checked = RunDocuments(checker(name, doc) for name, doc in documents)
+        checked = table_sink(store.catalog, run, checker=RunChecker(limits, plan.inline), **arguments).documents
     else:
         is_built_here = isinstance(run, BuiltRun | RunBuilder)
         plan = store.plan(asset_threshold) if is_built_here else store.plan_as_it_is()
@@ -51,10 +49,12 @@ def table_sink(
     exit_status: str = "success",
     reason: str = "",
     one_event: bool = False,
+    *,
+    checker: RunChecker | None = None,
     **provenance: Any,
 ) -> TableSink:
     """Build the run of a table; the arguments are those of `build_simple_run`."""
-    sink = TableSink(catalog.handler_registry)
+    sink = TableSink(catalog.handler_registry, checker)
     start = start_metadata(with_defaults(catalog, metadata), uid, time, provenance_in(catalog, uid, **provenance))
     build_table(sink, data, start, exit_status, reason, one_event)
     return sink

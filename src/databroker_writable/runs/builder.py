@@ -15,15 +15,13 @@ from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.private_copy import private_copy
 from ..tables.wording import short
-from .built_stream import BuiltStream, composed_descriptor, composed_stop
+from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
-from .documents import check_start
-from .events import after, new_uids
+from .document_parts import NamedDocument
+from .documents import check_time, without_templates
 from .interrupts import deferred_interrupts
 from .provenance import Provenance, start_metadata
-from .schema import NamedDocument
 from .sinks import DocumentSink, MemorySink
-from .templates import without_templates
 
 MAX_REASON = 10_000
 
@@ -96,14 +94,13 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         self._has_fixed_time = metadata.get("time") is not None
         metadata.setdefault("uid", new_uids(1)[0])
         metadata.setdefault("time", time_module.time())
-        start = check_start(metadata)
+        [(_, start)] = sink.take([("start", metadata)])
         self._uid: str = start["uid"]
         self._sink = sink
         self._is_closed = False
         self._streams: dict[str, BuiltStream] = {}
         self._one_event = bool(one_event)
         self._last_time: float = start["time"]
-        sink.take([("start", start)])
 
     @property
     def uid(self) -> str:
@@ -162,6 +159,8 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             raise StreamExists(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
         if data is None and not data_keys:
             raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give at least one of them")
+        if time is not None:
+            check_time(time, "time", InvalidRunError)
         table = None if data is None else self._read(data)
         schema = table.schema if table else StreamSchema({}, {}, {}, {})
         schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
@@ -233,8 +232,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         )
         descriptor = composed_descriptor(self.uid, name, with_objects(schema), self._now())
         with deferred_interrupts():
-            self._sink.take([("descriptor", descriptor)])
-            stream.descriptor = descriptor
+            [(_, stream.descriptor)] = self._sink.take([("descriptor", descriptor)])
 
     def close(
         self,
@@ -339,8 +337,9 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
             page = stream.event_page(table, max(self._now(), after(self._last_time)), **columns)
         with deferred_interrupts():
             documents = before if page is None else [*before, ("event_page", page)]
-            if documents:
-                self._sink.take(documents)
+            for part, doc in self._sink.take(documents) if documents else []:
+                if part == "descriptor":
+                    stream.descriptor = doc
             self._streams[stream.descriptor["name"]] = stream
             if table is not None and page is not None:
                 stream.add(table, page)

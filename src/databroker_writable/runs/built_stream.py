@@ -1,18 +1,22 @@
-"""A stream that is built: its descriptor, and pages of Events that go on where the last one ended."""
+"""Compose the documents of a run that is built; its Events go on where the last ones of their stream ended."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy
 
+from ..errors import InvalidTableError
 from ..tables import StreamSchema, StreamTable
-from .documents import check_descriptor, check_exit_status, check_stop
-from .events import event_times, event_uids, new_uids, sequence_numbers, times_from, timestamps_of, user_times
-from .schema import Document
+from .document_parts import Document
+from .documents import check_exit_status, check_times
+
+MICROSECOND = 1e-6
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 
 @dataclass
@@ -66,33 +70,126 @@ class BuiltStream:
 def composed_descriptor(
     run_uid: str, stream: str, schema: StreamSchema, time: float, uid: str | None = None
 ) -> Document:
-    """Compose the descriptor of a stream, and check it."""
-    return check_descriptor(
-        {
-            "configuration": dict(schema.configuration),
-            "data_keys": dict(schema.data_keys),
-            "name": stream,
-            "object_keys": dict(schema.object_keys),
-            "run_start": run_uid,
-            "time": time,
-            "uid": new_uids(1)[0] if uid is None else uid,
-            "hints": dict(schema.hints),
-        }
-    )
+    """Compose the descriptor of a stream."""
+    return {
+        "configuration": dict(schema.configuration),
+        "data_keys": dict(schema.data_keys),
+        "name": stream,
+        "object_keys": dict(schema.object_keys),
+        "run_start": run_uid,
+        "time": time,
+        "uid": new_uids(1)[0] if uid is None else uid,
+        "hints": dict(schema.hints),
+    }
 
 
 def composed_stop(
     run_uid: str, streams: Mapping[str, BuiltStream], exit_status: str, reason: str, time: float, uid: str | None
 ) -> Document:
-    """Compose the stop document of a run, and check it."""
+    """Compose the stop document of a run."""
     check_exit_status(exit_status)
-    return check_stop(
-        {
-            "uid": new_uids(1)[0] if uid is None else uid,
-            "time": time,
-            "run_start": run_uid,
-            "exit_status": exit_status,
-            "reason": str(reason),
-            "num_events": {name: stream.length for name, stream in streams.items()},
-        }
-    )
+    return {
+        "uid": new_uids(1)[0] if uid is None else uid,
+        "time": time,
+        "run_start": run_uid,
+        "exit_status": exit_status,
+        "reason": str(reason),
+        "num_events": {name: stream.length for name, stream in streams.items()},
+    }
+
+
+def event_times(first: float, length: int) -> list[float]:
+    """Times for Events, in POSIX seconds, each at least 1 microsecond after the one before.
+
+    Readers sort by time alone. A step is a whole number of the spacing of floats, so that no rounding brings
+    two times closer together.
+    """
+    times: list[float] = (first + numpy.arange(length) * _step_at(first)).tolist()
+    return times
+
+
+def times_from(first: Any, length: int) -> list[float]:
+    """Times for Events from the moment on that the user gave."""
+    return event_times(float(_times([first], 1, "time")[0]), length)
+
+
+def after(time: float) -> float:
+    """The next time at which an Event can follow."""
+    return time + _step_at(time)
+
+
+def user_times(values: Any, length: int, last: float) -> list[float]:
+    """Check the Events' times that the user gave."""
+    times = _times(values, length, "time")
+    falls = numpy.diff(times, prepend=last) <= 0 if length and math.isfinite(last) else numpy.diff(times) <= 0
+    if falls.any():
+        raise InvalidTableError(
+            f"time does not rise at {times[int(numpy.argmax(falls))]}; readers sort Events by time, "
+            "so sort the rows first"
+        )
+    rising: list[float] = times.tolist()
+    return rising
+
+
+def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[str, list[float]]:
+    """Timestamps per data key: those of the Events, or the user's, checked."""
+    if timestamps is None:
+        return dict.fromkeys(keys, times)
+    if not isinstance(timestamps, Mapping):
+        raise InvalidTableError(f"timestamps is a dict of an array for each column, not {str(timestamps)[:60]!r}")
+    columns = dict(timestamps)
+    if set(columns) != set(keys):
+        raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, the data have {sorted(keys)}")
+    return {key: _times(columns[key], len(times), f"timestamps[{key!r}]").tolist() for key in keys}
+
+
+def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
+    """Sequence numbers that go on from the last one, or the user's, checked."""
+    if seq_num is None:
+        return list(range(last + 1, last + 1 + length))
+    numbers = numpy.asarray(seq_num)
+    if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
+        raise InvalidTableError(f"seq_num is an array of {length} integers, not {str(seq_num)[:60]!r}")
+    if (numpy.diff(numbers, prepend=last) <= 0).any():
+        raise InvalidTableError(f"seq_num does not rise, or not beyond the last one, {last}")
+    rising: list[int] = numbers.tolist()
+    return rising
+
+
+def event_uids(uid: Any, length: int) -> list[str]:
+    """Uids for Events: new ones, or the user's, counted."""
+    if uid is None:
+        return new_uids(length)
+    uids = [uid] if isinstance(uid, str) else list(uid)
+    if len(uids) != length:
+        raise InvalidTableError(f"uid has {len(uids)} values, but there are {length} Events")
+    return uids
+
+
+def new_uids(number: int) -> list[str]:
+    """Random (version 4) UUIDs, RFC 9562 section 5.4, from one read of the system's random source."""
+    text = os.urandom(16 * number).hex()
+    parts = (text[i : i + 32] for i in range(0, 32 * number, 32))
+    return [f"{p[:8]}-{p[8:12]}-4{p[13:16]}-{_VARIANTS[p[16]]}{p[17:20]}-{p[20:]}" for p in parts]
+
+
+def _step_at(time: float) -> float:
+    spacing = float(numpy.spacing(abs(time) + 1.0))
+    return math.ceil(MICROSECOND / spacing) * spacing
+
+
+def _times(values: Any, length: int, what: str) -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]:
+    try:
+        given = numpy.asarray(values)
+        times = given.astype(float)
+    except (TypeError, ValueError):
+        raise InvalidTableError(f"{what} is an array of POSIX seconds, not {str(values)[:60]!r}") from None
+    if given.dtype.kind in "mMUS":
+        raise InvalidTableError(
+            f"{what} is an array of POSIX seconds, not of {given.dtype}; convert it, "
+            "e.g. times.astype('M8[us]').astype('int64') / 1e6"
+        )
+    if times.shape != (length,):
+        raise InvalidTableError(f"{what} has shape {times.shape}, but there are {length} Events")
+    check_times(times, what, InvalidTableError)
+    return times

@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import InvalidRunError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.wording import short
+from .document_parts import Document, NamedDocument, other_datum_kwargs
 from .documents import (
-    check_backend_holds,
     check_datum_page,
     check_descriptor,
     check_resource,
@@ -18,8 +18,7 @@ from .documents import (
     check_stream_document,
 )
 from .event_pages import InlinePart, check_event_page, check_length, whole_page
-from .paging import other_datum_kwargs, packed
-from .schema import CheckedDocument, Document, NamedDocument
+from .paging import packed
 from .stream_documents import StreamDocuments, counted_numbers
 
 
@@ -88,7 +87,7 @@ class RunChecker:
     """Check the documents of one run, each when it comes: what comes after it is not needed for that.
 
     Calling it with a name and a document gives both in the form to store. A document that it refuses leaves no trace:
-    another one can follow. A `CheckedDocument` is not checked again by itself.
+    another one can follow.
 
     Parameters
     ----------
@@ -130,10 +129,25 @@ class RunChecker:
             )
         return name, _CHECKS[name](self, doc)
 
-    def forget(self, page: Document) -> None:
-        """Take back the last page of Events, which was found good and could not be written."""
-        self._event_uids.difference_update(page["uid"])
-        self._seq_nums[self._descriptors[page["descriptor"]]["name"]].pop()
+    def all_or_none(self, documents: Iterable[NamedDocument]) -> list[NamedDocument]:
+        """Check documents that belong together; where one is refused, none of them leaves a trace."""
+        checked: list[NamedDocument] = []
+        try:
+            for item in documents:
+                checked.append(self(*item))
+        except BaseException:
+            self.forget(checked)
+            raise
+        return checked
+
+    def forget(self, documents: list[NamedDocument]) -> None:
+        """Take back the last documents of a builder, which were found good and could not be kept."""
+        for name, doc in reversed(documents):
+            if name == "event_page":
+                self._event_uids.difference_update(doc["uid"])
+                self._seq_nums[self._descriptors[doc["descriptor"]]["name"]].pop()
+            elif name == "descriptor":
+                del self._descriptors[doc["uid"]]
 
     def _start(self, doc: Mapping[str, Any]) -> Document:
         if self.start is not None:
@@ -141,13 +155,13 @@ class RunChecker:
                 f"the run {self._uid!r} has a second start document, {doc.get('uid')!r}; "
                 "store each run by itself, or all by store_runs"
             )
-        start = self._by_itself("start", doc, check_start)
+        start = check_start(doc, self._limits)
         self._uid = start["uid"]
         self.start = start
         return start
 
     def _descriptor(self, doc: Mapping[str, Any]) -> Document:
-        descriptor = self._by_itself("descriptor", doc, check_descriptor)
+        descriptor = check_descriptor(doc, self._limits)
         self._check_run("descriptor", descriptor)
         self._check_new("descriptor", descriptor["uid"], self._descriptors)
         self._descriptors[descriptor["uid"]] = descriptor
@@ -155,14 +169,14 @@ class RunChecker:
         return descriptor
 
     def _resource(self, doc: Mapping[str, Any]) -> Document:
-        resource = self._by_itself("resource", doc, check_resource)
+        resource = check_resource(doc, self._limits)
         self._check_run("resource", resource)
         self._check_new("resource", resource["uid"], self._resources)
         self._resources.add(resource["uid"])
         return resource
 
     def _datum_page(self, doc: Mapping[str, Any]) -> Document:
-        page = self._by_itself("datum_page", doc, check_datum_page)
+        page = check_datum_page(doc, self._limits)
         resource, ids, kwargs = page["resource"], page["datum_id"], page["datum_kwargs"]
         if resource not in self._resources:
             raise InvalidRunError(f"a datum refers to the resource {resource!r}, which no document before it defines")
@@ -170,10 +184,9 @@ class RunChecker:
             check_length(f"datum_kwargs[{key!r}]", values, len(ids), f"datum_page of resource {resource!r}")
         if len(set(ids)) != len(ids) or not self._datum_ids.isdisjoint(ids):
             raise InvalidRunError(f"a datum_id of the resource {resource!r} is used twice; each must be unique")
-        first = self._datum_kwargs.get(resource, kwargs)
+        first = self._datum_kwargs.setdefault(resource, set(kwargs))
         if set(kwargs) != set(first):
             raise other_datum_kwargs(resource, first, kwargs)
-        self._datum_kwargs[resource] = set(kwargs)
         self._datum_ids.update(ids)
         return page
 
@@ -208,7 +221,7 @@ class RunChecker:
         return datum
 
     def _stop(self, doc: Mapping[str, Any]) -> Document:
-        stop = self._by_itself("stop", doc, check_stop)
+        stop = check_stop(doc, self._limits)
         self._check_run("stop", stop)
         for stream, number in (stop.get("num_events") or {}).items():
             seq_nums = self._seq_nums.get(stream, [])
@@ -220,14 +233,6 @@ class RunChecker:
         self._streams.check_columns(self._descriptors.values(), [s for s, pages in self._seq_nums.items() if pages])
         self.stop = stop
         return stop
-
-    def _by_itself(
-        self, name: str, doc: Mapping[str, Any], check: Callable[[Mapping[str, Any], Limits], CheckedDocument]
-    ) -> CheckedDocument:
-        if not isinstance(doc, CheckedDocument):
-            return check(doc, self._limits)
-        check_backend_holds(name, doc, self._limits)
-        return doc
 
     def _check_run(self, name: str, doc: Document) -> None:
         """Refuse a document of another run; old resources do not say which run they are of."""

@@ -9,8 +9,7 @@ from typing import Any
 import event_model
 import numpy
 
-from .documents import PRIMARY
-from .schema import NamedDocument
+from .document_parts import PRIMARY, NamedDocument
 
 
 def same_run(first: Iterable[NamedDocument], second: Iterable[NamedDocument]) -> bool:

@@ -9,8 +9,7 @@ import event_model
 
 from ..errors import InvalidRunError
 from . import upstream
-from .documents import PRIMARY
-from .schema import Document, NamedDocument
+from .document_parts import PRIMARY, Document, NamedDocument
 from .stream_documents import lost_column, stream_columns
 
 

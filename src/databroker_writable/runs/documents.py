@@ -2,68 +2,69 @@
 
 from __future__ import annotations
 
+import functools
+import numbers
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import event_model
+import jsonschema
+import jsonschema_rs
+import numpy
+
 from ..errors import InvalidMetadataError, InvalidRunError, StoreError
-from ..tables.backend_limits import ANY_BACKEND, Limits
+from ..tables.backend_limits import Limits
 from ..tables.document_values import check_key, check_metadata_keys, document_value
+from ..tables.event_time import LATEST
 from ..tables.wording import short
-from .paging import DATUM_PARTS, check_mappings, check_parts
-from .posix_times import check_time
-from .schema import CheckedDocument, Document, check_schema
-from .templates import check_templates
-from .uids import check_run_uid
+from .document_parts import (
+    DATUM_PARTS,
+    EXIT_STATUSES,
+    PRIMARY,
+    Document,
+    called,
+    check_dropped_keys,
+    check_form,
+    check_parts,
+    error_for,
+)
 
-STREAM_EXTERNAL = "STREAM:"
-"""What the data keys of columns say in ``external`` that stand in a stream_resource."""
+MAX_UID_LENGTH = 200
 
-PRIMARY = "primary"
-"""The stream of descriptors without a name: old bluesky had no other."""
+_SAFE_UIDS = "use a UUID4, or letters, digits and any of _-.+=@~"
+_SAFE_UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@~-]*\Z")
 
-EXIT_STATUSES = ("success", "abort", "fail")
+_RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+"""Windows makes no files of these names, with or without an ending."""
 
+_TEMPLATE = re.compile(r"\{(?=[{%#])[{%#]")
+"""Text that intake 0.6.4 takes for a Jinja template, and runs, when a run is read."""
 
-_EVENT_KEYS = ("uid", "time", "seq_num", "data", "timestamps")
-
-REQUIRED_KEYS = {
-    "start": ("uid", "time"),
-    "descriptor": ("uid", "run_start", "data_keys"),
-    "event": _EVENT_KEYS,
-    "event_page": _EVENT_KEYS,
-    "resource": ("uid",),
-    "datum": ("datum_id", "datum_kwargs"),
-    "datum_page": ("datum_id", "datum_kwargs"),
-    "stream_resource": ("uid", "run_start"),
-    "stream_datum": ("uid", "stream_resource"),
-    "stop": ("uid", "run_start"),
-}
-
-_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
-_MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
+_TIME_UNITS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
 
 
-def check_start(doc: Mapping[str, Any], limits: Limits = ANY_BACKEND) -> CheckedDocument:
+def check_start(doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a start document, or metadata with ``uid`` and ``time``, and give a copy in plain Python."""
-    start = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
+    start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
     check_metadata_keys(start, "metadata", InvalidMetadataError)
-    check_templates(start, "metadata", InvalidMetadataError)
+    _check_templates(start, "metadata", InvalidMetadataError)
     check_run_uid(start.get("uid"))
     return _checked("start", start, limits)
 
 
-def check_descriptor(doc: Mapping[str, Any], limits: Limits = ANY_BACKEND) -> CheckedDocument:
+def check_descriptor(doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a descriptor and give a copy in plain Python, with a name."""
     descriptor = document_value(doc, "the descriptor", InvalidRunError, limits=limits)
     checked = _checked("descriptor", {"name": PRIMARY, **descriptor}, limits)
-    check_stream_name(checked["name"], limits)
+    _check_stream_name(checked["name"], limits)
     return checked
 
 
-def check_stop(doc: Mapping[str, Any], limits: Limits = ANY_BACKEND) -> CheckedDocument:
+def check_stop(doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a stop document and give a copy in plain Python."""
     stop = document_value(doc, "the stop document", InvalidRunError, limits=limits)
-    check_templates(stop, "the stop document", InvalidRunError)
+    _check_templates(stop, "the stop document", InvalidRunError)
     return _checked("stop", stop, limits)
 
 
@@ -73,18 +74,18 @@ def check_exit_status(exit_status: Any) -> None:
         raise InvalidRunError(f"exit_status is one of {', '.join(EXIT_STATUSES)}, not {exit_status!r}")
 
 
-def check_resource(doc: Mapping[str, Any], limits: Limits) -> CheckedDocument:
+def check_resource(doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a resource and give a copy in plain Python."""
     return _checked("resource", document_value(doc, "the resource", InvalidRunError, limits=limits), limits)
 
 
-def check_datum_page(doc: Mapping[str, Any], limits: Limits) -> CheckedDocument:
+def check_datum_page(doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a page of Datums and give a copy in plain Python."""
     check_parts("a datum_page", doc, DATUM_PARTS)
     return _checked("datum_page", document_value(doc, "the datum_page", InvalidRunError, limits=limits), limits)
 
 
-def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> CheckedDocument:
+def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a stream_resource or a stream_datum, whose forms event-model has changed, and give a plain copy."""
     if not limits.stream_assets:
         raise InvalidRunError(
@@ -92,47 +93,106 @@ def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> 
             "store the run in a catalog of files, of msgpack or JSONL"
         )
     check_form(name, doc)
-    check_dropped_keys(doc, name)
+    check_dropped_keys(name, doc)
     checked: Document = document_value(doc, called(name), InvalidRunError, limits=limits)
-    check_document_size(name, checked, limits)
-    return CheckedDocument(checked)
+    _check_size(name, checked, limits)
+    return checked
 
 
-def check_form(name: str, doc: Mapping[str, Any]) -> None:
-    """Refuse a document of any type that lacks what it is found by, or has it in another form."""
-    where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
-    for key in REQUIRED_KEYS[name]:
-        if key not in doc:
-            raise InvalidRunError(f"{where} lacks {key!r}")
-    texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
-    for key in texts:
-        if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
-            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which is a string")
-    check_mappings(where, doc, _MAPPINGS)
+def check_run_uid(uid: Any) -> None:
+    """Refuse a run's uid that is unsafe as a file name or that databroker would not look up."""
+    check_safe_uid(uid)
+    try:
+        int(uid)
+    except ValueError:
+        return
+    raise InvalidRunError(f"databroker reads the uid {uid!r} as a scan_id; {_SAFE_UIDS}, with at least one letter")
 
 
-def check_stream_name(name: Any, limits: Limits = ANY_BACKEND) -> None:
+def check_safe_uid(uid: Any) -> None:
+    """Refuse a run's uid that is unsafe as a file name."""
+    if not isinstance(uid, str):
+        raise InvalidRunError(f"the uid of a run is a string, not {short(uid)}")
+    if len(uid) > MAX_UID_LENGTH:
+        raise InvalidRunError(f"the uid {uid[:40]!r}... has {len(uid)} characters, {MAX_UID_LENGTH} is the most")
+    if not _SAFE_UID.match(uid) or uid.endswith(".") or uid.split(".")[0].lower() in _RESERVED_NAMES:
+        raise InvalidRunError(f"the uid {uid!r} is not safe as the name of a file; {_SAFE_UIDS}")
+
+
+def check_time(time: Any, where: str, error: type[StoreError]) -> None:
+    """Refuse a number that is no time: pandas, and with it v1 tables, and datetime fail at it whenever it is read."""
+    if not isinstance(time, numbers.Real):
+        raise error(f"{where} is {short(time)}; give POSIX seconds")
+    seconds = float(time)
+    if not 0 <= seconds < LATEST:
+        raise error(f"{where} is {time}; {_time_remedy(seconds)}")
+
+
+def check_times(times: numpy.ndarray[Any, Any], where: str, error: type[StoreError]) -> None:
+    """Refuse times of Events, of which one is no time, naming it."""
+    is_time = (times >= 0) & (times < LATEST)
+    if not is_time.all():
+        position = int(numpy.argmin(is_time))
+        time = float(times[position])
+        raise error(f"{where} holds {time} at position {position}; {_time_remedy(time)}")
+
+
+def _time_remedy(time: float) -> str:
+    for factor, unit in _TIME_UNITS.items():
+        if LATEST <= time < LATEST * factor:
+            return f"give POSIX seconds: if these are {unit} since 1970, divide by {factor:g}"
+    return "give POSIX seconds, finite and counted from 1970"
+
+
+def without_templates(text: str) -> str:
+    """Separate the braces that intake would take for a template.
+
+    Examples
+    --------
+    >>> without_templates("KeyError('{{x}}')")
+    "KeyError('{ {x}}')"
+    """
+    return _TEMPLATE.sub(lambda found: " ".join(found.group()), text)
+
+
+def _check_templates(value: Any, where: str, error: type[StoreError]) -> None:
+    """Refuse templates in a value of plain Python, at any depth."""
+    if isinstance(value, str):
+        if _TEMPLATE.search(value):
+            raise error(
+                f"{where} is {value[:60]!r}: intake takes '{{{{', '{{%' and '{{#' for a template, which it would run "
+                f"whenever the run is read; write for example {without_templates(value)[:60]!r}"
+            )
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_templates(item, f"{where}[{key!r}]", error)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_templates(item, f"{where}[{i}]", error)
+
+
+def _checked(name: str, doc: Document, limits: Limits) -> Document:
+    check_dropped_keys(name, doc)
+    _check_schema(name, doc)
+    if "time" in doc:
+        check_time(doc["time"], f"{called(name)}['time']", error_for(name))
+    _check_size(name, doc, limits)
+    return doc
+
+
+def _check_stream_name(name: Any, limits: Limits) -> None:
     """Refuse a name of a stream that would be read back as another, or that a reader or the backend cannot take."""
     where = "the name of a stream"
     if not isinstance(name, str) or not name:
         raise InvalidRunError(f"{where} is text of at least one character, not {name!r}")
     if any(not character.isprintable() for character in name):
         raise InvalidRunError(f"{where}, {name!r}, holds a character that is not shown; leave it out")
-    check_templates(name, where, InvalidRunError)
+    _check_templates(name, where, InvalidRunError)
     # the stop document has it as a key
     check_key(name, "the stop document, which counts Events by stream,", InvalidRunError, limits)
 
 
-def check_backend_holds(name: str, doc: CheckedDocument, limits: Limits) -> None:
-    """Refuse a document, found good when it was built, that this backend cannot hold."""
-    if not limits.allow_any_value:
-        document_value(doc, called(name), error_for(name), limits=limits)
-        if name == "descriptor":
-            check_stream_name(doc["name"], limits)
-    check_document_size(name, doc, limits)
-
-
-def check_document_size(name: str, doc: Document, limits: Limits) -> None:
+def _check_size(name: str, doc: Document, limits: Limits) -> None:
     """Refuse any document but a page of Events that is larger than the backend can hold."""
     if limits.event_bytes is None:
         return
@@ -146,30 +206,44 @@ def check_document_size(name: str, doc: Document, limits: Limits) -> None:
         )
 
 
-def check_dropped_keys(doc: Mapping[str, Any], name: str) -> None:
-    """Refuse the key under which MongoDB numbers its documents, which databroker takes off when it reads them."""
-    if "_id" in doc:
-        raise error_for(name)(
-            f"{called(name)} has the key '_id', which MongoDB keeps for itself and which would not be read back; "
-            "rename it, for example to 'id'"
-        )
+def _check_schema(name: str, doc: Document) -> None:
+    """Refuse a document, of plain Python values, that does not fit event-model's schema."""
+    if _fits(name, doc):
+        return
+    finding = jsonschema.exceptions.best_match(_event_model_validator(name).iter_errors(doc))
+    if finding is None:
+        return  # it holds bytes or complex numbers, which only jsonschema-rs minds
+    value: Any = doc
+    for part in finding.absolute_path:
+        value = value[part]
+    where = called(name) + "".join(f"[{part!r}]" for part in finding.absolute_path)
+    types = _expected_types(finding)
+    if types:
+        raise error_for(name)(f"{where} is {short(value)}; event-model expects {' or '.join(types)}")
+    raise error_for(name)(f"{where}: {finding.message[:200]}")
 
 
-def called(name: str) -> str:
-    """What messages call a document of this type."""
-    return "metadata" if name == "start" else f"the {name} document"
+def _fits(name: str, doc: Document) -> bool:
+    try:
+        return bool(_validator(name).is_valid(doc))
+    except ValueError:
+        # jsonschema-rs 0.61 takes no bytes and no complex numbers
+        return False
 
 
-def error_for(name: str) -> type[StoreError]:
-    """The error that a document of this type raises."""
-    return InvalidMetadataError if name == "start" else InvalidRunError
+@functools.cache
+def _validator(name: str) -> Any:
+    validator = _event_model_validator(name)
+    return jsonschema_rs.validator_for({"$schema": validator.META_SCHEMA["$schema"], **validator.schema})
 
 
-def _checked(name: str, doc: Document, limits: Limits) -> CheckedDocument:
-    error = error_for(name)
-    check_dropped_keys(doc, name)
-    check_schema(name, doc, error)
-    if "time" in doc:
-        check_time(doc["time"], f"{called(name)}['time']", error)
-    check_document_size(name, doc, limits)
-    return CheckedDocument(doc)
+def _event_model_validator(name: str) -> Any:
+    return event_model.schema_validators[event_model.DocumentNames[name]]
+
+
+def _expected_types(finding: jsonschema.ValidationError) -> list[str]:
+    """The types, one of which the value should have; none where its type is right."""
+    alternatives = finding.context if finding.validator in ("anyOf", "oneOf") else [finding]
+    if any(error.validator != "type" or error.absolute_path != finding.absolute_path for error in alternatives):
+        return []
+    return [str(error.validator_value) for error in alternatives]

@@ -11,10 +11,8 @@ from ..errors import InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import check_event_values
 from ..tables.wording import short
-from .documents import STREAM_EXTERNAL
-from .paging import EVENT_PARTS, check_mappings, check_parts, listed
-from .posix_times import check_times
-from .schema import Document
+from .document_parts import EVENT_PARTS, STREAM_EXTERNAL, Document, check_mappings, check_parts, listed
+from .documents import check_times
 
 InlinePart = Callable[[Document, Document], Document]
 """``inline(page, descriptor)`` gives the page without the columns that go to asset files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -14,17 +15,29 @@ class ForkAware(Protocol):
         """Take new locks, and let go of runs that are the parent's, in a child that was forked."""
 
 
-_known: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_lock = threading.Lock()
+# references without callbacks: those of a WeakSet are Python code, in which an interrupt is swallowed
+_known: list[weakref.ref[ForkAware]] = []
+_enough = 1000
 
 
 def begin_anew_in_children(thing: ForkAware) -> None:
     """Have this called in each child that is forked from now on: a lock may be held by a thread it does not have."""
-    _known.add(thing)
+    global _enough
+    with _lock:
+        if len(_known) >= _enough:
+            _known[:] = [known for known in _known if known() is not None]
+            _enough = 1000 + 2 * len(_known)
+        _known.append(weakref.ref(thing))
 
 
 def _begin_anew() -> None:
-    for thing in list(_known):
-        thing.begin_anew()
+    global _lock
+    _lock = threading.Lock()
+    for known in _known:
+        thing = known()
+        if thing is not None:
+            thing.begin_anew()
 
 
 if hasattr(os, "register_at_fork"):

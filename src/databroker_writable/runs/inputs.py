@@ -10,7 +10,7 @@ from ..tables.wording import short
 from . import upstream
 from .checker import RunDocuments
 from .databroker_runs import documents_of_databroker
-from .schema import NamedDocument
+from .document_parts import NamedDocument
 from .sinks import MemorySink
 
 MANY_ROWS = 5_000

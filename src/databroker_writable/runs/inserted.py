@@ -6,7 +6,6 @@ the directory, stop the serializer half-way, or make the catalog unreadable for 
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +13,17 @@ from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_event_values, document_value
 from ..tables.wording import short
-from .documents import PRIMARY, REQUIRED_KEYS, called, check_dropped_keys, check_form, error_for
-from .posix_times import check_time
-from .schema import Document, NamedDocument
-from .uids import check_safe_uid
+from .document_parts import (
+    PRIMARY,
+    REQUIRED_KEYS,
+    Document,
+    NamedDocument,
+    called,
+    check_dropped_keys,
+    check_form,
+    error_for,
+)
+from .documents import check_safe_uid, check_time
 
 
 def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
@@ -48,7 +54,7 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
         raise InvalidRunError(f"databroker 1 does not read documents of type {short(name)} back")
     if not isinstance(doc, Mapping):
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
-    check_dropped_keys(doc, name)
+    check_dropped_keys(name, doc)
     if name == "start":
         return name, _start(doc, limits)
     check_form(name, doc)
@@ -63,10 +69,7 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
 def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
     check_safe_uid(doc.get("uid"))
     start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
-    time = start.get("time")
-    if not isinstance(time, numbers.Real):
-        raise InvalidMetadataError(f"metadata['time'] is {short(time)}; give POSIX seconds, by which runs are sorted")
-    check_time(float(time), "metadata['time']", InvalidMetadataError)
+    check_time(start.get("time"), "metadata['time']", InvalidMetadataError)
     return start
 
 

@@ -11,10 +11,15 @@ import numpy
 from ..errors import InvalidRunError
 from ..tables.private_copy import private_copy
 from ..tables.wording import short
-from .schema import Document, NamedDocument
-
-EVENT_PARTS = ("descriptor", "uid", "time", "seq_num", "data", "timestamps", "filled")
-DATUM_PARTS = ("resource", "datum_id", "datum_kwargs")
+from .document_parts import (
+    DATUM_PARTS,
+    EVENT_PARTS,
+    Document,
+    NamedDocument,
+    check_mappings,
+    check_parts,
+    other_datum_kwargs,
+)
 
 _WAITING = ("event", "event_page", "datum")
 """Documents that are passed on, or packed with those that follow them."""
@@ -55,40 +60,6 @@ def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
             yield name, doc
     if batch:
         yield _page_of(batch_of[0], batch)
-
-
-def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> None:
-    """Refuse a document of Events or Datums that lacks one of its parts or has others, which readers would not give."""
-    for part in parts:
-        if part not in doc and part != "filled":
-            raise InvalidRunError(f"{where} lacks {part!r}")
-    for key in doc:
-        if key not in parts:
-            raise InvalidRunError(
-                f"{where} has the key {short(key)}, which would not be read back; make it a column of the data, "
-                "or put it into the metadata of the run"
-            )
-
-
-def check_mappings(where: str, doc: Mapping[str, Any], parts: Iterable[str]) -> None:
-    """Refuse a document whose parts of named columns are anything but dicts."""
-    for part in parts:
-        if part in doc and not isinstance(doc[part], Mapping):
-            raise InvalidRunError(f"{where} has {short(doc[part])} as {part!r}, which is a dict, one item a key")
-
-
-def other_datum_kwargs(resource: Any, first: Iterable[Any], other: Iterable[Any]) -> InvalidRunError:
-    """databroker 1.2.5 merges the datums of a resource, and fails where their datum_kwargs differ."""
-    return InvalidRunError(
-        f"the datums of the resource {str(resource)[:60]!r} have the datum_kwargs {listed(first)} and then "
-        f"{listed(other)}; give each the same ones, or use a resource for each kind"
-    )
-
-
-def listed(keys: Iterable[Any]) -> str:
-    """Keys as messages show them."""
-    text = ", ".join(sorted(map(repr, keys)))
-    return text if len(text) <= 200 else text[:200] + "..."
 
 
 def _named(item: Any) -> NamedDocument:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from bluesky_live.bluesky_run import DocumentCache
 
 from .built_run import BuiltRun
+from .checker import RunChecker, RunDocuments
+from .document_parts import NamedDocument
 from .forks import begin_anew_in_children
-from .schema import NamedDocument
 
 
 class DocumentSink(Protocol):
@@ -34,8 +35,8 @@ class DocumentSink(Protocol):
     @property
     def is_lost(self) -> bool: ...
 
-    def take(self, documents: list[NamedDocument]) -> None:
-        """Take documents, all of them or, where one is refused, none."""
+    def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
+        """Check documents and take all of them or, where one is refused, none; give them as they are kept."""
 
     def get_run(self, **kwargs: Any) -> Any:
         """Give the run."""
@@ -54,14 +55,17 @@ class MemorySink:
     ----------
     handler_registry : dict or None
         For reading external data through ``get_run()``; by default the handlers that are installed.
+    checker : RunChecker, optional
+        Says what may be kept; by default, what any backend can hold.
     """
 
     keeps_arrays = True
     is_lost = False
     stored_run = None
 
-    def __init__(self, handler_registry: Mapping[str, Any] | None) -> None:
-        self.documents: list[NamedDocument] = []
+    def __init__(self, handler_registry: Mapping[str, Any] | None, checker: RunChecker | None = None) -> None:
+        self.documents = RunDocuments()
+        self._checker = checker or RunChecker()
         self._handler_registry = handler_registry
         self._cache: DocumentCache | None = None
         self.begin_anew()
@@ -71,12 +75,14 @@ class MemorySink:
         """Take a new lock."""
         self._lock = threading.RLock()  # listeners may ask for the run
 
-    def take(self, documents: list[NamedDocument]) -> None:
+    def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
+        checked = self._checker.all_or_none(documents)
         with self._lock:
-            self.documents += documents
+            self.documents += checked
             if self._cache is not None:
-                for item in documents:
+                for item in checked:
                     self._cache(*item)
+        return checked
 
     def get_run(self, **kwargs: Any) -> BuiltRun:
         kwargs.setdefault("handler_registry", self._handler_registry)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import InvalidRunError
 from ..tables.wording import short
-from .documents import STREAM_EXTERNAL
-from .schema import Document
+from .document_parts import STREAM_EXTERNAL, Document
 
 
 @dataclass

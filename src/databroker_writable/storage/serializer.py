@@ -9,11 +9,11 @@ from typing import Any
 import event_model
 
 from ..errors import InvalidRunError, StoreError, warn_user
+from ..runs.document_parts import NamedDocument
 from ..runs.forks import begin_anew_in_children
 from ..runs.inserted import check_inserted
 from ..runs.interrupts import deferred_interrupts
 from ..runs.paging import unpacked
-from ..runs.schema import CheckedDocument, NamedDocument
 from ..tables.backend_limits import Limits
 from .backend import Backend, RunWriter
 from .failures import explaining
@@ -26,6 +26,10 @@ _OWNERS = {
     "stream_datum": "stream_resource",
 }
 """Which key of a document names the document that it belongs to."""
+
+
+class CheckedDocument(dict[str, Any]):
+    """A document of a run that is stored here: it was checked, and interrupts are put off for the whole run."""
 
 
 class RunSerializer:
@@ -54,7 +58,6 @@ class RunSerializer:
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if type(doc) is CheckedDocument:
-            # of a run that is stored here, where interrupts are put off for the whole of it
             with self._lock:
                 self._route(name, dict(doc))
             return

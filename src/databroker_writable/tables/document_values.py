@@ -95,7 +95,10 @@ def check_key(key: Any, where: str, error: type[Exception], limits: Limits = ANY
     if not key.isascii():
         _checked_str(key, f"a key of {where}", error)
     if limits.mongo_keys and (key.startswith("$") or "\0" in key or "." in key):
-        raise error(f"{where} has the key {key!r}, which {limits.backend} refuses; leave out '$', '.' and NUL")
+        other = key.lstrip("$").replace("\0", "").replace(".", "_")
+        raise error(
+            f"{where} has the key {key!r}, which {limits.backend} refuses; leave out '$', '.' and NUL, as in {other!r}"
+        )
 
 
 def check_metadata_keys(metadata: Any, where: str, error: type[Exception]) -> None:

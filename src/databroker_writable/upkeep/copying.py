@@ -12,8 +12,8 @@ from typing import Any
 
 from ..errors import InvalidRunError, StoreFailedError
 from ..results.headers import NO_PROBES, header_of, headers, open_run
+from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from ..runs.schema import Document, NamedDocument
 from ..storage.assets import SPEC
 from ..storage.assets.leftovers import verify
 from ..storage.new_file import NewFile

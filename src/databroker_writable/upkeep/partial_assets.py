@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 
-from ..runs.schema import Document
+from ..runs.document_parts import Document
 from ..storage.assets import SPEC
 from ..storage.assets.scales import write_attrs
 from ..storage.file_locks import is_being_written

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotWritableError
+from ..runs.built_stream import new_uids
 from ..runs.comparison import same_run
-from ..runs.events import new_uids
+from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from ..runs.schema import Document, NamedDocument
 from ..storage.assets import SPEC
 from ..storage.file_locks import is_being_written
 from ..storage.files import FileBackend

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from ...errors import InvalidTableError
-from ...runs.schema import Document
+from ...runs.document_parts import Document
 from ...tables import find_layout
 from ...tables.classifier import is_array, is_lazy, loses_dims_in_lists
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from ...runs.schema import Document, NamedDocument
+from ...runs.document_parts import Document, NamedDocument
 from ...tables import find_layout
 from ...tables.classifier import is_lazy
 from ...tables.refusals import computed

@@ -1,0 +1,107 @@
+"""What the documents of each type consist of, by event-model, and the errors for one that lacks a part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidMetadataError, InvalidRunError, StoreError
+from ..tables.wording import short
+
+Document = dict[str, Any]
+NamedDocument = tuple[str, Document]
+
+STREAM_EXTERNAL = "STREAM:"
+"""What the data keys of columns say in ``external`` that stand in a stream_resource."""
+
+PRIMARY = "primary"
+"""The stream of descriptors without a name: old bluesky had no other."""
+
+EXIT_STATUSES = ("success", "abort", "fail")
+
+EVENT_PARTS = ("descriptor", "uid", "time", "seq_num", "data", "timestamps", "filled")
+DATUM_PARTS = ("resource", "datum_id", "datum_kwargs")
+
+_EVENT_KEYS = ("uid", "time", "seq_num", "data", "timestamps")
+
+REQUIRED_KEYS = {
+    "start": ("uid", "time"),
+    "descriptor": ("uid", "run_start", "data_keys"),
+    "event": _EVENT_KEYS,
+    "event_page": _EVENT_KEYS,
+    "resource": ("uid",),
+    "datum": ("datum_id", "datum_kwargs"),
+    "datum_page": ("datum_id", "datum_kwargs"),
+    "stream_resource": ("uid", "run_start"),
+    "stream_datum": ("uid", "stream_resource"),
+    "stop": ("uid", "run_start"),
+}
+
+_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
+_MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
+
+
+def called(name: str) -> str:
+    """What messages call a document of this type."""
+    return "metadata" if name == "start" else f"the {name} document"
+
+
+def error_for(name: str) -> type[StoreError]:
+    """The error that a document of this type raises."""
+    return InvalidMetadataError if name == "start" else InvalidRunError
+
+
+def check_form(name: str, doc: Mapping[str, Any]) -> None:
+    """Refuse a document of any type that lacks what it is found by, or has it in another form."""
+    where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
+    for key in REQUIRED_KEYS[name]:
+        if key not in doc:
+            raise InvalidRunError(f"{where} lacks {key!r}")
+    texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
+    for key in texts:
+        if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
+            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which is a string")
+    check_mappings(where, doc, _MAPPINGS)
+
+
+def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> None:
+    """Refuse a document of Events or Datums that lacks one of its parts or has others, which readers would not give."""
+    for part in parts:
+        if part not in doc and part != "filled":
+            raise InvalidRunError(f"{where} lacks {part!r}")
+    for key in doc:
+        if key not in parts:
+            raise InvalidRunError(
+                f"{where} has the key {short(key)}, which would not be read back; make it a column of the data, "
+                "or put it into the metadata of the run"
+            )
+
+
+def check_mappings(where: str, doc: Mapping[str, Any], parts: Iterable[str]) -> None:
+    """Refuse a document whose parts of named columns are anything but dicts."""
+    for part in parts:
+        if part in doc and not isinstance(doc[part], Mapping):
+            raise InvalidRunError(f"{where} has {short(doc[part])} as {part!r}, which is a dict, one item a key")
+
+
+def check_dropped_keys(name: str, doc: Mapping[str, Any]) -> None:
+    """Refuse the key under which MongoDB numbers its documents, which databroker takes off when it reads them."""
+    if "_id" in doc:
+        raise error_for(name)(
+            f"{called(name)} has the key '_id', which MongoDB keeps for itself and which would not be read back; "
+            "rename it, for example to 'id'"
+        )
+
+
+def other_datum_kwargs(resource: Any, first: Iterable[Any], other: Iterable[Any]) -> InvalidRunError:
+    """databroker 1.2.5 merges the datums of a resource, and fails where their datum_kwargs differ."""
+    return InvalidRunError(
+        f"the datums of the resource {str(resource)[:60]!r} have the datum_kwargs {listed(first)} and then "
+        f"{listed(other)}; give each the same ones, or use a resource for each kind"
+    )
+
+
+def listed(keys: Iterable[Any]) -> str:
+    """Keys as messages show them."""
+    text = ", ".join(sorted(map(repr, keys)))
+    return text if len(text) <= 200 else text[:200] + "..."
