@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,6 +25,18 @@ def cached_documents(run: Any) -> list[tuple[str, Document]] | None:
     """The documents of a run of bluesky-live, whose ``documents()`` unpacks and repacks every page in Python."""
     cache = getattr(run, "_document_cache", None)
     return None if cache is None else list(cache)
+
+
+# h5py: its lock
+
+
+@functools.cache
+def hold_hdf5_lock_over_forks() -> None:
+    """Have a child never begin with the lock taken, by a thread that it does not have; h5py 3.14 does so itself."""
+    from h5py._objects import phil  # only assets need HDF5
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=phil.acquire, after_in_parent=phil.release, after_in_child=phil.release)
 
 
 # databroker: runs

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidTableError
 from .layout import find_layout
+from .nulls import fitted_schema
+
+if TYPE_CHECKING:
+    from .stream_table import StreamSchema
 
 
-class _Schema(Protocol):
-    @property
-    def data_keys(self) -> dict[str, dict[str, Any]]: ...
-
-    @property
-    def configuration(self) -> dict[str, dict[str, Any]]: ...
-
-
-def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
+def check_agreement(first: StreamSchema, later: StreamSchema, stream: str) -> None:
     """Raise InvalidTableError, with both sides, at the first difference that matters."""
     if _are_alike(first, later):
         return
+    later = fitted_schema(later, first, stream)
     ours = find_layout({"configuration": first.configuration})
     theirs = find_layout({"configuration": later.configuration})
     if ours is not None and theirs is not None:
@@ -50,7 +47,7 @@ def check_agreement(first: _Schema, later: _Schema, stream: str) -> None:
     _check_configuration(first.configuration, later.configuration, ours["variables"], stream)
 
 
-def _are_alike(first: _Schema, later: _Schema) -> bool:
+def _are_alike(first: StreamSchema, later: StreamSchema) -> bool:
     """Whether all but the time of reading is the same, as it is for most pieces of a stream."""
     before, after = (
         {name: configured["data"] for name, configured in schema.configuration.items()} for schema in (first, later)

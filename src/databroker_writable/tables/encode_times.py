@@ -33,14 +33,9 @@ def encode_times(values: Any, name: str) -> Encoded:
     encoding = {"is": "datetime" if kind == "M" else "timedelta", "dtype": f"{kind}8[{unit}]"}
     exact = None
     if unit == "ns" or (unit != "s" if lazy else not _recovered(seconds, integers, absent, unit)):
-        stored: Any = integers
-        if not lazy and absent.any():
-            stored = integers.astype(object)
-            stored[absent] = None
-            stored = stored.tolist()
         long = LONG_UNIT.get(unit, "seconds")
         units = f"{long} since {EPOCH}" if kind == "M" else unit
-        exact = Encoded(stored, values.shape, "integer", "<i8", {}, units)
+        exact = Encoded(integers, values.shape, "integer", "<i8", {}, units)
         encoding["exact"] = unit
     units = f"seconds since {EPOCH}" if kind == "M" else "s"
     return Encoded(seconds, values.shape, "number", "<f8", encoding, units, exact)

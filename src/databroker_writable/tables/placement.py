@@ -17,6 +17,7 @@ from .encoded import Encoded
 from .event_time import LATEST
 from .layout import OBJECT, SOURCE, embed_layout
 from .names import free_name
+from .nulls import has_nulls, null_marks, null_safe
 from .refusals import computed
 from .variables import Source, Variable
 
@@ -61,6 +62,11 @@ class StreamComposer:
         encoded = encode(values, variable.key or variable.name)
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
+        marks = None
+        if has_nulls(encoded):
+            entry["nulls"] = encoded.dtype_numpy
+            marks = null_marks(encoded)
+            encoded = null_safe(encoded)
         if along and variable.name == "time" and self._can_be_event_time(encoded):
             self.time = numpy.asarray(encoded.values, dtype="float64")
             entry["in"], base = "time", "time"
@@ -69,6 +75,9 @@ class StreamComposer:
             entry["key"] = base = self._put(place, variable.key or variable.name, encoded, variable, dims)
             if place == "data" and not variable.coordinate and _plots(encoded, self.data_keys[base]):
                 self.fields.append(base)
+        if marks is not None and place == "data":
+            wanted = free_name(f"{base}_missing", self.names)
+            entry["missing"] = self._put(place, wanted, marks, variable, dims)
         if encoded.exact is not None:
             wanted = free_name(f"{base}_{encoded.encoding['exact']}", self.names)
             entry["exact"] = self._put(place, wanted, encoded.exact, variable, dims)

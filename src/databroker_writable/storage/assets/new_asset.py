@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ...runs.interrupts import deferred_interrupts
+from ...runs.upstream import hold_hdf5_lock_over_forks
 from ..new_file import NewFile
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class NewAsset(NewFile):
     def __init__(self, path: str) -> None:
         import h5py
 
+        hold_hdf5_lock_over_forks()
         with deferred_interrupts():
             super().__init__(path)
             try:

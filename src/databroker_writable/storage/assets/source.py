@@ -14,6 +14,7 @@ import numpy
 
 from ...errors import UnreadableAssetError
 from ...runs.forks import begin_anew_in_children
+from ...runs.upstream import hold_hdf5_lock_over_forks
 from .own_data import DataElsewhereError, own_dataset
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class _OpenDatasets:
         """A dataset to read in the block; nobody closes it meanwhile."""
         import h5py
 
+        hold_hdf5_lock_over_forks()
         with self._lock:
             identity = file_identity(path)
             self._close_outdated(path, identity)
