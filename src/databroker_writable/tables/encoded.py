@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy
 
@@ -12,7 +13,8 @@ DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "c": "n
 """event-model's names of the types of one value."""
 
 
-class Encoded(NamedTuple):
+@dataclass
+class Encoded:
     """The stored form of one column."""
 
     values: Any  # numpy array, nested list or dask array

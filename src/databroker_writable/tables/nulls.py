@@ -26,12 +26,11 @@ def has_nulls(encoded: Encoded) -> bool:
 
 def null_safe(encoded: Encoded) -> Encoded:
     """Declare a column that has nulls by a dtype that can hold one: NaN in float64, or text of four characters."""
-    values, shape, dtype, dtype_numpy, *rest = encoded
-    stored = numpy.dtype(dtype_numpy)
+    stored = numpy.dtype(encoded.dtype_numpy)
     if stored.kind in "biu":
-        return Encoded(values, shape, "number", "<f8", *rest)
+        return dataclasses.replace(encoded, dtype="number", dtype_numpy="<f8")
     if stored.kind == "U":
-        return Encoded(values, shape, dtype, f"<U{max(len(NULL_TEXT), stored.itemsize // 4)}", *rest)
+        return dataclasses.replace(encoded, dtype_numpy=f"<U{max(len(NULL_TEXT), stored.itemsize // 4)}")
     return encoded
 
 
