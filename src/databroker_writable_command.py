@@ -6,6 +6,7 @@ It stands beside the package, because importing that imports databroker, which t
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
 
 
@@ -15,6 +16,12 @@ def main() -> None:
     if is_interruptible:
         # nothing is to be put in order before the command begins
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from databroker_writable import DatabrokerMissingError, errors
+
+    try:
+        errors.require_databroker_1()
+    except DatabrokerMissingError as exc:
+        sys.exit(f"databroker-writable: {exc}")
     from databroker_writable.cli import main as command
 
     if is_interruptible:

@@ -101,3 +101,42 @@ def test_importing_the_handler_does_not_load_hdf5() -> None:
     modules = modules_after("import databroker_writable.storage.assets.handler")
     assert "databroker_writable.storage.assets.handler" in modules
     assert "h5py" not in modules
+
+
+WITHOUT_DATABROKER_1 = """
+import importlib.metadata, sys
+
+missing = {"bluesky_live", "databroker", "intake", "suitcase"}
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Finder())
+version = importlib.metadata.version
+importlib.metadata.version = lambda name: "2.0.2" if name == "databroker" else version(name)
+
+import databroker_writable
+from databroker_writable import to_dataset
+from databroker_writable.storage.assets.handler import HDF5AssetHandler
+
+for ask in (lambda: databroker_writable.open_directory("runs"), lambda: __import__("databroker_writable.drivers")):
+    try:
+        ask()
+    except ImportError as exc:
+        print(type(exc).__name__, exc)
+"""
+
+
+def test_the_handler_and_to_dataset_do_without_databroker_1() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DATABROKER_1], capture_output=True, text=True, check=True, timeout=120
+    )
+    sentences = run.stdout.splitlines()
+    assert len(sentences) == 2
+    for sentence in sentences:
+        assert sentence.startswith(
+            "DatabrokerMissingError catalogs need databroker 1.2, and here is databroker 2.0.2; "
+        )
+        assert "pip install 'databroker-writable[databroker]'" in sentence

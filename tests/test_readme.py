@@ -19,7 +19,7 @@ from support.documentation import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 STORE = (
-    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/databroker-writable store "
+    'python3 -m venv .venv && .venv/bin/pip install ".[databroker]" && .venv/bin/databroker-writable store '
     "examples/cu_foil_xanes.csv --to results --metadata sample=Cu"
 )
 TEST = 'python3 -m venv .venv && .venv/bin/pip install ".[test]" && .venv/bin/python -m pytest'
@@ -50,7 +50,9 @@ def test_the_blocks_run_in_the_order_of_the_page(copy: Path) -> None:
             if TEST not in block.text:
                 # what the CI runs whole, in a new environment, is run here in the present one
                 assert all(
-                    documentation.run_bash(block, "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/")
+                    documentation.run_bash(
+                        block, 'python3 -m venv .venv && .venv/bin/pip install ".[databroker]" && .venv/bin/'
+                    )
                 )
         elif block.language == "python":
             documentation.run_python(block, names)

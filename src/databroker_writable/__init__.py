@@ -3,9 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import databroker  # noqa: F401  first: its drivers are found while it is imported, ours among them
-
 from .errors import (
+    DatabrokerMissingError,
     InvalidCatalogError,
     InvalidMetadataError,
     InvalidRunError,
@@ -17,7 +16,12 @@ from .errors import (
     StoreFailedError,
     StoreWarning,
     UnreadableAssetError,
+    has_databroker_1,
+    require_databroker_1,
 )
+
+if has_databroker_1():
+    import databroker  # noqa: F401  first: its drivers are found while it is imported, ours among them
 
 if TYPE_CHECKING:
     from .catalog.wrapping import make_writable, writable_class
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Backend",
     "BuiltRun",
+    "DatabrokerMissingError",
     "InvalidCatalogError",
     "InvalidMetadataError",
     "InvalidRunError",
@@ -69,6 +74,8 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for (PEP 562): importing databroker, too, loads drivers and dask when first needed."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name != "to_dataset":
+        require_databroker_1()
     value = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -8,11 +8,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import databroker  # noqa: F401  registers what the drivers need, before any of them
+from .errors import InvalidCatalogError, NotWritableError, require_databroker_1, warn_user
+
+require_databroker_1()
+
+# ruff: noqa: E402  one clear sentence rather than the failure of one of these imports
 import intake
 
 from .catalog.wrapping import writable_class
-from .errors import InvalidCatalogError, NotWritableError, warn_user
 from .runs.upstream import stock_drivers
 from .storage.local_paths import absolute_path
 from .storage.new_file import make_durable_directories

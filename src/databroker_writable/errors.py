@@ -11,15 +11,17 @@ Each derives from `StoreError` and from the builtin that people would catch::
     │   └── InvalidCatalogError(ValueError) the catalog's own arguments are wrong
     ├── StoreFailedError(OSError)           disk full, server gone; nothing was published
     ├── UnreadableAssetError(OSError)       an array's file is missing, moved, cut off or damaged
-    └── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
+    ├── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
+    └── DatabrokerMissingError(ImportError) databroker 1.2 is not there: runs can be read, not stored
 
     StoreWarning(UserWarning)               stored, but there is a better form; or a file is passed over
 
-The first five are raised before anything is written; the last two errors when a run is read.
+The first five are raised before anything is written; the two before the last when a run is read.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import sys
 import warnings
@@ -27,6 +29,31 @@ from types import FrameType
 from typing import Any
 
 LONGEST_WORD = 300
+
+
+def databroker_version() -> str:
+    """The version of databroker that is installed; empty where there is none."""
+    try:
+        return importlib.metadata.version("databroker")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def has_databroker_1() -> bool:
+    """Whether catalogs can be opened: databroker 2 has none."""
+    return databroker_version().startswith("1.")
+
+
+def require_databroker_1() -> None:
+    """Raise `DatabrokerMissingError` where catalogs cannot be opened."""
+    if not has_databroker_1():
+        version = databroker_version()
+        raise DatabrokerMissingError(
+            f"catalogs need databroker 1.2, and here is {f'databroker {version}' if version else 'none'}; "
+            "pip install 'databroker-writable[databroker]' in an environment of its own "
+            "(handlers and to_dataset work with databroker 2 and Tiled, too)"
+        )
+
 
 _WITHIN = ("databroker_writable", "databroker", "intake")
 
@@ -97,6 +124,10 @@ class UnreadableAssetError(StoreError, OSError):
 
 class PickledRunError(StoreError, ValueError):
     """The file of a run holds a pickle: to unpack it can run whatever its author wrote."""
+
+
+class DatabrokerMissingError(StoreError, ImportError):
+    """databroker 1.2, with which catalogs are opened and runs are stored, is not installed."""
 
 
 class StoreWarning(UserWarning):
