@@ -17,9 +17,9 @@ import xarray
 
 from databroker_writable.errors import InvalidMetadataError, InvalidTableError
 from databroker_writable.tables import read_table
-from databroker_writable.tables.attributes import decode_attribute, encode_attribute
 from databroker_writable.tables.backend_limits import ANY_BACKEND
 from databroker_writable.tables.document_values import check_event_values, document_value
+from databroker_writable.tables.layout import decode_attribute, encode_attribute
 
 
 class Mode(str, enum.Enum):

@@ -425,3 +425,9 @@ def test_a_name_taken_by_the_user_is_left_to_the_user():
     dataset = tables.to_dataset(stored_run(table))
     assert list(dataset) == ["x", "x_ns", "x_ns_"]
     assert dataset["x"].values[0] == stamp[0]
+
+
+def test_integers_of_numpy_that_float64_does_not_hold_are_refused_among_floats_as_those_of_python_are():
+    with pytest.raises(InvalidTableError, match="integers among floats, beyond what float64 holds"):
+        read_table({"x": [numpy.int64(2**53 + 1), 0.5]})
+    assert read_table({"x": [numpy.int64(2**53), 0.5, float("nan")]}).data["x"][:2] == [2.0**53, 0.5]

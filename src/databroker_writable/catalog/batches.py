@@ -12,7 +12,7 @@ from ..runs.document_parts import Document
 from ..runs.interrupts import deferred_interrupts
 from ..storage.assets.plan import AssetPlan
 from ..tables.classifier import is_lazy
-from ..tables.private_copy import private_copy
+from ..tables.document_values import private_copy
 from .insertion import RunInsertion, insert_documents
 from .run_store import RunStore
 

@@ -13,8 +13,7 @@ from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
 from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
-from ..tables.nulls import fitted
-from ..tables.private_copy import private_copy
+from ..tables.document_values import private_copy
 from ..tables.wording import short
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids
 from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
@@ -206,7 +205,7 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
         table = self._read(data)
         data_keys = stream.descriptor["data_keys"]
         if stream.schema is not None:
-            table = fitted(table, stream.schema, name)
+            table = table.fitted(stream.schema, name)
             stream.schema.check_agrees(table.schema, name)
         check_columns(data_keys, table, name)
         check_declared(data_keys, table.schema, f"stream {name!r}")

@@ -16,7 +16,7 @@ import numpy
 from ..errors import InvalidMetadataError, InvalidRunError, StoreError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_key, check_metadata_keys, document_value
-from ..tables.event_time import LATEST
+from ..tables.time_columns import LATEST
 from ..tables.wording import short
 from .document_parts import (
     DATUM_PARTS,

@@ -9,7 +9,7 @@ import event_model
 import numpy
 
 from ..errors import InvalidRunError
-from ..tables.private_copy import private_copy
+from ..tables.document_values import private_copy
 from ..tables.wording import short
 from .document_parts import (
     DATUM_PARTS,

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import NotWritableError
 from ..runs import upstream
 from ..tables.backend_limits import ANY_BACKEND, Limits
-from ..tables.private_copy import private_copy
+from ..tables.document_values import private_copy
 from .backend import Backend, Document
 from .files import publish_through
 from .serializer import callbacks_of

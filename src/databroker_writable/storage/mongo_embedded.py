@@ -15,8 +15,7 @@ import pymongo.errors
 from ..errors import RunExistsError
 from ..runs import upstream
 from ..tables.backend_limits import bson_size
-from ..tables.document_values import to_builtin
-from ..tables.private_copy import private_copy
+from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
 from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
 

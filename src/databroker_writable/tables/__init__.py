@@ -2,6 +2,7 @@
 
 from .layout import OBJECT, find_layout
 from .restore import to_dataset
-from .stream_table import StreamSchema, StreamTable, read_table
+from .stream_table import StreamSchema, StreamTable
+from .table_reader import read_table
 
 __all__ = ["OBJECT", "StreamSchema", "StreamTable", "find_layout", "read_table", "to_dataset"]

@@ -8,12 +8,9 @@ import numpy
 import pandas
 
 from ..errors import InvalidTableError
+from .classifier import unsupported
 from .list_columns import array_from_list
-from .refusals import unsupported
-from .time_columns import in_zone
-
-LEAST_INT64 = numpy.iinfo("int64").min
-"""What numpy takes for NaT."""
+from .time_columns import NAT, in_zone
 
 
 def is_arrow(values: Any) -> bool:
@@ -100,7 +97,7 @@ def _converted(values: Any, name: str, pyarrow: Any) -> Any:
 
 def _whole_numbers(values: Any, pyarrow: Any) -> numpy.ndarray:
     """The counts of datetimes, with numpy's NaT for what is missing."""
-    return numpy.asarray(values.cast(pyarrow.int64()).fill_null(LEAST_INT64).to_numpy(zero_copy_only=False))
+    return numpy.asarray(values.cast(pyarrow.int64()).fill_null(NAT).to_numpy(zero_copy_only=False))
 
 
 def _categorical(values: Any, name: str, pyarrow: Any) -> Any:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime
 import enum
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy
 import pandas
+
+from ..errors import InvalidTableError
 
 SCALARS = frozenset({int, float, str, bool, type(None)})
 """The types of single values in JSON."""
@@ -87,13 +89,7 @@ _known: dict[type, ValueType] = {}
 
 
 def type_of(type_: type) -> ValueType:
-    """What the values of a Python type are.
-
-    Examples
-    --------
-    >>> type_of(numpy.float32), type_of(numpy.timedelta64), type_of(set)
-    (<ValueType.FLOAT: 'float'>, <ValueType.TIMEDELTA: 'timedelta'>, <ValueType.OTHER: 'other'>)
-    """
+    """What the values of a Python type are."""
     value_type = _known.get(type_)
     if value_type is None:
         value_type = next((known for known, types in _TYPES if issubclass(type_, types)), ValueType.OTHER)
@@ -104,13 +100,7 @@ def type_of(type_: type) -> ValueType:
 
 
 def type_of_dtype(dtype: numpy.dtype[Any]) -> ValueType:
-    """What the items of an array are.
-
-    Examples
-    --------
-    >>> type_of_dtype(numpy.dtype("u2")), type_of_dtype(numpy.dtype("M8[ns]"))
-    (<ValueType.INT: 'int'>, <ValueType.DATETIME: 'datetime'>)
-    """
+    """What the items of an array are."""
     if dtype.char in "gG":
         return ValueType.LONGDOUBLE
     return _DTYPES.get(dtype.kind, ValueType.OTHER)
@@ -126,26 +116,15 @@ COLUMN = "<column>"
 
 
 class Unstorable(NamedTuple):
-    """What of a value documents cannot hold."""
+    """What of a value documents cannot hold, as messages say it after the value's name."""
 
     reason: str
-    """What follows the name of the value in a message: "holds ...", "carries ..."."""
-    remedy: str
-    """What to do with a value of metadata or with an attribute."""
-    column_remedy: str
-    """What to do with a column, whose name stands where `COLUMN` is."""
+    remedy: str  # for a value of metadata, and for an attribute
+    column_remedy: str  # with `COLUMN` where the column's name belongs
 
 
 def unstorable(value: Any) -> Unstorable | None:
-    """What of a value no document can hold, wherever it stands: units, masks, fields, digits; None if it is whole.
-
-    Examples
-    --------
-    >>> unstorable(numpy.ma.masked_array([1, 2], [False, True])).reason
-    'is a masked array, whose mask would be lost'
-    >>> unstorable(numpy.arange(3)) is None
-    True
-    """
+    """What of a value no document can hold, wherever it stands: units, masks, fields, digits; None if it is whole."""
     units = units_of(value)
     if units is not None:
         return _with_units(units)
@@ -165,11 +144,11 @@ def unstorable_dtype(dtype: numpy.dtype[Any]) -> Unstorable | None:
             "give each field a column of its own",
         )
     if value_type is ValueType.LONGDOUBLE:
-        plain = "complex" if dtype.kind == "c" else "float"
+        builtin, stored = ("complex", "complex128") if dtype.kind == "c" else ("float", "float64")
         return Unstorable(
             f"holds values of dtype {dtype}, which cannot be stored exactly",
-            f"convert them, e.g. with {plain}(value) or value.astype('{plain}')",
-            f"convert them, e.g. with .astype('{plain}64')" if plain == "float" else "convert them to complex128",
+            f"convert them, e.g. with {builtin}(value) or value.astype('{builtin}')",
+            f"convert them, e.g. with .astype('{stored}')",
         )
     return None
 
@@ -211,13 +190,7 @@ def is_lazy(values: Any) -> bool:
 
 
 def loses_dims_in_lists(shape: Sequence[int | None]) -> bool:
-    """Whether nested lists of a shape, as JSON and BSON have them, do not tell its last dims.
-
-    Examples
-    --------
-    >>> loses_dims_in_lists((0, 2)), loses_dims_in_lists((2, 0))
-    (True, False)
-    """
+    """Whether nested lists of a shape, as JSON and BSON have them, do not tell its last dims."""
     return 0 in shape[:-1]
 
 
@@ -235,3 +208,64 @@ _MASKED = Unstorable(
     "fill it, e.g. with value.filled(0), or make it a list with None, value.tolist()",
     f"fill it, e.g. with dask.array.ma.filled(table[{COLUMN}], 0), or compute it first: table[{COLUMN}].compute()",
 )
+
+
+def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
+    return InvalidTableError(
+        f"column {name!r} holds mixed types ({', '.join(sorted(map(type_name, types)))}); make it one type, "
+        f"e.g. table[{name!r}] = [str(v) for v in table[{name!r}]]"
+    )
+
+
+def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:
+    return InvalidTableError(f"column {name!r} holds {what}, which cannot be stored exactly; {remedy}")
+
+
+def check_column(values: Any, name: str) -> None:
+    """Refuse a column whose units, fields or digits would be lost, or the mask of a lazy one."""
+    lost = unstorable(values)
+    if lost is _MASKED and isinstance(values, numpy.ma.MaskedArray):
+        lost = unstorable_dtype(values.dtype)
+    _refuse_column(lost, name)
+
+
+def check_computed(block: Any, name: str) -> None:
+    """Refuse what a lazy column has computed to, if its units, mask, fields or digits would be lost."""
+    _refuse_column(unstorable(block), name)
+
+
+def computed(values: Any, name: str) -> Any:
+    """Compute a lazy column."""
+    block = values.compute()
+    check_computed(block, name)
+    return block
+
+
+def _refuse_column(lost: Unstorable | None, name: str) -> None:
+    if lost is not None:
+        raise InvalidTableError(f"column {name!r} {lost.reason}; {lost.column_remedy.replace(COLUMN, repr(name))}")
+
+
+def check_column_dtype(dtype: numpy.dtype[Any], name: str) -> None:
+    """Refuse the dtypes of items that only metadata or objects may have."""
+    if type_of_dtype(dtype) in _REFUSED:
+        what, remedy = _REFUSED[type_of_dtype(dtype)]
+        raise unsupported(name, what.format(dtype), remedy)
+
+
+_REFUSED = {
+    ValueType.BYTES: ("bytes ({})", "decode them, e.g. numpy.char.decode(values, 'utf-8')"),
+    ValueType.STRING_DTYPE: ("strings of numpy's StringDType", "convert them with .astype(str)"),
+    ValueType.OTHER: ("values of dtype {}", "convert them to numbers or strings"),
+}
+
+
+def check_text(text: str, where: str, error: type[Exception] = InvalidTableError) -> None:
+    """Refuse text that has no UTF-8 form: msgpack and BSON cannot write it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise error(
+            f"{where} holds a lone surrogate ({text[exc.start]!r}), which is not valid Unicode; "
+            "replace it, e.g. text.encode('utf-8', 'replace').decode()"
+        ) from None

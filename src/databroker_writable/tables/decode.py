@@ -1,4 +1,4 @@
-"""The original columns from the values that documents hold: the inverse of `encode`."""
+"""The original columns and Datasets from the values that documents hold: the inverse of `encode`."""
 
 from __future__ import annotations
 
@@ -7,69 +7,41 @@ from typing import Any
 import dask.array
 import numpy
 import pandas
+import xarray
+from xarray.indexes import PandasIndex, PandasMultiIndex
 
-from .attributes import decode_attribute
-from .encode_times import ticks
-from .nesting import flatten, object_array
-from .time_columns import in_zone
+from .layout import decode_attribute, decode_attributes
+from .list_columns import flatten, object_array
+from .time_columns import NAT, in_zone, ticks
 
 MARKERS = {"None": None, "NA": pandas.NA, "NaN": float("nan"), "NaT": pandas.NaT}
 
 
 def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any = None) -> Any:
-    """Give the column back.
-
-    Parameters
-    ----------
-    encoding : dict
-        The rule that `encode` recorded.
-    values : array or nested list
-        As the documents hold them; lists where the backend has no arrays.
-    shape : tuple of int
-        The shape of the stored values.
-    exact : array or nested list, optional
-        The exact integers of datetimes, where they were stored beside the seconds.
-
-    Returns
-    -------
-    numpy, dask or pandas array
-    """
-    kind = encoding["is"]
-    if kind == "numpy":
+    """Give a column back, of arrays or nested lists as the documents hold them; `exact` is that of its datetimes."""
+    form = encoding["is"]
+    if form == "numpy":
         return _numeric(values, shape, encoding["dtype"])
-    if kind == "masked":
+    if form == "masked":
         return _masked(values, shape, encoding["dtype"])
-    if kind in ("datetime", "timedelta"):
+    if form in ("datetime", "timedelta"):
         return _times(encoding, values, shape, exact)
-    if kind == "interval":
+    if form == "interval":
         bounds = decode(encoding["bounds"], values, shape, exact)
-        return pandas.arrays.IntervalArray.from_arrays(
-            numpy.ascontiguousarray(bounds[..., 0]),
-            numpy.ascontiguousarray(bounds[..., 1]),
-            closed=encoding["closed"],
-        )
-    if kind in ("object", "string"):
+        left, right = (numpy.ascontiguousarray(bounds[..., side]) for side in (0, 1))
+        return pandas.arrays.IntervalArray.from_arrays(left, right, closed=encoding["closed"])
+    if form in ("object", "string"):
         marker = MARKERS[encoding["missing"]]
         flat = [marker if value is None else value for value in flatten(values, len(shape))]
         return object_array(flat).reshape(shape)
     flat = flatten(values, 1)
-    if kind == "extension":
+    if form == "extension":
         return _extension(flat, encoding["dtype"])
-    if kind == "period":
+    if form == "period":
         return pandas.array(flat, dtype=encoding["dtype"])
-    if kind == "category":
+    if form == "category":
         return _category(flat, encoding)
-    raise ValueError(f"unknown encoding {kind!r}")
-
-
-def decode_plain(plain: dict[str, Any]) -> Any:
-    """Decode a one-dimensional column that the layout's text holds."""
-    values = decode_attribute(plain["values"])
-    exact = decode_attribute(plain["exact"]) if "exact" in plain else None
-    shape = numpy.shape(values) if plain["encoding"]["is"] == "interval" else (len(values),)
-    if plain["encoding"]["is"] == "interval" and not values:
-        shape = (0, 2)
-    return decode(plain["encoding"], values, shape, exact)
+    raise ValueError(f"unknown encoding {form!r}")
 
 
 def _numeric(values: Any, shape: tuple[int, ...], dtype: str) -> Any:
@@ -96,28 +68,23 @@ def _masked(values: Any, shape: tuple[int, ...], dtype: str) -> Any:
 
 def _times(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any) -> Any:
     dtype = encoding["dtype"]
-    unit = numpy.datetime_data(numpy.dtype(dtype))[0]
     if exact is None:
-        integers = _ticks(values, shape, unit)
+        integers = _ticks(values, shape, numpy.datetime_data(numpy.dtype(dtype))[0])
     elif isinstance(exact, numpy.ndarray | dask.array.Array) and exact.dtype.kind != "O":
         integers = exact.astype("int64")
     else:
-        absent = numpy.iinfo("int64").min
-        flat = [absent if value is None else value for value in flatten(exact, len(shape))]
+        flat = [NAT if value is None else value for value in flatten(exact, len(shape))]
         integers = numpy.asarray(flat, dtype="int64").reshape(shape)
     times = integers.astype(dtype)
-    if "zone" not in encoding:
-        return times
-    return in_zone(times, encoding["zone"])
+    return in_zone(times, encoding["zone"]) if "zone" in encoding else times
 
 
 def _ticks(values: Any, shape: tuple[int, ...], unit: str) -> Any:
-    absent = numpy.iinfo("int64").min
     if isinstance(values, dask.array.Array):
-        return dask.array.where(dask.array.isnan(values), absent, ticks(dask.array.nan_to_num(values), unit))
+        return dask.array.where(dask.array.isnan(values), NAT, ticks(dask.array.nan_to_num(values), unit))
     seconds = numpy.asarray(values, dtype="float64").reshape(shape)
     missing = numpy.isnan(seconds)
-    return numpy.where(missing, absent, ticks(numpy.where(missing, 0, seconds), unit))
+    return numpy.where(missing, NAT, ticks(numpy.where(missing, 0, seconds), unit))
 
 
 def _extension(flat: list[Any], name: str) -> Any:
@@ -128,13 +95,101 @@ def _extension(flat: list[Any], name: str) -> Any:
         return dtype.construct_array_type()(pyarrow.array(flat, dtype.pyarrow_dtype))
     # Not pandas.array: it takes NaN for a missing value.
     absent = numpy.asarray([value is None for value in flat], dtype=bool)
-    plain: list[Any] = [0 if value is None else value for value in flat]
-    return dtype.construct_array_type()(numpy.asarray(plain, dtype=dtype.numpy_dtype), absent)
+    filled: list[Any] = [0 if value is None else value for value in flat]
+    return dtype.construct_array_type()(numpy.asarray(filled, dtype=dtype.numpy_dtype), absent)
 
 
 def _category(flat: list[Any], encoding: dict[str, Any]) -> Any:
-    categories = pandas.Index(decode_plain(encoding["categories"]), dtype=encoding["dtype"])
-    labels = encoding.get("labels") or decode_attribute(encoding["categories"]["values"])
-    position = {label: code for code, label in enumerate(labels)}
-    codes = [-1 if value is None else position[value] for value in flat]
-    return pandas.Categorical.from_codes(codes, categories, ordered=encoding["ordered"])
+    stored = encoding["categories"]
+    values = decode_attribute(stored["values"])
+    exact = decode_attribute(stored["exact"]) if "exact" in stored else None
+    shape = (len(values), 2) if stored["encoding"]["is"] == "interval" else (len(values),)
+    categories = pandas.Index(decode(stored["encoding"], values, shape, exact), dtype=encoding["dtype"])
+    codes = {label: code for code, label in enumerate(encoding.get("labels") or values)}
+    in_order = [-1 if value is None else codes[value] for value in flat]
+    return pandas.Categorical.from_codes(in_order, categories, ordered=encoding["ordered"])
+
+
+def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
+    """Make the Dataset of a layout from the decoded values of its variables, by name."""
+    indexes = layout["indexes"]
+    multi, without, frame = indexes.get("multi", ()), indexes.get("without", ()), indexes.get("frame")
+    in_index = {name for group in (*multi, *filter(None, [frame])) for name in group["levels"]}
+    data_vars: dict[str, xarray.Variable] = {}
+    coords: dict[str, xarray.Variable] = {}
+    unindexed: dict[str, xarray.Variable] = {}
+    attrs = {}
+    for entry in layout["variables"]:
+        name = entry["name"]
+        attrs[name] = decode_attributes(entry["attrs"])
+        if name in in_index:
+            continue
+        variables = data_vars if not entry["coordinate"] else unindexed if name in without else coords
+        variables[name] = _variable(
+            entry["dims"], values[name], is_index=variables is coords and entry["dims"] == [name]
+        )
+    dataset = xarray.Dataset(data_vars, coords)
+    if unindexed:
+        dataset = dataset.assign_coords(xarray.Coordinates(unindexed, indexes={}))
+    for group in multi:
+        dataset = dataset.assign_coords(_multi_coords(group, values))
+        attrs[group["dim"]] = decode_attributes(group["attrs"])
+    for name in indexes.get("other", ()):
+        dataset = dataset.set_xindex(name)
+    if frame is not None:
+        dataset = dataset.assign_coords(_frame_coords(dataset, frame, values))
+    for name, pairs in attrs.items():
+        dataset[name].attrs = pairs
+    dataset.attrs = decode_attributes(layout["attrs"])
+    if frame is not None:
+        # xarray (2026.9) has put the names of dims in place of the index's own
+        index: Any = dataset.xindexes[frame["dim"]]
+        index.index = index.index.set_names(frame["names"])
+    return dataset
+
+
+def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variable:
+    """Make a variable of decoded values; xarray wraps most pandas arrays, but no datetimes with a zone."""
+    if is_index:
+        return xarray.Variable(dims, values if isinstance(values, numpy.ndarray) else pandas.Index(values))
+    if isinstance(values, pandas.arrays.DatetimeArray):
+        values = numpy.asarray(values.astype(object))
+    variable = xarray.Variable(dims, values)
+    if isinstance(values, numpy.ndarray) and values.dtype == variable.dtype == object:
+        # xarray (2026.9, as_compatible_data) passes objects through a pandas Series, and with pandas 3
+        # that makes NaN of None among strings.
+        variable.data[...] = values
+    return variable
+
+
+def _multi_coords(group: dict[str, Any], values: dict[str, Any]) -> xarray.Coordinates:
+    pairs = zip(group["levels"], group["dtypes"], strict=True)
+    arrays = [pandas.Index(values[level], dtype=dtype) for level, dtype in pairs]
+    index = PandasMultiIndex(pandas.MultiIndex.from_arrays(arrays, names=group["levels"]), group["dim"])
+    for level in group["levels"]:
+        if isinstance(values[level], numpy.ndarray) and values[level].dtype.kind == "U":
+            # pandas has no strings of fixed width, xarray remembers them beside the index.
+            index.level_coords_dtype[level] = values[level].dtype
+    variables = index.create_variables()
+    return xarray.Coordinates(variables, indexes=dict.fromkeys(variables, index))
+
+
+def _frame_coords(dataset: xarray.Dataset, frame: dict[str, Any], values: dict[str, Any]) -> xarray.Coordinates:
+    dim, levels = frame["dim"], frame["levels"]
+    if frame["multi"]:
+        return _multi_coords(frame, values)
+    index = _index(values[levels[0]], frame) if levels else pandas.RangeIndex(dataset.sizes[dim])
+    pandas_index = PandasIndex(index, dim)
+    return xarray.Coordinates(pandas_index.create_variables(), indexes={dim: pandas_index})
+
+
+def _index(values: Any, frame: dict[str, Any]) -> pandas.Index:
+    index = pandas.Index(values, dtype=frame["dtypes"][0])
+    freq = frame.get("freq")
+    if freq is None:
+        return index
+    try:
+        return type(index)(index, freq=freq)
+    except ValueError:
+        # Tables that were added one after the other need not go on at the first one's frequency.
+        return index

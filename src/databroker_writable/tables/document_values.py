@@ -11,13 +11,11 @@ from typing import Any
 import numpy
 
 from .backend_limits import ANY_BACKEND, INT64, Limits
-from .classifier import SCALARS, TIMES, ValueType, is_array, type_of, type_of_dtype, unstorable
+from .classifier import SCALARS, TIMES, ValueType, check_text, is_array, type_of, type_of_dtype, unstorable
 from .wording import remedy_for, short
 
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB takes 100 levels, and documents add some of their own."""
-
-_COMMON_TYPES: dict[type, ValueType] = {dict: ValueType.DICT, list: ValueType.LIST}
 
 
 def document_value(
@@ -30,9 +28,8 @@ def document_value(
     """
     if _is_simple(value):
         return value
-    value_type = _COMMON_TYPES.get(type(value)) or type_of(type(value))
     # most values need no text that says where they are: it costs more than they do
-    if value_type is ValueType.DICT:
+    if isinstance(value, Mapping):
         _check_depth(depth, where, error)
         result = {}
         for key, item in value.items():
@@ -41,22 +38,27 @@ def document_value(
                 item = document_value(item, f"{where}[{key!r}]", error, limits=limits, depth=depth + 1)
             result[str.__str__(key)] = item
         return result
-    if value_type is ValueType.LIST:
+    if isinstance(value, list | tuple):
         _check_depth(depth, where, error)
         return [
             item if _is_simple(item) else document_value(item, f"{where}[{i}]", error, limits=limits, depth=depth + 1)
             for i, item in enumerate(value)
         ]
+    value_type = type_of(type(value))
     if value_type is ValueType.TEXT:
         # not str(value): that of an enumeration of text is its name
-        return _checked_str(str.__str__(value), where, error)
+        text = str.__str__(value)
+        check_text(text, where, error)
+        return text
     lost = unstorable(value)
     if lost is not None:
         raise error(f"{where} {lost.reason}; {lost.remedy}")
     if value_type is ValueType.BOOL:
         return bool(value)
     if value_type is ValueType.INT:
-        return _checked_int(int(value), where, error, limits)
+        number = int(value)
+        _check_int(number, where, error, limits)
+        return number
     if value_type is ValueType.FLOAT:
         return float(value)
     if value_type is ValueType.ARRAY and type_of_dtype(value.dtype) not in TIMES:
@@ -93,7 +95,7 @@ def check_key(key: Any, where: str, error: type[Exception], limits: Limits = ANY
     if not isinstance(key, str):
         raise error(f"{where} has the key {short(key)}, of type {type(key).__name__}; make it a string")
     if not key.isascii():
-        _checked_str(key, f"a key of {where}", error)
+        check_text(key, f"a key of {where}", error)
     if limits.mongo_keys and (key.startswith("$") or "\0" in key or "." in key):
         other = key.lstrip("$").replace("\0", "").replace(".", "_")
         raise error(
@@ -137,15 +139,15 @@ def check_event_values(values: Any, where: str, error: type[Exception], limits: 
     if not isinstance(values, list | tuple):
         document_value(values, where, error, limits=limits)
         return
-    kinds = set(map(type, values))
-    if kinds <= {float, bool, type(None)}:
+    types = set(map(type, values))
+    if types <= {float, bool, type(None)}:
         return
-    if kinds <= {int, float, bool, type(None)}:
+    if types <= {int, float, bool, type(None)}:
         integers = [v for v in values if type(v) is int]
         for extreme in (min(integers), max(integers)):
-            _checked_int(extreme, where, error, limits)
-    elif kinds <= {str, type(None)}:
-        _checked_str("".join(v for v in values if v is not None), where, error)
+            _check_int(extreme, where, error, limits)
+    elif types <= {str, type(None)}:
+        check_text("".join(v for v in values if v is not None), where, error)
     else:
         _check_depth(depth, where, error)
         for i, value in enumerate(values):
@@ -165,6 +167,31 @@ def to_builtin(value: Any) -> Any:
     return value
 
 
+def private_copy(value: Any) -> Any:
+    """Copy the arrays, lists and dicts of a value, which a readout loop may go on to fill, unless nested too deeply."""
+    return _copied(value, 0, {})
+
+
+def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
+    if type(value) in SCALARS or depth > MAX_DEPTH:
+        return value
+    # each once: the columns of an event page share their timestamps
+    number = id(value)
+    if number not in copies:
+        if isinstance(value, numpy.ndarray):
+            copy: Any = value.copy()
+        elif isinstance(value, list | tuple):
+            is_flat = SCALARS.issuperset(map(type, value))
+            copy = list(value) if is_flat else [_copied(item, depth + 1, copies) for item in value]
+        elif isinstance(value, Mapping):
+            is_flat = SCALARS.issuperset(map(type, value.values()))
+            copy = dict(value) if is_flat else {k: _copied(item, depth + 1, copies) for k, item in value.items()}
+        else:
+            return value
+        copies[number] = copy
+    return copies[number]
+
+
 def _check_array(values: Any, where: str, error: type[Exception], limits: Limits) -> None:
     lost = unstorable(values)
     if lost is not None:
@@ -174,7 +201,7 @@ def _check_array(values: Any, where: str, error: type[Exception], limits: Limits
         return
     if value_type is ValueType.INT:
         if dtype.kind == "u" and dtype.itemsize == 8 and values.size and isinstance(values, numpy.ndarray):
-            _checked_int(int(values.max()), where, error, limits)
+            _check_int(int(values.max()), where, error, limits)
     elif value_type is ValueType.TEXT:
         check_event_values(values.ravel().tolist(), where, error, limits)
     elif value_type is not ValueType.COMPLEX:
@@ -189,22 +216,13 @@ def _check_array(values: Any, where: str, error: type[Exception], limits: Limits
         )
 
 
-def _checked_int(value: int, where: str, error: type[Exception], limits: Limits) -> int:
+def _check_int(value: int, where: str, error: type[Exception], limits: Limits) -> None:
     low, high = limits.integers
     if not low <= value <= high:
         raise error(
             f"{where} holds the integer {short(value)}, beyond the {low} to {high} "
             f"that {limits.backend} can hold; store it as a float or as text"
         )
-    return value
-
-
-def _checked_str(value: str, where: str, error: type[Exception]) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as exc:
-        raise error(f"{where} holds text that is not valid Unicode ({exc.reason}); repair it first") from None
-    return value
 
 
 def _check_depth(depth: int, where: str, error: type[Exception]) -> None:

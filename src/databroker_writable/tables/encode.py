@@ -6,40 +6,73 @@ JSON-able rule by which `decode` gives the original back.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask.array
 import numpy
 import pandas
 
-from .classifier import ValueType, type_of_dtype
-from .encode_arrays import as_it_is, encode_array
-from .encode_pandas import encode_extension
-from .encode_times import encode_times
-from .encoded import DTYPES, Encoded, little_endian
-from .list_columns import array_from_list, holds_times, in_shape
-from .refusals import check_column_dtype, check_whole, unsupported
+from .arrow_columns import column_from_arrow, is_arrow_dtype
+from .classifier import (
+    NUMBERS,
+    ValueType,
+    check_column,
+    check_column_dtype,
+    check_text,
+    type_of_dtype,
+    unsupported,
+)
+from .layout import encode_attribute
+from .list_columns import array_from_list, flatten, holds_times, in_shape, nest, object_column
+from .time_columns import PER_SECOND, check_resolution, ticks, unnamed_zone, zone_name
+
+DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "c": "number", "U": "string"}
+"""event-model's names of the types of one value."""
+
+NULL_TEXT = "None"
+"""What a null becomes where a reader casts a column to text, as databroker 2 and Tiled do."""
+
+EPOCH = "1970-01-01T00:00:00Z"
+LONG_UNIT = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+_STORED_AS_THEY_ARE = frozenset(
+    numpy.dtype(f"<{item}")
+    for item in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
+)
+_NOT_LAZY = frozenset({ValueType.OBJECTS, ValueType.TEXT, ValueType.STRING_DTYPE})
+
+
+@dataclass(slots=True)
+class Encoded:
+    """The stored form of one column."""
+
+    values: Any  # numpy array, nested list or dask array
+    shape: tuple[int, ...]
+    dtype: str  # event-model's name of the type of one value
+    dtype_numpy: str
+    encoding: dict[str, Any]
+    units: str | None = None
+    exact: Encoded | None = None  # exact integers, where float64 seconds may lose some digits
+    extra_dims: tuple[str, ...] = ()  # dims of the stored values that the column does not have
 
 
 def encode(values: Any, name: str) -> Encoded:
     """Encode a column, given as a numpy, dask or pandas array."""
+    if type(values) is numpy.ndarray and values.dtype in _STORED_AS_THEY_ARE and values.flags.c_contiguous:
+        return Encoded(values, values.shape, DTYPES[values.dtype.kind], values.dtype.str, _as_it_is(values.dtype))
     if isinstance(values, dask.array.Array):
         return _encode_dask(values, name)
     if isinstance(values, numpy.ndarray) and values.dtype.kind == "O":
         objects = values.ravel().tolist()
         if holds_times(objects):
             values = in_shape(array_from_list(objects, name), values.shape, name)
-    if isinstance(values, pandas.api.extensions.ExtensionArray):
-        return encode_extension(values, name)
-    return encode_array(values, name)
-
-
-_NOT_LAZY = frozenset({ValueType.OBJECTS, ValueType.TEXT, ValueType.STRING_DTYPE})
+    return _encode_in_memory(values, name)
 
 
 def _encode_dask(values: Any, name: str) -> Encoded:
     dtype = values.dtype
-    check_whole(values, name)
+    check_column(values, name)
     if type_of_dtype(dtype) in _NOT_LAZY:
         raise unsupported(
             name,
@@ -54,7 +87,235 @@ def _encode_dask(values: Any, name: str) -> Encoded:
             f"make them numpy arrays, with table[{name!r}].map_blocks",
         )
     if dtype.kind in "mM":
-        return encode_times(values, name)
+        return _encode_times(values, name)
     check_column_dtype(dtype, name)
-    stored = values if dtype == little_endian(dtype) else values.astype(little_endian(dtype))
-    return Encoded(stored, values.shape, DTYPES[dtype.kind], little_endian(dtype).str, as_it_is(values))
+    stored = values if dtype == _little_endian(dtype) else values.astype(_little_endian(dtype))
+    return Encoded(stored, values.shape, DTYPES[dtype.kind], stored.dtype.str, _as_it_is(dtype))
+
+
+def _encode_in_memory(values: Any, name: str) -> Encoded:
+    if isinstance(values, pandas.api.extensions.ExtensionArray):
+        return _encode_extension(values, name)
+    if not isinstance(values, numpy.ndarray):
+        raise unsupported(name, f"an array of type {type(values).__name__}", "convert it with numpy.asarray")
+    if isinstance(values, numpy.ma.MaskedArray):
+        return _encode_masked(values, name)
+    dtype = values.dtype
+    if dtype.kind == "O":
+        return _encode_objects(values, name)
+    if dtype.kind in "mM":
+        return _encode_times(values, name)
+    check_column(values, name)
+    check_column_dtype(dtype, name)
+    stored_dtype = _little_endian(dtype)
+    if dtype.kind == "U":
+        texts = values.tolist()
+        check_text("".join(texts if values.ndim == 1 else values.ravel().tolist()), f"column {name!r}")
+        return Encoded(texts, values.shape, "string", stored_dtype.str, _as_it_is(dtype))
+    stored = numpy.ascontiguousarray(values, dtype=stored_dtype).reshape(values.shape)
+    return Encoded(stored, values.shape, DTYPES[dtype.kind], stored_dtype.str, _as_it_is(dtype))
+
+
+def _as_it_is(dtype: numpy.dtype[Any]) -> dict[str, Any]:
+    """The encoding of an array that documents hold as it is."""
+    return {"is": "numpy", "dtype": dtype.str}
+
+
+def _little_endian(dtype: numpy.dtype[Any]) -> numpy.dtype[Any]:
+    swapped: numpy.dtype[Any] = dtype.newbyteorder("<")
+    return swapped
+
+
+def _encode_objects(values: numpy.ndarray, name: str) -> Encoded:
+    flat, value_type, marker = object_column(values.ravel().tolist(), name)
+    encoding = {"is": "object", "missing": marker}
+    present = [value for value in flat if value is not None]
+    if value_type is None or value_type is ValueType.TEXT:
+        return Encoded(nest(flat, values.shape), values.shape, "string", _text_dtype(present), encoding)
+    array = array_from_list(present, name)
+    stored = array.reshape(values.shape) if len(present) == len(flat) else nest(flat, values.shape)
+    return Encoded(stored, values.shape, DTYPES[array.dtype.kind], array.dtype.str, encoding)
+
+
+def _text_dtype(texts: list[str]) -> str:
+    return f"<U{max(map(len, texts), default=1) or 1}"
+
+
+def _encode_masked(values: numpy.ma.MaskedArray, name: str) -> Encoded:
+    check_column(values, name)
+    if type_of_dtype(values.dtype) not in NUMBERS:
+        raise unsupported(name, f"a masked array of dtype {values.dtype}", "fill it, e.g. with .filled()")
+    encoded = _encode_in_memory(values.data, name)
+    encoded.encoding["is"] = "masked"
+    mask = numpy.ma.getmaskarray(values)
+    if mask.any():
+        objects = values.data.astype(object)
+        objects[mask] = None
+        encoded.values = objects.tolist()
+    return encoded
+
+
+def _encode_times(values: Any, name: str) -> Encoded:
+    """Encode datetime64 or timedelta64 as float64 seconds, with their exact integers where these lose digits."""
+    kind = values.dtype.kind
+    unit, step = numpy.datetime_data(values.dtype)
+    check_resolution([values.dtype], name)
+    if unit == "generic":
+        raise unsupported(name, f"{values.dtype}", f"convert it, e.g. with .astype('{kind}8[ns]')")
+    if unit not in PER_SECOND or step != 1:
+        values, unit = _at_resolution(values, unit, name)
+    lazy = isinstance(values, dask.array.Array)
+    absent = values.map_blocks(numpy.isnat, dtype=bool) if lazy else numpy.isnat(values)
+    integers = values.astype("int64")
+    where = dask.array.where if lazy else numpy.where
+    seconds = where(absent, numpy.nan, integers / PER_SECOND[unit])
+    encoding = {"is": "datetime" if kind == "M" else "timedelta", "dtype": f"{kind}8[{unit}]"}
+    exact = None
+    if unit == "ns" or (unit != "s" if lazy else not _recovered(seconds, integers, absent, unit)):
+        units = f"{LONG_UNIT[unit]} since {EPOCH}" if kind == "M" else unit
+        exact = Encoded(integers, values.shape, "integer", "<i8", {}, units)
+        encoding["exact"] = unit
+    units = f"seconds since {EPOCH}" if kind == "M" else "s"
+    return Encoded(seconds, values.shape, "number", "<f8", encoding, units, exact)
+
+
+def _at_resolution(values: Any, unit: str, name: str) -> tuple[Any, str]:
+    """Bring days, hours and the like to the resolution that xarray would give them."""
+    kind = values.dtype.kind
+    if kind == "m" and unit in ("Y", "M"):
+        raise unsupported(name, f"{values.dtype}", "months and years have no fixed length; use days or seconds")
+    unit = unit if unit in PER_SECOND else "s"
+    changed = values.astype(f"{kind}8[{unit}]")
+    lazy = isinstance(values, dask.array.Array)
+    if not lazy and not numpy.array_equal(changed.astype(values.dtype), values, equal_nan=True):
+        raise unsupported(name, f"{values.dtype} out of the range of {changed.dtype}", "use fewer digits")
+    return changed, unit
+
+
+def _recovered(seconds: numpy.ndarray, integers: numpy.ndarray, absent: numpy.ndarray, unit: str) -> bool:
+    with numpy.errstate(invalid="ignore", over="ignore"):
+        return bool(numpy.array_equal(ticks(seconds, unit)[~absent], integers[~absent]))
+
+
+def has_nulls(encoded: Encoded) -> bool:
+    """Whether a column whose values are a list has missing ones."""
+    return None in _flat(encoded)
+
+
+def null_safe(encoded: Encoded) -> Encoded:
+    """Declare a column that has nulls by a dtype that can hold one: NaN in float64, or text of four characters."""
+    stored = numpy.dtype(encoded.dtype_numpy)
+    if stored.kind in "biu":
+        return replace(encoded, dtype="number", dtype_numpy="<f8")
+    if stored.kind == "U":
+        return replace(encoded, dtype_numpy=f"<U{max(len(NULL_TEXT), stored.itemsize // 4)}")
+    return encoded
+
+
+def null_marks(encoded: Encoded) -> Encoded | None:
+    """Say of each value whether it is null, where a cast makes nulls look like values that the column has, too."""
+    flat = _flat(encoded)
+    # what is masked in floats comes back as NaN
+    if encoded.encoding["is"] == "masked" or not any(value == NULL_TEXT or value != value for value in flat):
+        return None
+    marks = numpy.array([value is None for value in flat]).reshape(encoded.shape)
+    return Encoded(marks, encoded.shape, "boolean", marks.dtype.str, {})
+
+
+def _flat(encoded: Encoded) -> list[Any]:
+    return encoded.values if len(encoded.shape) == 1 else flatten(encoded.values, len(encoded.shape))
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name from which pandas makes the same dtype again; that of strings does not tell their storage."""
+    if isinstance(dtype, pandas.StringDtype):
+        return f"string[{dtype.storage}]" if dtype.na_value is pandas.NA else "str"
+    return str(dtype)
+
+
+def _encode_extension(values: Any, name: str) -> Encoded:
+    dtype = values.dtype
+    if isinstance(dtype, pandas.CategoricalDtype):
+        return _encode_category(values, name)
+    if isinstance(dtype, pandas.StringDtype):
+        missing = "NA" if dtype.na_value is pandas.NA else "NaN"
+        encoding = {"is": "string", "dtype": dtype_name(dtype), "missing": missing}
+        return replace(_encode_objects(values.to_numpy(dtype=object, na_value=None), name), encoding=encoding)
+    if isinstance(dtype, pandas.DatetimeTZDtype):
+        return _encode_zoned(values, name)
+    if isinstance(dtype, pandas.PeriodDtype):
+        return _encode_period(values, name)
+    if isinstance(dtype, pandas.IntervalDtype):
+        return _encode_interval(values, name)
+    if is_arrow_dtype(dtype):
+        return _encode_in_memory(column_from_arrow(values, name), name)
+    if isinstance(dtype, numpy.dtype) or isinstance(values, pandas.arrays.NumpyExtensionArray):
+        return _encode_in_memory(values.to_numpy(), name)
+    numpy_dtype: Any = getattr(dtype, "numpy_dtype", None)
+    kind = getattr(numpy_dtype, "kind", "O")
+    if isinstance(dtype, pandas.SparseDtype) or kind not in "biuf":
+        remedy = f"convert it, e.g. table[{name!r}] = table[{name!r}].astype('float64') or .astype(str)"
+        raise unsupported(name, f"the pandas dtype {dtype}", remedy)
+    stored: Any
+    if values.isna().any():
+        stored = values.to_numpy(dtype=object, na_value=None).tolist()
+    else:
+        stored = values.to_numpy(dtype=numpy_dtype)
+    encoding = {"is": "extension", "dtype": str(dtype)}
+    return Encoded(stored, (len(values),), DTYPES[kind], _little_endian(numpy_dtype).str, encoding)
+
+
+def _encode_zoned(values: Any, name: str) -> Encoded:
+    zone = zone_name(values.dtype.tz)
+    if zone is None:
+        raise unnamed_zone(name, values.dtype.tz, f"table[{name!r}] = table[{name!r}].dt.tz_convert('UTC')")
+    encoded = _encode_times(values.tz_convert("UTC").tz_localize(None).to_numpy(), name)
+    encoded.encoding["zone"] = zone
+    return encoded
+
+
+def _encode_period(values: Any, name: str) -> Encoded:
+    flat = [None if value is pandas.NaT else str(value) for value in values]
+    if not (pandas.array(flat, dtype=values.dtype).asi8 == values.asi8).all():
+        raise unsupported(name, f"the pandas dtype {values.dtype}", f"convert it: table[{name!r}].dt.to_timestamp()")
+    dtype_numpy = _text_dtype([text for text in flat if text])
+    return Encoded(flat, (len(flat),), "string", dtype_numpy, {"is": "period", "dtype": str(values.dtype)})
+
+
+def _encode_interval(values: Any, name: str) -> Encoded:
+    """Encode intervals as pairs of bounds."""
+    left, right = values.left, values.right
+    if getattr(left.dtype, "tz", None) is not None:
+        raise unsupported(name, f"the pandas dtype {values.dtype}", "convert its bounds to UTC without a zone")
+    bounds = _encode_in_memory(numpy.stack([left.to_numpy(), right.to_numpy()], axis=-1), name)
+    encoding = {"is": "interval", "closed": values.closed, "bounds": bounds.encoding}
+    return replace(bounds, encoding=encoding, extra_dims=("bound",))
+
+
+def _encode_category(values: Any, name: str) -> Encoded:
+    """Encode categories by their labels; the layout holds the categories themselves."""
+    categories = _encode_in_memory(values.categories.array, name)
+    labels = flatten(categories.values, 1)
+    encoding = {
+        "is": "category",
+        "dtype": dtype_name(values.categories.dtype),
+        "ordered": bool(values.ordered),
+        "categories": _json_column(categories, f"the categories of column {name!r}"),
+    }
+    themselves = categories.encoding["is"] in ("numpy", "object", "string")
+    if not themselves:
+        labels = encoding["labels"] = [str(value) for value in values.categories]
+    if len(set(labels)) < len(labels):
+        raise unsupported(name, "categories that read alike as text", "rename them apart")
+    flat = [None if code < 0 else labels[code] for code in values.codes.tolist()]
+    if not themselves or categories.dtype == "string":
+        return Encoded(flat, (len(flat),), "string", _text_dtype(labels), encoding)
+    stored = flat if None in flat else numpy.asarray(flat, dtype=categories.dtype_numpy)
+    return Encoded(stored, (len(flat),), categories.dtype, categories.dtype_numpy, encoding)
+
+
+def _json_column(encoded: Encoded, where: str) -> dict[str, Any]:
+    """A column as JSON values, for the layout's text."""
+    columns = {"values": encoded.values, **({} if encoded.exact is None else {"exact": encoded.exact.values})}
+    nested = {key: values.tolist() if isinstance(values, numpy.ndarray) else values for key, values in columns.items()}
+    return {"encoding": encoded.encoding, **{key: encode_attribute(values, where) for key, values in nested.items()}}

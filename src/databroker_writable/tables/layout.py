@@ -1,16 +1,27 @@
-"""The layout: a JSON text in the descriptor's configuration, from which the original is rebuilt."""
+"""The layout: a JSON text in the descriptor's configuration, from which the original is rebuilt.
+
+Attributes stand in it exactly: strings, booleans, integers, finite floats, None and lists are themselves, members of
+enumerations of text or integers are these; anything else is an object with the key "is".
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy
+
+from ..errors import InvalidTableError
+from .classifier import NUMBERS, TIMES, ValueType, check_text, type_of, type_of_dtype, unstorable
 
 SOURCE = "databroker-writable"
 OBJECT = "table"
 LAYOUT = "layout"
 VERSION = 1
 _encode = json.JSONEncoder(allow_nan=False).encode
+_ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
 
 
 def embed_layout(layout: dict[str, Any], configuration: dict[str, dict[str, Any]], now: float) -> None:
@@ -36,9 +47,97 @@ def find_layout(descriptor: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _layout_keys(names: Iterable[str]) -> list[str]:
-    """Return the names that are `layout` with any number of underscores, shortest first, and the next one.
-
-    The layout's own key is always the longest, whatever a user's coordinates are called.
-    """
+    """The names that are `layout` with underscores, shortest first, and the next one: the layout's is the longest."""
     taken = sorted((name for name in names if name.rstrip("_") == LAYOUT), key=len)
     return [*taken, taken[-1] + "_" if taken else LAYOUT]
+
+
+def encode_attributes(attributes: dict[str, Any], owner: str) -> list[Any]:
+    """Encode the attributes of `owner` as pairs of name and value."""
+    pairs = []
+    for key, value in attributes.items():
+        if not isinstance(key, str):
+            raise InvalidTableError(f"attribute {key!r} of {owner} is not named by a str; rename it")
+        pairs.append([key, encode_attribute(value, f"attribute {key!r} of {owner}")])
+    return pairs
+
+
+def decode_attributes(pairs: list[Any]) -> dict[str, Any]:
+    return {key: decode_attribute(value) for key, value in pairs}
+
+
+def encode_attribute(value: Any, where: str) -> Any:
+    type_ = type(value)
+    if value is None or type_ is bool or type_ is int or (type_ is float and math.isfinite(value)):
+        return value
+    value_type = type_of(type_)
+    if value_type is ValueType.TEXT and type_ is not numpy.str_:
+        text = str.__str__(value)
+        check_text(text, where)
+        return text
+    if type_ is list:
+        return [encode_attribute(item, where) for item in value]
+    if type_ is tuple:
+        return {"is": "tuple", "value": encode_attribute(list(value), where)}
+    if type_ is dict:
+        return {"is": "dict", "value": encode_attribute(list(map(list, value.items())), where)}
+    lost = unstorable(value)
+    if lost is not None:
+        raise InvalidTableError(f"{where} {lost.reason}; {lost.remedy}")
+    if isinstance(value, numpy.generic | numpy.ndarray):
+        return _encode_array(value, where)
+    if value_type is ValueType.FLOAT:
+        number = float(value)
+        return number if math.isfinite(number) else {"is": "float", "value": repr(number)}
+    if value_type is ValueType.INT:
+        return int(value)
+    if value_type is ValueType.COMPLEX:
+        return {"is": "complex", "value": encode_attribute([value.real, value.imag], where)}
+    raise InvalidTableError(
+        f"{where} is of type {type_.__name__}, which cannot be stored exactly; "
+        "make it a str, a number, a numpy array, or a list or dict of these"
+    )
+
+
+def _encode_array(value: Any, where: str) -> dict[str, Any]:
+    array = numpy.asarray(value)
+    name = "array" if isinstance(value, numpy.ndarray) else "scalar"
+    if type_of_dtype(array.dtype) not in _ARRAY_TYPES:
+        raise InvalidTableError(
+            f"{where} is a numpy {name} of dtype {array.dtype}, which cannot be stored exactly; "
+            "convert it, e.g. with .astype(float), .astype(str) or .tolist()"
+        )
+    dtype = array.dtype.str
+    if array.dtype.kind in "mM":
+        array = array.astype("int64")
+    elif array.dtype.kind == "c":
+        array = numpy.stack([array.real, array.imag], axis=-1)
+    values = encode_attribute(array.tolist(), where)
+    return {"is": name, "dtype": dtype, "shape": list(numpy.shape(value)), "value": values}
+
+
+def decode_attribute(value: Any) -> Any:
+    if isinstance(value, list):
+        return [decode_attribute(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    form, inner = value["is"], decode_attribute(value["value"])
+    if form == "float":
+        return float(inner)
+    if form == "complex":
+        return complex(*inner)
+    if form == "tuple":
+        return tuple(inner)
+    if form == "dict":
+        return dict(inner)
+    dtype = numpy.dtype(value["dtype"])
+    if dtype.kind in "mM":
+        array = numpy.asarray(inner, "int64").astype(dtype)
+    elif dtype.kind == "c":
+        parts = numpy.asarray(inner, "float64")
+        array = numpy.empty(parts.shape[:-1], dtype)
+        array.real, array.imag = parts[..., 0], parts[..., 1]
+    else:
+        array = numpy.asarray(inner, dtype)
+    array = array.reshape(value["shape"])
+    return array if form == "array" else array[()]

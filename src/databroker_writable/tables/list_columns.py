@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+import dask.array
 import numpy
 import pandas
 
 from ..errors import InvalidTableError
-from .classifier import MISSING, TIMES, ValueType, type_name, type_of
-from .names import check_text
-from .nesting import object_array
-from .refusals import check_whole, mixed, unsupported
+from .classifier import MISSING, TIMES, ValueType, check_column, check_text, mixed, type_name, type_of, unsupported
 from .time_columns import times_from_list
 
 CONTAINERS = frozenset({ValueType.LIST, ValueType.ARRAY})
@@ -36,10 +34,7 @@ _BUILTIN: dict[ValueType, Callable[[Any], Any]] = {
 
 
 def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
-    """Make one array of a column given as a list.
-
-    Returns a numpy array; a pandas array for datetimes with a zone; an object array where values are missing.
-    """
+    """Make one array of a column given as a list: numpy's, but pandas' of datetimes in a zone; missing values stay."""
     if isinstance(values, range):
         return numpy.asarray(values)
     if not values:
@@ -56,7 +51,9 @@ def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
         raise mixed(name, types)
     real = value_types - MISSING
     if real and real <= TIMES:
-        return _times(values, real, types, name)
+        if len(real) > 1:
+            raise mixed(name, {type_ for type_ in types if type_of(type_) in real})
+        return times_from_list(values, real.pop(), name)
     values = with_builtin_types(values, types, name)
     if real == value_types:
         if real <= _NUMBERS:
@@ -88,16 +85,12 @@ def with_builtin_types(values: Sequence[Any], types: set[type], name: str) -> Se
         return values
     for value in values:
         if type(value) in derived:
-            check_whole(value, name)
+            check_column(value, name)
     return [derived[type(value)](value) if type(value) in derived else value for value in values]
 
 
 def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | None, str]:
-    """Classify the values of a column of Python objects.
-
-    Returns the flat list of values, missing ones as None; what they are, None if all are missing; what stood
-    for the missing ones.
-    """
+    """Give the values of a column of objects, None where one is missing; their type, if any; the mark of those."""
     types = set(map(type, flat))
     flat = list(with_builtin_types(flat, types, name))
     value_types = set(map(type_of, types))
@@ -128,13 +121,40 @@ def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | No
     if value_type is not None and value_type not in _OBJECTS:
         raise _unsupported_objects(flat, types, name)
     if value_type is ValueType.TEXT:
-        check_text([value for value in flat if value is not None], f"column {name!r}")
+        check_text("".join(value for value in flat if value is not None), f"column {name!r}")
     return [value.item() if isinstance(value, numpy.generic) else value for value in flat], value_type, marker
+
+
+def object_array(values: Iterable[Any]) -> numpy.ndarray:
+    """Make a flat array of objects, whatever they are."""
+    values = list(values)
+    array = numpy.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def nest(flat: list[Any], shape: tuple[int, ...]) -> Any:
+    """Reshape a flat list of values to nested lists."""
+    return flat if len(shape) == 1 else object_array(flat).reshape(shape).tolist()
+
+
+def flatten(nested: Any, ndim: int) -> list[Any]:
+    """Flatten nested lists of `ndim` levels."""
+    if ndim == 0:
+        return [nested]
+    if isinstance(nested, dask.array.Array):
+        nested = nested.compute()
+    if isinstance(nested, numpy.ndarray):
+        return list(nested.ravel().tolist())
+    for _ in range(ndim - 1):
+        nested = chain.from_iterable(nested)
+    # Events of a page that was packed again hold numpy's scalars.
+    return [value.item() if isinstance(value, numpy.generic) else value for value in nested]
 
 
 def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> InvalidTableError:
     for value in flat:
-        check_whole(value, name)
+        check_column(value, name)
     culprits = sorted(type_name(type_) for type_ in types if type_of(type_) not in MISSING)
     is_array = any(hasattr(type_, "__array__") for type_ in types)
     conversion = "numpy.asarray(v)" if is_array else "str(v)"
@@ -158,7 +178,7 @@ def _stacked(values: Sequence[Any], name: str, depth: int) -> Any:
     """Stack a column of lists or arrays of one shape."""
     for value in values:
         if isinstance(value, numpy.ndarray):
-            check_whole(value, name)
+            check_column(value, name)
     if all(isinstance(value, numpy.ndarray) for value in values):
         shapes = {value.shape for value in values}
         if len(shapes) == 1 and len({value.dtype for value in values}) == 1:
@@ -170,24 +190,14 @@ def _stacked(values: Sequence[Any], name: str, depth: int) -> Any:
         raise InvalidTableError(f"column {name!r} is nested deeper than {MAX_AXES} levels; flatten it")
     lengths = {len(value) if not isinstance(value, numpy.ndarray) or value.ndim else 0 for value in values}
     if len(lengths) > 1:
+        listed = ", ".join(map(str, sorted(lengths)[:4])) + (", ..." if len(lengths) > 4 else "")
         raise InvalidTableError(
-            f"column {name!r} holds lists or arrays of different lengths ({_some(lengths)}); "
+            f"column {name!r} holds lists or arrays of different lengths ({listed}); "
             "make them of one length, e.g. by padding with NaN"
         )
     (length,) = lengths
     flat = array_from_list(list(chain.from_iterable(values)), name, depth=depth + 1)
     return in_shape(flat, (len(values), length, *flat.shape[1:]), name)
-
-
-def _some(values: Iterable[Any]) -> str:
-    ordered = sorted(values)
-    return ", ".join(map(str, ordered[:4])) + (", ..." if len(ordered) > 4 else "")
-
-
-def _times(values: Sequence[Any], real: set[ValueType], types: set[type], name: str) -> Any:
-    if len(real) > 1:
-        raise mixed(name, {type_ for type_ in types if type_of(type_) in real})
-    return times_from_list(values, real.pop(), name)
 
 
 def _numbers(values: Sequence[Any], types: set[ValueType], name: str) -> numpy.ndarray:
@@ -205,13 +215,10 @@ def _numbers(values: Sequence[Any], types: set[ValueType], name: str) -> numpy.n
                 "store them as floats or strings, e.g. [str(v) for v in values]",
             )
         return array
-    if array.dtype.kind != "f" or array.tolist() != [
-        value.item() if isinstance(value, numpy.generic) else value for value in values
-    ]:
-        # Equal lists do not suffice where NaN is present: it differs from itself.
-        exact = all(value != value or float(value) == value for value in values)
-        if array.dtype.kind != "f" or not exact:
-            raise unsupported(
-                name, "integers among floats, beyond what float64 holds", "make them all integers or all floats"
-            )
+    values = [value.item() if isinstance(value, numpy.generic) else value for value in values]
+    stored = array.tolist()
+    if array.dtype.kind != "f" or not all(a == b or b != b for a, b in zip(stored, values, strict=True)):
+        raise unsupported(
+            name, "integers among floats, beyond what float64 holds", "make them all integers or all floats"
+        )
     return array

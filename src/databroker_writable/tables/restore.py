@@ -11,9 +11,8 @@ import numpy
 import xarray
 
 from ..errors import InvalidRunError
-from .decode import decode
+from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
-from .rebuild import rebuild
 
 
 def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:

@@ -1,114 +1,181 @@
-"""What a table becomes in the documents of one stream."""
+"""What a table becomes in the documents of one stream, and whether a later table of the stream fits the first."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
 
-from .agreement import check_agreement
-from .placement import StreamComposer
-from .refusals import reading
-from .sources import read_source
+from ..errors import InvalidTableError, warn_user
+from .layout import find_layout
+from .wording import short
 
 
 @dataclass(frozen=True)
 class StreamSchema:
-    """The fixed part of a stream: what goes to its event descriptor.
-
-    Attributes
-    ----------
-    data_keys : dict of str to dict
-        For each data key `source`, `dtype`, `dtype_numpy`, `shape`, and where known `dims` and `units`.
-    object_keys : dict of str to list of str
-        All data keys, under one pseudo-object `table` that carries the configuration.
-    configuration : dict of str to dict
-        The coordinates that are not along the Events, and `layout`: a JSON text from which `to_dataset`
-        rebuilds the original. Plain JSON values.
-    hints : dict
-        The scalar numeric columns, as BestEffortCallback looks for them.
-    """
+    """The fixed part of a stream: what goes to its event descriptor."""
 
     data_keys: dict[str, dict[str, Any]]
-    object_keys: dict[str, list[str]]
-    configuration: dict[str, dict[str, Any]]
+    object_keys: dict[str, list[str]]  # all data keys under one pseudo-object, which carries the configuration
+    configuration: dict[str, dict[str, Any]]  # coordinates that are not along the Events, and the layout
     hints: dict[str, Any]
 
     def check_agrees(self, later: StreamSchema, stream: str) -> None:
-        """Check that a later table of the stream fits the first.
+        """Raise InvalidTableError, with both sides, at the first difference of a later table that matters."""
+        if self.data_keys == later.data_keys and self._configured() == later._configured():
+            return
+        later = later.fitted(self, stream)
+        ours = find_layout({"configuration": self.configuration})
+        theirs = find_layout({"configuration": later.configuration})
+        if ours is not None and theirs is not None:
+            _check_times(ours["variables"], theirs["variables"], stream)
+        _check_data_keys(self.data_keys, later.data_keys, stream)
+        if ours is None or theirs is None:
+            return
+        if ours["one_event"] != theirs["one_event"]:
+            raise _difference(stream, "one_event", ours["one_event"], theirs["one_event"])
+        _check_variables(ours["variables"], theirs["variables"], stream)
+        for part in ("kind", "dim", "attrs", "indexes"):
+            if _loose(ours[part]) != _loose(theirs[part]):
+                what = "the attributes" if part == "attrs" else f"the {part} of the table"
+                raise _difference(stream, what, ours[part], theirs[part])
+        _check_configuration(self.configuration, later.configuration, ours["variables"], stream)
 
-        Parameters
-        ----------
-        later : StreamSchema
-        stream : str
-            The stream's name, for the message.
+    def fitted(self, first: StreamSchema, stream: str) -> StreamSchema:
+        """Take over the dtypes and marks of nulls of the stream's first table, and warn where these do not do."""
+        if self.data_keys == first.data_keys:
+            return self
+        before, after = _variables(first), _variables(self)
+        data_keys = dict(self.data_keys)
+        for name, entry in after.items():
+            old, key = before.get(name, {}), entry.get("key")
+            if old.get("key") != key or key not in data_keys or key not in first.data_keys:
+                continue
+            if _value_dtype(old, first) == _value_dtype(entry, self):
+                declared = {part: first.data_keys[key][part] for part in ("dtype", "dtype_numpy")}
+                data_keys[key] = {**data_keys[key], **declared}
+            mark, needed = old.get("missing"), entry.get("missing")
+            if mark is not None:
+                data_keys[mark] = first.data_keys[mark]
+            elif needed is not None:
+                del data_keys[needed]
+            if ("nulls" in entry and "nulls" not in old) or (needed is not None and mark is None):
+                warn_user(
+                    f"column {name!r} of stream {stream!r} has missing values that its first table did not announce: "
+                    "databroker 1 reads them, databroker 2 and Tiled cannot tell them from values; "
+                    "store the tables in one piece, or begin another stream"
+                )
+        return replace(self, data_keys=data_keys)
 
-        Raises
-        ------
-        InvalidTableError
-            If names, dtypes, shapes, dims, coordinates or attributes differ; shows both.
-        """
-        check_agreement(self, later, stream)
+    def _configured(self) -> dict[str, Any]:
+        """The configuration but for the time of its reading."""
+        return {name: configured["data"] for name, configured in self.configuration.items()}
 
 
 @dataclass(frozen=True)
 class StreamTable:
     """A table as the Events of a stream.
 
-    Attributes
-    ----------
-    schema : StreamSchema
-    data : dict of str to array or list
-        The values of each data key; the leading axis is that of the Events. numpy arrays share memory with
-        the table that was read; numbers that came in a list are a list.
-    length : int
-        The number of Events.
-    time : numpy.ndarray of float64, shape (length,), or None
-        POSIX seconds of each Event, where the table's own `time` is fit to be the Events' time.
+    The leading axis of each column is that of the Events. numpy arrays share memory with the table that was read;
+    numbers that came in a list are a list.
     """
 
     schema: StreamSchema
     data: dict[str, Any]
     length: int
-    time: numpy.ndarray | None
+    time: numpy.ndarray | None  # POSIX seconds of each Event, where the table's own `time` can be theirs
+
+    def fitted(self, first: StreamSchema, stream: str) -> StreamTable:
+        """Take over the dtypes and marks of nulls of the stream's first table, which has the same columns."""
+        schema = self.schema.fitted(first, stream)
+        if schema is self.schema:
+            return self
+        data = {
+            key: self.data[key] if key in self.data else numpy.zeros((self.length, *data_key["shape"]), bool)
+            for key, data_key in schema.data_keys.items()
+        }
+        return replace(self, data=data, schema=schema)
 
 
-def read_table(table: Any, *, one_event: bool = False) -> StreamTable:
-    """Describe a table as the Events of a stream; nothing is stored.
+def _variables(schema: StreamSchema) -> dict[str, dict[str, Any]]:
+    layout = find_layout({"configuration": schema.configuration})
+    return {} if layout is None else {entry["name"]: entry for entry in layout["variables"]}
 
-    Parameters
-    ----------
-    table : dict of lists or arrays, pandas.DataFrame or xarray.Dataset
-    one_event : bool, optional
-        The whole table is one Event, whose columns are arrays with named dims. By default each row along
-        the leading dim, which all columns then share, is one Event.
 
-    Returns
-    -------
-    StreamTable
+def _value_dtype(entry: dict[str, Any], schema: StreamSchema) -> str:
+    """The dtype of the values that are there; strings may be of any length."""
+    dtype: str = entry.get("nulls") or schema.data_keys[entry["key"]]["dtype_numpy"]
+    return dtype[:2] if dtype[1:2] == "U" else dtype
 
-    Raises
-    ------
-    InvalidTableError
-        If something in the table cannot be stored exactly or by a documented rule; names the column and
-        the remedy.
 
-    Notes
-    -----
-    Costs O(1) per column of numbers, O(N) for strings and objects. dask arrays are not computed.
+def _check_times(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
+    """Whether `time` rises is found anew for each table."""
+    stored_in = [entry["in"] for entries in (first, later) for entry in entries if entry["name"] == "time"]
+    if len(stored_in) == 2 and stored_in[0] != stored_in[1] and "time" in stored_in:
+        before, after = ("the Events' own time" if part == "time" else "a column" for part in stored_in)
+        raise _difference(stream, "'time' as", before, after, "make it rise in every table, or rename it")
 
-    Examples
-    --------
-    >>> table = read_table({"x": [1, 2, 3], "label": ["a", "b", "c"]})
-    >>> table.length
-    3
-    >>> table.schema.data_keys["label"]["dtype_numpy"]
-    '<U1'
-    """
-    source = read_source(table)
-    composer = StreamComposer(source, one_event=one_event)
-    for variable in source.variables:
-        with reading(variable.name):
-            composer.add(variable)
-    return StreamTable(StreamSchema(*composer.finish()), composer.data, composer.length, composer.time)
+
+def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]], stream: str) -> None:
+    if set(first) != set(later):
+        if "index" in set(later) - set(first):
+            remedy = "drop the index with .reset_index(drop=True), or keep it in every table"
+        else:
+            remedy = "give every table of a stream the same columns, or begin another stream"
+        raise _difference(stream, "the columns", list(first), list(later), remedy)
+    for key, data_key in first.items():
+        other = later[key]
+        for part in ("dtype_numpy", "dtype", "shape", "dims"):
+            if part in data_key and part in other and _loose(data_key[part]) != _loose(other[part]):
+                raise _difference(stream, f"the {part} of column {key!r}", data_key[part], other[part])
+
+
+def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
+    before, after = ({entry["name"]: entry for entry in entries} for entries in (first, later))
+    if set(before) != set(after):
+        raise _difference(stream, "the names", list(before), list(after))
+    for name, entry in before.items():
+        other = after[name]
+        # a column that began as objects, some of them missing, may go on with values of the same type
+        goes_on = (entry["encoding"]["is"], other["encoding"]["is"]) == ("object", "numpy")
+        for part in ("encoding", "dims", "coordinate", "attrs", "in"):
+            if _loose(entry[part]) != _loose(other[part]) and not (part == "encoding" and goes_on):
+                raise _difference(stream, f"the {part} of {name!r}", entry[part], other[part])
+
+
+def _check_configuration(
+    first: dict[str, Any], later: dict[str, Any], variables: list[dict[str, Any]], stream: str
+) -> None:
+    """Coordinates that are stored once must hold for every table of the stream."""
+    for entry in variables:
+        if entry["in"] != "configuration":
+            continue
+        for key in filter(None, (entry["key"], entry.get("exact"))):
+            before, after = (
+                [conf["data"].get(key) for conf in configuration.values()] for configuration in (first, later)
+            )
+            # As text, so that NaN equals itself.
+            if json.dumps(before) != json.dumps(after):
+                what = f"the values of coordinate {entry['name']!r}"
+                remedy = "begin another stream for them, or make the coordinate a column"
+                raise _difference(stream, what, before[0], after[0], remedy)
+
+
+def _loose(value: Any) -> Any:
+    """Forget what may differ: the width of strings, the frequency and number of an index."""
+    if isinstance(value, str) and value[:2] in ("<U", ">U"):
+        return "U"
+    if isinstance(value, dict):
+        return {k: _loose(v) for k, v in value.items() if k != "freq"}
+    if isinstance(value, list | tuple):
+        return [_loose(item) for item in value]
+    return value
+
+
+def _difference(
+    stream: str, what: str, first: Any, later: Any, remedy: str = "convert it, or begin another stream"
+) -> InvalidTableError:
+    before, after = (short(value, 300) for value in (first, later))
+    return InvalidTableError(f"stream {stream!r} began with {what} {before}, but this table has {after}; {remedy}")

@@ -11,17 +11,21 @@ import numpy
 import pandas
 
 from ..errors import InvalidTableError
-from .classifier import MISSING, ValueType, type_of
-from .refusals import unsupported
+from .classifier import MISSING, ValueType, type_of, unsupported
+
+LATEST = 2**33
+"""Seconds, in the year 2242: beyond, float64 no longer tells microseconds apart. The earliest time is 0, in 1970."""
+
+NAT = numpy.iinfo("int64").min
+"""What numpy takes for NaT."""
+
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 _LETTERS = {ValueType.DATETIME: "M", ValueType.TIMEDELTA: "m"}
 
 
 def times_from_list(values: Sequence[Any], value_type: ValueType, name: str) -> Any:
-    """Make an array of a list of datetimes, or of timedeltas: of the finest resolution among them.
-
-    Python's own have microseconds. Returns a pandas array where datetimes have a zone, else a numpy array.
-    """
+    """Make an array of datetimes or timedeltas, of the finest resolution among them: pandas' where they have a zone."""
     letter = _LETTERS[value_type]
     present = [value for value in values if type_of(type(value)) not in MISSING]
     check_resolution({value.dtype for value in present if isinstance(value, numpy.generic)}, name)
@@ -39,16 +43,7 @@ def check_resolution(dtypes: Iterable[numpy.dtype[Any]], name: str) -> None:
 
 
 def zone_name(zone: Any) -> str | None:
-    """The name from which pandas makes the same zone again; None if there is none.
-
-    Examples
-    --------
-    >>> import zoneinfo
-    >>> zone_name(zoneinfo.ZoneInfo("Europe/Berlin"))
-    'Europe/Berlin'
-    >>> zone_name(datetime.timezone(datetime.timedelta(hours=1)))
-    'UTC+01:00'
-    """
+    """The name from which pandas makes the same zone again; None if there is none."""
     if isinstance(zone, datetime.timezone):
         # an offset may have a name of its own, even that of a zone: "CET"
         name = str(datetime.timezone(zone.utcoffset(None)))
@@ -139,3 +134,10 @@ def _to_numpy_timedelta(value: Any) -> Any:
     if isinstance(value, numpy.timedelta64):
         return value
     return numpy.timedelta64(value // datetime.timedelta(microseconds=1), "us")
+
+
+def ticks(seconds: Any, unit: str) -> Any:
+    """Turn float64 seconds into int64 counts of `unit`."""
+    whole = numpy.floor(seconds)
+    factor = PER_SECOND[unit]
+    return whole.astype("int64") * factor + numpy.rint((seconds - whole) * factor).astype("int64")

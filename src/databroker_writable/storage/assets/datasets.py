@@ -13,7 +13,7 @@ import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts, interruptible
-from ...tables.refusals import check_computed
+from ...tables.classifier import check_computed
 from . import chunking as layout
 from .blocks import store_blocks
 from .new_asset import NewAsset

@@ -11,8 +11,7 @@ import numpy
 
 from ...runs.document_parts import Document, NamedDocument
 from ...tables import find_layout
-from ...tables.classifier import is_lazy
-from ...tables.refusals import computed
+from ...tables.classifier import computed, is_lazy
 from .plan import AssetPlan, asset_values
 
 if TYPE_CHECKING:

@@ -1,0 +1,165 @@
+"""DataFrames and Datasets, whose rows have indexes, as named variables with dims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pandas
+import xarray
+from xarray.indexes import PandasIndex, PandasMultiIndex
+
+from ..errors import InvalidTableError
+from .classifier import check_text
+from .columns import (
+    Source,
+    Variable,
+    array_from_array,
+    check_name,
+    free_name,
+    index_values,
+    inner_dims,
+    is_default_index,
+    reading,
+)
+from .encode import dtype_name
+from .layout import encode_attributes
+
+
+def source_from_frame(frame: pandas.DataFrame) -> Source:
+    if isinstance(frame.columns, pandas.MultiIndex):
+        raise InvalidTableError(
+            "the DataFrame has MultiIndex columns; join their levels, "
+            "e.g. df.columns = ['_'.join(map(str, c)) for c in df.columns]"
+        )
+    labels = frame.columns.tolist()
+    if not labels:
+        raise InvalidTableError("the DataFrame has no columns; give it at least one")
+    for name in labels:
+        check_name(name, "column")
+    names = set(labels)
+    if len(names) < len(labels):
+        twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+        raise InvalidTableError(f"the DataFrame has columns of the same name ({', '.join(twice)}); rename them")
+    index: Any = frame.index
+    for name in index.names:
+        if name is not None:
+            check_name(name, "index")
+            if name in names:
+                raise InvalidTableError(
+                    f"the index and a column are both named {name!r}; rename one, e.g. df.rename_axis('index')"
+                )
+    multi = isinstance(index, pandas.MultiIndex)
+    dim = free_name("row", names | set(index.names)) if multi or index.name is None else index.name
+    variables = []
+    for label, column in frame.items():
+        name = str.__str__(label)
+        with reading(name):
+            # of a numpy array with units pandas keeps the numbers in .array
+            array = column.values if isinstance(column.dtype, numpy.dtype) else column.array
+            values = array_from_array(array, name)
+        variables.append(Variable(name, (dim, *inner_dims(name, 1, values, names | {dim})), values))
+    record: dict[str, Any] = {"dim": dim, "names": list(index.names), "levels": [], "multi": multi}
+    if not is_default_index(index):
+        levels = _index_levels(index, dim, names)
+        record["levels"] = [level.name for level in levels]
+        record["dtypes"] = _index_dtypes(index)
+        freq = _frequency(index)
+        if freq is not None:
+            record["freq"] = freq
+        variables = levels + variables
+    return Source("frame", variables, dim, dict(frame.attrs), {"frame": record})
+
+
+def _index_dtypes(index: Any) -> list[str]:
+    return [dtype_name(index.get_level_values(number).dtype) for number in range(index.nlevels)]
+
+
+def _frequency(index: Any) -> str | None:
+    """The name of an index's frequency, from which pandas makes the same one again."""
+    freq = getattr(index, "freq", None)
+    if freq is None or isinstance(index, pandas.PeriodIndex):
+        return None
+    try:
+        known = pandas.tseries.frequencies.to_offset(freq.freqstr) == freq
+    except ValueError:
+        known = False
+    if not known:
+        raise InvalidTableError(
+            f"the index has the frequency {freq!r}, which its name {freq.freqstr!r} does not give back; "
+            "drop it with df.index.freq = None"
+        )
+    return str(freq.freqstr)
+
+
+def _index_levels(index: Any, dim: str, names: set[str]) -> list[Variable]:
+    """The levels of a pandas index, as coordinates along `dim`."""
+    if not isinstance(index, pandas.MultiIndex):
+        key = index.name if index.name is not None else free_name("index", names | {dim})
+        return [Variable(dim, (dim,), index_values(index), coordinate=True, key=key)]
+    levels: list[Variable] = []
+    named = {name for name in index.names if name is not None}
+    for number, name in enumerate(index.names):
+        taken = {level.name for level in levels}
+        if name is None:
+            name = free_name(f"level_{number}", taken | named | names | {dim})
+        elif name in taken:
+            raise InvalidTableError(f"two levels of the index are named {name!r}; rename one")
+        values = index_values(index.get_level_values(number))
+        levels.append(Variable(name, (dim,), values, coordinate=True))
+    return levels
+
+
+def source_from_dataset(dataset: xarray.Dataset) -> Source:
+    if not dataset.data_vars:
+        raise InvalidTableError("the Dataset has no data variables; give it at least one")
+    for name in dataset.variables:
+        check_name(name, "coordinate" if name in dataset.coords else "variable")
+    for dim in dataset.dims:
+        if not isinstance(dim, str):
+            raise InvalidTableError(f"dim {dim!r} is not named by a str; rename it with dataset.rename(...)")
+        check_text(dim, f"dim {dim!r}")
+    multi: list[dict[str, Any]] = []
+    other: list[str] = []
+    for index, coords in dataset.xindexes.group_by_index():
+        if isinstance(index, PandasMultiIndex):
+            attrs = encode_attributes(dataset[index.dim].attrs, f"coordinate {index.dim!r}")
+            levels = list(index.index.names)
+            multi.append({"dim": index.dim, "levels": levels, "dtypes": _index_dtypes(index.index), "attrs": attrs})
+        elif type(index) is not PandasIndex:
+            listed = ", ".join(map(repr, coords))
+            raise InvalidTableError(
+                f"the coordinates {listed} have an index of type {type(index).__name__}, which cannot be "
+                f"put back; drop it with dataset.drop_indexes([{listed}])"
+            )
+        else:
+            other += [str(name) for name in coords if name not in dataset.dims]
+    without: list[str] = []
+    variables = []
+    tuples = {group["dim"] for group in multi}
+    for name, variable in dataset.variables.items():
+        if name in tuples:
+            continue
+        coordinate = name in dataset.coords
+        if coordinate and name in dataset.dims and name not in dataset.xindexes and variable.ndim == 1:
+            without.append(str(name))
+        for dim in variable.dims:
+            if variable.dims.count(dim) > 1:
+                raise InvalidTableError(f"variable {name!r} has dim {dim!r} twice; rename one of them")
+        with reading(str(name)):
+            values = _variable_values(variable, dataset.xindexes.get(name), str(name))
+        dims = tuple(str(dim) for dim in variable.dims)
+        dims += inner_dims(str(name), len(dims), values, {*map(str, dataset.variables), *dims})
+        variables.append(Variable(str(name), dims, values, dict(variable.attrs), coordinate))
+    indexes = {"multi": multi, "without": without, "other": other}
+    return Source("dataset", variables, None, dict(dataset.attrs), indexes)
+
+
+def _variable_values(variable: xarray.Variable, index: Any, name: str) -> Any:
+    """The values of a variable: as pandas holds them where numpy has no such dtype."""
+    dtype = variable.dtype
+    if index is None or (isinstance(dtype, numpy.dtype) and dtype.kind != "O"):
+        return array_from_array(variable.data, name)
+    pandas_index = index.index
+    is_multi = isinstance(pandas_index, pandas.MultiIndex)
+    return index_values(pandas_index.get_level_values(name) if is_multi else pandas_index)

@@ -1,0 +1,267 @@
+"""Tables as the Events of a stream: where each variable goes, and what the descriptor says of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import dask.array
+import numpy
+import pandas
+import xarray
+
+from ..errors import InvalidTableError, StoreError
+from .arrow_columns import columns_from_arrow
+from .classifier import computed, loses_dims_in_lists
+from .columns import Source, Variable, free_name, source_from_mapping, unreadable
+from .encode import Encoded, encode, has_nulls, null_marks, null_safe
+from .indexed_tables import source_from_dataset, source_from_frame
+from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
+from .stream_table import StreamSchema, StreamTable
+from .time_columns import LATEST
+
+CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
+
+ACCEPTED = "a dict of lists or arrays, a pandas DataFrame or an xarray Dataset"
+
+
+def read_table(table: Any, *, one_event: bool = False) -> StreamTable:
+    """Describe a table as the Events of a stream; with `one_event` as one Event, whose columns are arrays with dims.
+
+    Raises InvalidTableError where something cannot be stored exactly or by a documented rule. Costs O(1) per column
+    of numbers, O(N) for strings and objects; dask arrays are not computed.
+
+    Examples
+    --------
+    >>> table = read_table({"x": [1, 2, 3], "label": ["a", "b", "c"]})
+    >>> table.length
+    3
+    >>> table.schema.data_keys["label"]["dtype_numpy"]
+    '<U1'
+    """
+    composer = _StreamComposer(_read_source(table), one_event=one_event)
+    for variable in composer.source.variables:
+        try:
+            composer.add(variable)
+        except (StoreError, MemoryError):
+            raise
+        except Exception as error:
+            raise unreadable(variable.name, error) from error
+    return composer.finish()
+
+
+def _read_source(table: Any) -> Source:
+    if isinstance(table, xarray.Dataset):
+        return source_from_dataset(table)
+    if isinstance(table, pandas.DataFrame):
+        return source_from_frame(table)
+    if isinstance(table, Mapping):
+        return source_from_mapping(table)
+    if hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"):
+        columns, attributes, attrs = columns_from_arrow(table)
+        source = source_from_mapping(columns)
+        for variable in source.variables:
+            variable.attrs.update(attributes[variable.name])
+        source.attrs.update(attrs)
+        return source
+    raise InvalidTableError(f"a table is {ACCEPTED}, not {_what_it_is_instead(table)}")
+
+
+def _what_it_is_instead(table: Any) -> str:
+    if table is None:
+        return "None"
+    name = f"{type(table).__module__}.{type(table).__qualname__}".removeprefix("builtins.")
+    if isinstance(table, xarray.DataArray):
+        return f"{name}; make a Dataset of it with .to_dataset(name=...)"
+    if isinstance(table, pandas.Series):
+        return f"{name}; make a DataFrame of it with .to_frame()"
+    if isinstance(table, numpy.ndarray | dask.array.Array | list | tuple):
+        return f"{name}; name it, e.g. {{'x': values}}"
+    if hasattr(table, "collect"):
+        return f"{name}; collect it first, with .collect()"
+    if hasattr(table, "to_pandas"):
+        return f"{name}; convert it with .to_pandas()"
+    if hasattr(table, "compute"):
+        return f"{name}; compute it first, with .compute()"
+    return name
+
+
+class _StreamComposer:
+    """Collects what goes to the descriptor and to the Events."""
+
+    def __init__(self, source: Source, *, one_event: bool) -> None:
+        self.source = source
+        self.one_event = one_event
+        self.dim = None if one_event else _event_dim(source)
+        self.names = {v.name for v in source.variables} | {v.key for v in source.variables if v.key}
+        self.data: dict[str, Any] = {}
+        self.data_keys: dict[str, dict[str, Any]] = {}
+        self.configuration: dict[str, dict[str, Any]] = {"data": {}, "data_keys": {}, "timestamps": {}}
+        self.entries: list[dict[str, Any]] = []
+        self.fields: list[str] = []
+        self.time: numpy.ndarray | None = None
+        self.length = 1
+        self.now = time.time()
+
+    def add(self, variable: Variable) -> None:
+        """Encode one variable and put it where it belongs."""
+        dims, values = variable.dims, variable.values
+        along = self.dim is not None and self.dim in dims
+        to_events = along or self._belongs_to_events(variable)
+        if variable.coordinate and isinstance(values, dask.array.Array) and not (to_events and _is_large(values)):
+            values = computed(values, variable.name)
+        entry: dict[str, Any] = {"name": variable.name, "dims": list(dims), "coordinate": variable.coordinate}
+        if along and dims[0] != self.dim:
+            entry["order"] = [dims.index(str(self.dim)), *(i for i, d in enumerate(dims) if d != self.dim)]
+            dims, values = tuple(dims[i] for i in entry["order"]), values.transpose(entry["order"])
+        if along:
+            self.length = values.shape[0]
+            if not self.length:
+                raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
+        key = variable.key or variable.name
+        encoded = encode(values, key)
+        entry["encoding"] = encoded.encoding
+        entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
+        marks = None
+        if isinstance(encoded.values, list) and has_nulls(encoded):
+            entry["nulls"] = encoded.dtype_numpy
+            marks = null_marks(encoded)
+            encoded = null_safe(encoded)
+        put = self._put_in_events if to_events else self._put_in_configuration
+        if along and variable.name == "time" and self._can_be_event_time(encoded):
+            self.time = numpy.asarray(encoded.values, dtype="float64")
+            entry["in"] = key = "time"
+        else:
+            entry["in"] = "data" if to_events else "configuration"
+            entry["key"] = key = self._name(key)
+            put(key, encoded, variable, dims)
+            is_plotted = to_events and not variable.coordinate and not self.data_keys[key]["shape"]
+            if is_plotted and getattr(encoded.values, "dtype", numpy.dtype("O")).kind in "iuf":
+                self.fields.append(key)
+        if marks is not None and to_events:
+            entry["missing"] = free_name(f"{key}_missing", self.names)
+            put(entry["missing"], marks, variable, dims)
+        if encoded.exact is not None:
+            entry["exact"] = free_name(f"{key}_{encoded.encoding['exact']}", self.names)
+            put(entry["exact"], encoded.exact, variable, dims)
+        self.entries.append(entry)
+
+    def finish(self) -> StreamTable:
+        layout = {
+            "kind": self.source.form,
+            "one_event": self.one_event,
+            "dim": self.dim,
+            "variables": self.entries,
+            "indexes": self.source.indexes,
+            "attrs": encode_attributes(self.source.attrs, "the table"),
+        }
+        embed_layout(layout, self.configuration, self.now)
+        schema = StreamSchema(
+            self.data_keys,
+            {OBJECT: list(self.data_keys)},
+            {OBJECT: self.configuration},
+            {OBJECT: {"fields": self.fields}} if self.fields else {},
+        )
+        return StreamTable(schema, self.data, self.length, self.time)
+
+    def _name(self, name: str) -> str:
+        """The name of a key or dim in documents, where `time` is taken.
+
+        databroker's reader gives every variable a leading dim and a coordinate of that name (bluesky_live 0.0.8
+        conversion.py).
+        """
+        if name != "time":
+            return name
+        return free_name("time_", self.names | {dim for v in self.source.variables for dim in v.dims})
+
+    def _can_be_event_time(self, encoded: Encoded) -> bool:
+        """Whether `time` rises, and there is a column beside it: a reader shows no Events that hold nothing."""
+        has_others = any(v.name != "time" and (self.dim in v.dims or not v.coordinate) for v in self.source.variables)
+        return (encoded.exact is not None or has_others) and _rises(encoded)
+
+    def _belongs_to_events(self, variable: Variable) -> bool:
+        if not variable.coordinate or self.source.form == "frame":
+            return True
+        return self.one_event and _is_large(variable.values)
+
+    def _put_in_events(self, key: str, encoded: Encoded, variable: Variable, dims: tuple[str, ...]) -> None:
+        shape, dims, values = encoded.shape, dims + encoded.extra_dims, encoded.values
+        if not self.one_event:
+            shape, dims = shape[1:], dims[1:]
+        is_array = isinstance(values, numpy.ndarray | dask.array.Array)
+        if not is_array and loses_dims_in_lists(shape):
+            raise InvalidTableError(
+                f"column {key!r} is an empty array of text or objects of shape {shape}, which the lists of "
+                "documents cannot hold, since they lose the dims after one of length 0; leave the column out"
+            )
+        if self.one_event:
+            self.data[key] = values[None] if is_array else [values]
+        else:
+            self.data[key] = values.tolist() if variable.is_list and _is_list_of_numbers(encoded) else values
+        self.data_keys[key] = self._data_key(encoded, variable, shape, dims)
+
+    def _put_in_configuration(self, key: str, encoded: Encoded, variable: Variable, dims: tuple[str, ...]) -> None:
+        shape, dims, values = encoded.shape, dims + encoded.extra_dims, encoded.values
+        if isinstance(values, numpy.ndarray) and values.dtype.kind == "c":
+            # The configuration is plain JSON, which has no complex numbers.
+            values = numpy.stack([values.real, values.imag], axis=-1)
+            shape, dims = (*shape, 2), (*dims, "real_imag")
+        self.configuration["data"][key] = values.tolist() if isinstance(values, numpy.ndarray) else values
+        self.configuration["data_keys"][key] = self._data_key(encoded, variable, shape, dims)
+        self.configuration["timestamps"][key] = self.now
+
+    def _data_key(
+        self, encoded: Encoded, variable: Variable, shape: tuple[int, ...], dims: tuple[str, ...]
+    ) -> dict[str, Any]:
+        source = variable.attrs.get("source")
+        units = encoded.units or variable.attrs.get("units")
+        data_key: dict[str, Any] = {
+            "source": source if isinstance(source, str) and source else SOURCE,
+            "dtype": "array" if shape else encoded.dtype,
+            "dtype_numpy": encoded.dtype_numpy,
+            "shape": list(shape),
+        }
+        if shape:
+            data_key["dims"] = list(map(self._name, dims))
+        if isinstance(units, str):
+            data_key["units"] = units
+        return data_key
+
+
+def _event_dim(source: Source) -> str:
+    """The leading dim that all columns share."""
+    if source.dim is not None:
+        return source.dim
+    leading = {v.dims[:1] for v in source.variables if not v.coordinate}
+    if len(leading) > 1 or () in leading:
+        listed = ", ".join(f"{v.name}: {v.dims}" for v in source.variables if not v.coordinate)
+        raise InvalidTableError(
+            f"the variables of the Dataset share no leading dim ({listed}), so that its rows cannot be Events; "
+            "store it as a whole with one_event=True"
+        )
+    return leading.pop()[0]
+
+
+def _is_list_of_numbers(encoded: Encoded) -> bool:
+    """Whether a list of Python's own numbers serves as well: the documents compare and are JSON, as bluesky-live's."""
+    # from a list of integers over 2**63-1 numpy would make floats when it is read
+    is_numbers = isinstance(encoded.values, numpy.ndarray) and encoded.values.dtype.kind in "bif"
+    return is_numbers and len(encoded.shape) == 1 and encoded.encoding.get("is") == "numpy"
+
+
+def _is_large(values: Any) -> bool:
+    return getattr(values, "nbytes", 0) > CONFIGURATION_LIMIT
+
+
+def _rises(encoded: Encoded) -> bool:
+    """Whether a column can be the Events' own time: each row at least a microsecond after the one before."""
+    values = encoded.values
+    if encoded.encoding["is"] not in ("numpy", "datetime", "extension") or len(encoded.shape) != 1:
+        return False
+    if not isinstance(values, numpy.ndarray) or values.dtype.kind not in "iuf":
+        return False
+    seconds = values.astype("float64")
+    if not ((seconds >= 0) & (seconds < LATEST)).all():  # false for NaN, too
+        return False
+    return bool((numpy.rint(numpy.diff(seconds) * 1e6) >= 1).all())
