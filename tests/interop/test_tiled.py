@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy
+import pandas
 import pytest
+import xarray
 
-from databroker_writable import open_directory
+from databroker_writable import open_directory, to_dataset
 from databroker_writable.storage.assets import SPEC
 from support import example_results
 
@@ -94,3 +96,46 @@ def test_streams_and_their_pieces_are_read_back(catalog, client):
     assert written["primary"].read()["x"].values.tolist() == [1, 2, 3]
     assert written["primary"].read()["image"].values[2].tolist() == [[7, 7]] * 3
     assert written["baseline"].read()["T"].values.tolist() == [300.5]
+
+
+TABLES = {
+    "missing values of every type": lambda: pandas.DataFrame(
+        {
+            "text": ["a", None, "ccc"],
+            "text like nulls": ["None", None, "<NA>"],
+            "count": pandas.array([1, None, 3], dtype="Int64"),
+            "flag": pandas.array([True, None, False], dtype="boolean"),
+            "value": pandas.array([1.5, None, 2.5], dtype="Float64"),
+            "when": numpy.array(["2024-03-31T01:30:00.123456789", "NaT", "2024-04-01"], dtype="M8[ns]"),
+            "label": pandas.Categorical(["b", None, "a"]),
+        }
+    ),
+    "numbers and text": lambda: pandas.DataFrame(
+        {"n": [1, 2], "x": [0.5, numpy.nan], "on": [True, False], "s": ["a", "bb"]}
+    ),
+    "lists with None": lambda: {"n": [1, None, 3], "s": ["a", None, "c"], "b": [True, None, False]},
+    "a Dataset": lambda: xarray.Dataset(
+        {"counts": (("t", "e"), numpy.arange(6.0).reshape(2, 3), {"units": "counts"})},
+        coords={"e": ("e", [1.0, 2.0, 3.0], {"units": "eV"}), "t": [10, 20]},
+    ),
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_to_dataset_gives_through_tiled_what_was_stored(catalog, client, table):
+    run = catalog.store_run(table())
+    written = write(run, client)
+    assert_same_dataset(to_dataset(written), to_dataset(run))
+
+
+def test_to_dataset_gives_a_whole_dataset_through_tiled(catalog, client):
+    run = catalog.store_run(TABLES["a Dataset"](), one_event=True)
+    assert_same_dataset(to_dataset(write(run, client)), to_dataset(run))
+
+
+def assert_same_dataset(one, other):
+    assert str(one.dtypes) == str(other.dtypes)
+    assert {name: variable.attrs for name, variable in one.variables.items()} == {
+        name: variable.attrs for name, variable in other.variables.items()
+    }
+    pandas.testing.assert_frame_equal(one.to_dataframe(), other.to_dataframe())

@@ -23,15 +23,12 @@ from .classifier import (
     type_of_dtype,
     unsupported,
 )
-from .layout import encode_attribute
+from .layout import NULL_TEXTS, encode_attribute
 from .list_columns import array_from_list, flatten, holds_times, in_shape, nest, object_column
 from .time_columns import PER_SECOND, check_resolution, ticks, unnamed_zone, zone_name
 
 DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "c": "number", "U": "string"}
 """event-model's names of the types of one value."""
-
-NULL_TEXT = "None"
-"""What a null becomes where a reader casts a column to text, as databroker 2 and Tiled do."""
 
 EPOCH = "1970-01-01T00:00:00Z"
 LONG_UNIT = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -208,7 +205,7 @@ def null_safe(encoded: Encoded) -> Encoded:
     if stored.kind in "biu":
         return replace(encoded, dtype="number", dtype_numpy="<f8")
     if stored.kind == "U":
-        return replace(encoded, dtype_numpy=f"<U{max(len(NULL_TEXT), stored.itemsize // 4)}")
+        return replace(encoded, dtype_numpy=f"<U{max(*map(len, NULL_TEXTS), stored.itemsize // 4)}")
     return encoded
 
 
@@ -216,7 +213,7 @@ def null_marks(encoded: Encoded) -> Encoded | None:
     """Say of each value whether it is null, where a cast makes nulls look like values that the column has, too."""
     flat = _flat(encoded)
     # what is masked in floats comes back as NaN
-    if encoded.encoding["is"] == "masked" or not any(value == NULL_TEXT or value != value for value in flat):
+    if encoded.encoding["is"] == "masked" or not any(value in NULL_TEXTS or value != value for value in flat):
         return None
     marks = numpy.array([value is None for value in flat]).reshape(encoded.shape)
     return Encoded(marks, encoded.shape, "boolean", marks.dtype.str, {})

@@ -20,6 +20,9 @@ SOURCE = "databroker-writable"
 OBJECT = "table"
 LAYOUT = "layout"
 VERSION = 1
+NULL_TEXTS = ("None", "<NA>", "nan")
+"""What a null becomes where a column is cast to text, by databroker 2, Tiled or pandas."""
+
 _encode = json.JSONEncoder(allow_nan=False).encode
 _ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
 

@@ -13,6 +13,7 @@ import xarray
 from ..errors import InvalidRunError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
+from .remote_columns import RemoteColumns, descriptor_of, is_remote
 
 
 def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
@@ -20,8 +21,8 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
 
     Parameters
     ----------
-    run : databroker.core.BlueskyRun or bluesky_live.bluesky_run.BlueskyRun
-        A run of any catalog, or one in memory.
+    run : databroker.core.BlueskyRun, bluesky_live.bluesky_run.BlueskyRun or bluesky_tiled_plugins' BlueskyRun
+        A run of any catalog, one in memory, or one that a client of Tiled or databroker 2 gives.
     stream : str, optional
 
     Returns
@@ -54,25 +55,40 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     if stream not in streams:
         listed = ", ".join(map(repr, sorted(streams))) or "none"
         raise KeyError(f"the run has no stream {stream!r}; its streams: {listed}")
+    if is_remote(run):
+        descriptor = descriptor_of(run[stream])
+        layout = _layout_of(descriptor, stream)
+        if layout is None:
+            as_it_is: xarray.Dataset = run[stream].read()
+            return as_it_is
+        return _dataset_of(layout, descriptor, RemoteColumns(run[stream], descriptor), stream)
     pages, descriptors = _read(run, stream, fill="no")
-    layout = find_layout(descriptors[0]) if descriptors else None
+    layout = _layout_of(descriptors[0], stream) if descriptors else None
     if layout is None:
         dataset: xarray.Dataset = run[stream].read()
         return dataset
-    if layout["version"] > VERSION:
-        raise InvalidRunError(
-            f"stream {stream!r} has layout version {layout['version']}, this package reads up to {VERSION}; "
-            "upgrade databroker-writable"
-        )
     if not pages:
         raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
     if any("external" in data_key for data_key in descriptors[0]["data_keys"].values()):
         pages, descriptors = _read(run, stream, fill="delayed")
-    events = _Events(pages, descriptors[0]["data_keys"])
-    configuration = descriptors[0]["configuration"][OBJECT]
+    return _dataset_of(layout, descriptors[0], _Events(pages, descriptors[0]["data_keys"]), stream)
+
+
+def _layout_of(descriptor: dict[str, Any], stream: str) -> dict[str, Any] | None:
+    layout = find_layout(descriptor)
+    if layout is not None and layout["version"] > VERSION:
+        raise InvalidRunError(
+            f"stream {stream!r} has layout version {layout['version']}, this package reads up to {VERSION}; "
+            "upgrade databroker-writable"
+        )
+    return layout
+
+
+def _dataset_of(layout: dict[str, Any], descriptor: dict[str, Any], events: Any, stream: str) -> xarray.Dataset:
+    configuration = descriptor["configuration"][OBJECT]
     if not layout["one_event"]:
         return _dataset(layout, configuration, events)
-    datasets = [_dataset(layout, configuration, events.only(i)) for i in range(len(events.time))]
+    datasets = [_dataset(layout, configuration, _OneEvent(events, i)) for i in range(len(events.time))]
     return datasets[0] if len(datasets) == 1 else _along_events(datasets, stream)
 
 
@@ -127,9 +143,6 @@ class _Events:
     def shape(self, key: str) -> tuple[int, ...]:
         return (len(self.time), *self.data_keys[key]["shape"])
 
-    def only(self, number: int) -> _OneEvent:
-        return _OneEvent(self, number)
-
     def _arranged(self, parts: list[Any]) -> Any:
         joined = _joined(parts)
         if self._order is None:
@@ -140,7 +153,7 @@ class _Events:
 class _OneEvent:
     """The columns of one Event, which holds a whole table."""
 
-    def __init__(self, events: _Events, number: int) -> None:
+    def __init__(self, events: _Events | RemoteColumns, number: int) -> None:
         self._events = events
         self._number = number
         self.time = None

@@ -1,0 +1,72 @@
+"""The columns of a stream that a client of Tiled or databroker 2 gives; tried with bluesky-tiled-plugins 2.0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy
+
+from .layout import NULL_TEXTS, find_layout
+
+
+def is_remote(run: Any) -> bool:
+    """Whether a run is a node of Tiled's."""
+    return hasattr(run, "structure_family")
+
+
+def descriptor_of(stream: Any) -> dict[str, Any]:
+    """The first descriptor of a stream, in plain Python."""
+    descriptor: dict[str, Any] = _plain(stream.descriptors[0])
+    return descriptor
+
+
+class RemoteColumns:
+    """The columns of all Events of a stream, with null where the server can only show something in its place."""
+
+    def __init__(self, stream: Any, descriptor: dict[str, Any]) -> None:
+        self.data_keys = descriptor["data_keys"]
+        self._dataset = stream.read()
+        self.time = self._dataset["time"].values
+        layout = find_layout(descriptor) or {"variables": []}
+        self._entries = {entry["key"]: entry for entry in layout["variables"] if "nulls" in entry}
+
+    def column(self, key: str) -> Any:
+        """One column, with an item for each Event."""
+        variable = self._dataset[key]
+        values = variable.data if variable.chunks else variable.values
+        entry = self._entries.get(key)
+        if entry is None:
+            return values.tolist() if values.dtype.kind in "OUT" else values
+        kind = numpy.dtype(entry["nulls"]).kind
+        marks = None if "missing" not in entry else self._dataset[entry["missing"]].values.ravel().tolist()
+        flat = values.ravel().tolist()
+        nulls = list(map(_is_null, flat)) if marks is None else marks
+        items = [None if null else _TYPES[kind](value) for value, null in zip(flat, nulls, strict=True)]
+        array = numpy.empty(len(items), dtype=object)
+        array[:] = items
+        return array.reshape(values.shape).tolist()
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """The shape of a column with all its Events."""
+        return (len(self.time), *self.data_keys[key]["shape"])
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value != value or (isinstance(value, str) and value in NULL_TEXTS)
+
+
+def _bool(value: Any) -> bool:
+    """Tiled keeps bools with nulls as text, databroker 2 as floats."""
+    return value == "True" if isinstance(value, str) else bool(value)
+
+
+_TYPES: dict[str, Any] = {"b": _bool, "i": int, "u": int, "f": float, "c": complex, "U": str}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if hasattr(value, "__iter__") and not isinstance(value, str | bytes | numpy.ndarray):
+        return [_plain(item) for item in value]
+    return value
