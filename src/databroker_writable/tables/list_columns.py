@@ -35,8 +35,6 @@ _BUILTIN: dict[ValueType, Callable[[Any], Any]] = {
 
 def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
     """Make one array of a column given as a list: numpy's, but pandas' of datetimes in a zone; missing values stay."""
-    if isinstance(values, range):
-        return numpy.asarray(values)
     if not values:
         return numpy.asarray([], dtype="float64")
     types = set(map(type, values))

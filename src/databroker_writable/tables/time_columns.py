@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy
@@ -21,18 +22,42 @@ NAT = numpy.iinfo("int64").min
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
-_LETTERS = {ValueType.DATETIME: "M", ValueType.TIMEDELTA: "m"}
-
 
 def times_from_list(values: Sequence[Any], value_type: ValueType, name: str) -> Any:
     """Make an array of datetimes or timedeltas, of the finest resolution among them: pandas' where they have a zone."""
-    letter = _LETTERS[value_type]
-    present = [value for value in values if type_of(type(value)) not in MISSING]
+    is_present = [type_of(type(value)) not in MISSING for value in values]
+    present = list(compress(values, is_present))
     check_resolution({value.dtype for value in present if isinstance(value, numpy.generic)}, name)
-    zone = _common_zone(present, name) if letter == "M" else None
-    to_numpy = _to_numpy_timedelta if letter == "m" else _to_numpy_datetime if zone is None else _to_utc
-    array = _joined(values, present, to_numpy, letter, name)
+    zone = _common_zone(present, name) if value_type is ValueType.DATETIME else None
+    try:
+        scalars = list(map(_to_numpy, present))
+        dtypes = {scalar.dtype for scalar in scalars}
+        array = numpy.full(len(values), numpy.array("NaT", numpy.result_type(*dtypes)))
+        array[is_present] = scalars
+    except (TypeError, OverflowError, ValueError) as error:
+        what = f"{value_type.value}s that pandas cannot hold ({error})"
+        raise unsupported(name, what, "store them as numbers, with the attribute 'units'") from error
+    if len(dtypes) > 1:
+        for value, scalar, kept in zip(present, scalars, array[is_present], strict=True):
+            # numpy wraps around what is out of the range of the finer unit
+            if not numpy.isnat(kept) and kept.astype(scalar.dtype) != scalar:
+                what = f"{value!r}, out of the range of {array.dtype} among the others"
+                raise unsupported(name, what, "give all one resolution")
     return array if zone is None else in_zone(array, zone)
+
+
+def _to_numpy(value: Any) -> Any:
+    """A datetime, in UTC if it has a zone, or a timedelta; Python's own have microseconds."""
+    if isinstance(value, pandas.Timestamp):
+        return (value if value.tzinfo is None else value.tz_convert(None)).to_datetime64()
+    if isinstance(value, pandas.Timedelta):
+        return value.to_timedelta64()
+    if isinstance(value, datetime.timedelta):
+        return numpy.timedelta64(value // datetime.timedelta(microseconds=1), "us")
+    if isinstance(value, datetime.datetime):
+        in_utc = value if value.tzinfo is None else value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        return numpy.datetime64(in_utc, "us")
+    return value
 
 
 def check_resolution(dtypes: Iterable[numpy.dtype[Any]], name: str) -> None:
@@ -75,65 +100,13 @@ def _common_zone(present: list[Any], name: str) -> str | None:
         return None
     names = {zone and zone_name(zone) for zone in zones}
     if len(names) > 1 or None in zones:
-        raise unsupported(
-            name,
-            "datetimes of different time zones or kinds",
-            "make them of one kind, e.g. with pandas.to_datetime",
-        )
+        what = "datetimes of different time zones or kinds"
+        raise unsupported(name, what, "make them of one kind, e.g. with pandas.to_datetime")
     zone = names.pop()
     if zone is None:
         remedy = f"table[{name!r}] = [v.astimezone(datetime.timezone.utc) for v in table[{name!r}]]"
         raise unnamed_zone(name, zones.pop(), remedy)
     return zone
-
-
-def _joined(
-    values: Sequence[Any], present: list[Any], to_numpy: Callable[[Any], Any], letter: str, name: str
-) -> numpy.ndarray:
-    """An array of the finest unit among the values."""
-    try:
-        scalars = [to_numpy(value) for value in present]
-        dtypes = {scalar.dtype for scalar in scalars}
-        dtype = numpy.result_type(*dtypes)
-        array = numpy.full(len(values), numpy.array("NaT", dtype))
-        array[[type_of(type(value)) not in MISSING for value in values]] = scalars
-    except (TypeError, OverflowError, ValueError) as error:
-        what = "timedeltas that pandas cannot hold" if letter == "m" else "datetimes that pandas cannot hold"
-        raise unsupported(name, f"{what} ({error})", "store them as numbers, with the attribute 'units'") from error
-    if len(dtypes) > 1:
-        _check_joined(array, values, to_numpy, name)
-    return array
-
-
-def _check_joined(array: numpy.ndarray, values: Sequence[Any], to_numpy: Callable[[Any], Any], name: str) -> None:
-    """Refuse what is out of the range of the finer unit: numpy wraps it around."""
-    for kept, value in zip(array, values, strict=True):
-        if not numpy.isnat(kept):
-            given = to_numpy(value)
-            if kept.astype(given.dtype) != given:
-                raise unsupported(
-                    name, f"{value!r}, out of the range of {array.dtype} among the others", "give all one resolution"
-                )
-
-
-def _to_numpy_datetime(value: Any) -> Any:
-    if isinstance(value, pandas.Timestamp):
-        return value.to_datetime64()
-    return value if isinstance(value, numpy.datetime64) else numpy.datetime64(value, "us")
-
-
-def _to_utc(value: Any) -> Any:
-    if isinstance(value, pandas.Timestamp):
-        return value.tz_convert(None).to_datetime64()
-    return numpy.datetime64(value.astimezone(datetime.timezone.utc).replace(tzinfo=None), "us")
-
-
-def _to_numpy_timedelta(value: Any) -> Any:
-    if isinstance(value, pandas.Timedelta):
-        return value.to_timedelta64()
-    if isinstance(value, numpy.timedelta64):
-        return value
-    return numpy.timedelta64(value // datetime.timedelta(microseconds=1), "us")
 
 
 def ticks(seconds: Any, unit: str) -> Any:
