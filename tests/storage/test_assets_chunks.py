@@ -79,3 +79,17 @@ def test_a_flipped_byte_is_found_in_whichever_chunk_it_is(tmp_path: Path) -> Non
             file.seek(place + 12_345)
             file.write(byte)
     whole(path, assets, "x", 4).compute()
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">f4", "?", "<c16"])
+def test_whole_chunks_have_the_checksums_that_hdf5_computes(tmp_path: Path, dtype: str) -> None:
+    # 1,001 x 1,001: an odd number of bytes a chunk
+    values = (numpy.arange(3 * 1001 * 1001).reshape(3, 1001, 1001) % 251).astype(dtype)
+    values.flags.writeable = False
+    path, _ = published(tmp_path, x=values)
+    with h5py.File(path) as file, h5py.File(tmp_path / "filtered.h5", "w") as filtered:
+        ours = file["x"]
+        theirs = filtered.create_dataset("x", data=values, chunks=ours.chunks, fletcher32=True)
+        for index in range(ours.id.get_num_chunks()):
+            corner = ours.id.get_chunk_info(index).chunk_offset
+            assert ours.id.read_direct_chunk(corner) == theirs.id.read_direct_chunk(corner)
