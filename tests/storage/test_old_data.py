@@ -116,7 +116,10 @@ def test_runs_of_an_earlier_version_are_read_and_stored_beside(site):
         read, expected = catalog[uid].primary.read(), today.primary.read()
         assert sorted(read.data_vars) == sorted(expected.data_vars)
         for name in set(read.data_vars) - {"seq_num", "time"}:
-            numpy.testing.assert_array_equal(read[name].values, expected[name].values)
+            # the integers beside datetimes had null for NaT, and now have NaT's own
+            nat = numpy.iinfo("int64").min if name.endswith("_ns") else None
+            values = [nat if value is None else value for value in read[name].values.tolist()]
+            numpy.testing.assert_array_equal(values, expected[name].values)
     assert catalog["rows"].metadata["start"]["sample"] == "Cu"
     assert list(catalog.results_of("rows")) == ["one-event"]
     assert catalog["pieces"].primary.read().x.values.tolist() == [1, 2, 3]
