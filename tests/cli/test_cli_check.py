@@ -60,7 +60,7 @@ def left_partial(path: str, age: float = OLD) -> Path:
 
 
 def store_with_assets(directory: str, **arguments: Any) -> Path:
-    """Store a run with one file of arrays, and give the path of that file."""
+    """Store a run with one asset, and give the path of that file."""
     known = set(Path(directory).rglob("*.h5"))
     open_directory(directory).store_run({"x": [1, 2], "img": IMAGES}, asset_threshold=0, **arguments)
     (path,) = set(Path(directory).rglob("*.h5")) - known
@@ -72,9 +72,7 @@ def store_with_assets(directory: str, **arguments: Any) -> Path:
 
 def test_a_catalog_without_faults_is_told_so() -> None:
     store_with_assets("results")
-    assert re.fullmatch(
-        r"results: 1 runs, 1 files of arrays \(\S+ kB read\); nothing to report\n", check("results", status=0)
-    )
+    assert re.fullmatch(r"results: 1 runs, 1 assets \(\S+ kB read\); nothing to report\n", check("results", status=0))
 
 
 def test_a_run_that_was_paused_and_resumed_is_well() -> None:
@@ -282,7 +280,7 @@ def cleaned(site: sites.Site, grace: float, **options: Any) -> list[str]:
     """The kinds of what a cleaning removes."""
     report = examined(site)
     clean(report.findings, grace, **options)
-    return sorted(finding.kind for finding in report.findings if finding.removed)
+    return sorted(finding.category for finding in report.findings if finding.removed)
 
 
 def orphan_documents(site: sites.Site, age: float) -> None:
@@ -313,7 +311,7 @@ def test_documents_without_a_start_are_found_and_removed(mongo: sites.Site) -> N
     uid = mongo.open().store_run({"x": [1, 2, 3]}).metadata["start"]["uid"]
     before = mongo.snapshot()
     orphan_documents(mongo, OLD)
-    assert sorted(finding.kind for finding in examined(mongo).findings) == EXPECTED[mongo.kind]
+    assert sorted(finding.category for finding in examined(mongo).findings) == EXPECTED[mongo.kind]
     assert cleaned(mongo, 0) == EXPECTED[mongo.kind]
     assert mongo.snapshot() == before
     assert mongo.open()[uid].primary.read().x.values.tolist() == [1, 2, 3]

@@ -46,7 +46,7 @@ def opened(place: str) -> Any:
 
 
 def stored_source() -> Any:
-    """Two runs, one of which has a file of arrays, and a probe."""
+    """Two runs, one of which has an asset, and a probe."""
     catalog = open_directory("source")
     catalog.store_run(example_runs.small_documents(uid="plain", sample="Cu"))
     catalog.store_run({"x": [1, 2], "img": IMAGES}, uid="images", asset_threshold=0)

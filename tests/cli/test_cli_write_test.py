@@ -39,7 +39,7 @@ def findings(*arguments: str, status: int) -> list[str]:
 
 def found(catalog: Any, complaint: str = "") -> list[str]:
     """The same without a new process."""
-    return [finding.kind for finding in write_test(catalog, lambda uid: complaint).findings]
+    return [finding.category for finding in write_test(catalog, lambda uid: complaint).findings]
 
 
 def test_a_good_directory_has_no_findings() -> None:

@@ -34,7 +34,7 @@ except Exception as exc:
 @click.command(
     help="Look for what crashes left behind in CATALOG, and for what is missing or damaged.\n\n"
     f"{CATALOG_HELP}\n\n"
-    "Every run file, and every file of arrays with its checksums, is read to its end. Nothing is changed but by "
+    "Every run file, and every asset with its checksums, is read to its end. Nothing is changed but by "
     "--clean and --recover, and nothing that a run refers to is ever removed. Exit status: 0 all is well, 1 something "
     "needs attention, 2 wrong usage.",
     epilog="Example: databroker-writable check results --clean --grace 2d",
@@ -143,9 +143,9 @@ def _text(report: Report, grace: float, catalog: str) -> str:
             advice = "" if finding.removed else f"; {_advice(finding, grace)}"
         else:
             state, advice = ("problem" if finding.is_problem else "note"), ""
-        lines.append(f"{state}: {finding.place}: {finding.message}{advice}")
+        lines.append(f"{state}: {finding.where}: {finding.message}{advice}")
     if "assets" in seen:
-        looked = f"{seen['runs']} runs, {seen['assets']} files of arrays ({humanize.naturalsize(seen['bytes'])} read)"
+        looked = f"{seen['runs']} runs, {seen['assets']} assets ({humanize.naturalsize(seen['bytes'])} read)"
     else:
         looked = "a probe run was stored" if seen["runs"] else "no probe run was stored"
     lines.append(f"{catalog}: {looked}; " + ("see above" if report.findings else "nothing to report"))

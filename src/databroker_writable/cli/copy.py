@@ -13,7 +13,7 @@ from .text import say
 
 
 @click.command(
-    help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their files of arrays.\n\n"
+    help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their assets.\n\n"
     f"{CATALOG_HELP} A DESTINATION that is a directory is made if absent. Each UID is a run's uid or its beginning; "
     "without any, all runs are copied. What the destination has is skipped: run it again to go on after an "
     "interruption. Exit status: 0 all are there, 1 some could not be copied, 2 wrong usage, 3 all but runs that are "

@@ -7,7 +7,8 @@ import shlex
 
 import click
 
-from ..upkeep.deploying import check_catalogs, deploy_catalogs, holds_password, is_searched, search_path_of
+from ..catalog.recipes import without_password
+from ..upkeep.deploying import check_catalogs, deploy_catalogs, is_searched, search_path_of
 from .text import say
 
 
@@ -41,7 +42,7 @@ def deploy(path: str, prefix: str | None, replace: bool) -> None:
     directory = search_path_of(prefix)
     was_there = os.path.isdir(directory)
     target = os.path.join(directory, os.path.basename(path))
-    if holds_password(text):
+    if without_password(text) != text:
         say("Warning: a password stands in the file; put {{ env(NAME) }} in its place", error=True)
     is_new = deploy_catalogs(text, target, replace=replace)
     say(f"deployed as {target}" if is_new else f"{target} is there already and says the same")

@@ -1,4 +1,4 @@
-"""Files of arrays: those that no run refers to, and those that are missing or damaged."""
+"""Assets: those that no run refers to, and those that are missing or damaged."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import humanize
 
 from ..errors import UnreadableAssetError
 from ..storage.assets import SPEC
-from ..storage.assets import leftovers as found_files
+from ..storage.assets.leftovers import find_asset_files, find_partial_files, is_asset, verify
 from ..storage.file_locks import is_being_written
-from .findings import Finding, Leftover
-from .leftover_files import remover, shown_age
+from .findings import Finding, Leftover, remover, shown_age
 
 Document = dict[str, Any]
 
@@ -30,8 +29,8 @@ class Assets:
         self.root = catalog._store.asset_root()
         self._may_be_shared = catalog.asset_root is not None
         self._root_map = getattr(catalog, "root_map", None) or {}
-        self._partial = found_files.find_partial_files(self.root) if self.root else {}
-        self._published = found_files.find_asset_files(self.root) if self.root else {}
+        self._partial = find_partial_files(self.root) if self.root else {}
+        self._published = find_asset_files(self.root) if self.root else {}
         self._needed: dict[str, str] = {}
         self._referred: set[str] = set()
         self.unknown_resources = 0
@@ -65,19 +64,19 @@ class Assets:
                 message = f"{what}, kept because {unreadable} cannot be read and may refer to it"
                 yield Finding("orphan-asset", path, message, is_problem=False)
             else:
-                yield self._leftover("orphan-asset", what, path, status, remover(path, found_files.is_asset))
+                yield self._leftover("orphan-asset", what, path, status, remover(path, is_asset))
 
     def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
         """Read every file that runs refer to, checksums included; `report` is called with the bytes of each."""
         for path, run in self._needed.items():
             try:
-                found_files.verify(path)
+                verify(path)
                 report(os.path.getsize(path))
             except UnreadableAssetError as exc:
                 missing = isinstance(exc.__cause__, FileNotFoundError)
                 advice = " (if the files were moved, map their root with root_map)" if missing else ""
-                kind = "missing-asset" if missing else "damaged-asset"
-                yield Finding(kind, path, f"run {run} cannot be read whole: {exc}{advice}")
+                category = "missing-asset" if missing else "damaged-asset"
+                yield Finding(category, path, f"run {run} cannot be read whole: {exc}{advice}")
 
     def _path(self, resource: Document) -> str:
         root = str(resource.get("root", ""))
@@ -93,9 +92,9 @@ class Assets:
         return files
 
     def _leftover(
-        self, kind: str, what: str, path: str, status: os.stat_result, remove: Callable[[float], bool]
+        self, category: str, what: str, path: str, status: os.stat_result, remove: Callable[[float], bool]
     ) -> Leftover:
         age = max(0.0, time.time() - status.st_mtime)
         shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
         message = f"{what}{shared}, {humanize.naturalsize(status.st_size)}, {shown_age(age)}"
-        return Leftover(kind, path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)
+        return Leftover(category, path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)

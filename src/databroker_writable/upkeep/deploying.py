@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -51,33 +52,15 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
     """Check a YAML file of catalogs as it will be used, and give the text to deploy.
 
     In the text the directory of the file stands in place of ``{{ CATALOG_DIR }}``, which would else name the
-    directory that it is deployed to.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    prefix : str, optional
-        The environment for which it is checked: with its own Python, if it has one.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    InvalidCatalogError
-        It cannot be parsed; a driver cannot be imported, a variable is not set, or a catalog cannot be opened.
-
-    Notes
-    -----
-    Opens each catalog, in a new process.
+    directory that it is deployed to. Each catalog is opened in a new process, by the environment's Python if `prefix`
+    names one. Raises InvalidCatalogError where the file cannot be parsed, a driver cannot be imported, a variable is
+    not set, or a catalog cannot be opened.
     """
     text = Path(path).read_text(encoding="utf-8")
     sources = _sources(path, text)
     text = _with_directory(path, text)
     for name, source in _sources(path, text).items():
-        check_variables(_Entry(name, source.get("args") or {}))
+        check_variables(SimpleNamespace(name=name, _open_args=source.get("args") or {}))
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, os.path.basename(path)).write_text(text, encoding="utf-8")
         _open_elsewhere(_python_of(prefix), directory, list(sources), path)
@@ -85,13 +68,7 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
 
 
 def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
-    """Put a text under its final name, durably and at once; give whether it was not there already.
-
-    Raises
-    ------
-    InvalidCatalogError
-        Another file has the name, or a catalog of the same name is defined elsewhere.
-    """
+    """Put a text under its final name, durably and at once; give whether it was not there already."""
     if os.path.exists(target) and Path(target).read_text(encoding="utf-8") == text:
         return False
     _check_names(text, target)
@@ -104,19 +81,6 @@ def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
             f"{target} is there already and says something else; give --replace to put this in its place"
         ) from None
     return True
-
-
-def holds_password(text: str) -> bool:
-    """Whether a URI with a password stands in a text."""
-    return without_password(text) != text
-
-
-class _Entry:
-    """What `check_variables` asks of an entry."""
-
-    def __init__(self, name: str, args: Any) -> None:
-        self.name = name
-        self._open_args = args
 
 
 def _sources(path: str, text: str) -> dict[str, Any]:
@@ -184,12 +148,12 @@ def _open_elsewhere(python: str, directory: str, names: list[str], path: str) ->
 
 def _check_names(text: str, target: str) -> None:
     """Refuse a name that another file has: intake 0.6.4 then raises while databroker is imported."""
-    own = set(yaml.safe_load(text)["sources"])
+    names = set(yaml.safe_load(text)["sources"])
     for other in _yaml_files({os.path.dirname(target), *_searched()}):
         if os.path.realpath(other) == os.path.realpath(target):
             continue
         try:
-            taken = own & set(_sources(other, Path(other).read_text(encoding="utf-8")))
+            taken = names & set(_sources(other, Path(other).read_text(encoding="utf-8")))
         except InvalidCatalogError:
             continue
         if taken:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ..storage.files import FileBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_files import Assets
-from .findings import Finding, Report
+from .findings import Report
 from .mongo_leftovers import embedded_findings, normalized_findings
 from .run_files import complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
 
@@ -17,22 +16,8 @@ from .run_files import complaint_of, neighbours, partial_files, read_run_file, r
 def examine(catalog: Any, *, progress: bool = False) -> Report:
     """Look for leftovers, for files of other programs, and for what is missing or damaged. Nothing is changed.
 
-    Parameters
-    ----------
-    catalog : WritableMixin
-        Writable, because that is what knows where runs are written; it need not have loaded its runs.
-    progress : bool, optional
-        Show a progress bar, over the files of arrays, on a terminal.
-
-    Returns
-    -------
-    Report
-        `clean` removes its leftovers.
-
-    Notes
-    -----
-    Reads every run file and every file of arrays to its end. In MongoDB it reads what names a run, and not the
-    Events.
+    Reads every run file and every asset to its end. In MongoDB it reads what names a run, and not the Events.
+    The catalog is writable, because that is what knows where runs are written; it need not have loaded its runs.
 
     Examples
     --------
@@ -58,11 +43,9 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
                 report.findings.append(complaint)
         report.looked_at["runs"] = len(paths)
     elif isinstance(backend, MongoNormalizedBackend):
-        report.looked_at["runs"], found = normalized_findings(backend, assets.refer)
-        report.findings += found
+        report.looked_at["runs"], report.findings = normalized_findings(backend, assets.refer)
     elif isinstance(backend, MongoEmbeddedBackend):
-        report.looked_at["runs"], found = embedded_findings(backend, assets.refer)
-        report.findings += found
+        report.looked_at["runs"], report.findings = embedded_findings(backend, assets.refer)
     else:
         uids = list(catalog)
         for uid in uids:
@@ -70,11 +53,6 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
         report.looked_at["runs"] = len(uids)
     report.findings += assets.leftovers(unreadable)
     report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
-    report.findings += _damage(assets, report, progress)
-    return report
-
-
-def _damage(assets: Assets, report: Report, progress: bool) -> Iterator[Finding]:
     from tqdm.auto import tqdm
 
     with tqdm(total=assets.needed, unit="file", disable=None if progress else True, leave=False) as bar:
@@ -83,4 +61,5 @@ def _damage(assets: Assets, report: Report, progress: bool) -> Iterator[Finding]
             report.looked_at["bytes"] += size
             bar.update()
 
-        yield from assets.damage(read)
+        report.findings += assets.damage(read)
+    return report

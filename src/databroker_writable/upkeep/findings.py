@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+import humanize
+
+from ..storage.file_locks import is_being_written
 
 DAY = 86400.0
 
 
 @dataclass
 class Finding:
-    """One thing that a check found.
+    """One thing that a check found; a leftover is a problem only when it is older than the grace period."""
 
-    Attributes
-    ----------
-    kind : str
-        What it is, e.g. ``"partial-run-file"``; for programs.
-    place : str
-        The file, or the collection and uid.
-    message : str
-        What it is and what to do, in one line.
-    is_problem : bool
-        Whether it needs attention by itself. Leftovers do when they are older than the grace period.
-    """
-
-    kind: str
-    place: str
-    message: str
+    category: str  # for programs, e.g. "partial-run-file"
+    where: str  # the file, or the collection and uid
+    message: str  # what it is and what to do, in one line
     is_problem: bool = True
     removed: bool = False
 
@@ -36,10 +30,9 @@ class Finding:
         return self.is_problem
 
     def as_json(self, grace: float) -> dict[str, Any]:
-        """Give what `json` can write."""
         return {
-            "kind": self.kind,
-            "place": self.place,
+            "kind": self.category,
+            "place": self.where,
             "message": self.message,
             "needs_attention": self.needs_attention(grace),
             "removed": self.removed,
@@ -48,21 +41,12 @@ class Finding:
 
 @dataclass
 class Leftover(Finding):
-    """Something that no run refers to: left by a process that was killed, or being written at this moment.
+    """Something that no run refers to: left by a process that was killed, or being written at this moment."""
 
-    Attributes
-    ----------
-    age : float or None
-        Seconds since it was last written; None where nothing tells.
-    may_be_shared : bool
-        Whether other catalogs can have theirs in the same place, so that this one cannot tell.
-    remove : callable
-        Removes it, after having looked once more; gives whether it did. Takes the grace period.
-    """
-
-    age: float | None = None
-    may_be_shared: bool = False
+    age: float | None = None  # seconds since it was last written; None where nothing tells
+    may_be_shared: bool = False  # whether other catalogs can have theirs in the same place, so that this cannot tell
     remove: Callable[[float], bool] = field(default=lambda grace: False, repr=False)
+    """Removes it, after having looked once more; gives whether it did. Takes the grace period."""
 
     def needs_attention(self, grace: float) -> bool:
         return not self.removed and (self.age is None or self.age >= grace)
@@ -73,14 +57,7 @@ class Leftover(Finding):
 
 @dataclass
 class Report:
-    """What was looked at, and what was found.
-
-    Attributes
-    ----------
-    looked_at : dict
-        Numbers: ``runs``, ``assets``, ``bytes``, ``unknown_resources``.
-    findings : list of Finding
-    """
+    """What was looked at, in numbers (``runs``, ``assets``, ``bytes``, ``unknown_resources``), and what was found."""
 
     looked_at: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -93,20 +70,38 @@ class Report:
 def clean(findings: Iterable[Finding], grace: float = DAY, *, unshared: bool = False) -> None:
     """Remove the leftovers that are older than a grace period, and mark them as removed.
 
-    Parameters
-    ----------
-    findings : iterable of Finding
-        As `examine` gave them.
-    grace : float
-        Seconds; choose more than the longest pause in the storing of one run. The age is that of the youngest
-        part: the modification time of a file, the time in an ObjectId, which the writer's clock sets. What has
-        neither is removed with a grace period of 0 only, to be used when nobody stores.
-    unshared : bool
-        Remove also what lies where other catalogs can keep theirs: under an ``asset_root`` that was set by hand, or
-        in an asset registry in a database of its own. Say so only if no other catalog uses them.
+    The age is that of the youngest part: the modification time of a file, the time in an ObjectId, which the writer's
+    clock sets. What has neither is removed with a grace period of 0 only, to be used when nobody stores. `unshared`
+    removes also what lies where other catalogs can keep theirs: say so only if no other catalog does.
     """
     for finding in findings:
         if not isinstance(finding, Leftover) or (finding.may_be_shared and not unshared):
             continue
         if grace == 0 or (finding.age is not None and finding.age >= grace):
             finding.removed = finding.remove(grace)
+
+
+def age_of(path: str) -> float | None:
+    """Seconds since a file was last written, by its file system; None if it is gone."""
+    try:
+        written = os.lstat(path).st_mtime
+    except FileNotFoundError:
+        return None
+    return max(0.0, time.time() - written)
+
+
+def shown_age(age: float | None) -> str:
+    return "of unknown age" if age is None else f"{humanize.naturaldelta(age)} old"
+
+
+def remover(path: str, is_ours: Callable[[str], bool] = lambda path: True) -> Callable[[float], bool]:
+    """Give a function that removes a file if it is still that old, and nobody is writing it."""
+
+    def remove(grace: float) -> bool:
+        age = age_of(path)
+        if age is None or age < grace or is_being_written(path) or not is_ours(path):
+            return False
+        os.unlink(path)
+        return True
+
+    return remove

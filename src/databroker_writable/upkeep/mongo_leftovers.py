@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import bson
@@ -11,8 +12,7 @@ import bson
 from ..runs.upstream import NormalizedCollections
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from .findings import Finding, Leftover
-from .leftover_files import shown_age
+from .findings import Finding, Leftover, shown_age
 
 Document = dict[str, Any]
 
@@ -28,26 +28,35 @@ def normalized_findings(
     collections = backend.collections
     events, datums = collections.events, collections.datums
     event_owners, datum_owners = _owners(events, "descriptor"), _owners(datums, "resource")
-    of_runs = (collections.descriptors, collections.stops, collections.resources)
-    runs_named = [_owners(collection, "run_start") for collection in of_runs]
+    with_descriptors = _owners(collections.descriptors, "run_start")
+    with_stop = _owners(collections.stops, "run_start")
+    with_resources = _owners(collections.resources, "run_start")
     refer(collections.resources.find({}, {"_id": False}))
     descriptors = _uids(collections.descriptors)
     resources = _uids(collections.resources)
     published = _uids(collections.starts)
-    registry_is_apart = backend.has_registry_apart
+    apart = backend.has_registry_apart
     findings: list[Finding] = []
-    for run in sorted(set().union(*runs_named[:2]) - published):
-        parts = list(_parts_of_run(collections, run, with_resources=not registry_is_apart))
-        findings.append(_documents_of_run(backend, run, parts))
-    for run in sorted(runs_named[2] - published - set().union(*runs_named[:2])):
-        parts = list(_parts_of_run(collections, run, with_resources=True))
-        findings.append(_documents_of_run(backend, run, parts, may_be_shared=registry_is_apart))
+    unpublished = (with_descriptors | with_stop) - published
+    for run in [*sorted(unpublished), *sorted(with_resources - published - unpublished)]:
+        only_resources = run not in unpublished
+        may_be_shared = apart and only_resources
+        parts = list(_parts_of_run(collections, run, with_resources=only_resources or not apart))
+        what = "documents of a run without a start document" + (" in this database" if may_be_shared else "")
+        is_published = partial(backend.has_run, run)
+        findings.append(
+            _leftover("documents-without-start", f"run_start/{run}", what, parts, is_published, may_be_shared)
+        )
     for uid in sorted(event_owners - descriptors):
+        is_published = partial(_has, collections.descriptors, {"uid": uid})
+        what = f"Events whose descriptor {uid} is not there"
         parts = [(events, {"descriptor": uid})]
-        findings.append(_pages("Events", uid, parts, collections.descriptors))
+        findings.append(_leftover("events-without-descriptor", f"{events.name}/{uid}", what, parts, is_published))
     for uid in sorted(datum_owners - resources):
+        is_published = partial(_has, collections.resources, {"uid": uid})
+        what = f"Datums whose resource {uid} is not there"
         parts = [(datums, {"resource": uid})]
-        findings.append(_pages("Datums", uid, parts, collections.resources, may_be_shared=registry_is_apart))
+        findings.append(_leftover("datums-without-resource", f"{datums.name}/{uid}", what, parts, is_published, apart))
     return len(published), findings
 
 
@@ -75,12 +84,17 @@ def embedded_findings(
                     "writer; if that was ended, look at the header in the database before you remove it there",
                 )
             )
-    for name, collection, kind, orphans in (
+    for name, collection, owner, orphans in (
         ("Events", database.event, "descriptor", event_owners - descriptors),
         ("Datums", database.datum, "resource", datum_owners - resources),
     ):
         for uid in sorted(orphans):
-            findings.append(_embedded_pages(name, uid, collection, kind, database.header))
+            is_published = partial(_has, database.header, {f"{owner}s.uid": uid})
+            what = f"{name} whose {owner} {uid} is in no header"
+            parts = [(collection, {owner: uid})]
+            findings.append(
+                _leftover(f"{name.lower()}-without-header", f"{collection.name}/{uid}", what, parts, is_published)
+            )
     return count, findings
 
 
@@ -89,64 +103,25 @@ def _parts_of_run(
 ) -> Iterator[tuple[Any, Document]]:
     """Collections and queries of what belongs to a run, in the order in which it is to be removed."""
     of_run = {"run_start": run}
-    for owners, pages, kind in (
-        (collections.descriptors, collections.events, "descriptor"),
-        (collections.resources, collections.datums, "resource"),
-    ):
-        if kind == "resource" and not with_resources:
-            continue
+    owners_and_pages = [("descriptor", collections.descriptors, collections.events)]
+    if with_resources:
+        owners_and_pages.append(("resource", collections.resources, collections.datums))
+    for owner, owners, pages in owners_and_pages:
         uids = [doc["uid"] for doc in owners.find(of_run, {"uid": True})]
         if uids:
-            yield pages, {kind: {"$in": uids}}
+            yield pages, {owner: {"$in": uids}}
             yield owners, of_run
     yield collections.stops, of_run
 
 
-def _documents_of_run(
-    backend: MongoNormalizedBackend, run: str, parts: list[tuple[Any, Document]], *, may_be_shared: bool = False
+def _leftover(
+    category: str,
+    where: str,
+    what: str,
+    parts: list[tuple[Any, Document]],
+    is_published: Callable[[], bool],
+    may_be_shared: bool = False,
 ) -> Leftover:
-    age = _age(parts)
-    shared = " in this database" if may_be_shared else ""
-    return Leftover(
-        "documents-without-start",
-        f"run_start/{run}",
-        f"documents of a run without a start document{shared}, {shown_age(age)}",
-        age=age,
-        may_be_shared=may_be_shared,
-        remove=_remover(parts, lambda: backend.has_run(run)),
-    )
-
-
-def _pages(
-    name: str, uid: str, parts: list[tuple[Any, Document]], owners: Any, *, may_be_shared: bool = False
-) -> Leftover:
-    age = _age(parts)
-    (collection, query), *_ = parts
-    (kind,) = query
-    return Leftover(
-        f"{name.lower()}-without-{kind}",
-        f"{collection.name}/{uid}",
-        f"{name} whose {kind} {uid} is not there, {shown_age(age)}",
-        age=age,
-        may_be_shared=may_be_shared,
-        remove=_remover(parts, lambda: owners.find_one({"uid": uid}, {"_id": True}) is not None),
-    )
-
-
-def _embedded_pages(name: str, uid: str, collection: Any, kind: str, headers: Any) -> Leftover:
-    parts = [(collection, {kind: uid})]
-    age = _age(parts)
-    in_header = f"{kind}s.uid"
-    return Leftover(
-        f"{name.lower()}-without-header",
-        f"{collection.name}/{uid}",
-        f"{name} whose {kind} {uid} is in no header, {shown_age(age)}",
-        age=age,
-        remove=_remover(parts, lambda: headers.find_one({in_header: uid}, {"_id": True}) is not None),
-    )
-
-
-def _remover(parts: list[tuple[Any, Document]], is_published: Callable[[], bool]) -> Callable[[float], bool]:
     def remove(grace: float) -> bool:
         age = _age(parts)
         if is_published() or (grace and (age is None or age < grace)):
@@ -155,7 +130,9 @@ def _remover(parts: list[tuple[Any, Document]], is_published: Callable[[], bool]
             collection.delete_many(query)
         return True
 
-    return remove
+    age = _age(parts)
+    message = f"{what}, {shown_age(age)}"
+    return Leftover(category, where, message, age=age, may_be_shared=may_be_shared, remove=remove)
 
 
 def _age(parts: list[tuple[Any, Document]]) -> float | None:
@@ -169,6 +146,10 @@ def _age(parts: list[tuple[Any, Document]]) -> float | None:
             made = doc["_id"].generation_time.timestamp()
             youngest = made if youngest is None else max(youngest, made)
     return None if youngest is None else max(0.0, time.time() - youngest)
+
+
+def _has(collection: Any, query: Document) -> bool:
+    return collection.find_one(query, {"_id": True}) is not None
 
 
 def _owners(collection: Any, field: str) -> set[str]:

@@ -48,18 +48,8 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     """Store a small run that is marked as a probe, have it read elsewhere, and look at where it lies.
 
     The run stays, since nothing is deleted from catalogs; ``ls``, ``latest`` and ``results_of`` leave it out.
-
-    Parameters
-    ----------
-    catalog : WritableMixin
-    read_elsewhere : callable
-        Takes the run's uid, opens the catalog in a new process and calls `read_probe`; gives what went wrong
-        there, or an empty string.
-
-    Returns
-    -------
-    Report
-        ``looked_at["runs"]`` is 1 if the probe was stored.
+    `read_elsewhere` takes its uid, opens the catalog in a new process and calls `read_probe`; it gives what went wrong
+    there, or an empty string. In the report, ``looked_at["runs"]`` is 1 if the probe was stored.
     """
     report = Report({"runs": 0})
     root = catalog._store.asset_root()
@@ -76,27 +66,29 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     report.looked_at["runs"] = 1
     uid = run.metadata["start"]["uid"]
     complaint = read_elsewhere(uid)
-    if complaint:
-        report.findings.append(
-            _handler_finding(catalog)
-            if SPEC in complaint
-            else Finding("not-read", f"run {uid}", f"a new process cannot read the probe run: {complaint}")
+    if SPEC in complaint:
+        advice = (
+            f"the handler of {SPEC} is not there, so assets cannot be read; install databroker-writable where the "
+            "catalog is read, and name the handler in handler_registry if the catalog's arguments have one"
         )
+        report.findings.append(Finding("handler-missing", catalog.name, advice))
+    elif complaint:
+        what = f"a new process cannot read the probe run: {complaint}"
+        report.findings.append(Finding("not-read", f"run {uid}", what))
     paths = _asset_paths(run)
-    for path in paths:
+    if root is not None:
         top = root if catalog.asset_root is not None else os.path.dirname(root)
-        report.findings += _directory_findings(path, top)
-    if isinstance(catalog._backend, FileBackend):
-        path = catalog._backend.run_file(uid)
-        if os.path.exists(path):
-            paths.insert(0, path)
+        for path in paths:
+            report.findings += _directory_findings(path, top)
+    if isinstance(catalog._backend, FileBackend) and os.path.exists(catalog._backend.run_file(uid)):
+        paths.insert(0, catalog._backend.run_file(uid))
     for path in paths:
         report.findings += _permission_findings(path)
         report.findings += _skew_findings(f"the file system of {path}", os.stat(path).st_mtime, began, time.time())
     for backend, indexed in _INDEXED.items():
         if isinstance(catalog._backend, backend):
-            report.findings += _index_findings(catalog, indexed)
-            report.findings += _server_clock_findings(catalog)
+            report.findings += _index_findings(catalog._backend, indexed)
+            report.findings += _server_clock_findings(_collection(catalog._backend, indexed[0][0]).database)
     return report
 
 
@@ -112,29 +104,13 @@ def _image() -> numpy.ndarray:
     return numpy.arange(24, dtype=numpy.uint16).reshape(2, 3, 4)
 
 
-def _handler_finding(catalog: Any) -> Finding:
-    return Finding(
-        "handler-missing",
-        catalog.name,
-        f"the handler of {SPEC} is not there, so arrays in files cannot be read; install databroker-writable where "
-        "the catalog is read, and name the handler in handler_registry if the catalog's arguments have one",
-    )
-
-
 def _asset_root_findings(catalog: Any, root: str | None) -> Iterator[Finding]:
     if root is None:
-        yield Finding(
-            "no-asset-root",
-            catalog.name,
-            "there is no asset_root: arrays over asset_threshold and dask arrays are refused",
-            is_problem=False,
-        )
+        what = "there is no asset_root: arrays over asset_threshold and dask arrays are refused"
+        yield Finding("no-asset-root", catalog.name, what, is_problem=False)
     elif catalog.asset_root is not None and not os.path.isdir(root):
-        yield Finding(
-            "asset-root-unreachable",
-            root,
-            "the asset_root is not there; mount its file system here, or make the directory",
-        )
+        advice = "the asset_root is not there; mount its file system here, or make the directory"
+        yield Finding("asset-root-unreachable", root, advice)
     elif os.path.isdir(root) and not os.access(root, os.W_OK | os.X_OK):
         yield Finding("asset-root-unreachable", root, "no permission to write into the asset_root; ask its owner")
 
@@ -158,11 +134,8 @@ def _permission_findings(path: str) -> Iterator[Finding]:
     if not around.st_mode & stat.S_IWGRP:
         return
     if file.st_gid != around.st_gid:
-        yield Finding(
-            "group-permissions",
-            directory,
-            f"new files get another group than the directory's; chmod g+s {directory}",
-        )
+        what = f"new files get another group than the directory's; chmod g+s {directory}"
+        yield Finding("group-permissions", directory, what)
     if not file.st_mode & stat.S_IRGRP:
         yield Finding(
             "group-permissions",
@@ -199,23 +172,17 @@ def _skew_findings(what: str, shown: float, earliest: float, latest: float) -> I
         )
 
 
-def _index_findings(catalog: Any, indexed: tuple[tuple[str, str, bool], ...]) -> Iterator[Finding]:
+def _index_findings(backend: Any, indexed: tuple[tuple[str, str, bool], ...]) -> Iterator[Finding]:
     for name, field, is_unique in indexed:
-        collection = _collection(catalog._backend, name)
-        found = [index for index in collection.index_information().values() if index["key"][0][0] == field]
-        if not any(index.get("unique") or not is_unique for index in found):
-            kind = "unique index" if is_unique else "index"
-            yield Finding(
-                "index-missing",
-                f"{collection.name}.{field}",
-                f"there is no {kind}; let a user with the role readWrite store a run, or create it in the database",
-            )
+        collection = _collection(backend, name)
+        indexes = [index for index in collection.index_information().values() if index["key"][0][0] == field]
+        if not any(index.get("unique") or not is_unique for index in indexes):
+            what = "there is no unique index" if is_unique else "there is no index"
+            advice = "let a user with the role readWrite store a run, or create it in the database"
+            yield Finding("index-missing", f"{collection.name}.{field}", f"{what}; {advice}")
 
 
-def _server_clock_findings(catalog: Any) -> Iterator[Finding]:
-    database = _collection(
-        catalog._backend, "events" if isinstance(catalog._backend, MongoNormalizedBackend) else "event"
-    ).database
+def _server_clock_findings(database: Any) -> Iterator[Finding]:
     before = time.time()
     told = database.command("isMaster").get("localTime")
     if told is not None:

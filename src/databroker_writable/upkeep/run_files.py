@@ -17,8 +17,7 @@ from ..storage.file_locks import is_being_written
 from ..storage.loading import why_unreadable
 from ..storage.new_file import final_name
 from ..storage.run_readers import read_jsonl, read_msgpack
-from .findings import Finding, Leftover
-from .leftover_files import age_of, remover, shown_age
+from .findings import Finding, Leftover, age_of, remover, shown_age
 
 Document = dict[str, Any]
 
