@@ -16,13 +16,10 @@ def main() -> None:
     if is_interruptible:
         # nothing is to be put in order before the command begins
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from databroker_writable import DatabrokerMissingError, errors
-
     try:
-        errors.require_databroker_1()
-    except DatabrokerMissingError as exc:
+        from databroker_writable.cli import main as command
+    except ImportError as exc:
         sys.exit(f"databroker-writable: {exc}")
-    from databroker_writable.cli import main as command
 
     if is_interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)

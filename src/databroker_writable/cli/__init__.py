@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import click
 
+from ..errors import require_databroker_1
+
+require_databroker_1()
+
+# ruff: noqa: E402  one clear sentence rather than the failure of one of these imports
 from .check import check
 from .command_group import CommandGroup
 from .copy import copy
