@@ -14,9 +14,9 @@ from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover
 from ..upkeep.recovering import RecoveredRun, recover
 from .command_group import CATALOG_HELP
+from .parsing import parse_span
 from .targets import open_existing_to_store, open_to_check
 from .text import json_text, say
-from .times import parse_span
 
 READING_SECONDS = 120
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
-from ..results.headers import NO_PROBES, STATUSES, Header, headers
+from ..results.headers import NO_PROBES, STATUSES, Header, headers, unambiguous_length
 from .command_group import CATALOG_HELP
-from .metadata import parse_metadata
+from .parsing import parse_metadata, parse_time
 from .targets import open_to_read, with_finding
 from .text import json_text, say, shown, shown_time, table
-from .times import parse_time
 
 COLUMNS = ("uid", "time", "sample", "name", "streams", "rows", "status")
 NAMES = ("analysis_name", "analysis", "plan_name")
-SHORTEST_UID = 8
 WIDTH = 30
 
 
@@ -71,12 +69,6 @@ def ls(
         say(table(COLUMNS, [_row(_record(header), length) for header in newest]))
     if more:
         say(f"these are the newest {limit}; --limit gives more", error=True)
-
-
-def unambiguous_length(uids: Sequence[str]) -> int:
-    """How many characters tell uids apart."""
-    longest = max(map(len, uids))
-    return next(n for n in range(SHORTEST_UID, longest + SHORTEST_UID) if len({u[:n] for u in uids}) == len(uids))
 
 
 def _runs(catalog: Any, query: Mapping[str, Any], derived_from: str | None) -> Iterator[Header]:

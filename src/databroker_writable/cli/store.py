@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .command_group import warnings_as_messages
-from .metadata import parse_metadata
+from .parsing import parse_metadata
 from .readers import read_file
 from .targets import open_to_store
 from .text import say

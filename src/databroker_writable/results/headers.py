@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pymongo
@@ -24,6 +24,7 @@ STATUSES = ("success", "abort", "fail", "unfinished")
 """What ``exit_status`` can be; a run without a stop document is unfinished."""
 
 BATCH = 500
+SHORTEST_UID = 8
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -45,17 +46,13 @@ class Header(NamedTuple):
 def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[Header]:
     """Headers of the runs that fit a query on start documents, newest first.
 
-    Notes
-    -----
     MongoDB is asked once, and once more for each 500 stop documents of the normalized layout. Catalogs of files hold
     their headers in memory; runs of other processes are among them after ``catalog.force_reload()``.
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
         fits = Query(query).match
-        yield from _in_memory(
-            catalog, [start for start in list(upstream.loaded_start_documents(catalog).values()) if fits(start)]
-        )
+        yield from _in_memory(catalog, filter(fits, list(upstream.loaded_start_documents(catalog).values())))
         return
     transforms = upstream.transforms_of(catalog)
     for start, stop in _elsewhere(catalog, query):
@@ -76,9 +73,8 @@ def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping
     elif isinstance(catalog, upstream.stock_drivers().mongo_embedded):
         conditions = {"$and": [upstream.query_of(catalog), header_query(query)]}
         newest_first = [("start.time", pymongo.DESCENDING)]
-        for header in upstream.embedded_database(catalog).header.find(
-            conditions, {"start": True, "stop": True}, sort=newest_first
-        ):
+        collection = upstream.embedded_database(catalog).header
+        for header in collection.find(conditions, {"start": True, "stop": True}, sort=newest_first):
             if header.get("start"):
                 yield header["start"][0], (header.get("stop") or [None])[0]
     else:
@@ -130,8 +126,8 @@ def has_run(catalog: Any, uid: str) -> bool:
 def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     """Headers of the runs that say that they were made from some runs, or replace them, newest first."""
     if upstream.is_in_memory(catalog):
-        mentions = _Mentions.of(catalog)
-        naming = dict.fromkeys(itertools.chain.from_iterable(mentions.naming(uid) for uid in uids))
+        runs_naming = _runs_naming(catalog)
+        naming = dict.fromkeys(itertools.chain.from_iterable(runs_naming.get(uid, ()) for uid in uids))
         yield from _in_memory(catalog, [upstream.loaded_start_documents(catalog)[uid] for uid in naming])
         return
     among = {"$in": list(uids)}
@@ -147,24 +143,27 @@ def complete_uid(catalog: Any, text: str) -> str | None:
     """The uid of the run whose uid is a text or, literally, begins with it; None where there is none.
 
     No text but a full uid is given to a driver: databroker takes it for a scan_id, a position or a regular expression.
-
-    Raises
-    ------
-    ValueError
-        The uids of several runs begin with it.
     """
     if header_of(catalog, text) is not None:
         return text
     return only_one(_uids_beginning_with(catalog, text), text)
 
 
+def unambiguous_length(uids: Collection[str]) -> int:
+    """How many characters tell uids apart."""
+    length = SHORTEST_UID
+    while len({uid[:length] for uid in uids}) < len(set(uids)):
+        length += 1
+    return length
+
+
 def only_one(uids: Iterable[str], text: str) -> str | None:
     """The only uid that begins with a text, or None; raises ValueError where there are several."""
-    found = sorted(set(uids))
-    if len(found) > 1:
-        shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+    fitting = sorted(set(uids))
+    if len(fitting) > 1:
+        shown = ", ".join(fitting[:3]) + (", ..." if len(fitting) > 3 else "")
         raise ValueError(f"Multiple matches to {text!r}: {shown}; give more characters of the uid")
-    return found[0] if found else None
+    return fitting[0] if fitting else None
 
 
 def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
@@ -204,23 +203,12 @@ def is_mongo(catalog: Any) -> bool:
     return isinstance(catalog, upstream.stock_drivers().mongo_normalized | upstream.stock_drivers().mongo_embedded)
 
 
-class _Mentions:
-    """Which runs of a catalog in memory name a uid, looking at each start document once."""
-
-    def __init__(self) -> None:
-        self._runs: dict[str, dict[str, None]] = {}
-        self._count = 0
-
-    @classmethod
-    def of(cls, catalog: Any) -> _Mentions:
-        """Those of a catalog, with the runs that it has got meanwhile."""
-        mentions = catalog.__dict__.setdefault("_mentions", cls())
-        starts = list(upstream.loaded_start_documents(catalog).values())
-        for start in starts[mentions._count :]:
-            for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
-                mentions._runs.setdefault(uid, {})[start["uid"]] = None
-        mentions._count = len(starts)
-        return mentions
-
-    def naming(self, uid: str) -> list[str]:
-        return list(self._runs.get(uid, ()))
+def _runs_naming(catalog: Any) -> dict[str, dict[str, None]]:
+    """The runs of a catalog in memory that name a uid, for each uid; each start document is looked at once."""
+    count, naming = catalog.__dict__.get("_runs_naming", (0, {}))
+    starts = list(upstream.loaded_start_documents(catalog).values())
+    for start in starts[count:]:
+        for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
+            naming.setdefault(uid, {})[start["uid"]] = None
+    catalog.__dict__["_runs_naming"] = (len(starts), naming)
+    return naming

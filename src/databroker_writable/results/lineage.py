@@ -13,11 +13,10 @@ from networkx.readwrite.text import generate_network_text
 from ..errors import warn_user
 from ..runs import upstream
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import Header, header_of, headers_naming
+from .headers import Header, header_of, headers_naming, unambiguous_length
 from .printing import mermaid_label, printable
 from .references import known_uid
 
-SHORTEST_UID = 8
 LONGEST_UID = 16
 
 STYLES: dict[str, Any] = {"derived": "solid", "superseded": "dashed"}
@@ -193,8 +192,8 @@ class _Reached:
             new = [uid for uid in uids if uid not in searched]
             searched.update(new)
             if new:
-                found: list[Header] = self._ask(name, functools.partial(_naming, uids=new)) or []
-                yield from ((name, header.start) for header in found)
+                headers: list[Header] = self._ask(name, functools.partial(_naming, uids=new)) or []
+                yield from ((name, header.start) for header in headers)
 
     def _ask(self, name: str | None, question: Callable[[Any], Any]) -> Any:
         """What a catalog answers; None where another than the first cannot be asked, which is warned of."""
@@ -250,9 +249,7 @@ def _describe(graph: Lineage, uid: str, name: str | None, start: Mapping[str, An
 def _label(graph: Lineage) -> None:
     """Label runs by what they are, and by as much of their uids as tells them apart."""
     long = [uid for uid in graph if len(uid) > LONGEST_UID]
-    length = SHORTEST_UID
-    while len({uid[:length] for uid in long}) < len(long):
-        length += 1
+    length = unambiguous_length(long)
     for uid, data in graph.nodes(data=True):
         start = data["start"]
         keys = [start.get(key) for key in ("analysis_name", "plan_name", "sample")] if start else ["not reached"]

@@ -6,22 +6,10 @@ _ENTITIES = str.maketrans({"&": "#amp;", "<": "#lt;", ">": "#gt;", '"': "#quot;"
 
 
 def printable(text: str) -> str:
-    """Give one line, with a space in place of every character that could steer a terminal.
-
-    Examples
-    --------
-    >>> printable("Cu\\x1b[31m, 5 µm")
-    'Cu [31m, 5 µm'
-    """
+    """Give one line, with a space in place of every character that could steer a terminal."""
     return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
 def mermaid_label(lines: list[str]) -> str:
-    """Give a label of a Mermaid flowchart, whose text is neither markup nor an end of the drawing.
-
-    Examples
-    --------
-    >>> mermaid_label(["raw-1", "<b>Cu</b>"])
-    '"raw-1<br/>#lt;b#gt;Cu#lt;/b#gt;"'
-    """
+    """Give a label of a Mermaid flowchart, whose text is neither markup nor an end of the drawing."""
     return '"' + "<br/>".join(printable(line).translate(_ENTITIES) for line in lines) + '"'

@@ -13,32 +13,9 @@ from .headers import complete_uid, has_run, header_of, headers_naming
 def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]] | None:
     """Give references to runs, with the uids of this catalog in full and with its name.
 
-    Parameters
-    ----------
-    catalog : WritableMixin
-    runs : run, uid, beginning of a uid, reference, list of these, or None
-    argument : str
-        What they were given as, ``"derived_from"`` or ``"supersedes"``.
-    uid : str, optional
-        That of the run that refers to them, if it was chosen.
-
-    Returns
-    -------
-    list of dict, or None
-
-    Raises
-    ------
-    InvalidMetadataError
-        What is no run, the beginning of several uids, or a run that would be one of its own inputs.
-
-    Warns
-    -----
-    StoreWarning
-        The catalog does not have a run, and it is not said which one does.
-
-    Notes
-    -----
-    O(1) in the number of runs that the catalog holds; in MongoDB by the indexes that are made on the first store.
+    A run is given as such, as its uid, as the beginning of that or as a reference; `argument` is what it was given as,
+    and `uid` that of the run which refers to it. Costs O(1) in the number of runs that the catalog holds; in MongoDB by
+    the indexes that are made on the first store.
     """
     if runs is None:
         return None
@@ -49,13 +26,7 @@ def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> l
 
 
 def known_uid(catalog: Any, text: str, argument: str) -> str | None:
-    """The uid of the run of a catalog that is a text, or begins with it; None where there is none.
-
-    Raises
-    ------
-    InvalidMetadataError
-        The text is empty, or the beginning of several uids.
-    """
+    """The uid of the run of a catalog that is a text, or begins with it; None where there is none."""
     if not text:
         raise InvalidMetadataError(f"{argument} takes the uid of a run, and not an empty one")
     try:
@@ -65,7 +36,6 @@ def known_uid(catalog: Any, text: str, argument: str) -> str | None:
 
 
 def ambiguous(text: str, argument: str) -> InvalidMetadataError:
-    """Give the error that says that a text is the beginning of several uids."""
     return InvalidMetadataError(
         f"{argument} names {text!r}, with which the uids of several runs begin; give more of the uid"
     )
@@ -89,8 +59,10 @@ def _resolved(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
 
 def _refuse_cycle(catalog: Any, uid: str, resolved: list[dict[str, Any]], argument: str) -> None:
     """Refuse a run that is among its own inputs, as far as this catalog knows them."""
-    if all(source["uid"] != uid for source in resolved) and not _is_a_source(catalog, uid):
-        return
+    naming = headers_naming(catalog, [uid])
+    is_source = any(source["uid"] == uid for header in naming for source in sources_of(header.start))
+    if all(source["uid"] != uid for source in resolved) and not is_source:
+        return  # without a run that names this one as its input, no way leads back to it
     waiting, seen = [source["uid"] for source in resolved], set()
     while waiting:
         ancestor = waiting.pop()
@@ -102,8 +74,3 @@ def _refuse_cycle(catalog: Any, uid: str, resolved: list[dict[str, Any]], argume
             seen.add(ancestor)
             header = header_of(catalog, ancestor)
             waiting += [source["uid"] for source in sources_of(header.start)] if header is not None else []
-
-
-def _is_a_source(catalog: Any, uid: str) -> bool:
-    """Whether a run names this one as its input: without such a run, no way leads from a run back to itself."""
-    return any(uid == source["uid"] for header in headers_naming(catalog, [uid]) for source in sources_of(header.start))
