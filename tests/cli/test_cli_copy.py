@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import event_model
 import intake
 import msgpack
 import msgpack_numpy
@@ -233,6 +235,24 @@ def test_runs_are_copied_as_they_are_when_this_is_asked_for(destination: str) ->
     assert copies["halfway"].metadata["stop"] is None
     assert "unfinished" in succeed("ls", destination)
     assert succeed("copy", "source", destination, "--as-is") == "0 copied, 3 there already\n"
+
+
+@pytest.mark.parametrize("suffix", ["msgpack", "jsonl"])
+@pytest.mark.parametrize("as_is", [False, True])
+def test_a_descriptor_that_old_bluesky_did_not_name_is_copied_under_the_name_primary(
+    destination: str, suffix: str, as_is: bool
+) -> None:
+    documents = example_runs.small_documents(uid="old", sample="Cu")
+    del documents[1][1]["name"]
+    os.mkdir("source")
+    encoded = {
+        "msgpack": lambda pair: msgpack.packb(pair, default=msgpack_numpy.encode, use_bin_type=True),
+        "jsonl": lambda pair: json.dumps(event_model.sanitize_doc(pair)).encode() + b"\n",
+    }[suffix]
+    with open(f"source/old.{suffix}", "wb") as file:
+        file.writelines(map(encoded, documents))
+    assert succeed("copy", "source", destination, *["--as-is"] * as_is) == "1 copied, 0 there already\n"
+    assert opened(destination)["old"].primary.read()["x"].values.tolist() == [0.5, 1.5, 2.5]
 
 
 def test_an_error_of_any_kind_is_told_of_its_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from databroker_writable import InvalidRunError, StoreWarning, open_directory
 from databroker_writable.runs.checker import RunChecker, check_documents, may_count
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.runs.inputs import documents_of
+from databroker_writable.upkeep import examine
 from databroker_writable.upkeep.copying import copy_runs
+from databroker_writable.upkeep.run_files import run_files
 from support import example_runs, sites
 
 FILES = ["msgpack", "jsonl"]
@@ -87,6 +89,31 @@ def test_files_keep_the_stream_documents_of_a_run(catalog: Any, site: sites.Site
         assert streams_of(given) == streams_of(documents)
         if events:
             assert reading["fly-1"].primary.metadata["start"]["sample"] == "Ag"
+
+
+@pytest.mark.filterwarnings("ignore::databroker_writable.StoreWarning")
+@pytest.mark.parametrize("events", [True, False], ids=["events", "frames only"])
+@pytest.mark.parametrize("site", FILES, indirect=True)
+def test_check_counts_the_frames_of_a_fly_scan(catalog: Any, site: sites.Site, events: bool) -> None:
+    documents = with_streams(events=events)
+    catalog.store_run(documents)
+    assert examine(site.open()).findings == []
+
+
+@pytest.mark.filterwarnings("ignore::databroker_writable.StoreWarning")
+@pytest.mark.parametrize("site", FILES, indirect=True)
+def test_check_tells_how_many_frames_of_a_fly_scan_are_lost(catalog: Any, site: sites.Site) -> None:
+    catalog.store_run(with_streams(events=False))
+    (path,) = run_files(catalog)
+    with open(path, "rb") as file:
+        content = file.read()
+    # the stop document counts a fourth
+    with open(path, "wb") as file:
+        for before, after in ((b"\xa7primary\x03", b"\xa7primary\x04"), (b'"primary": 3', b'"primary": 4')):
+            content = content.replace(before, after)
+        file.write(content)
+    (finding,) = examine(site.open()).findings
+    assert "holds 3 of 4 Events of 'primary'" in str(finding)
 
 
 @pytest.mark.filterwarnings("ignore::databroker_writable.StoreWarning")

@@ -14,7 +14,7 @@ from .stream_documents import lost_column, stream_columns
 
 
 def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
-    """Give the documents of a run of databroker 1.2.5, unfilled.
+    """Give the documents of a run of databroker 1.2.5, unfilled, each descriptor with a name.
 
     Its ``documents()`` leaves out stream_resources and stream_datums, and all Events of descriptors without a name.
     """
@@ -45,7 +45,8 @@ def _without_streams(documents: Iterable[NamedDocument], lost: InvalidRunError) 
 
 def _transformed(documents: Iterable[Any], transforms: Mapping[str, Callable[[Any], Any]]) -> Iterator[NamedDocument]:
     for name, doc in documents:
-        yield name, transforms[name](doc) if name in transforms else doc
+        transformed = transforms[name](doc) if name in transforms else doc
+        yield name, {"name": PRIMARY, **transformed} if name == "descriptor" else transformed
 
 
 def _with_names(run: Any, arguments: Mapping[str, Any]) -> Any:

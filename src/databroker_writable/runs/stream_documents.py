@@ -41,7 +41,7 @@ class StreamDocuments:
                 )
         if doc["uid"] in self.datums:
             raise InvalidRunError(f"the stream_datum uid {doc['uid']!r} is used twice; each must be unique")
-        numbers = _range(doc)
+        numbers = covered_numbers(doc)
         self.datums.add(doc["uid"])
         if "descriptor" in doc and numbers:
             self.seq_nums.setdefault(descriptors[doc["descriptor"]]["name"], []).append(numbers)
@@ -82,7 +82,8 @@ def counted_numbers(pages: Iterable[Iterable[int]], ranges: Iterable[range]) -> 
     return sum(map(len, merged)) + sum(not any(number in numbers for numbers in merged) for number in single)
 
 
-def _range(doc: Document) -> range:
+def covered_numbers(doc: Document) -> range:
+    """The sequence numbers that a stream_datum covers."""
     numbers = doc.get("seq_nums")
     if not isinstance(numbers, dict):
         return range(0)  # earlier versions of event-model have none

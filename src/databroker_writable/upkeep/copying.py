@@ -6,6 +6,7 @@ import contextlib
 import filecmp
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,7 +139,7 @@ def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, lis
     documents: list[NamedDocument] = []
     made: list[str] = []
     try:
-        for name, doc in documents_of(open_run(source, uid)):
+        for name, doc in documents_of(_opened(source, uid)):
             if name == "resource" and doc.get("spec") == SPEC:
                 doc = _with_file(doc, root_map, roots, destination, uid, made)
             documents.append((name, doc))
@@ -151,6 +152,13 @@ def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, lis
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         raise
+
+
+def _opened(source: Any, uid: str) -> Any:
+    with warnings.catch_warnings():
+        # of a descriptor that old bluesky wrote, which gets its name here
+        warnings.filterwarnings("ignore", "EventDescriptor .* has no 'name'", UserWarning)
+        return open_run(source, uid)
 
 
 def _with_file(

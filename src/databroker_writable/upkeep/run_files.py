@@ -13,6 +13,7 @@ import msgpack
 
 from ..errors import PickledRunError
 from ..runs.checker import may_count
+from ..runs.stream_documents import counted_numbers, covered_numbers
 from ..storage.file_locks import is_being_written
 from ..storage.loading import why_unreadable
 from ..storage.new_file import final_name
@@ -87,6 +88,7 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
         return found
     names: list[str] = []
     seq_nums: dict[str, list[Any]] = {}
+    ranges: dict[str, list[range]] = {}
     streams: dict[str, str] = {}
     last: Document = {}
     try:
@@ -100,6 +102,8 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
                 seq_nums.setdefault(streams[doc["uid"]], [])
             elif name in ("event", "event_page"):
                 seq_nums[streams[doc["descriptor"]]].append([doc["seq_num"]] if name == "event" else doc["seq_num"])
+            elif name == "stream_datum" and "descriptor" in doc:
+                ranges.setdefault(streams[doc["descriptor"]], []).append(covered_numbers(doc))
     except (PickledRunError, PermissionError) as exc:
         found.is_known = False
         found.complaint = why_unreadable(path, exc)
@@ -122,13 +126,15 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
         found.is_known = False
     else:
         recorded = last.get("num_events") or {}
-        wrong = [stream for stream, count in recorded.items() if not may_count(count, seq_nums.get(stream, []))]
+        wrong = [
+            stream
+            for stream, count in recorded.items()
+            if not may_count(count, seq_nums.get(stream, []), ranges.get(stream, []))
+        ]
         if wrong:
             stream = wrong[0]
-            found.complaint = (
-                f"holds {sum(map(len, seq_nums.get(stream, [])))} of {recorded[stream]} Events of {stream!r}; "
-                "restore it from a copy"
-            )
+            number = counted_numbers(seq_nums.get(stream, []), ranges.get(stream, []))
+            found.complaint = f"holds {number} of {recorded[stream]} Events of {stream!r}; restore it from a copy"
     return found
 
 
