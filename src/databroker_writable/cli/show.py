@@ -23,6 +23,8 @@ FIRST_COLUMNS = 8
 VALUE_WIDTH = 300
 CELL_WIDTH = 40
 
+_NUMERIC = ("number", "integer", "array")
+
 
 @dataclass
 class Stream:
@@ -101,16 +103,13 @@ def _read_column(run: Any, streams: Mapping[str, Stream], column: str | None, st
         raise click.ClickException(f"there is no stream {stream_name!r}; the run has {', '.join(streams)}")
     chosen = {stream_name: streams[stream_name]} if stream_name is not None else streams
     for name, stream in chosen.items():
-        columns = [column] if column else [key for key in stream.data_keys if _is_numeric(stream.data_keys[key])]
-        if columns and columns[0] in stream.data_keys:
-            return column_of(to_dataset(run, name), columns[0])
+        numeric = (key for key, data_key in stream.data_keys.items() if data_key["dtype"] in _NUMERIC)
+        wanted = column or next(numeric, None)
+        if wanted is not None and wanted in stream.data_keys:
+            return column_of(to_dataset(run, name), wanted)
     known = ", ".join(key for stream in chosen.values() for key in stream.data_keys)
-    wanted = f"column {column!r}" if column else "column of numbers"
-    raise click.ClickException(f"there is no {wanted}; the run has {known}")
-
-
-def _is_numeric(data_key: Mapping[str, Any]) -> bool:
-    return data_key["dtype"] in ("number", "integer", "array")
+    what = f"column {column!r}" if column else "column of numbers"
+    raise click.ClickException(f"there is no {what}; the run has {known}")
 
 
 def find_run(catalog: Any, name: str, uid: str) -> Any:
@@ -120,9 +119,9 @@ def find_run(catalog: Any, name: str, uid: str) -> Any:
         if len(newest) < -int(uid):
             raise click.ClickException(f"{name} has no run {uid}: it only contains {len(newest)} runs")
         return open_run(catalog, newest[-1].uid)
-    found = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
+    of_scan = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
     try:
-        full = complete_uid(catalog, uid) if found is None else found.uid
+        full = complete_uid(catalog, uid) if of_scan is None else of_scan.uid
     except ValueError as exc:
         raise click.ClickException(f"{name}: {exc}") from exc
     if full is None:
@@ -179,10 +178,7 @@ def _dtype(data_key: Mapping[str, Any]) -> str:
 def _first_rows(stream: Stream) -> str:
     names = list(stream.data_keys)[:FIRST_COLUMNS]
     left_out = len(stream.data_keys) - len(names)
-    rows = [[_cell(row[name], stream.data_keys[name]) for name in names] for row in stream.rows]
+    in_files = {name for name in names if "external" in stream.data_keys[name]}
+    rows = [["in a file" if n in in_files else shown_cell(row[n], CELL_WIDTH) for n in names] for row in stream.rows]
     text = table([shown(name, CELL_WIDTH) for name in names], rows, indent="  ")
     return text + (f"\n  and {left_out} more columns" if left_out else "")
-
-
-def _cell(value: Any, data_key: Mapping[str, Any]) -> str:
-    return "in a file" if "external" in data_key else shown_cell(value, CELL_WIDTH)

@@ -35,16 +35,14 @@ class Entry:
 
 def open_to_read(name: str) -> Target:
     """Open the catalog that a word names; nothing is created."""
-    _check_is_there(name)
-    return _open(name)
+    return _open(name, _entry_that_is_there(name))
 
 
 def open_to_check(name: str) -> Any:
     """Open the catalog that a word names without its runs, of which one may be damaged; nothing is created."""
     from ..upkeep.unloaded import unloaded_directory, unloaded_entry
 
-    _check_is_there(name)
-    entry = _entry(name)
+    entry = _entry_that_is_there(name)
     if entry is None:
         return unloaded_directory(os.path.expanduser(name))
     return unloaded_entry(upstream.entry_named(entry.catalogs, entry.name))
@@ -52,19 +50,12 @@ def open_to_check(name: str) -> Any:
 
 def open_to_store(name: str) -> Target:
     """Open the catalog that a word names, or make a directory of that name."""
-    target = _open(name)
-    if not hasattr(target.catalog, "store_run"):
-        raise click.ClickException(
-            f"the catalog {name!r} is opened by the driver {type(target.catalog).__qualname__}, which takes no runs; "
-            "name a writable driver in its YAML, such as writable-catalog, or store into another catalog"
-        )
-    return target
+    return _open_writable(name, _entry(name))
 
 
 def open_existing_to_store(name: str) -> Target:
     """Open the catalog that a word names, to store; nothing is created."""
-    _check_is_there(name)
-    return open_to_store(name)
+    return _open_writable(name, _entry_that_is_there(name))
 
 
 def with_finding(catalog: Any) -> Any:
@@ -76,31 +67,45 @@ def with_finding(catalog: Any) -> Any:
     return make_writable(catalog)
 
 
-def _check_no_address(name: str) -> None:
+def _entry_that_is_there(name: str) -> Entry | None:
+    """The entry that a word names; None for a directory that is there."""
+    entry = _entry(name)
+    if entry is None and not os.path.isdir(os.path.expanduser(name)):
+        import databroker
+
+        raise click.ClickException(
+            f"{os.path.expanduser(name)!r} is neither a directory nor a catalog of databroker; give the directory, "
+            "YAML file or catalog that holds the runs (databroker looks for YAML files in "
+            f"{', '.join(databroker.catalog_search_path())}; is the environment activated?)"
+        )
+    return entry
+
+
+def _entry(name: str) -> Entry | None:
+    """The entry that a word names; None for a directory."""
     if "://" in name:
         # it is not repeated: it may hold a password
         raise click.ClickException(
             "an address is no name of a catalog; write a YAML file that names a driver and the address, as those in "
             "the directory catalogs of this package's repository, and give that file"
         )
-
-
-def _check_is_there(name: str) -> None:
-    _check_no_address(name)
     name = os.path.expanduser(name)
-    if not _YAML.fullmatch(name) and not os.path.isdir(name) and not _is_registered(name):
-        import databroker
+    yaml = _YAML.fullmatch(name)
+    if yaml:
+        return _entry_of_yaml(yaml["path"], yaml["entry"])
+    import databroker
 
+    if name not in list(databroker.catalog):
+        return None
+    if os.path.isdir(name):
         raise click.ClickException(
-            f"{name!r} is neither a directory nor a catalog of databroker; give the directory, YAML file or catalog "
-            f"that holds the runs (databroker looks for YAML files in {', '.join(databroker.catalog_search_path())}; "
-            "is the environment activated?)"
+            f"{name!r} is both a directory here and a catalog of databroker; write ./{name} for the directory, "
+            "or run this elsewhere for the catalog"
         )
+    return Entry(databroker.catalog, name, "databroker.catalog", f"databroker.catalog[{name!r}]")
 
 
-def _open(name: str) -> Target:
-    _check_no_address(name)
-    entry = _entry(name)
+def _open(name: str, entry: Entry | None) -> Target:
     if entry is not None:
         return Target(_catalog_of_runs(entry), entry.expression)
     from ..drivers import open_directory
@@ -108,22 +113,14 @@ def _open(name: str) -> Target:
     return Target(open_directory(name), f"databroker_writable.open_directory({name!r})")
 
 
-def _entry(name: str) -> Entry | None:
-    """The entry that a word names; None for a directory."""
-    name = os.path.expanduser(name)
-    yaml = _YAML.fullmatch(name)
-    if yaml:
-        return _entry_of_yaml(yaml["path"], yaml["entry"])
-    if not _is_registered(name):
-        return None
-    if os.path.isdir(name):
+def _open_writable(name: str, entry: Entry | None) -> Target:
+    target = _open(name, entry)
+    if not hasattr(target.catalog, "store_run"):
         raise click.ClickException(
-            f"{name!r} is both a directory here and a catalog of databroker; write ./{name} for the directory, "
-            "or run this elsewhere for the catalog"
+            f"the catalog {name!r} is opened by the driver {type(target.catalog).__qualname__}, which takes no runs; "
+            "name a writable driver in its YAML, such as writable-catalog, or store into another catalog"
         )
-    import databroker
-
-    return Entry(databroker.catalog, name, "databroker.catalog", f"databroker.catalog[{name!r}]")
+    return target
 
 
 def _entry_of_yaml(path: str, entry: str | None) -> Entry:
@@ -154,9 +151,3 @@ def _catalog_of_runs(entry: Entry) -> Any:
             "name another one"
         )
     return catalog
-
-
-def _is_registered(name: str) -> bool:
-    import databroker
-
-    return name in list(databroker.catalog)

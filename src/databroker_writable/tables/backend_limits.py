@@ -43,11 +43,6 @@ class Limits:
     page_bytes: int | None = None
     size_of: Callable[[Any], int] = field(default=lambda value: raw_size(value))
 
-    @property
-    def allow_any_value(self) -> bool:
-        """Whether what some backend can hold needs no further check for this one, but for its size."""
-        return self.binary and not self.mongo_keys and self.event_bytes is None and self.integers == INT64_OR_UINT64
-
 
 ANY_BACKEND = Limits("any backend", binary=True, stream_assets=True)
 
