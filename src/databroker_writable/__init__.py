@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .runs.simple_run import build_simple_run
     from .storage.backend import Backend
     from .tables import to_dataset
+    from .upkeep.copying import copy_runs
     from .upkeep.recovering import recover
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "StoreWarning",
     "UnreadableAssetError",
     "build_simple_run",
+    "copy_runs",
     "make_writable",
     "open_directory",
     "recover",
@@ -62,6 +64,7 @@ _MODULES = {
     "BuiltRun": "runs.built_run",
     "RunBuilder": "runs.builder",
     "build_simple_run": "runs.simple_run",
+    "copy_runs": "upkeep.copying",
     "make_writable": "catalog.wrapping",
     "open_directory": "drivers",
     "recover": "upkeep.recovering",

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from ..errors import InvalidRunError
-from ..upkeep.copying import copy_runs
+from ..upkeep.copying import CopyReport, copy_runs
 from .command_group import CATALOG_HELP, message_of
 from .show import find_run
-from .targets import open_to_read, open_to_store
+from .targets import open_to_read, open_to_store, tiled_container
 from .text import say
+
+TILED = "tiled:"
+SECONDS_BETWEEN = 5
 
 
 @click.command(
     help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their assets.\n\n"
     f"{CATALOG_HELP} A DESTINATION that is a directory is made if absent. Each UID is a run's uid or its beginning; "
     "without any, all runs are copied. What the destination has is skipped: run it again to go on after an "
-    "interruption. Exit status: 0 all are there, 1 some could not be copied, 2 wrong usage, 3 all but runs that are "
-    "unfinished at the source, which --as-is takes along.",
+    "interruption. A DESTINATION of the form tiled:URI or tiled:PROFILE is a Tiled server.\n\n"
+    "Exit status: 0 all are there, 1 some could not be copied, 2 wrong usage, 3 all but runs that are unfinished "
+    "at the source, which --as-is takes along.",
     epilog="Example: databroker-writable copy results archive.yml",
 )
 @click.argument("source")
@@ -28,11 +34,27 @@ from .text import say
     is_flag=True,
     help="Copy also runs without a stop document, and with counts or documents that are wrong, as they are.",
 )
+@click.option("--follow", is_flag=True, help="Go on with runs that are stored later, until Ctrl-C.")
 @click.pass_context
-def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool) -> None:
+def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:
     original = open_to_read(source).catalog
     full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else None
-    report = copy_runs(original, open_to_store(destination).catalog, full, as_is=as_is, progress=True)
+    is_tiled = destination.startswith(TILED)
+    target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination).catalog
+    report = copy_runs(original, target, full, as_is=as_is, progress=True)
+    _say(report, as_is)
+    done: set[str] = set()
+    while follow:
+        done.update(report.copied, report.present, report.failures)
+        time.sleep(SECONDS_BETWEEN)
+        original.force_reload()
+        report = copy_runs(original, target, [uid for uid in original if uid not in done], as_is=as_is)
+        if report.copied or report.failures:
+            _say(report, as_is)
+    ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
+
+
+def _say(report: CopyReport, as_is: bool) -> None:
     for uid, exc in report.failures.items():
         advice = "" if as_is or not isinstance(exc, InvalidRunError) else "; --as-is copies it as it is"
         say(f"failed: {uid}: {message_of(exc)}{advice}", error=True)
@@ -41,4 +63,3 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     rest = {"failed": report.failures, "unfinished": report.unfinished}
     counts = "".join(f", {len(uids)} {what}" for what, uids in rest.items() if uids)
     say(f"{len(report.copied)} copied, {len(report.present)} there already{counts}")
-    ctx.exit(1 if report.failures else 3 if report.unfinished else 0)

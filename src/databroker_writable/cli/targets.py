@@ -53,6 +53,17 @@ def open_to_store(name: str) -> Target:
     return _open_writable(name, _entry(name))
 
 
+def tiled_container(name: str) -> Any:
+    """The container of a Tiled server that an address or a profile names."""
+    try:
+        from tiled.client import from_profile, from_uri  # type: ignore[import-not-found]
+    except ImportError:
+        raise click.ClickException(
+            "Tiled's client is not installed; pip install 'databroker-writable[databroker,tiled]'"
+        ) from None
+    return from_uri(name) if "://" in name else from_profile(name)
+
+
 def open_existing_to_store(name: str) -> Target:
     """Open the catalog that a word names, to store; nothing is created."""
     return _open_writable(name, _entry_that_is_there(name))

@@ -18,6 +18,7 @@ from ..runs.inputs import documents_of
 from ..storage.assets import SPEC
 from ..storage.assets.leftovers import verify
 from ..storage.new_file import NewFile
+from .tiled_destination import TiledDestination, is_tiled_client
 
 
 @dataclass
@@ -57,11 +58,14 @@ def copy_runs(
     Parameters
     ----------
     source : databroker.v2.Broker
-    destination : WritableMixin
+    destination : WritableMixin or tiled.client.container.Container
+        A writable catalog, or a container of a Tiled server, to which runs go by value, arrays in files, too. What is
+        there is compared with the run, and what an interrupted copy has left is removed and copied again.
     uids : iterable of str, optional
         Which runs; by default all but the probe runs of ``check --write-test``.
     as_is : bool, optional
-        Copy also runs without a stop document, and those that break the rules for documents, as they are.
+        Copy also runs without a stop document, and those that break the rules for documents, as they are; not to
+        Tiled.
     progress : bool, optional
         Show a progress bar, on a terminal.
 
@@ -87,12 +91,14 @@ def copy_runs(
     """
     from tqdm.auto import tqdm
 
-    destination._store.check_writable()
+    target = (
+        TiledDestination(destination) if is_tiled_client(destination) else CatalogDestination(destination, as_is=as_is)
+    )
     if uids is None:
         uids = [header.uid for header in headers(source, NO_PROBES)][::-1]
     report = CopyReport()
     for uid in tqdm(list(uids), unit="run", disable=None if progress else True):
-        if destination._backend.has_run(uid):
+        if target.has_run(uid):
             report.present.append(uid)
             continue
         try:
@@ -101,13 +107,31 @@ def copy_runs(
             if is_unfinished and not as_is:
                 report.unfinished.append(uid)
                 continue
-            _copy_run(source, destination, uid, _store_as_is if as_is else _store)
+            target.copy(source, uid)
         except Exception as exc:
             # whatever is wrong with one run, the others are copied
             report.failures[uid] = exc
         else:
             report.copied.append(uid)
     return report
+
+
+class CatalogDestination:
+    """A writable catalog."""
+
+    def __init__(self, catalog: Any, *, as_is: bool) -> None:
+        catalog._store.check_writable()
+        self._catalog = catalog
+        self._store = _store_as_is if as_is else _store
+
+    def has_run(self, uid: str) -> bool:
+        """Whether the run is there."""
+        found: bool = self._catalog._backend.has_run(uid)
+        return found
+
+    def copy(self, source: Any, uid: str) -> None:
+        """Copy a run with its assets."""
+        _copy_run(source, self._catalog, uid, self._store)
 
 
 def _store(destination: Any, documents: list[NamedDocument]) -> None:

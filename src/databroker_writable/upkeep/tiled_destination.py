@@ -1,0 +1,190 @@
+"""Runs in a Tiled server, as bluesky-tiled-plugins 2.0.12 writes them, each whole and by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+
+from ..errors import InvalidRunError, StoreFailedError
+from ..results.headers import open_run
+from ..runs.document_parts import Document, NamedDocument
+from ..runs.inputs import documents_of
+from ..tables.classifier import is_lazy
+from ..tables.layout import NULL_TEXTS
+
+PIECE = 2**24
+"""Bytes of Events that are sent together."""
+
+_ROWS = ("uid", "time", "seq_num")
+
+
+def is_tiled_client(destination: Any) -> bool:
+    """Whether runs are to go to a server of Tiled."""
+    return hasattr(destination, "structure_family") and hasattr(destination, "context")
+
+
+class TiledDestination:
+    """A container of a Tiled server.
+
+    Parameters
+    ----------
+    client : tiled.client.container.Container
+        What ``tiled.client.from_uri`` or ``from_profile`` gives.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def has_run(self, uid: str) -> bool:
+        """Whether the run is there, whole; what an interrupted copy has left of it is removed."""
+        if uid not in self._client:
+            return False
+        if self._client[uid].metadata.get("stop"):
+            return True
+        self._remove(uid)
+        return False
+
+    def copy(self, source: Any, uid: str) -> None:
+        """Copy a run, compare what is there with it, and remove it if anything differs or fails."""
+        from bluesky_tiled_plugins import TiledWriter  # type: ignore[import-not-found]
+
+        run = open_run(source, uid)
+        # arrays of up to 16 elements would become text of 8 digits
+        writer = TiledWriter(self._client, max_array_size=0)
+        try:
+            for name, doc in documents_by_value(run):
+                writer(name, doc)
+            self._compare(run, uid)
+        except BaseException as exc:
+            if uid in self._client:
+                self._remove(uid)
+            if not isinstance(exc, Exception) or isinstance(exc, InvalidRunError | StoreFailedError):
+                raise
+            raise StoreFailedError(f"Tiled did not take the run {uid!r} ({type(exc).__name__}: {exc})") from exc
+
+    def _compare(self, run: Any, uid: str) -> None:
+        written = self._client[uid]
+        streams = {doc["uid"]: doc["name"] for name, doc in documents_of(run) if name == "descriptor"}
+        ends = dict.fromkeys(streams.values(), 0)
+        columns: dict[tuple[str, str], Any] = {}
+        for name, doc in documents_by_value(run):
+            if name == "stop" and doc["uid"] != written.metadata["stop"]["uid"]:
+                raise StoreFailedError(f"Tiled gives another stop document for the run {uid!r}; copy it again")
+            if name != "event_page":
+                continue
+            stream = streams[doc["descriptor"]]
+            start, ends[stream] = ends[stream], ends[stream] + len(doc["uid"])
+            for key, values in doc["data"].items():
+                if (stream, key) not in columns:
+                    columns[stream, key] = written[stream].read([key])[key].values
+                if not _is_same(values, columns[stream, key][start : ends[stream]]):
+                    raise StoreFailedError(
+                        f"Tiled gives other values for column {key!r} of stream {stream!r} of the run {uid!r}; the "
+                        "copy was removed"
+                    )
+
+    def _remove(self, uid: str) -> None:
+        self._client[uid].delete(recursive=True, external_only=False)
+
+
+def documents_by_value(run: Any) -> Iterator[NamedDocument]:
+    """Give a run's documents with arrays in place of references, in pieces of pages that fit into memory.
+
+    Raises
+    ------
+    InvalidRunError
+        A column that Tiled would lose or refuse.
+    """
+    documents = list(documents_of(run))
+    if any(name == "resource" for name, _ in documents):
+        documents = [
+            (name, doc.to_dict() if hasattr(doc, "to_dict") else doc) for name, doc in run.documents(fill="delayed")
+        ]
+    nulls = {
+        key
+        for name, doc in documents
+        if name == "event_page"
+        for key, values in doc["data"].items()
+        if _has_nulls(values)
+    }
+    descriptors: dict[str, Document] = {}
+    for name, doc in documents:
+        if name == "descriptor":
+            doc = descriptors[doc["uid"]] = _descriptor(doc, nulls)
+            yield name, doc
+        elif name == "event_page":
+            for piece in _pieces(doc, descriptors[doc["descriptor"]]["data_keys"]):
+                yield name, piece
+        elif name not in ("resource", "datum", "datum_page"):
+            yield name, dict(doc)
+
+
+def _descriptor(doc: Document, nulls: set[str]) -> Document:
+    """A descriptor of a stream all of whose columns are in its Events, with dtypes that hold their nulls."""
+    names = [key.lower() for key in doc["data_keys"]]
+    data_keys = {}
+    for key, data_key in doc["data_keys"].items():
+        dtype = numpy.dtype(data_key.get("dtype_numpy") or "O")
+        where = f"column {key!r} of stream {doc['name']!r}"
+        if dtype.kind == "c" or dtype == numpy.float16:
+            raise InvalidRunError(
+                f"{where} is of dtype {dtype}, which Tiled does not take; store it as float64 columns"
+            )
+        if key.startswith("_") or names.count(key.lower()) > 1:
+            raise InvalidRunError(
+                f"{where} has a name that begins with '_' or differs from another by case only, which Tiled "
+                "does not take; rename it"
+            )
+        if 0 in data_key["shape"]:
+            raise InvalidRunError(
+                f"{where} is of shape {data_key['shape']}, and Tiled takes no empty arrays; leave it out"
+            )
+        data_key = {part: value for part, value in data_key.items() if part != "external" or value == "STREAM:"}
+        if key in nulls and dtype.kind in "biu":
+            data_key |= {"dtype_numpy": "<f8"}
+        data_keys[key] = data_key
+    return {**doc, "data_keys": data_keys}
+
+
+def _pieces(page: Document, data_keys: Document) -> Iterator[Document]:
+    length = len(page["uid"])
+    size = sum(int(getattr(values, "nbytes", 64 * length)) for values in page["data"].values())
+    rows = max(1, length * PIECE // max(size, 1))
+    for start in range(0, length, rows):
+        part = slice(start, start + rows)
+        yield {
+            **page,
+            **{name: page[name][part] for name in _ROWS},
+            "data": {key: _computed(values[part], data_keys[key]) for key, values in page["data"].items()},
+            "timestamps": {key: times[part] for key, times in page["timestamps"].items()},
+            "filled": {},
+        }
+
+
+def _computed(values: Any, data_key: Document) -> Any:
+    """Values of a column that a server can be sent: arrays in memory, and NaN for null among numbers."""
+    if is_lazy(values):
+        return values.compute()
+    if isinstance(values, list) and any(map(is_lazy, values)):
+        return [value.compute() for value in values]
+    if _has_nulls(values) and numpy.dtype(data_key["dtype_numpy"]).kind == "f":
+        return numpy.array(values, dtype=object).astype(data_key["dtype_numpy"])
+    return values
+
+
+def _has_nulls(values: Any) -> bool:
+    return isinstance(values, list) and any(value is None for value in values)
+
+
+def _is_same(sent: Any, read: numpy.ndarray) -> bool:
+    one = numpy.asarray(sent)
+    if one.dtype.kind == "O" or read.dtype.kind in "OUT":
+        pairs = zip(one.ravel().tolist(), read.ravel().tolist(), strict=True)
+        return one.shape == read.shape and all(a == b or (_is_null(a) and _is_null(b)) for a, b in pairs)
+    return one.shape == read.shape and numpy.array_equal(one, read, equal_nan=one.dtype.kind in "fc")
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value != value or value in NULL_TEXTS

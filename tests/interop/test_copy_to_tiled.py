@@ -1,0 +1,175 @@
+"""Runs are copied to a Tiled server: by value, whole, and again after a kill."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pandas
+import pytest
+import xarray
+
+from databroker_writable import InvalidRunError, StoreFailedError, copy_runs, open_directory, to_dataset
+
+simple = pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
+pytest.importorskip("bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'")
+
+COMMAND = Path(sys.executable).parent / "databroker-writable"
+
+COLUMNS = {
+    "bool": [True, False],
+    "int8": numpy.array([1, -2], "int8"),
+    "uint16": numpy.array([1, 65535], "uint16"),
+    "uint64": numpy.array([1, 2**64 - 1], "uint64"),
+    "float32": numpy.array([0.1, numpy.nan], "float32"),
+    "float64": [0.1, numpy.inf],
+    "text": ["a", "long text"],
+    "text with None": ["a", None],
+    "text like a null": ["None", None],
+    "integers with None": [1, None],
+    "bools with None": [True, None],
+    "floats with None": [0.5, None],
+    "datetimes": numpy.array(["2024-03-31T01:30:00.123456789", "NaT"], "M8[ns]"),
+    "timedeltas": numpy.array([1, 10**15], "m8[us]"),
+    "zoned": pandas.Series(pandas.date_range("2024-01-01", periods=2, tz="Europe/Berlin")),
+    "datetime objects": [datetime.datetime(2024, 1, 1, 12), datetime.datetime(2024, 1, 2)],
+    "Int16": pandas.array([1, None], dtype="Int16"),
+    "boolean": pandas.array([True, None], dtype="boolean"),
+    "Float32": pandas.array([0.1, None], dtype="Float32"),
+    "string": pandas.array(["a", None], dtype="string"),
+    "category": pandas.Categorical(["b", None]),
+    "period": pandas.array(["2024-01", None], dtype="period[M]"),
+    "interval": pandas.arrays.IntervalArray.from_breaks([0.0, 1.0, 2.0]),
+    "masked": numpy.ma.masked_array([1, 2], [False, True]),
+    "small arrays": numpy.random.default_rng(1).random((2, 3)),
+    "arrays of integers": numpy.arange(8).reshape(2, 2, 2),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with simple.SimpleTiledServer(tmp_path_factory.mktemp("tiled")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    from tiled.client import from_uri
+
+    return from_uri(server.uri)
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    return open_directory(tmp_path / "runs")
+
+
+def assert_copied(client, catalog, uids):
+    for uid in uids:
+        expected = to_dataset(catalog[uid]).compute()
+        xarray.testing.assert_equal(to_dataset(client[uid]).compute(), expected)
+        assert str(to_dataset(client[uid]).dtypes) == str(expected.dtypes)
+        assert client[uid].metadata["stop"]["uid"] == catalog[uid].metadata["stop"]["uid"]
+        assert client[uid].metadata["start"]["uid"] == uid
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_a_column_of_each_type_is_there_as_it_was_stored(catalog, client, column):
+    run = catalog.store_run(pandas.DataFrame({"x": column}) if numpy.ndim(column) == 1 else {"x": column})
+    report = copy_runs(catalog, client)
+    assert not report.failures
+    uid = run.metadata["start"]["uid"]
+    one, other = (to_dataset(found) for found in (client[uid], run))
+    assert str(one.dtypes) == str(other.dtypes)
+    pandas.testing.assert_frame_equal(one.to_dataframe(), other.to_dataframe())
+
+
+@pytest.mark.parametrize("threshold", [0, 10**9], ids=["assets", "inline"])
+def test_more_than_seventeen_columns_of_arrays_keep_their_own_values(catalog, client, threshold):
+    table = {f"image_{i}": numpy.full((2, 30, 40), i, "uint16") for i in range(20)}
+    run = catalog.store_run(table, asset_threshold=threshold)
+    assert copy_runs(catalog, client).copied == [run.metadata["start"]["uid"]]
+    assert_copied(client, catalog, catalog)
+
+
+@pytest.mark.parametrize("one_event", [False, True], ids=["rows", "one event"])
+def test_a_dataset_is_there_with_its_coordinates(catalog, client, one_event):
+    data = numpy.arange(24.0).reshape(2, 3, 4)
+    table = xarray.Dataset({"i": (("t", "y", "x"), data, {"units": "counts"})}, coords={"x": [1.0, 2.0, 3.0, 4.0]})
+    catalog.store_run(table, one_event=one_event)
+    assert not copy_runs(catalog, client).failures
+    assert_copied(client, catalog, catalog)
+
+
+REFUSED = {
+    "float16": ({"x": numpy.arange(3, dtype="float16")}, "float16"),
+    "complex": ({"x": [1 + 2j, 3j]}, "complex128"),
+    "a name with an underscore": ({"_x": [1]}, "_x"),
+    "names that differ by case": ({"x": [1], "X": [2]}, "case"),
+}
+
+
+@pytest.mark.parametrize(("table", "word"), REFUSED.values(), ids=REFUSED)
+def test_what_tiled_does_not_take_is_named_and_the_others_go_on(catalog, client, table, word):
+    refused = catalog.store_run(table).metadata["start"]["uid"]
+    other = catalog.store_run({"x": [1, 2]}).metadata["start"]["uid"]
+    report = copy_runs(catalog, client)
+    assert report.copied == [other]
+    assert isinstance(report.failures[refused], InvalidRunError)
+    assert word in str(report.failures[refused])
+    assert refused not in client
+
+
+def test_a_copy_that_differs_is_removed_and_named(catalog, client, monkeypatch):
+    from databroker_writable.upkeep import tiled_destination
+
+    run = catalog.store_run({"x": [1, 2]}).metadata["start"]["uid"]
+    monkeypatch.setattr(tiled_destination, "_is_same", lambda sent, read: False)
+    report = copy_runs(catalog, client)
+    assert isinstance(report.failures[run], StoreFailedError)
+    assert "'x'" in str(report.failures[run])
+    assert run not in client
+
+
+def test_a_copy_that_was_killed_is_taken_up_again(catalog, client, server, tmp_path):
+    uids = [
+        catalog.store_run({"x": [i, i + 1], "image": numpy.full((2, 50, 50), i)}).metadata["start"]["uid"]
+        for i in range(12)
+    ]
+    arguments = [str(COMMAND), "copy", str(tmp_path / "runs"), f"tiled:{server.uri}"]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    for wanted in (2, 6):
+        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        end = time.monotonic() + 120
+        while sum(uid in client for uid in uids) < wanted and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert_copied(client, catalog, uids)
+
+
+def test_follow_goes_on_with_new_runs(catalog, client, server, tmp_path):
+    catalog.store_run({"x": [1]})
+    process = subprocess.Popen(
+        [str(COMMAND), "copy", "--follow", str(tmp_path / "runs"), f"tiled:{server.uri}"],
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == "1 copied, 0 there already\n"
+        new = catalog.store_run({"x": [2]}).metadata["start"]["uid"]
+        assert process.stdout.readline() == "1 copied, 0 there already\n"
+        assert_copied(client, catalog, [new])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
