@@ -17,9 +17,8 @@ import intake
 
 from .catalog.wrapping import writable_class
 from .runs.upstream import stock_drivers
-from .storage.local_paths import absolute_path
 from .storage.new_file import make_durable_directories
-from .storage.roots import RUN_FILES
+from .storage.paths import RUN_FILES, absolute_path
 
 
 class WritableMsgpackCatalog(writable_class(stock_drivers().msgpack)):  # type: ignore[misc]

@@ -14,8 +14,8 @@ import pytest
 
 import databroker_writable
 from databroker_writable.catalog import batches
-from databroker_writable.storage import run_group as group
-from databroker_writable.storage.publication import PublishingManager
+from databroker_writable.storage import file_writer as group
+from databroker_writable.storage.file_writer import PublishingManager
 from support import new_process
 from support.example_runs import TABLE
 
@@ -65,7 +65,7 @@ def test_runs_whose_serializer_closes_its_files_are_published_together(
 
     def close_files(self: PublishingManager) -> None:
         close(self)
-        for file in self._files:
+        for file in self._run.files:
             file.close()
 
     def note(paths: Any) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import StoreFailedError
+from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.document_parts import Document
 from ..runs.interrupts import deferred_interrupts
-from ..storage.assets.plan import AssetPlan
 from ..tables.classifier import is_lazy
 from ..tables.document_values import private_copy
 from .insertion import RunInsertion, insert_documents

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFailedError
 from ..runs import upstream
+from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunChecker, RunDocuments
 from ..runs.comparison import same_run, transformed
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from ..storage.assets.plan import AssetPlan
 from ..storage.assets.router import AssetRouter
 from ..storage.failures import explained
 from ..storage.serializer import CheckedDocument

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from ..errors import InvalidRunError
@@ -53,7 +55,8 @@ class WritableMixin(FindingMethods, ReopenableMixin):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls, *args, **kwargs)
-        self._store = RunStore(self, cls._backend_class(self, lambda: super(WritableMixin, self)._get_serializer()))  # type: ignore[misc]
+        driver_serializer = partial(methodcaller("_get_serializer"), super(WritableMixin, self))
+        self._store = RunStore(self, cls._backend_class(self, driver_serializer))
         return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidCatalogError
-from ..storage.local_paths import absolute_path
+from ..storage.paths import absolute_path
 from ..tables.wording import short
 
 ASSET_THRESHOLD = 1024 * 1024

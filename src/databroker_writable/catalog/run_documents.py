@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results.references import resolve
+from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.checker import RunChecker, RunDocuments, check_documents
@@ -13,7 +14,6 @@ from ..runs.inputs import documents_of, is_table, warn_of_many_rows
 from ..runs.provenance import Provenance, start_metadata
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
-from ..storage.assets.plan import AssetPlan
 from ..storage.backend import label_of
 from ..storage.failures import explaining
 from .run_store import RunStore

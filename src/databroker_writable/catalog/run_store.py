@@ -9,11 +9,11 @@ from typing import Any
 
 from ..errors import NotWritableError, RunExistsError
 from ..runs import upstream
+from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.comparison import same_but_for_assets, transformed
 from ..runs.forks import begin_anew_in_children
 from ..runs.inputs import documents_of
-from ..storage.assets.plan import AssetPlan
 from ..storage.backend import Backend
 from ..storage.failures import explained, explaining, in_the_way, taken
 from ..storage.serializer import RunSerializer

@@ -63,18 +63,12 @@ def set_manager(callback: Any, manager: Any) -> None:
     callback._manager = manager
 
 
-def stream_document_writer(callback: Any) -> Callable[[str, Document], None] | None:
-    """What writes the stream_resources and stream_datums that suitcase-msgpack 0.3 passes over; None for any other."""
+def write_stream_document(callback: Any, name: str, doc: Document) -> None:
+    """Write a stream_resource or stream_datum, which suitcase-msgpack 0.3 passes over; other serializers do so."""
     import suitcase.msgpack
 
-    if not isinstance(callback, suitcase.msgpack.Serializer) or "stream_resource" in vars(type(callback)):
-        return None
-
-    def write(name: str, doc: Document) -> None:
-        if name in ("stream_resource", "stream_datum"):
-            callback._buffer.write(suitcase.msgpack._encode((name, doc), **callback._kwargs))
-
-    return write
+    if isinstance(callback, suitcase.msgpack.Serializer) and "stream_resource" not in vars(type(callback)):
+        callback._buffer.write(suitcase.msgpack._encode((name, doc), **callback._kwargs))
 
 
 # databroker: its drivers

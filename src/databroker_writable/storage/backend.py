@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ..tables.backend_limits import ANY_BACKEND, Limits
-from .run_group import RunGroup
+from .file_writer import RunGroup
 
 Document = dict[str, Any]
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pymongo.errors
 
@@ -45,10 +45,15 @@ def explaining(label: str, uid: str | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        error = explained(exc, uid, label)
-        if error is exc:
-            raise
-        raise error from exc
+        raise_explained(exc, uid, label)
+
+
+def raise_explained(exc: BaseException, uid: str | None, label: str) -> NoReturn:
+    """Raise what failed in this package's words."""
+    error = explained(exc, uid, label) if isinstance(exc, Exception) else exc
+    if error is exc:
+        raise exc
+    raise error from exc
 
 
 def taken(uid: str, existing: Any, label: str) -> RunExistsError:

@@ -4,90 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import glob
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from ..errors import InvalidCatalogError, NotWritableError, RunExistsError
+from ..errors import InvalidCatalogError, NotWritableError
 from ..runs import upstream
 from ..runs.forks import begin_anew_in_children
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
-from ..tables.wording import short
 from .backend import Arguments, Backend, Document
+from .file_writer import FileRunWriter, RunGroup, SerializerWriter
 from .loading import load_run_files, noting_only_what_is_loaded
-from .local_paths import RunPaths, absolute_glob
-from .new_file import sync_directories
-from .publication import PublishingManager
-from .roots import ASSETS, AssetRoots
-from .run_group import RunGroup
+from .paths import AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
 from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat
-from .serializer import callbacks_of
 
 MSGPACK_BUFFER = 1_000_000_000
 """databroker 1.2.5 opens msgpack files with this max_buffer_size; one larger document closes the whole catalog."""
-
-
-_ESCAPED = re.compile(r"\[([*?[])\]")
-
-
-class FileRunWriter:
-    """Writes one run with the serializer that the driver uses, into files that are published at the end."""
-
-    def __init__(self, backend: FileBackend, start: Document) -> None:
-        self._backend = backend
-        self.start = start
-        self.stop: Document = {}
-        self._callbacks = callbacks_of(backend.driver_serializer(), start)
-        self._managers = publish_through(self._callbacks, backend.check_file_name)
-        self._callbacks += filter(None, map(upstream.stream_document_writer, self._callbacks))
-
-    def __call__(self, name: str, doc: Document) -> None:
-        try:
-            for callback in self._callbacks:
-                callback(name, doc)
-        except FileExistsError as exc:
-            raise _exists(self.uid, exc) from None
-        if name == "stop":
-            self.stop = doc
-
-    def publish(self) -> None:
-        if self._backend.takes_into_group(self):
-            return
-        self.sync()
-        self.link()
-        sync_directories(self.published)
-        self._backend.published = [self]
-
-    @property
-    def uid(self) -> str:
-        return self.start["uid"]
-
-    @property
-    def published(self) -> list[str]:
-        """The files under their final names."""
-        return [path for manager in self._managers for path in manager.published]
-
-    def start_sync(self) -> None:
-        for manager in self._managers:
-            manager.start_sync()
-
-    def sync(self) -> None:
-        for manager in self._managers:
-            manager.sync()
-
-    def link(self) -> None:
-        for manager in self._managers:
-            try:
-                manager.link()
-            except FileExistsError as exc:
-                raise _exists(self.uid, exc) from None
-
-    def abandon(self) -> None:
-        for manager in self._managers:
-            manager.abandon()
 
 
 class FileBackend(Backend):
@@ -100,15 +33,15 @@ class FileBackend(Backend):
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
         super().__init__(catalog, driver_serializer)
-        self.published: list[FileRunWriter] | None = None
-        self._group: RunGroup | None = None
+        self.published: list[SerializerWriter] | None = None
+        self.group: RunGroup | None = None
         self._loaded_at: float | None = None
         self._failed: dict[str, float] = {}
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
         """Leave a group that is under way to the process that began it."""
-        self._group, self.published = None, None
+        self.group, self.published = None, None
 
     @property
     def run_format(self) -> RunFormat:
@@ -147,7 +80,7 @@ class FileBackend(Backend):
                 f"the catalog {self.label!r} has no paths; open it with paths=['DIRECTORY/*{self.suffix}']"
             )
         first = str(self.catalog.paths[0])
-        if glob.has_magic(_ESCAPED.sub("", os.path.dirname(first))):
+        if has_wildcards(os.path.dirname(first)):
             raise InvalidCatalogError(
                 f"the first path of the catalog {self.label!r}, {first!r}, does not name one directory; "
                 f"put 'DIRECTORY/*{self.suffix}' first"
@@ -219,22 +152,14 @@ class FileBackend(Backend):
 
     @contextlib.contextmanager
     def grouped(self, uids: Iterable[str]) -> Iterator[RunGroup]:
-        self._group = RunGroup(uids)
+        self.group = RunGroup(uids)
         try:
-            yield self._group
+            yield self.group
         except BaseException:
-            self._group.abandon()
+            self.group.abandon()
             raise
         finally:
-            self._group = None
-
-    def takes_into_group(self, writer: FileRunWriter) -> bool:
-        """Whether a complete run waits for others of its group."""
-        if self._group is None or not self._group.takes(writer.uid):
-            return False
-        self._group.add(writer)
-        self.published = []
-        return True
+            self.group = None
 
     def show_published(self, writers: list[Any]) -> None:
         self.published = writers
@@ -248,22 +173,24 @@ class FileBackend(Backend):
         """
         writers, self.published = self.published, None
         is_stock = upstream.is_method_of(load_all, self.stock_driver, "_load")
-        upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
-        if writers is None or (writers and not is_stock) or any(len(writer.published) != 1 for writer in writers):
-            if is_stock:
-                load_run_files(self.catalog, self.run_format, self._failed)
-            else:
-                with noting_only_what_is_loaded(self.catalog):
-                    load_all()
-            self._loaded_at = time.time()
+        if writers is None or (writers and not is_stock) or any(len(writer.paths) != 1 for writer in writers):
+            self._load_files(load_all, is_stock)
             return
         for writer in writers:
-            (path,) = writer.published
-            modified = os.path.getmtime(path)
-            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file, modified)
+            (path,) = writer.paths
+            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file, os.path.getmtime(path))
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at
+
+    def _load_files(self, load_all: Callable[[], None], is_stock: bool) -> None:
+        upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
+        if is_stock:
+            load_run_files(self.catalog, self.run_format, self._failed)
+        else:
+            with noting_only_what_is_loaded(self.catalog):
+                load_all()
+        self._loaded_at = time.time()
 
 
 class MsgpackBackend(FileBackend):
@@ -291,43 +218,7 @@ class JSONLBackend(FileBackend):
     run_format = JSONL
 
 
-def publish_through(
-    callbacks: list[Any], check_name: Callable[[str], None] = lambda path: None
-) -> list[PublishingManager]:
-    """Give suitcase serializers managers that publish atomically, and give these managers."""
-    managers = []
-    for callback in callbacks:
-        directory = upstream.directory_of_serializer(callback)
-        if directory is not None:
-            managers.append(PublishingManager(unescaped(directory), check_name))
-            upstream.set_manager(callback, managers[-1])
-    return managers
-
-
-def absolute_globs(paths: Any) -> list[str]:
-    """Give the globs of a catalog as absolute ones."""
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    if not isinstance(paths, Iterable):
-        raise InvalidCatalogError(f"paths is a list of globs, not {short(paths)}; give ['DIRECTORY/*.msgpack']")
-    return [absolute_glob(path, "paths") for path in paths]
-
-
-def assets_beside(path: str) -> str:
-    """The directory of assets of the run files that a glob names."""
-    return os.path.join(os.path.abspath(unescaped(os.path.dirname(path))), ASSETS)
-
-
-def unescaped(path: str) -> str:
-    """Undo `glob.escape`."""
-    return _ESCAPED.sub(r"\1", path)
-
-
 def _finds(pattern: str, path: str) -> bool:
     """Whether `glob.glob` finds a path, whose wildcards, unlike fnmatch's, do not pass separators."""
     patterns, parts = os.path.normpath(pattern).split(os.sep), os.path.normpath(path).split(os.sep)
     return len(patterns) == len(parts) and all(map(fnmatch.fnmatch, parts, patterns))
-
-
-def _exists(uid: str, exc: OSError) -> RunExistsError:
-    return RunExistsError(f"the run {uid!r} is stored already, in {exc.filename2 or exc.filename!r}")

@@ -9,40 +9,15 @@ from ..runs import upstream
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import private_copy
 from .backend import Backend, Document
-from .files import publish_through
-from .serializer import callbacks_of
+from .file_writer import SerializerWriter
 
 
-class ForeignRunWriter:
-    """Writes one run with the driver's own serializer.
-
-    Where that is one of suitcase's for files they are published whole; how other serializers publish is theirs.
-    """
-
-    def __init__(self, backend: ForeignBackend, start: Document) -> None:
-        serializer = backend.driver_serializer()
-        if not callable(serializer):
-            raise NotWritableError(
-                f"the driver {upstream.driver_name(backend.catalog)} of the catalog {backend.label!r} gives no "
-                "serializer; its _get_serializer() must return a callable with the signature (name, document)"
-            )
-        self._callbacks = callbacks_of(serializer, start)
-        self._managers = publish_through(self._callbacks)
+class ForeignRunWriter(SerializerWriter):
+    """Writes one run with the driver's own serializer."""
 
     def __call__(self, name: str, doc: Document) -> None:
-        if name in ("event", "event_page"):
-            # some serializers hold what they are given until the stop document; other documents are copies already
-            doc = private_copy(doc)
-        for callback in self._callbacks:
-            callback(name, doc)
-
-    def publish(self) -> None:
-        for manager in self._managers:
-            manager.publish()
-
-    def abandon(self) -> None:
-        for manager in self._managers:
-            manager.abandon()
+        # some serializers hold what they are given until the stop document; other documents are copies already
+        super().__call__(name, private_copy(doc) if name in ("event", "event_page") else doc)
 
 
 class ForeignBackend(Backend):
@@ -52,7 +27,13 @@ class ForeignBackend(Backend):
     insert_limits = ANY_BACKEND  # the driver says itself what it cannot write
 
     def open_writer(self, start: Document) -> ForeignRunWriter:
-        return ForeignRunWriter(self, start)
+        serializer = self.driver_serializer()
+        if not callable(serializer):
+            raise NotWritableError(
+                f"the driver {upstream.driver_name(self.catalog)} of the catalog {self.label!r} gives no "
+                "serializer; its _get_serializer() must return a callable with the signature (name, document)"
+            )
+        return ForeignRunWriter(serializer, start)
 
     def has_run(self, uid: str) -> bool:
         try:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import event_model
 
 from ..errors import InvalidRunError, StoreError, warn_user
 from ..runs.document_parts import NamedDocument
@@ -16,7 +14,7 @@ from ..runs.interrupts import deferred_interrupts
 from ..runs.paging import unpacked
 from ..tables.backend_limits import Limits
 from .backend import Backend, RunWriter
-from .failures import explaining
+from .failures import raise_explained
 
 _OWNERS = {
     "event": "descriptor",
@@ -87,23 +85,21 @@ class RunSerializer:
         if name == "stream_resource":
             _warn_of_stream_resource(runs[0], doc, self._backend.insert_limits)
         for run in runs:
-            with explaining(self._backend.label, run):
-                self._write(run, name, doc)
+            self._write(run, name, doc)
 
     def _write(self, run: str, name: str, doc: dict[str, Any]) -> None:
-        if name == "start":
-            self.abandon(run)
-            self._writers[run] = self._backend.open_writer(doc)
-        writer = self._writers[run]
         try:
+            if name == "start":
+                self.abandon(run)
+                self._writers[run] = self._backend.open_writer(doc)
+            writer = self._writers[run]
             writer(name, doc)
             if name == "stop":
                 writer.publish()
-        except BaseException:
+                self._forget(run)
+        except BaseException as exc:
             self.abandon(run)
-            raise
-        if name == "stop":
-            self._forget(run)
+            raise_explained(exc, run, self._backend.label)
 
     def _runs_of(self, name: str, doc: dict[str, Any]) -> Iterator[str]:
         if name == "start":
@@ -147,23 +143,6 @@ def _warn_of_stream_resource(run: str, doc: dict[str, Any], limits: Limits) -> N
             f"{what}, which databroker 1 cannot read and {limits.backend} has no place for: the run is stored without "
             "it; insert the run into a catalog of files, too, which keeps it"
         )
-
-
-def callbacks_of(serializer: Any, start: dict[str, Any]) -> list[Callable[[str, dict[str, Any]], Any]]:
-    """Give the callbacks with which a driver's serializer writes one run.
-
-    The factories of a plain `event_model.RunRouter` are called directly: the router's Filler (event-model 1.24)
-    unpacks and repacks each event page in Python although it has nothing to fill.
-    """
-    if type(serializer) is not event_model.RunRouter or serializer.handler_registry or serializer.fill_or_fail:
-        return [serializer]
-    callbacks: list[Callable[[str, dict[str, Any]], Any]] = []
-    for factory in serializer.factories:
-        direct, by_descriptor = factory("start", start)
-        if by_descriptor:
-            return [serializer]
-        callbacks.extend(direct)
-    return callbacks
 
 
 def _unknown(name: str, kind: str, uid: Any) -> InvalidRunError:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from ...runs.asset_plan import AssetPlan, asset_values
 from ...runs.document_parts import Document, NamedDocument
 from ...tables import find_layout
 from ...tables.classifier import computed, is_lazy
-from .plan import AssetPlan, asset_values
 
 if TYPE_CHECKING:
     from . import StreamAssets
@@ -50,32 +50,27 @@ class AssetRouter:
         self._resources: dict[tuple[str, ...], Document] = {}
         self._datums: dict[str, int] = {}
 
-    def __call__(self, name: str, doc: Document) -> Iterator[NamedDocument]:
+    def __call__(self, name: str, doc: Document) -> Iterable[NamedDocument]:
         """Give the documents to store in place of this one, those that it refers to first."""
         for file in self._files.values():
             file.renew()
+        if name == "event_page":
+            return self._moved(doc)
         if name == "descriptor":
             self._descriptors[doc["uid"]] = doc
-            # which columns are external shows with the first Events
+            # which columns are assets shows with the first Events
             self._waiting[doc["uid"]] = doc
-            return
+            return ()
         if name == "stream_datum" and doc.get("descriptor") in self._waiting:
             self._held.setdefault(doc["descriptor"], []).append((name, doc))
-            return
-        if name == "event_page":
-            descriptor = self._descriptors[doc["descriptor"]]
-            columns = self._plan.columns(doc, descriptor)
-            if doc["descriptor"] in self._waiting:
-                yield from self._released(doc["descriptor"])
-            yield from self._moved(doc, descriptor, columns)
-            return
+            return ()
+        if name == "stop":
+            released = [item for uid in list(self._waiting) for item in self._released(uid)]
+            self.publish()
+            return [*released, (name, doc)]
         if name == "start":
             self._start = doc
-        elif name == "stop":
-            for uid in list(self._waiting):
-                yield from self._released(uid)
-            self.publish()
-        yield name, doc
+        return ((name, doc),)
 
     def forget_descriptor(self, uid: str) -> None:
         """Leave a descriptor out that was not passed on yet."""
@@ -112,7 +107,11 @@ class AssetRouter:
         }
         return {**descriptor, "data_keys": data_keys}
 
-    def _moved(self, page: Document, descriptor: Document, columns: set[str]) -> Iterator[NamedDocument]:
+    def _moved(self, page: Document) -> Iterator[NamedDocument]:
+        descriptor = self._descriptors[page["descriptor"]]
+        columns = self._plan.columns(page, descriptor)
+        if page["descriptor"] in self._waiting:
+            yield from self._released(page["descriptor"])
         data = dict(page["data"])
         length = len(page["uid"])
         layout = find_layout(descriptor) if columns else None

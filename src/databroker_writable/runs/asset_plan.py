@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy
 
-from ...errors import InvalidTableError
-from ...runs.document_parts import Document
-from ...tables import find_layout
-from ...tables.classifier import is_array, is_lazy, loses_dims_in_lists
+from ..errors import InvalidTableError
+from ..tables import find_layout
+from ..tables.classifier import is_array, is_lazy, loses_dims_in_lists
+from .document_parts import Document
 
 
 class AssetPlan:

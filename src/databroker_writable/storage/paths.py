@@ -1,4 +1,4 @@
-"""Paths on this machine as users give them: relative to the working directory, or to a home."""
+"""Where runs and assets lie: paths as users give them, globs of run files, and the directory of assets beside them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from typing import Any
 from ..errors import InvalidCatalogError
 from ..tables.wording import short
 
+ASSETS = "assets"
+RUN_FILES = (".msgpack", ".jsonl")
+
+_ESCAPED = re.compile(r"\[([*?[])\]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -26,6 +30,30 @@ class RunPaths(list[str]):
     def __init__(self, paths: Iterable[str], allow_pickle: bool = False) -> None:
         super().__init__(paths)
         self.allow_pickle = allow_pickle
+
+
+class AssetRoots(dict[str, str]):
+    """A `root_map` that finds the assets beside the run files where their recorded root is gone, or another's by now.
+
+    Resources record the absolute root, so that databroker reads them without this package. A directory that was
+    moved, or is mounted elsewhere, brings its ``assets`` along; a new one may have taken its place.
+    """
+
+    def __init__(self, root_map: dict[str, str], assets: str, asset_root: str | None = None) -> None:
+        # not empty, or databroker 1.2.5 replaces it by a dict of its own
+        super().__init__({assets: assets, **({asset_root: asset_root} if asset_root else {}), **root_map})
+        self._assets = assets
+
+    def get(self, root: str, default: Any = None) -> Any:
+        """Give the place of a recorded root; event_model's Filler asks by this method."""
+        if root in self:
+            return self[root]
+        place = root.replace("\\", "/").rstrip("/")
+        if os.path.basename(place) == ASSETS and (
+            not os.path.isdir(root) or (os.path.isdir(self._assets) and _has_run_files(os.path.dirname(place)))
+        ):
+            return self._assets
+        return default
 
 
 def absolute_path(path: Any, name: str) -> str:
@@ -50,6 +78,30 @@ def absolute_glob(pattern: Any, name: str) -> str:
     """Give an absolute glob, as `absolute_path` gives a path."""
     home, rest = _home_and_rest(_checked(pattern, name), name)
     return os.path.normpath(os.path.join(glob.escape(home or os.getcwd()), rest))
+
+
+def absolute_globs(paths: Any) -> list[str]:
+    """Give the globs of a catalog as absolute ones."""
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    if not isinstance(paths, Iterable):
+        raise InvalidCatalogError(f"paths is a list of globs, not {short(paths)}; give ['DIRECTORY/*.msgpack']")
+    return [absolute_glob(path, "paths") for path in paths]
+
+
+def assets_beside(path: str) -> str:
+    """The directory of assets of the run files that a glob names."""
+    return os.path.join(os.path.abspath(unescaped(os.path.dirname(path))), ASSETS)
+
+
+def unescaped(path: str) -> str:
+    """Undo `glob.escape`."""
+    return _ESCAPED.sub(r"\1", path)
+
+
+def has_wildcards(path: str) -> bool:
+    """Whether a glob names more than one path."""
+    return glob.has_magic(_ESCAPED.sub("", path))
 
 
 def _checked(path: Any, name: str) -> str:
@@ -81,3 +133,11 @@ def _home_and_rest(path: str, name: str) -> tuple[str, str]:
             f"{os.path.join('.', path)!r} for a directory of that name"
         )
     return home, rest
+
+
+def _has_run_files(directory: str) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return any(entry.name.endswith(RUN_FILES) for entry in entries)
+    except OSError:
+        return False

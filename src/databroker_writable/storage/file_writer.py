@@ -1,0 +1,242 @@
+"""Write runs with serializers into files that become visible whole: each run by itself, or many together."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TYPE_CHECKING, Any
+
+import event_model
+
+from ..errors import RunExistsError
+from ..runs import upstream
+from .new_file import NewFile, sync_directories
+from .paths import unescaped
+
+if TYPE_CHECKING:
+    from .files import FileBackend
+
+Document = dict[str, Any]
+
+SYNC_THREADS = 4
+"""Each waits for its part of a batch: what is asked of a disk at the same time is acknowledged together."""
+
+
+class PublishingManager:
+    """Opens new files for a serializer, in place of `suitcase.utils.MultiFileManager`, whose methods it has."""
+
+    def __init__(self, directory: str, run: SerializerWriter, check_name: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._run = run
+        self._check_name = check_name
+        # would close their files if they were forgotten
+        self._texts: list[IO[str]] = []
+
+    @property
+    def artifacts(self) -> dict[str, list[str]]:
+        """Final paths by label, as suitcase's managers give them."""
+        return {"all": self._run.paths}
+
+    def open(
+        self, label: str, postfix: str, mode: str, encoding: str | None = None, errors: str | None = None
+    ) -> IO[Any]:
+        """Open a new file, hidden until its run is published."""
+        path = os.path.join(self._directory, postfix)
+        self._check_name(path)
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        file = NewFile(path)
+        self._run.files.append(file)
+        if "b" in mode:
+            return file
+        text = io.TextIOWrapper(file, encoding=encoding or "utf-8", errors=errors, write_through=True)
+        self._texts.append(text)
+        return text
+
+    def close(self) -> None:
+        """Serializers call this at the stop document; nothing is kept back that would have to be written."""
+
+
+class SerializerWriter:
+    """Writes one run with a driver's own serializer.
+
+    Where that is one of suitcase's for files they are published whole; how other serializers publish is theirs.
+    """
+
+    def __init__(self, serializer: Any, start: Document, check_name: Callable[[str], None] = lambda path: None) -> None:
+        self.start = start
+        self.stop: Document = {}
+        self.files: list[NewFile] = []
+        self._callbacks = _callbacks_of(serializer, start)
+        for callback in self._callbacks:
+            directory = upstream.directory_of_serializer(callback)
+            if directory is not None:
+                upstream.set_manager(callback, PublishingManager(unescaped(directory), self, check_name))
+
+    def __call__(self, name: str, doc: Document) -> None:
+        for callback in self._callbacks:
+            callback(name, doc)
+        if name == "stop":
+            self.stop = doc
+
+    @property
+    def uid(self) -> str:
+        """The run's uid."""
+        return self.start["uid"]
+
+    @property
+    def paths(self) -> list[str]:
+        """The files under their final names."""
+        return [file.path for file in self.files]
+
+    def publish(self) -> None:
+        """Give the files their final names, durably; an existing file is never replaced."""
+        self.sync()
+        self.link()
+        sync_directories(self.paths)
+
+    def start_sync(self) -> None:
+        """Have the system begin to bring what was written to the disk."""
+        for file in self.files:
+            file.start_sync()
+
+    def sync(self) -> None:
+        """Bring what was written to the disk."""
+        for file in self.files:
+            file.sync()
+
+    def link(self) -> None:
+        """Give the files their final names; `sync_directories` makes these durable."""
+        for file in self.files:
+            file.link()
+
+    def abandon(self) -> None:
+        """Remove the files, whether they are published or not."""
+        for file in self.files:
+            file.abandon()
+
+
+class FileRunWriter(SerializerWriter):
+    """Writes one run into the directory of a catalog of files."""
+
+    def __init__(self, backend: FileBackend, start: Document) -> None:
+        self._backend = backend
+        super().__init__(backend.driver_serializer(), start, backend.check_file_name)
+
+    def __call__(self, name: str, doc: Document) -> None:
+        try:
+            super().__call__(name, doc)
+        except FileExistsError as exc:
+            raise self._exists(exc) from None
+        if name in ("stream_resource", "stream_datum"):
+            for callback in self._callbacks:
+                upstream.write_stream_document(callback, name, doc)
+
+    def publish(self) -> None:
+        """Publish the run, or have it wait for others of its group."""
+        group = self._backend.group
+        if group is not None and group.takes(self):
+            self._backend.published = []
+        else:
+            super().publish()
+            self._backend.published = [self]
+
+    def link(self) -> None:
+        try:
+            super().link()
+        except FileExistsError as exc:
+            raise self._exists(exc) from None
+
+    def _exists(self, exc: OSError) -> RunExistsError:
+        return RunExistsError(f"the run {self.uid!r} is stored already, in {exc.filename2 or exc.filename!r}")
+
+
+class RunGroup:
+    """Runs whose writers wait to be published together.
+
+    All begin their way to the disk before the first is waited for: file systems then take them in one commit of their
+    journal, or few. Then a few threads wait, because a disk is asked to acknowledge each file by itself.
+    """
+
+    def __init__(self, uids: Iterable[str]) -> None:
+        self._uids = set(uids)
+        self._writers: list[SerializerWriter] = []
+
+    def takes(self, writer: SerializerWriter) -> bool:
+        """Whether a complete run waits for others of this group, as it does from now on."""
+        if writer.uid not in self._uids:
+            return False
+        self._writers.append(writer)
+        return True
+
+    def publish(self) -> tuple[list[SerializerWriter], dict[str, Exception]]:
+        """Make the runs visible, durably; give their writers, and what went wrong with the others by their uid."""
+        published, failures = [], {}
+        errors = self._errors_of_syncing()
+        for writer in self._writers:
+            error = errors[writer.uid] or _error_of(writer.link)
+            if error is None:
+                published.append(writer)
+            else:
+                writer.abandon()
+                failures[writer.uid] = error
+        error = _error_of(lambda: sync_directories(path for writer in published for path in writer.paths))
+        if error is not None:
+            self.abandon()
+            return [], {writer.uid: error for writer in self._writers}
+        return published, failures
+
+    def _errors_of_syncing(self) -> dict[str, Exception | None]:
+        """Bring all runs to the disk; give what went wrong with each."""
+        errors: dict[str, Exception | None] = {}
+        for writer in self._writers:
+            error = _error_of(writer.start_sync)
+            if error is not None:
+                errors[writer.uid] = error
+
+        def sync(writers: list[SerializerWriter]) -> None:
+            for writer in writers:
+                # once: after an fsync that failed the next one may succeed, and nothing be on the disk
+                if writer.uid not in errors:
+                    errors[writer.uid] = _error_of(writer.sync)
+
+        try:
+            with ThreadPoolExecutor(SYNC_THREADS) as pool:
+                list(pool.map(sync, [self._writers[i::SYNC_THREADS] for i in range(SYNC_THREADS)]))
+        except RuntimeError:
+            # no thread can be started: the interpreter shuts down, or the user's limit is reached
+            sync(self._writers)
+        return errors
+
+    def abandon(self) -> None:
+        """Remove what was written of every run."""
+        for writer in self._writers:
+            writer.abandon()
+
+
+def _callbacks_of(serializer: Any, start: Document) -> list[Callable[[str, Document], Any]]:
+    """Give the callbacks with which a driver's serializer writes one run.
+
+    The factories of a plain `event_model.RunRouter` are called directly: the router's Filler (event-model 1.24)
+    unpacks and repacks each event page in Python although it has nothing to fill.
+    """
+    if type(serializer) is not event_model.RunRouter or serializer.handler_registry or serializer.fill_or_fail:
+        return [serializer]
+    callbacks: list[Callable[[str, Document], Any]] = []
+    for factory in serializer.factories:
+        direct, by_descriptor = factory("start", start)
+        if by_descriptor:
+            return [serializer]
+        callbacks.extend(direct)
+    return callbacks
+
+
+def _error_of(function: Callable[[], Any]) -> Exception | None:
+    try:
+        function()
+    except Exception as exc:
+        return exc
+    return None
