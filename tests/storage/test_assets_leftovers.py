@@ -11,7 +11,8 @@ import numpy
 import pytest
 
 from databroker_writable import UnreadableAssetError
-from databroker_writable.storage.assets.leftovers import find_asset_files, find_partial_files, is_asset, verify
+from databroker_writable.storage.assets.asset_paths import find_asset_files, find_partial_files, is_asset
+from databroker_writable.storage.assets.source import verify
 from support.asset_files import frames, published, stream_assets
 
 

@@ -21,9 +21,8 @@ import pytest
 import databroker_writable
 from databroker_writable import StoreFailedError, StoreWarning
 from databroker_writable.storage import new_file
-from databroker_writable.storage.directories import make_directories
-from databroker_writable.storage.file_locks import is_being_written
-from databroker_writable.storage.new_file import NewFile, final_name, sync_directories
+from databroker_writable.storage.file_system import is_being_written, make_directories, sync_directories
+from databroker_writable.storage.new_file import NewFile, final_name
 from support import new_process
 
 SOURCES = Path(databroker_writable.__file__).parent

@@ -13,7 +13,8 @@ import event_model
 
 from ..errors import RunExistsError
 from ..runs import upstream
-from .new_file import NewFile, sync_directories
+from .file_system import sync_directories
+from .new_file import NewFile
 from .paths import unescaped
 
 if TYPE_CHECKING:

@@ -15,9 +15,8 @@ from ..runs.forks import begin_anew_in_children
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Arguments, Backend, Document
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
-from .loading import load_run_files, noting_only_what_is_loaded
 from .paths import AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
-from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat
+from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
 
 MSGPACK_BUFFER = 1_000_000_000
 """databroker 1.2.5 opens msgpack files with this max_buffer_size; one larger document closes the whole catalog."""

@@ -15,7 +15,7 @@ from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
-from .assets.naming import SPEC
+from .assets.asset_paths import SPEC
 from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
 
 BATCH = 10_000

@@ -12,14 +12,21 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import StoreFailedError, warn_user
 from ..runs.forks import begin_anew_in_children
 from ..runs.interrupts import deferred_interrupts
-from .directories import FILE_MODE, make_directories, remove_empty_directories, share_with_group
-from .file_locks import lock
+from .file_system import (
+    FILE_MODE,
+    lock,
+    make_directories,
+    open_new_file,
+    remove_empty_directories,
+    share_with_group,
+    sync_directories,
+)
 
 _PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 
@@ -28,9 +35,6 @@ _NO_HARD_LINKS = {
     *(errno.EINVAL, errno.EACCES, errno.ENOTTY, errno.EROFS),
 }
 """What file systems without hard links (FAT, network shares, FUSE) answer."""
-
-_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
-"""What file systems answer whose directories cannot be synced, or not be opened."""
 
 RENEWAL_SECONDS = 10.0
 """A file that is being written looks no older than this and the pause between two documents of its run."""
@@ -41,7 +45,7 @@ class NewFile(io.FileIO):
 
     It belongs to the process that made it. A forked child only reads it: nothing is written, published or removed
     there. What is written goes to the system at once, so that no crash of the process can lose it. While the file is
-    open it is locked, which `file_locks.is_being_written` tells; the system frees the lock of a process that ends.
+    open it is locked, which `file_system.is_being_written` tells; the system frees the lock of a process that ends.
 
     As a context manager it abandons on exit what was not published.
 
@@ -222,7 +226,7 @@ class NewFile(io.FileIO):
         while True:
             self._made_directories += make_directories(self._directory)
             try:
-                return super().__init__(self.partial, "x+", opener=_open)
+                return super().__init__(self.partial, "x+", opener=open_new_file)
             except FileNotFoundError:
                 # another writer removed the directory while it was empty
                 continue
@@ -303,26 +307,3 @@ def final_name(partial: str) -> str | None:
     """
     match = _PARTIAL.fullmatch(partial)
     return None if match is None else match[1]
-
-
-def make_durable_directories(path: str) -> None:
-    """Make a directory and its parents, each durably entered in its own parent."""
-    sync_directories(make_directories(os.path.abspath(path)))
-
-
-def sync_directories(paths: Iterable[str]) -> None:
-    """Make the names of files and directories durable, where the file system can be told to."""
-    for directory in {os.path.dirname(path) or os.curdir for path in paths}:
-        try:
-            descriptor = os.open(directory, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            if error.errno not in _NO_DIRECTORY_SYNC:
-                raise
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags, FILE_MODE)

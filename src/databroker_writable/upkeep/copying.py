@@ -16,7 +16,7 @@ from ..results.headers import NO_PROBES, header_of, headers, open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..storage.assets import SPEC
-from ..storage.assets.leftovers import verify
+from ..storage.assets.source import verify
 from ..storage.new_file import NewFile
 from .tiled_destination import TiledDestination, is_tiled_client
 

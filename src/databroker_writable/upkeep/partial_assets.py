@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ..runs.document_parts import Document
 from ..storage.assets import SPEC
 from ..storage.assets.scales import write_attrs
-from ..storage.file_locks import is_being_written
+from ..storage.file_system import is_being_written
 from ..storage.new_file import NewFile, final_name
 
 

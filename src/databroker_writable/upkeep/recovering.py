@@ -14,7 +14,7 @@ from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..storage.assets import SPEC
-from ..storage.file_locks import is_being_written
+from ..storage.file_system import is_being_written
 from ..storage.files import FileBackend
 from ..storage.new_file import final_name
 from ..storage.run_readers import read_jsonl, read_msgpack

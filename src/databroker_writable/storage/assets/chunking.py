@@ -1,51 +1,24 @@
-"""Which arrays can be stored, and how they are cut: in the file, and for dask."""
+"""How arrays are cut, in the file and for dask, and written block by block, whoever computes the blocks."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy
 
-from ...errors import InvalidTableError
+if TYPE_CHECKING:
+    import dask.array
+    import distributed
+
 
 FILE_CHUNK = 2**20
 DASK_CHUNK = 2**24
 # A column that grows by small pages is not cut smaller than this.
 _SMALLEST_CHUNK = 2**14
-_HIGHEST_RANK = 32
-
-
-def check_storable(key: str, dtype: numpy.dtype, ndim: int) -> None:
-    """Refuse what HDF5 cannot hold exactly, or not along a leading axis."""
-    if dtype.kind in "USOT":
-        raise InvalidTableError(
-            f"column {key!r} holds text or objects ({dtype}), which arrays in HDF5 cannot; keep strings "
-            f"inline, or make it numeric, e.g. table[{key!r}] = table[{key!r}].astype(float)"
-        )
-    if dtype.kind in "Mm":
-        raise InvalidTableError(
-            f"column {key!r} holds times ({dtype}), which HDF5 has no type for; "
-            f"store seconds as float64, or the integers of table[{key!r}].astype('int64')"
-        )
-    if dtype.kind not in "biufc":
-        raise InvalidTableError(
-            f"column {key!r} is of type {dtype}, which cannot be stored; make one plain column of each field"
-        )
-    if dtype.kind in "fc" and dtype.itemsize > (16 if dtype.kind == "c" else 8):
-        plain = "complex128" if dtype.kind == "c" else "float64"
-        raise InvalidTableError(
-            f"column {key!r} is of type {dtype}, whose bytes differ between machines; "
-            f"make it {plain}, e.g. table[{key!r}].astype('{plain}')"
-        )
-    if ndim == 0:
-        raise InvalidTableError(
-            f"column {key!r} is a single number without a leading axis; keep it inline, or make it an array "
-            f"of one, e.g. numpy.atleast_1d(table[{key!r}])"
-        )
-    if ndim > _HIGHEST_RANK:
-        raise InvalidTableError(f"column {key!r} has {ndim} axes, and HDF5 takes {_HIGHEST_RANK}; reshape it to fewer")
 
 
 def file_chunks(block: Sequence[int], itemsize: int) -> tuple[int, ...]:
@@ -99,3 +72,95 @@ def cut(start: int, stop: int, step: int) -> tuple[int, ...]:
         return (0,)
     edges = [start, *range((start // step + 1) * step, stop, step), stop]
     return tuple(b - a for a, b in itertools.pairwise(edges))
+
+
+# Blocks that a cluster computes ahead of the one that is being written.
+_IN_FLIGHT = 4
+# What the blocks that threads hold while they wait for the file may take together.
+_WAITING_BYTES = 2**28
+
+
+# Blocks below the first are merged to the second: each costs some milliseconds of bookkeeping.
+_SMALL, _MERGED = 2**22, 2**24
+
+
+class Target(Protocol):
+    """Takes blocks at their place, from any thread."""
+
+    def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None: ...
+
+
+def store_blocks(array: dask.array.Array, target: Target) -> None:
+    """Compute an array, block by block, into a target of its shape."""
+    import dask.base
+    import dask.local
+    import dask.threaded
+
+    get = dask.base.get_scheduler(collections=[array])
+    client = getattr(get, "__self__", None)
+    if client is not None and hasattr(client, "scheduler_info") and not client.asynchronous:
+        _store_from_cluster(array, target, client)
+    elif get is dask.local.get_sync:
+        _store_here(array, target, scheduler="synchronous")
+    else:
+        # The target lives in this process: a pool of processes could not write into it.
+        _store_here(array, target, scheduler="threads", **_pool_limit(array))
+
+
+def merged(array: dask.array.Array) -> dask.array.Array:
+    """The array with small blocks merged along its leading axis."""
+    frame = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks[1:])
+    if frame * max(array.chunks[0]) >= _SMALL:
+        return array
+    lengths: list[int] = []
+    for length in array.chunks[0]:
+        if lengths and frame * (lengths[-1] + length) <= _MERGED:
+            lengths[-1] += length
+        else:
+            lengths.append(length)
+    return array.rechunk({0: tuple(lengths)})
+
+
+def _store_here(array: dask.array.Array, target: Target, **options: Any) -> None:
+    """One graph for all blocks, so that what they share is computed once."""
+    import dask.array
+
+    # The target has its own lock: dask's would be held while the next block is computed.
+    dask.array.store(array, target, lock=False, **options)  # type: ignore[arg-type]
+
+
+def _pool_limit(array: dask.array.Array) -> dict[str, int]:
+    """Fewer threads where each holds so large a block that together they would fill the memory."""
+    largest = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks)
+    allowed = max(1, _WAITING_BYTES // max(1, largest))
+    return {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
+
+
+def _store_from_cluster(array: dask.array.Array, target: Target, client: distributed.Client) -> None:
+    """Have a few blocks computed at a time, and write each from this process when it is there."""
+    from distributed import as_completed
+
+    remaining = _regions(array)
+    regions = {}
+
+    def submit(count: int) -> Iterator[distributed.Future]:
+        for index, region in itertools.islice(remaining, count):
+            # dask 2026.8 da.store cannot send the open file's graph to a cluster; a block's own graph it can.
+            future = client.compute(array.blocks[index].to_delayed().item(), optimize_graph=True)
+            regions[future.key] = region
+            yield future
+
+    pending = as_completed(list(submit(_IN_FLIGHT)), with_results=True)
+    for future, value in pending:
+        target[regions.pop(future.key)] = value
+        pending.update(list(submit(1)))
+
+
+def _regions(array: dask.array.Array) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """Index and place of each block, in the order of the file."""
+    edges = [[0, *itertools.accumulate(lengths)] for lengths in array.chunks]
+    for index in numpy.ndindex(*array.numblocks):
+        yield (
+            tuple(int(i) for i in index),
+            tuple(slice(e[i], e[i + 1]) for e, i in zip(edges, index, strict=True)),
+        )

@@ -1,22 +1,30 @@
-"""One column's dataset: what may go into it, how it is made, and the writing of its rows."""
+"""A new asset file, and the dataset of one column in it: what may go into it, and the writing of its rows."""
 
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING, Any
+
+from ...runs.interrupts import deferred_interrupts
+from ...runs.upstream import hold_hdf5_lock_over_forks
+from ..new_file import NewFile
+
+if TYPE_CHECKING:
+    import h5py
+
+
 import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
-from ...runs.interrupts import deferred_interrupts, interruptible
+from ...runs.interrupts import interruptible
 from ...tables.classifier import check_computed
-from . import chunking as layout
-from .blocks import store_blocks
-from .new_asset import NewAsset
+from .chunking import file_chunks, store_blocks
 
 if TYPE_CHECKING:
     import dask.array
@@ -24,7 +32,74 @@ if TYPE_CHECKING:
 
     Block = numpy.ndarray | dask.array.Array
 
+
+class NewAsset(NewFile):
+    """A new file for h5py's driver of file objects that remembers a failure instead of reporting it.
+
+    Where a write fails, HDF5 (1.14 and 2.0) keeps the chunk, tries again when the file is closed, and takes the
+    process down. Here a failed write seems to succeed, all later ones are dropped, and `check` raises.
+
+    Attributes
+    ----------
+    hdf5 : h5py.File
+        What is written; in a forked child, nothing of it reaches the file.
+    """
+
+    _failure: OSError | None = None
+    hdf5: h5py.File = None
+
+    def __init__(self, path: str) -> None:
+        import h5py
+
+        hold_hdf5_lock_over_forks()
+        with deferred_interrupts():
+            super().__init__(path)
+            try:
+                # from the format of 1.10 on HDF5 keeps checksums of its own structures too
+                self.hdf5 = h5py.File(self, "w", libver=("v110", "v110"))
+            except BaseException:
+                self.abandon()
+                raise
+
+    def check(self) -> None:
+        """Raise what failed since the file was made."""
+        if self._failure is not None:
+            raise OSError(self._failure.errno, self._failure.strerror, self.partial)
+
+    def write(self, data: Any) -> int:
+        if self._failure is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self._failure = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.is_ours:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self._failure = self._failure or error
+        return self.tell() if size is None else size
+
+    def sync(self) -> None:
+        """Let HDF5 finish the file, and bring it to the disk."""
+        with deferred_interrupts():
+            self.hdf5.close()
+        self.check()
+        super().sync()
+
+    def abandon(self) -> None:
+        with deferred_interrupts():
+            if self.hdf5 is not None:
+                # a write that failed is behind us, and what HDF5 still has to say of it
+                with contextlib.suppress(OSError, RuntimeError):
+                    self.hdf5.close()
+            super().abandon()
+
+
 _SLAB = 2**24
+_HIGHEST_RANK = 32
 
 
 def check_array(key: str, block: Any, dims: Sequence[str]) -> None:
@@ -40,7 +115,7 @@ def check_array(key: str, block: Any, dims: Sequence[str]) -> None:
             f"column {key!r} is a masked array, and its mask would be lost; "
             f"fill it first, e.g. table[{key!r}].filled(numpy.nan)"
         )
-    layout.check_storable(key, block.dtype, block.ndim)
+    _check_dtype(key, block.dtype, block.ndim)
     if any(math.isnan(n) for n in block.shape):
         raise InvalidTableError(
             f"column {key!r} has a shape that dask does not know yet; call its compute_chunk_sizes() first"
@@ -49,6 +124,37 @@ def check_array(key: str, block: Any, dims: Sequence[str]) -> None:
         raise InvalidTableError(
             f"column {key!r} has {block.ndim} axes and {len(dims)} dims {tuple(dims)}; name each axis once"
         )
+
+
+def _check_dtype(key: str, dtype: numpy.dtype, ndim: int) -> None:
+    """Refuse what HDF5 cannot hold exactly, or not along a leading axis."""
+    if dtype.kind in "USOT":
+        raise InvalidTableError(
+            f"column {key!r} holds text or objects ({dtype}), which arrays in HDF5 cannot; keep strings "
+            f"inline, or make it numeric, e.g. table[{key!r}] = table[{key!r}].astype(float)"
+        )
+    if dtype.kind in "Mm":
+        raise InvalidTableError(
+            f"column {key!r} holds times ({dtype}), which HDF5 has no type for; "
+            f"store seconds as float64, or the integers of table[{key!r}].astype('int64')"
+        )
+    if dtype.kind not in "biufc":
+        raise InvalidTableError(
+            f"column {key!r} is of type {dtype}, which cannot be stored; make one plain column of each field"
+        )
+    if dtype.kind in "fc" and dtype.itemsize > (16 if dtype.kind == "c" else 8):
+        plain = "complex128" if dtype.kind == "c" else "float64"
+        raise InvalidTableError(
+            f"column {key!r} is of type {dtype}, whose bytes differ between machines; "
+            f"make it {plain}, e.g. table[{key!r}].astype('{plain}')"
+        )
+    if ndim == 0:
+        raise InvalidTableError(
+            f"column {key!r} is a single number without a leading axis; keep it inline, or make it an array "
+            f"of one, e.g. numpy.atleast_1d(table[{key!r}])"
+        )
+    if ndim > _HIGHEST_RANK:
+        raise InvalidTableError(f"column {key!r} has {ndim} axes, and HDF5 takes {_HIGHEST_RANK}; reshape it to fewer")
 
 
 def check_agrees(key: str, block: Block, dims: tuple[str, ...], dataset: h5py.Dataset, known: tuple[str, ...]) -> None:
@@ -70,7 +176,7 @@ def create_column(file: h5py.File, name: str, block: Block, units: str | None) -
         shape=(0, *block.shape[1:]),
         # HDF5 takes no chunk longer than an axis that cannot grow, and here an axis may have no length.
         maxshape=(None, *(n or None for n in block.shape[1:])),
-        chunks=layout.file_chunks(_block_shape(block), block.dtype.itemsize),
+        chunks=file_chunks(_block_shape(block), block.dtype.itemsize),
         dtype=block.dtype,
         fletcher32=True,
     )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import UnreadableAssetError
-from . import chunking as layout
-from .naming import SPEC
+from . import chunking
+from .asset_paths import SPEC
 from .source import ArraySource
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class HDF5AssetHandler:
 
     def _blocks(self, shape: tuple[int, ...], start: int, is_row: bool) -> tuple[tuple[int, ...], ...]:
         chunks = self._chunks[1:] if is_row else self._chunks
-        block = layout.dask_block(shape, chunks, self._dtype.itemsize)
+        block = chunking.dask_block(shape, chunks, self._dtype.itemsize)
         # Rows of an Event begin anywhere in the file; the cuts fall on the file's own chunks.
         origins = [0 if is_row or axis else start for axis in range(len(shape))]
-        return tuple(layout.cut(a, a + n, step) for a, n, step in zip(origins, shape, block, strict=True))
+        return tuple(chunking.cut(a, a + n, step) for a, n, step in zip(origins, shape, block, strict=True))

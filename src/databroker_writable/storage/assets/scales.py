@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import InvalidTableError
-from .naming import dataset_name
+from .asset_paths import dataset_name
 
 if TYPE_CHECKING:
     import h5py

@@ -1,8 +1,16 @@
-"""What a dask array of one Event reads from: a path and a place in it, opened when it is read."""
+"""Read arrays from asset files: lazily, one Event at a time, or through and through for damage."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import h5py
+
+
 import contextlib
+import itertools
+import math
 import os
 import threading
 from collections import OrderedDict
@@ -15,10 +23,42 @@ import numpy
 from ...errors import UnreadableAssetError
 from ...runs.forks import begin_anew_in_children
 from ...runs.upstream import hold_hdf5_lock_over_forks
-from .own_data import DataElsewhereError, own_dataset
 
 if TYPE_CHECKING:
     import h5py
+
+
+class DataElsewhereError(ValueError):
+    """A file refers to another one, which whoever wrote it may not be allowed to read."""
+
+
+def own_dataset(file: h5py.File, key: str) -> h5py.Dataset:
+    """Give a dataset of a file.
+
+    Raises
+    ------
+    DataElsewhereError
+        Its values lie in another file, or are reached by a link.
+    KeyError
+        There is no such dataset.
+    """
+    import h5py
+
+    group = file
+    for name in key.strip("/").split("/"):
+        if not isinstance(group, h5py.Group) or group.get(name, getlink=True) is None:
+            raise KeyError(f"there is no dataset {key!r}")
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise DataElsewhereError(f"{key!r} is a link")
+        group = group[name]
+    if not isinstance(group, h5py.Dataset):
+        raise KeyError(f"there is no dataset {key!r}")
+    if group.is_virtual or group.external:
+        raise DataElsewhereError(f"{key!r} takes its values from other files")
+    return group
+
+
+_SPAN = 2**24
 
 Identity = tuple[int, int, int]
 
@@ -167,3 +207,67 @@ def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:
 
 def _reason(error: Exception) -> str:
     return str(error.args[0]) if error.args else type(error).__name__
+
+
+def verify(path: str) -> None:
+    """Read all of a published file, so that every checksum is compared.
+
+    Costs the reading of the whole file, about 16 MiB at a time.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+
+    Raises
+    ------
+    UnreadableAssetError
+        The file is missing, cut off, damaged or incomplete. The message names the first dataset concerned.
+    """
+    import h5py
+
+    name = "/"
+    try:
+        # A dataset that is read once gains nothing from a cache of chunks.
+        with h5py.File(path, "r", rdcc_nbytes=0) as file:
+            for name in sorted(file):
+                _read_through(path, own_dataset(file, name))
+    except UnreadableAssetError:
+        raise
+    except DataElsewhereError as error:
+        raise UnreadableAssetError(
+            f"{path} does not hold its values itself ({error}); restore it from a copy that does"
+        ) from error
+    except FileNotFoundError as error:
+        raise UnreadableAssetError(f"{path} is missing; restore it from a copy") from error
+    except PermissionError as error:
+        raise UnreadableAssetError(f"{path} may not be read; ask for read permission") from error
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise UnreadableAssetError(f"{path} is damaged at {name!r} ({error}); restore it from a copy") from error
+
+
+def _read_through(path: str, dataset: h5py.Dataset) -> None:
+    if dataset.chunks is None:
+        # Coordinates of one value, and scales without values, whose length on disk is nothing.
+        if dataset.id.get_storage_size():
+            dataset[()]
+        return
+    counts = [math.ceil(n / c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]
+    written = dataset.id.get_num_chunks()
+    # Chunks that were never written would read as zeros.
+    if written != math.prod(counts):
+        raise UnreadableAssetError(
+            f"{path} holds {written} of {math.prod(counts)} chunks of {dataset.name!r}; restore it from a copy"
+        )
+    for span in _spans(dataset):
+        dataset[span]
+
+
+def _spans(dataset: h5py.Dataset) -> Iterator[tuple[slice, ...]]:
+    """Whole chunks, about 16 MiB along the leading axis."""
+    chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    steps = [dataset.chunks[0] * max(1, _SPAN // chunk), *dataset.chunks[1:]]
+    axes = [
+        [slice(a, min(a + step, n)) for a in range(0, n, step)] for n, step in zip(dataset.shape, steps, strict=True)
+    ]
+    return itertools.product(*axes)

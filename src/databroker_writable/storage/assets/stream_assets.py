@@ -13,9 +13,9 @@ import numpy
 
 from ...errors import InvalidTableError, NotWritableError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts
-from . import blocks, naming, scales
-from .datasets import Rows, check_agrees, check_array, create_column, explained, write_rows
-from .new_asset import NewAsset
+from . import asset_paths, scales
+from .chunking import merged
+from .datasets import NewAsset, Rows, check_agrees, check_array, create_column, explained, write_rows
 
 if TYPE_CHECKING:
     import dask.array
@@ -61,7 +61,7 @@ class StreamAssets:
         self._root = os.path.abspath(root)
         self._run_uid = run_uid
         self._stream = stream
-        self.resource_path = naming.free_path(self._root, naming.asset_path(run_uid, stream, time))
+        self.resource_path = asset_paths.free_path(self._root, asset_paths.asset_path(run_uid, stream, time))
         self._final = os.path.join(self._root, *self.resource_path.split("/"))
         self._asset: NewAsset | None = None
         self._attrs: dict[str, Any] = {}
@@ -120,7 +120,7 @@ class StreamAssets:
         """
         check_array(key, block, dims)
         if not isinstance(block, numpy.ndarray):
-            block = blocks.merged(block)
+            block = merged(block)
         self._check_ours()
         with self._lock, deferred_interrupts():
             self._check_open()
@@ -282,7 +282,7 @@ class StreamAssets:
         units: str | None,
     ) -> h5py.Dataset:
         """The column's dataset, made by its first array."""
-        name = naming.dataset_name(key)
+        name = asset_paths.dataset_name(key)
         if key in self._dims:
             check_agrees(key, block, dims, asset.hdf5[name], self._dims[key])
             return asset.hdf5[name]
@@ -314,7 +314,7 @@ class StreamAssets:
             ) from error
 
     def _finish(self, asset: NewAsset) -> None:
-        identity = {"creator": naming.SPEC, "run_uid": self._run_uid, "stream": self._stream}
+        identity = {"creator": asset_paths.SPEC, "run_uid": self._run_uid, "stream": self._stream}
         with explained(f"finishing {self._final}", asset):
             scales.write_scales(asset.hdf5, self._dims, self._coordinates)
             scales.write_attrs(asset.hdf5, {**self._attrs, **identity})
@@ -329,7 +329,7 @@ class StreamAssets:
     @contextlib.contextmanager
     def _undone_on_error(self, asset: NewAsset, key: str) -> Iterator[None]:
         """Take a failed append back, so that what was written before can still be published."""
-        rows = asset.hdf5[naming.dataset_name(key)].shape[0] if key in self._dims else None
+        rows = asset.hdf5[asset_paths.dataset_name(key)].shape[0] if key in self._dims else None
         try:
             yield
         except BaseException:
@@ -341,7 +341,7 @@ class StreamAssets:
             raise
 
     def _take_back(self, file: h5py.File, key: str, rows: int | None) -> None:
-        name = naming.dataset_name(key)
+        name = asset_paths.dataset_name(key)
         if rows is not None:
             file[name].resize(rows, axis=0)
         elif name in file:

@@ -1,0 +1,145 @@
+"""Where the asset file of a run's stream lies, what its datasets are called, and which files lie there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ..new_file import final_name
+
+if TYPE_CHECKING:
+    pass
+
+
+SPEC = "DATABROKER_WRITABLE_HDF5"
+
+# File systems take 255 bytes; the hidden name is 15 longer, and that of a retry some more.
+_LONGEST_NAME = 200
+_ASSET = re.compile(r"[^.].*\.h5")
+
+
+def asset_path(run_uid: str, stream: str, time: float) -> str:
+    """Path of the file of a run's stream, relative to the asset root, with forward slashes."""
+    day = datetime.fromtimestamp(time, timezone.utc)
+    name = f"{file_safe(run_uid)}-{file_safe(stream)}"
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+        name = f"{name[: _LONGEST_NAME - 33]}~{digest}"
+    return f"{day:%Y}/{day:%m}/{name}.h5"
+
+
+def free_path(root: str, relative: str) -> str:
+    """The path itself, or where a file is in its place, the first of ``…+2.h5``, ``…+3.h5``, … that is free.
+
+    What is in place can be the leftover of an attempt that was killed before its documents were written.
+    """
+    stem = relative.removesuffix(".h5")
+    candidate, n = relative, 1
+    while os.path.lexists(os.path.join(root, candidate)):
+        n += 1
+        # Percent-encoding leaves no plus sign in a run's or stream's name: this cannot be another stream's.
+        candidate = f"{stem}+{n}.h5"
+    return candidate
+
+
+def is_asset_name(name: str) -> bool:
+    return _ASSET.fullmatch(name) is not None
+
+
+def dataset_name(key: str) -> str:
+    """Name of the dataset of a column: HDF5 takes a slash for a group and a dot for the group itself."""
+    if set(key) <= {"."}:
+        return key.replace(".", "%2E") or "%"
+    return key.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
+
+
+def file_safe(text: str) -> str:
+    encoded = quote(text, safe=" ,=@()[]").replace("~", "%7E")
+    return "%2E" + encoded[1:] if encoded.startswith(".") else encoded
+
+
+_YEAR, _MONTH = re.compile(r"\d{4}"), re.compile(r"\d\d")
+
+
+def find_partial_files(root: str) -> dict[str, os.stat_result]:
+    """Files that are being written, or that a killed process left.
+
+    `is_being_written` tells these apart on the writer's host, and their age elsewhere.
+
+    Parameters
+    ----------
+    root : str
+        The directory of all assets; it may be missing.
+
+    Returns
+    -------
+    dict
+        Their paths, sorted, each with its status. Costs one look at each file's name, and at the status of those
+        found.
+    """
+    return _find(root, lambda name: is_asset_name(final_name(name) or ""))
+
+
+def find_asset_files(root: str) -> dict[str, os.stat_result]:
+    """Published files, by their place and name.
+
+    Parameters
+    ----------
+    root : str
+        The directory of all assets; it may be missing.
+
+    Returns
+    -------
+    dict
+        Their paths, sorted, each with its status: those that runs refer to, and those of a process that was killed
+        before it wrote the run's documents. Other programs may keep files under such names: ask `is_asset`
+        before removing any.
+    """
+    return _find(root, is_asset_name)
+
+
+def is_asset(path: str) -> bool:
+    """Whether a file was written by this package, or is the empty one that holds a name for a moment.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+
+    Returns
+    -------
+    bool
+        False also where the file cannot be read as HDF5: nothing can be said about it then.
+    """
+    import h5py
+
+    if os.path.getsize(path) == 0:
+        return True
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("creator") == SPEC)
+    except OSError:
+        return False
+
+
+def _find(root: str, wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
+    """The wanted files in ``{root}/{year}/{month}``."""
+    found = {}
+    for year in _directories(root, _YEAR):
+        for month in _directories(year, _MONTH):
+            for entry in os.scandir(month):
+                if wanted(entry.name) and entry.is_file(follow_symlinks=False):
+                    found[entry.path] = entry.stat(follow_symlinks=False)
+    return dict(sorted(found.items()))
+
+
+def _directories(path: str, name: re.Pattern[str]) -> Iterator[str]:
+    if os.path.isdir(path):
+        for entry in os.scandir(path):
+            if name.fullmatch(entry.name) and entry.is_dir():
+                yield entry.path

@@ -1,0 +1,147 @@
+"""What files and directories need of the system: rights that a group shares, locks, and names that last."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Sequence
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
+"""What file systems answer whose directories cannot be synced, or not be opened."""
+
+FILE_MODE = 0o664
+DIRECTORY_MODE = 0o775
+"""The umask takes from these; whatever it is, not everybody may write."""
+
+
+def make_directories(path: str) -> list[str]:
+    """Make a directory and its parents; gives those that this call made, outermost first."""
+    missing = []
+    parent = os.path.abspath(path)
+    while not os.path.isdir(parent):
+        missing.append(parent)
+        parent = os.path.dirname(parent)
+    made = []
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, DIRECTORY_MODE)
+        except FileExistsError:
+            if not os.path.isdir(directory):
+                raise
+        else:
+            made.append(directory)
+            share_with_group(directory, os.path.dirname(directory))
+    return made
+
+
+def remove_empty_directories(paths: Sequence[str]) -> None:
+    """Remove those of the directories, innermost first, that hold nothing."""
+    for directory in reversed(paths):
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # Another run's file is in it by now: it stays, and so do its parents.
+            return
+
+
+def share_with_group(new: str | int, directory: str) -> None:
+    """Give a new file or directory the group rights of the directory in which it was made, if a group shares that.
+
+    A directory is shared whose setgid bit is set, or to which its group may write. Else members with a umask of
+    022 or 077 would lock the others out of what they make first.
+
+    Parameters
+    ----------
+    new : str or int
+        Path of the directory, or descriptor of the file.
+    directory : str
+        In which it was made.
+    """
+    shared, status = os.stat(directory), os.stat(new)
+    if status.st_gid != shared.st_gid or not shared.st_mode & (stat.S_ISGID | stat.S_IWGRP):
+        return
+    rights = stat.S_IRWXG if stat.S_ISDIR(status.st_mode) else stat.S_IRGRP | stat.S_IWGRP
+    mode = stat.S_IMODE(status.st_mode)
+    wanted = mode & ~stat.S_IRWXG | shared.st_mode & rights
+    if mode != wanted:
+        # file systems without such rights refuse to change them, and need no change
+        with contextlib.suppress(PermissionError):
+            os.chmod(new, wanted)
+
+
+def lock(descriptor: int) -> None:
+    """Lock an open file until it is closed, where the file system has locks."""
+    if fcntl is not None:
+        # elsewhere the age of the file tells
+        with contextlib.suppress(OSError):
+            # shared: HDF5 reads the file, to verify it, under a shared lock of its own
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def is_being_written(path: str) -> bool:
+    """Whether a process that lives holds the lock of a partial file.
+
+    Processes of other hosts are seen where the file system shares locks.
+
+    Parameters
+    ----------
+    path : str
+        The hidden path. It is not changed.
+
+    Returns
+    -------
+    bool
+        False also where the file or its lock cannot be asked: then its age has to tell.
+    """
+    if fcntl is None:
+        return False
+    # NFS wants a lock like this to be taken by one who may write
+    for flags in (os.O_RDWR, os.O_RDONLY):
+        try:
+            descriptor = os.open(path, flags)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
+        return False
+    return False
+
+
+def make_durable_directories(path: str) -> None:
+    """Make a directory and its parents, each durably entered in its own parent."""
+    sync_directories(make_directories(os.path.abspath(path)))
+
+
+def sync_directories(paths: Iterable[str]) -> None:
+    """Make the names of files and directories durable, where the file system can be told to."""
+    for directory in {os.path.dirname(path) or os.curdir for path in paths}:
+        try:
+            descriptor = os.open(directory, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise
+
+
+def open_new_file(path: str, flags: int) -> int:
+    """Open a new file, with the rights that files have here."""
+    return os.open(path, flags, FILE_MODE)
