@@ -17,7 +17,7 @@ import intake
 
 from .catalog.wrapping import writable_class
 from .runs.upstream import stock_drivers
-from .storage.file_system import make_durable_directories
+from .storage.new_file import make_durable_directories
 from .storage.paths import RUN_FILES, absolute_path
 
 

@@ -21,8 +21,8 @@ import pytest
 import databroker_writable
 from databroker_writable import StoreFailedError, StoreWarning
 from databroker_writable.storage import new_file
-from databroker_writable.storage.file_system import is_being_written, make_directories, sync_directories
-from databroker_writable.storage.new_file import NewFile, final_name
+from databroker_writable.storage.file_system import is_being_written, make_directories
+from databroker_writable.storage.new_file import NewFile, final_name, sync_directories
 from support import new_process
 
 SOURCES = Path(databroker_writable.__file__).parent

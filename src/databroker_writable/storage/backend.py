@@ -121,4 +121,4 @@ class Backend(ABC):
 
 def label_of(catalog: Any) -> str:
     """How messages name a catalog."""
-    return catalog.name or type(catalog).name
+    return str(catalog.name or type(catalog).name)

@@ -24,13 +24,7 @@ def header_query(query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mended(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the query that the search of databroker 1.2.5 meant: it writes ``start.`` before operators, too.
-
-    Raises
-    ------
-    InvalidMetadataError
-        An operator by which start documents cannot be searched in this layout.
-    """
+    """Give the query that the search of databroker 1.2.5 meant: it writes ``start.`` before operators, too."""
     return dict(_mended_item(key, value) for key, value in query.items())
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-
-_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
-"""What file systems answer whose directories cannot be synced, or not be opened."""
 
 FILE_MODE = 0o664
 DIRECTORY_MODE = 0o775
@@ -55,17 +51,10 @@ def remove_empty_directories(paths: Sequence[str]) -> None:
 
 
 def share_with_group(new: str | int, directory: str) -> None:
-    """Give a new file or directory the group rights of the directory in which it was made, if a group shares that.
+    """Give a new file (its descriptor) or directory the group rights of the directory it is in, if a group shares that.
 
     A directory is shared whose setgid bit is set, or to which its group may write. Else members with a umask of
     022 or 077 would lock the others out of what they make first.
-
-    Parameters
-    ----------
-    new : str or int
-        Path of the directory, or descriptor of the file.
-    directory : str
-        In which it was made.
     """
     shared, status = os.stat(directory), os.stat(new)
     if status.st_gid != shared.st_gid or not shared.st_mode & (stat.S_ISGID | stat.S_IWGRP):
@@ -89,20 +78,7 @@ def lock(descriptor: int) -> None:
 
 
 def is_being_written(path: str) -> bool:
-    """Whether a process that lives holds the lock of a partial file.
-
-    Processes of other hosts are seen where the file system shares locks.
-
-    Parameters
-    ----------
-    path : str
-        The hidden path. It is not changed.
-
-    Returns
-    -------
-    bool
-        False also where the file or its lock cannot be asked: then its age has to tell.
-    """
+    """Whether a process that lives, here or where the file system shares locks, holds the lock of a partial file."""
     if fcntl is None:
         return False
     # NFS wants a lock like this to be taken by one who may write
@@ -121,25 +97,6 @@ def is_being_written(path: str) -> bool:
             os.close(descriptor)
         return False
     return False
-
-
-def make_durable_directories(path: str) -> None:
-    """Make a directory and its parents, each durably entered in its own parent."""
-    sync_directories(make_directories(os.path.abspath(path)))
-
-
-def sync_directories(paths: Iterable[str]) -> None:
-    """Make the names of files and directories durable, where the file system can be told to."""
-    for directory in {os.path.dirname(path) or os.curdir for path in paths}:
-        try:
-            descriptor = os.open(directory, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            if error.errno not in _NO_DIRECTORY_SYNC:
-                raise
 
 
 def open_new_file(path: str, flags: int) -> int:

@@ -13,8 +13,7 @@ import event_model
 
 from ..errors import RunExistsError
 from ..runs import upstream
-from .file_system import sync_directories
-from .new_file import NewFile
+from .new_file import NewFile, sync_directories
 from .paths import unescaped
 
 if TYPE_CHECKING:
@@ -86,7 +85,8 @@ class SerializerWriter:
     @property
     def uid(self) -> str:
         """The run's uid."""
-        return self.start["uid"]
+        uid: str = self.start["uid"]
+        return uid
 
     @property
     def paths(self) -> list[str]:

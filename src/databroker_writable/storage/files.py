@@ -172,12 +172,13 @@ class FileBackend(Backend):
         """
         writers, self.published = self.published, None
         is_stock = upstream.is_method_of(load_all, self.stock_driver, "_load")
-        if writers is None or (writers and not is_stock) or any(len(writer.paths) != 1 for writer in writers):
+        if writers is None or (writers and not is_stock) or any(len(writer.files) != 1 for writer in writers):
             self._load_files(load_all, is_stock)
             return
         for writer in writers:
-            (path,) = writer.paths
-            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file, os.path.getmtime(path))
+            path = writer.files[0].path
+            modified = os.path.getmtime(path)
+            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file, modified)
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at

@@ -40,4 +40,4 @@ class ForeignBackend(Backend):
             run: Any = self.catalog[uid]
         except (KeyError, ValueError):  # there is none, or several begin with this uid
             return False
-        return run.metadata["start"]["uid"] == uid
+        return bool(run.metadata["start"]["uid"] == uid)

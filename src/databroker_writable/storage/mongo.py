@@ -74,13 +74,7 @@ def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> Non
 
 
 def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bool:
-    """Insert documents; whether some were there already, the same ones, from an attempt that was cut off.
-
-    Raises
-    ------
-    InvalidRunError
-        A document with other contents has the unique id `key` of one of these.
-    """
+    """Insert documents; whether some were there already, the same ones, from an attempt that was cut off."""
     if not documents:
         return False
     try:
@@ -90,9 +84,9 @@ def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bo
         if exc.details.get("writeConcernErrors") or any(e.get("code") != DUPLICATE_KEY for e in errors):
             raise
         repeated = {error["op"][key]: as_text(_without_id(error["op"])) for error in errors}
-        for found in collection.find({key: {"$in": list(repeated)}}):
-            if repeated.pop(found[key]) != as_text(_without_id(found)):
-                raise used_elsewhere(key, found[key]) from None
+        for stored in collection.find({key: {"$in": list(repeated)}}):
+            if repeated.pop(stored[key]) != as_text(_without_id(stored)):
+                raise used_elsewhere(key, stored[key]) from None
         if repeated:
             # another writer has removed them meanwhile
             raise

@@ -76,22 +76,22 @@ class EmbeddedRunWriter:
     def abandon(self) -> None:
         """Remove the pages, unless a published run rests on them."""
         database = self._database
-        own = {part: [doc["uid"] for doc in self._header[part]] for part in ("descriptors", "resources")}
+        uids_here = {part: [doc["uid"] for doc in self._header[part]] for part in ("descriptors", "resources")}
         published = database.header.find(
-            {"$or": [{f"{part}.uid": {"$in": uids}} for part, uids in own.items()]},
+            {"$or": [{f"{part}.uid": {"$in": uids}} for part, uids in uids_here.items()]},
             {"descriptors.uid": True, "resources.uid": True},
         )
-        used = {doc["uid"] for header in published for part in own for doc in header.get(part) or []}
-        unused = {part: [uid for uid in uids if uid not in used] for part, uids in own.items()}
+        used = {doc["uid"] for header in published for part in uids_here for doc in header.get(part) or []}
+        unused = {part: [uid for uid in uids if uid not in used] for part, uids in uids_here.items()}
         database.event.delete_many({"descriptor": {"$in": unused["descriptors"]}})
         database.datum.delete_many({"resource": {"$in": unused["resources"]}})
 
-    def _wait(self, kind: str, page: dict[str, Any]) -> None:
+    def _wait(self, owner_key: str, page: dict[str, Any]) -> None:
         """Collect single Events or Datums into pages."""
-        waiting = self._waiting.setdefault(page[kind], [])
+        waiting = self._waiting.setdefault(page[owner_key], [])
         waiting.append(page)
         if len(waiting) >= 1000 or bson_size(waiting[0]) * len(waiting) > PAGE_BYTES / 2:
-            self._flush(page[kind])
+            self._flush(page[owner_key])
 
     def _flush(self, owner: str) -> None:
         pages = self._waiting.pop(owner, [])
@@ -100,29 +100,29 @@ class EmbeddedRunWriter:
         elif pages:
             self._insert_page("resource", event_model.merge_datum_pages(pages))
 
-    def _insert(self, kind: str, page: dict[str, Any]) -> None:
-        self._flush(page[kind])
-        self._insert_page(kind, page)
+    def _insert(self, owner_key: str, page: dict[str, Any]) -> None:
+        self._flush(page[owner_key])
+        self._insert_page(owner_key, page)
 
-    def _insert_page(self, kind: str, page: dict[str, Any]) -> None:
+    def _insert_page(self, owner_key: str, page: dict[str, Any]) -> None:
         """Insert a page in pieces that MongoDB can hold, each under an _id that a repetition has too."""
         page = to_builtin(dict(page))
-        collection = self._database.event if kind == "descriptor" else self._database.datum
-        length = len(page["uid" if kind == "descriptor" else "datum_id"])
+        collection = self._database.event if owner_key == "descriptor" else self._database.datum
+        length = len(page["uid" if owner_key == "descriptor" else "datum_id"])
         rows = max(1, int(length * PAGE_BYTES / max(bson_size(page), 1)))
         for first in range(0, length, rows):
             piece = _rows(page, first, min(first + rows, length))
-            done = self._counts.get(page[kind], 0)
+            done = self._counts.get(page[owner_key], 0)
             count = min(rows, length - first)
             piece.update(
-                _id=f"{page[kind]}/{done}",
+                _id=f"{page[owner_key]}/{done}",
                 first_index=done,
                 last_index=done + count - 1,
                 size=bson_size(piece),
             )
-            if insert_new(collection, [piece], "_id") and kind == "descriptor":
-                self._check_descriptor(page[kind])
-            self._counts[page[kind]] = done + count
+            if insert_new(collection, [piece], "_id") and owner_key == "descriptor":
+                self._check_descriptor(page[owner_key])
+            self._counts[page[owner_key]] = done + count
 
     def _check_descriptor(self, uid: str) -> None:
         """Refuse the descriptor of another run, which has its Events already."""

@@ -128,22 +128,22 @@ class NormalizedRunWriter:
                 stops.insert_one(to_builtin(dict(self._stop)))
                 return
             except pymongo.errors.DuplicateKeyError:
-                found = stops.find_one({"run_start": self._uid}, {"_id": False})
-                if found is not None and found["uid"] == self._stop["uid"]:
+                claim = stops.find_one({"run_start": self._uid}, {"_id": False})
+                if claim is not None and claim["uid"] == self._stop["uid"]:
                     return
                 others = {"uid": self._stop["uid"], "run_start": {"$ne": self._uid}}
                 if stops.find_one(others, {"_id": True}) is not None:
                     raise used_elsewhere("uid", self._stop["uid"]) from None
             if time.monotonic() > until:
                 # left over from a writer that was cut off
-                stops.delete_many({"run_start": self._uid, "uid": (found or {}).get("uid")})
+                stops.delete_many({"run_start": self._uid, "uid": (claim or {}).get("uid")})
             else:
                 time.sleep(0.02)
 
     def _remove_leftovers(self) -> None:
         """Remove what attempts that were cut off left: descriptors of the same run, resources, and what is theirs."""
-        collections, own = self._collections, [doc["uid"] for doc in self._descriptors]
-        leftover = {"run_start": self._uid, "uid": {"$nin": own}}
+        collections, descriptors = self._collections, [doc["uid"] for doc in self._descriptors]
+        leftover = {"run_start": self._uid, "uid": {"$nin": descriptors}}
         uids = [d["uid"] for d in collections.descriptors.find(leftover, {"uid": True})]
         if uids:
             collections.events.delete_many({"descriptor": {"$in": uids}})

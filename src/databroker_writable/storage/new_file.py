@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import StoreFailedError, warn_user
@@ -25,7 +25,6 @@ from .file_system import (
     open_new_file,
     remove_empty_directories,
     share_with_group,
-    sync_directories,
 )
 
 _PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part", re.DOTALL)
@@ -35,6 +34,9 @@ _NO_HARD_LINKS = {
     *(errno.EINVAL, errno.EACCES, errno.ENOTTY, errno.EROFS),
 }
 """What file systems without hard links (FAT, network shares, FUSE) answer."""
+
+_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
+"""What file systems answer whose directories cannot be synced, or not be opened."""
 
 RENEWAL_SECONDS = 10.0
 """A file that is being written looks no older than this and the pause between two documents of its run."""
@@ -47,24 +49,7 @@ class NewFile(io.FileIO):
     there. What is written goes to the system at once, so that no crash of the process can lose it. While the file is
     open it is locked, which `file_system.is_being_written` tells; the system frees the lock of a process that ends.
 
-    As a context manager it abandons on exit what was not published.
-
-    Parameters
-    ----------
-    path : str
-        The path that it is to have. Directories that are missing are made.
-
-    Attributes
-    ----------
-    path : str
-    partial : str
-        The hidden path at which it is written, which `final_name` tells from others.
-    is_published : bool
-
-    Raises
-    ------
-    OSError
-        It cannot be made.
+    As a context manager it abandons on exit what was not published. Directories that are missing are made.
 
     Examples
     --------
@@ -133,15 +118,7 @@ class NewFile(io.FileIO):
         sync_directories(self._made_directories)
 
     def link(self) -> None:
-        """Give the file its name, which `sync_directories` makes durable.
-
-        Raises
-        ------
-        FileExistsError
-            Another file has that name; it stays as it was.
-        OSError
-            It cannot have it.
-        """
+        """Give the file its name, which `sync_directories` makes durable; `FileExistsError` where it is taken."""
         self.check_ours()
         with deferred_interrupts():
             if os.name == "nt":
@@ -154,15 +131,7 @@ class NewFile(io.FileIO):
             self._remove_partial("it is stored")
 
     def publish(self) -> None:
-        """Bring the file to the disk and give it its name, durably.
-
-        Raises
-        ------
-        FileExistsError
-            Another file has that name; it stays as it was.
-        OSError
-            Something failed. Nothing is visible then.
-        """
+        """Bring the file to the disk and give it its name, durably; after an error nothing is visible."""
         self.sync()
         with deferred_interrupts():
             self.link()
@@ -173,13 +142,7 @@ class NewFile(io.FileIO):
                 raise
 
     def replace(self) -> None:
-        """Bring the file to the disk and put it in the place of the one that has its name, if there is one.
-
-        Raises
-        ------
-        OSError
-            It failed.
-        """
+        """Bring the file to the disk and put it in the place of the one that has its name, if there is one."""
         self.sync()
         with deferred_interrupts():
             self.close()
@@ -298,12 +261,25 @@ class NewFile(io.FileIO):
 
 
 def final_name(partial: str) -> str | None:
-    """The name that a file is to have when it is whole; None for the name of another file.
-
-    Examples
-    --------
-    >>> final_name(".run.msgpack.1d34c0fe.part")
-    'run.msgpack'
-    """
+    """The name that a file is to have when it is whole; None for the name of another file."""
     match = _PARTIAL.fullmatch(partial)
     return None if match is None else match[1]
+
+
+def make_durable_directories(path: str) -> None:
+    """Make a directory and its parents, each durably entered in its own parent."""
+    sync_directories(make_directories(os.path.abspath(path)))
+
+
+def sync_directories(paths: Iterable[str]) -> None:
+    """Make the names of files and directories durable, where the file system can be told to."""
+    for directory in {os.path.dirname(path) or os.curdir for path in paths}:
+        try:
+            descriptor = os.open(directory, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise

@@ -19,13 +19,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class RunPaths(list[str]):
-    """The globs of the run files of a catalog; databroker hands them on to its search results.
-
-    Attributes
-    ----------
-    allow_pickle : bool
-        Whether pickles in the files are unpacked.
-    """
+    """The globs of the run files of a catalog, and whether their pickles are unpacked; search results get them, too."""
 
     def __init__(self, paths: Iterable[str], allow_pickle: bool = False) -> None:
         super().__init__(paths)
@@ -48,29 +42,16 @@ class AssetRoots(dict[str, str]):
         """Give the place of a recorded root; event_model's Filler asks by this method."""
         if root in self:
             return self[root]
-        place = root.replace("\\", "/").rstrip("/")
-        if os.path.basename(place) == ASSETS and (
-            not os.path.isdir(root) or (os.path.isdir(self._assets) and _has_run_files(os.path.dirname(place)))
+        recorded = root.replace("\\", "/").rstrip("/")
+        if os.path.basename(recorded) == ASSETS and (
+            not os.path.isdir(root) or (os.path.isdir(self._assets) and _has_run_files(os.path.dirname(recorded)))
         ):
             return self._assets
         return default
 
 
 def absolute_path(path: Any, name: str) -> str:
-    """Give the absolute path of a directory, which a later change of the working directory does not move.
-
-    Parameters
-    ----------
-    path : str or path
-        It may begin with ``~``.
-    name : str
-        The name of the argument, for messages.
-
-    Raises
-    ------
-    InvalidCatalogError
-        It is empty, a URL, no path, or in the home of a user who is not known here.
-    """
+    """Give the absolute path of a directory, maybe in a home (``~``); `name` is that of the argument, for messages."""
     return os.path.abspath(os.path.join(*_home_and_rest(_checked(path, name), name)))
 
 

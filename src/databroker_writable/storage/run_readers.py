@@ -32,13 +32,7 @@ _NOT_BLOCKING = getattr(os, "O_NONBLOCK", 0)
 
 
 def read_msgpack(path: str) -> Iterator[NamedDocument]:
-    """The documents of a msgpack file, in which no pickle is unpacked.
-
-    Raises
-    ------
-    PickledRunError
-        A document holds a pickle.
-    """
+    """The documents of a msgpack file; `PickledRunError` instead of unpacking a pickle."""
     return _unpacked(path, _decode_without_pickles)
 
 
@@ -79,12 +73,7 @@ def jsonl_header(path: str) -> Header | None:
 
 @contextlib.contextmanager
 def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
-    """Open a regular file to read it; a named pipe, on which opening waits for a writer, is refused.
-
-    Raises
-    ------
-    OSError
-    """
+    """Open a regular file to read it; a named pipe, on which opening waits for a writer, is refused."""
 
     def opener(path: str, flags: int) -> int:
         return os.open(path, flags | _NOT_BLOCKING)
@@ -97,15 +86,7 @@ def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
 
 @dataclass(frozen=True)
 class RunFormat:
-    """How the run files of a catalog are read.
-
-    Attributes
-    ----------
-    read : callable
-        Gives the documents of a file. It can be pickled.
-    read_header : callable
-        Gives the start and stop documents of a file; None for a file in which nothing is yet.
-    """
+    """How the run files of a catalog are read: all documents, or those of the header, None while there are none yet."""
 
     read: Callable[[str], Iterator[NamedDocument]]
     read_header: Callable[[str], Header | None]
@@ -143,8 +124,8 @@ def _decode_without_pickles(obj: dict[Any, Any]) -> Any:
     It unpickles those of kind O, and takes the bytes of an array whose dtype holds objects for addresses in memory.
     """
     if b"nd" in obj:
-        kind = obj.get(b"kind", b"")
-        if type(kind) is not bytes or kind == b"O":
+        array_kind = obj.get(b"kind", b"")
+        if type(array_kind) is not bytes or array_kind == b"O":
             raise _PickleFound
         array = msgpack_numpy.decode(obj)
         if getattr(array, "dtype", None) is not None and array.dtype.hasobject:
@@ -161,15 +142,8 @@ def load_run_files(catalog: Any, run_format: RunFormat, failed: dict[str, float]
     """Add each file that is new, or has changed, to the entries of a catalog.
 
     A file is noted as loaded after its entry is there. One that cannot be read is passed over with a warning, and
-    looked at again next time.
-
-    Parameters
-    ----------
-    catalog : databroker.v2.Broker
-    run_format : RunFormat
-    failed : dict
-        When the files were modified that raised an error before. As with databroker, a damaged file raises once for
-        each catalog object; after that it is passed over.
+    looked at again next time. As with databroker, a damaged file raises once for each catalog object: `failed` says
+    when those that did were modified.
     """
     noted = upstream.loaded_files(catalog)
     complaints: list[tuple[str, str]] = []

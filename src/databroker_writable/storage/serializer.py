@@ -35,11 +35,6 @@ class RunSerializer:
 
     A run becomes visible when its stop document has been written. If anything fails the run is forgotten and
     what was written of it is removed, so that the same documents can be sent again.
-
-    Parameters
-    ----------
-    backend : Backend
-        Opens the writers; its limits say what documents may hold.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -114,10 +109,10 @@ class RunSerializer:
                 self._runs[doc["uid"]] = runs
             yield from runs
         else:
-            kind = _OWNERS[name]
-            if doc.get(kind) not in self._runs:
-                raise _unknown(name, kind, doc.get(kind))
-            yield from self._runs[doc[kind]]
+            owner = _OWNERS[name]
+            if doc.get(owner) not in self._runs:
+                raise _unknown(name, owner, doc.get(owner))
+            yield from self._runs[doc[owner]]
 
     def _meant_by(self, doc: Any) -> list[str]:
         """The runs under way that a refused document belongs to; if it names none, the only one under way."""
@@ -145,8 +140,8 @@ def _warn_of_stream_resource(run: str, doc: dict[str, Any], limits: Limits) -> N
         )
 
 
-def _unknown(name: str, kind: str, uid: Any) -> InvalidRunError:
+def _unknown(name: str, owner: str, uid: Any) -> InvalidRunError:
     return InvalidRunError(
-        f"a {name!r} document refers to the {kind} {uid!r}, which is not under way; "
+        f"a {name!r} document refers to the {owner} {uid!r}, which is not under way; "
         "insert its start document first (after an error begin again with the start document)"
     )

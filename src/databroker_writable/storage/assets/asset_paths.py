@@ -67,55 +67,17 @@ _YEAR, _MONTH = re.compile(r"\d{4}"), re.compile(r"\d\d")
 
 
 def find_partial_files(root: str) -> dict[str, os.stat_result]:
-    """Files that are being written, or that a killed process left.
-
-    `is_being_written` tells these apart on the writer's host, and their age elsewhere.
-
-    Parameters
-    ----------
-    root : str
-        The directory of all assets; it may be missing.
-
-    Returns
-    -------
-    dict
-        Their paths, sorted, each with its status. Costs one look at each file's name, and at the status of those
-        found.
-    """
+    """Files under a root, with their status, that are being written, or that a killed process left."""
     return _find(root, lambda name: is_asset_name(final_name(name) or ""))
 
 
 def find_asset_files(root: str) -> dict[str, os.stat_result]:
-    """Published files, by their place and name.
-
-    Parameters
-    ----------
-    root : str
-        The directory of all assets; it may be missing.
-
-    Returns
-    -------
-    dict
-        Their paths, sorted, each with its status: those that runs refer to, and those of a process that was killed
-        before it wrote the run's documents. Other programs may keep files under such names: ask `is_asset`
-        before removing any.
-    """
+    """Published files under a root, with their status; other programs may have files of such names, see `is_asset`."""
     return _find(root, is_asset_name)
 
 
 def is_asset(path: str) -> bool:
-    """Whether a file was written by this package, or is the empty one that holds a name for a moment.
-
-    Parameters
-    ----------
-    path : str
-        Path of the file.
-
-    Returns
-    -------
-    bool
-        False also where the file cannot be read as HDF5: nothing can be said about it then.
-    """
+    """Whether this package wrote a file, or it is the empty one that holds a name for a moment; False if unreadable."""
     import h5py
 
     if os.path.getsize(path) == 0:
@@ -129,13 +91,13 @@ def is_asset(path: str) -> bool:
 
 def _find(root: str, wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
     """The wanted files in ``{root}/{year}/{month}``."""
-    found = {}
+    files = {}
     for year in _directories(root, _YEAR):
         for month in _directories(year, _MONTH):
             for entry in os.scandir(month):
                 if wanted(entry.name) and entry.is_file(follow_symlinks=False):
-                    found[entry.path] = entry.stat(follow_symlinks=False)
-    return dict(sorted(found.items()))
+                    files[entry.path] = entry.stat(follow_symlinks=False)
+    return dict(sorted(files.items()))
 
 
 def _directories(path: str, name: re.Pattern[str]) -> Iterator[str]:

@@ -118,7 +118,8 @@ def merged(array: dask.array.Array) -> dask.array.Array:
             lengths[-1] += length
         else:
             lengths.append(length)
-    return array.rechunk({0: tuple(lengths)})
+    larger: dask.array.Array = array.rechunk({0: tuple(lengths)})
+    return larger
 
 
 def _store_here(array: dask.array.Array, target: Target, **options: Any) -> None:
@@ -143,7 +144,7 @@ def _store_from_cluster(array: dask.array.Array, target: Target, client: distrib
     remaining = _regions(array)
     regions = {}
 
-    def submit(count: int) -> Iterator[distributed.Future]:
+    def submit(count: int) -> Iterator[distributed.Future[Any]]:
         for index, region in itertools.islice(remaining, count):
             # dask 2026.8 da.store cannot send the open file's graph to a cluster; a block's own graph it can.
             future = client.compute(array.blocks[index].to_delayed().item(), optimize_graph=True)

@@ -38,11 +38,6 @@ class NewAsset(NewFile):
 
     Where a write fails, HDF5 (1.14 and 2.0) keeps the chunk, tries again when the file is closed, and takes the
     process down. Here a failed write seems to succeed, all later ones are dropped, and `check` raises.
-
-    Attributes
-    ----------
-    hdf5 : h5py.File
-        What is written; in a forked child, nothing of it reaches the file.
     """
 
     _failure: OSError | None = None
@@ -143,10 +138,10 @@ def _check_dtype(key: str, dtype: numpy.dtype, ndim: int) -> None:
             f"column {key!r} is of type {dtype}, which cannot be stored; make one plain column of each field"
         )
     if dtype.kind in "fc" and dtype.itemsize > (16 if dtype.kind == "c" else 8):
-        plain = "complex128" if dtype.kind == "c" else "float64"
+        portable = "complex128" if dtype.kind == "c" else "float64"
         raise InvalidTableError(
             f"column {key!r} is of type {dtype}, whose bytes differ between machines; "
-            f"make it {plain}, e.g. table[{key!r}].astype('{plain}')"
+            f"make it {portable}, e.g. table[{key!r}].astype('{portable}')"
         )
     if ndim == 0:
         raise InvalidTableError(
@@ -191,7 +186,7 @@ def create_column(file: h5py.File, name: str, block: Block, units: str | None) -
 def _block_shape(block: Any) -> tuple[int, ...]:
     """Shape of the blocks in which an array comes."""
     if isinstance(block, numpy.ndarray):
-        return block.shape
+        return tuple(block.shape)
     return tuple(max(lengths) for lengths in block.chunks)
 
 

@@ -137,7 +137,7 @@ class HDF5AssetHandler:
         from dask.base import tokenize
 
         source = ArraySource(self._path, key, self._run_uid, self._dtype, shape, start, is_row)
-        return dask.array.from_array(
+        array: dask.array.Array = dask.array.from_array(
             source,
             chunks=self._blocks(shape, start, is_row),
             # The name given, dask tokenizes no more than this.
@@ -147,6 +147,7 @@ class HDF5AssetHandler:
             fancy=False,
             inline_array=True,
         )
+        return array
 
     def _blocks(self, shape: tuple[int, ...], start: int, is_row: bool) -> tuple[tuple[int, ...], ...]:
         chunks = self._chunks[1:] if is_row else self._chunks

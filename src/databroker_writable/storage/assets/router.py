@@ -29,15 +29,7 @@ bluesky_live 0.0.8 (conversion._fill) begins an Event anew, one call deeper, at 
 
 
 class AssetRouter:
-    """Pass documents of one run on, with large arrays replaced by references to what was written to files.
-
-    Parameters
-    ----------
-    plan : AssetPlan
-        Which columns these are.
-    progress : callable, optional
-        Called with the number of bytes written.
-    """
+    """Pass documents of one run on, with large arrays replaced by references to what was written to files."""
 
     def __init__(self, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> None:
         self._plan = plan
@@ -65,9 +57,7 @@ class AssetRouter:
             self._held.setdefault(doc["descriptor"], []).append((name, doc))
             return ()
         if name == "stop":
-            released = [item for uid in list(self._waiting) for item in self._released(uid)]
-            self.publish()
-            return [*released, (name, doc)]
+            return self._ended(doc)
         if name == "start":
             self._start = doc
         return ((name, doc),)
@@ -82,36 +72,32 @@ class AssetRouter:
             file.publish()
 
     def discard(self, needed: Iterable[Document] = ()) -> None:
-        """Remove the files of a run that was not stored.
-
-        Parameters
-        ----------
-        needed : iterable of dict
-            The resources of a run that is stored under the uid, whose files stay: what was reported as failed may
-            be done.
-        """
+        """Remove the files of a run that was not stored, but for those of resources that a stored run needs."""
         paths = {resource["resource_path"] for resource in needed}
         for file in self._files.values():
             if file.resource_path not in paths:
                 file.discard()
 
-    def _released(self, uid: str) -> Iterator[NamedDocument]:
-        yield "descriptor", self._described(self._waiting.pop(uid))
+    def _released(self, uid: str, columns: set[str]) -> Iterator[NamedDocument]:
+        """The descriptor that waited for its first Events, with its asset columns marked, and what refers to it."""
+        descriptor = self._waiting.pop(uid)
+        data_keys = dict(descriptor["data_keys"])
+        for key in columns & data_keys.keys():
+            data_keys[key] = {**data_keys[key], "external": EXTERNAL}
+        yield "descriptor", {**descriptor, "data_keys": data_keys}
         yield from self._held.pop(uid, [])
 
-    def _described(self, descriptor: Document) -> Document:
-        columns = self._plan.columns_of_stream(descriptor.get("name", "primary"))
-        data_keys = {
-            key: {**data_key, "external": EXTERNAL} if key in columns else data_key
-            for key, data_key in descriptor["data_keys"].items()
-        }
-        return {**descriptor, "data_keys": data_keys}
+    def _ended(self, stop: Document) -> Iterator[NamedDocument]:
+        for uid, descriptor in list(self._waiting.items()):
+            yield from self._released(uid, self._plan.columns_of_stream(descriptor.get("name", "primary")))
+        self.publish()
+        yield "stop", stop
 
     def _moved(self, page: Document) -> Iterator[NamedDocument]:
         descriptor = self._descriptors[page["descriptor"]]
         columns = self._plan.columns(page, descriptor)
         if page["descriptor"] in self._waiting:
-            yield from self._released(page["descriptor"])
+            yield from self._released(page["descriptor"], columns)
         data = dict(page["data"])
         length = len(page["uid"])
         layout = find_layout(descriptor) if columns else None
@@ -160,13 +146,13 @@ class AssetRouter:
         """The resource to which the datums of a column belong."""
         file = self._files[stream]
         kwargs = file.resource_kwargs(key)
-        place = stream, key
+        shared_by = stream, key
         if self._has_shared_resources(stream):
-            place = stream, repr({**kwargs, "key": None})
-        if place not in self._resources:
+            shared_by = stream, repr({**kwargs, "key": None})
+        if shared_by not in self._resources:
             from . import SPEC
 
-            self._resources[place] = {
+            self._resources[shared_by] = {
                 # new for each attempt: one that fails must not take along what another one of the same run stored
                 "uid": str(uuid.uuid4()),
                 "run_start": self._start["uid"],
@@ -176,7 +162,7 @@ class AssetRouter:
                 "path_semantics": "posix",
                 "resource_kwargs": kwargs,
             }
-        return self._resources[place]
+        return self._resources[shared_by]
 
     def _has_shared_resources(self, stream: str) -> bool:
         return len(self._plan.columns_of_stream(stream)) > SEPARATE_RESOURCES

@@ -62,20 +62,20 @@ class Coordinate:
     def encoded(self) -> tuple[numpy.ndarray, dict[str, Any]]:
         """The values as HDF5 holds them, and the attributes that say how (CF conventions)."""
         values = self.values
-        kind = values.dtype.kind
-        if kind == "b":
+        dtype_kind = values.dtype.kind
+        if dtype_kind == "b":
             return values, {"dtype": "bool"}
-        if kind in "iufc":
+        if dtype_kind in "iufc":
             return values, {}
-        if kind in "Mm":
+        if dtype_kind in "Mm":
             unit = numpy.datetime_data(values.dtype)
             if unit[0] in _TIME_UNITS and unit[1] == 1:
                 name = _TIME_UNITS[unit[0]]
-                if kind == "m":
+                if dtype_kind == "m":
                     return values.astype("i8"), {"units": name, "dtype": values.dtype.name}
                 epoch = {"units": f"{name} since 1970-01-01", "calendar": "proleptic_gregorian"}
                 return values.astype("i8"), epoch
-        if kind in "UT" or (kind == "O" and all(isinstance(v, str) for v in values.flat)):
+        if dtype_kind in "UT" or (dtype_kind == "O" and all(isinstance(v, str) for v in values.flat)):
             for text in values.flat:
                 if not _is_text(text):
                     raise InvalidTableError(
@@ -161,11 +161,11 @@ def _write_coordinate(file: h5py.File, coordinate: Coordinate) -> h5py.Dataset:
 def write_attrs(target: h5py.HLObject, attrs: Mapping[str, Any]) -> None:
     """Write attributes; what HDF5 has no type for is written as JSON."""
     for name, value in attrs.items():
-        own = not name or name in _RESERVED or not _is_text(name)
-        target.attrs[f"{ascii(name)[1:-1]}_" if own else name] = _plain(value)
+        is_renamed = not name or name in _RESERVED or not _is_text(name)
+        target.attrs[f"{ascii(name)[1:-1]}_" if is_renamed else name] = _attribute_value(value)
 
 
-def _plain(value: Any) -> Any:
+def _attribute_value(value: Any) -> Any:
     if isinstance(value, str):
         return value if _is_text(value) else json.dumps(value)
     if isinstance(value, int):

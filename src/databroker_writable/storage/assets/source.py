@@ -33,15 +33,7 @@ class DataElsewhereError(ValueError):
 
 
 def own_dataset(file: h5py.File, key: str) -> h5py.Dataset:
-    """Give a dataset of a file.
-
-    Raises
-    ------
-    DataElsewhereError
-        Its values lie in another file, or are reached by a link.
-    KeyError
-        There is no such dataset.
-    """
+    """Give a dataset whose values lie in this file, and are not reached by a link."""
     import h5py
 
     group = file
@@ -103,8 +95,8 @@ class ArraySource:
         try:
             with _open_datasets.opened(self.path, self.key) as dataset:
                 self._check(dataset, last)
-                rows = dataset[region]
-            return rows[0] if self.is_row else rows
+                values: numpy.ndarray = dataset[region]
+            return numpy.asarray(values[0]) if self.is_row else values
         except UnreadableAssetError:
             raise
         except DataElsewhereError as error:
@@ -184,10 +176,10 @@ class _OpenDatasets:
 
     def _close_outdated(self, path: str, identity: Identity | None) -> None:
         """Close what was opened before the file was replaced, or HDF5 would share it with what is opened now."""
-        for place, (known, file, _) in list(self._known.items()):
-            if place[0] == path and known != identity:
+        for opened_as, (known, file, _) in list(self._known.items()):
+            if opened_as[0] == path and known != identity:
                 file.close()
-                del self._known[place]
+                del self._known[opened_as]
 
 
 _open_datasets = _OpenDatasets(limit=16)
@@ -210,20 +202,7 @@ def _reason(error: Exception) -> str:
 
 
 def verify(path: str) -> None:
-    """Read all of a published file, so that every checksum is compared.
-
-    Costs the reading of the whole file, about 16 MiB at a time.
-
-    Parameters
-    ----------
-    path : str
-        Path of the file.
-
-    Raises
-    ------
-    UnreadableAssetError
-        The file is missing, cut off, damaged or incomplete. The message names the first dataset concerned.
-    """
+    """Read all of a published file, about 16 MiB at a time, so that every checksum is compared."""
     import h5py
 
     name = "/"

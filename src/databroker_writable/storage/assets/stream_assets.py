@@ -26,35 +26,7 @@ class StreamAssets:
     """The HDF5 file of one run and stream: written under a partial name, published by rename.
 
     Nothing is touched on disk before the first write. As a context manager it discards on exit what was not
-    published.
-
-    Parameters
-    ----------
-    root : str
-        The directory of all assets. It is made when it is missing.
-    run_uid : str
-        The run's uid.
-    stream : str
-        The stream's name.
-    time : float
-        The run's time, in seconds since 1970, that gives the file its directory (year and month, UTC).
-
-    Attributes
-    ----------
-    resource_path : str
-        Path of the published file relative to `root`, with forward slashes:
-        ``{year}/{month}/{run uid}-{stream}.h5``. Where an earlier attempt left a file of that name, it is
-        ``…+2.h5`` and so on: no file is ever overwritten.
-
-    Examples
-    --------
-    >>> import numpy, tempfile
-    >>> with tempfile.TemporaryDirectory() as root:
-    ...     with StreamAssets(root, "d34db33f", "primary", 1700000000.0) as assets:
-    ...         place = assets.append("img", numpy.zeros((3, 4, 5)), dims=("t", "y", "x"), units="count")
-    ...         assets.publish()
-    ...     os.listdir(os.path.join(root, "2023", "11"))
-    ['d34db33f-primary.h5']
+    published. No file is overwritten: `resource_path`, relative to the root, is a free one.
     """
 
     def __init__(self, root: str, run_uid: str, stream: str, time: float) -> None:
@@ -69,7 +41,7 @@ class StreamAssets:
         self._kwargs: dict[str, dict[str, Any]] = {}
         self._coordinates: dict[str, scales.Coordinate] = {}
         self._failure: str | None = None
-        self._release: weakref.finalize | None = None
+        self._release: weakref.finalize[Any, Any] | None = None
         self._lock = threading.RLock()
 
     def append(
@@ -81,42 +53,11 @@ class StreamAssets:
         units: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> tuple[int, int]:
-        """Append an array along the leading axis of a column.
+        """Append an array along the leading axis of a column; give where it lies there, as [start, stop).
 
-        Parameters
-        ----------
-        key : str
-            Name of the column.
-        block : numpy.ndarray or dask.array.Array
-            Boolean, integer, float or complex, of rank 1 to 32. The first call fixes the dtype, byte order
-            included, and the shape behind the leading axis.
-        dims : sequence of str
-            A name for each axis, the leading one included.
-        units : str, optional
-            Units of the values.
-        progress : callable, optional
-            Called with the number of bytes written, for each piece of the array.
-
-        Returns
-        -------
-        tuple of int
-            Where the array lies along the leading axis, as [start, stop).
-
-        Raises
-        ------
-        InvalidTableError
-            The array cannot be stored, or does not fit what the column holds.
-        NotWritableError
-            There is no permission to write under `root`.
-        StoreFailedError
-            The disk is full, or another operation on the file failed. The column is as it was before the call.
-
-        Notes
-        -----
-        Costs the writing of the array's bytes with their checksums. A dask array is computed block by block
-        and never held whole, by dask's threads or, where a `dask.distributed.Client` is active, by its
-        cluster. Blocks of a size that the file's chunks divide are written fastest. On a cluster, results
-        that many blocks share are computed anew for some of them: persist them first.
+        The first array fixes the dtype, byte order included, and the shape behind the leading axis. A dask array is
+        computed block by block and never held whole, by dask's threads or, where a `dask.distributed.Client` is
+        active, by its cluster. After an error the column is as it was before.
         """
         check_array(key, block, dims)
         if not isinstance(block, numpy.ndarray):
@@ -142,25 +83,7 @@ class StreamAssets:
     def add_coordinate(
         self, name: str, values: numpy.ndarray, *, dims: Sequence[str], attrs: Mapping[str, Any]
     ) -> None:
-        """Add a coordinate, for those who read the file by itself.
-
-        Parameters
-        ----------
-        name : str
-            Name of the coordinate; it must not be that of a column.
-        values : numpy.ndarray
-            Numbers, strings or times. Along the dimension of its own name it becomes the scale of that
-            dimension.
-        dims : sequence of str
-            A name for each axis; none for a single value.
-        attrs : mapping
-            Attributes such as ``units``. What HDF5 cannot hold is written as JSON.
-
-        Raises
-        ------
-        InvalidTableError
-            The coordinate cannot be stored, or one of this name with other values was added before.
-        """
+        """Add a coordinate, for those who read the file by itself; along a dimension of its name it is the scale."""
         coordinate = scales.Coordinate(name, numpy.asarray(values), tuple(dims), dict(attrs))
         with self._lock:
             if name in self._dims:
@@ -172,26 +95,11 @@ class StreamAssets:
                 )
 
     def set_attrs(self, attrs: dict[str, Any]) -> None:
-        """Set attributes of the file, beside the run's uid and the stream's name, which it always has.
-
-        Parameters
-        ----------
-        attrs : dict
-            Names and values. What HDF5 cannot hold is written as JSON.
-        """
+        """Set attributes of the file, beside the run's uid and the stream's name, which it always has."""
         self._attrs.update(attrs)
 
     def publish(self) -> None:
-        """Finish the file and give it its final name, durably. A second call does nothing.
-
-        Without any column there is no file, and nothing to publish.
-
-        Raises
-        ------
-        StoreFailedError
-            The disk is full, another file has taken the final name, or a write failed before. Nothing was
-            published.
-        """
+        """Finish the file and give it its final name, durably; without a column there is none. Twice does nothing."""
         self._check_ours()
         with self._lock, deferred_interrupts():
             if self._is_published:
@@ -210,10 +118,7 @@ class StreamAssets:
             self._failure = None
 
     def discard(self) -> None:
-        """Remove the file, published or not, and the directories made for it that are empty.
-
-        A second call does nothing, nor does one in a forked child.
-        """
+        """Remove the file, published or not, and directories made for it that are empty; nothing in a forked child."""
         if self._asset is not None and not self._asset.is_ours:
             return
         with self._lock, deferred_interrupts():
@@ -236,19 +141,7 @@ class StreamAssets:
             self._asset.renew()
 
     def resource_kwargs(self, key: str) -> dict[str, Any]:
-        """What the handler is given for a column: plain values that JSON and BSON hold.
-
-        Parameters
-        ----------
-        key : str
-            Name of a column that was written.
-
-        Returns
-        -------
-        dict
-            ``key``, ``dtype``, ``frame_shape``, ``chunks`` (of the file) and ``run_uid``, as the handler takes them.
-
-        """
+        """What the handler is given for a column: plain values that JSON and BSON hold."""
         return dict(self._kwargs[key])
 
     def __enter__(self) -> StreamAssets:
