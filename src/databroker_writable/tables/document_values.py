@@ -127,9 +127,6 @@ def check_event_values(values: Any, where: str, error: type[Exception], limits: 
 
     Vectorised: the cost of a numeric array does not depend on the number of its values.
     """
-    if is_array(values):
-        _check_array(values, where, error, limits)
-        return
     if isinstance(values, Mapping):
         _check_depth(depth, where, error)
         for key, item in values.items():
@@ -137,7 +134,10 @@ def check_event_values(values: Any, where: str, error: type[Exception], limits: 
             check_event_values(item, f"{where}[{key!r}]", error, limits, depth=depth + 1)
         return
     if not isinstance(values, list | tuple):
-        document_value(values, where, error, limits=limits)
+        if is_array(values):
+            _check_array(values, where, error, limits)
+        else:
+            document_value(values, where, error, limits=limits)
         return
     types = set(map(type, values))
     if types <= {float, bool, type(None)}:
