@@ -54,12 +54,12 @@ def _read_csv(path: Path) -> Any:
             frame = pandas.read_csv(path, **options)
         except pandas.errors.ParserWarning as exc:
             raise ValueError("its rows have more values than its first line has names; name every column") from exc
-    gaps = [place for place in range(frame.shape[1]) if _may_be_of_integers(frame.iloc[:, place])]
+    gaps = [number for number in range(frame.shape[1]) if _may_be_of_integers(frame.iloc[:, number])]
     if gaps:
         exact = pandas.read_csv(path, **options, usecols=gaps, dtype_backend="numpy_nullable")
-        for place, name in zip(gaps, exact.columns, strict=True):
+        for number, name in zip(gaps, exact.columns, strict=True):
             if exact[name].dtype.kind in "iub" and exact[name].notna().any():
-                frame = frame.assign(**{frame.columns[place]: _exact(exact[name])})
+                frame = frame.assign(**{frame.columns[number]: _exact(exact[name])})
     return frame
 
 

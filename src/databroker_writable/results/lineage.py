@@ -115,7 +115,7 @@ class Lineage(networkx.DiGraph):
 
     def _in_drawing_order(self) -> networkx.DiGraph:
         """The graph with runs and edges from early to late, and one line of text for each run."""
-        order = {uid: place for place, uid in enumerate(self._in_order())}
+        order = {uid: number for number, uid in enumerate(self._in_order())}
         drawn = networkx.DiGraph()
         drawn.add_nodes_from((uid, {"label": self._line(uid)}) for uid in order)
         drawn.add_edges_from(sorted(self.edges, key=lambda edge: (order[edge[0]], order[edge[1]])))

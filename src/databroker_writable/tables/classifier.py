@@ -1,7 +1,7 @@
 """What a value is, and what of it documents could not hold: the one place that columns, metadata and attributes ask.
 
 A value is known by its type, an array by its dtype as well. What may be stored where follows from that: see
-`encode` for columns, `document_values` for metadata and Events, `attributes` for attributes.
+`encode` for columns, `document_values` for metadata and Events, `layout` for attributes.
 """
 
 from __future__ import annotations

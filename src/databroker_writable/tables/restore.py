@@ -29,8 +29,8 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     -------
     xarray.Dataset
         With the dims, coordinates, units, attributes and dtypes of what was stored; docs/types.md lists the
-        dtypes that a Dataset cannot hold. Of a DataFrame, `.to_dataframe()` gives the frame. Arrays
-        in external files are dask arrays, everything else is in memory. A stream that was not made from a
+        dtypes that a Dataset cannot hold. Of a DataFrame, `.to_dataframe()` gives the frame. Assets
+        are dask arrays, everything else is in memory. A stream that was not made from a
         table is given as `run[stream].read()` gives it.
 
     Raises

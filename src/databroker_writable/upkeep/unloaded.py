@@ -27,8 +27,8 @@ def unloaded_entry(entry: Any) -> Any:
     check_variables(entry)
     driver, arguments = opening
     if driver is WritableCatalog:
-        given = arguments.pop("catalog_args", None) or {}
-        driver, arguments = driver_class(arguments.pop("catalog_driver")), {**given, **arguments}
+        catalog_args = arguments.pop("catalog_args", None) or {}
+        driver, arguments = driver_class(arguments.pop("catalog_driver")), {**catalog_args, **arguments}
     return _unloaded(writable_class(driver))(**arguments)
 
 
