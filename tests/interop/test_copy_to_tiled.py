@@ -20,6 +20,9 @@ from databroker_writable import InvalidRunError, StoreFailedError, copy_runs, op
 simple = pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
 pytest.importorskip("bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'")
 
+# of bluesky-tiled-plugins, which names axes by their length
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate dimension names present:UserWarning")
+
 COMMAND = Path(sys.executable).parent / "databroker-writable"
 
 COLUMNS = {
@@ -79,15 +82,15 @@ def assert_copied(client, catalog, uids):
         assert client[uid].metadata["start"]["uid"] == uid
 
 
-@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
-def test_a_column_of_each_type_is_there_as_it_was_stored(catalog, client, column):
-    run = catalog.store_run(pandas.DataFrame({"x": column}) if numpy.ndim(column) == 1 else {"x": column})
-    report = copy_runs(catalog, client)
-    assert not report.failures
-    uid = run.metadata["start"]["uid"]
-    one, other = (to_dataset(found) for found in (client[uid], run))
-    assert str(one.dtypes) == str(other.dtypes)
-    pandas.testing.assert_frame_equal(one.to_dataframe(), other.to_dataframe())
+def test_columns_of_all_types_are_there_as_they_were_stored(catalog, client):
+    for name, column in COLUMNS.items():
+        table = pandas.DataFrame({"x": column}) if numpy.ndim(column) == 1 else {"x": column}
+        catalog.store_run(table, uid=name.replace(" ", "-"))
+    assert not copy_runs(catalog, client).failures
+    for uid in catalog:
+        one, other = (to_dataset(found) for found in (client[uid], catalog[uid]))
+        assert str(one.dtypes) == str(other.dtypes), uid
+        pandas.testing.assert_frame_equal(one.to_dataframe(), other.to_dataframe(), obj=uid)
 
 
 @pytest.mark.parametrize("threshold", [0, 10**9], ids=["assets", "inline"])
@@ -140,11 +143,11 @@ def test_a_copy_that_differs_is_removed_and_named(catalog, client, monkeypatch):
 def test_a_copy_that_was_killed_is_taken_up_again(catalog, client, server, tmp_path):
     uids = [
         catalog.store_run({"x": [i, i + 1], "image": numpy.full((2, 50, 50), i)}).metadata["start"]["uid"]
-        for i in range(12)
+        for i in range(8)
     ]
     arguments = [str(COMMAND), "copy", str(tmp_path / "runs"), f"tiled:{server.uri}"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    for wanted in (2, 6):
+    for wanted in (2, 4):
         process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         end = time.monotonic() + 120
         while sum(uid in client for uid in uids) < wanted and process.poll() is None and time.monotonic() < end:
