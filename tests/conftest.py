@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,10 +20,6 @@ _options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Heal
 settings.register_profile("everyday", max_examples=50, **_options)
 settings.register_profile("nightly", max_examples=500, **_options)
 settings.load_profile("everyday")
-
-
-# a job in the background of a shell is started with interrupts ignored
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -226,7 +226,7 @@ def test_what_is_no_file_is_passed_over_with_one_warning_and_listed_by_check(sit
     assert stored.primary.read()["x"].values.tolist() == [1]
     with pytest.warns(StoreWarning):
         assert list(catalog.search({"uid": "good"})) == ["good"]
-    complaints = {finding.place: finding.message for finding in examine(catalog).findings}
+    complaints = {finding.where: finding.message for finding in examine(catalog).findings}
     assert {os.path.basename(path).partition(".")[0] for path in complaints} == set(odd)
     for name in odd:
         (path,) = site.directory.glob(f"{name}.*")
@@ -328,7 +328,7 @@ def test_no_pickle_is_unpacked_and_the_run_is_passed_over(site, tmp_path, is_in)
     with pytest.warns(StoreWarning):
         assert list(catalog.search({"sample": "Cu"})) == list(catalog) == ["good"]
     findings = examine(catalog).findings
-    assert [finding.place for finding in findings] == [str(path)]
+    assert [finding.where for finding in findings] == [str(path)]
     assert "allow_pickle" in findings[0].message
     with pytest.raises(PickledRunError, match=r"bad\.msgpack.*allow_pickle=True"):
         list(catalog._backend.read_file(str(path)))
