@@ -361,6 +361,13 @@ def test_elsewhere_the_umask_rules(tmp_path: Path, mask: int) -> None:
     assert mode_of(file.path) == 0o664 & ~mask
 
 
+def test_a_relative_path_is_made_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert make_directories("2026/11") == [str(tmp_path / "2026"), str(tmp_path / "2026" / "11")]
+    assert make_directories("2026/11") == make_directories(".") == make_directories("") == []
+    assert make_directories("2026/../2027") == [str(tmp_path / "2027")]
+
+
 STORE_AS = """
 import os, sys, tempfile
 user, group, mask, directory = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
