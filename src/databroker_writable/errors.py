@@ -21,6 +21,7 @@ The first five are raised before anything is written; the two before the last wh
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
 import sys
@@ -31,6 +32,7 @@ from typing import Any
 LONGEST_WORD = 300
 
 
+@functools.cache
 def databroker_version() -> str:
     """The version of databroker that is installed; empty where there is none."""
     try:

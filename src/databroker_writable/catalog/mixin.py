@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
-from operator import methodcaller
 from typing import Any
 
 from ..errors import InvalidRunError
@@ -55,8 +53,7 @@ class WritableMixin(FindingMethods, ReopenableMixin):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls, *args, **kwargs)
-        driver_serializer = partial(methodcaller("_get_serializer"), super(WritableMixin, self))
-        self._store = RunStore(self, cls._backend_class(self, driver_serializer))
+        self._store = RunStore(self, cls._backend_class(self, lambda: super(WritableMixin, self)._get_serializer()))  # type: ignore[misc]
         return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 
 from .layout import NULL_TEXTS, find_layout
+from .list_columns import nest
 
 
 def is_remote(run: Any) -> bool:
@@ -41,18 +42,17 @@ class RemoteColumns:
         kind = numpy.dtype(entry["nulls"]).kind
         marks = None if "missing" not in entry else self._dataset[entry["missing"]].values.ravel().tolist()
         flat = values.ravel().tolist()
-        nulls = list(map(_is_null, flat)) if marks is None else marks
+        nulls = list(map(is_null, flat)) if marks is None else marks
         items = [None if null else _TYPES[kind](value) for value, null in zip(flat, nulls, strict=True)]
-        array = numpy.empty(len(items), dtype=object)
-        array[:] = items
-        return array.reshape(values.shape).tolist()
+        return nest(items, values.shape)
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of a column with all its Events."""
         return (len(self.time), *self.data_keys[key]["shape"])
 
 
-def _is_null(value: Any) -> bool:
+def is_null(value: Any) -> bool:
+    """Whether a value of a server's stands for a null, if its column has any."""
     return value is None or value != value or (isinstance(value, str) and value in NULL_TEXTS)
 
 

@@ -56,12 +56,13 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
         listed = ", ".join(map(repr, sorted(streams))) or "none"
         raise KeyError(f"the run has no stream {stream!r}; its streams: {listed}")
     if is_remote(run):
-        descriptor = descriptor_of(run[stream])
+        source = run[stream]
+        descriptor = descriptor_of(source)
         layout = _layout_of(descriptor, stream)
         if layout is None:
-            as_it_is: xarray.Dataset = run[stream].read()
+            as_it_is: xarray.Dataset = source.read()
             return as_it_is
-        return _dataset_of(layout, descriptor, RemoteColumns(run[stream], descriptor), stream)
+        return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
     pages, descriptors = _read(run, stream, fill="no")
     layout = _layout_of(descriptors[0], stream) if descriptors else None
     if layout is None:

@@ -13,7 +13,7 @@ import xarray
 
 from ..errors import InvalidTableError, StoreError
 from .arrow_columns import columns_from_arrow
-from .classifier import computed, loses_dims_in_lists
+from .classifier import computed, is_array, loses_dims_in_lists
 from .columns import Source, Variable, free_name, source_from_mapping, unreadable
 from .encode import Encoded, encode, has_nulls, null_marks, null_safe
 from .indexed_tables import source_from_dataset, source_from_frame
@@ -136,8 +136,8 @@ class _StreamComposer:
             entry["in"] = "data" if to_events else "configuration"
             entry["key"] = key = self._name(key)
             put(key, encoded, variable, dims)
-            is_plotted = to_events and not variable.coordinate and not self.data_keys[key]["shape"]
-            if is_plotted and getattr(encoded.values, "dtype", numpy.dtype("O")).kind in "iuf":
+            is_number = is_array(encoded.values) and encoded.values.dtype.kind in "iuf"
+            if is_number and to_events and not variable.coordinate and not self.data_keys[key]["shape"]:
                 self.fields.append(key)
         if marks is not None and to_events:
             entry["missing"] = free_name(f"{key}_missing", self.names)
@@ -189,14 +189,13 @@ class _StreamComposer:
         shape, dims, values = encoded.shape, dims + encoded.extra_dims, encoded.values
         if not self.one_event:
             shape, dims = shape[1:], dims[1:]
-        is_array = isinstance(values, numpy.ndarray | dask.array.Array)
-        if not is_array and loses_dims_in_lists(shape):
+        if not is_array(values) and loses_dims_in_lists(shape):
             raise InvalidTableError(
                 f"column {key!r} is an empty array of text or objects of shape {shape}, which the lists of "
                 "documents cannot hold, since they lose the dims after one of length 0; leave the column out"
             )
         if self.one_event:
-            self.data[key] = values[None] if is_array else [values]
+            self.data[key] = values[None] if is_array(values) else [values]
         else:
             self.data[key] = values.tolist() if variable.is_list and _is_list_of_numbers(encoded) else values
         self.data_keys[key] = self._data_key(encoded, variable, shape, dims)

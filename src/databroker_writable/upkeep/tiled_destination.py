@@ -12,7 +12,7 @@ from ..results.headers import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..tables.classifier import is_lazy
-from ..tables.layout import NULL_TEXTS
+from ..tables.remote_columns import is_null
 
 PIECE = 2**24
 """Bytes of Events that are sent together."""
@@ -54,9 +54,10 @@ class TiledDestination:
         # arrays of up to 16 elements would become text of 8 digits
         writer = TiledWriter(self._client, max_array_size=0)
         try:
-            for name, doc in documents_by_value(run):
+            documents = _filled_documents(run)
+            for name, doc in documents_by_value(documents):
                 writer(name, doc)
-            self._compare(run, uid)
+            self._compare(documents, uid)
         except BaseException as exc:
             if uid in self._client:
                 self._remove(uid)
@@ -64,18 +65,21 @@ class TiledDestination:
                 raise
             raise StoreFailedError(f"Tiled did not take the run {uid!r} ({type(exc).__name__}: {exc})") from exc
 
-    def _compare(self, run: Any, uid: str) -> None:
+    def _compare(self, documents: list[NamedDocument], uid: str) -> None:
         written = self._client[uid]
-        streams = {doc["uid"]: doc["name"] for name, doc in documents_of(run) if name == "descriptor"}
-        ends = dict.fromkeys(streams.values(), 0)
+        streams: dict[str, str] = {}
+        ends: dict[str, int] = {}
         columns: dict[tuple[str, str], Any] = {}
-        for name, doc in documents_by_value(run):
+        for name, doc in documents_by_value(documents):
+            if name == "descriptor":
+                streams[doc["uid"]] = doc["name"]
             if name == "stop" and doc["uid"] != written.metadata["stop"]["uid"]:
                 raise StoreFailedError(f"Tiled gives another stop document for the run {uid!r}; copy it again")
             if name != "event_page":
                 continue
             stream = streams[doc["descriptor"]]
-            start, ends[stream] = ends[stream], ends[stream] + len(doc["uid"])
+            start = ends.get(stream, 0)
+            ends[stream] = start + len(doc["uid"])
             for key, values in doc["data"].items():
                 if (stream, key) not in columns:
                     columns[stream, key] = written[stream].read([key])[key].values
@@ -89,19 +93,23 @@ class TiledDestination:
         self._client[uid].delete(recursive=True, external_only=False)
 
 
-def documents_by_value(run: Any) -> Iterator[NamedDocument]:
-    """Give a run's documents with arrays in place of references, in pieces of pages that fit into memory.
+def _filled_documents(run: Any) -> list[NamedDocument]:
+    """The documents of a run, with lazy arrays in place of references."""
+    documents = list(documents_of(run))
+    if all(name != "resource" for name, _ in documents):
+        return documents
+    filled = run.documents(fill="delayed")
+    return [(name, doc.to_dict() if hasattr(doc, "to_dict") else doc) for name, doc in filled]
+
+
+def documents_by_value(documents: list[NamedDocument]) -> Iterator[NamedDocument]:
+    """Give the documents of a run with arrays in memory, in pieces of pages that fit into it.
 
     Raises
     ------
     InvalidRunError
         A column that Tiled would lose or refuse.
     """
-    documents = list(documents_of(run))
-    if any(name == "resource" for name, _ in documents):
-        documents = [
-            (name, doc.to_dict() if hasattr(doc, "to_dict") else doc) for name, doc in run.documents(fill="delayed")
-        ]
     nulls = {
         key
         for name, doc in documents
@@ -182,9 +190,5 @@ def _is_same(sent: Any, read: numpy.ndarray) -> bool:
     one = numpy.asarray(sent)
     if one.dtype.kind == "O" or read.dtype.kind in "OUT":
         pairs = zip(one.ravel().tolist(), read.ravel().tolist(), strict=True)
-        return one.shape == read.shape and all(a == b or (_is_null(a) and _is_null(b)) for a, b in pairs)
+        return one.shape == read.shape and all(a == b or (is_null(a) and is_null(b)) for a, b in pairs)
     return one.shape == read.shape and numpy.array_equal(one, read, equal_nan=one.dtype.kind in "fc")
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or value != value or value in NULL_TEXTS
