@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
+from pathlib import Path
 from typing import Any
 
 import event_model
 import pytest
 
-from databroker_writable import InvalidRunError, StoreWarning, open_directory
+from databroker_writable import InvalidRunError, StoreWarning, open_directory, recover
 from databroker_writable.runs.checker import RunChecker, check_documents, may_count
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.runs.inputs import documents_of
@@ -114,6 +115,19 @@ def test_check_tells_how_many_frames_of_a_fly_scan_are_lost(catalog: Any, site: 
         file.write(content)
     (finding,) = examine(site.open()).findings
     assert "holds 3 of 4 Events of 'primary'" in str(finding)
+
+
+@pytest.mark.filterwarnings("ignore::databroker_writable.StoreWarning")
+@pytest.mark.parametrize("site", FILES, indirect=True)
+def test_recover_counts_the_frames_of_a_fly_scan(catalog: Any, site: sites.Site) -> None:
+    catalog.store_run(with_streams(events=False))
+    (path,) = map(Path, run_files(catalog))
+    path.with_name(f".{path.name}.0123abcd.part").write_bytes(path.read_bytes()[:-20])
+    path.unlink()
+    catalog = site.open()
+    (recovered,) = recover(catalog)
+    assert catalog[recovered.uid].metadata["stop"]["num_events"] == {"primary": 3}
+    assert examine(site.open()).findings == []
 
 
 @pytest.mark.filterwarnings("ignore::databroker_writable.StoreWarning")

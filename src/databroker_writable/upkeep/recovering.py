@@ -13,6 +13,7 @@ from ..runs.built_stream import new_uids
 from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
+from ..runs.stream_documents import counted_numbers, covered_numbers
 from ..storage.assets import SPEC
 from ..storage.file_system import is_being_written
 from ..storage.files import FileBackend
@@ -175,13 +176,16 @@ def _renamed(documents: list[NamedDocument], uid: str) -> list[NamedDocument]:
 def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str) -> Document:
     start = documents[0][1]
     streams = {doc["uid"]: doc.get("name", "primary") for name, doc in documents if name == "descriptor"}
-    counts = dict.fromkeys(streams.values(), 0)
+    numbers: dict[str, list[list[int]]] = {stream: [] for stream in streams.values()}
+    ranges: dict[str, list[range]] = {stream: [] for stream in streams.values()}
     last = start["time"]
     for name, doc in documents:
         if name in ("event", "event_page"):
             times = _event_times(name, doc)
-            counts[streams[doc["descriptor"]]] += len(times)
+            numbers[streams[doc["descriptor"]]].append([doc["seq_num"]] if name == "event" else doc["seq_num"])
             last = max(last, *times)
+        elif name == "stream_datum" and "descriptor" in doc:
+            ranges[streams[doc["descriptor"]]].append(covered_numbers(doc))
     reason = f"recovered: the writer was killed after {written} documents"
     if left_out:
         reason += f"; {left_out} Events are left out, whose assets were not whole"
@@ -193,5 +197,5 @@ def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str)
         "run_start": start["uid"],
         "exit_status": "abort",
         "reason": reason,
-        "num_events": counts,
+        "num_events": {stream: counted_numbers(pages, ranges[stream]) for stream, pages in numbers.items()},
     }
