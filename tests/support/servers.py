@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -19,6 +20,8 @@ import pymongo
 
 GIVEN = "DATABROKER_WRITABLE_TEST_MONGO_URI"
 STARTING_SECONDS = 30
+PORTS = range(27000, 28000)
+"""By these the filter of warnings in setup.cfg knows connections to servers of the tests."""
 
 NO_SERVER = f"no MongoDB server: set {GIVEN}, or put mongod or ferretdb on PATH"
 
@@ -149,6 +152,8 @@ def running_server() -> Iterator[MongoServer]:
 
 
 def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in random.sample(PORTS, len(PORTS)):
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"no port from {PORTS[0]} to {PORTS[-1]} is free")
