@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import event_model
@@ -267,3 +269,28 @@ def test_an_error_of_any_kind_is_told_of_its_run_alone(monkeypatch: pytest.Monke
     result = run("copy", "source", "copies")
     assert result.stdout == "1 copied, 0 there already, 1 failed\n"
     assert "failed: plain: ZeroDivisionError: odd" in result.stderr
+
+
+def test_follow_takes_what_is_stored_later_and_no_probe(destination: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert followed(destination, monkeypatch) == {"plain", "images", "later"}
+
+
+def test_follow_with_uids_leaves_the_other_runs_of_before(destination: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert followed(destination, monkeypatch, "plain") == {"plain", "later"}
+
+
+def followed(destination: str, monkeypatch: pytest.MonkeyPatch, *uids: str) -> set[str]:
+    """The uids that a destination has, after runs were stored while it followed the source."""
+    source = stored_source()
+    later = iter([lambda: source.store_run({"x": [1]}, uid="later"), lambda: source.store_run({"x": [1]}, {PROBE: 1})])
+
+    def store_the_next(seconds: float) -> None:
+        try:
+            next(later)()
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    command = importlib.import_module("databroker_writable.cli.copy")
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=store_the_next))
+    run("copy", "source", destination, *uids, "--follow")
+    return set(opened(destination))

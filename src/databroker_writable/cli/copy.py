@@ -7,7 +7,7 @@ import time
 import click
 
 from ..errors import InvalidRunError
-from ..upkeep.copying import CopyReport, copy_runs
+from ..upkeep.copying import CopyReport, copy_runs, uids_to_copy
 from .command_group import CATALOG_HELP, message_of
 from .show import find_run
 from .targets import open_to_read, open_to_store, tiled_container
@@ -41,14 +41,16 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else None
     is_tiled = destination.startswith(TILED)
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination).catalog
+    # with UIDs, --follow adds what is stored from now on, and leaves the other runs
+    done = set(uids_to_copy(original)) if uids else set()
     report = copy_runs(original, target, full, as_is=as_is, progress=True)
     _say(report, as_is)
-    done: set[str] = set()
     while follow:
         done.update(report.copied, report.present, report.failures)
+        done.difference_update(report.unfinished)
         time.sleep(SECONDS_BETWEEN)
         original.force_reload()
-        report = copy_runs(original, target, [uid for uid in original if uid not in done], as_is=as_is)
+        report = copy_runs(original, target, [uid for uid in uids_to_copy(original) if uid not in done], as_is=as_is)
         if report.copied or report.failures:
             _say(report, as_is)
     ctx.exit(1 if report.failures else 3 if report.unfinished else 0)

@@ -95,7 +95,7 @@ def copy_runs(
         TiledDestination(destination) if is_tiled_client(destination) else CatalogDestination(destination, as_is=as_is)
     )
     if uids is None:
-        uids = [header.uid for header in headers(source, NO_PROBES)][::-1]
+        uids = uids_to_copy(source)
     report = CopyReport()
     for uid in tqdm(list(uids), unit="run", disable=None if progress else True):
         if target.has_run(uid):
@@ -114,6 +114,11 @@ def copy_runs(
         else:
             report.copied.append(uid)
     return report
+
+
+def uids_to_copy(source: Any) -> list[str]:
+    """The uids of a catalog's runs, the oldest first, without the probe runs of ``check --write-test``."""
+    return [header.uid for header in headers(source, NO_PROBES)][::-1]
 
 
 class CatalogDestination:
