@@ -17,6 +17,7 @@ import dask.array
 import numpy
 
 from databroker_writable import to_dataset
+from databroker_writable.runs.interrupts import deferred_interrupts
 from databroker_writable.upkeep import examine
 from support import faults, sites
 
@@ -91,6 +92,7 @@ def _row(number: int, form: str) -> dict[str, Any]:
 def _interrupted_loop(catalog: Any, uid: str, form: str, caught: bool, *moments: float) -> tuple[int, str | None]:
     """How many rows were added by calls that returned, and what went wrong."""
     added, problem = 0, None
+    rows: list[dict[str, Any]] = []
     timers = [threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT)) for moment in moments]
     try:
         with catalog.run_builder(uid=uid) as builder:
@@ -101,7 +103,10 @@ def _interrupted_loop(catalog: Any, uid: str, form: str, caught: bool, *moments:
                     timer.start()
                 end = time.monotonic() + PATIENCE
                 while time.monotonic() < end:
-                    builder.add_data("primary", data=_row(added, form))
+                    # dask drops an interrupt of its own callbacks, when its arrays are made and when they go
+                    with deferred_interrupts():
+                        rows.append(_row(added, form))
+                    builder.add_data("primary", data=rows[-1])
                     added += 1
                 problem = "the interrupt was swallowed"
             except KeyboardInterrupt:
