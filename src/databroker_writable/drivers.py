@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import importlib
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +18,7 @@ require_databroker_1()
 import intake
 
 from .catalog.wrapping import writable_class
+from .results.headers import open_run
 from .runs.upstream import stock_drivers
 from .storage.new_file import make_durable_directories
 from .storage.paths import RUN_FILES, absolute_path
@@ -88,6 +91,43 @@ class WritableCatalog:
             return driver(**{**(catalog_args or {}), **kwargs})
         except TypeError as exc:
             raise InvalidCatalogError(f"catalog_args do not fit the driver {catalog_driver!r}: {exc}") from exc
+
+
+class StoredRun:
+    """A run of a catalog as an entry of its own, as intake's ``catalog.export()`` writes it.
+
+    Parameters
+    ----------
+    catalog : dict
+        ``driver`` and ``args``, as YAML has them, of the catalog.
+    uid : str
+    metadata : dict, optional
+        What intake gives; a run has its own.
+
+    Returns
+    -------
+    databroker.core.BlueskyRun
+
+    Raises
+    ------
+    KeyError
+        The catalog has no such run.
+    """
+
+    name = "databroker-writable-run"
+    container = "bluesky-run"
+    version = "1"
+    partition_access = True
+
+    def __new__(cls, catalog: Mapping[str, Any], uid: str, metadata: Any = None) -> Any:
+        return open_run(_catalog_of(json.dumps(catalog, sort_keys=True)), uid)
+
+
+@functools.lru_cache(maxsize=4)
+def _catalog_of(source: str) -> Any:
+    """The catalog of exported runs, opened once for all of them."""
+    described = json.loads(source)
+    return driver_class(described["driver"])(**described["args"])
 
 
 def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy
 import pytest
 import yaml
 
-from databroker_writable import InvalidCatalogError, make_writable
+from databroker_writable import InvalidCatalogError, make_writable, to_dataset
 from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
 from support import example_runs, new_process, sites
 
@@ -291,3 +291,18 @@ def test_an_asset_root_of_the_same_name_elsewhere_is_read_where_it_is(site, tmp_
     site.open().store_run(table, uid="beside", **options)
     for uid in ("large", "beside"):
         assert site.open()[uid].primary.read()["image"].shape == (1, 2, 3)
+
+
+def test_what_intake_exports_opens_the_same_runs(site, tmp_path):
+    if site.driver is None:
+        pytest.skip("mongomock has no URI")
+    catalog = site.open(**site.with_assets(tmp_path))
+    catalog.store_run(example_runs.small_documents(uid="one"))
+    catalog.store_run({"image": numpy.arange(60).reshape(3, 4, 5)}, uid="two", asset_threshold=0)
+    exported = catalog.export(str(tmp_path))
+    again = intake.open_catalog(str(tmp_path / "cat.yaml"))
+    for runs in (exported, again):
+        assert sorted(runs) == ["one", "two"]
+        assert runs["one"].primary.read()["x"].values.tolist() == [0.5, 1.5, 2.5]
+        assert runs["two"].metadata["start"] == catalog["two"].metadata["start"]
+        assert to_dataset(runs["two"])["image"].values.tolist() == numpy.arange(60).reshape(3, 4, 5).tolist()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
+import fsspec
+import yaml
 from dask.base import tokenize
+from intake.catalog.local import YAMLFileCatalog
 
 from ..runs import upstream
 from .recipes import check_variables, describe_catalog, pickled
+
+RUN_DRIVER = "databroker_writable.drivers.StoredRun"
 
 
 class ReopenableMixin:
@@ -42,6 +48,16 @@ class ReopenableMixin:
 
     def _yaml(self) -> dict[str, Any]:
         return describe_catalog(self).yaml()
+
+    def _export(self, path: str) -> Any:
+        """Write what intake's ``export`` gives, a ``cat.yaml`` whose entries open the runs where they are."""
+        (source,) = self._yaml()["sources"].values()
+        catalog = {"driver": source["driver"], "args": source["args"]}
+        runs = {uid: {"driver": RUN_DRIVER, "args": {"catalog": catalog, "uid": uid}} for uid in self}  # type: ignore[attr-defined]
+        target = posixpath.join(path, "cat.yaml")
+        with fsspec.open(target, "w") as file:
+            yaml.safe_dump({"sources": runs}, file)
+        return YAMLFileCatalog(target, name=self.name)
 
     def __dask_tokenize__(self) -> str:
         """What equality and hash go by: a pickled catalog equals the original, whose arguments came without names."""
