@@ -306,3 +306,10 @@ def test_conditions_are_joined_on_every_backend(catalog, site):
     assert len(catalog.search({"$nor": [{"n": 0}, {"n": 1}]}).search(either)) == 0
     needs_order(site)
     assert catalog.latest(either).metadata["start"]["n"] == 1
+
+
+def test_a_built_run_is_an_input_like_any_other(catalog):
+    built = build_simple_run({"x": [1]}, uid="built-1")
+    with pytest.warns(StoreWarning, match="'built-1'"):
+        start = catalog.store_run({"k": [1.0]}, derived_from=built).metadata["start"]
+    assert start["original_run_uid"] == "built-1"

@@ -126,7 +126,11 @@ def _file_site(layout: str, root: Path) -> Site:
             return make_writable(stock(**args, **kwargs))
         if stock.__module__ != facility.__name__:
             return {"msgpack": WritableMsgpackCatalog, "jsonl": WritableJSONLCatalog}[layout](**args, **kwargs)
-        own = {key: kwargs.pop(key) for key in ("asset_root", "asset_threshold", "writable") if key in kwargs}
+        own = {
+            key: kwargs.pop(key)
+            for key in ("asset_root", "asset_threshold", "writable", "annotations")
+            if key in kwargs
+        }
         return WritableCatalog(given["catalog_driver"], {**args, **kwargs}, **own)
 
     return Site(layout, make, stock, lambda: tree(root), driver, given, directory=root)

@@ -20,13 +20,14 @@ from .batches import BatchStore
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
 from .options import CatalogOptions, without_options
+from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
 from .run_documents import checked_run, provenance_in, table_sink, with_defaults
 from .run_store import RunStore
 from .unclosed import close_at_exit
 
 
-class WritableMixin(FindingMethods, ReopenableMixin):
+class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters
@@ -44,6 +45,9 @@ class WritableMixin(FindingMethods, ReopenableMixin):
     allow_pickle : bool, optional
         True has pickles in msgpack files unpacked, as databroker does, which can run any code that their author
         wrote. By default the runs that hold them are passed over with a warning.
+    annotations : str, optional
+        Directory for remarks on runs, for drivers of others. File catalogs have ``remarks`` beside the run files,
+        those in MongoDB a collection of that name.
     """
 
     name = "writable-catalog"
@@ -60,8 +64,8 @@ class WritableMixin(FindingMethods, ReopenableMixin):
         args, kwargs = self._backend.lasting_arguments(args, kwargs)
         driver_kwargs, given = without_options(kwargs)
         options = CatalogOptions.parse(given)
-        if options.asset_root is not None:
-            kwargs = {**kwargs, "asset_root": options.asset_root}
+        directories = {"asset_root": options.asset_root, "annotations": options.annotations}
+        kwargs = {**kwargs, **{name: path for name, path in directories.items() if path is not None}}
         upstream.set_captured_arguments(self, args, kwargs)
         self._store.set_options(options)
         super().__init__(*args, **self._backend.driver_arguments(args, driver_kwargs, options.asset_root))

@@ -37,6 +37,9 @@ class CatalogOptions:
         Metadata of every run that is built through the catalog, where the run's own do not say otherwise.
     allow_pickle : bool
         Whether pickles in msgpack files are unpacked, which can run any code that their author wrote.
+    annotations : str or None
+        Absolute path of the directory for remarks on runs, for drivers of others. Catalogs of files have ``remarks``
+        beside the run files, those in MongoDB a collection of that name.
     """
 
     asset_root: str | None = None
@@ -44,6 +47,7 @@ class CatalogOptions:
     writable: bool = True
     metadata_defaults: Mapping[str, Any] = field(default_factory=dict)
     allow_pickle: bool = False
+    annotations: str | None = None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
@@ -106,4 +110,5 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "writable": functools.partial(_yes_or_no, "writable"),
     "allow_pickle": functools.partial(_yes_or_no, "allow_pickle"),
     "metadata_defaults": _metadata_defaults,
+    "annotations": functools.partial(absolute_path, name="annotations"),
 }

@@ -46,6 +46,7 @@ class RunStore:
         """Set what the catalog was opened with."""
         self.options = options
         self.backend.allow_pickle = options.allow_pickle
+        self.backend.set_annotations(options.annotations)
 
     def check_writable(self) -> None:
         """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""

@@ -60,6 +60,7 @@ def make_writable(
     asset_threshold: int = ASSET_THRESHOLD,
     metadata_defaults: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
+    annotations: str | None = None,
 ) -> Any:
     """Give the writable form of a catalog that is open.
 
@@ -68,7 +69,7 @@ def make_writable(
     Parameters
     ----------
     catalog : databroker.v2.Broker or databroker.v1.Broker
-    asset_root, asset_threshold, metadata_defaults, allow_pickle
+    asset_root, asset_threshold, metadata_defaults, allow_pickle, annotations
         As for `WritableMixin`; a catalog that is writable keeps its own.
 
     Returns
@@ -108,6 +109,7 @@ def make_writable(
             "asset_threshold": asset_threshold,
             "metadata_defaults": metadata_defaults,
             "allow_pickle": allow_pickle,
+            "annotations": annotations,
         }
     )
     writable = cls.__new__(cls)

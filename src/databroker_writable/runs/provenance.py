@@ -147,9 +147,9 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
     """Give ``{"uid", "catalog"}``, and ``"role"`` where one is told, of a run, a v1 Header, a uid or a reference."""
     if isinstance(run, str) and run:
         return {"uid": run, "catalog": None}
-    if isinstance(run, Mapping):
-        return _checked_reference(run, argument)
     start = start_of(run)
+    if start is None and isinstance(run, Mapping):
+        return _checked_reference(run, argument)
     if start is None:
         raise InvalidMetadataError(
             f"{argument} takes a run, the uid of a run or a list of these, not {short(run)}, "

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from ..errors import InvalidCatalogError, NotWritableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from .file_writer import RunGroup
+from .remark_files import RemarkFolder
 
 Document = dict[str, Any]
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -61,6 +63,7 @@ class Backend(ABC):
     batch_size: int = 1
     allow_pickle: bool = False
     catalog: Any
+    _remark_folder: RemarkFolder | None = None
     driver_serializer: Callable[[], Any]
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
@@ -111,12 +114,54 @@ class Backend(ABC):
         """Let the open catalog see the runs of a group."""
         self.catalog.force_reload()
 
+    def set_annotations(self, directory: str | None) -> None:
+        """Take a directory for remarks; a backend that has a place of its own for them refuses one."""
+        self._remark_folder = None if directory is None else RemarkFolder(directory)
+
+    @property
+    def remark_folder(self) -> RemarkFolder | None:
+        """The folder of remarks; None where there is none, or the backend keeps them otherwise."""
+        return self._remark_folder
+
+    def check_takes_remarks(self) -> None:
+        """Raise `NotWritableError` where it is known beforehand that no remark can be stored."""
+        if self.remark_folder is None:
+            raise NotWritableError(
+                f"the catalog {self.label!r} has no place for remarks on runs; open it with annotations=DIRECTORY"
+            )
+
+    def add_remark(self, remark: Document) -> None:
+        """Store a remark on a run durably; one of the same uid that is there stays as it is."""
+        self.check_takes_remarks()
+        if self.remark_folder is not None:
+            self.remark_folder.add(remark)
+
+    def remarks(self) -> Iterable[Document]:
+        """Give all remarks on runs, in no order."""
+        return [] if self.remark_folder is None else self.remark_folder.read()
+
+    def remove_remarks(self, run: str) -> None:
+        """Remove the remarks on a run that is deleted."""
+        if self.remark_folder is not None:
+            for remark in self.remark_folder.read():
+                if remark["run"] == run:
+                    self.remark_folder.remove(remark)
+
     def adopt(self) -> None:  # noqa: B027 (most keep nothing by which it was opened)
         """Take over an open catalog of the driver."""
 
     def load(self, load_all: Callable[[], None]) -> None:
         """Load the catalog's entries; `load_all` is the driver's own ``_load``."""
         load_all()
+
+
+def refuse_annotations(directory: str | None, where: str) -> None:
+    """Raise `InvalidCatalogError` for a directory of remarks where a backend keeps them in its own place."""
+    if directory is not None:
+        raise InvalidCatalogError(
+            f"annotations={directory!r} is for drivers that have no place for remarks; this catalog keeps them "
+            f"{where}: leave the option out"
+        )
 
 
 def label_of(catalog: Any) -> str:

@@ -13,9 +13,10 @@ from ..errors import InvalidCatalogError, NotWritableError
 from ..runs import upstream
 from ..runs.forks import begin_anew_in_children
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
-from .backend import Arguments, Backend, Document
+from .backend import Arguments, Backend, Document, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
-from .paths import AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
+from .paths import REMARKS, AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
+from .remark_files import RemarkFolder
 from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
 
 MSGPACK_BUFFER = 1_000_000_000
@@ -136,6 +137,27 @@ class FileBackend(Backend):
     def directory(self) -> str:
         """Where runs are written."""
         return unescaped(os.path.dirname(str(self.catalog.paths[0])))
+
+    def set_annotations(self, directory: str | None) -> None:
+        refuse_annotations(directory, f"beside its run files, in the directory {REMARKS!r}")
+
+    def check_takes_remarks(self) -> None:
+        self.check_writable()
+
+    def add_remark(self, remark: Document) -> None:
+        self.check_takes_remarks()
+        super().add_remark(remark)
+
+    @property
+    def remark_folder(self) -> RemarkFolder | None:
+        """The folder beside the run files; None for a catalog whose first path names no directory."""
+        paths = self.catalog.paths
+        if not paths or has_wildcards(os.path.dirname(str(paths[0]))):
+            return None
+        path = os.path.join(self.directory, REMARKS)
+        if self._remark_folder is None or self._remark_folder.path != path:
+            self._remark_folder = RemarkFolder(path)
+        return self._remark_folder
 
     def run_file(self, uid: str) -> str:
         """Path of the file of a run."""

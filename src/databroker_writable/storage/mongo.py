@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -11,7 +12,8 @@ import pymongo.errors
 from ..errors import InvalidCatalogError, InvalidRunError
 from ..runs.comparison import as_text
 from ..tables.backend_limits import INT64, Limits, bson_size
-from .backend import Backend
+from .backend import Backend, Document, refuse_annotations
+from .paths import REMARKS
 
 LIMITS = Limits(
     "MongoDB",
@@ -51,6 +53,28 @@ class MongoBackend(Backend):
         for argument in self.uri_arguments:
             check_uri(arguments.get(argument), argument)
         return kwargs
+
+    @property
+    def remark_collection(self) -> Any:
+        """The collection of remarks on runs."""
+        raise NotImplementedError
+
+    def set_annotations(self, directory: str | None) -> None:
+        refuse_annotations(directory, f"in its database, in the collection {REMARKS!r}")
+
+    def check_takes_remarks(self) -> None:
+        self.check_writable()
+
+    def add_remark(self, remark: Document) -> None:
+        ensure_indexes(self.remark_collection, [("run", False)])
+        with contextlib.suppress(pymongo.errors.DuplicateKeyError):
+            self.remark_collection.insert_one({"_id": remark["uid"], **remark})
+
+    def remarks(self) -> list[Document]:
+        return list(self.remark_collection.find({}, {"_id": False}))
+
+    def remove_remarks(self, run: str) -> None:
+        self.remark_collection.delete_many({"run": run})
 
     def prepare(self) -> None:
         """Make the indexes, once."""

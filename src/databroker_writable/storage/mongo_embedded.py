@@ -18,6 +18,7 @@ from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
 from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
+from .paths import REMARKS
 
 PAGE_BYTES = 5_000_000
 
@@ -145,6 +146,10 @@ class MongoEmbeddedBackend(MongoBackend):
     def database(self) -> Any:
         """The database of the runs."""
         return upstream.embedded_database(self.catalog)
+
+    @property
+    def remark_collection(self) -> Any:
+        return self.database[REMARKS]
 
     def open_writer(self, start: dict[str, Any]) -> EmbeddedRunWriter:
         self.prepare()

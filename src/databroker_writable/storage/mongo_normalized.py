@@ -17,6 +17,7 @@ from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets.asset_paths import SPEC
 from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
+from .paths import REMARKS
 
 BATCH = 10_000
 CLAIM_SECONDS = 2.0
@@ -180,6 +181,10 @@ class MongoNormalizedBackend(MongoBackend):
     def collections(self) -> upstream.NormalizedCollections:
         """The collections of the documents."""
         return upstream.normalized_collections(self.catalog)
+
+    @property
+    def remark_collection(self) -> Any:
+        return upstream.normalized_databases(self.catalog)[0][REMARKS]
 
     @property
     def has_registry_apart(self) -> bool:

@@ -12,6 +12,7 @@ from ..errors import InvalidCatalogError
 from ..tables.wording import short
 
 ASSETS = "assets"
+REMARKS = "remarks"
 RUN_FILES = (".msgpack", ".jsonl")
 
 _ESCAPED = re.compile(r"\[([*?[])\]")

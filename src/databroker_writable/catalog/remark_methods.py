@@ -1,0 +1,187 @@
+"""What a writable catalog keeps of runs that are stored already: notes, tags and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotWritableError
+from ..results.remarks import annotate, remarks_on, restore, retract
+from ..runs import upstream
+from ..storage.failures import explaining
+
+if TYPE_CHECKING:
+    from .run_store import RunStore
+
+
+class RemarkMethods:
+    """Remarks are added and never changed; they are kept beside the runs, and are not among them."""
+
+    _store: RunStore
+
+    def annotate(self, run: Any, text: str = "", tags: Collection[str] = ()) -> dict[str, Any]:
+        """Add a note to a run that is stored, here or in another catalog.
+
+        Parameters
+        ----------
+        run : run or str
+            A run of any catalog, or the uid of one of this catalog, in full or its beginning. The remark is kept in
+            this catalog, so that runs of catalogs which must not be written to can be annotated, too.
+        text : str
+            At most 10,000 characters.
+        tags : list of str
+            Each one line of at most 100 characters.
+
+        Returns
+        -------
+        dict
+            The remark, with ``uid``, ``time``, ``run``, ``catalog``, ``user``, ``text``, ``tags`` and ``verdict``.
+
+        Raises
+        ------
+        InvalidMetadataError
+            A run that is not stored, neither text nor tags, or one that is too long or no text.
+        NotWritableError
+            Search results, a catalog with ``writable=False``, one that has no place for remarks, no permission.
+        StoreFailedError
+            The disk is full, or the server is gone: the remark is not stored, and a retry is safe.
+
+        Notes
+        -----
+        Whole and durable when it returns, or not there. The run, ``len``, ``search`` and ``catalog[-1]`` stay as they
+        are. Reads the remarks of this catalog that it has not read yet.
+
+        Examples
+        --------
+        >>> fit = catalog.store_run({"slope": [1.0]})
+        >>> remark = catalog.annotate(fit, "beam dump at frame 40", tags=["bad-frames"])
+        >>> remark["text"], remark["tags"]
+        ('beam dump at frame 40', ['bad-frames'])
+        """
+        self._check_takes_remarks()
+        with self._explaining():
+            return annotate(self, run, text, tags)
+
+    def annotations(self, run: Any) -> list[dict[str, Any]]:
+        """Give the remarks on a run that are kept in this catalog, oldest first.
+
+        Parameters
+        ----------
+        run : run or str
+            As for `annotate`.
+
+        Returns
+        -------
+        list of dict
+            Each with ``uid``, ``time`` (seconds since 1970), ``run``, ``catalog``, ``user``, ``text``, ``tags`` and
+            ``verdict``: None, ``"retracted"`` or ``"restored"``.
+
+        Raises
+        ------
+        InvalidMetadataError
+            A run that is neither stored nor remarked on here.
+
+        Notes
+        -----
+        Files are read once each. MongoDB is asked once.
+
+        Examples
+        --------
+        >>> fit = catalog.store_run({"slope": [1.0]})
+        >>> remark = catalog.annotate(fit, tags=["bad-frames"])
+        >>> [remark["tags"] for remark in catalog.annotations(fit)]
+        [['bad-frames']]
+        """
+        with self._explaining():
+            return remarks_on(self, run)
+
+    def retract(self, run: Any, reason: str) -> dict[str, Any]:
+        """Say that a run is wrong: `latest` and `results_of` pass it over, and lists and `lineage` mark it.
+
+        It stays stored, and can be read as before. `restore` takes this back.
+
+        Parameters
+        ----------
+        run : run or str
+            As for `annotate`.
+        reason : str
+            At most 10,000 characters.
+
+        Returns
+        -------
+        dict
+            The remark, whose ``verdict`` is ``"retracted"``.
+
+        Raises
+        ------
+        InvalidMetadataError
+            A run that is not stored, no reason, or one that is too long.
+        NotWritableError, StoreFailedError
+            As for `annotate`.
+
+        Notes
+        -----
+        Costs what `annotate` does. Look at `impact` before: it tells what was made from the run.
+
+        Examples
+        --------
+        >>> wrong = catalog.store_run({"slope": [9.0]})
+        >>> remark = catalog.retract(wrong, reason="wrong calibration")
+        >>> remark["verdict"], remark["text"]
+        ('retracted', 'wrong calibration')
+        """
+        self._check_takes_remarks()
+        with self._explaining():
+            return retract(self, run, reason)
+
+    def restore(self, run: Any, reason: str = "") -> dict[str, Any]:
+        """Take the retraction of a run back.
+
+        Parameters
+        ----------
+        run : run or str
+            As for `annotate`.
+        reason : str
+            At most 10,000 characters.
+
+        Returns
+        -------
+        dict
+            The remark, whose ``verdict`` is ``"restored"``.
+
+        Raises
+        ------
+        InvalidMetadataError
+            A run that is not stored, or a reason that is too long.
+        NotWritableError, StoreFailedError
+            As for `annotate`.
+
+        Notes
+        -----
+        Costs what `annotate` does.
+
+        Examples
+        --------
+        >>> fit = catalog.store_run({"slope": [9.0]})
+        >>> remark = catalog.retract(fit, reason="wrong calibration")
+        >>> remark = catalog.restore(fit, reason="it was right")
+        >>> [remark["verdict"] for remark in catalog.annotations(fit)]
+        ['retracted', 'restored']
+        """
+        self._check_takes_remarks()
+        with self._explaining():
+            return restore(self, run, reason)
+
+    def _check_takes_remarks(self) -> None:
+        if upstream.is_search_result(self):
+            raise NotWritableError(
+                "search results are a view and take no remarks; annotate the run in the catalog that was searched"
+            )
+        if not self._store.options.writable:
+            raise NotWritableError(
+                f"the catalog {self._store.backend.label!r} is opened with writable: false; annotate its runs in the "
+                "catalog of your results, which keeps the remark: results.annotate(run, ...)"
+            )
+
+    def _explaining(self) -> Any:
+        return explaining(self._store.backend.label)

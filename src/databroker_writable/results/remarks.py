@@ -1,0 +1,157 @@
+"""Remarks on runs, made afterwards: notes, tags and verdicts. They are added, never changed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import InvalidMetadataError
+from ..runs.provenance import reference
+from ..storage.backend import label_of
+from ..tables.document_values import document_value
+from ..tables.wording import short
+from .headers import has_run
+from .references import known_uid
+
+MAX_TEXT = 10_000
+MAX_TAG = 100
+"""Characters of a remark, and of a tag."""
+
+RETRACTED, RESTORED = "retracted", "restored"
+
+Remark = dict[str, Any]
+"""``uid``, ``time``, ``run`` (a uid), ``catalog`` (a name or None), ``user``, ``text``, ``tags`` and ``verdict``."""
+
+
+def annotate(catalog: Any, run: Any, text: Any, tags: Any) -> Remark:
+    """Add a note to a run."""
+    text, tags = _checked_text(text, "text"), _checked_tags(tags)
+    if not text and not tags:
+        raise InvalidMetadataError("a remark has a text or tags; give at least one of them")
+    return _add(catalog, run, "annotate", text=text, tags=tags, verdict=None)
+
+
+def retract(catalog: Any, run: Any, reason: Any) -> Remark:
+    """Say that a run is wrong, and why."""
+    text = _checked_text(reason, "reason")
+    if not text:
+        raise InvalidMetadataError("a retraction has a reason; say what is wrong with the run, reason='...'")
+    return _add(catalog, run, "retract", text=text, tags=[], verdict=RETRACTED)
+
+
+def restore(catalog: Any, run: Any, reason: Any) -> Remark:
+    """Take a retraction back."""
+    return _add(catalog, run, "restore", text=_checked_text(reason, "reason"), tags=[], verdict=RESTORED)
+
+
+def remarks_on(catalog: Any, run: Any) -> list[Remark]:
+    """The remarks on a run that are kept in a catalog, oldest first."""
+    uid = _remarked_run(catalog, run, "annotations")["uid"]
+    return [remark for remark in remarks(catalog) if remark["run"] == uid]
+
+
+def tags_of(catalog: Any) -> dict[str, list[str]]:
+    """The tags of runs, by uid, in the order in which they were first given."""
+    tags: dict[str, dict[str, None]] = {}
+    for remark in remarks(catalog):
+        if remark["tags"]:
+            tags.setdefault(remark["run"], {}).update(dict.fromkeys(remark["tags"]))
+    return {uid: list(names) for uid, names in tags.items()}
+
+
+def retracted(catalog: Any) -> frozenset[str]:
+    """The uids of the runs that were retracted here and not restored since."""
+    return frozenset(retractions([catalog]))
+
+
+def retractions(catalogs: Iterable[Any]) -> dict[str, Remark]:
+    """What retracts runs that are not restored since, by uid; the verdicts of several catalogs hold together."""
+    verdicts = [remark for catalog in catalogs for remark in remarks(catalog) if remark.get("verdict")]
+    last = {remark["run"]: remark for remark in sorted(verdicts, key=_when)}
+    return {uid: remark for uid, remark in last.items() if remark["verdict"] == RETRACTED}
+
+
+def remarks(catalog: Any) -> list[Remark]:
+    """All remarks that are kept in a catalog, oldest first; a catalog that is not writable has none.
+
+    Files are read when they are new, so that this costs a look at the directory; MongoDB is asked once.
+    """
+    backend = getattr(catalog, "_backend", None)
+    return [] if backend is None else sorted(backend.remarks(), key=_when)
+
+
+def _when(remark: Remark) -> tuple[float, str]:
+    return remark["time"], remark["uid"]
+
+
+def _add(catalog: Any, run: Any, argument: str, **content: Any) -> Remark:
+    backend = catalog._backend
+    backend.check_takes_remarks()
+    named = _remarked_run(catalog, run, argument)
+    earlier = [remark["time"] for remark in backend.remarks() if remark["run"] == named["uid"]]
+    remark = {
+        "uid": str(uuid.uuid4()),
+        # after what is there, whatever the clocks of other computers said: the last verdict counts
+        "time": max([time.time(), *(moment + 1e-6 for moment in earlier)]),
+        "run": named["uid"],
+        "catalog": named["catalog"],
+        "user": _user(),
+        **content,
+    }
+    backend.add_remark(remark)
+    return remark
+
+
+def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
+    """A reference to a run: of this catalog, of another one that its run object names, or remarked on here before."""
+    named = reference(run, argument)
+    if named["catalog"] not in (None, catalog.name):
+        return named
+    uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else named["uid"]
+    if uid is not None and has_run(catalog, uid):
+        return {"uid": uid, "catalog": catalog.name}
+    for remark in remarks(catalog):
+        if remark["run"] == named["uid"]:
+            return {"uid": remark["run"], "catalog": remark["catalog"]}
+    raise InvalidMetadataError(
+        f"{argument} names the run {named['uid']!r}, which the catalog {label_of(catalog)!r} does not have; for a run "
+        "of another catalog give the run as that catalog gives it, catalog[uid]"
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        return str(os.getuid())
+
+
+def _checked_text(text: Any, argument: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidMetadataError(f"the {argument} of a remark is a text, not {short(text)}")
+    if len(text) > MAX_TEXT:
+        raise InvalidMetadataError(
+            f"the {argument} of a remark has at most {MAX_TEXT:,} characters, and this one {len(text):,}; store what "
+            "is longer as a run, or as a file that the remark names"
+        )
+    return str(document_value(text, f"the {argument} of a remark", InvalidMetadataError)).strip()
+
+
+def _checked_tags(tags: Any) -> list[str]:
+    if isinstance(tags, str) or not isinstance(tags, list | tuple | set | frozenset):
+        raise InvalidMetadataError(f"tags is a list of texts, such as ['bad-frames'], not {short(tags)}")
+    return list(dict.fromkeys(_checked_tag(tag) for tag in tags))
+
+
+def _checked_tag(tag: Any) -> str:
+    if not isinstance(tag, str) or not tag.strip() or not tag.isprintable():
+        raise InvalidMetadataError(f"a tag is a text of one line, such as 'bad-frames', not {short(tag)}")
+    if len(tag) > MAX_TAG:
+        raise InvalidMetadataError(
+            f"a tag has at most {MAX_TAG} characters, and {short(tag)} has {len(tag)}; put it into the text"
+        )
+    return str.__str__(tag.strip())

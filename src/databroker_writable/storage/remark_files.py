@@ -1,0 +1,94 @@
+"""Remarks on runs as files: a folder of small JSON files, each written once and never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ..errors import warn_user
+from .new_file import NewFile
+
+Document = dict[str, Any]
+
+SUFFIX = ".json"
+
+
+class RemarkFolder:
+    """The remarks in a directory, which need not exist; each file is read once.
+
+    Parameters
+    ----------
+    path : str
+
+    Examples
+    --------
+    >>> folder = RemarkFolder("remarks")
+    >>> remark = {"uid": "remark-1", "run": "fit-1", "text": "beam dump", "tags": [], "user": "me", "time": 1.0}
+    >>> folder.add(remark)
+    >>> [remark["text"] for remark in folder.read()]
+    ['beam dump']
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._known: dict[str, Document | None] = {}
+
+    def add(self, remark: Document) -> None:
+        """Publish a remark durably; one that is there already stays as it is."""
+        path = self.file_of(remark)
+        if os.path.exists(path):
+            return
+        with NewFile(path) as file:
+            file.write(json.dumps(remark, ensure_ascii=False, indent=1).encode())
+            file.publish()
+
+    def read(self) -> list[Document]:
+        """Give all remarks, in no order; a file that is none is warned of once."""
+        try:
+            names = [name for name in os.listdir(self.path) if name.endswith(SUFFIX) and not name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            names = []
+        self._known = {name: self._known[name] if name in self._known else self._read_file(name) for name in names}
+        return [remark for remark in self._known.values() if remark is not None]
+
+    def remove(self, remark: Document) -> None:
+        """Remove a remark, whose run is deleted."""
+        os.unlink(self.file_of(remark))
+
+    def file_of(self, remark: Document) -> str:
+        """Path of the file of a remark."""
+        return os.path.join(self.path, remark["uid"] + SUFFIX)
+
+    def _read_file(self, name: str) -> Document | None:
+        path = os.path.join(self.path, name)
+        try:
+            return read_remark(path)
+        except FileNotFoundError:
+            return None  # removed meanwhile
+        except (ValueError, OSError) as exc:
+            warn_user(f"{path} is no remark on a run ({exc}); restore it from a copy, or move it away")
+            return None
+
+
+def read_remark(path: str) -> Document:
+    """Read a remark; raises ValueError where the file holds none, and OSError where it cannot be read."""
+    with open(path, encoding="utf-8") as file:
+        remark = json.load(file)
+    if not isinstance(remark, dict) or not is_remark(remark):
+        raise ValueError("it lacks what a remark has")
+    if remark["uid"] + SUFFIX != os.path.basename(path):
+        raise ValueError("its name is not its uid")
+    return remark
+
+
+def is_remark(remark: Document) -> bool:
+    """Whether a document has what others rely on."""
+    texts = [remark.get(key) for key in ("uid", "run", "text", "user")]
+    tags = remark.get("tags")
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(remark.get("time"), int | float)
+        and isinstance(tags, list)
+        and all(isinstance(tag, str) for tag in tags)
+    )

@@ -1,0 +1,194 @@
+"""Remarks on stored runs: kept beside them, by whom and when, and never among them."""
+
+from __future__ import annotations
+
+import getpass
+import time
+
+import pytest
+
+from databroker_writable import (
+    InvalidCatalogError,
+    InvalidMetadataError,
+    NotWritableError,
+    build_simple_run,
+    open_directory,
+)
+from databroker_writable.results.remarks import retracted, tags_of
+
+
+def uid_of(run):
+    return run.metadata["start"]["uid"]
+
+
+@pytest.fixture
+def catalog(site, tmp_path):
+    return opened(site, tmp_path)
+
+
+def opened(site, tmp_path, **kwargs):
+    """A new catalog object; a driver of others is told where remarks are kept."""
+    place = {"annotations": str(tmp_path / "notes")} if site.kind == "collecting" else {}
+    return site.open(**place, **kwargs)
+
+
+@pytest.fixture
+def run(catalog):
+    return catalog.store_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
+
+
+def test_a_remark_says_what_by_whom_and_when(catalog, run):
+    before = time.time()
+    catalog.annotate(run, "beam dump at frame 40", tags=["bad-frames", "beam"])
+    catalog.annotate(uid_of(run), "looked at again")
+    first, second = catalog.annotations(run)
+    assert (first["text"], first["tags"]) == ("beam dump at frame 40", ["bad-frames", "beam"])
+    assert (first["run"], first["catalog"], first["user"]) == (uid_of(run), catalog.name, getpass.getuser())
+    assert before <= first["time"] < second["time"] <= time.time() + 1
+    assert (second["text"], second["tags"], second["verdict"]) == ("looked at again", [], None)
+
+
+def test_remarks_are_seen_from_another_catalog_object(site, catalog, run, tmp_path):
+    other = opened(site, tmp_path)
+    assert other.annotations(uid_of(run)) == []
+    catalog.annotate(run, "µ-XRF at 4 °C\nsecond line", tags=["größer"])
+    assert other.annotations(uid_of(run)[:12]) == catalog.annotations(run) != []
+    assert tags_of(other) == {uid_of(run): ["größer"]}
+
+
+def test_remarks_are_not_among_the_runs(site, catalog, run, tmp_path):
+    catalog.annotate(run, tags=["good"])
+    catalog.retract(run, reason="wrong edge")
+    for seen in (catalog, opened(site, tmp_path)):
+        assert list(seen) == [uid_of(run)]
+        assert len(seen) == 1
+        assert uid_of(seen[-1]) == uid_of(run)
+        assert list(seen.search({"sample": "Cu"})) == [uid_of(run)]
+        assert seen[uid_of(run)].primary.read()["x"].values.tolist() == [1, 2, 3]
+
+
+def test_tags_come_once_in_the_order_in_which_they_were_given(catalog, run):
+    catalog.annotate(run, tags=["b", "a", "b"])
+    catalog.annotate(run, tags=("c", " a "))
+    assert tags_of(catalog) == {uid_of(run): ["b", "a", "c"]}
+
+
+def test_the_last_verdict_counts(site, catalog, run, tmp_path):
+    assert retracted(catalog) == frozenset()
+    catalog.retract(run, reason="wrong edge")
+    assert retracted(catalog) == retracted(opened(site, tmp_path)) == {uid_of(run)}
+    catalog.restore(run, reason="it was right")
+    assert retracted(catalog) == frozenset()
+    catalog.retract(run, "it was not")
+    assert retracted(catalog) == {uid_of(run)}
+    assert [remark["text"] for remark in catalog.annotations(run)] == ["wrong edge", "it was right", "it was not"]
+    assert [remark["verdict"] for remark in catalog.annotations(run)] == ["retracted", "restored", "retracted"]
+
+
+def test_a_verdict_comes_after_one_of_a_clock_that_is_ahead(catalog, run, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    catalog.retract(run, reason="wrong edge")
+    monkeypatch.undo()
+    catalog.restore(run)
+    assert retracted(catalog) == frozenset()
+
+
+def test_a_run_of_a_guarded_catalog_is_annotated_in_that_of_the_results(site, catalog, run, tmp_path):
+    if site.kind == "adopted":
+        pytest.skip("make_writable guards nothing")
+    raw = opened(site, tmp_path, name="raw", writable=False)[uid_of(run)]
+    results = open_directory(tmp_path / "results", name="results")
+    before = site.snapshot()
+    with pytest.raises(NotWritableError, match=r"writable: false; annotate its runs in the catalog of your results"):
+        raw.catalog_object.annotate(raw, "beam dump")
+    results.annotate(raw, "beam dump", tags=["bad-frames"])
+    results.retract(raw, reason="shutter closed")
+    assert [remark["catalog"] for remark in results.annotations(raw)] == ["raw", "raw"]
+    assert results.annotations(uid_of(run)) == results.annotations(raw)
+    assert retracted(results) == {uid_of(run)}
+    assert site.snapshot() == before
+
+
+def test_search_results_take_no_remarks(catalog, run):
+    view = catalog.search({"sample": "Cu"})
+    for add in (view.annotate, view.retract):
+        with pytest.raises(NotWritableError, match="in the catalog that was searched"):
+            add(run, "beam dump")
+    assert catalog.annotations(run) == []
+
+
+def test_search_results_know_the_remarks_of_their_catalog(site, catalog, run):
+    if site.kind == "collecting":
+        pytest.skip("a facility's own search hands no options on, and so does not tell where remarks are kept")
+    catalog.annotate(run, tags=["good"])
+    assert tags_of(catalog.search({"sample": "Cu"})) == {uid_of(run): ["good"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("", []), "has a text or tags; give at least one"),
+        (("  \n",), "has a text or tags; give at least one"),
+        (("a" * 10_000_000,), "at most 10,000 characters, and this one 10,000,000; store what is longer as a run"),
+        ((b"bytes",), "the text of a remark is a text, not b'bytes'"),
+        ((None, ["good"]), "the text of a remark is a text, not None"),
+        (("\ud800",), "the text of a remark"),
+        (("x", "good"), "tags is a list of texts, such as .*, not 'good'"),
+        (("x", [1]), "a tag is a text of one line, such as 'bad-frames', not 1"),
+        (("x", {"good": 1}), "tags is a list of texts"),
+        (("x", None), "tags is a list of texts"),
+        (("x", [""]), "a tag is a text of one line"),
+        (("x", ["two\nlines"]), "a tag is a text of one line"),
+        (("x", ["a" * 101]), "a tag has at most 100 characters, and .* has 101"),
+        (("x", ["\ud800"]), "a tag is a text of one line"),
+    ],
+)
+def test_what_is_no_remark_is_refused(arguments, message, run_here):
+    catalog, run = run_here
+    with pytest.raises(InvalidMetadataError, match=message) as caught:
+        catalog.annotate(run, *arguments)
+    assert len(str(caught.value)) < 300
+    assert catalog.annotations(run) == []
+
+
+@pytest.fixture
+def run_here(tmp_path):
+    catalog = open_directory(tmp_path / "here")
+    return catalog, catalog.store_run({"x": [1]}, uid="here-1")
+
+
+def test_a_retraction_without_a_reason_is_refused(run_here):
+    catalog, run = run_here
+    for reason in ("", " "):
+        with pytest.raises(InvalidMetadataError, match=r"say what is wrong with the run, reason='\.\.\.'"):
+            catalog.retract(run, reason=reason)
+    assert retracted(catalog) == frozenset()
+
+
+def test_a_run_that_is_not_here_is_refused(catalog, run):
+    never_stored = build_simple_run({"x": [1]}, uid="never-stored")
+    for other in ("elsewhere-1", never_stored, {"uid": "elsewhere-1", "catalog": None}):
+        for ask in (catalog.annotations, lambda run: catalog.annotate(run, "x"), lambda run: catalog.retract(run, "x")):
+            with pytest.raises(InvalidMetadataError, match="does not have; for a run of another catalog give the run"):
+                ask(other)
+    for nothing in ("", 5, None, {"catalog": "raw"}):
+        with pytest.raises(InvalidMetadataError, match="annotate"):
+            catalog.annotate(nothing, "x")
+
+
+def test_a_driver_of_others_says_how_it_takes_remarks(tmp_path):
+    from databroker_writable.drivers import WritableCatalog
+
+    catalog = WritableCatalog("support.facility.CollectingCatalog", {"directory": str(tmp_path)})
+    run = catalog.store_run({"x": [1]})
+    assert catalog.annotations(run) == []
+    with pytest.raises(NotWritableError, match="open it with annotations=DIRECTORY"):
+        catalog.annotate(run, "x")
+    assert catalog.latest() is not None
+
+
+def test_a_directory_for_remarks_is_refused_where_they_have_a_place(site, tmp_path):
+    if site.kind in ("collecting", "adopted"):
+        pytest.skip("no place of its own, or opened without options")
+    with pytest.raises(InvalidCatalogError, match=r"this catalog keeps them .*: leave the option out"):
+        site.open(annotations=str(tmp_path / "notes"))
