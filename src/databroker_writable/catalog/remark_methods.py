@@ -6,11 +6,14 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotWritableError
+from ..results.impact import impact, stale
 from ..results.remarks import annotate, remarks_on, restore, retract
 from ..runs import upstream
 from ..storage.failures import explaining
 
 if TYPE_CHECKING:
+    import pandas
+
     from .run_store import RunStore
 
 
@@ -171,6 +174,78 @@ class RemarkMethods:
         self._check_takes_remarks()
         with self._explaining():
             return restore(self, run, reason)
+
+    def impact(self, run: Any) -> pandas.DataFrame:
+        """Give all runs that were made from a run, and from those, before you retract it.
+
+        Parameters
+        ----------
+        run : run or str
+            A run of any catalog, or its uid, in full or its beginning.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by uid, nearest first: ``time`` (UTC), ``catalog``, ``name``, ``status``, ``steps`` (1 for what
+            was made from the run itself) and ``verdict`` (``"retracted"``, ``"superseded"`` or None).
+
+        Raises
+        ------
+        KeyError
+            Nothing is known of this run.
+        InvalidMetadataError
+            What is no run, or the beginning of the uids of several runs.
+
+        Warns
+        -----
+        StoreWarning
+            A catalog that runs name cannot be opened; what it holds is missing.
+
+        Notes
+        -----
+        Looks into this catalog and into those that the results name, as `lineage` does: so ask the catalog that
+        holds the results. Two searches a step in MongoDB; catalogs of files hold start documents in memory.
+
+        Examples
+        --------
+        >>> raw = catalog.store_run({"x": [1]}, uid="raw-1")
+        >>> fit = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
+        >>> mean = catalog.store_run({"m": [1.0]}, uid="mean-1", derived_from=fit)
+        >>> catalog.impact(raw)["steps"].to_dict()
+        {'fit-1': 1, 'mean-1': 2}
+        """
+        return impact(self, run)
+
+    def stale(self) -> pandas.DataFrame:
+        """Give the results of this catalog to look at again: made from runs that were retracted or superseded.
+
+        Results that are retracted or superseded themselves are left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by uid, newest first: ``time`` (UTC), ``name``, ``status``, ``input`` (the uid of the nearest
+            such run, which may be an input of an input), ``verdict`` on it (``"retracted"`` or ``"superseded"``) and
+            ``reason``: that of the retraction, or the uid of what supersedes it.
+
+        Warns
+        -----
+        StoreWarning
+            A catalog that runs name cannot be opened; its verdicts are missing.
+
+        Notes
+        -----
+        Reads the start and stop documents of all results, and asks the catalogs that they name for verdicts.
+
+        Examples
+        --------
+        >>> raw = catalog.store_run({"x": [1]}, uid="raw-1")
+        >>> fit = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
+        >>> remark = catalog.retract(raw, reason="shutter closed")
+        >>> catalog.stale()["reason"].to_dict()
+        {'fit-1': 'shutter closed'}
+        """
+        return stale(self)
 
     def _check_takes_remarks(self) -> None:
         if upstream.is_search_result(self):

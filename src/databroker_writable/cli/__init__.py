@@ -14,6 +14,7 @@ from .command_group import CommandGroup
 from .copy import copy
 from .deploy import deploy
 from .ls import ls
+from .note import note
 from .show import show
 from .show_lineage import lineage
 from .store import store
@@ -29,5 +30,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (store, ls, show, lineage, copy, check, deploy):
+for command in (store, ls, show, note, lineage, copy, check, deploy):
     main.add_command(command)

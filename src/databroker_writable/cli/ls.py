@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
-from ..results.headers import NO_PROBES, STATUSES, Header, headers, unambiguous_length
+from ..results.headers import NO_PROBES, STATUSES, Header, headers, name_of, unambiguous_length
 from .command_group import CATALOG_HELP
 from .parsing import parse_metadata, parse_time
 from .targets import open_to_read, with_finding
 from .text import json_text, say, shown, shown_time, table
 
 COLUMNS = ("uid", "time", "sample", "name", "streams", "rows", "status")
-NAMES = ("analysis_name", "analysis", "plan_name")
 WIDTH = 30
 
 
@@ -84,7 +83,7 @@ def _record(header: Header) -> dict[str, Any]:
         "uid": header.uid,
         "time": start["time"],
         "sample": start.get("sample"),
-        "name": next((start[key] for key in NAMES if start.get(key)), None),
+        "name": name_of(start),
         "streams": (header.stop or {}).get("num_events") or {},
         "status": header.status,
     }

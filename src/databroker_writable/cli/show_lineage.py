@@ -16,22 +16,27 @@ from .text import say
 @click.command(
     help="Show the inputs and the results of a run as a tree, results below their inputs.\n\n"
     f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run. Inputs in other "
-    "catalogs are looked up by the name under which databroker knows these.",
+    "catalogs are looked up by the name under which databroker knows these. Runs that are retracted are marked, and so "
+    "is what was made from these, or from superseded runs.",
     epilog="Example: databroker-writable lineage results -1 --mermaid",
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uid")
+@click.option("--downstream", is_flag=True, help="Only the run and what was made from it.")
 @click.option("--mermaid", is_flag=True, help="Print the text of a Mermaid flowchart.")
 @click.option("--plot", metavar="FILE.png", help="Draw a picture into a file (needs matplotlib).")
-def lineage(catalog: str, uid: str, mermaid: bool, plot: str | None) -> None:
+def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str | None) -> None:
     if importlib.util.find_spec("networkx") is None:
         raise click.ClickException(
             "this needs networkx; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
         )
     opened = with_finding(open_to_read(catalog).catalog)
     with warnings_as_messages():
-        graph = opened.lineage(find_run(opened, catalog, uid))
+        run = find_run(opened, catalog, uid)
+        graph = opened.lineage(run)
+    if downstream:
+        graph = graph.downstream(run.metadata["start"]["uid"])
     if plot is not None:
         check_matplotlib()
         save_figure(graph.plot().figure, plot)

@@ -23,6 +23,9 @@ NO_PROBES = {PROBE: {"$exists": False}}
 STATUSES = ("success", "abort", "fail", "unfinished")
 """What ``exit_status`` can be; a run without a stop document is unfinished."""
 
+NAMES = ("analysis_name", "analysis", "plan_name")
+"""Keys of start documents that name what a run is, the first that is there."""
+
 BATCH = 500
 SHORTEST_UID = 8
 LAST_CHARACTER = "\U0010ffff"
@@ -41,6 +44,11 @@ class Header(NamedTuple):
     @property
     def status(self) -> str:
         return (self.stop or {}).get("exit_status", "unfinished")
+
+
+def name_of(start: Mapping[str, Any]) -> Any:
+    """What a start document calls its run: an analysis, or a plan."""
+    return next((start[key] for key in NAMES if start.get(key)), None)
 
 
 def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[Header]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
-import databroker
 import networkx
 from networkx.readwrite.text import generate_network_text
 
-from ..errors import warn_user
-from ..runs import upstream
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import Header, header_of, headers_naming, unambiguous_length
+from .headers import Header, unambiguous_length
 from .printing import mermaid_label, printable
+from .reached import ReachedCatalogs
 from .references import known_uid
+from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions
 
 LONGEST_UID = 16
 
@@ -26,9 +25,24 @@ class Lineage(networkx.DiGraph):
     """A directed graph from inputs to results; nodes are uids.
 
     Nodes have ``catalog`` (a name or None), ``start`` (the start document, or None where the run cannot be
-    reached) and ``label``; edges have ``kind``, ``"derived"``, or ``"superseded"`` where the result replaces the
-    earlier one.
+    reached), ``status``, ``label``, ``verdict`` (``"retracted"``, ``"superseded"`` by a successful run that is not
+    retracted, or None), ``outdated_by`` (the uid of the nearest run with a verdict that it was made from, or None) and
+    ``mark``, a text of what is wrong with it; edges have ``kind``, ``"derived"``, or ``"superseded"`` where the result
+    replaces the earlier one.
     """
+
+    def downstream(self, uid: str) -> Lineage:
+        """Give the part that was made from a run, with the run.
+
+        Examples
+        --------
+        >>> raw = catalog.store_run({"x": [1]}, uid="raw-1")
+        >>> fit = catalog.store_run({"k": [2]}, uid="fit-1", derived_from=raw)
+        >>> list(catalog.lineage("raw-1").downstream("fit-1"))
+        ['fit-1']
+        """
+        derived = networkx.subgraph_view(self, filter_edge=self._is_derived)
+        return self.subgraph({uid, *networkx.descendants(derived, uid)}).copy()
 
     def mermaid(self) -> str:
         """Give the graph as the text of a Mermaid flowchart, https://mermaid.js.org/syntax/flowchart.html.
@@ -46,7 +60,7 @@ class Lineage(networkx.DiGraph):
         names = {uid: f"n{i}" for i, uid in enumerate(self._in_order())}
         lines = ["flowchart LR"]
         for uid, name in names.items():
-            lines.append(f"    {name}[{mermaid_label(self.nodes[uid]['label'].splitlines())}]")
+            lines.append(f"    {name}[{mermaid_label([*self.nodes[uid]['label'].splitlines(), *self._marks(uid)])}]")
         arrows = {"derived": "-->", "superseded": "-.->|superseded by|"}
         edges = [(a, b, self.edges[a, b]["kind"]) for a in names for b in sorted(self[a], key=list(names).index)]
         lines += [f"    {names[a]} {arrows[kind]} {names[b]}" for a, b, kind in edges]
@@ -79,7 +93,7 @@ class Lineage(networkx.DiGraph):
         if ax is None:
             from matplotlib import pyplot
 
-            longest = max(len(line) for label in self.nodes.data("label") for line in label[1].split("\n"))
+            longest = max(len(line) for uid in self for line in self._text(uid).split("\n"))
             size = ((1 + 0.09 * longest) * len(generations), 0.6 * (1 + len(self)))
             _, ax = pyplot.subplots(figsize=size, layout="constrained")
         # a row for each run, and a place between the columns for each run's arrows: none passes through another run
@@ -95,10 +109,9 @@ class Lineage(networkx.DiGraph):
             ax.plot([column[a], turn[a], turn[a]], [row[a], row[a], row[b]], **style)
             arrow = ((turn[a], row[b]), (column[b], row[b]))
             ax.add_patch(FancyArrowPatch(*arrow, arrowstyle="-|>", mutation_scale=10, shrinkA=0, shrinkB=4, **style))
-        for uid, label in self.nodes.data("label"):
-            ax.text(
-                column[uid], row[uid], label, va="center", fontsize=8, parse_math=False, bbox={"fc": "w", "ec": "0.5"}
-            )
+        for uid in self:
+            box = {"fc": "w", "ec": "tab:red" if self._marks(uid) else "0.5"}
+            ax.text(column[uid], row[uid], self._text(uid), va="center", fontsize=8, parse_math=False, bbox=box)
         if any(kind == "superseded" for _, _, kind in self.edges(data="kind")):
             lines = [Line2D([], [], color="0.5", linestyle=STYLES[kind]) for kind in STYLES]
             ax.legend(lines, ["made from it", "in place of it"], loc="upper right", fontsize=7, frameon=False)
@@ -122,11 +135,23 @@ class Lineage(networkx.DiGraph):
         return drawn
 
     def _line(self, uid: str) -> str:
-        replaced = [self._short(a) for a, _, kind in self.in_edges(uid, data="kind") if kind == "superseded"]
-        note = f"  (supersedes {', '.join(replaced)})" if replaced else ""
-        return "  ".join(self.nodes[uid]["label"].split("\n")) + note
+        replaced = [self.short_name(a) for a, _, kind in self.in_edges(uid, data="kind") if kind == "superseded"]
+        notes = [*self._marks(uid), *([f"supersedes {', '.join(replaced)}"] if replaced else [])]
+        return "  ".join([*self.nodes[uid]["label"].split("\n"), *(f"({note})" for note in notes)])
 
-    def _short(self, uid: str) -> str:
+    def _is_derived(self, uid: str, result: str) -> bool:
+        """Whether a run was made from another, which it may also replace."""
+        return uid in [source["uid"] for source in sources_of(self.nodes[result]["start"] or {})]
+
+    def _marks(self, uid: str) -> list[str]:
+        mark = self.nodes[uid].get("mark")
+        return [mark] if mark else []
+
+    def _text(self, uid: str) -> str:
+        return "\n".join([self.nodes[uid]["label"], *self._marks(uid)])
+
+    def short_name(self, uid: str) -> str:
+        """As much of a uid as tells the runs apart."""
         return self.nodes[uid]["label"].partition("\n")[0]
 
     def _age(self, uid: str) -> tuple[float, str]:
@@ -145,7 +170,7 @@ class Lineage(networkx.DiGraph):
 def lineage_of(run: Any, catalog: Any) -> Lineage:
     """Follow a run to its inputs and its results, in a catalog and in those that runs name."""
     graph = Lineage()
-    reached = _Reached(catalog)
+    reached = ReachedCatalogs(catalog)
     first = reference(run, "lineage")
     if isinstance(run, str):
         first["uid"] = known_uid(catalog, run, "lineage") or run
@@ -154,78 +179,18 @@ def lineage_of(run: Any, catalog: Any) -> Lineage:
     while is_growing:
         pending = [uid for uid, data in graph.nodes(data=True) if "start" not in data]
         for uid in pending:
-            name, start = reached.find(uid, graph.nodes[uid]["catalog"])
-            if start is None and uid == first["uid"]:
-                start = start_of(run)
-            _describe(graph, uid, name, start)
-        results = list(reached.results_of(list(graph)))
-        for name, start in results:
-            _describe(graph, start["uid"], name, start)
+            name, header = reached.find(uid, graph.nodes[uid]["catalog"])
+            start = start_of(run) if header is None and uid == first["uid"] else header and header.start
+            _describe(graph, uid, name, start, header)
+        results = list(reached.naming(graph))
+        for name, header in results:
+            _describe(graph, header.uid, name, header.start, header)
         is_growing = bool(pending or results)
     if len(graph) == 1 and graph.nodes[first["uid"]]["start"] is None:
         raise KeyError(f"nothing is known of the run {first['uid']!r}")
     _label(graph)
+    _judge(graph, retractions(reached.ask_each(remarks)))
     return graph
-
-
-class _Reached:
-    """The catalogs that a graph has reached: the one that is asked, and those that its runs name."""
-
-    def __init__(self, catalog: Any) -> None:
-        self._first: str | None = catalog.name
-        self._catalogs: dict[str | None, Any] = {self._first: _fresh(catalog)}
-        self._silent: set[str | None] = set()
-        self._searched: dict[str | None, set[str]] = {}
-
-    def find(self, uid: str, name: str | None) -> tuple[str | None, Mapping[str, Any] | None]:
-        """The catalog where a run is, and its start document; None where it is not reached."""
-        for candidate in dict.fromkeys([name or self._first, self._first]):
-            header: Header | None = self._ask(candidate, lambda catalog: header_of(catalog, uid))
-            if header is not None:
-                return candidate, header.start
-        return name, None
-
-    def results_of(self, uids: list[str]) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
-        """Catalogs and start documents of what was made from runs or replaces them, where this was not yet asked."""
-        for name in list(self._catalogs):
-            searched = self._searched.setdefault(name, set())
-            new = [uid for uid in uids if uid not in searched]
-            searched.update(new)
-            if new:
-                headers: list[Header] = self._ask(name, functools.partial(_naming, uids=new)) or []
-                yield from ((name, header.start) for header in headers)
-
-    def _ask(self, name: str | None, question: Callable[[Any], Any]) -> Any:
-        """What a catalog answers; None where another than the first cannot be asked, which is warned of."""
-        if name in self._silent:
-            return None
-        try:
-            if name not in self._catalogs:
-                if name not in databroker.catalog:
-                    return None
-                self._catalogs[name] = _fresh(databroker.catalog[name])
-            return question(self._catalogs[name])
-        except Exception as exc:
-            if name == self._first:
-                raise
-            self._silent.add(name)
-            # the message of another library can repeat a URI with its password
-            warn_user(
-                f"the catalog {name!r}, which runs of the lineage name, cannot be asked ({type(exc).__name__}); "
-                f"databroker.catalog[{name!r}] says why"
-            )
-            return None
-
-
-def _naming(catalog: Any, uids: list[str]) -> list[Header]:
-    return list(headers_naming(catalog, uids))
-
-
-def _fresh(catalog: Any) -> Any:
-    """A catalog that has looked for runs of other processes."""
-    if upstream.is_in_memory(catalog):
-        catalog.force_reload()
-    return catalog
 
 
 def _mention(graph: Lineage, uid: str, name: str | None) -> None:
@@ -236,8 +201,10 @@ def _mention(graph: Lineage, uid: str, name: str | None) -> None:
         graph.nodes[uid].pop("start", None)
 
 
-def _describe(graph: Lineage, uid: str, name: str | None, start: Mapping[str, Any] | None) -> None:
-    graph.add_node(uid, catalog=name, start=start and dict(start))
+def _describe(
+    graph: Lineage, uid: str, name: str | None, start: Mapping[str, Any] | None, header: Header | None
+) -> None:
+    graph.add_node(uid, catalog=name, start=start and dict(start), status=header and header.status)
     for source in sources_of(start or {}):
         _mention(graph, source["uid"], source["catalog"])
         graph.add_edge(source["uid"], uid, kind="derived")
@@ -256,3 +223,27 @@ def _label(graph: Lineage) -> None:
         title = printable(" ".join(value for value in keys if isinstance(value, str)))
         short = printable(uid[:length] if len(uid) > LONGEST_UID else uid)
         data["label"] = f"{short}\n{title}" if title else short
+
+
+def _judge(graph: Lineage, retracted: Mapping[str, Remark]) -> None:
+    """Mark the runs that are retracted or superseded, and what was made from these."""
+    for data in graph.nodes.values():
+        data.update(verdict=None, outdated_by=None, mark="")
+    for uid, successor, kind in graph.edges(data="kind"):
+        if kind == "superseded" and graph.nodes[successor]["status"] == "success" and successor not in retracted:
+            graph.nodes[uid]["verdict"] = SUPERSEDED
+    for uid in retracted.keys() & set(graph):
+        graph.nodes[uid]["verdict"] = RETRACTED
+    waiting = deque((uid, uid) for uid, verdict in graph.nodes(data="verdict") if verdict)
+    while waiting:
+        uid, cause = waiting.popleft()
+        for result in graph[uid]:
+            if graph.edges[uid, result]["kind"] == "derived" and graph.nodes[result]["outdated_by"] is None:
+                graph.nodes[result]["outdated_by"] = cause
+                waiting.append((result, cause))
+    for data in graph.nodes.values():
+        cause = data["outdated_by"]
+        if data["verdict"] == RETRACTED:
+            data["mark"] = RETRACTED
+        elif cause is not None:
+            data["mark"] = f"made from {graph.nodes[cause]['verdict']} {graph.short_name(cause)}"

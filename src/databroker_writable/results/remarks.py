@@ -22,6 +22,8 @@ MAX_TAG = 100
 """Characters of a remark, and of a tag."""
 
 RETRACTED, RESTORED = "retracted", "restored"
+SUPERSEDED = "superseded"
+"""What a successful run says of an earlier one, in its start document, is a verdict, too."""
 
 Remark = dict[str, Any]
 """``uid``, ``time``, ``run`` (a uid), ``catalog`` (a name or None), ``user``, ``text``, ``tags`` and ``verdict``."""
@@ -65,12 +67,12 @@ def tags_of(catalog: Any) -> dict[str, list[str]]:
 
 def retracted(catalog: Any) -> frozenset[str]:
     """The uids of the runs that were retracted here and not restored since."""
-    return frozenset(retractions([catalog]))
+    return frozenset(retractions([remarks(catalog)]))
 
 
-def retractions(catalogs: Iterable[Any]) -> dict[str, Remark]:
-    """What retracts runs that are not restored since, by uid; the verdicts of several catalogs hold together."""
-    verdicts = [remark for catalog in catalogs for remark in remarks(catalog) if remark.get("verdict")]
+def retractions(kept: Iterable[list[Remark]]) -> dict[str, Remark]:
+    """What retracts runs that are not restored since, by uid; the remarks of several catalogs hold together."""
+    verdicts = [remark for listed in kept for remark in listed if remark.get("verdict")]
     last = {remark["run"]: remark for remark in sorted(verdicts, key=_when)}
     return {uid: remark for uid, remark in last.items() if remark["verdict"] == RETRACTED}
 

@@ -1,0 +1,67 @@
+"""``databroker-writable note``: a remark on a stored run, and what was remarked on it before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .command_group import CATALOG_HELP
+from .show import find_run
+from .targets import open_existing_to_store, open_to_read
+from .text import say, shown, shown_time, table
+
+COLUMNS = ("time", "user", "verdict", "tags", "text")
+WIDTH = 60
+
+
+@click.command(
+    help="Add a remark to a stored run: TEXT, tags, or both. Without either, list the remarks on it.\n\n"
+    f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
+    "Remarks are kept beside the runs, with the user's name and the time. They are added, and never changed.",
+    epilog='Example: databroker-writable note results 4f3a91c2 "beam dump at frame 40" --tag bad-frames',
+    context_settings={"ignore_unknown_options": True},  # -1 is no option
+)
+@click.argument("catalog")
+@click.argument("uid")
+@click.argument("text", default="")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find the run by. May be repeated.")
+@click.option("--retract", is_flag=True, help="Say that the run is wrong, TEXT why. It stays stored.")
+@click.option("--restore", is_flag=True, help="Take a retraction back.")
+@click.option(
+    "--to", metavar="RESULTS", help="Keep the remark in this catalog, where that of the run must not be written to."
+)
+def note(
+    catalog: str, uid: str, text: str, tags: tuple[str, ...], retract: bool, restore: bool, to: str | None
+) -> None:
+    if retract + restore + bool(tags) > 1:
+        raise click.UsageError("--tag, --retract and --restore exclude each other; give one of them a call")
+    kept = open_existing_to_store(to or catalog).catalog
+    run = find_run(open_to_read(catalog).catalog if to else kept, catalog, uid)
+    if retract:
+        remark = kept.retract(run, text)
+    elif restore:
+        remark = kept.restore(run, text)
+    elif text or tags:
+        remark = kept.annotate(run, text, list(tags))
+    else:
+        _list(kept.annotations(run))
+        return
+    say(f"{remark['verdict'] or 'noted on'} {remark['run']}")
+
+
+def _list(remarks: list[dict[str, Any]]) -> None:
+    if not remarks:
+        say("no remarks")
+        return
+    rows = [
+        (
+            shown_time(remark["time"]),
+            shown(remark["user"], WIDTH),
+            remark["verdict"] or "",
+            shown(", ".join(remark["tags"]), WIDTH),
+            shown(remark["text"], WIDTH),
+        )
+        for remark in remarks
+    ]
+    say(table(COLUMNS, rows))

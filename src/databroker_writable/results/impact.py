@@ -1,0 +1,153 @@
+"""What was made from a run, and which results rest on inputs that no longer hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import pandas
+
+from ..runs.provenance import reference, sources_of, start_of, superseded_by
+from .headers import PROBE, Header, headers, name_of
+from .reached import ReachedCatalogs
+from .references import known_uid
+from .remarks import RETRACTED, SUPERSEDED, remarks, retracted, retractions
+
+IMPACT_COLUMNS = ("time", "catalog", "name", "status", "steps", "verdict")
+STALE_COLUMNS = ("time", "name", "status", "input", "verdict", "reason")
+
+
+class Result(NamedTuple):
+    """A run that was made from another one, in so many steps."""
+
+    catalog: str | None
+    header: Header
+    steps: int
+    verdict: str | None
+
+
+def impact(catalog: Any, run: Any) -> pandas.DataFrame:
+    """All runs that were made from a run, nearest first."""
+    return _frame(
+        IMPACT_COLUMNS,
+        [
+            (header.uid, header.start["time"], where, name_of(header.start), header.status, steps, verdict)
+            for where, header, steps, verdict in results_made_from(catalog, run)
+        ],
+    )
+
+
+def results_made_from(catalog: Any, run: Any) -> list[Result]:
+    """The runs that were made from a run, and from those, in a catalog and in those that runs name; nearest first."""
+    first = reference(run, "impact")
+    uid = (known_uid(catalog, run, "impact") if isinstance(run, str) else None) or first["uid"]
+    reached = ReachedCatalogs(catalog)
+    _, known = reached.find(uid, first["catalog"])
+    found = _follow(reached, [uid], _inputs)
+    if known is None and not found.results and start_of(run) is None:
+        raise KeyError(f"nothing is known of the run {uid!r}")
+    withdrawn = retractions(reached.ask_each(remarks))
+    successors = _successors(found.naming, withdrawn)
+    verdicts = {**dict.fromkeys(successors, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}
+    return sorted(
+        (
+            Result(name, header, found.steps[result], verdicts.get(result))
+            for result, (name, header) in found.results.items()
+        ),
+        key=lambda result: (result.steps, result.header.start["time"]),
+    )
+
+
+def stale(catalog: Any) -> pandas.DataFrame:
+    """The results that were made from runs that are retracted or superseded, newest first."""
+    reached = ReachedCatalogs(catalog)
+    _reach_inputs(reached)
+    withdrawn = retractions(reached.ask_each(remarks))
+    superseding = [header for found in reached.ask_each(superseding_runs) for header in found]
+    reasons = {uid: (SUPERSEDED, successor) for uid, successor in _successors(superseding, withdrawn).items()}
+    reasons.update({uid: (RETRACTED, remark["text"]) for uid, remark in withdrawn.items()})
+    found = _follow(reached, reasons, _inputs_not_replaced)
+    rows = []
+    for uid, (name, header) in found.results.items():
+        if name == catalog.name and uid not in reasons and PROBE not in header.start:
+            cause = found.origin[uid]
+            said = header.start["time"], name_of(header.start), header.status
+            rows.append((uid, *said, cause, *reasons[cause]))
+    return _frame(STALE_COLUMNS, sorted(rows, key=lambda row: -row[1]))
+
+
+class _Followed(NamedTuple):
+    """What was made from some runs: where it is, in how many steps, and from which of them.
+
+    ``naming`` has the headers of all runs that name one of them, or of these.
+    """
+
+    results: dict[str, tuple[str | None, Header]]
+    steps: dict[str, int]
+    origin: dict[str, str]
+    naming: list[Header]
+
+
+def _inputs(header: Header) -> list[str]:
+    return [source["uid"] for source in sources_of(header.start)]
+
+
+def _inputs_not_replaced(header: Header) -> list[str]:
+    """What a run was made from and is not in the place of."""
+    replaced = superseded_by(header.start)
+    return [uid for uid in _inputs(header) if uid not in replaced]
+
+
+def _follow(reached: ReachedCatalogs, uids: Iterable[str], inputs_of: Callable[[Header], list[str]]) -> _Followed:
+    found = _Followed({}, dict.fromkeys(uids, 0), {uid: uid for uid in uids}, [])
+    while named := list(reached.naming(found.steps)):
+        for name, header in named:
+            found.naming.append(header)
+            for source in sources_of(header.start):
+                reached.reach(source["catalog"])
+            inputs = [uid for uid in inputs_of(header) if uid in found.steps]
+            nearest = min(inputs, key=found.steps.__getitem__, default=None)
+            if nearest is not None and header.uid not in found.results:
+                found.results[header.uid] = name, header
+                if header.uid not in found.steps:
+                    found.steps[header.uid] = found.steps[nearest] + 1
+                    found.origin[header.uid] = found.origin[nearest]
+    return found
+
+
+def _reach_inputs(reached: ReachedCatalogs) -> None:
+    """Reach the catalogs in which the inputs of results are, and the inputs of these."""
+    known: dict[int, set[str | None]] = {}
+
+    def names(catalog: Any) -> set[str | None]:
+        if id(catalog) not in known:
+            results = headers(catalog, {"derived_from": {"$exists": True}})
+            known[id(catalog)] = {source["catalog"] for header in results for source in sources_of(header.start)}
+        return known[id(catalog)]
+
+    count = 0
+    while len(reached) > count:
+        count = len(reached)
+        for name in set[str | None]().union(*reached.ask_each(names)):
+            reached.reach(name)
+
+
+def superseded(catalog: Any) -> dict[str, str]:
+    """The runs that a successful run of a catalog supersedes, which is not retracted, and the uid of that one."""
+    return _successors(superseding_runs(catalog), retracted(catalog))
+
+
+def superseding_runs(catalog: Any) -> list[Header]:
+    """Headers of the runs that say that they replace others."""
+    return list(headers(catalog, {"supersedes": {"$exists": True}}))
+
+
+def _successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
+    valid = [header for header in superseding if header.status == "success" and header.uid not in withdrawn]
+    return {uid: header.uid for header in reversed(valid) for uid in superseded_by(header.start)}
+
+
+def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]]) -> pandas.DataFrame:
+    table = pandas.DataFrame([row[1:] for row in rows], [row[0] for row in rows], columns, dtype=object)
+    table["time"] = pandas.to_datetime(table["time"].astype(float), unit="s")
+    return table.rename_axis("uid")

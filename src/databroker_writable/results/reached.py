@@ -1,0 +1,88 @@
+"""The catalogs that the runs of one catalog lead to, by the names under which databroker knows them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import databroker
+
+from ..errors import warn_user
+from ..runs import upstream
+from .headers import Header, header_of, headers_naming
+
+Answer = TypeVar("Answer")
+
+
+class ReachedCatalogs:
+    """The one that is asked, and those that runs name, opened when they are first asked."""
+
+    def __init__(self, catalog: Any) -> None:
+        self._first: str | None = catalog.name
+        self._catalogs: dict[str | None, Any] = {self._first: _fresh(catalog)}
+        self._silent: set[str | None] = set()
+        self._searched: dict[str | None, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._catalogs)
+
+    def reach(self, name: str | None) -> None:
+        """Open a catalog that a run names, to be asked like the others."""
+        if name is not None:
+            self._ask(name, lambda catalog: None)
+
+    def find(self, uid: str, name: str | None) -> tuple[str | None, Header | None]:
+        """The catalog where a run is, and its header; None where it is not reached."""
+        for candidate in dict.fromkeys([name or self._first, self._first]):
+            header: Header | None = self._ask(candidate, lambda catalog: header_of(catalog, uid))
+            if header is not None:
+                return candidate, header
+        return name, None
+
+    def naming(self, uids: Iterable[str]) -> Iterator[tuple[str | None, Header]]:
+        """Catalogs and headers of what was made from runs or replaces them, where this was not yet asked."""
+        for name in list(self._catalogs):
+            searched = self._searched.setdefault(name, set())
+            new = [uid for uid in uids if uid not in searched]
+            searched.update(new)
+            if new:
+                headers: list[Header] = self._ask(name, functools.partial(_naming, uids=new)) or []
+                yield from ((name, header) for header in headers)
+
+    def ask_each(self, question: Callable[[Any], Answer]) -> list[Answer]:
+        """What the catalogs answer that can be asked."""
+        answers = [self._ask(name, question) for name in list(self._catalogs)]
+        return [answer for answer in answers if answer is not None]
+
+    def _ask(self, name: str | None, question: Callable[[Any], Any]) -> Any:
+        """What a catalog answers; None where another than the first cannot be asked, which is warned of."""
+        if name in self._silent:
+            return None
+        try:
+            if name not in self._catalogs:
+                if name not in databroker.catalog:
+                    return None
+                self._catalogs[name] = _fresh(databroker.catalog[name])
+            return question(self._catalogs[name])
+        except Exception as exc:
+            if name == self._first:
+                raise
+            self._silent.add(name)
+            # the message of another library can repeat a URI with its password
+            warn_user(
+                f"the catalog {name!r}, which runs name, cannot be asked ({type(exc).__name__}); "
+                f"databroker.catalog[{name!r}] says why"
+            )
+            return None
+
+
+def _naming(catalog: Any, uids: list[str]) -> list[Header]:
+    return list(headers_naming(catalog, uids))
+
+
+def _fresh(catalog: Any) -> Any:
+    """A catalog that has looked for runs of other processes."""
+    if upstream.is_in_memory(catalog):
+        catalog.force_reload()
+    return catalog

@@ -1,0 +1,72 @@
+"""The command line: remarks on stored runs, and what they change in ``lineage``."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+import pytest
+
+from databroker_writable import open_directory
+from support.command_line import fail, run, succeed, write_catalog
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = open_directory("results")
+    raw = catalog.store_run({"x": [1]}, uid="raw-1")
+    fit = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
+    catalog.store_run({"m": [1.0]}, uid="mean-1", derived_from=fit)
+
+
+def test_a_note_is_added_and_listed() -> None:
+    assert succeed("note", "results", "fit-1") == "no remarks\n"
+    said = succeed("note", "results", "fit", "beam dump at frame 40", "--tag", "bad-frames", "--tag", "beam")
+    assert said == "noted on fit-1\n"
+    succeed("note", "results", "-1", "the latest")
+    (remark,) = open_directory("results").annotations("fit-1")
+    assert (remark["text"], remark["tags"]) == ("beam dump at frame 40", ["bad-frames", "beam"])
+    header, line = succeed("note", "results", "fit-1").splitlines()
+    assert header.split() == ["time", "user", "verdict", "tags", "text"]
+    assert getpass.getuser() in line
+    assert line.endswith("bad-frames, beam  beam dump at frame 40")
+
+
+def test_a_note_cannot_steer_the_terminal() -> None:
+    succeed("note", "results", "fit-1", "red \x1b[31m text\nsecond")
+    assert "\x1b" not in succeed("note", "results", "fit-1")
+
+
+def test_a_run_is_retracted_and_restored() -> None:
+    assert succeed("note", "results", "fit-1", "wrong edge", "--retract") == "retracted fit-1\n"
+    assert "fit-1  (retracted)" in succeed("lineage", "results", "raw-1")
+    assert "mean-1  (made from retracted fit-1)" in succeed("lineage", "results", "raw-1")
+    assert succeed("note", "results", "fit-1", "--restore") == "restored fit-1\n"
+    assert "retracted" not in succeed("lineage", "results", "raw-1")
+
+
+def test_a_run_that_must_not_be_written_to_is_remarked_on_elsewhere() -> None:
+    write_catalog("raw.yml", "writable-msgpack-catalog", paths=["{{ CATALOG_DIR }}/results/*.msgpack"], writable=False)
+    open_directory("mine")
+    assert "writable: false" in fail("note", "raw.yml", "raw-1", "dark")
+    assert succeed("note", "raw.yml", "raw-1", "dark", "--to", "mine") == "noted on raw-1\n"
+    assert [remark["catalog"] for remark in open_directory("mine").annotations("raw-1")] == ["raw"]
+    assert open_directory("results").annotations("raw-1") == []
+
+
+def test_what_is_no_remark_is_refused() -> None:
+    assert "there is no run 'elsewhere'" in fail("note", "results", "elsewhere", "x")
+    assert "at most 10,000 characters" in fail("note", "results", "fit-1", "x" * 20_000)
+    assert "a tag is a text of one line" in fail("note", "results", "fit-1", "--tag", "")
+    assert "say what is wrong with the run" in fail("note", "results", "fit-1", "--retract")
+    assert "neither a directory nor a catalog" in fail("note", "nowhere", "fit-1", "x")
+    result = run("note", "results", "fit-1", "x", "--retract", "--restore")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr
+    assert open_directory("results").annotations("fit-1") == []
+
+
+def test_lineage_shows_what_was_made_from_a_run_alone() -> None:
+    assert "raw-1" in succeed("lineage", "results", "fit-1")
+    assert succeed("lineage", "results", "fit-1", "--downstream").split() == ["╙──", "fit-1", "└─╼", "mean-1"]
