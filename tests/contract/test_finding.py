@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import numpy
@@ -313,3 +314,116 @@ def test_a_built_run_is_an_input_like_any_other(catalog):
     with pytest.warns(StoreWarning, match="'built-1'"):
         start = catalog.store_run({"k": [1.0]}, derived_from=built).metadata["start"]
     assert start["original_run_uid"] == "built-1"
+
+
+def test_inputs_are_recorded_with_their_roles(catalog, raw):
+    dark, later = (catalog.store_run({"x": [0]}) for _ in range(2))
+    start = catalog.store_run({"k": [1.0]}, derived_from={"data": raw, "dark": [dark, uid_of(later)[:12]]}).metadata[
+        "start"
+    ]
+    assert start["derived_from"] == [
+        {"uid": uid_of(raw), "catalog": catalog.name, "role": "data"},
+        {"uid": uid_of(dark), "catalog": catalog.name, "role": "dark"},
+        {"uid": uid_of(later), "catalog": catalog.name, "role": "dark"},
+    ]
+    assert "original_run_uid" not in start
+    run = build_simple_run({"k": [1.0]}, derived_from={"data": raw, "dark": {"uid": uid_of(dark), "catalog": "raw"}})
+    assert [source["role"] for source in run.metadata["start"]["derived_from"]] == ["data", "dark"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"": "raw-1"}, "a role in derived_from is a text"),
+        ({5: "raw-1"}, "a role in derived_from is a text"),
+        ({"dark": 5}, "derived_from takes a run"),
+        ({"dark": {"uid": "raw-1", "role": "flat"}}, r"'raw-1' the roles 'dark' and 'flat'"),
+        ({}, "without its uid"),
+    ],
+)
+def test_a_role_that_cannot_be_recorded_is_refused(catalog, wrong, message):
+    warnings.simplefilter("ignore", StoreWarning)
+    for build in (catalog.build_simple_run, build_simple_run):
+        with pytest.raises(InvalidMetadataError, match=message):
+            build({"k": [1.0]}, derived_from=wrong)
+
+
+def test_results_are_found_by_the_role_of_their_input(catalog, raw):
+    dark = catalog.store_run({"x": [0]})
+    first = catalog.store_run({"k": [1.0]}, derived_from={"data": raw, "dark": dark})
+    second = catalog.store_run({"k": [1.0]}, derived_from={"data": dark})
+    assert sorted(catalog.results_of(dark)) == sorted([uid_of(first), uid_of(second)])
+    assert list(catalog.results_of(dark, role="dark")) == [uid_of(first)]
+    assert list(catalog.results_of(dark, role="data", status="success")) == [uid_of(second)]
+    assert list(catalog.results_of(dark, role="flat")) == []
+    with pytest.raises(InvalidMetadataError, match="role is a text"):
+        catalog.results_of(dark, role=5)
+    assert uid_of(catalog.latest(derived_from={"dark": dark})) == uid_of(first)
+    assert uid_of(catalog.latest(derived_from={"data": raw, "dark": dark})) == uid_of(first)
+    with pytest.raises(KeyError, match=f"derived_from {uid_of(raw)}"):
+        catalog.latest(derived_from={"dark": raw})
+
+
+def test_the_latest_of_one_input_is_found(catalog, raw, site):
+    needs_order(site)
+    other = catalog.store_run({"x": [1]})
+    older = catalog.store_run({"k": [1.0]}, {"analysis": "fit"}, time=1.6e9, derived_from=raw)
+    newer = catalog.store_run({"k": [1.0]}, {"analysis": "sum"}, time=1.7e9, derived_from=[raw])
+    catalog.store_run({"k": [1.0]}, {"analysis": "fit"}, time=1.8e9, derived_from=other)
+    assert uid_of(catalog.latest(derived_from=raw)) == uid_of(newer)
+    assert uid_of(catalog.latest({"analysis": "fit"}, derived_from=uid_of(raw)[:12])) == uid_of(older)
+    with pytest.raises(InvalidMetadataError, match=r"'elsewhere-1'.*catalog\[uid\]"):
+        catalog.latest(derived_from="elsewhere-1")
+
+
+def test_the_calibration_that_was_valid_for_a_scan(catalog, site):
+    needs_order(site)
+    first, wrong, second = (
+        catalog.store_run({"k": [1.0]}, {"plan_name": "calibrate"}, time=1.7e9 + 100 * n, exit_status=status)
+        for n, status in enumerate(["success", "fail", "success"])
+    )
+    scan = catalog.store_run({"x": [1]}, {"plan_name": "scan"}, time=1.7e9 + 150)
+    for before in (scan, uid_of(scan), uid_of(scan)[:12], 1.7e9 + 150, numpy.float64(1.7e9 + 150)):
+        assert uid_of(catalog.latest(plan_name="calibrate", before=before)) == uid_of(first)
+    assert uid_of(catalog.latest(plan_name="calibrate")) == uid_of(second)
+    assert uid_of(catalog.latest(plan_name="calibrate", status="fail", before=scan)) == uid_of(wrong)
+    better = catalog.store_run({"k": [1.1]}, {"plan_name": "calibrate"}, time=1.7e9 + 300, supersedes=first)
+    assert uid_of(catalog.latest(plan_name="calibrate", before=scan)) == uid_of(first)
+    assert uid_of(catalog.latest(plan_name="calibrate")) == uid_of(better)
+    with pytest.raises(KeyError, match=r"'calibrate'.*before 2023-11-1"):
+        catalog.latest(plan_name="calibrate", before=first)
+    with pytest.raises(InvalidMetadataError, match=r"before is a time or a run, and not 'no-such-scan'"):
+        catalog.latest(before="no-such-scan")
+
+
+def test_retracted_runs_are_passed_over(site, tmp_path):
+    needs_order(site)
+    catalog = site.open(annotations=str(tmp_path / "notes")) if site.kind == "collecting" else site.open()
+    raw = catalog.store_run({"x": [1]})
+    good = catalog.store_run({"k": [1.0]}, {"analysis": "fit"}, time=1.7e9, derived_from=raw)
+    wrong = catalog.store_run({"k": [2.0]}, {"analysis": "fit"}, time=1.8e9, derived_from=raw, supersedes=good)
+    assert uid_of(catalog.latest(analysis="fit")) == uid_of(wrong)
+    catalog.retract(wrong, reason="wrong edge")
+    assert uid_of(catalog.latest(analysis="fit")) == uid_of(good)
+    assert uid_of(catalog.latest(analysis="fit", status=None)) == uid_of(good)
+    assert uid_of(catalog.latest(analysis="fit", status="retracted")) == uid_of(wrong)
+    assert list(catalog.results_of(raw)) == [uid_of(good)]
+    assert list(catalog.results_of(raw, status="retracted")) == [uid_of(wrong)]
+    catalog.retract(good, reason="wrong edge, too")
+    with pytest.raises(KeyError, match="status='retracted' takes these"):
+        catalog.latest(analysis="fit")
+    catalog.restore(wrong)
+    assert uid_of(catalog.latest(analysis="fit")) == uid_of(wrong)
+
+
+def test_the_results_of_a_run_can_be_searched_reloaded_and_sent_elsewhere(catalog, raw, site):
+    fits = [catalog.store_run({"k": [float(n)]}, {"n": n}, time=1.7e9 + n, derived_from=raw) for n in range(3)]
+    catalog.store_run({"k": [9.0]}, {"n": 1})
+    results = catalog.results_of(raw)
+    results.force_reload()
+    assert sorted(results) == sorted(map(uid_of, fits))
+    assert list(results.search({"n": 1})) == [uid_of(fits[1])]
+    assert list(results.results_of(raw, n=2)) == [uid_of(fits[2])]
+    assert results[uid_of(fits[1])].primary.read()["k"].values.tolist() == [1.0]
+    if not site.is_mongo:
+        assert sorted(pickle.loads(pickle.dumps(results))) == sorted(results)

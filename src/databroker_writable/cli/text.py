@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import numpy
 
-from ..results.printing import printable
+from ..results.printing import aligned as table
+from ..results.printing import printable, shown, shown_time
+
+__all__ = ["json_text", "say", "shown", "shown_cell", "shown_time", "table"]
 
 DIGITS = 6
 
@@ -22,24 +24,6 @@ def say(text: str = "", *, error: bool = False) -> None:
     text = "\n".join(map(printable, text.split("\n")))
     encoding = getattr(sys.stderr if error else sys.stdout, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "replace").decode(encoding), err=error)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
-    """Align columns of text."""
-    lines = [header, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def shown(value: Any, width: int) -> str:
-    """One line of text for a value of a document, cut at a width."""
-    if isinstance(value, numpy.ndarray | numpy.generic):
-        value = value.tolist()
-    text = printable(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def json_text(value: Any) -> str:
@@ -59,11 +43,6 @@ def shown_cell(value: Any, width: int) -> str:
     if isinstance(value, float):
         return f"{value:.{DIGITS}g}"
     return shown(value, width)
-
-
-def shown_time(time: float) -> str:
-    """POSIX seconds as local time."""
-    return datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")
 
 
 def _for_json(value: Any) -> Any:

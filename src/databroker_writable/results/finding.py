@@ -5,69 +5,82 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import InvalidMetadataError
 from ..runs import upstream
-from ..runs.provenance import reference, sources_of, superseded_by
+from ..runs.provenance import reference, superseded_by
 from ..storage.backend import label_of
-from .headers import (
-    NO_PROBES,
-    check_query,
-    check_status,
-    header_of,
-    headers,
-    made_from,
-    only_one,
-    open_run,
-)
-from .references import ambiguous
+from ..tables.wording import short
+from .headers import check_query, check_status, headers_superseding, open_run, refresh
+from .moments import local_time, moment_of
+from .remarks import RETRACTED, retracted
+from .selection import select, source_uid, sources_in
 
 
-def results_of(catalog: Any, raw: Any, query: Mapping[str, Any], status: str | None = None) -> Any:
+def results_of(
+    catalog: Any, raw: Any, query: Mapping[str, Any], status: str | None = None, role: str | None = None
+) -> Any:
     """A search result of the runs that were derived from a raw run, newest first."""
-    check_status(status)
-    uid = _source(catalog, raw)
-    conditions: dict[str, Any] = {"$and": [NO_PROBES, made_from(uid), check_query(query)]}
-    if status is not None:
-        uids = [header.uid for header in headers(catalog, conditions) if header.status == status]
-        conditions = {"uid": {"$in": uids}}
-    return _newest_first(catalog.search(conditions))
+    if role is not None and (not isinstance(role, str) or not role):
+        raise InvalidMetadataError(f"role is a text such as 'dark', or None for any, and not {short(role)}")
+    refresh(catalog)
+    uid = source_uid(catalog, raw, "results_of") or str(reference(raw, "results_of")["uid"])
+    chosen = select(catalog, query, status, sources=[(uid, role)])
+    uids = [header.uid for header, found in chosen if found != RETRACTED or status == RETRACTED]
+    results = upstream.search_known(catalog, uids)
+    if upstream.is_in_memory(results):
+        # MongoDB's results come newest first; those of files in the order of their names
+        upstream.put_in_order(results, uids)
+    return results
 
 
-def latest(catalog: Any, query: Mapping[str, Any], status: str | None = "success") -> Any:
-    """The newest run of a status that no successful run supersedes."""
+def latest(
+    catalog: Any,
+    query: Mapping[str, Any],
+    status: str | None = "success",
+    *,
+    derived_from: Any = None,
+    before: Any = None,
+) -> Any:
+    """The newest run of a status that no successful run supersedes, as it was before a moment."""
+    refresh(catalog)
+    until = None if before is None else moment_of(catalog, before, "before")
     check_status(status)
-    if upstream.is_in_memory(catalog):
-        catalog.force_reload()
-    superseding = headers(catalog, {"supersedes": {"$exists": True}})
-    superseded = {uid for header in superseding if header.status == "success" for uid in superseded_by(header.start)}
+    withdrawn = retracted(catalog)
+    superseded = {
+        uid
+        for header in headers_superseding(catalog)
+        if header.status == "success" and header.uid not in withdrawn and _is_before(header.start["time"], until)
+        for uid in superseded_by(header.start)
+    }
     others = set()
-    for header in headers(catalog, {"$and": [NO_PROBES, check_query(query)]}):
+    sources = sources_in(catalog, derived_from)
+    for header, found in select(catalog, query, until=until, sources=sources):
         if header.uid in superseded:
             continue
-        if status in (None, header.status):
+        if found == status or (status is None and found != RETRACTED):
             return open_run(catalog, header.uid)
-        others.add(header.status)
+        others.add(found)
+    asked = [str(dict(query))]
+    asked += [f"derived_from {' and '.join(uid for uid, _ in sources)}"] if sources else []
+    asked += [f"before {local_time(until) or until}"] if until is not None else []
+    raise KeyError(_nothing_fits(label_of(catalog), ", ".join(asked), status, others))
+
+
+def _is_before(time: float, until: float | None) -> bool:
+    return until is None or time < until
+
+
+def _nothing_fits(label: str, asked: str, status: str | None, others: set[str]) -> str:
+    """Say that there is no such run, and of which status there are some."""
     wanted = "run" if status is None else f"run of the status {status!r}"
-    hint = f", but some of the status {' or '.join(sorted(others))} do: status=None takes any" if others else ""
-    raise KeyError(f"no {wanted} in {label_of(catalog)!r} fits {dict(query)}{hint}")
+    hint = ""
+    if others - {RETRACTED}:
+        hint = f", but some of the status {' or '.join(sorted(others - {RETRACTED}))} do: status=None takes any"
+    elif others:
+        hint = ", but some that were retracted do: status='retracted' takes these"
+    return f"no {wanted} in {label!r} fits {asked}{hint}"
 
 
-def _source(catalog: Any, raw: Any) -> str:
-    """The uid of a run whose results are asked for; it need not be in this catalog."""
-    uid = str(reference(raw, "results_of")["uid"])
-    if not isinstance(raw, str) or header_of(catalog, uid) is not None:
-        return uid
-    derived = headers(catalog, {"derived_from": {"$exists": True}})
-    named = {source["uid"] for header in derived for source in sources_of(header.start)}
-    if uid in named:
-        return uid
-    try:
-        return only_one([source for source in named if source.startswith(uid)], uid) or uid
-    except ValueError:
-        raise ambiguous(uid, "results_of") from None
-
-
-def _newest_first(results: Any) -> Any:
-    """MongoDB's results come newest first; those of files in the order of their names."""
-    if upstream.is_in_memory(results):
-        upstream.put_in_order(results, [header.uid for header in headers(results)])
-    return results
+def joined(query: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A query, with the conditions that were given as keywords."""
+    return {**check_query({} if query is None else query), **more}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pymongo
@@ -14,21 +14,27 @@ from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.provenance import sources_of, superseded_by
 from ..storage.embedded_query import header_query
+from ..tables.wording import short
 
 PROBE = "databroker_writable_probe"
 """Key of start documents that marks the runs of ``check --write-test``."""
 
 NO_PROBES = {PROBE: {"$exists": False}}
 
-STATUSES = ("success", "abort", "fail", "unfinished")
-"""What ``exit_status`` can be; a run without a stop document is unfinished."""
+STATUSES = ("success", "abort", "fail", "unfinished", "retracted")
+"""What ``exit_status`` can be; a run without a stop document is unfinished, and one can be retracted afterwards."""
+
+BATCHES = (100, 1_000, 10_000, 100_000)
+"""How many stop documents are asked for at once: few where only the newest runs matter; 16 MB hold so many uids."""
 
 NAMES = ("analysis_name", "analysis", "plan_name")
 """Keys of start documents that name what a run is, the first that is there."""
 
-BATCH = 500
 SHORTEST_UID = 8
 LAST_CHARACTER = "\U0010ffff"
+
+
+Transform = Callable[[Any], Any]
 
 
 class Header(NamedTuple):
@@ -54,13 +60,12 @@ def name_of(start: Mapping[str, Any]) -> Any:
 def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[Header]:
     """Headers of the runs that fit a query on start documents, newest first.
 
-    MongoDB is asked once, and once more for each 500 stop documents of the normalized layout. Catalogs of files hold
-    their headers in memory; runs of other processes are among them after ``catalog.force_reload()``.
+    MongoDB is asked once, and in the normalized layout for the stop documents of 100 runs, then of 1,000, 10,000 and
+    each 100,000 more. Catalogs of files hold their headers in memory; `refresh` has them look for new ones.
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        fits = Query(query).match
-        yield from _in_memory(catalog, filter(fits, list(upstream.loaded_start_documents(catalog).values())))
+        yield from _in_memory(catalog, filter(_matcher(query), list(upstream.loaded_start_documents(catalog).values())))
         return
     transforms = upstream.transforms_of(catalog)
     for start, stop in _elsewhere(catalog, query):
@@ -69,10 +74,26 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
 
 def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
     transforms = upstream.transforms_of(catalog)
+    changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
     for start in sorted(starts, key=lambda start: -start["time"]):
-        stop = upstream.loaded_entries(catalog)[start["uid"]].describe()["metadata"]["stop"]
-        # a transform may change what it is given, and these are what databroker searches
-        yield Header(transforms["start"](copy.copy(start)), stop and transforms["stop"](copy.copy(stop)))
+        stop = upstream.loaded_stop_document(catalog, start["uid"])
+        yield Header(changed_start(start), stop and changed_stop(stop))
+
+
+def _on_copies(transform: Transform) -> Transform:
+    """Have a transform, which may change what it is given, not change what databroker searches."""
+    if upstream.changes_nothing(transform):
+        return transform
+    return lambda doc: transform(copy.copy(doc))
+
+
+def _matcher(query: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
+    """What tells whether start documents fit; mongoquery takes longer than all else, and is asked only what it must."""
+    parts = query["$and"] if list(query) == ["$and"] else [query]
+    tests = [Query(part).match for part in parts if part and part != NO_PROBES]
+    if NO_PROBES in parts:
+        tests.append(lambda start: PROBE not in start)
+    return lambda start: all(test(start) for test in tests)
 
 
 def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
@@ -96,7 +117,8 @@ def _normalized(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mappin
     options = {"sort": [("time", pymongo.DESCENDING)], **upstream.find_options(catalog)}
     collections = upstream.normalized_collections(catalog)
     cursor = collections.starts.find(query, **options)
-    while batch := list(itertools.islice(cursor, BATCH)):
+    sizes = itertools.chain(BATCHES, itertools.repeat(BATCHES[-1]))
+    while batch := list(itertools.islice(cursor, next(sizes))):
         uids = [start["uid"] for start in batch]
         stops = collections.stops.find({"run_start": {"$in": uids}}, {"_id": False})
         stop_of = {stop["run_start"]: stop for stop in stops}
@@ -115,7 +137,7 @@ def check_query(query: Any) -> Mapping[str, Any]:
 def check_status(status: Any) -> None:
     """Refuse a status that no run has."""
     if status is not None and status not in STATUSES:
-        raise InvalidMetadataError(f"status is one of {', '.join(STATUSES)}, or None for any, and not {status!r}")
+        raise InvalidMetadataError(f"status is one of {', '.join(STATUSES)}, or None for any, and not {short(status)}")
 
 
 def header_of(catalog: Any, uid: str) -> Header | None:
@@ -140,6 +162,30 @@ def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
         return
     among = {"$in": list(uids)}
     yield from headers(catalog, {"$or": [made_from(among), {"supersedes": among}]})
+
+
+def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any]) -> Iterator[Header]:
+    """Headers of the runs that fit a query and say that they were made from each of some runs, newest first."""
+    if uids and upstream.is_in_memory(catalog):
+        naming = set.intersection(*(set(_runs_naming(catalog).get(uid, ())) for uid in uids))
+        starts = [upstream.loaded_start_documents(catalog)[uid] for uid in naming]
+        made = [start for start in starts if {source["uid"] for source in sources_of(start)}.issuperset(uids)]
+        return _in_memory(catalog, filter(_matcher(query), made))
+    return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
+
+
+def headers_superseding(catalog: Any) -> Iterator[Header]:
+    """Headers of the runs that say that they replace others, newest first."""
+    if upstream.is_in_memory(catalog):
+        starts = list(upstream.loaded_start_documents(catalog).values())
+        return _in_memory(catalog, [start for start in starts if "supersedes" in start])
+    return headers(catalog, {"supersedes": {"$exists": True}})
+
+
+def refresh(catalog: Any) -> None:
+    """Have a catalog of files look for runs of other processes; MongoDB is asked each time anyway."""
+    if upstream.is_in_memory(catalog):
+        catalog.force_reload()
 
 
 def made_from(uid: str | Mapping[str, Any]) -> dict[str, Any]:

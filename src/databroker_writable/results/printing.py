@@ -1,6 +1,13 @@
-"""Text of documents, made safe to show: on a terminal, and in a drawing."""
+"""Text of documents, made safe to show: on a terminal, in a table, and in a drawing."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy
 
 _ENTITIES = str.maketrans({"&": "#amp;", "<": "#lt;", ">": "#gt;", '"': "#quot;", "`": "#96;", "#": "#35;"})
 
@@ -13,3 +20,26 @@ def printable(text: str) -> str:
 def mermaid_label(lines: list[str]) -> str:
     """Give a label of a Mermaid flowchart, whose text is neither markup nor an end of the drawing."""
     return '"' + "<br/>".join(printable(line).translate(_ENTITIES) for line in lines) + '"'
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
+    """Align columns of text."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def shown(value: Any, width: int) -> str:
+    """One line of text for a value of a document, cut at a width."""
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        value = value.tolist()
+    text = printable(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def shown_time(time: float) -> str:
+    """POSIX seconds as local time."""
+    return datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")

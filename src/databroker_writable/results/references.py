@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InvalidMetadataError, warn_user
-from ..runs.provenance import listed, reference, references, sources_of
+from ..runs.provenance import in_role, reference, references, sources_of, with_roles
 from ..storage.backend import label_of
 from .headers import complete_uid, has_run, header_of, headers_naming
 
@@ -19,7 +19,8 @@ def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> l
     """
     if runs is None:
         return None
-    resolved = references([_resolved(catalog, run, argument) for run in listed(runs)], argument)
+    named = [in_role(_resolved(catalog, run, argument), role, argument) for run, role in with_roles(runs, argument)]
+    resolved = references(named, argument)
     if uid is not None:
         _refuse_cycle(catalog, uid, resolved, argument)
     return resolved

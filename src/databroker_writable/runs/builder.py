@@ -41,7 +41,8 @@ class RunBuilder(bluesky_live.run_builder.RunBuilder):
     one_event : bool, optional
         Each table that is added is one Event whose columns are arrays, instead of one Event per row.
     derived_from, supersedes : run, uid, or a list of these, optional
-        The runs that this one was made from, and the earlier results that it replaces.
+        The runs that this one was made from, and the earlier results that it replaces. Inputs can have roles:
+        ``{"data": raw, "dark": dark}``.
     versions : list of str, optional
         Names of installed packages whose versions are recorded, as those of python, databroker and this package are.
     parameters : dict, optional

@@ -26,6 +26,7 @@ class BuiltStream:
     descriptor: Document
     schema: StreamSchema | None = None  # of its first table, with which the later ones must agree
     length: int = 0
+    rows: int = 0
     last_seq_num: int = 0
     last_time: float = -math.inf
 
@@ -55,6 +56,7 @@ class BuiltStream:
         """Note that the page of a table was passed on."""
         self.schema = self.schema or table.schema
         self.length += table.length
+        self.rows += table.rows
         self.last_seq_num, self.last_time = page["seq_num"][-1], page["time"][-1]
 
     def _times(self, table: StreamTable, time: Any, now: float) -> list[float]:
@@ -88,6 +90,7 @@ def composed_stop(
 ) -> Document:
     """Compose the stop document of a run."""
     check_exit_status(exit_status)
+    num_rows = {name: stream.rows for name, stream in streams.items() if stream.rows != stream.length}
     return {
         "uid": new_uids(1)[0] if uid is None else uid,
         "time": time,
@@ -95,6 +98,7 @@ def composed_stop(
         "exit_status": exit_status,
         "reason": str(reason),
         "num_events": {name: stream.length for name, stream in streams.items()},
+        **({"num_rows": num_rows} if num_rows else {}),
     }
 
 

@@ -139,8 +139,46 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
 
 def references(runs: Any, argument: str) -> list[dict[str, Any]]:
     """Give references to one run or to several, each once in each role."""
-    found = [reference(run, argument) for run in listed(runs)]
+    found = [in_role(reference(run, argument), role, argument) for run, role in with_roles(runs, argument)]
     return list({(source["uid"], source.get("role")): source for source in found[::-1]}.values())[::-1]
+
+
+def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
+    """Give one run, several, or those of ``{"role": run}``, each with its role, if it has one.
+
+    Examples
+    --------
+    >>> with_roles({"data": "raw-1", "dark": ["dark-1", "dark-2"]}, "derived_from")
+    [('raw-1', 'data'), ('dark-1', 'dark'), ('dark-2', 'dark')]
+    """
+    pairs: list[tuple[Any, str | None]] = []
+    for item in listed(runs):
+        if argument != "derived_from" or not _names_roles(item):
+            pairs.append((item, None))
+            continue
+        for role, value in item.items():
+            if not isinstance(role, str) or not role:
+                raise InvalidMetadataError(f"a role in {argument} is a text, not {short(role)}")
+            pairs += [(run, role) for run in listed(value)]
+    return pairs
+
+
+def in_role(named: dict[str, Any], role: str | None, argument: str) -> dict[str, Any]:
+    """Give a reference with a role; one that says another role itself is refused."""
+    if role is None:
+        return named
+    if named.get("role", role) != role:
+        raise InvalidMetadataError(
+            f"{argument} gives the run {named['uid']!r} the roles {role!r} and {named['role']!r}; name it twice, once "
+            "in each role"
+        )
+    return {**named, "role": role}
+
+
+def _names_roles(item: Any) -> bool:
+    """Whether a dict has roles for keys, and not the parts of one reference."""
+    is_dict = isinstance(item, Mapping) and start_of(item) is None
+    return is_dict and "uid" not in item and not set(item) <= {"uid", "catalog", "role"}
 
 
 def reference(run: Any, argument: str) -> dict[str, Any]:

@@ -134,6 +134,15 @@ def loaded_entries(catalog: Any) -> Any:
     return catalog._entries
 
 
+def loaded_stop_document(catalog: Any, uid: str) -> Document | None:
+    """The stop document of a run in a catalog that holds it in memory; an entry's ``describe`` copies both."""
+    entries = loaded_entries(catalog)
+    entry = getattr(entries, "made_by_databroker", entries)[uid]
+    metadata = getattr(entry, "_metadata", None) or entry.describe()["metadata"]
+    stop: Document | None = metadata["stop"]
+    return stop
+
+
 def loaded_files(catalog: Any) -> dict[str, float]:
     """When the files were modified that a catalog has loaded, and does not look at again."""
     files: dict[str, float] = catalog._filename_to_mtime
@@ -170,7 +179,35 @@ def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
 
 def put_in_order(results: Any, uids: Iterable[str]) -> None:
     """Give the entries of a search result in another order."""
-    results._entries = {uid: results._entries[uid] for uid in uids}
+    entries = getattr(results._entries, "made_by_databroker", results._entries)
+    for uid in uids:
+        if uid in entries:
+            entries[uid] = entries.pop(uid)
+
+
+def search_known(catalog: Any, uids: Sequence[str]) -> Any:
+    """A search result of runs that are known; databroker's own search opens every file of a directory again."""
+    query = {"uid": {"$in": list(uids)}}
+    stock = (stock_drivers().msgpack, stock_drivers().jsonl)
+    driver = next((cls for cls in stock if isinstance(catalog, cls)), None)
+    if driver is None or type(catalog).search is not driver.search or not hasattr(catalog.paths, "among"):
+        return catalog.search(query)
+    entries = loaded_entries(catalog).made_by_databroker
+    files = [entries[uid]._open_args["gen_args"][0] for uid in uids]
+    # as databroker's search, but for the paths
+    return type(catalog)(
+        paths=catalog.paths.among(files),
+        query={"$and": [catalog._query, query]} if catalog._query else query,
+        handler_registry=catalog._handler_registry,
+        transforms=catalog._transforms,
+        root_map=catalog._root_map,
+        name=VIEW,
+        getenv=catalog.getenv,
+        getshell=catalog.getshell,
+        auth=catalog.auth,
+        metadata=(catalog.metadata or {}).copy(),
+        storage_options=catalog.storage_options,
+    )
 
 
 def query_of(catalog: Any) -> Mapping[str, Any]:
@@ -194,6 +231,13 @@ def transforms_of(catalog: Any) -> Mapping[str, Callable[[Any], Any]]:
     """What a catalog makes of documents when they are read."""
     transforms: Mapping[str, Callable[[Any], Any]] = catalog._transforms
     return transforms
+
+
+def changes_nothing(transform: Callable[[Any], Any]) -> bool:
+    """Whether a transform is the one that databroker puts where none was given."""
+    from databroker import core
+
+    return transform is core._no_op
 
 
 # databroker: MongoDB

@@ -72,6 +72,11 @@ class RunEntries(MutableMapping[str, Any]):
         self.readers: dict[Any, Any] = {}
         self._unrendered: dict[str, tuple[Any, Any]] = {}
 
+    @property
+    def made_by_databroker(self) -> MutableMapping[str, Any]:
+        """The entries as databroker made them, which may hold templates."""
+        return self._entries
+
     def __getitem__(self, uid: str) -> Any:
         entry = self._entries[uid]
         original, unrendered = self._unrendered.get(uid, (None, None))

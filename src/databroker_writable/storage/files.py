@@ -6,7 +6,7 @@ import contextlib
 import fnmatch
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from ..errors import InvalidCatalogError, NotWritableError
@@ -37,6 +37,7 @@ class FileBackend(Backend):
         self.group: RunGroup | None = None
         self._loaded_at: float | None = None
         self._failed: dict[str, float] = {}
+        self._files: Sequence[str] | None = None  # of a search result, where these are known
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
@@ -58,6 +59,7 @@ class FileBackend(Backend):
         if "paths" not in named or len(named) < len(args) + len(kwargs):
             return args, kwargs
         paths = named["paths"]
+        self._files = getattr(paths, "files", None)
         if getattr(paths, "allow_pickle", False):
             named.setdefault("allow_pickle", True)
         return (), {**named, "paths": absolute_globs(paths)}
@@ -66,7 +68,7 @@ class FileBackend(Backend):
         """Add the map by which assets are found after the directory was moved."""
         if not kwargs.get("paths"):
             return kwargs
-        paths = RunPaths(kwargs["paths"], self.allow_pickle)
+        paths = RunPaths(kwargs["paths"], self.allow_pickle, self._files)
         roots = AssetRoots(kwargs.get("root_map") or {}, assets_beside(paths[0]), asset_root)
         return {**kwargs, "paths": paths, "root_map": roots}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import InvalidCatalogError
@@ -20,11 +20,19 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class RunPaths(list[str]):
-    """The globs of the run files of a catalog, and whether their pickles are unpacked; search results get them, too."""
+    """The globs of the run files of a catalog, and whether their pickles are unpacked; search results get them, too.
 
-    def __init__(self, paths: Iterable[str], allow_pickle: bool = False) -> None:
+    `files` are those to look at; by default all that the globs match.
+    """
+
+    def __init__(self, paths: Iterable[str], allow_pickle: bool = False, files: Sequence[str] | None = None) -> None:
         super().__init__(paths)
         self.allow_pickle = allow_pickle
+        self.files = files
+
+    def among(self, files: Sequence[str]) -> RunPaths:
+        """The same globs, of which only some files are to be looked at."""
+        return RunPaths(self, self.allow_pickle, files)
 
 
 class AssetRoots(dict[str, str]):

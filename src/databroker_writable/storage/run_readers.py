@@ -147,7 +147,10 @@ def load_run_files(catalog: Any, run_format: RunFormat, failed: dict[str, float]
     """
     noted = upstream.loaded_files(catalog)
     complaints: list[tuple[str, str]] = []
-    for path in (path for pattern in catalog.paths for path in glob.glob(str(pattern))):
+    files = getattr(catalog.paths, "files", None)
+    if files is None:
+        files = (path for pattern in catalog.paths for path in glob.glob(str(pattern)))
+    for path in files:
         try:
             modified = os.stat(path).st_mtime
             if modified == noted.get(path):

@@ -85,6 +85,7 @@ class StreamTable:
     schema: StreamSchema
     data: dict[str, Any]
     length: int
+    rows: int  # where the whole table is one Event, those of the table
     time: numpy.ndarray | None  # POSIX seconds of each Event, where the table's own `time` can be theirs
 
     def fitted(self, first: StreamSchema, stream: str) -> StreamTable:

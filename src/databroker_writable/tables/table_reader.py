@@ -163,7 +163,16 @@ class _StreamComposer:
             {OBJECT: self.configuration},
             {OBJECT: {"fields": self.fields}} if self.fields else {},
         )
-        return StreamTable(schema, self.data, self.length, self.time)
+        return StreamTable(schema, self.data, self.length, self._rows(), self.time)
+
+    def _rows(self) -> int:
+        """How many rows a reader would count: in one Event, along the dim that all arrays share and one has alone."""
+        arrays = [data_key for data_key in self.data_keys.values() if data_key["shape"]]
+        along_one = [data_key for data_key in arrays if len(data_key["shape"]) == 1]
+        if not self.one_event or not along_one or len({data_key["dims"][0] for data_key in arrays}) > 1:
+            return self.length
+        rows: int = along_one[0]["shape"][0]
+        return rows
 
     def _name(self, name: str) -> str:
         """The name of a key or dim in documents, where `time` is taken.

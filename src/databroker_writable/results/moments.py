@@ -1,0 +1,91 @@
+"""Moments, as users give them: seconds, dates, spans before now, and runs."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+import time
+from datetime import date, datetime
+from typing import Any
+
+import numpy
+import pandas
+
+from ..errors import InvalidMetadataError
+from ..runs.provenance import start_of
+from ..tables.wording import short
+from .headers import header_of
+from .references import known_uid
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SPAN = re.compile(r"(\d+(?:\.\d*)?)([smhdw]?)")
+
+FORMS = "2024-05-31, '2024-05-31 14:30' or 2d (two days ago)"
+
+
+def seconds_in(text: str) -> float | None:
+    """Seconds in a span such as ``90`` (seconds), ``30m``, ``12h``, ``2d``, ``1w``; None for other text."""
+    match = _SPAN.fullmatch(text.strip())
+    return float(match[1]) * _UNITS[match[2]] if match else None
+
+
+def moment_in(text: str) -> float | None:
+    """POSIX seconds of a date, a local time, or a span before now; None for other text."""
+    seconds = seconds_in(text)
+    if seconds is not None and not text.strip().isdigit():
+        return time.time() - seconds
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def moment_of(catalog: Any, value: Any, argument: str) -> float:
+    """POSIX seconds of a time, or of the start of a run; what has no zone is local time."""
+    start = start_of(value)
+    if start is not None:
+        seconds: Any = start.get("time")
+    elif isinstance(value, str):
+        seconds = _moment_of_text(catalog, value, argument)
+    else:
+        seconds = _seconds_of(value)
+    if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool) or not math.isfinite(seconds):
+        raise InvalidMetadataError(
+            f"{argument} is a time or a run, and not {short(value)}; give a run, the uid of a run of this catalog, "
+            f"POSIX seconds, a datetime, or a text like {FORMS}"
+        )
+    return float(seconds)
+
+
+def local_time(seconds: float) -> datetime | None:
+    """POSIX seconds as local time; None where no calendar has them."""
+    try:
+        return datetime.fromtimestamp(seconds)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _moment_of_text(catalog: Any, text: str, argument: str) -> float | None:
+    """The moment of a text: a run's where it is the uid, and a uid's beginning only where it is no time."""
+    header = header_of(catalog, text)
+    seconds = None if header is not None else moment_in(text)
+    if header is None and seconds is None and text:
+        uid = known_uid(catalog, text, argument)
+        header = header_of(catalog, uid) if uid is not None else None
+    return seconds if header is None else header.start["time"]
+
+
+def _seconds_of(value: Any) -> Any:
+    if isinstance(value, numpy.datetime64):
+        value = pandas.Timestamp(value)
+    if value is pandas.NaT:
+        return None
+    if isinstance(value, pandas.Timestamp):
+        value = value.to_pydatetime(warn=False)  # whose own timestamp() takes local time for that of Greenwich
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    try:
+        return value.timestamp() if isinstance(value, datetime) else value
+    except (ValueError, OverflowError, OSError):
+        return None

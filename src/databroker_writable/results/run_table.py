@@ -1,0 +1,213 @@
+"""Runs as a table: for programs a DataFrame, for people the newest of them."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import html
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy
+import pandas
+import pymongo
+
+from ..errors import InvalidMetadataError
+from ..storage.backend import label_of
+from ..tables.wording import short
+from .headers import Header, headers, name_of, refresh, unambiguous_length
+from .moments import local_time
+from .printing import aligned, shown, shown_time
+from .remarks import tags_of
+from .selection import select, sources_in
+
+COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
+NEWEST = 10
+SECONDS = 2
+"""For how long a server is waited for, to show a catalog."""
+WIDTH = 30
+
+Record = dict[str, Any]
+
+
+def table(
+    catalog: Any,
+    query: Mapping[str, Any] | None,
+    columns: Sequence[str],
+    *,
+    derived_from: Any = None,
+    limit: int | None = None,
+    **filters: Any,
+) -> pandas.DataFrame:
+    """The runs that fit, newest first, with their metadata in `columns`; the filters are those of `select`."""
+    _check_columns(columns)
+    _check_limit(limit)
+    refresh(catalog)
+    fitting = select(catalog, query, sources=sources_in(catalog, derived_from), **filters)
+    chosen = list(itertools.islice(fitting, limit))
+    records = records_of(catalog, chosen)
+    frame = pandas.DataFrame(
+        {
+            "time": _times(record["time"] for record in records),
+            "status": _objects(record["status"] for record in records),
+            "sample": _objects(record["sample"] for record in records),
+            "name": _objects(record["name"] for record in records),
+            "streams": _objects(", ".join(record["streams"]) for record in records),
+            "rows": pandas.array([_rows(record["streams"]) for record in records], dtype="Int64"),
+            "tags": _objects(", ".join(record["tags"]) for record in records),
+        },
+        index=pandas.Index([record["uid"] for record in records], dtype=object, name="uid"),
+    )
+    for name in columns:
+        if name not in COLUMNS:
+            frame[name] = _metadata(catalog, name, [header for header, _ in chosen])
+    return frame
+
+
+def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Record]:
+    """What is told of each run: uid, POSIX time, status, sample, name, rows by stream, and tags."""
+    tags = tags_of(catalog)
+    return [
+        {
+            "uid": header.uid,
+            "time": header.start["time"],
+            "status": status,
+            "sample": header.start.get("sample"),
+            "name": name_of(header.start),
+            "streams": _rows_by_stream(header.stop or {}),
+            "tags": tags.get(header.uid, []),
+        }
+        for header, status in chosen
+    ]
+
+
+def text_table(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """A header and a row of text for each run; a column of tags where there are some."""
+    names = ["uid", "time", "sample", "name", "streams", "rows", "status"]
+    if any(record["tags"] for record in records):
+        names.append("tags")
+    length = unambiguous_length([record["uid"] for record in records])
+    return [tuple(names), *(tuple(_texts(record, length)[: len(names)]) for record in records)]
+
+
+def described(catalog: Any) -> str:
+    """A catalog as text: its name, how many runs it has, and the newest ten."""
+    title, rows = _described(catalog)
+    return f"<{title}>" + (f"\n{aligned(rows[0], rows[1:])}" if rows else "")
+
+
+def described_in_html(catalog: Any) -> str:
+    """A catalog as HTML: its name, how many runs it has, and the newest ten."""
+    title, rows = _described(catalog)
+    lines = [
+        "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
+        for tag, row in zip(itertools.chain(["th"], itertools.repeat("td")), rows, strict=False)
+    ]
+    return f"<p>{html.escape(title)}</p>" + (f"<table>{''.join(lines)}</table>" if rows else "")
+
+
+def _described(catalog: Any) -> tuple[str, list[tuple[str, ...]]]:
+    title = f"catalog {shown(label_of(catalog), WIDTH)!r}"
+    try:
+        with _answer_within(SECONDS):
+            count = len(catalog)
+            records = records_of(catalog, itertools.islice(select(catalog), NEWEST))
+    except Exception as exc:
+        # to show a catalog must not fail; the message of another library can repeat a URI with its password
+        return f"{title}, which cannot be read now ({type(exc).__name__})", []
+    newest = f", of which the newest {len(records)}:" if count > len(records) else ""
+    return f"{title}: {count:,} run{'' if count == 1 else 's'}{newest}", text_table(records) if records else []
+
+
+def _answer_within(seconds: float) -> AbstractContextManager[Any]:
+    """Have a server of MongoDB not waited for, which pymongo can do from 4.2 on."""
+    timeout = getattr(pymongo, "timeout", None)
+    return contextlib.nullcontext() if timeout is None else timeout(seconds)
+
+
+def _texts(record: Record, length: int) -> list[str]:
+    streams = record["streams"]
+    return [
+        shown(record["uid"][:length], length),
+        shown_time(record["time"]),
+        *("" if record[key] is None else shown(record[key], WIDTH) for key in ("sample", "name")),
+        shown(", ".join(streams), WIDTH),
+        shown(", ".join(map(str, streams.values())), WIDTH),
+        record["status"],
+        shown(", ".join(record["tags"]), WIDTH),
+    ]
+
+
+def _rows_by_stream(stop: Mapping[str, Any]) -> dict[str, int]:
+    """Events of each stream; of a table that is one Event, its rows."""
+    return {**(stop.get("num_events") or {}), **(stop.get("num_rows") or {})}
+
+
+def _rows(streams: Mapping[str, int]) -> int | None:
+    return streams.get("primary", max(streams.values(), default=None))
+
+
+def _times(seconds: Iterable[float]) -> Any:
+    """Local times, without a zone, as those of databroker's tables."""
+    return numpy.array([local_time(moment) for moment in seconds], "datetime64[us]").astype("datetime64[ns]")
+
+
+def _objects(values: Iterable[Any]) -> numpy.ndarray:
+    items = list(values)
+    column = numpy.empty(len(items), dtype=object)
+    for position, item in enumerate(items):
+        column[position] = item  # lists of one length would become an array of two dimensions
+    return column
+
+
+def _metadata(catalog: Any, name: str, chosen: list[Header]) -> Any:
+    """A column of metadata; a name that no run of the catalog has is a mistake."""
+    values = [_value_at(header.start, name) for header in chosen]
+    if values and all(value is None for value in values):
+        _check_known(catalog, name, chosen)
+    column = pandas.Series(_objects(values))
+    # numbers stay what they are beside runs that have none
+    return (column if any(value is None for value in values) else column.infer_objects()).array
+
+
+def _check_known(catalog: Any, name: str, chosen: list[Header]) -> None:
+    if next(headers(catalog, {name: {"$exists": True}}), None) is not None:
+        return
+    known = sorted({known for header in chosen for known in _names_in(header.start)})
+    alike = difflib.get_close_matches(name, known, 1)
+    remedy = f"did you mean {alike[0]!r}?" if alike else f"leave it out, or take one of {', '.join(known)}"
+    raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has {name!r} in its metadata; {remedy}")
+
+
+def _value_at(start: Mapping[str, Any], name: str) -> Any:
+    """The metadata of a dotted name; None where there are none."""
+    value: Any = start
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _names_in(start: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in start.items():
+        names.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            names += _names_in(value, f"{prefix}{key}.")
+    return names
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    for name in columns:
+        if not isinstance(name, str) or not name:
+            raise InvalidMetadataError(
+                f"a column is named by a text such as 'parameters.window', not {short(name)}; conditions come first, "
+                "as one dict"
+            )
+
+
+def _check_limit(limit: Any) -> None:
+    is_count = isinstance(limit, int | numpy.integer) and not isinstance(limit, bool) and limit > 0
+    if limit is not None and not is_count:
+        raise InvalidMetadataError(f"limit is a number of runs, from 1, or None for all, and not {short(limit)}")

@@ -1,0 +1,128 @@
+"""Runs chosen by their metadata, status, time, inputs and remarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidMetadataError
+from ..runs.provenance import in_role, reference, sources_of, with_roles
+from ..storage.backend import label_of
+from ..tables.wording import short
+from .headers import (
+    NO_PROBES,
+    Header,
+    check_query,
+    check_status,
+    complete_uid,
+    header_of,
+    headers,
+    headers_made_from,
+    only_one,
+)
+from .moments import local_time, moment_of
+from .references import ambiguous
+from .remarks import RETRACTED, retracted, tags_of
+
+Source = tuple[str, str | None]
+"""The uid of an input, and the role in which it was used; None for any."""
+
+
+def select(
+    catalog: Any,
+    query: Mapping[str, Any] | None = None,
+    status: str | None = None,
+    *,
+    since: Any = None,
+    until: Any = None,
+    sources: Sequence[Source] = (),
+    tags: Any = None,
+) -> Iterator[tuple[Header, str]]:
+    """Headers of the runs that fit, each with its status, newest first; probe runs are left out."""
+    check_status(status)
+    conditions = [NO_PROBES, check_query({} if query is None else query)]
+    span = _span(catalog, since, until)
+    if span:
+        conditions.append({"time": span})
+    withdrawn = retracted(catalog)
+    if tags is not None:
+        tagged = _tagged(catalog, tags)
+        conditions.append({"uid": {"$in": tagged}})
+    uids = list(dict.fromkeys(uid for uid, _ in sources))
+    candidates = headers_made_from(catalog, uids, {"$and": conditions})
+    return (
+        (header, found_status)
+        for header in candidates
+        for found_status in [RETRACTED if header.uid in withdrawn else header.status]
+        if status in (None, found_status) and _is_made_from(header, sources)
+    )
+
+
+def sources_in(catalog: Any, runs: Any, argument: str = "derived_from") -> list[Source]:
+    """The inputs that results are looked for by; a uid that nothing is known of is refused."""
+    if runs is None:
+        return []
+    sources: list[Source] = []
+    for run, role in with_roles(runs, "derived_from"):
+        named = in_role(reference(run, argument), role, argument)
+        uid = source_uid(catalog, run, argument)
+        if uid is None:
+            raise InvalidMetadataError(
+                f"{argument} names the run {named['uid']!r}, which the catalog {label_of(catalog)!r} does not have, "
+                "and none of its runs was made from it; give the run as its own catalog gives it, catalog[uid]"
+            )
+        sources.append((uid, named.get("role")))
+    return sources
+
+
+def source_uid(catalog: Any, run: Any, argument: str) -> str | None:
+    """The uid of a run, here or an input of runs here, that is given as such, by its uid or the beginning of that."""
+    uid = str(reference(run, argument)["uid"])
+    if not isinstance(run, str) or header_of(catalog, uid) is not None:
+        return uid
+    derived = headers(catalog, {"derived_from": {"$exists": True}})
+    named = {source["uid"] for header in derived for source in sources_of(header.start)}
+    if uid in named:
+        return uid
+    try:
+        here = complete_uid(catalog, uid)
+        beginning_so = [source for source in named if source.startswith(uid)]
+        return only_one([*beginning_so, *([] if here is None else [here])], uid)
+    except ValueError:
+        raise ambiguous(uid, argument) from None
+
+
+def _span(catalog: Any, since: Any, until: Any) -> dict[str, float]:
+    span = {
+        operator: moment_of(catalog, value, argument)
+        for operator, value, argument in (("$gte", since, "since"), ("$lt", until, "until"))
+        if value is not None
+    }
+    if len(span) == 2 and span["$gte"] > span["$lt"]:
+        first, last = (local_time(moment) or moment for moment in span.values())
+        raise InvalidMetadataError(
+            f"since, {first:%Y-%m-%d %H:%M:%S}, is after until, {last:%Y-%m-%d %H:%M:%S}: no run is in between; "
+            "exchange them, or leave one out"
+        )
+    return span
+
+
+def _tagged(catalog: Any, tags: Any) -> list[str]:
+    """The uids of the runs that have all of some tags."""
+    wanted = [tags] if isinstance(tags, str) else tags
+    if not isinstance(wanted, list | tuple | set | frozenset) or not all(isinstance(tag, str) for tag in wanted):
+        raise InvalidMetadataError(f"tags is a tag or a list of tags, such as ['bad-frames'], and not {short(tags)}")
+    given = tags_of(catalog)
+    known = sorted({tag for names in given.values() for tag in names})
+    unknown = [tag for tag in wanted if tag not in known]
+    if unknown:
+        choices = f"those given are {', '.join(known)}" if known else "annotate(run, tags=[...]) gives it to one"
+        raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has the tag {unknown[0]!r}; {choices}")
+    return [uid for uid, names in given.items() if set(wanted) <= set(names)]
+
+
+def _is_made_from(header: Header, sources: Sequence[Source]) -> bool:
+    if all(role is None for _, role in sources):
+        return True
+    used = {(source["uid"], source.get("role")) for source in sources_of(header.start)}
+    return all(source in used for source in sources if source[1] is not None)
