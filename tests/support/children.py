@@ -19,6 +19,7 @@ import numpy
 import pytest
 from pymongo.collection import Collection
 
+from databroker_writable.upkeep.deleting import deletion_of
 from support import example_runs, faults, sites
 
 PATIENCE = 600
@@ -106,6 +107,28 @@ def column(rows: int) -> list[float]:
 
 def store_and_die(report: Any, kind: str, place: str, uid: str, asset_root: str, step: int) -> None:
     """Store a run with an array in a file, and be killed after so many calls that change files or the database."""
+    catalog = sites.opened(kind, place, asset_root=asset_root)
+    die_at(step)
+    catalog.store_run(table_with_image(), uid=uid, one_event=True, asset_threshold=0)
+
+
+def remark_and_die(report: Any, kind: str, place: str, uid: str, step: int) -> None:
+    """Annotate and retract a run, and be killed after so many calls that change files or the database."""
+    catalog = sites.opened(kind, place)
+    die_at(step)
+    catalog.annotate(uid, f"note {step}", tags=["bad-frames"])
+    catalog.retract(uid, reason=f"reason {step}")
+
+
+def delete_and_die(report: Any, kind: str, place: str, uid: str, asset_root: str, step: int) -> None:
+    """Delete a run, and be killed after so many calls that change files or the database."""
+    deletion = deletion_of(sites.opened(kind, place, asset_root=asset_root), uid)
+    die_at(step)
+    deletion.execute()
+
+
+def die_at(step: int) -> None:
+    """Have this process killed after so many calls that change files or the database."""
     calls = 0
 
     def deadly(function: Any) -> Any:
@@ -118,12 +141,10 @@ def store_and_die(report: Any, kind: str, place: str, uid: str, asset_root: str,
 
         return call
 
-    catalog = sites.opened(kind, place, asset_root=asset_root)
     for name in faults.SYSTEM_CALLS:
         setattr(os, name, deadly(getattr(os, name)))
     for name in faults.WRITING_COMMANDS:
         setattr(Collection, name, deadly(getattr(Collection, name)))
-    catalog.store_run(table_with_image(), uid=uid, one_event=True, asset_threshold=0)
 
 
 def table_with_image() -> dict[str, Any]:

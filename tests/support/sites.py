@@ -26,7 +26,17 @@ from databroker_writable.drivers import (
 )
 from support import facility, servers
 
-COLLECTIONS = ("run_start", "run_stop", "event_descriptor", "event", "resource", "datum", "header")
+COLLECTIONS = (
+    "run_start",
+    "run_stop",
+    "event_descriptor",
+    "event",
+    "resource",
+    "datum",
+    "header",
+    "remarks",
+    "deletions",
+)
 
 
 @dataclass

@@ -12,6 +12,7 @@ require_databroker_1()
 from .check import check
 from .command_group import CommandGroup
 from .copy import copy
+from .delete import delete
 from .deploy import deploy
 from .ls import ls
 from .note import note
@@ -30,5 +31,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (store, ls, show, note, lineage, copy, check, deploy):
+for command in (store, ls, show, note, lineage, copy, delete, check, deploy):
     main.add_command(command)

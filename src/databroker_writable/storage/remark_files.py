@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
@@ -54,7 +55,8 @@ class RemarkFolder:
 
     def remove(self, remark: Document) -> None:
         """Remove a remark, whose run is deleted."""
-        os.unlink(self.file_of(remark))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.file_of(remark))
 
     def file_of(self, remark: Document) -> str:
         """Path of the file of a remark."""

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import InvalidRunError, StoreFailedError
+from ..errors import InvalidRunError, NotWritableError, StoreFailedError, warn_user
 from ..results.headers import NO_PROBES, header_of, headers, open_run
+from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..storage.assets import SPEC
 from ..storage.assets.source import verify
+from ..storage.failures import explaining
 from ..storage.new_file import NewFile
 from .tiled_destination import TiledDestination, is_tiled_client
 
@@ -53,7 +55,8 @@ def copy_runs(
 
     The documents stay as they are but for the root of resources that are files of this package: these files are
     copied under the destination's asset root, under a partial name first, read through with their checksums, and
-    renamed. Resources of other kinds, such as detector images, keep the root that they have.
+    renamed. Resources of other kinds, such as detector images, keep the root that they have. Remarks on the runs are
+    copied, too, but not to Tiled.
 
     Parameters
     ----------
@@ -113,6 +116,9 @@ def copy_runs(
             report.failures[uid] = exc
         else:
             report.copied.append(uid)
+    if isinstance(target, CatalogDestination):
+        there = {*report.copied, *report.present}
+        target.take_remarks([remark for remark in remarks(source) if remark["run"] in there])
     return report
 
 
@@ -137,6 +143,18 @@ class CatalogDestination:
     def copy(self, source: Any, uid: str) -> None:
         """Copy a run with its assets."""
         _copy_run(source, self._catalog, uid, self._store)
+
+    def take_remarks(self, remarked: list[Document]) -> None:
+        """Add the remarks that are not there; a catalog without a place for them gets none, which is warned of."""
+        backend = self._catalog._backend
+        with explaining(backend.label):
+            present = {remark["uid"] for remark in backend.remarks()}
+            missing = [remark for remark in remarked if remark["uid"] not in present]
+            try:
+                for remark in missing:
+                    backend.add_remark(remark)
+            except NotWritableError as exc:
+                warn_user(f"{len(missing)} remarks on the runs are not copied: {exc}")
 
 
 def _store(destination: Any, documents: list[NamedDocument]) -> None:

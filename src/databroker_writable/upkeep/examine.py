@@ -8,8 +8,10 @@ from ..storage.files import FileBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_files import Assets
+from .deleting import cut_off_deletions
 from .findings import Report
 from .mongo_leftovers import embedded_findings, normalized_findings
+from .remark_findings import remark_findings
 from .run_files import complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
 
 
@@ -51,6 +53,8 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
         for uid in uids:
             assets.refer(doc for name, doc in catalog[uid].documents(fill="no") if name == "resource")
         report.looked_at["runs"] = len(uids)
+    report.findings += cut_off_deletions(catalog)
+    report.findings += remark_findings(backend)
     report.findings += assets.leftovers(unreadable)
     report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
     from tqdm.auto import tqdm

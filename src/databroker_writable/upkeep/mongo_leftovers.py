@@ -41,7 +41,7 @@ def normalized_findings(
     for run in [*sorted(unpublished), *sorted(with_resources - published - unpublished)]:
         only_resources = run not in unpublished
         may_be_shared = apart and only_resources
-        parts = list(_parts_of_run(collections, run, with_resources=only_resources or not apart))
+        parts = list(parts_of_run(collections, run, with_resources=only_resources or not apart))
         what = "documents of a run without a start document" + (" in this database" if may_be_shared else "")
         is_published = partial(backend.has_run, run)
         findings.append(
@@ -98,7 +98,7 @@ def embedded_findings(
     return count, findings
 
 
-def _parts_of_run(
+def parts_of_run(
     collections: NormalizedCollections, run: str, *, with_resources: bool
 ) -> Iterator[tuple[Any, Document]]:
     """Collections and queries of what belongs to a run, in the order in which it is to be removed."""

@@ -22,7 +22,7 @@ from .findings import Finding, Leftover, age_of, remover, shown_age
 Document = dict[str, Any]
 
 _READERS: dict[str, Callable[[str], Iterator[Any]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
-_ODD = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
 """What reading a file raises that is no run, or is cut off."""
 
 
@@ -107,7 +107,7 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
         found.is_known = False
         found.complaint = why_unreadable(path, exc)
         return found
-    except _ODD as exc:
+    except UNREADABLE as exc:
         found.is_known = False
         found.complaint = (
             f"cannot be read from document {len(names) + 1} on ({type(exc).__name__}): it is cut off, damaged or no "

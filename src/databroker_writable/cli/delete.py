@@ -1,0 +1,83 @@
+"""``databroker-writable delete``: runs are removed for good, by an administrator."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+import humanize
+
+from ..results.headers import header_of, name_of
+from ..results.impact import results_made_from
+from .command_group import CATALOG_HELP, warnings_as_messages
+from .targets import open_existing_to_store
+from .text import say, shown, shown_time, table
+
+WIDTH = 36
+MOST_ROWS = 20
+
+
+@click.command(
+    help="Delete runs for good: their documents, assets and remarks. Shows what this is and what was made from them, "
+    "and asks.\n\n"
+    f"{CATALOG_HELP} UID is a run's uid or its beginning.\n\n"
+    "A run disappears in one step. If the command is ended in between, the same command removes what is left; "
+    "databroker-writable check finds it. A run that is only wrong is better marked: databroker-writable note CATALOG "
+    "UID REASON --retract.",
+    epilog="Example: databroker-writable delete results 4f3a91c2 77ab01de",
+)
+@click.argument("catalog")
+@click.argument("uids", metavar="UID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
+    from ..upkeep.deleting import deletion_of
+
+    opened = open_existing_to_store(catalog).catalog
+    deletions = {deletion.uid: deletion for deletion in (deletion_of(opened, uid) for uid in uids)}
+    say(table(("uid", "time", "name", "documents", "assets"), [_row(opened, item) for item in deletions.values()]))
+    for path in sorted({path for deletion in deletions.values() for path in deletion.kept}):
+        say(f"stays, because others use it or can: {path}")
+    with warnings_as_messages():
+        _say_results(opened, deletions)
+    if not yes:
+        click.confirm(
+            f"Delete {'this run' if len(deletions) == 1 else f'these {len(deletions)} runs'} for good?", abort=True
+        )
+    for uid, deletion in deletions.items():
+        deletion.execute()
+        say(f"deleted {uid}")
+
+
+def _row(catalog: Any, deletion: Any) -> tuple[str, ...]:
+    header = header_of(catalog, deletion.uid) if deletion.is_visible else None
+    size = sum(os.path.getsize(path) for path in deletion.assets)
+    return (
+        deletion.uid,
+        "deletion cut off" if header is None else shown_time(header.start["time"]),
+        "" if header is None else shown(name_of(header.start) or "", WIDTH),
+        deletion.size,
+        f"{humanize.naturalsize(size)} in {len(deletion.assets)}" if deletion.assets else "none",
+    )
+
+
+def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
+    """Say which runs were made from those that go, and stay."""
+    results = {
+        result.header.uid: result
+        for uid, deletion in deletions.items()
+        if deletion.is_visible
+        for result in results_made_from(catalog, uid)
+        if result.header.uid not in deletions
+    }
+    if not results:
+        say("no run that stays was made from this")
+        return
+    say(f"{len(results)} made from this stay, and their input will be gone:")
+    rows = [
+        (uid, result.catalog or "", shown(name_of(result.header.start) or "", WIDTH), result.header.status)
+        for uid, result in results.items()
+    ]
+    say(table(("uid", "catalog", "name", "status"), rows[:MOST_ROWS], indent="  "))
+    if len(rows) > MOST_ROWS:
+        say(f"  and {len(rows) - MOST_ROWS} more; databroker-writable lineage CATALOG UID --downstream shows them")

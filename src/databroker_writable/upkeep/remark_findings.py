@@ -1,0 +1,34 @@
+"""Remarks on runs that a crash left partial, and files among them that are none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ..storage.backend import Backend
+from ..storage.file_system import is_being_written
+from ..storage.new_file import final_name
+from ..storage.remark_files import SUFFIX, read_remark
+from .findings import Finding, Leftover, age_of, remover, shown_age
+
+
+def remark_findings(backend: Backend) -> Iterator[Finding]:
+    """Look through the folder of remarks, where a catalog has one; MongoDB inserts each whole."""
+    folder = backend.remark_folder
+    if folder is None or not os.path.isdir(folder.path):
+        return
+    for name in sorted(os.listdir(folder.path)):
+        path = os.path.join(folder.path, name)
+        if (final_name(name) or "").endswith(SUFFIX):
+            if not is_being_written(path):
+                age = age_of(path)
+                message = f"partial remark on a run, {shown_age(age)}"
+                yield Leftover("partial-remark", path, message, age=age, remove=remover(path))
+        elif name.endswith(SUFFIX) and not name.startswith("."):
+            try:
+                read_remark(path)
+            except FileNotFoundError:
+                continue
+            except (ValueError, OSError) as exc:
+                message = f"no remark on a run ({exc}); restore it from a copy, or move it away"
+                yield Finding("bad-remark", path, message)

@@ -1,0 +1,85 @@
+"""The command line: runs are deleted for good, after it was said what this means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+from click.testing import CliRunner
+
+from databroker_writable import open_directory
+from databroker_writable.cli import main
+from databroker_writable.upkeep.deleting import deletion_of
+from support.command_line import SEPARATE, fail, run, succeed, write_catalog
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = open_directory("results")
+    raw = catalog.store_run({"x": [1]}, {"plan_name": "scan"}, uid="raw-1")
+    image = numpy.zeros((100, 100))
+    fit = catalog.store_run({"k": [image]}, uid="fit-1", derived_from=raw, one_event=True, asset_threshold=0)
+    catalog.store_run({"m": [1.0]}, {"analysis": "mean"}, uid="mean-1", derived_from=fit)
+
+
+def runs() -> list[str]:
+    return sorted(open_directory("results"))
+
+
+def answer(text: str, *arguments: str) -> tuple[int, str]:
+    result = CliRunner(**SEPARATE).invoke(main, list(arguments), input=text)
+    return result.exit_code, result.stdout
+
+
+def test_it_shows_what_goes_and_what_was_made_from_it_and_asks() -> None:
+    code, said = answer("n\n", "delete", "results", "raw-1", "fit")
+    assert code == 1
+    assert runs() == ["fit-1", "mean-1", "raw-1"]
+    lines = said.splitlines()
+    assert lines[0].split() == ["uid", "time", "name", "documents", "assets"]
+    assert lines[1].startswith("raw-1 ")
+    assert "scan" in lines[1]
+    assert lines[1].endswith("none")
+    assert lines[2].endswith("in 1")
+    assert "1 made from this stay, and their input will be gone:" in said
+    assert "  mean-1  results  mean  success" in said
+    assert "Delete these 2 runs for good? [y/N]" in said
+    code, said = answer("y\n", "delete", "results", "raw-1", "fit-1")
+    assert code == 0
+    assert said.endswith("deleted raw-1\ndeleted fit-1\n")
+    assert runs() == ["mean-1"]
+    assert not list(Path("results").rglob("*.h5"))
+
+
+def test_scripts_are_not_asked() -> None:
+    said = succeed("delete", "results", "mean-1", "--yes")
+    assert "no run that stays was made from this" in said
+    assert said.endswith("deleted mean-1\n")
+    assert runs() == ["fit-1", "raw-1"]
+
+
+def test_without_an_answer_nothing_is_deleted() -> None:
+    assert run("delete", "results", "mean-1").exit_code == 1
+    assert runs() == ["fit-1", "mean-1", "raw-1"]
+
+
+def test_a_deletion_that_was_cut_off_is_finished() -> None:
+    deletion_of(open_directory("results"), "fit-1").hide()
+    assert "cut-off-deletion" in run("check", "results", "--json", "--grace", "0").stdout
+    assert "deletion cut off" in succeed("delete", "results", "fit-1", "--yes")
+    assert not list(Path("results").rglob("*.h5"))
+    assert "no run 'fit-1'" in fail("delete", "results", "fit-1", "--yes")
+
+
+def test_nothing_is_deleted_if_one_run_is_not_there() -> None:
+    assert "no run 'elsewhere'" in fail("delete", "results", "mean-1", "elsewhere", "--yes")
+    assert "Multiple matches" in fail("delete", "results", "", "--yes")
+    assert runs() == ["fit-1", "mean-1", "raw-1"]
+
+
+def test_a_guarded_catalog_is_left_alone() -> None:
+    write_catalog("raw.yml", "writable-msgpack-catalog", paths=["{{ CATALOG_DIR }}/results/*.msgpack"], writable=False)
+    assert "writable: false" in fail("delete", "raw.yml", "raw-1", "--yes")
+    assert runs() == ["fit-1", "mean-1", "raw-1"]

@@ -1,0 +1,166 @@
+"""Runs that are deleted for good: whole, with assets and remarks, and no other run with them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy
+import pytest
+
+from databroker_writable import InvalidRunError, NotWritableError, copy_runs, open_directory
+from databroker_writable.drivers import WritableCatalog, WritableJSONLCatalog
+from databroker_writable.results.remarks import tags_of
+from databroker_writable.upkeep import clean, examine
+from databroker_writable.upkeep.deleting import deletion_of
+from support import sites
+
+SITES = [site for site in sites.ALL_SITES if site != "collecting"]
+
+
+@pytest.fixture
+def assets(tmp_path):
+    return tmp_path / "arrays"
+
+
+@pytest.fixture
+def catalog(site, assets):
+    if site.kind == "adopted":
+        pytest.skip("opened without an asset_root")
+    return site.open(asset_root=str(assets))
+
+
+def store(catalog, uid, **arguments):
+    table = {"image": [numpy.arange(6.0).reshape(2, 3)], "x": [1.0]}
+    return catalog.store_run(table, uid=uid, asset_threshold=0, **arguments)
+
+
+def files(directory):
+    return sorted(path.name for path in Path(directory).rglob("*.h5"))
+
+
+@pytest.mark.parametrize("site", SITES, indirect=True)
+def test_nothing_of_a_deleted_run_is_left(site, catalog, assets):
+    store(catalog, "run-1")
+    before, files_before = site.snapshot(), files(assets)
+    store(catalog, "run-2")
+    catalog.annotate("run-2", "beam dump", tags=["bad-frames"])
+    deletion = deletion_of(catalog, "run-2")
+    assert deletion.is_visible
+    assert [os.path.basename(path) for path in deletion.assets] == ["run-2-primary.h5"]
+    assert deletion.kept == []
+    deletion.execute()
+    assert files(assets) == files_before == ["run-1-primary.h5"]
+    assert {key: value for key, value in site.snapshot().items() if value} == before
+    again = site.open(asset_root=str(assets))
+    assert list(again) == ["run-1"]
+    assert again["run-1"].primary.read()["image"].shape == (1, 2, 3)
+    assert tags_of(again) == {}
+    assert examine(again).findings == []
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-normalized[mongomock]"], indirect=True)
+def test_a_run_that_is_not_there_is_refused(catalog):
+    store(catalog, "run-1")
+    store(catalog, "run-2")
+    with pytest.raises(InvalidRunError, match="no run 'elsewhere', and no deletion of one that was cut off"):
+        deletion_of(catalog, "elsewhere")
+    with pytest.raises(InvalidRunError, match="Multiple matches to 'run-'"):
+        deletion_of(catalog, "run-")
+    assert deletion_of(catalog, "run-1").uid == "run-1"
+
+
+def test_a_guarded_catalog_is_left_alone(tmp_path):
+    run = open_directory(tmp_path / "raw").store_run({"x": [1]})
+    guarded = open_directory(tmp_path / "raw", writable=False)
+    with pytest.raises(NotWritableError, match="writable: false"):
+        deletion_of(guarded, run.metadata["start"]["uid"])
+
+
+def test_a_driver_of_others_deletes_nothing(tmp_path):
+    catalog = WritableCatalog("support.facility.CollectingCatalog", {"directory": str(tmp_path)})
+    catalog.store_run({"x": [1]}, uid="run-1")
+    with pytest.raises(NotWritableError, match="use the facility's own tools"):
+        deletion_of(catalog, "run-1")
+
+
+def test_assets_that_another_catalog_of_the_directory_uses_stay(tmp_path, assets):
+    catalog = open_directory(tmp_path / "runs")
+    store(catalog, "run-1")
+    copy = WritableJSONLCatalog([str(tmp_path / "runs" / "*.jsonl")])
+    copy.store_run(catalog["run-1"])
+    deletion = deletion_of(catalog, "run-1")
+    assert deletion.assets == []
+    assert [os.path.basename(path) for path in deletion.kept] == ["run-1-primary.h5"]
+    deletion.execute()
+    assert copy["run-1"].primary.read()["image"].shape == (1, 2, 3)
+
+
+def test_assets_that_lie_elsewhere_stay(tmp_path):
+    first = open_directory(tmp_path / "first")
+    store(first, "run-1")
+    second = open_directory(tmp_path / "second")
+    second.store_run(first["run-1"])
+    deletion = deletion_of(second, "run-1")
+    assert deletion.assets == []
+    deletion.execute()
+    assert first["run-1"].primary.read()["image"].shape == (1, 2, 3)
+
+
+def test_a_run_file_of_another_name_is_found(tmp_path):
+    catalog = open_directory(tmp_path / "runs")
+    catalog.store_run({"x": [1]}, uid="run-1")
+    os.rename(tmp_path / "runs" / "run-1.msgpack", tmp_path / "runs" / "scan_7.msgpack")
+    catalog = open_directory(tmp_path / "runs")
+    catalog.store_run({"x": [1]}, uid="run-2")
+    deletion_of(catalog, "run-1").execute()
+    assert sorted(os.listdir(tmp_path / "runs")) == ["run-2.msgpack"]
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-embedded[mongomock]"], indirect=True)
+def test_a_check_finds_a_deletion_that_was_cut_off(site, catalog, assets):
+    store(catalog, "run-1")
+    deletion = deletion_of(catalog, "run-1")
+    deletion.hide()
+    again = site.open(asset_root=str(assets))
+    assert list(again) == []
+    categories = {finding.category for finding in examine(again).findings}
+    assert {"cut-off-deletion", "orphan-asset"} <= categories
+    message = next(found.message for found in examine(again).findings if found.category == "cut-off-deletion")
+    assert "databroker-writable delete CATALOG run-1 finishes it" in message
+    finishing = deletion_of(again, "run-1")
+    assert not finishing.is_visible
+    finishing.execute()
+    assert examine(again).findings == []
+    assert files(assets) == []
+
+
+def test_a_check_knows_remarks_and_finds_those_that_are_none(tmp_path):
+    catalog = open_directory(tmp_path / "runs")
+    catalog.annotate(catalog.store_run({"x": [1]}, uid="run-1"), "good")
+    assert examine(catalog).findings == []
+    remarks = tmp_path / "runs" / "remarks"
+    (remarks / "other.json").write_text("[]")
+    (remarks / ".some.json.0123abcd.part").write_text("{")
+    assert [finding.category for finding in examine(catalog).findings] == ["partial-remark", "bad-remark"]
+    with pytest.warns(match=r"other\.json is no remark on a run"):
+        assert len(catalog.annotations("run-1")) == 1
+    report = examine(catalog)
+    clean(report.findings, grace=0)
+    assert [finding.category for finding in examine(catalog).findings] == ["bad-remark"]
+
+
+def test_remarks_go_with_the_directory_and_with_copies(tmp_path):
+    catalog = open_directory(tmp_path / "runs")
+    run = catalog.store_run({"x": [1]}, uid="run-1")
+    catalog.annotate(run, "good", tags=["good"])
+    shutil.copytree(tmp_path / "runs", tmp_path / "moved")
+    assert tags_of(open_directory(tmp_path / "moved")) == {"run-1": ["good"]}
+    other = open_directory(tmp_path / "other")
+    for _ in range(2):
+        copy_runs(catalog, other)
+        assert other.annotations("run-1") == catalog.annotations(run)
+    catalog.retract(run, reason="wrong edge")
+    copy_runs(catalog, other)
+    assert other.annotations("run-1") == catalog.annotations(run)
