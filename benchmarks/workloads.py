@@ -178,6 +178,16 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
                 Target("peak memory above the array / 64 MB", ("ours", "store_memory"), 64e6, at_most=1),
             ),
         ),
+        "finding": Workload(
+            f"finding among {more:,} small runs",
+            {"ours": Case("ours:finding", runs=more)},
+            (
+                Target("table, seconds", ("ours", "table"), 1.0, at_most=0.5),
+                Target("latest, seconds", ("ours", "latest"), 1.0, at_most=0.3),
+                Target("results_of, seconds", ("ours", "results_of"), 1.0, at_most=0.3),
+                Target("impact, seconds", ("ours", "impact"), 1.0, at_most=0.3),
+            ),
+        ),
         "import": Workload(
             "import, in a new process",
             {

@@ -57,6 +57,21 @@ def opening(meter: Meter) -> None:
         _filled(meter)
 
 
+def finding(meter: Meter) -> None:
+    catalog, table = _filled(meter), data.small_table()
+    raw = catalog.store_run(table)
+    for _ in range(10):
+        catalog.store_run(table, {"analysis_name": "fit"}, derived_from=raw)
+    with meter.step("table"):
+        catalog.table()
+    with meter.step("latest"):
+        catalog.latest(analysis_name="fit")
+    with meter.step("results_of"):
+        catalog.results_of(raw)
+    with meter.step("impact"):
+        catalog.impact(raw)
+
+
 def small_runs_not_durable(meter: Meter) -> None:
     switch_durability_off()
     small_runs(meter)

@@ -319,3 +319,49 @@ def test_reading_many_columns_in_files_asks_for_each_a_few_times(
     )
     assert len(run.primary.to_dask().data_vars) == 100
     assert len(calls) <= 200
+
+
+@pytest.mark.parametrize("driver", [WritableMsgpackCatalog, WritableJSONLCatalog])
+def test_finding_opens_the_files_of_what_is_found_alone(driver: Any, tmp_path: Path) -> None:
+    catalog = driver([str(tmp_path / f"*.{driver._backend_class.suffix.strip('.')}")])
+    raw = catalog.store_run(TABLE)
+    catalog.store_runs([TABLE] * 50)
+    catalog.store_run(TABLE, derived_from=raw)
+    catalog.table()
+    with file_accesses() as of_table:
+        catalog.table(derived_from=raw)
+    assert not of_table["open"]
+    with file_accesses() as of_results:
+        catalog.results_of(raw)
+    with file_accesses() as of_latest:
+        catalog.latest()
+    assert 1 <= of_results["open"] <= 6
+    assert 1 <= of_latest["open"] <= 6
+
+
+@pytest.mark.parametrize("driver", [WritableMongoNormalizedCatalog, WritableMongoEmbeddedCatalog])
+def test_a_table_asks_mongodb_as_often_for_150_runs_as_for_50(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 0
+    find = mongomock.collection.Collection.find
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        count += 1
+        return find(*args, **kwargs)
+
+    monkeypatch.setattr(mongomock.collection.Collection, "find", counted)
+    database = mongomock.MongoClient()["runs"]
+    catalog = driver(*[database] * (2 if driver is WritableMongoNormalizedCatalog else 1))
+
+    def questions_of_a_table(runs: int) -> int:
+        nonlocal count
+        count = 0
+        assert len(catalog.table()) == runs
+        return count
+
+    catalog.store_runs([TABLE] * 50)
+    at_50 = questions_of_a_table(50)
+    catalog.store_runs([TABLE] * 100)
+    # one more for the stop documents behind those of the newest hundred, and for no others up to 1,100
+    assert questions_of_a_table(150) <= at_50 + 1
+    assert at_50 <= 4

@@ -151,6 +151,38 @@ def test_ls_looks_into_catalogs_of_databrokers_own_drivers() -> None:
     assert listed("stock.yml", "--derived-from", "raw-1") == ["fit-1"]
 
 
+def test_ls_counts_the_points_of_a_spectrum() -> None:
+    open_directory("results").store_run({"mu": numpy.zeros(192)}, uid="spectrum", one_event=True)
+    assert json.loads(succeed("ls", "results", "--json"))[0]["streams"] == {"primary": 192}
+    assert succeed("ls", "results").splitlines()[1].split()[-2:] == ["192", "success"]
+
+
+def test_ls_shows_tags_and_retractions() -> None:
+    catalog = open_directory("results")
+    catalog.store_runs([{"x": [1]}] * 2)
+    assert "tags" not in succeed("ls", "results")
+    tagged, wrong = catalog
+    catalog.annotate(tagged, tags=["bad-frames", "night"])
+    catalog.retract(wrong, reason="wrong edge")
+    assert "bad-frames, night" in succeed("ls", "results")
+    assert listed("results", "--tag", "night") == [tagged]
+    assert listed("results", "--status", "retracted") == [wrong]
+    assert listed("results", "--status", "success") == [tagged]
+    assert "'nihgt'" in fail("ls", "results", "--tag", "nihgt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--since", "2024-06-02", "--until", "2024-06-01"], "since, 2024-06-02 00:00:00, is after until"),
+        (["--derived-from", "no-such-run"], "derived_from names the run 'no-such-run'"),
+    ],
+)
+def test_ls_refuses_what_contradicts_itself_or_is_unknown(arguments: list[str], message: str) -> None:
+    open_directory("results").store_run({"x": [1]})
+    assert message in fail("ls", "results", *arguments)
+
+
 # show
 
 

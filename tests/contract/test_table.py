@@ -221,3 +221,8 @@ def test_a_catalog_shows_itself_in_jupyter_as_html(catalog, runs):
         catalog._ipython_display_()
     # without a notebook IPython prints what it would show in one
     assert "<td>fit-1</td>" in captured.stdout
+
+
+def test_a_column_in_the_place_of_the_query_is_refused_with_what_to_write(catalog, runs):
+    with pytest.raises(InvalidMetadataError, match=r"table\(None, 'parameters.window'\)"):
+        catalog.table("parameters.window")

@@ -186,7 +186,7 @@ class RemarkMethods:
         Returns
         -------
         pandas.DataFrame
-            Indexed by uid, nearest first: ``time`` (UTC), ``catalog``, ``name``, ``status``, ``steps`` (1 for what
+            Indexed by uid, nearest first: ``time`` (local), ``catalog``, ``name``, ``status``, ``steps`` (1 for what
             was made from the run itself) and ``verdict`` (``"retracted"``, ``"superseded"`` or None).
 
         Raises
@@ -224,7 +224,7 @@ class RemarkMethods:
         Returns
         -------
         pandas.DataFrame
-            Indexed by uid, newest first: ``time`` (UTC), ``name``, ``status``, ``input`` (the uid of the nearest
+            Indexed by uid, newest first: ``time`` (local), ``name``, ``status``, ``input`` (the uid of the nearest
             such run, which may be an input of an input), ``verdict`` on it (``"retracted"`` or ``"superseded"``) and
             ``reason``: that of the retraction, or the uid of what supersedes it.
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
-from ..runs.provenance import reference, superseded_by
+from ..runs.provenance import reference
 from ..storage.backend import label_of
 from ..tables.wording import short
 from .headers import check_query, check_status, headers_superseding, open_run, refresh
+from .impact import successors
 from .moments import local_time, moment_of
 from .remarks import RETRACTED, retracted
 from .selection import select, source_uid, sources_in
@@ -46,12 +47,8 @@ def latest(
     until = None if before is None else moment_of(catalog, before, "before")
     check_status(status)
     withdrawn = retracted(catalog)
-    superseded = {
-        uid
-        for header in headers_superseding(catalog)
-        if header.status == "success" and header.uid not in withdrawn and _is_before(header.start["time"], until)
-        for uid in superseded_by(header.start)
-    }
+    superseding = (h for h in headers_superseding(catalog) if until is None or h.start["time"] < until)
+    superseded = successors(superseding, withdrawn)
     others = set()
     sources = sources_in(catalog, derived_from)
     for header, found in select(catalog, query, until=until, sources=sources):
@@ -64,10 +61,6 @@ def latest(
     asked += [f"derived_from {' and '.join(uid for uid, _ in sources)}"] if sources else []
     asked += [f"before {local_time(until) or until}"] if until is not None else []
     raise KeyError(_nothing_fits(label_of(catalog), ", ".join(asked), status, others))
-
-
-def _is_before(time: float, until: float | None) -> bool:
-    return until is None or time < until
 
 
 def _nothing_fits(label: str, asked: str, status: str | None, others: set[str]) -> str:

@@ -73,10 +73,10 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
 
 
 def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
-    transforms = upstream.transforms_of(catalog)
+    transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
     for start in sorted(starts, key=lambda start: -start["time"]):
-        stop = upstream.loaded_stop_document(catalog, start["uid"])
+        stop = stop_of(start["uid"])
         yield Header(changed_start(start), stop and changed_stop(stop))
 
 

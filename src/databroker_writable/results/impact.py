@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import pandas
 
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import PROBE, Header, headers, name_of
+from .headers import PROBE, Header, headers, headers_superseding, name_of
+from .moments import local_times
 from .reached import ReachedCatalogs
 from .references import known_uid
 from .remarks import RETRACTED, SUPERSEDED, remarks, retracted, retractions
@@ -47,8 +48,8 @@ def results_made_from(catalog: Any, run: Any) -> list[Result]:
     if known is None and not found.results and start_of(run) is None:
         raise KeyError(f"nothing is known of the run {uid!r}")
     withdrawn = retractions(reached.ask_each(remarks))
-    successors = _successors(found.naming, withdrawn)
-    verdicts = {**dict.fromkeys(successors, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}
+    replaced = successors(found.naming, withdrawn)
+    verdicts = {**dict.fromkeys(replaced, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}
     return sorted(
         (
             Result(name, header, found.steps[result], verdicts.get(result))
@@ -64,7 +65,7 @@ def stale(catalog: Any) -> pandas.DataFrame:
     _reach_inputs(reached)
     withdrawn = retractions(reached.ask_each(remarks))
     superseding = [header for found in reached.ask_each(superseding_runs) for header in found]
-    reasons = {uid: (SUPERSEDED, successor) for uid, successor in _successors(superseding, withdrawn).items()}
+    reasons = {uid: (SUPERSEDED, successor) for uid, successor in successors(superseding, withdrawn).items()}
     reasons.update({uid: (RETRACTED, remark["text"]) for uid, remark in withdrawn.items()})
     found = _follow(reached, reasons, _inputs_not_replaced)
     rows = []
@@ -134,20 +135,21 @@ def _reach_inputs(reached: ReachedCatalogs) -> None:
 
 def superseded(catalog: Any) -> dict[str, str]:
     """The runs that a successful run of a catalog supersedes, which is not retracted, and the uid of that one."""
-    return _successors(superseding_runs(catalog), retracted(catalog))
+    return successors(superseding_runs(catalog), retracted(catalog))
 
 
 def superseding_runs(catalog: Any) -> list[Header]:
     """Headers of the runs that say that they replace others."""
-    return list(headers(catalog, {"supersedes": {"$exists": True}}))
+    return list(headers_superseding(catalog))
 
 
-def _successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
+def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
+    """What runs supersede, and the uid of the newest that does, is successful and not retracted."""
     valid = [header for header in superseding if header.status == "success" and header.uid not in withdrawn]
     return {uid: header.uid for header in reversed(valid) for uid in superseded_by(header.start)}
 
 
 def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]]) -> pandas.DataFrame:
     table = pandas.DataFrame([row[1:] for row in rows], [row[0] for row in rows], columns, dtype=object)
-    table["time"] = pandas.to_datetime(table["time"].astype(float), unit="s")
+    table["time"] = local_times(table["time"])
     return table.rename_axis("uid")

@@ -6,6 +6,7 @@ import math
 import numbers
 import re
 import time
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -64,6 +65,11 @@ def local_time(seconds: float) -> datetime | None:
         return datetime.fromtimestamp(seconds)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def local_times(seconds: Iterable[float]) -> Any:
+    """POSIX seconds as a column of local times, without a zone, as databroker's own tables have them."""
+    return numpy.array([local_time(moment) for moment in seconds], "datetime64[us]").astype("datetime64[ns]")
 
 
 def _moment_of_text(catalog: Any, text: str, argument: str) -> float | None:

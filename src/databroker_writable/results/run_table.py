@@ -18,7 +18,7 @@ from ..errors import InvalidMetadataError
 from ..storage.backend import label_of
 from ..tables.wording import short
 from .headers import Header, headers, name_of, refresh, unambiguous_length
-from .moments import local_time
+from .moments import local_times
 from .printing import aligned, shown, shown_time
 from .remarks import tags_of
 from .selection import select, sources_in
@@ -42,23 +42,29 @@ def table(
     **filters: Any,
 ) -> pandas.DataFrame:
     """The runs that fit, newest first, with their metadata in `columns`; the filters are those of `select`."""
+    if isinstance(query, str):
+        raise InvalidMetadataError(
+            f"a query is a dict of conditions on start documents, not {short(query)}; for a column of metadata write "
+            f"table(None, {short(query)})"
+        )
     _check_columns(columns)
     _check_limit(limit)
     refresh(catalog)
     fitting = select(catalog, query, sources=sources_in(catalog, derived_from), **filters)
     chosen = list(itertools.islice(fitting, limit))
-    records = records_of(catalog, chosen)
+    tags, streams = tags_of(catalog), [_rows_by_stream(header.stop) for header, _ in chosen]
+    # no dict for each run: so many new objects would have Python look through all that the catalog holds for garbage
     frame = pandas.DataFrame(
         {
-            "time": _times(record["time"] for record in records),
-            "status": _objects(record["status"] for record in records),
-            "sample": _objects(record["sample"] for record in records),
-            "name": _objects(record["name"] for record in records),
-            "streams": _objects(", ".join(record["streams"]) for record in records),
-            "rows": pandas.array([_rows(record["streams"]) for record in records], dtype="Int64"),
-            "tags": _objects(", ".join(record["tags"]) for record in records),
+            "time": local_times(header.start["time"] for header, _ in chosen),
+            "status": _objects([status for _, status in chosen]),
+            "sample": _objects([header.start.get("sample") for header, _ in chosen]),
+            "name": _objects([name_of(header.start) for header, _ in chosen]),
+            "streams": _objects([", ".join(rows) for rows in streams]),
+            "rows": pandas.array([_rows(rows) for rows in streams], dtype="Int64"),
+            "tags": _objects([", ".join(tags.get(header.uid, ())) for header, _ in chosen]),
         },
-        index=pandas.Index([record["uid"] for record in records], dtype=object, name="uid"),
+        index=pandas.Index([header.uid for header, _ in chosen], dtype=object, name="uid"),
     )
     for name in columns:
         if name not in COLUMNS:
@@ -76,7 +82,7 @@ def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Recor
             "status": status,
             "sample": header.start.get("sample"),
             "name": name_of(header.start),
-            "streams": _rows_by_stream(header.stop or {}),
+            "streams": _rows_by_stream(header.stop),
             "tags": tags.get(header.uid, []),
         }
         for header, status in chosen
@@ -140,25 +146,20 @@ def _texts(record: Record, length: int) -> list[str]:
     ]
 
 
-def _rows_by_stream(stop: Mapping[str, Any]) -> dict[str, int]:
+def _rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
     """Events of each stream; of a table that is one Event, its rows."""
-    return {**(stop.get("num_events") or {}), **(stop.get("num_rows") or {})}
+    events: Mapping[str, int] = (stop or {}).get("num_events") or {}
+    return {**events, **stop["num_rows"]} if stop is not None and stop.get("num_rows") else events
 
 
 def _rows(streams: Mapping[str, int]) -> int | None:
     return streams.get("primary", max(streams.values(), default=None))
 
 
-def _times(seconds: Iterable[float]) -> Any:
-    """Local times, without a zone, as those of databroker's tables."""
-    return numpy.array([local_time(moment) for moment in seconds], "datetime64[us]").astype("datetime64[ns]")
-
-
-def _objects(values: Iterable[Any]) -> numpy.ndarray:
-    items = list(values)
-    column = numpy.empty(len(items), dtype=object)
-    for position, item in enumerate(items):
-        column[position] = item  # lists of one length would become an array of two dimensions
+def _objects(values: Sequence[Any]) -> numpy.ndarray:
+    column = numpy.empty(len(values), dtype=object)
+    for position, value in enumerate(values):
+        column[position] = value  # lists of one length would become an array of two dimensions
     return column
 
 

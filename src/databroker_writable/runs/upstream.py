@@ -134,13 +134,18 @@ def loaded_entries(catalog: Any) -> Any:
     return catalog._entries
 
 
-def loaded_stop_document(catalog: Any, uid: str) -> Document | None:
-    """The stop document of a run in a catalog that holds it in memory; an entry's ``describe`` copies both."""
+def loaded_stop_documents(catalog: Any) -> Callable[[str], Document | None]:
+    """What gives the stop document of a run in a catalog in memory; an entry's ``describe`` copies both documents."""
     entries = loaded_entries(catalog)
-    entry = getattr(entries, "made_by_databroker", entries)[uid]
-    metadata = getattr(entry, "_metadata", None) or entry.describe()["metadata"]
-    stop: Document | None = metadata["stop"]
-    return stop
+    entries = getattr(entries, "made_by_databroker", entries)
+
+    def stop_document(uid: str) -> Document | None:
+        entry = entries[uid]
+        metadata = getattr(entry, "_metadata", None) or entry.describe()["metadata"]
+        stop: Document | None = metadata["stop"]
+        return stop
+
+    return stop_document
 
 
 def loaded_files(catalog: Any) -> dict[str, float]:
