@@ -26,6 +26,7 @@ from intake.catalog.default import load_combo_catalog
 import databroker_writable
 from databroker_writable.catalog.finding_methods import FindingMethods
 from databroker_writable.catalog.mixin import WritableMixin
+from databroker_writable.catalog.remark_methods import RemarkMethods
 from support import documentation, servers
 from support.documentation import ROOT
 
@@ -186,7 +187,7 @@ def test_each_promise_names_tests_that_exist() -> None:
 
 def test_the_reference_names_every_public_name() -> None:
     reference = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
-    own = {**vars(WritableMixin), **vars(FindingMethods)}
+    own = {**vars(WritableMixin), **vars(FindingMethods), **vars(RemarkMethods)}
     methods = [name for name, value in own.items() if inspect.isfunction(value) and not name.startswith("_")]
     assert {"store_run", "latest"} <= set(methods)
     for name in databroker_writable.__all__:

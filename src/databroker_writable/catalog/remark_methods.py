@@ -128,10 +128,11 @@ class RemarkMethods:
 
         Examples
         --------
+        >>> good = catalog.store_run({"slope": [1.0]})
         >>> wrong = catalog.store_run({"slope": [9.0]})
         >>> remark = catalog.retract(wrong, reason="wrong calibration")
-        >>> remark["verdict"], remark["text"]
-        ('retracted', 'wrong calibration')
+        >>> catalog.latest().metadata["start"]["uid"] == good.metadata["start"]["uid"]
+        True
         """
         self._check_takes_remarks()
         with self._explaining():

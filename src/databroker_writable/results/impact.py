@@ -12,7 +12,7 @@ from .headers import PROBE, Header, headers, headers_superseding, name_of
 from .moments import local_times
 from .reached import ReachedCatalogs
 from .references import known_uid
-from .remarks import RETRACTED, SUPERSEDED, remarks, retracted, retractions
+from .remarks import RETRACTED, SUPERSEDED, remarks, retractions
 
 IMPACT_COLUMNS = ("time", "catalog", "name", "status", "steps", "verdict")
 STALE_COLUMNS = ("time", "name", "status", "input", "verdict", "reason")
@@ -133,11 +133,6 @@ def _reach_inputs(reached: ReachedCatalogs) -> None:
             reached.reach(name)
 
 
-def superseded(catalog: Any) -> dict[str, str]:
-    """The runs that a successful run of a catalog supersedes, which is not retracted, and the uid of that one."""
-    return successors(superseding_runs(catalog), retracted(catalog))
-
-
 def superseding_runs(catalog: Any) -> list[Header]:
     """Headers of the runs that say that they replace others."""
     return list(headers_superseding(catalog))
@@ -152,4 +147,6 @@ def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict
 def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]]) -> pandas.DataFrame:
     table = pandas.DataFrame([row[1:] for row in rows], [row[0] for row in rows], columns, dtype=object)
     table["time"] = local_times(table["time"])
+    if "steps" in table:
+        table["steps"] = table["steps"].astype(int)
     return table.rename_axis("uid")

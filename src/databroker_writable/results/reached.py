@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import databroker
 
 from ..errors import warn_user
-from ..runs import upstream
-from .headers import Header, header_of, headers_naming
+from .headers import Header, header_of, headers_naming, refresh
 
 Answer = TypeVar("Answer")
 
@@ -82,7 +81,5 @@ def _naming(catalog: Any, uids: list[str]) -> list[Header]:
 
 
 def _fresh(catalog: Any) -> Any:
-    """A catalog that has looked for runs of other processes."""
-    if upstream.is_in_memory(catalog):
-        catalog.force_reload()
+    refresh(catalog)
     return catalog
