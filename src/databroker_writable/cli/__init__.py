@@ -16,6 +16,7 @@ from .delete import delete
 from .deploy import deploy
 from .ls import ls
 from .note import note
+from .serve import serve
 from .show import show
 from .show_lineage import lineage
 from .store import store
@@ -31,5 +32,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (store, ls, show, note, lineage, copy, delete, check, deploy):
+for command in (store, ls, show, note, lineage, copy, serve, delete, check, deploy):
     main.add_command(command)

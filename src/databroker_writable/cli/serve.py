@@ -1,0 +1,47 @@
+"""``databroker-writable serve``: a catalog in a web browser, and for clients of Tiled."""
+
+from __future__ import annotations
+
+import warnings
+
+import click
+
+from .command_group import CATALOG_HELP
+from .targets import open_to_read
+from .text import say
+
+ALL_ADDRESSES = "0.0.0.0"
+
+
+@click.command(
+    help="Serve the runs of CATALOG by Tiled, to read: to web browsers, to Tiled's Python client, and for export.\n\n"
+    f"{CATALOG_HELP} Runs that are stored later are seen within seconds. Only programs of this computer reach the "
+    "server, and only with the key that is printed. Ctrl-C ends it.",
+    epilog="Example: databroker-writable serve results",
+)
+@click.argument("catalog")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes one that is free."
+)
+@click.option("--public", is_flag=True, help="Let every computer of the network read, without a key.")
+def serve(catalog: str, port: int, public: bool) -> None:
+    try:
+        from ..upkeep.tiled_serve import LOOPBACK
+        from ..upkeep.tiled_serve import serve as serve_catalog
+    except ModuleNotFoundError as exc:
+        raise click.ClickException(
+            f"Tiled's server is not installed ({exc.name} is missing); "
+            "pip install 'databroker-writable[databroker,tiled]'"
+        ) from exc
+
+    def ready(address: str, key: str | None) -> None:
+        query = "" if key is None else f"?api_key={key}"
+        say(f"Web page:      {address}/ui/browse/{query}")
+        say(f"Python client: tiled.client.from_uri({address + '/api/v1' + query!r})")
+        if public:
+            say("Every computer of the network can read, without a key.", error=True)
+
+    # from databroker 1.2.5, at each run that is read
+    warnings.filterwarnings("ignore", category=FutureWarning, module="databroker")
+    host = ALL_ADDRESSES if public else LOOPBACK
+    serve_catalog(open_to_read(catalog).catalog, host=host, port=port, public=public, ready=ready)
