@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ import databroker_writable
 
 # a job in the background of a shell is started with interrupts ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if importlib.util.find_spec("tiled") is None:
+    # beside whose server alone they can be imported
+    collect_ignore_glob = ["src/databroker_writable/upkeep/tiled_s*.py"]
 
 
 @pytest.fixture(autouse=True)

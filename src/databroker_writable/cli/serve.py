@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 
 import click
@@ -44,4 +45,5 @@ def serve(catalog: str, port: int, public: bool) -> None:
     # from databroker 1.2.5, at each run that is read
     warnings.filterwarnings("ignore", category=FutureWarning, module="databroker")
     host = ALL_ADDRESSES if public else LOOPBACK
-    serve_catalog(open_to_read(catalog).catalog, host=host, port=port, public=public, ready=ready)
+    with contextlib.suppress(KeyboardInterrupt):
+        serve_catalog(open_to_read(catalog).catalog, host=host, port=port, public=public, ready=ready)

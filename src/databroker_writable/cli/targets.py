@@ -56,7 +56,7 @@ def open_to_store(name: str) -> Target:
 def tiled_container(name: str) -> Any:
     """The container of a Tiled server that an address or a profile names."""
     try:
-        from tiled.client import from_profile, from_uri  # type: ignore[import-not-found]
+        from tiled.client import from_profile, from_uri
     except ImportError:
         raise click.ClickException(
             "Tiled's client is not installed; pip install 'databroker-writable[databroker,tiled]'"

@@ -48,7 +48,7 @@ class TiledDestination:
 
     def copy(self, source: Any, uid: str) -> None:
         """Copy a run, compare what is there with it, and remove it if anything differs or fails."""
-        from bluesky_tiled_plugins import TiledWriter  # type: ignore[import-not-found]
+        from bluesky_tiled_plugins import TiledWriter
 
         run = open_run(source, uid)
         # arrays of up to 16 elements would become text of 8 digits

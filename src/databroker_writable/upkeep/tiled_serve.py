@@ -14,19 +14,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import uvicorn  # type: ignore[import-not-found]
-from bluesky_tiled_plugins.queries import _PartialUID  # type: ignore[import-not-found]
-from fastapi import APIRouter, HTTPException, Security  # type: ignore[import-not-found]
-from starlette.responses import StreamingResponse  # type: ignore[import-not-found]
-from tiled import queries  # type: ignore[import-not-found]
-from tiled.adapters.mapping import MapAdapter  # type: ignore[import-not-found]
-from tiled.config import Authentication  # type: ignore[import-not-found]
-from tiled.media_type_registration import default_serialization_registry  # type: ignore[import-not-found]
-from tiled.serialization import register_builtin_serializers  # type: ignore[import-not-found]
-from tiled.server.app import build_app  # type: ignore[import-not-found]
-from tiled.server.authentication import check_scopes  # type: ignore[import-not-found]
-from tiled.structures.core import Spec  # type: ignore[import-not-found]
-from tiled.utils import OneShotCachedMap, safe_json_dump  # type: ignore[import-not-found]
+import uvicorn
+from bluesky_tiled_plugins.queries import _PartialUID
+from fastapi import APIRouter, HTTPException, Security
+from starlette.responses import StreamingResponse
+from tiled import queries
+from tiled.adapters.mapping import MapAdapter
+from tiled.config import Authentication
+from tiled.media_type_registration import default_serialization_registry
+from tiled.serialization import register_builtin_serializers
+from tiled.server.app import build_app
+from tiled.server.authentication import check_scopes
+from tiled.structures.core import Spec
+from tiled.utils import OneShotCachedMap, safe_json_dump
 
 from ..errors import NotWritableError
 from ..results.headers import Header, headers, open_run
@@ -183,10 +183,10 @@ class CatalogNode(MapAdapter):
             if key == "_":
                 nodes = nodes[::-1] if direction < 0 else nodes
                 continue
-            ranks = {uid: _rank(_value(node, key)) for uid, node in nodes}
-            lacking = [item for item in nodes if ranks[item[0]] is None]
-            nodes = [item for item in nodes if ranks[item[0]] is not None]
-            nodes = sorted(nodes, key=lambda item: ranks[item[0]], reverse=direction < 0) + lacking
+            ranked = [(_rank(_value(item[1], key)), item) for item in nodes]
+            comparable = [pair for pair in ranked if pair[0] is not None]
+            comparable.sort(key=operator.itemgetter(0), reverse=direction < 0)
+            nodes = [item for _, item in comparable] + [item for rank, item in ranked if rank is None]
         return self.new_variation(mapping=dict(nodes), sorting=sorting)
 
 

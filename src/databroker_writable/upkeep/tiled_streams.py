@@ -11,20 +11,30 @@ import numpy
 import orjson
 import pandas
 import xarray
-from tiled.adapters.mapping import MapAdapter  # type: ignore[import-not-found]
-from tiled.adapters.table import TableAdapter  # type: ignore[import-not-found]
-from tiled.adapters.xarray import DatasetAdapter  # type: ignore[import-not-found]
-from tiled.structures.core import Spec  # type: ignore[import-not-found]
-from tiled.structures.table import TableStructure  # type: ignore[import-not-found]
-from tiled.utils import OneShotCachedMap, safe_json_dump  # type: ignore[import-not-found]
+from tiled.adapters.mapping import MapAdapter
+from tiled.adapters.table import TableAdapter
+from tiled.adapters.xarray import DatasetAdapter
+from tiled.structures.core import Spec
+from tiled.structures.table import TableStructure
+from tiled.utils import OneShotCachedMap, safe_json_dump
 
+from ..runs import upstream
+from ..runs.document_parts import PRIMARY
 from ..tables import to_dataset
+
+NULLABLE = {
+    "integer": "Int64",
+    "floating": "Float64",
+    "mixed-integer-float": "Float64",
+    "boolean": "boolean",
+    "string": "string",
+}
 
 
 def stream_node(run: Any, name: str) -> MapAdapter:
     """The node of one stream; `data` and `timestamps` are read when they are asked for."""
     stream = run[name]
-    descriptors = [plain(descriptor) for descriptor in stream._descriptors]
+    descriptors = [plain(descriptor) for descriptor in _descriptors(run, name)]
     table = to_dataset(run, name)
     nodes: dict[str, Callable[[], Any]] = {
         "data": lambda: _arrays(stream.to_dask(), functools.partial(_as_declared, descriptors[0]["data_keys"])),
@@ -38,6 +48,10 @@ def stream_node(run: Any, name: str) -> MapAdapter:
     return MapAdapter(OneShotCachedMap(nodes), metadata=metadata, specs=[Spec("BlueskyEventStream", version="1")])
 
 
+def _descriptors(run: Any, name: str) -> list[Any]:
+    return [descriptor for descriptor in upstream.loaded_descriptors(run) if descriptor.get("name", PRIMARY) == name]
+
+
 def plain(value: Any) -> Any:
     """The value as JSON has it; databroker's documents are classes of their own."""
     return orjson.loads(safe_json_dump(value.to_dict() if hasattr(value, "to_dict") else value))
@@ -45,7 +59,7 @@ def plain(value: Any) -> Any:
 
 def _timestamps(run: Any, name: str) -> xarray.Dataset:
     columns: dict[str, list[float]] = defaultdict(list)
-    uids = {descriptor["uid"] for descriptor in run[name]._descriptors}
+    uids = {descriptor["uid"] for descriptor in _descriptors(run, name)}
     for kind, doc in run.documents(fill="no"):
         if kind == "event_page" and doc["descriptor"] in uids:
             columns["time"].extend(doc["time"])
@@ -60,9 +74,16 @@ def _table(dataset: xarray.Dataset) -> TableAdapter:
     frame = dataset.to_dataframe()
     if frame.index.name in dataset.coords:
         frame = frame.reset_index()
-    objects = [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]
-    frame = frame.assign(**{name: frame[name].convert_dtypes() for name in objects})
+    frame = frame.assign(**{name: _nullable(frame[name]) for name in frame if frame[name].dtype == object})
     return TableAdapter([frame], TableStructure.from_pandas(frame), specs=[Spec("dataframe")])
+
+
+def _nullable(column: pandas.Series) -> Any:
+    """The column in pandas' type with nulls; its own conversion takes large integers for floats."""
+    dtype = NULLABLE.get(pandas.api.types.infer_dtype(column, skipna=True))
+    if dtype == "Int64" and column.dropna().max() >= 2**63:
+        dtype = "UInt64"
+    return column if dtype is None else pandas.array(column.where(column.notna(), None).tolist(), dtype=dtype)
 
 
 def _arrays(dataset: xarray.Dataset, convert: Callable[[str, list[Any]], numpy.ndarray] | None = None) -> Any:

@@ -1,0 +1,56 @@
+"""``databroker-writable serve``: what it prints, and what it says where it cannot serve."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from databroker_writable import open_directory
+from support import tiled_server
+from support.command_line import fail, succeed
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    open_directory(tmp_path).store_run({"x": [1, 2]}, uid="first")
+    return tmp_path
+
+
+def test_help_says_who_can_read() -> None:
+    text = succeed("serve", "--help")
+    assert "--public" in text
+    assert "with the key" in text
+
+
+def test_without_tiled_the_command_says_what_to_install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("upkeep.tiled_serve", "upkeep.tiled_streams"):
+        monkeypatch.delitem(sys.modules, f"databroker_writable.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert "pip install 'databroker-writable[databroker,tiled]'" in fail("serve", str(directory))
+
+
+def test_a_catalog_that_is_not_there_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("tiled.server.app", reason="Tiled's server is not installed: pip install '.[interop]'")
+    assert "nowhere" in fail("serve", str(tmp_path / "nowhere"))
+
+
+def test_a_port_that_is_taken_is_named(directory: Path) -> None:
+    pytest.importorskip("tiled.server.app", reason="Tiled's server is not installed: pip install '.[interop]'")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        message = fail("serve", str(directory), "--port", port)
+    assert f"port {port}" in message
+    assert "give another port" in message
+
+
+def test_public_is_read_without_a_key_and_still_not_written(directory: Path) -> None:
+    httpx = pytest.importorskip("httpx", reason="Tiled's server is not installed: pip install '.[interop]'")
+    pytest.importorskip("tiled.server.app", reason="Tiled's server is not installed: pip install '.[interop]'")
+    with tiled_server.served(directory, "--public") as server:
+        assert "api_key" not in server.page + server.uri
+        address = server.address.replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(f"{address}/api/v1/metadata/first").status_code == 200
+        assert httpx.delete(f"{address}/api/v1/metadata/first").status_code >= 400

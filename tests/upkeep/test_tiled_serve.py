@@ -1,0 +1,328 @@
+"""A catalog on Tiled's server: read over HTTP as it reads here, with a key, and never written."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pandas
+import pytest
+import xarray
+
+from databroker_writable import open_directory, to_dataset
+
+REASON = "Tiled's server is not installed: pip install '.[interop]'"
+httpx = pytest.importorskip("httpx", reason=REASON)
+for package in ("tiled.server.app", "bluesky_tiled_plugins"):
+    pytest.importorskip(package, reason=REASON)
+
+from tiled.queries import Comparison, Contains, Eq, FullText, In, Key, NotEq, Regex  # noqa: E402
+
+from support import documentation, example_runs, tiled_server  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate dimension names present:UserWarning")
+
+ROWS = runpy.run_path(str(Path(__file__).parents[1] / "tables" / "test_tables_types.py"))["ROWS"]
+IMAGES = numpy.arange(5 * 400 * 300, dtype="uint16").reshape(5, 400, 300)
+WITH_NULLS = {"x": [1, 2, None], "label": ["a", None, ""], "flag": [True, None, False], "y": [0.5, None, 1.5]}
+ENERGY = [1.0, 2.0, 4.0]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("served") / "runs"
+    catalog = open_directory(path)
+    for i, row in enumerate(ROWS):
+        catalog.store_run({"x": row.column()}, uid=f"rows-{i}-of-the-table-of-types")
+        catalog.store_run({"x": row.column()}, uid=f"event-{i}-of-the-table-of-types", one_event=True)
+    catalog.store_run(WITH_NULLS, {"sample": "Cu", "scan_id": 7, "tags": ["good"]}, uid="with-nulls")
+    catalog.store_run({"image": IMAGES}, {"scan_id": 8}, uid="images-inline", asset_threshold=10**9)
+    catalog.store_run({"image": IMAGES}, {"scan_id": 9}, uid="images-in-assets", asset_threshold=0)
+    spectrum = xarray.Dataset({"counts": ("energy", [5, 6, 7], {"units": "1/s"})}, {"energy": ENERGY}, {"by": "me"})
+    catalog.store_run(spectrum, {"sample": "Zn foil"}, uid="spectrum", one_event=True)
+    catalog.store_run(example_runs.small_documents(uid="from-elsewhere", sample="Fe"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def served(directory: Path) -> Iterator[tiled_server.Served]:
+    with tiled_server.served(directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(served: tiled_server.Served) -> Any:
+    return served.client()
+
+
+@pytest.fixture(scope="module")
+def catalog(directory: Path) -> Any:
+    return open_directory(directory)
+
+
+def uids(client: Any) -> set[str]:
+    return set(client.keys())
+
+
+def assert_reads_equal(served_run: Any, run: Any) -> None:
+    """The same dims, coordinates, attributes, dtypes and values; repr tells None, NaN and pandas' markers apart."""
+    served, here = (to_dataset(source).compute() for source in (served_run, run))
+    assert (served.sizes, list(served.coords), served.attrs) == (here.sizes, list(here.coords), here.attrs)
+    assert set(served.variables) == set(here.variables)
+    for name, variable in here.variables.items():
+        other = served.variables[name]
+        assert (other.dims, other.dtype, other.attrs) == (variable.dims, variable.dtype, variable.attrs)
+        if variable.ndim == 3:
+            numpy.testing.assert_array_equal(other.values, variable.values)
+        else:
+            one, two = (list(map(repr, found.data.ravel().tolist())) for found in (other, variable))
+            assert one == two
+
+
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda number: ROWS[number].given)
+@pytest.mark.parametrize("form", ["rows", "event"])
+def test_a_column_of_each_type_is_read_as_from_the_catalog(form: str, number: int, client: Any, catalog: Any) -> None:
+    given, uid = ROWS[number].given, f"{form}-{number}-of-the-table-of-types"
+    # numpy's text loses NUL at its end; Tiled's client reads rows by way of Arrow, which has no complex numbers
+    if "ending in NUL" in given or ("complex" in given and form == "rows"):
+        with pytest.raises((AssertionError, httpx.HTTPStatusError)):
+            assert_reads_equal(client[uid], catalog[uid])
+    else:
+        assert_reads_equal(client[uid], catalog[uid])
+
+
+@pytest.mark.parametrize("uid", ["with-nulls", "images-inline", "images-in-assets", "spectrum"])
+def test_a_run_is_read_as_from_the_catalog(uid: str, client: Any, catalog: Any) -> None:
+    assert_reads_equal(client[uid], catalog[uid])
+    assert client[uid].metadata["start"]["uid"] == uid
+    assert client[uid].metadata["stop"]["uid"] == catalog[uid].metadata["stop"]["uid"]
+
+
+def test_documents_are_those_of_the_catalog(client: Any, catalog: Any) -> None:
+    served, here = (
+        [(name, doc["uid"]) for name, doc in run["from-elsewhere"].documents(fill="no") if "page" not in name]
+        for run in (client, catalog)
+    )
+    assert served == here
+
+
+def test_a_table_has_nulls_where_values_are_missing(client: Any) -> None:
+    frame = client["with-nulls"]["primary"]["table"].read()
+    values = {name: [None if pandas.isna(value) else value for value in frame[name].tolist()] for name in WITH_NULLS}
+    assert values == WITH_NULLS
+
+
+def test_the_dataset_has_its_dims_coordinates_units_and_attributes(client: Any) -> None:
+    dataset = client["spectrum"]["primary"]["dataset"].read()
+    assert dataset["counts"].dims == ("energy",)
+    assert list(dataset["energy"].values) == ENERGY
+    assert dataset["counts"].attrs["units"] == "1/s"
+    assert dataset.attrs["by"] == "me"
+
+
+def test_a_stream_has_what_clients_of_databroker_2_look_for(client: Any) -> None:
+    stream = client["with-nulls"]["primary"]
+    assert set(stream) == {"data", "timestamps", "config", "dataset", "table"}
+    assert stream.descriptors[0]["name"] == "primary"
+    assert set(stream["timestamps"].read()) >= {"x", "label"}
+    assert "table" not in set(client["images-inline"]["primary"])
+
+
+def test_one_frame_of_images_is_read_by_itself(client: Any) -> None:
+    for uid in ("images-inline", "images-in-assets"):
+        numpy.testing.assert_array_equal(client[uid]["primary"]["data"]["image"][3], IMAGES[3])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (Eq("start.sample", "Cu"), {"with-nulls"}),
+        (Key("sample") == "Cu", {"with-nulls"}),
+        (NotEq("start.sample", "Cu"), {"spectrum", "from-elsewhere"}),
+        (Comparison("ge", "start.scan_id", 8), {"images-inline", "images-in-assets"}),
+        (Comparison("lt", "start.sample", "D"), {"with-nulls"}),
+        (In("start.scan_id", [7, 9]), {"with-nulls", "images-in-assets"}),
+        (Contains("start.tags", "good"), {"with-nulls"}),
+        (Regex("start.sample", "foil$"), {"spectrum"}),
+        (FullText("foil"), {"spectrum"}),
+        (Regex("start.uid.nothing.below", "x"), set()),
+    ],
+    ids=lambda value: repr(value) if not isinstance(value, set) else str(len(value)),
+)
+def test_runs_are_found(query: Any, expected: set[str], client: Any) -> None:
+    assert uids(client.search(query)) == expected
+
+
+def test_runs_are_found_by_the_beginning_of_their_uid_and_by_scan_id(client: Any) -> None:
+    assert client["spect"].metadata["start"]["uid"] == "spectrum"
+    assert client[9].metadata["start"]["uid"] == "images-in-assets"
+
+
+def test_runs_are_sorted_by_a_key_and_those_without_it_come_last(client: Any) -> None:
+    found = client.search(Comparison("gt", "start.time", 0)).sort(("start.scan_id", -1))
+    assert [run.metadata["start"]["uid"] for run in found.values()[:3]] == [
+        "images-in-assets",
+        "images-inline",
+        "with-nulls",
+    ]
+    assert len(found) == len(client)
+
+
+def test_nobody_reads_without_the_key(served: tiled_server.Served) -> None:
+    for path in ("/api/v1/metadata/", "/api/v1/search/", "/api/v1/documents/spectrum"):
+        assert httpx.get(served.address + path).status_code == 401
+        assert httpx.get(served.address + path, params={"api_key": "0" * 64}).status_code == 401
+
+
+def test_only_this_computer_is_listened_to(served: tiled_server.Served) -> None:
+    assert served.address.startswith("http://127.0.0.1:")
+
+
+def test_nothing_can_be_written_or_deleted(served: tiled_server.Served, client: Any, catalog: Any) -> None:
+    before = len(client)
+    key = {"Authorization": f"Apikey {served.uri.partition('api_key=')[2]}"}
+    for method, path in [
+        ("POST", "/api/v1/metadata/"),
+        ("POST", "/api/v1/documents/spectrum"),
+        ("DELETE", "/api/v1/metadata/spectrum"),
+        ("PUT", "/api/v1/metadata/spectrum"),
+        ("PATCH", "/api/v1/metadata/spectrum"),
+        ("PUT", "/api/v1/array/full/images-inline/primary/data/image"),
+    ]:
+        answer = httpx.request(
+            method, served.address + path, headers=key, **({} if method == "DELETE" else {"json": {}})
+        )
+        assert 400 <= answer.status_code < 500, (method, path, answer.status_code)
+    with pytest.raises(Exception, match=r"405|Not Allowed|not support"):
+        client.write_array(numpy.zeros(3))
+    assert len(client) == before
+    assert "spectrum" in catalog
+
+
+def test_a_run_stored_meanwhile_is_seen_within_seconds(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, uid="first")
+    with tiled_server.served(tmp_path) as server:
+        client = server.client()
+        assert uids(client) == {"first"}
+        catalog.store_run({"x": [2]}, uid="second")
+        deadline = time.monotonic() + 10
+        while uids(client) != {"first", "second"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert list(to_dataset(client["second"])["x"].values) == [2]
+
+
+def test_exports_are_given_by_http(served: tiled_server.Served, client: Any) -> None:
+    key = {"api_key": served.uri.partition("api_key=")[2]}
+    url = f"{served.address}/api/v1/table/full/with-nulls/primary/table"
+    assert httpx.get(url, params={**key, "format": "text/csv"}).text.splitlines()[1:3] == ["1,a,True,0.5", "2,,,"]
+    records = httpx.get(url, params={**key, "format": "application/json-seq"}).text
+    assert [pandas.io.json.ujson_loads(line)["label"] for line in records.splitlines()] == ["a", None, ""]
+
+
+def test_few_runs_are_held_in_memory(directory: Path) -> None:
+    from databroker_writable.upkeep import tiled_serve
+
+    runs = tiled_serve._ServedRuns(open_directory(directory))
+    for uid in list(runs)[:40]:
+        assert len(list(runs[uid]["primary"]["data"])) > 0
+    assert len(runs._streams) == tiled_serve.OPEN_RUNS
+
+
+def test_three_thousand_runs_are_searched_at_once(tmp_path: Path) -> None:
+    open_directory(tmp_path).store_runs([{"x": [i]} for i in range(3000)])
+    with tiled_server.served(tmp_path) as server:
+        begin = time.perf_counter()
+        client = server.client()
+        first = time.perf_counter() - begin
+        found = []
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            found.append(len(client.search(Eq("start.no_such_key", 1500))))
+            times.append(time.perf_counter() - begin)
+    assert found == [0] * 5
+    assert (first < 2, min(times) < 0.1) == (True, True), (first, times)
+
+
+def test_the_how_to_reads_what_the_first_command_of_the_readme_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documentation.follow_pages_in(tmp_path, monkeypatch)
+    blocks = documentation.blocks_of(documentation.ROOT / "docs" / "howto" / "serve.md")
+    documentation.run_bash(next(block for block in blocks if block.language == "bash"))
+    (code,) = (block.text for block in blocks if "from_uri" in block.text)
+    names: dict[str, Any] = {}
+    with tiled_server.served("results") as server:
+        exec(code.replace("http://127.0.0.1:8000/api/v1?api_key=...", server.uri), names)
+        (uid,) = uids(names["found"])
+        assert_reads_equal(names["client"][uid], open_directory("results")[uid])
+
+
+def test_what_the_how_to_says_is_not_exact_in_one_node_is_exact_in_the_table(tmp_path: Path) -> None:
+    stamps = pandas.Series(pandas.to_datetime(["2024-07-01T12:00", None])).dt.tz_localize("Europe/Berlin")
+    table = {"nul": ["a\0", None], "large": [2**60 + 1, None], "zoned": stamps}
+    open_directory(tmp_path).store_run(table, uid="inexact")
+    with tiled_server.served(tmp_path) as server:
+        stream = server.client()["inexact"]["primary"]
+        frame, dataset = stream["table"].read(), stream["dataset"].read()
+    assert frame["nul"][0] == "a\0"
+    assert frame["large"][0] == 2**60 + 1
+    assert frame["zoned"][0] == stamps[0]
+    assert frame.isna().to_numpy().tolist() == [[False] * 3, [True] * 3]
+    assert dataset["nul"].values.tolist() == ["a", ""]
+    assert dataset["zoned"].values[0] == numpy.datetime64("2024-07-01T10:00")
+    assert numpy.isnan(dataset["large"].values[1])
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def page(served: tiled_server.Served) -> Iterator[Any]:
+    """The list of runs, in a browser."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed to look at the page with")
+    with sync_api.sync_playwright() as playwright:
+        with playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as browser:
+            opened = browser.new_page()
+            opened.goto(served.page)
+            opened.wait_for_selector("[role=gridcell]")
+            yield opened
+
+
+def go(page: Any, path: str, selector: str) -> None:
+    """Go to a node, and wait until an element is shown."""
+    page.goto(f"{page.url.partition('?')[0]}{path}")
+    page.wait_for_selector(selector)
+
+
+def test_the_page_lists_the_runs(page: Any) -> None:
+    assert "rows-0-of-the-table-of-types" in page.inner_text("body")
+    assert re.search(r"1–10 of \d\d\d", page.inner_text("body"))
+
+
+def test_the_page_shows_a_table_with_blanks_for_missing_values(page: Any) -> None:
+    go(page, "with-nulls/primary/table", "[role=gridcell][data-field=label]")
+    labels, flags = (page.locator(f"[role=gridcell][data-field={name}]") for name in ("label", "flag"))
+    assert labels.all_inner_texts() == ["a", "", ""]
+    assert flags.all_inner_texts() == ["true", "", "false"]
+
+
+def test_the_page_shows_images_with_a_slider_of_frames(page: Any) -> None:
+    go(page, "images-in-assets/primary/data/image", "input[type=range]")
+    assert page.get_attribute("input[type=range]", "max") == "4"
+    assert "3-dimensional" in page.inner_text("body")
+
+
+def test_the_page_plots_a_spectrum(page: Any) -> None:
+    go(page, "spectrum/primary/dataset/counts", ".recharts-line-curve")
+    assert page.locator(".recharts-line-curve").count() == 1
