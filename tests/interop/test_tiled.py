@@ -9,7 +9,7 @@ import xarray
 
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.storage.assets import SPEC
-from support import example_results
+from support import example_results, tiled_server
 
 plugins = pytest.importorskip(
     "bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'"
@@ -30,9 +30,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(server):
-    from tiled.client import from_uri
-
-    return from_uri(server[0].uri)
+    with tiled_server.connected(server[0].uri) as connected:
+        yield connected
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,15 @@ class Served:
         """Where the server is, without the key."""
         return self.uri.partition("/api/")[0]
 
-    def client(self) -> Any:
-        """Connect a client of Tiled."""
-        from tiled.client import from_uri
 
-        return from_uri(self.uri)
+@contextlib.contextmanager
+def connected(uri: str) -> Iterator[Any]:
+    """A client of Tiled, whose connections are closed when the block ends."""
+    from tiled.client import from_uri
+
+    client = from_uri(uri)
+    with client.context:
+        yield client
 
 
 @contextlib.contextmanager

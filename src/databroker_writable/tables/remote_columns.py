@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy
+import xarray
 
 from .layout import NULL_TEXTS, find_layout
 from .list_columns import nest
@@ -22,12 +24,21 @@ def descriptor_of(stream: Any) -> dict[str, Any]:
     return descriptor
 
 
+def read_stream(stream: Any, *columns: str) -> xarray.Dataset:
+    """Read some columns of a stream, or all."""
+    with warnings.catch_warnings():
+        # bluesky-tiled-plugins 2.0.12 gives all axes of one length, as those of a square image, the same name
+        warnings.filterwarnings("ignore", "Duplicate dimension names present", UserWarning)
+        dataset: xarray.Dataset = stream.read(list(columns)) if columns else stream.read()
+    return dataset
+
+
 class RemoteColumns:
     """The columns of all Events of a stream, with null where the server can only show something in its place."""
 
     def __init__(self, stream: Any, descriptor: dict[str, Any]) -> None:
         self.data_keys = descriptor["data_keys"]
-        self._dataset = stream.read()
+        self._dataset = read_stream(stream)
         self.time = self._dataset["time"].values
         layout = find_layout(descriptor) or {"variables": []}
         self._entries = {entry["key"]: entry for entry in layout["variables"] if "nulls" in entry}

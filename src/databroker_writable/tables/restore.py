@@ -13,7 +13,7 @@ import xarray
 from ..errors import InvalidRunError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
-from .remote_columns import RemoteColumns, descriptor_of, is_remote
+from .remote_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 
 
 def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
@@ -60,8 +60,7 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
         descriptor = descriptor_of(source)
         layout = _layout_of(descriptor, stream)
         if layout is None:
-            as_it_is: xarray.Dataset = source.read()
-            return as_it_is
+            return read_stream(source)
         return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
     pages, descriptors = _read(run, stream, fill="no")
     layout = _layout_of(descriptors[0], stream) if descriptors else None

@@ -12,7 +12,7 @@ from ..results.headers import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..tables.classifier import is_lazy
-from ..tables.remote_columns import is_null
+from ..tables.remote_columns import is_null, read_stream
 
 PIECE = 2**24
 """Bytes of Events that are sent together."""
@@ -82,7 +82,7 @@ class TiledDestination:
             ends[stream] = start + len(doc["uid"])
             for key, values in doc["data"].items():
                 if (stream, key) not in columns:
-                    columns[stream, key] = written[stream].read([key])[key].values
+                    columns[stream, key] = read_stream(written[stream], key)[key].values
                 if not _is_same(values, columns[stream, key][start : ends[stream]]):
                     raise StoreFailedError(
                         f"Tiled gives other values for column {key!r} of stream {stream!r} of the run {uid!r}; the "
