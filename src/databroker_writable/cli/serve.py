@@ -11,8 +11,6 @@ from .command_group import CATALOG_HELP
 from .targets import open_to_read
 from .text import say
 
-ALL_ADDRESSES = "0.0.0.0"
-
 
 @click.command(
     help="Serve the runs of CATALOG by Tiled, to read: to web browsers, to Tiled's Python client, and for export.\n\n"
@@ -27,7 +25,6 @@ ALL_ADDRESSES = "0.0.0.0"
 @click.option("--public", is_flag=True, help="Let every computer of the network read, without a key.")
 def serve(catalog: str, port: int, public: bool) -> None:
     try:
-        from ..upkeep.tiled_serve import LOOPBACK
         from ..upkeep.tiled_serve import serve as serve_catalog
     except ModuleNotFoundError as exc:
         raise click.ClickException(
@@ -44,6 +41,5 @@ def serve(catalog: str, port: int, public: bool) -> None:
 
     # from databroker 1.2.5, at each run that is read
     warnings.filterwarnings("ignore", category=FutureWarning, module="databroker")
-    host = ALL_ADDRESSES if public else LOOPBACK
     with contextlib.suppress(KeyboardInterrupt):
-        serve_catalog(open_to_read(catalog).catalog, host=host, port=port, public=public, ready=ready)
+        serve_catalog(open_to_read(catalog).catalog, port=port, public=public, ready=ready)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy
 import orjson
 import pandas
+import pyarrow
 import xarray
 from tiled.adapters.mapping import MapAdapter
 from tiled.adapters.table import TableAdapter
@@ -21,35 +20,27 @@ from tiled.utils import OneShotCachedMap, safe_json_dump
 from ..runs import upstream
 from ..runs.document_parts import PRIMARY
 from ..tables import to_dataset
+from ..tables.layout import find_layout
 
-NULLABLE = {
-    "integer": "Int64",
-    "floating": "Float64",
-    "mixed-integer-float": "Float64",
-    "boolean": "boolean",
-    "string": "string",
-}
+NUMBERS = bool | int | float | numpy.number | numpy.bool_
 
 
 def stream_node(run: Any, name: str) -> MapAdapter:
-    """The node of one stream; `data` and `timestamps` are read when they are asked for."""
+    """The node of one stream; its parts are read when they are asked for."""
     stream = run[name]
-    descriptors = [plain(descriptor) for descriptor in _descriptors(run, name)]
-    table = to_dataset(run, name)
+    descriptors = [doc for doc in upstream.loaded_descriptors(run) if doc.get("name", PRIMARY) == name]
+    # to_dataset would load the images of others into memory
+    table = stream.to_dask() if find_layout(descriptors[0]) is None else to_dataset(run, name)
     nodes: dict[str, Callable[[], Any]] = {
-        "data": lambda: _arrays(stream.to_dask(), functools.partial(_as_declared, descriptors[0]["data_keys"])),
-        "timestamps": lambda: _arrays(_timestamps(run, name)),
+        "data": lambda: _arrays(stream.to_dask(), descriptors[0]["data_keys"]),
+        "timestamps": lambda: _arrays(_timestamps(run, descriptors)),
         "config": lambda: MapAdapter({key: _arrays(stream.config[key].to_dask()) for key in stream.config}),
         "dataset": lambda: _arrays(table),
     }
     if len(table.dims) == 1 and all(variable.ndim == 1 for variable in table.data_vars.values()):
         nodes["table"] = lambda: _table(table)
-    metadata = {"descriptors": descriptors, "stream_name": name}
+    metadata = {"descriptors": list(map(plain, descriptors)), "stream_name": name}
     return MapAdapter(OneShotCachedMap(nodes), metadata=metadata, specs=[Spec("BlueskyEventStream", version="1")])
-
-
-def _descriptors(run: Any, name: str) -> list[Any]:
-    return [descriptor for descriptor in upstream.loaded_descriptors(run) if descriptor.get("name", PRIMARY) == name]
 
 
 def plain(value: Any) -> Any:
@@ -57,20 +48,19 @@ def plain(value: Any) -> Any:
     return orjson.loads(safe_json_dump(value.to_dict() if hasattr(value, "to_dict") else value))
 
 
-def _timestamps(run: Any, name: str) -> xarray.Dataset:
-    columns: dict[str, list[float]] = defaultdict(list)
-    uids = {descriptor["uid"] for descriptor in _descriptors(run, name)}
+def _timestamps(run: Any, descriptors: list[Any]) -> xarray.Dataset:
+    uids = {descriptor["uid"] for descriptor in descriptors}
+    columns: dict[str, list[float]] = {key: [] for key in ("time", *descriptors[0]["data_keys"])}
     for kind, doc in run.documents(fill="no"):
         if kind == "event_page" and doc["descriptor"] in uids:
-            columns["time"].extend(doc["time"])
-            for key, values in doc["timestamps"].items():
+            for key, values in {**doc["timestamps"], "time": doc["time"]}.items():
                 columns[key].extend(values)
     time = columns.pop("time")
     return xarray.Dataset({key: ("time", values) for key, values in columns.items()}, {"time": time})
 
 
 def _table(dataset: xarray.Dataset) -> TableAdapter:
-    """A table with nulls, in pandas' own types; without dask, which would change the types of text."""
+    """A table with nulls, in Arrow's types; without dask, which would change the types of text."""
     frame = dataset.to_dataframe()
     if frame.index.name in dataset.coords:
         frame = frame.reset_index()
@@ -79,45 +69,38 @@ def _table(dataset: xarray.Dataset) -> TableAdapter:
 
 
 def _nullable(column: pandas.Series) -> Any:
-    """The column in pandas' type with nulls; its own conversion takes large integers for floats."""
-    dtype = NULLABLE.get(pandas.api.types.infer_dtype(column, skipna=True))
-    if dtype == "Int64" and column.dropna().max() >= 2**63:
-        dtype = "UInt64"
-    return column if dtype is None else pandas.array(column.where(column.notna(), None).tolist(), dtype=dtype)
+    try:
+        return pandas.arrays.ArrowExtensionArray(pyarrow.array(column, from_pandas=True))
+    except pyarrow.ArrowException:
+        # values of several types
+        return column.map(str, na_action="ignore")
 
 
-def _arrays(dataset: xarray.Dataset, convert: Callable[[str, list[Any]], numpy.ndarray] | None = None) -> Any:
+def _arrays(dataset: xarray.Dataset, data_keys: Mapping[str, Any] | None = None) -> DatasetAdapter:
     """The Dataset with the types that Tiled has arrays of: no objects, and none of pandas' own."""
     variables = {}
     for name, variable in dataset.variables.items():
         data = variable.data if variable.chunks and variable.dtype.kind != "O" else variable.values
         if data.dtype.kind == "O":
-            items = [None if pandas.api.types.is_scalar(v) and pandas.isna(v) else v for v in data.ravel().tolist()]
-            data = (convert or _without_nulls)(str(name), items).reshape(variable.shape)
-        variables[name] = xarray.Variable(variable.dims, data, {key: plain(v) for key, v in variable.attrs.items()})
+            declared = (data_keys or {}).get(str(name), {}).get("dtype_numpy")
+            data = _without_objects(data.ravel().tolist(), declared).reshape(variable.shape)
+        variables[name] = xarray.Variable(variable.dims, data, plain(variable.attrs))
     coordinates = {name: variables.pop(name) for name in dataset.coords}
     coords = xarray.Coordinates(coordinates, indexes={})
     return DatasetAdapter.from_dataset(xarray.Dataset(variables, coords, plain(dataset.attrs)))
 
 
-def _as_declared(data_keys: Mapping[str, Any], name: str, items: list[Any]) -> numpy.ndarray:
-    """As databroker 2 casts it: ``to_dataset`` of a client tells by it which items were null."""
-    declared = data_keys.get(name, {}).get("dtype_numpy")
-    if declared is None:
-        return _without_nulls(name, items)
-    return numpy.array(items).astype(declared)
+def _without_objects(objects: list[Any], declared: str | None) -> numpy.ndarray:
+    """NaN among numbers, NaT among times, and no text among text, in the place of nulls.
 
-
-def _without_nulls(name: str, items: list[Any]) -> numpy.ndarray:
-    """NaN among numbers, NaT among times, and no text among text, in the place of nulls."""
+    Where a type is declared, they are cast as databroker 2 does: `to_dataset` of a client knows these.
+    """
+    items = [None if pandas.api.types.is_scalar(item) and pandas.isna(item) else item for item in objects]
+    if declared is not None:
+        return numpy.array(items).astype(declared)
     known = [item for item in items if item is not None]
-    if known and _are(known, bool | numpy.bool_ | int | float | numpy.number):
-        nan = float("nan")
-        return numpy.array(known if len(known) == len(items) else [nan if item is None else item for item in items])
-    if known and _are(known, pandas.Timestamp):
+    if known and all(isinstance(item, NUMBERS) for item in known):
+        return numpy.array([float("nan") if item is None else item for item in items])
+    if known and all(isinstance(item, pandas.Timestamp) for item in known):
         return pandas.to_datetime(pandas.Series(items), utc=True).dt.tz_localize(None).to_numpy()
     return numpy.array(["" if item is None else str(item) for item in items], dtype=str)
-
-
-def _are(items: Iterable[Any], types: Any) -> bool:
-    return all(isinstance(item, types) for item in items)
