@@ -182,13 +182,6 @@ def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
     return run
 
 
-def release_run(run: Any) -> None:
-    """Let the entry of a run no longer hold it, and what was read of it."""
-    entry = run._BlueskyRun__entry
-    entry.cache_clear()
-    entry._default_source = None
-
-
 def put_in_order(results: Any, uids: Iterable[str]) -> None:
     """Give the entries of a search result in another order."""
     entries = getattr(results._entries, "made_by_databroker", results._entries)

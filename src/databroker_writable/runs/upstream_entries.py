@@ -158,3 +158,10 @@ def _copied(value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         return type(value)(_copied(item) for item in value)
     return value
+
+
+def release_run(run: Any) -> None:
+    """Let the entry of a run no longer hold it, and what was read of it."""
+    entry = run._BlueskyRun__entry
+    entry.cache_clear()
+    entry._default_source = None

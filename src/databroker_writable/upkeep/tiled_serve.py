@@ -28,7 +28,7 @@ from tiled.utils import OneShotCachedMap, safe_json_dump
 
 from ..errors import NotWritableError
 from ..results.headers import Header, headers, open_run
-from ..runs import upstream
+from ..runs.upstream_entries import release_run
 from .tiled_streams import plain, stream_node
 
 OPEN_RUNS = 16
@@ -99,7 +99,7 @@ class _ServedRuns:
         """A run that nothing else holds."""
         with self._lock:
             run = open_run(self.catalog, uid)
-            upstream.release_run(run)
+            release_run(run)
         return run
 
     def _node(self, header: Header) -> MapAdapter:
