@@ -2,69 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 
 from databroker_writable import to_dataset
 from databroker_writable.upkeep import examine
-from support import sites
+from support import servers, sites
 from support.new_process import output_of
 
-KINDS = ("msgpack", "jsonl")
+CASES = [
+    ("msgpack", "inline"),
+    ("msgpack", "numpy assets"),
+    ("msgpack", "dask assets"),
+    ("jsonl", "inline"),
+    ("jsonl", "numpy assets"),
+    ("mongo-normalized", "inline"),
+    ("mongo-embedded", "dask assets"),
+]
 
 BEGINNING = """
 import os, sys, threading
-import numpy
+import dask, dask.array, numpy
 from databroker_writable import InvalidRunError
 from support import sites
 
-kind, directory, threshold = sys.argv[1], sys.argv[2], int(sys.argv[3])
+kind, place, assets, form = sys.argv[1:]
 
 def piece(first):
-    return {"x": [first, first + 1], "image": numpy.full((2, 3, 4), first, "int64")}
+    image = numpy.full((2, 12), first, "int64")
+    if form == "dask assets":
+        image = dask.array.from_array(image, chunks=(1, 5))
+    return {"x": [first, first + 1], "image": image}
+
+def opened():
+    return sites.opened(kind, place, asset_root=assets, asset_threshold=10**9 if form == "inline" else 0)
 
 def end_of(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-catalog = sites.opened(kind, directory, asset_threshold=threshold)
+# dask's threads are not in a child, which would wait for them, and its locks may be held
+dask.config.set(scheduler="synchronous")
+catalog = opened()
 """
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return request.param
+@dataclass
+class Place:
+    """Where the processes of a test store runs."""
+
+    kind: str
+    path: str
+    assets: Path
+    form: str
+
+    def output_of(self, code: str) -> str:
+        return output_of(code, self.kind, self.path, self.assets, self.form)
+
+    def opened(self) -> Any:
+        return sites.opened(self.kind, self.path, asset_root=str(self.assets))
+
+    def assert_whole(self, uid: str, firsts: list[int], status: str = "success") -> None:
+        """A run holds these pieces, once each."""
+        run = self.opened()[uid]
+        assert run.metadata["stop"]["exit_status"] == status
+        dataset = to_dataset(run)
+        assert dataset["x"].values.tolist() == [value for first in firsts for value in (first, first + 1)]
+        assert dataset["image"].values[:, 0].tolist() == [first for first in firsts for _ in range(2)]
+        assert numpy.ptp(dataset["image"].values, axis=1).tolist() == [0] * 2 * len(firsts)
+
+    def assert_nothing_else(self, number: int = 1) -> None:
+        """There are so many runs, and nothing that was left behind."""
+        catalog = self.opened()
+        assert len(list(catalog)) == number
+        assert examine(catalog).findings == []
+        directories = [self.assets] if self.kind in sites.MONGO_SITES else [self.assets, Path(self.path)]
+        assert [path for directory in directories for path in directory.rglob(".*") if path.is_file()] == []
 
 
-@pytest.fixture(params=[10**9, 0], ids=["inline", "assets"])
-def threshold(request: pytest.FixtureRequest) -> int:
-    return request.param
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    made = tmp_path / "runs"
-    made.mkdir()
-    return made
-
-
-def assert_whole(kind: str, directory: Path, uid: str, firsts: list[int], status: str = "success") -> None:
-    """A run holds these pieces, once each."""
-    run = sites.opened(kind, str(directory))[uid]
-    assert run.metadata["stop"]["exit_status"] == status
-    dataset = to_dataset(run)
-    assert dataset["x"].values.tolist() == [value for first in firsts for value in (first, first + 1)]
-    assert dataset["image"].values[:, 0, 0].tolist() == [first for first in firsts for _ in range(2)]
-    assert numpy.ptp(dataset["image"].values, axis=(1, 2)).tolist() == [0] * 2 * len(firsts)
-
-
-def assert_nothing_else(kind: str, directory: Path, number: int = 1) -> None:
-    """There are so many runs, and nothing that was left behind."""
-    catalog = sites.opened(kind, str(directory))
-    assert len(list(catalog)) == number
-    assert examine(catalog).findings == []
-    assert [path for path in directory.rglob(".*") if path.is_file()] == []
+@pytest.fixture(params=CASES, ids=" ".join)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    (kind, form), assets = request.param, tmp_path / "assets"
+    if kind in sites.MONGO_SITES:
+        server: servers.MongoServer = request.getfixturevalue("mongo_server")
+        with server.database() as database:
+            yield Place(kind, server.database_uri(database), assets, form)
+    else:
+        (tmp_path / "runs").mkdir()
+        yield Place(kind, str(tmp_path / "runs"), assets, form)
 
 
 ENDS = {
@@ -77,9 +106,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_run_goes_on_whatever_ends_a_child_that_was_forked_in_its_block(
-    kind: str, directory: Path, threshold: int, end: str
-) -> None:
+def test_a_run_goes_on_whatever_ends_a_child_that_was_forked_in_its_block(place: Place, end: str) -> None:
     code = f"""
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -91,18 +118,16 @@ with catalog.run_builder(uid="scan") as builder:
     if not child:
         {ENDS[end]}
     status = end_of(child)
-    assert "scan" not in sites.opened(kind, directory), "the child has published the run"
+    assert "scan" not in opened(), "the child has published the run"
     builder.add_data("primary", piece(4))
 print(status)
 """
-    assert int(output_of(code, kind, directory, threshold)) != 0
-    assert_whole(kind, directory, "scan", [0, 2, 4])
-    assert_nothing_else(kind, directory)
+    assert int(place.output_of(code)) != 0
+    place.assert_whole("scan", [0, 2, 4])
+    place.assert_nothing_else()
 
 
-def test_a_builder_without_a_block_is_closed_by_the_process_that_made_it(
-    kind: str, directory: Path, threshold: int
-) -> None:
+def test_a_builder_without_a_block_is_closed_by_the_process_that_made_it(place: Place) -> None:
     code = f"""
 {BEGINNING}
 builder = catalog.run_builder(uid="scan")
@@ -110,12 +135,12 @@ builder.add_stream("primary", data=piece(0))
 child = os.fork()
 if not child:
     sys.exit(3)
-print(end_of(child), "scan" in sites.opened(kind, directory))
+print(end_of(child), "scan" in opened())
 builder.add_data("primary", piece(2))
 """
-    assert output_of(code, kind, directory, threshold) == "3 False"
-    assert_whole(kind, directory, "scan", [0, 2], "fail")
-    assert_nothing_else(kind, directory)
+    assert place.output_of(code) == "3 False"
+    place.assert_whole("scan", [0, 2], "fail")
+    place.assert_nothing_else()
 
 
 USES = {
@@ -130,9 +155,7 @@ USES = {
 
 
 @pytest.mark.parametrize("begun", [True, False], ids=["begun", "empty"])
-def test_a_child_that_uses_the_builder_of_its_parent_is_refused(
-    kind: str, directory: Path, threshold: int, begun: bool
-) -> None:
+def test_a_child_that_uses_the_builder_of_its_parent_is_refused(place: Place, begun: bool) -> None:
     uses = [use for name, use in USES.items() if begun or name not in ("add_data", "update_configuration")]
     code = f"""
 {BEGINNING}
@@ -158,12 +181,12 @@ with catalog.run_builder(uid="scan") as builder:
     builder.add_data("primary", piece(2))
 print(status)
 """
-    assert output_of(code, kind, directory, threshold) == "0"
-    assert_whole(kind, directory, "scan", [0, 2])
-    assert_nothing_else(kind, directory)
+    assert place.output_of(code) == "0"
+    place.assert_whole("scan", [0, 2])
+    place.assert_nothing_else()
 
 
-def test_documents_of_a_run_of_the_parent_are_refused_in_a_child(kind: str, directory: Path, threshold: int) -> None:
+def test_documents_of_a_run_of_the_parent_are_refused_in_a_child(place: Place) -> None:
     code = f"""
 {BEGINNING}
 from support import example_runs
@@ -182,13 +205,13 @@ if not child:
 status = end_of(child)
 for item in documents[3:]:
     catalog.v1.insert(*item)
-print(status, "scan" in sites.opened(kind, directory))
+print(status, "scan" in opened())
 """
-    assert output_of(code, kind, directory, threshold) == "3 True"
-    assert_nothing_else(kind, directory)
+    assert place.output_of(code) == "3 True"
+    place.assert_nothing_else()
 
 
-def test_a_child_stores_its_own_runs_beside_those_under_way(kind: str, directory: Path, threshold: int) -> None:
+def test_a_child_stores_its_own_runs_beside_those_under_way(place: Place) -> None:
     code = f"""
 {BEGINNING}
 with catalog.run_builder(uid="scan") as builder:
@@ -202,14 +225,16 @@ with catalog.run_builder(uid="scan") as builder:
     status = end_of(child)
 print(status)
 """
-    assert output_of(code, kind, directory, threshold) == "3"
-    assert_whole(kind, directory, "scan", [0, 2])
-    assert_whole(kind, directory, "child", [10])
-    assert_whole(kind, directory, "batch", [20])
-    assert_nothing_else(kind, directory, 3)
+    assert place.output_of(code) == "3"
+    place.assert_whole("scan", [0, 2])
+    place.assert_whole("child", [10])
+    place.assert_whole("batch", [20])
+    place.assert_nothing_else(3)
 
 
-def test_no_child_hangs_that_was_forked_while_a_thread_stores(kind: str, directory: Path, threshold: int) -> None:
+def test_no_child_hangs_that_was_forked_while_a_thread_stores(place: Place) -> None:
+    if place.form == "dask assets":
+        pytest.skip("dask's own lock of its tokens may be held by the thread, which the child does not have")
     code = f"""
 import multiprocessing, time
 {BEGINNING}
@@ -239,13 +264,13 @@ over.set()
 thread.join()
 print(len(stored))
 """
-    codes, number = output_of(code, kind, directory, threshold).splitlines()
+    codes, number = place.output_of(code).splitlines()
     assert codes == str([0] * 8)
     for child in range(8):
-        assert_whole(kind, directory, f"child-{child}", [child])
+        place.assert_whole(f"child-{child}", [child])
     for first in range(int(number)):
-        assert_whole(kind, directory, f"parent-{first}", [first])
-    assert_nothing_else(kind, directory, 8 + int(number))
+        place.assert_whole(f"parent-{first}", [first])
+    place.assert_nothing_else(8 + int(number))
 
 
 @pytest.mark.parametrize("thread", ["this", "another"])
