@@ -19,6 +19,7 @@ WRONG = {
     "asset_root": ["", "  ", "s3://bucket/assets", 5, ["a"], b"/assets", "~no-such-user/assets"],
     "metadata_defaults": ["sample", 5, ["sample"], [("sample", "Cu")]],
     "allow_pickle": ["perhaps", "", 2, 0.5, []],
+    "index": ["perhaps", "", 2, 0.5, []],
     "writable": ["perhaps", "", 2, 0.5, []],
 }
 DIRECT = [name for name in sites.ALL_SITES if name not in sites.WRAPPED_SITES]

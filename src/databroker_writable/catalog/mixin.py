@@ -48,6 +48,9 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
     annotations : str, optional
         Directory for remarks on runs, for drivers of others. File catalogs have ``remarks`` beside the run files,
         those in MongoDB a collection of that name.
+    index : bool, optional
+        False keeps nothing of run files in the user's cache directory. By default their start and stop documents are
+        kept there, so that a catalog of many files opens, and is searched, several times faster.
     """
 
     name = "writable-catalog"

@@ -40,6 +40,9 @@ class CatalogOptions:
     annotations : str or None
         Absolute path of the directory for remarks on runs, for drivers of others. Catalogs of files have ``remarks``
         beside the run files, those in MongoDB a collection of that name.
+    index : bool
+        Whether the start and stop documents of run files are kept in the user's cache directory, by which a large
+        catalog of files opens several times faster.
     """
 
     asset_root: str | None = None
@@ -48,6 +51,7 @@ class CatalogOptions:
     metadata_defaults: Mapping[str, Any] = field(default_factory=dict)
     allow_pickle: bool = False
     annotations: str | None = None
+    index: bool = True
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
@@ -109,6 +113,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "asset_threshold": asset_threshold,
     "writable": functools.partial(_yes_or_no, "writable"),
     "allow_pickle": functools.partial(_yes_or_no, "allow_pickle"),
+    "index": functools.partial(_yes_or_no, "index"),
     "metadata_defaults": _metadata_defaults,
     "annotations": functools.partial(absolute_path, name="annotations"),
 }

@@ -45,8 +45,8 @@ class RunStore:
     def set_options(self, options: CatalogOptions) -> None:
         """Set what the catalog was opened with."""
         self.options = options
-        self.backend.allow_pickle = options.allow_pickle
         self.backend.set_annotations(options.annotations)
+        self.backend.allow_pickle, self.backend.index = options.allow_pickle, options.index
 
     def check_writable(self) -> None:
         """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""

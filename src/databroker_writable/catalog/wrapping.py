@@ -61,6 +61,7 @@ def make_writable(
     metadata_defaults: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
     annotations: str | None = None,
+    index: bool = True,
 ) -> Any:
     """Give the writable form of a catalog that is open.
 
@@ -69,7 +70,7 @@ def make_writable(
     Parameters
     ----------
     catalog : databroker.v2.Broker or databroker.v1.Broker
-    asset_root, asset_threshold, metadata_defaults, allow_pickle, annotations
+    asset_root, asset_threshold, metadata_defaults, allow_pickle, annotations, index
         As for `WritableMixin`; a catalog that is writable keeps its own.
 
     Returns
@@ -110,6 +111,7 @@ def make_writable(
             "metadata_defaults": metadata_defaults,
             "allow_pickle": allow_pickle,
             "annotations": annotations,
+            "index": index,
         }
     )
     writable = cls.__new__(cls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import pymongo
@@ -65,17 +66,20 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        yield from _in_memory(catalog, filter(_matcher(query), list(upstream.loaded_start_documents(catalog).values())))
+        yield from _in_memory(catalog, upstream.loaded_start_documents(catalog).values(), _matcher(query))
         return
     transforms = upstream.transforms_of(catalog)
     for start, stop in _elsewhere(catalog, query):
         yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
 
-def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
+def _in_memory(
+    catalog: Any, starts: Iterable[Mapping[str, Any]], fits: Callable[[Mapping[str, Any]], bool]
+) -> Iterator[Header]:
     transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
-    for start in sorted(starts, key=lambda start: -start["time"]):
+    # whoever asks for the newest that fits need not compare the others
+    for start in filter(fits, sorted(starts, key=itemgetter("time"), reverse=True)):
         stop = stop_of(start["uid"])
         yield Header(changed_start(start), stop and changed_stop(stop))
 
@@ -144,7 +148,7 @@ def header_of(catalog: Any, uid: str) -> Header | None:
     """The header of the run of exactly this uid, if the catalog has it."""
     if upstream.is_in_memory(catalog):
         start = upstream.loaded_start_documents(catalog).get(uid)
-        return None if start is None else next(_in_memory(catalog, [start]))
+        return None if start is None else next(_in_memory(catalog, [start], bool))
     return next(headers(catalog, {"uid": uid}), None)
 
 
@@ -158,7 +162,7 @@ def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     if upstream.is_in_memory(catalog):
         runs_naming = _runs_naming(catalog)
         naming = dict.fromkeys(itertools.chain.from_iterable(runs_naming.get(uid, ()) for uid in uids))
-        yield from _in_memory(catalog, [upstream.loaded_start_documents(catalog)[uid] for uid in naming])
+        yield from _in_memory(catalog, [upstream.loaded_start_documents(catalog)[uid] for uid in naming], bool)
         return
     among = {"$in": list(uids)}
     yield from headers(catalog, {"$or": [made_from(among), {"supersedes": among}]})
@@ -170,15 +174,15 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
         naming = set.intersection(*(set(_runs_naming(catalog).get(uid, ())) for uid in uids))
         starts = [upstream.loaded_start_documents(catalog)[uid] for uid in naming]
         made = [start for start in starts if {source["uid"] for source in sources_of(start)}.issuperset(uids)]
-        return _in_memory(catalog, filter(_matcher(query), made))
+        return _in_memory(catalog, made, _matcher(query))
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
 
 def headers_superseding(catalog: Any) -> Iterator[Header]:
     """Headers of the runs that say that they replace others, newest first."""
     if upstream.is_in_memory(catalog):
-        starts = list(upstream.loaded_start_documents(catalog).values())
-        return _in_memory(catalog, [start for start in starts if "supersedes" in start])
+        starts = upstream.loaded_start_documents(catalog).values()
+        return _in_memory(catalog, [start for start in starts if "supersedes" in start], bool)
     return headers(catalog, {"supersedes": {"$exists": True}})
 
 

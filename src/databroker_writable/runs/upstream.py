@@ -135,17 +135,10 @@ def loaded_entries(catalog: Any) -> Any:
 
 
 def loaded_stop_documents(catalog: Any) -> Callable[[str], Document | None]:
-    """What gives the stop document of a run in a catalog in memory; an entry's ``describe`` copies both documents."""
+    """What gives the stop document of a run in a catalog in memory."""
     entries = loaded_entries(catalog)
-    entries = getattr(entries, "made_by_databroker", entries)
-
-    def stop_document(uid: str) -> Document | None:
-        entry = entries[uid]
-        metadata = getattr(entry, "_metadata", None) or entry.describe()["metadata"]
-        stop: Document | None = metadata["stop"]
-        return stop
-
-    return stop_document
+    own: Callable[[str], Document | None] | None = getattr(entries, "stop_document", None)
+    return own or (lambda uid: entries[uid].describe()["metadata"]["stop"])
 
 
 def loaded_files(catalog: Any) -> dict[str, float]:
@@ -158,7 +151,8 @@ def add_run_file(
     catalog: Any, path: str, start: Document, stop: Document | None, read_file: Callable[[str], Any], modified: float
 ) -> None:
     """Add one file to an open catalog, as databroker's ``_load`` does for each file."""
-    catalog.upsert(start, stop, read_file, (path,), {})
+    add = getattr(catalog._entries, "add", catalog.upsert)
+    add(start, stop, read_file, (path,), {})
     # last: a file that is noted here is not looked at again
     loaded_files(catalog)[path] = modified
 
@@ -184,7 +178,7 @@ def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
 
 def put_in_order(results: Any, uids: Iterable[str]) -> None:
     """Give the entries of a search result in another order."""
-    entries = getattr(results._entries, "made_by_databroker", results._entries)
+    entries = getattr(results._entries, "by_uid", results._entries)
     for uid in uids:
         if uid in entries:
             entries[uid] = entries.pop(uid)
@@ -197,11 +191,9 @@ def search_known(catalog: Any, uids: Sequence[str]) -> Any:
     driver = next((cls for cls in stock if isinstance(catalog, cls)), None)
     if driver is None or type(catalog).search is not driver.search or not hasattr(catalog.paths, "among"):
         return catalog.search(query)
-    entries = loaded_entries(catalog).made_by_databroker
-    files = [entries[uid]._open_args["gen_args"][0] for uid in uids]
     # as databroker's search, but for the paths
     return type(catalog)(
-        paths=catalog.paths.among(files),
+        paths=catalog.paths.among(list(map(loaded_entries(catalog).path, uids))),
         query={"$and": [catalog._query, query]} if catalog._query else query,
         handler_registry=catalog._handler_registry,
         transforms=catalog._transforms,
@@ -311,11 +303,11 @@ def named_arguments(catalog: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
 
 def adopt_state(catalog: Any, original: Any) -> None:
     """Share the state of another object of the same driver, but for what belongs to the object itself."""
-    from .upstream_entries import unrendered_entries
+    from .upstream_entries import shared_entries
 
     own = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
     catalog.__dict__.update({key: value for key, value in original.__dict__.items() if key not in own})
-    catalog._entries = unrendered_entries(original._entries, catalog)
+    catalog._entries = shared_entries(original._entries, catalog)
 
 
 def driver_name(catalog: Any) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 from databroker import core
 from databroker._drivers import mongo_embedded, mongo_normalized
+from databroker.in_memory import BlueskyInMemoryCatalog
 from databroker.utils import LazyMap
+from mongoquery import Query
 
 
 class _UnrenderedArguments:
@@ -56,29 +58,54 @@ class RunEntries(MutableMapping[str, Any]):
     Parameters
     ----------
     entries : dict
-        Those that databroker makes; another catalog object may have it too.
+        Those that databroker makes.
     catalog : databroker.v2.Broker
         The catalog to which runs belong that are opened by these entries.
 
     Attributes
     ----------
+    by_uid : dict
+        The entries that databroker has made, which may hold templates, and None for others.
     readers : dict
         What reads the files of runs, in place of what their entries name.
+    later : dict
+        What databroker is to make entries of, when these are asked for, by uid. It takes longer than all else that
+        opening a catalog does.
     """
 
     def __init__(self, entries: MutableMapping[str, Any], catalog: Any) -> None:
-        self._entries = entries
+        self.by_uid = entries
         self._catalog = catalog
         self.readers: dict[Any, Any] = {}
+        self.later: dict[str, tuple[Any, ...]] = {}
         self._unrendered: dict[str, tuple[Any, Any]] = {}
 
-    @property
-    def made_by_databroker(self) -> MutableMapping[str, Any]:
-        """The entries as databroker made them, which may hold templates."""
-        return self._entries
+    def stop_document(self, uid: str) -> dict[str, Any] | None:
+        """The stop document of a run, if there is one; an entry's ``describe`` would copy both documents."""
+        arguments = self.later.get(uid)
+        stop: dict[str, Any] | None = arguments[1] if arguments else self.by_uid[uid]._metadata["stop"]
+        return stop
+
+    def path(self, uid: str) -> str:
+        """The path of the file of a run."""
+        arguments = self.later.get(uid)
+        (path,) = arguments[3] if arguments else self.by_uid[uid]._open_args["gen_args"]
+        return str(path)
+
+    def add(self, start: Any, *arguments: Any) -> None:
+        """Do what ``catalog.upsert`` of databroker 1.2.5 does, but for making the entry."""
+        if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert:
+            self._catalog.upsert(start, *arguments)
+        elif Query(self._catalog._query).match(start):
+            self._catalog._uid_to_run_start_doc[start["uid"]] = start
+            self.later[start["uid"]] = start, *arguments
+            self.by_uid[start["uid"]] = None
 
     def __getitem__(self, uid: str) -> Any:
-        entry = self._entries[uid]
+        arguments = self.later.get(uid)
+        if arguments is not None:
+            self._catalog.upsert(*arguments)
+        entry = self.by_uid[uid]
         original, unrendered = self._unrendered.get(uid, (None, None))
         if original is not entry:
             args = getattr(entry, "_open_args", {})
@@ -89,20 +116,29 @@ class RunEntries(MutableMapping[str, Any]):
         return unrendered
 
     def __setitem__(self, uid: str, entry: Any) -> None:
-        self._entries[uid] = entry
+        self.by_uid[uid] = entry
+        self.later.pop(uid, None)
 
     def __delitem__(self, uid: str) -> None:
-        del self._entries[uid]
+        del self.by_uid[uid]
+        self.later.pop(uid, None)
         self._unrendered.pop(uid, None)
 
     def __contains__(self, uid: object) -> bool:
-        return uid in self._entries
+        return uid in self.by_uid
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self.by_uid)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.by_uid)
+
+
+class SharedRunEntries(RunEntries):
+    """The entries of a catalog in memory that another catalog object has, too."""
+
+    def add(self, *arguments: Any) -> None:
+        self._catalog.upsert(*arguments)
 
 
 class NormalizedEntries(mongo_normalized._Entries):
@@ -130,6 +166,11 @@ def unrendered_entries(entries: Any, catalog: Any) -> Any:
     if type(entries) in _OF_MONGO:
         return _OF_MONGO[type(entries)](catalog)
     return entries
+
+
+def shared_entries(entries: Any, catalog: Any) -> Any:
+    """The same for a catalog that has them together with another catalog object."""
+    return SharedRunEntries(entries, catalog) if isinstance(entries, dict) else unrendered_entries(entries, catalog)
 
 
 def _unrendered(entry: Any, **arguments: Any) -> Any:

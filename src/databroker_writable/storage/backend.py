@@ -56,12 +56,15 @@ class Backend(ABC):
         How many runs `store_runs` publishes together; 1 where `grouped` is not implemented.
     allow_pickle : bool
         Whether pickles in run files are unpacked; set when the catalog is opened.
+    index : bool
+        Whether headers of run files are kept in the user's cache directory; set when the catalog is opened.
     """
 
     limits: Limits = ANY_BACKEND
     insert_limits: Limits = ANY_BACKEND
     batch_size: int = 1
     allow_pickle: bool = False
+    index: bool = True
     catalog: Any
     _remark_folder: RemarkFolder | None = None
     driver_serializer: Callable[[], Any]

@@ -6,7 +6,7 @@ import contextlib
 import fnmatch
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from ..errors import InvalidCatalogError, NotWritableError
@@ -15,6 +15,7 @@ from ..runs.forks import begin_anew_in_children
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Arguments, Backend, Document, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
+from .header_index import HeaderIndex
 from .paths import REMARKS, AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
 from .remark_files import RemarkFolder
 from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
@@ -37,7 +38,7 @@ class FileBackend(Backend):
         self.group: RunGroup | None = None
         self._loaded_at: float | None = None
         self._failed: dict[str, float] = {}
-        self._files: Sequence[str] | None = None  # of a search result, where these are known
+        self._searched: RunPaths | None = None  # of the catalog whose search result this is
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
@@ -59,22 +60,31 @@ class FileBackend(Backend):
         if "paths" not in named or len(named) < len(args) + len(kwargs):
             return args, kwargs
         paths = named["paths"]
-        self._files = getattr(paths, "files", None)
-        if getattr(paths, "allow_pickle", False):
-            named.setdefault("allow_pickle", True)
+        if isinstance(paths, RunPaths):
+            self._searched = paths
+            options = {"allow_pickle": True} if paths.allow_pickle else {}
+            named = {**options, **({} if paths.headers.on_disk else {"index": False}), **named}
         return (), {**named, "paths": absolute_globs(paths)}
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         """Add the map by which assets are found after the directory was moved."""
         if not kwargs.get("paths"):
             return kwargs
-        paths = RunPaths(kwargs["paths"], self.allow_pickle, self._files)
+        paths = self._paths(kwargs["paths"])
         roots = AssetRoots(kwargs.get("root_map") or {}, assets_beside(paths[0]), asset_root)
         return {**kwargs, "paths": paths, "root_map": roots}
 
     def adopt(self) -> None:
-        self.catalog.paths = RunPaths(absolute_globs(self.catalog.paths), self.allow_pickle)
+        self.catalog.paths = self._paths(absolute_globs(self.catalog.paths))
         upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
+
+    def _paths(self, globs: list[str]) -> RunPaths:
+        headers, files = HeaderIndex(self.run_format.name, self.index), None
+        if self._searched is not None:
+            files = self._searched.files
+            if self._searched.headers.is_like(headers):
+                headers = self._searched.headers
+        return RunPaths(globs, self.allow_pickle, headers, files)
 
     def check_writable(self) -> None:
         if not self.catalog.paths:
@@ -210,7 +220,7 @@ class FileBackend(Backend):
     def _load_files(self, load_all: Callable[[], None], is_stock: bool) -> None:
         upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
         if is_stock:
-            load_run_files(self.catalog, self.run_format, self._failed)
+            load_run_files(self.catalog, self.run_format, self.catalog.paths.headers, self._failed)
         else:
             with noting_only_what_is_loaded(self.catalog):
                 load_all()

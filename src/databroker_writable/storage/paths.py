@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InvalidCatalogError
 from ..tables.wording import short
+from .header_index import HeaderIndex
 
 ASSETS = "assets"
 REMARKS = "remarks"
@@ -20,19 +21,29 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class RunPaths(list[str]):
-    """The globs of the run files of a catalog, and whether their pickles are unpacked; search results get them, too.
+    """The globs of the run files of a catalog, and how these are read, which search results get, too.
 
-    `files` are those to look at; by default all that the globs match.
+    Attributes
+    ----------
+    allow_pickle : bool
+        Whether pickles are unpacked.
+    headers : HeaderIndex
+        What is known of the files.
+    files : sequence of str or None
+        The files to look at; None for all that the globs match.
     """
 
-    def __init__(self, paths: Iterable[str], allow_pickle: bool = False, files: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, paths: Iterable[str], allow_pickle: bool, headers: HeaderIndex, files: Sequence[str] | None = None
+    ) -> None:
         super().__init__(paths)
         self.allow_pickle = allow_pickle
+        self.headers = headers
         self.files = files
 
     def among(self, files: Sequence[str]) -> RunPaths:
         """The same globs, of which only some files are to be looked at."""
-        return RunPaths(self, self.allow_pickle, files)
+        return RunPaths(self, self.allow_pickle, self.headers, files)
 
 
 class AssetRoots(dict[str, str]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import glob
 import json
 import os
@@ -17,11 +18,10 @@ import msgpack_numpy
 
 from ..errors import PickledRunError, warn_user
 from ..runs import upstream
+from .header_index import Header, HeaderIndex
 
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
-Header = tuple[Document, Document | None]
-"""The start document, and the stop document if there is one."""
 
 HOLDS_A_PICKLE = (
     "holds an array of objects, a pickle, and to unpack it can run any code; if you trust its author, open the catalog "
@@ -88,13 +88,14 @@ def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
 class RunFormat:
     """How the run files of a catalog are read: all documents, or those of the header, None while there are none yet."""
 
+    name: str
     read: Callable[[str], Iterator[NamedDocument]]
     read_header: Callable[[str], Header | None]
 
 
-MSGPACK = RunFormat(read_msgpack, msgpack_header)
-MSGPACK_AND_PICKLES = RunFormat(read_msgpack_and_pickles, msgpack_header_and_pickles)
-JSONL = RunFormat(read_jsonl, jsonl_header)
+MSGPACK = RunFormat("msgpack", read_msgpack, msgpack_header)
+MSGPACK_AND_PICKLES = RunFormat("msgpack and pickles", read_msgpack_and_pickles, msgpack_header_and_pickles)
+JSONL = RunFormat("jsonl", read_jsonl, jsonl_header)
 
 
 def _first_and_stop(documents: Iterator[NamedDocument]) -> Header | None:
@@ -138,42 +139,86 @@ _OF_THIS_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 """What hinders this process, whatever file it would read."""
 
 
-def load_run_files(catalog: Any, run_format: RunFormat, failed: dict[str, float]) -> None:
+def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex, failed: dict[str, float]) -> None:
     """Add each file that is new, or has changed, to the entries of a catalog.
 
     A file is noted as loaded after its entry is there. One that cannot be read is passed over with a warning, and
     looked at again next time. As with databroker, a damaged file raises once for each catalog object: `failed` says
     when those that did were modified.
     """
-    noted = upstream.loaded_files(catalog)
     complaints: list[tuple[str, str]] = []
-    files = getattr(catalog.paths, "files", None)
-    if files is None:
-        files = (path for pattern in catalog.paths for path in glob.glob(str(pattern)))
-    for path in files:
+    read: dict[str, Header] = {}
+    with _without_garbage_collection():
+        files = _new_files(catalog, complaints)
+        known = index.headers(files)
         try:
-            modified = os.stat(path).st_mtime
-            if modified == noted.get(path):
-                continue
-            header = run_format.read_header(path)
-        except FileNotFoundError as exc:
-            # a file that was removed meanwhile is none
-            if os.path.islink(path):
-                complaints.append((path, why_unreadable(path, exc)))
-        except (OSError, PickledRunError) as exc:
-            if isinstance(exc, OSError) and exc.errno in _OF_THIS_PROCESS:
-                raise
-            complaints.append((path, why_unreadable(path, exc)))
-        except Exception as exc:
-            if failed.get(path) != modified:
-                failed[path] = modified
-                raise
-            complaints.append((path, why_unreadable(path, exc)))
-        else:
-            if header is not None:
-                upstream.add_run_file(catalog, path, *header, run_format.read, modified)
+            for path, status in files.items():
+                header = known.get(path) or _read_header(path, status, run_format, failed, complaints)
+                if header is not None:
+                    if path not in known:
+                        read[path] = header
+                    upstream.add_run_file(catalog, path, *header, run_format.read, status.st_mtime)
+        finally:
+            index.add(read, files)
     if complaints:
         _warn(complaints)
+
+
+def _read_header(
+    path: str,
+    status: os.stat_result,
+    run_format: RunFormat,
+    failed: dict[str, float],
+    complaints: list[tuple[str, str]],
+) -> Header | None:
+    try:
+        return run_format.read_header(path)
+    except (OSError, PickledRunError) as exc:
+        _note(path, exc, complaints)
+    except Exception as exc:
+        if failed.get(path) != status.st_mtime:
+            failed[path] = status.st_mtime
+            raise
+        complaints.append((path, why_unreadable(path, exc)))
+    return None
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Make many dicts at once: to look through them again and again for garbage takes longer than to make them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> dict[str, os.stat_result]:
+    """The files that a catalog has not loaded as they are now."""
+    noted = upstream.loaded_files(catalog)
+    files: dict[str, os.stat_result] = {}
+    paths = getattr(catalog.paths, "files", None)
+    if paths is None:
+        paths = (path for pattern in catalog.paths for path in glob.glob(str(pattern)))
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError as exc:
+            _note(path, exc, complaints)
+        else:
+            if status.st_mtime != noted.get(path):
+                files[path] = status
+    return files
+
+
+def _note(path: str, exc: OSError | PickledRunError, complaints: list[tuple[str, str]]) -> None:
+    """Take a file that cannot be read into the complaints; one that was removed meanwhile is none."""
+    if isinstance(exc, OSError) and exc.errno in _OF_THIS_PROCESS:
+        raise exc
+    if not isinstance(exc, FileNotFoundError) or os.path.islink(path):
+        complaints.append((path, why_unreadable(path, exc)))
 
 
 @contextlib.contextmanager
