@@ -8,7 +8,7 @@ import pytest
 import databroker_writable
 from databroker_writable import StoreWarning
 
-MANY = {"x": list(range(5_001))}
+MANY = {"x": list(range(9_000))}
 
 
 def insert_a_stream_resource(catalog):

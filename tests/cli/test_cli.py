@@ -173,12 +173,12 @@ def test_one_event_stores_the_table_as_arrays(table: str) -> None:
 
 
 def test_many_rows_are_stored_with_a_warning_that_names_the_option() -> None:
-    write_csv("x\n" + "1\n" * 5001)
+    write_csv("x\n" + "1\n" * 9000)
     result = run("store", "table.csv", "--to", "results")
     assert result.exit_code == 0
     assert result.stderr.startswith("Warning: ")
     assert "--one-event" in result.stderr
-    assert only_run().metadata["stop"]["num_events"] == {"primary": 5001}
+    assert only_run().metadata["stop"]["num_events"] == {"primary": 9000}
 
 
 @pytest.mark.parametrize(

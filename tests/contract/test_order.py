@@ -48,7 +48,7 @@ def test_every_way_of_reading_gives_the_order_stored(catalog, site, rows):
     ],
     indirect=["site"],
 )
-@pytest.mark.filterwarnings("ignore:the stream 'primary' has .* Events:databroker_writable.StoreWarning")
+@pytest.mark.filterwarnings("ignore:databroker takes about:databroker_writable.StoreWarning")
 def test_many_rows_come_back_in_the_order_stored(catalog, site, rows):
     values = shuffled(rows)
     uid = catalog.store_run({"x": values}).metadata["start"]["uid"]

@@ -10,7 +10,7 @@ from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.checker import RunChecker, RunDocuments, check_documents
-from ..runs.inputs import documents_of, is_table, warn_of_many_rows
+from ..runs.inputs import documents_of, is_table, warn_of_slow_reading
 from ..runs.provenance import Provenance, start_metadata
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
@@ -36,7 +36,7 @@ def checked_run(
         checked = check_documents(documents_of(run), limits, plan.inline)
         if not is_built_here:
             return checked, plan
-    warn_of_many_rows(checked)
+    warn_of_slow_reading(checked)
     return checked, plan
 
 

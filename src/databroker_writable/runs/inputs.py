@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import humanize
+
 from ..errors import InvalidRunError, InvalidTableError, warn_user
 from ..tables.wording import short
 from . import upstream
@@ -13,8 +15,11 @@ from .databroker_runs import documents_of_databroker
 from .document_parts import NamedDocument
 from .sinks import MemorySink
 
-MANY_ROWS = 5_000
-"""From here on databroker's reader takes minutes: it makes one dask array per Event and column."""
+SECONDS_PER_VALUE = 0.0006
+"""What databroker 1.2.5's ``read()`` takes for one column of one Event, of which it makes a dask array of its own."""
+
+PATIENCE = 5
+"""Seconds of reading from which on there is a warning."""
 
 
 def is_table(value: Any) -> bool:
@@ -76,13 +81,15 @@ def _has(value: Any, name: str) -> bool:
     return hasattr(value.__class__, name)
 
 
-def warn_of_many_rows(documents: RunDocuments) -> None:
-    """Warn of streams that databroker reads slowly."""
+def warn_of_slow_reading(documents: RunDocuments) -> None:
+    """Warn of streams that databroker reads slowly, and name what reads them fast."""
+    columns = {doc["name"]: len(doc["data_keys"]) for name, doc in documents if name == "descriptor"}
     stop = documents[-1][1]
     for stream, count in (stop.get("num_events") or {}).items():
-        if count > MANY_ROWS:
+        seconds = SECONDS_PER_VALUE * count * columns.get(stream, 0)
+        if seconds > PATIENCE:
             warn_user(
-                f"the stream {stream!r} has {count} Events: databroker's primary.read() takes minutes for more than "
-                f"{MANY_ROWS}. Store the table as one Event with one_event=True, "
-                "or read it with catalog.v1[uid].table()"
+                f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {count} Events of "
+                f"{columns[stream]} columns in the stream {stream!r}. Read it with "
+                "databroker_writable.to_dataset(run), at once, or store the table as one Event with one_event=True"
             )
