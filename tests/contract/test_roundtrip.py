@@ -51,6 +51,7 @@ def has_integers_beyond(run):
 
 
 @on_every_backend
+@fewer
 @given(case=strategies.tables_and_modes(), external=st.booleans())
 def test_any_table_comes_back_identical(site, writing, case, external):
     table, one_event = case

@@ -74,7 +74,7 @@ def assert_seen(place, report, before, begun, cut_off):
 
 @pytest.mark.parametrize("site", SITES, indirect=True)
 def test_runs_survive_the_kill_of_their_process(site, tmp_path, seed):
-    assert_nothing_lost_under_kills(site, tmp_path, seed, 20)
+    assert_nothing_lost_under_kills(site, tmp_path, seed, 8)
 
 
 @pytest.mark.nightly
