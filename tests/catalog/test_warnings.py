@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import event_model
 import pytest
 
 import databroker_writable
-from databroker_writable import StoreWarning
+from databroker_writable import NotWritableError, StoreWarning
 
 MANY = {"x": list(range(9_000))}
 
@@ -36,3 +39,22 @@ def test_a_warning_names_the_line_of_the_user(tmp_path, store):
     with pytest.warns(StoreWarning) as caught:
         store(catalog)
     assert [warning.filename for warning in caught if warning.category is StoreWarning] == [__file__]
+
+
+def test_reading_a_run_is_silent(tmp_path):
+    code = (
+        "import sys\n"
+        "from databroker_writable import open_directory\n"
+        "run = open_directory(sys.argv[1]).store_run({'x': [1, 2, 3]})\n"
+        "print(run.primary.read()['x'].values.tolist())\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert (done.stdout, done.stderr) == ("[1, 2, 3]\n", "")
+
+
+def test_an_entry_that_is_set_is_refused_with_what_stores_it(tmp_path):
+    catalog = databroker_writable.open_directory(tmp_path)
+    with pytest.raises(NotWritableError, match=r"store_run\(run, uid='new'\)"):
+        catalog["new"] = {"x": [1]}
+    assert list(catalog) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidRunError
+from ..errors import InvalidRunError, NotWritableError
 from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
@@ -16,6 +16,7 @@ from ..storage.assets import SPEC, HDF5AssetHandler
 from ..storage.assets.router import byte_progress
 from ..storage.backend import Backend
 from ..storage.serializer import RunSerializer
+from ..tables.wording import short
 from .batches import BatchStore
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
@@ -25,6 +26,8 @@ from .reopening import ReopenableMixin
 from .run_documents import checked_run, provenance_in, table_sink, with_defaults
 from .run_store import RunStore
 from .unclosed import close_at_exit
+
+upstream.ignore_warning_of_reading()
 
 
 class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
@@ -318,6 +321,12 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
             versions=versions,
             parameters=parameters,
         ).get_run()
+
+    def __setitem__(self, uid: str, run: Any) -> None:
+        """Refuse what intake takes as an entry that is gone when the catalog is loaded again."""
+        raise NotWritableError(
+            f"catalog[{short(uid)}] = ... stores nothing; store_run(run, uid={short(uid)}) stores a table or a run"
+        )
 
     def _register_asset_handler(self) -> None:
         """Have assets read also where the catalog was given handlers of its own; an entry of the user's wins."""

@@ -70,7 +70,11 @@ def _named(item: Any) -> NamedDocument:
     if isinstance(name, event_model.DocumentNames):
         name = name.name
     if not isinstance(name, str) or not isinstance(doc, Mapping):
-        remedy = "; of rows make a table, pandas.DataFrame(rows)" if isinstance(item, Mapping) else ""
+        remedy = (
+            "; of rows make a table, pandas.DataFrame(rows)"
+            if isinstance(item, Mapping)
+            else "; a column of values has a name, as in {'x': [1, 2, 3]}"
+        )
         raise InvalidRunError(f"documents come as pairs (name, document), not as {short(item)}{remedy}")
     return name, dict(doc)
 

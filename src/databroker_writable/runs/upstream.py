@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -93,6 +94,16 @@ def stock_drivers() -> StockDrivers:
         jsonl.BlueskyJSONLCatalog,
         mongo_normalized.BlueskyMongoCatalog,
         mongo_embedded.BlueskyMongoCatalog,
+    )
+
+
+# databroker: reading
+
+
+def ignore_warning_of_reading() -> None:
+    """Have databroker 1.2.5's ``read()`` not warn users of its own use of ``Dataset.dims``."""
+    warnings.filterwarnings(
+        "ignore", "The return type of `Dataset.dims`", FutureWarning, r"databroker\.intake_xarray_core\.base"
     )
 
 
