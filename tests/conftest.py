@@ -13,6 +13,7 @@ import databroker.v2
 import pytest
 from hypothesis import HealthCheck, settings
 
+from databroker_writable.results import run_table
 from support import servers, sites, warm_python
 
 # Hypothesis: 50 examples, and with --hypothesis-profile=nightly 500
@@ -51,6 +52,12 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def servers_that_are_away_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog is shown after a tenth of the time for which its server is waited for."""
+    monkeypatch.setattr(run_table, "SECONDS", run_table.SECONDS / 10)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from databroker_writable.drivers import (
 )
 from support import example_runs, facility, faults
 
+pytestmark = pytest.mark.usefixtures("servers_that_are_away_are_not_waited_for")
+
 SECRET = "s3cr3t-pa55"
 VARIABLE = "LAB_SECRET"
 PATIENCE = "serverSelectionTimeoutMS=10&connectTimeoutMS=50"

@@ -303,7 +303,7 @@ def test_a_directory_that_cannot_be_made_is_an_error(table: str) -> None:
         ("dots.csv", "x.a\n1\n", "'x.a'"),
         ("broken.parquet", "no parquet", "cannot be read as Parquet"),
         ("broken.nc", "no netCDF", "cannot be read as netCDF-4"),
-        ("table.xls", "", "suffixes .csv, .parquet, .nc"),
+        ("table.xls", "", "suffixes .csv, .tsv, .dat, .txt, .xdi, .parquet, .xlsx, .nc"),
     ],
 )
 def test_a_file_that_cannot_be_stored_is_an_error(name: str, content: str, message: str) -> None:

@@ -206,6 +206,7 @@ def shown(catalog):
     yield str(data) + str(metadata)
 
 
+@pytest.mark.usefixtures("servers_that_are_away_are_not_waited_for")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -220,6 +221,7 @@ def test_no_password_given_in_python_shows(uri):
             assert_no_secret(text)
 
 
+@pytest.mark.usefixtures("servers_that_are_away_are_not_waited_for")
 def test_no_password_of_the_environment_shows(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_PASSWORD", SECRET)
     uri = "mongodb://user:{{ env(LAB_PASSWORD) }}@127.0.0.1:9/db"

@@ -44,8 +44,9 @@ def has_integers_beyond(run):
     for _, doc in run.documents():
         configuration = doc.get("configuration", {}).get("table", {}).get("data", {})
         for values in [*doc.get("data", {}).values(), *configuration.values()]:
-            array = numpy.asarray(values)
-            if array.dtype.kind == "u" and array.size and array.max() > INT64_MAX:
+            # numpy makes floats of a list with integers beyond int64 and others
+            items = numpy.asarray(values, dtype=None if hasattr(values, "dtype") else object).ravel().tolist()
+            if any(isinstance(item, int) and item > INT64_MAX for item in items):
                 return True
     return False
 

@@ -24,6 +24,17 @@ def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[s
     return metadata
 
 
+def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[str]) -> list[str | dict[str, str]]:
+    """Give runs, some as ``{role: uid}``, of several UID or ROLE=UID; a callback of click."""
+    sources: list[str | dict[str, str]] = []
+    for word in words:
+        role, equals, uid = word.rpartition("=")
+        if not uid or (equals and not role):
+            raise click.BadParameter(f"{word!r} is no UID or ROLE=UID; write it like 5dbb2ed2 or dark=5dbb2ed2")
+        sources.append({role: uid} if role else uid)
+    return sources
+
+
 def parse_value(text: str) -> Any:
     """Give the value of JSON text (``8979``, ``true``, ``[1, 2]``, ``"29"``); other text as it is."""
     try:

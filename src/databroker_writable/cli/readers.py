@@ -3,78 +3,91 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
+from .text_tables import COLUMNS, CSV, TSV, exact_integers, may_be_of_integers, read_text_table
+
 _NETCDF = (".nc", ".nc4")
-_EXACT = 2**53
-"""The largest integer up to which float64 holds each."""
+_TEXT = {".csv": CSV, ".tsv": TSV, ".dat": COLUMNS, ".txt": COLUMNS, ".xdi": COLUMNS}
+STANDARD_INPUT = Path("-")
 
 
-def read_file(path: Path, group: str | None = None) -> Any:
-    """Read a DataFrame or a Dataset from a CSV, Parquet or netCDF file, told by its suffix; netCDF has groups."""
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the command line says of a file; None, and no rows, where it says nothing."""
+
+    group: str | None = None
+    separator: str | None = None
+    comment: str | None = None
+    skipped_rows: int = 0
+
+
+def read_file(path: Path, options: ReadOptions) -> Any:
+    """Read a DataFrame or a Dataset from a file, told by its suffix, or from standard input, which is CSV."""
     path = path.expanduser()
-    if not path.is_file():
+    is_input = path == STANDARD_INPUT
+    if not is_input and not path.is_file():
         raise click.ClickException(f"there is no file {str(path)!r}")
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
+    suffix = ".csv" if is_input else _suffix(path)
+    if suffix not in (*_TEXT, *_FORMATS):
         raise click.ClickException(
-            f"{str(path)!r} has none of the suffixes {', '.join(_FORMATS)}; rename it, or convert it to one of these"
+            f"{str(path)!r} has none of the suffixes {', '.join((*_TEXT, *_FORMATS))}; rename it, or convert it to one "
+            "of these"
         )
-    if group is not None and suffix not in _NETCDF:
+    if options.group is not None and suffix not in _NETCDF:
         raise click.UsageError(f"--group names a group of a netCDF file, and {str(path)!r} is none")
-    label, package, read = _FORMATS[suffix]
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise click.ClickException(
-            f"reading {label} needs the package {package}; install the extra 'files': "
-            "pip install 'databroker-writable[files]'"
-        )
+    if suffix not in _TEXT and (options.separator or options.comment or options.skipped_rows):
+        raise click.UsageError(f"--sep, --comment and --skip-rows are for files of text, and {str(path)!r} is none")
+    label = _FORMATS[suffix].label if suffix in _FORMATS else "CSV" if suffix == ".csv" else "text"
     try:
-        return _read_netcdf(path, group) if suffix in _NETCDF else read(path)
+        if suffix in _TEXT:
+            text_format = _TEXT[suffix].changed(options.separator, options.comment, options.skipped_rows)
+            return read_text_table(sys.stdin.buffer.read() if is_input else path.read_bytes(), text_format)
+        _check_installed(_FORMATS[suffix])
+        return _read_netcdf(path, options.group) if suffix in _NETCDF else _FORMATS[suffix].read(path)
     except (ValueError, OSError) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        raise click.ClickException(f"{str(path)!r} cannot be read as {label}: {reason}") from exc
+        name = "standard input" if is_input else repr(str(path))
+        raise click.ClickException(f"{name} cannot be read as {label}: {reason}") from exc
 
 
-def _read_csv(path: Path) -> Any:
+def _suffix(path: Path) -> str:
+    """The suffix that tells the format; text may be compressed by gzip."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return (
+        suffixes[0]
+        if len(suffixes) == 2 and suffixes[1] == ".gz" and suffixes[0] in _TEXT
+        else suffixes[-1]
+        if suffixes
+        else ""
+    )
+
+
+def _check_installed(file_format: FileFormat) -> None:
+    if importlib.util.find_spec(file_format.package) is None:
+        raise click.ClickException(
+            f"reading {file_format.label} needs the package {file_format.package}; install the extra 'files': "
+            "pip install 'databroker-writable[files]'"
+        )
+
+
+def _read_excel(path: Path) -> Any:
     import pandas
 
-    # read whole: in pieces, pandas can infer several types for one column
-    options: dict[str, Any] = {"index_col": False, "low_memory": False}
-    if tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1):
-        options["float_precision"] = "round_trip"  # what later ones do by themselves
-    with warnings.catch_warnings():
-        # else pandas drops what is beyond the last name, or takes the first column for an index
-        warnings.simplefilter("error", pandas.errors.ParserWarning)
-        try:
-            frame = pandas.read_csv(path, **options)
-        except pandas.errors.ParserWarning as exc:
-            raise ValueError("its rows have more values than its first line has names; name every column") from exc
-    gaps = [number for number in range(frame.shape[1]) if _may_be_of_integers(frame.iloc[:, number])]
-    if gaps:
-        exact = pandas.read_csv(path, **options, usecols=gaps, dtype_backend="numpy_nullable")
-        for number, name in zip(gaps, exact.columns, strict=True):
-            if exact[name].dtype.kind in "iub" and exact[name].notna().any():
-                frame = frame.assign(**{frame.columns[number]: _exact(exact[name])})
-    return frame
-
-
-def _may_be_of_integers(column: Any) -> bool:
-    """Whether pandas may have made floats, or objects, of integers or truth values because some are missing."""
-    return column.dtype.kind in "fO" and bool(column.isna().any())
-
-
-def _exact(column: Any) -> Any:
-    """A nullable column, as Python's integers where some are larger than what floats hold.
-
-    pandas 3 makes floats of nullable integers when an array is asked for, as xarray does.
-    """
-    is_large = column.dtype.kind in "iu" and bool((column.gt(_EXACT) | column.lt(-_EXACT)).any())
-    return column.astype(object) if is_large else column
+    sheets = pandas.read_excel(path, sheet_name=None, engine="openpyxl")
+    tables = {name: sheet for name, sheet in sheets.items() if not sheet.empty}
+    if len(tables) != 1:
+        raise ValueError(
+            f"it has {len(tables)} sheets with data; save the one that is to be stored as a file of its own"
+        )
+    (table,) = tables.values()
+    return table
 
 
 def _read_parquet(path: Path) -> Any:
@@ -82,12 +95,12 @@ def _read_parquet(path: Path) -> Any:
     from pyarrow import parquet
 
     frame = pandas.read_parquet(path, engine="pyarrow")
-    gaps = [name for name in frame if isinstance(name, str) and _may_be_of_integers(frame[name])]
+    gaps = [name for name in frame if isinstance(name, str) and may_be_of_integers(frame[name])]
     for name, column in zip(gaps, parquet.read_table(path, columns=gaps).columns, strict=True):
         exact = _nullable(column)
         if exact is not None:
             exact.index = frame.index
-            frame[name] = _exact(exact)
+            frame[name] = exact_integers(exact)
     return frame
 
 
@@ -134,8 +147,16 @@ def _groups_with_data(path: Path) -> Iterator[str]:
             waiting += [group.groups[name] for name in reversed(list(group.groups))]
 
 
-_FORMATS: dict[str, tuple[str, str | None, Callable[[Path], Any]]] = {
-    ".csv": ("CSV", None, _read_csv),
-    ".parquet": ("Parquet", "pyarrow", _read_parquet),
-    **dict.fromkeys(_NETCDF, ("netCDF-4", "h5netcdf", _read_netcdf)),
+class FileFormat(NamedTuple):
+    """How files are read that are no text, and by which package."""
+
+    label: str
+    package: str
+    read: Callable[[Path], Any]
+
+
+_FORMATS = {
+    ".parquet": FileFormat("Parquet", "pyarrow", _read_parquet),
+    ".xlsx": FileFormat("Excel", "openpyxl", _read_excel),
+    **dict.fromkeys(_NETCDF, FileFormat("netCDF-4", "h5netcdf", _read_netcdf)),
 }

@@ -1,24 +1,27 @@
-"""``databroker-writable store``: a file becomes a run."""
+"""``databroker-writable store``: files become runs."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .command_group import warnings_as_messages
-from .parsing import parse_metadata
-from .readers import read_file
+from .parsing import parse_metadata, parse_sources
+from .readers import ReadOptions, read_file
 from .targets import open_to_store
 from .text import say
+
+VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is taken as such, any other as text.'
 
 
 @click.command(
     epilog="Example: databroker-writable store xanes.csv --to results --metadata sample=Cu --metadata edge_energy=8979"
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="FILE...")
 @click.option(
     "--to",
     "target",
@@ -28,23 +31,66 @@ from .text import say
     "(catalogs.yml:NAME), or a name in databroker.catalog.",
 )
 @click.option(
-    "--metadata",
+    "--metadata", multiple=True, metavar="KEY=VALUE", callback=parse_metadata, help=f"May be repeated. {VALUES}"
+)
+@click.option(
+    "--derived-from",
+    "sources",
+    multiple=True,
+    metavar="[ROLE=]UID",
+    callback=parse_sources,
+    help="A run that the table was made from, by its uid; that of a run of CATALOG may be shortened. May be repeated.",
+)
+@click.option("--supersedes", metavar="UID", help="The run that this one replaces.")
+@click.option(
+    "--parameter",
+    "parameters",
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_metadata,
-    help='May be repeated. A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is taken as such, '
-    "any other as text.",
+    help="What the analysis was told, as for --metadata.",
 )
 @click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
 @click.option(
     "--group", metavar="NAME", help="The group of a netCDF file that is stored; / is what is outside of groups."
 )
-def store(file: Path, target: str, metadata: dict[str, Any], one_event: bool, group: str | None) -> None:
-    """Store the table in FILE (.csv, .parquet or .nc) as a run, and print its uid."""
-    table = read_file(file, group)
+@click.option("--sep", metavar="TEXT", help="What separates the values of a file of text: ';', tab, space, ...")
+@click.option("--comment", metavar="TEXT", help="What lines of text begin with that are no rows, such as #.")
+@click.option(
+    "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="Lines of text to leave out first."
+)
+def store(
+    files: Sequence[Path],
+    target: str,
+    metadata: dict[str, Any],
+    sources: list[Any],
+    supersedes: str | None,
+    parameters: dict[str, Any],
+    one_event: bool,
+    group: str | None,
+    sep: str | None,
+    comment: str | None,
+    skip_rows: int,
+) -> None:
+    """Store the table in each FILE as a run, and print the uids.
+
+    A FILE is CSV (.csv, or - for standard input), text with tabs (.tsv), columns of numbers with comments (.dat, .txt,
+    .xdi), each also compressed (.csv.gz), or .parquet, .xlsx or .nc. All are read before the first is stored.
+    """
+    if supersedes is not None and len(files) > 1:
+        raise click.UsageError("--supersedes is for one FILE, which replaces that run; store the files one by one")
+    tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows)) for file in files]
     opened = open_to_store(target)
     with warnings_as_messages(" (here: --one-event)"):
-        on_terminal = sys.stderr.isatty()
-        run = opened.catalog.store_run(table, metadata=metadata, one_event=one_event, progress=on_terminal)
-    uid = run.metadata["start"]["uid"]
-    say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")
+        for table in tables:
+            run = opened.catalog.store_run(
+                table,
+                metadata=metadata,
+                one_event=one_event,
+                derived_from=sources or None,
+                supersedes=supersedes,
+                parameters=parameters or None,
+                progress=sys.stderr.isatty(),
+            )
+            uid = run.metadata["start"]["uid"]
+            say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -49,8 +50,17 @@ def open_to_check(name: str) -> Any:
 
 
 def open_to_store(name: str) -> Target:
-    """Open the catalog that a word names, or make a directory of that name."""
-    return _open_writable(name, _entry(name))
+    """Open the catalog that a word names, or make a directory of that name, unless a catalog has nearly this one."""
+    entry = _entry(name)
+    if entry is None and os.sep not in name and not os.path.isdir(name):
+        import databroker
+
+        for known in difflib.get_close_matches(name, list(databroker.catalog), 1, cutoff=0.8):
+            raise click.ClickException(
+                f"there is no catalog and no directory {name!r}; did you mean the catalog {known!r}? To make a "
+                f"directory, write ./{name}"
+            )
+    return _open_writable(name, entry)
 
 
 def tiled_container(name: str) -> Any:

@@ -68,9 +68,11 @@ class FileBackend(Backend):
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         """Add the map by which assets are found after the directory was moved."""
-        if not kwargs.get("paths"):
+        if "paths" not in kwargs:
             return kwargs
         paths = self._paths(kwargs["paths"])
+        if not paths:
+            return {**kwargs, "paths": paths}
         roots = AssetRoots(kwargs.get("root_map") or {}, assets_beside(paths[0]), asset_root)
         return {**kwargs, "paths": paths, "root_map": roots}
 

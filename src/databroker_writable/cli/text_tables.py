@@ -1,0 +1,146 @@
+"""Tables in text files: CSV, and columns of numbers as instruments write them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+BLANKS = r"\s+"
+_NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS}
+_OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", " ": "space"}
+"""What may separate values, and how that is written on the command line."""
+
+_EXACT = 2**53
+"""The largest integer up to which float64 holds each."""
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How a table is written as text.
+
+    Attributes
+    ----------
+    separator : str
+        What stands between values; a regular expression if it is longer than a character.
+    comment : str or None
+        What lines that are no rows begin with.
+    skipped_rows : int
+        Lines before all else.
+    has_names : bool
+        Whether the first line names the columns; if not, the last comment may.
+    """
+
+    separator: str = ","
+    comment: str | None = None
+    skipped_rows: int = 0
+    has_names: bool = True
+
+    def changed(self, separator: str | None, comment: str | None, skipped_rows: int) -> TextFormat:
+        """The same format, but for what a user has said."""
+        return TextFormat(
+            self.separator if separator is None else _NAMED_SEPARATORS.get(separator, separator),
+            self.comment if comment is None else comment,
+            skipped_rows,
+            self.has_names,
+        )
+
+
+CSV = TextFormat()
+TSV = TextFormat("\t")
+COLUMNS = TextFormat(BLANKS, "#", has_names=False)
+
+
+def read_text_table(content: bytes, text_format: TextFormat) -> Any:
+    """Read a DataFrame, with nothing left out and no value changed; comments become its attribute ``comments``.
+
+    Raises
+    ------
+    ValueError
+        No such table.
+    """
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    lines = content.decode("utf-8-sig").splitlines()[text_format.skipped_rows :]
+    comments = [line for line in lines if text_format.comment and line.lstrip().startswith(text_format.comment)]
+    if text_format.comment:
+        lines = [line for line in lines if not line.lstrip().startswith(text_format.comment)]
+    names = None if text_format.has_names else _names(lines, comments, text_format)
+    frame = _read_csv("\n".join(lines), text_format.separator, names)
+    _check_separator(frame)
+    if comments:
+        frame.attrs["comments"] = comments
+    return frame
+
+
+def _names(lines: list[str], comments: list[str], text_format: TextFormat) -> list[str] | None:
+    """The names of columns: None if the first line has them, or those of the last comment, or else numbers."""
+    first = next((line for line in lines if line.strip()), "")
+    values = re.split(text_format.separator, first.strip())
+    if not all(map(_is_number, values)):
+        return None
+    last = comments[-1].lstrip()[len(text_format.comment or "") :].strip() if comments else ""
+    names = [name.strip() for name in re.split(text_format.separator, last)]
+    if len(names) != len(values) or len(set(names)) < len(names) or not all(names):
+        return [f"column_{number}" for number in range(1, len(values) + 1)]
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_csv(text: str, separator: str, names: list[str] | None) -> Any:
+    import pandas
+
+    # read whole: in pieces, pandas can infer several types for one column
+    options: dict[str, Any] = {"index_col": False, "low_memory": False, "sep": separator}
+    options |= {"skipinitialspace": separator == BLANKS, "names": names, "header": "infer" if names is None else None}
+    if tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1):
+        options["float_precision"] = "round_trip"  # what later ones do by themselves
+    with warnings.catch_warnings():
+        # else pandas drops what is beyond the last name, or takes the first column for an index
+        warnings.simplefilter("error", pandas.errors.ParserWarning)
+        try:
+            frame = pandas.read_csv(io.StringIO(text), **options)
+        except pandas.errors.ParserWarning as exc:
+            raise ValueError("its rows have more values than its first line has names; name every column") from exc
+    gaps = [number for number in range(frame.shape[1]) if may_be_of_integers(frame.iloc[:, number])]
+    if gaps:
+        exact = pandas.read_csv(io.StringIO(text), **options, usecols=gaps, dtype_backend="numpy_nullable")
+        for number, name in zip(gaps, exact.columns, strict=True):
+            if exact[name].dtype.kind in "iub" and exact[name].notna().any():
+                frame = frame.assign(**{frame.columns[number]: exact_integers(exact[name])})
+    return frame
+
+
+def _check_separator(frame: Any) -> None:
+    """Refuse one column of text that other separators would make columns of numbers of."""
+    if frame.shape[1] != 1 or frame.shape[0] == 0:
+        return
+    first = str(frame.iloc[0, 0]).strip()
+    for separator, word in _OTHER_SEPARATORS.items():
+        values = first.split() if separator == " " else first.split(separator)
+        if len(values) > 1 and any(map(_is_number, values)):
+            raise ValueError(f"its only column holds text such as {first!r}; say what separates values: --sep '{word}'")
+
+
+def may_be_of_integers(column: Any) -> bool:
+    """Whether pandas may have made floats, or objects, of integers or truth values because some are missing."""
+    return column.dtype.kind in "fO" and bool(column.isna().any())
+
+
+def exact_integers(column: Any) -> Any:
+    """A nullable column, as Python's integers where some are larger than what floats hold.
+
+    pandas 3 makes floats of nullable integers when an array is asked for, as xarray does.
+    """
+    is_large = column.dtype.kind in "iu" and bool((column.gt(_EXACT) | column.lt(-_EXACT)).any())
+    return column.astype(object) if is_large else column

@@ -1,0 +1,166 @@
+"""``databroker-writable store``: the files that a beamline has, and what is said of them."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import databroker
+import numpy
+import pandas
+import pytest
+from click.testing import CliRunner
+
+from databroker_writable import open_directory, to_dataset
+from databroker_writable.cli import main
+from support.command_line import fail, run, succeed
+
+XDI = """# XDI/1.0
+# Element.symbol: Cu
+#----
+# energy mu
+8979.0  0.10
+8979.5  0.25
+"""
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, content: str | bytes) -> str:
+    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return name
+
+
+def stored(*arguments: str) -> Any:
+    """The newest run after a store."""
+    succeed("store", *arguments, "--to", "results")
+    return open_directory("results").latest()
+
+
+def columns(run: Any) -> dict[str, list[Any]]:
+    return {name: column.tolist() for name, column in to_dataset(run).to_dataframe().items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options", "expected"),
+    [
+        ("a.tsv", "x\tlabel\n1\ta b\n2\tc\n", [], {"x": [1, 2], "label": ["a b", "c"]}),
+        ("a.csv", "x;y\n1;2.5\n", ["--sep", ";"], {"x": [1], "y": [2.5]}),
+        ("a.csv", "x y\n1 2\n", ["--sep", "space"], {"x": [1], "y": [2]}),
+        ("a.csv", "made by hand\nx,y\n1,2\n", ["--skip-rows", "1"], {"x": [1], "y": [2]}),
+        ("a.csv", "% made by hand\nx,y\n% and so on\n1,2\n", ["--comment", "%"], {"x": [1], "y": [2]}),
+        ("a.csv", "x,y\n#1,2\n", [], {"x": ["#1"], "y": [2]}),
+        ("a.dat", "1 2\n3 4\n", [], {"column_1": [1, 3], "column_2": [2, 4]}),
+        ("a.dat", "  x   y\n  1   2\n", [], {"x": [1], "y": [2]}),
+        ("a.txt", "# x y\n1\t2.5\n", [], {"x": [1], "y": [2.5]}),
+        ("a.txt", "# of two columns, measured\n1\t2.5\n", [], {"column_1": [1], "column_2": [2.5]}),
+        ("a.xdi", XDI, [], {"energy": [8979.0, 8979.5], "mu": [0.10, 0.25]}),
+        ("A.DAT", "1 nan\n3 4.5\n", [], {"column_1": [1, 3], "column_2": [numpy.nan, 4.5]}),
+    ],
+)
+def test_text_is_read_as_it_was_written(
+    name: str, text: str, options: list[str], expected: dict[str, list[Any]]
+) -> None:
+    found = columns(stored(write(name, text), *options))
+    assert list(found) == list(expected)
+    for column, values in expected.items():
+        numpy.testing.assert_equal(found[column], values)
+
+
+def test_comments_are_kept() -> None:
+    assert to_dataset(stored(write("a.xdi", XDI))).attrs["comments"] == XDI.splitlines()[:4]
+
+
+def test_compressed_text_is_read() -> None:
+    assert columns(stored(write("a.csv.gz", gzip.compress(b"x,y\n1,2\n")))) == {"x": [1], "y": [2]}
+    assert columns(stored(write("a.dat.gz", gzip.compress(b"1 2\n")))) == {"column_1": [1], "column_2": [2]}
+
+
+def test_standard_input_is_csv() -> None:
+    done = CliRunner().invoke(main, ["store", "-", "--to", "results"], input="x,y\n1,2\n")
+    assert done.exit_code == 0, done.output
+    assert columns(open_directory("results").latest()) == {"x": [1], "y": [2]}
+
+
+def test_a_workbook_of_one_table_is_read() -> None:
+    pytest.importorskip("openpyxl", reason="pandas reads workbooks by openpyxl")
+    pandas.DataFrame({"x": [1, 2], "label": ["a", "b"]}).to_excel("a.xlsx", index=False)
+    assert columns(stored("a.xlsx")) == {"x": [1, 2], "label": ["a", "b"]}
+
+
+def test_several_files_become_several_runs_or_none() -> None:
+    first, second = write("a.csv", "x\n1\n"), write("b.csv", "x\n2\n")
+    assert succeed("store", first, second, "--to", "results").count("stored ") == 2
+    assert len(open_directory("results")) == 2
+    assert "missing.csv" in fail("store", first, "missing.csv", "--to", "results")
+    assert len(open_directory("results")) == 2
+
+
+def test_provenance_is_told_on_the_command_line() -> None:
+    catalog = open_directory("results")
+    for uid in ("raw", "dark", "wrong"):
+        catalog.store_run({"x": [1]}, uid=f"{uid}-0123456789")
+    table = write("a.csv", "x\n1\n")
+    start = stored(
+        table, "--derived-from", "raw-0123", "--derived-from", "dark=dark-0123456789", "--supersedes", "wrong-0123",
+        "--parameter", "window=5", "--parameter", "mode=fast",
+    ).metadata["start"]  # fmt: skip
+    assert [(source["uid"], source.get("role")) for source in start["derived_from"]] == [
+        ("raw-0123456789", None),
+        ("dark-0123456789", "dark"),
+    ]
+    assert start["supersedes"] == ["wrong-0123456789"] or start["supersedes"] == "wrong-0123456789"
+    assert start["parameters"] == {"window": 5, "mode": "fast"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "remedy"),
+    [
+        ("a.csv", "x;y\n1;2\n", "--sep ';'"),
+        ("a.csv", "x\ty\n1\t2\n", "--sep 'tab'"),
+        ("a.csv", "x y\n1 2\n", "--sep 'space'"),
+        ("a.tsv", "x,y\n1,2\n", "--sep ','"),
+        ("a.dat", "1,2\n3,4\n", "--sep ','"),
+    ],
+)
+def test_one_column_of_text_with_numbers_in_it_is_refused_with_what_to_do(name: str, text: str, remedy: str) -> None:
+    assert remedy in fail("store", write(name, text), "--to", "results")
+    assert not Path("results").exists()
+    found = columns(stored(name, "--sep", remedy.split("'")[1]))
+    assert len(found) == 2
+
+
+def test_one_column_of_words_is_stored() -> None:
+    assert columns(stored(write("a.csv", "name\ncopper foil\niron foil\n"))) == {"name": ["copper foil", "iron foil"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.nc", "--sep", ";"], "--sep, --comment and --skip-rows are for files of text"),
+        (["a.csv", "b.csv", "--supersedes", "x"], "--supersedes is for one FILE"),
+        (["a.csv", "--derived-from", "=x"], "is no UID or ROLE=UID"),
+        (["a.csv", "--derived-from", "dark="], "is no UID or ROLE=UID"),
+        (["a.csv", "--skip-rows", "-1"], "--skip-rows"),
+    ],
+)
+def test_options_that_contradict_are_refused(arguments: list[str], message: str) -> None:
+    for name in ("a.csv", "b.csv", "a.nc"):
+        write(name, "x\n1\n")
+    done = run("store", *arguments, "--to", "results")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not Path("results").exists()
+
+
+def test_a_name_near_that_of_a_catalog_makes_no_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databroker, "catalog", {"results-2026": None})
+    message = fail("store", write("a.csv", "x\n1\n"), "--to", "result-2026")
+    assert "did you mean the catalog 'results-2026'" in message
+    assert "./result-2026" in message
+    assert not Path("result-2026").exists()
+    assert "stored" in succeed("store", "a.csv", "--to", "./result-2026")
