@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     DatabrokerMissingError,
+    ExportError,
     InvalidCatalogError,
     InvalidMetadataError,
     InvalidRunError,
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
     from .storage.backend import Backend
     from .tables import to_dataset
     from .upkeep.copying import copy_runs
+    from .upkeep.exporting import export
     from .upkeep.recovering import recover
 
 __all__ = [
     "Backend",
     "BuiltRun",
     "DatabrokerMissingError",
+    "ExportError",
     "InvalidCatalogError",
     "InvalidMetadataError",
     "InvalidRunError",
@@ -52,6 +55,7 @@ __all__ = [
     "UnreadableAssetError",
     "build_simple_run",
     "copy_runs",
+    "export",
     "make_writable",
     "open_directory",
     "recover",
@@ -65,6 +69,7 @@ _MODULES = {
     "RunBuilder": "runs.builder",
     "build_simple_run": "runs.simple_run",
     "copy_runs": "upkeep.copying",
+    "export": "upkeep.exporting",
     "make_writable": "catalog.wrapping",
     "open_directory": "drivers",
     "recover": "upkeep.recovering",

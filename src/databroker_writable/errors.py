@@ -9,6 +9,7 @@ Each derives from `StoreError` and from the builtin that people would catch::
     ├── RunExistsError(FileExistsError)     the uid is taken by another run
     ├── NotWritableError(PermissionError)   this catalog takes no runs
     │   └── InvalidCatalogError(ValueError) the catalog's own arguments are wrong
+    ├── ExportError(ValueError)             a run cannot be exported in this way, or into this file
     ├── StoreFailedError(OSError)           disk full, server gone; nothing was published
     ├── UnreadableAssetError(OSError)       an array's file is missing, moved, cut off or damaged
     ├── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
@@ -16,7 +17,7 @@ Each derives from `StoreError` and from the builtin that people would catch::
 
     StoreWarning(UserWarning)               stored, but there is a better form; or a file is passed over
 
-The first five are raised before anything is written; the two before the last when a run is read.
+The first six are raised before anything is written; the two before the last when a run is read.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ class NotWritableError(StoreError, PermissionError):
 
 class InvalidCatalogError(NotWritableError, ValueError):
     """The arguments with which this catalog was opened are wrong."""
+
+
+class ExportError(StoreError, ValueError):
+    """A run cannot be exported, compared or plotted in this way: an unknown suffix or column, a file that is there."""
 
 
 class StoreFailedError(StoreError, OSError):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import click
 import numpy
 
 from ..results.printing import aligned as table
-from ..results.printing import printable, shown, shown_time
+from ..results.printing import for_json, printable, shown, shown_time
 
 __all__ = ["json_text", "say", "shown", "shown_cell", "shown_time", "table"]
 
@@ -28,7 +26,7 @@ def say(text: str = "", *, error: bool = False) -> None:
 
 def json_text(value: Any) -> str:
     """JSON for programs, which has no NaN: null stands for it."""
-    text = json.dumps(_for_json(value), indent=2, ensure_ascii=False)
+    text = json.dumps(for_json(value), indent=2, ensure_ascii=False)
     return "\n".join(
         line if line.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
         for line in text.split("\n")
@@ -43,15 +41,3 @@ def shown_cell(value: Any, width: int) -> str:
     if isinstance(value, float):
         return f"{value:.{DIGITS}g}"
     return shown(value, width)
-
-
-def _for_json(value: Any) -> Any:
-    if isinstance(value, numpy.ndarray | numpy.generic):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _for_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_for_json(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | type(None)) else str(value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,3 +44,23 @@ def shown(value: Any, width: int) -> str:
 def shown_time(time: float) -> str:
     """POSIX seconds as local time."""
     return datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")
+
+
+def for_json(value: Any) -> Any:
+    """Give a value of a document as JSON holds it, which has no NaN: None stands for it."""
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        if value.dtype.kind in "mM":
+            value = numpy.ma.masked_array(value.astype(str), numpy.isnat(value))
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): for_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [for_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | type(None)) else str(value)
+
+
+def json_line(value: Any) -> str:
+    """Give JSON on one line."""
+    return json.dumps(for_json(value), ensure_ascii=False)

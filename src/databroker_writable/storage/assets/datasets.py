@@ -44,17 +44,21 @@ class NewAsset(NewFile):
     hdf5: h5py.File = None
 
     def __init__(self, path: str) -> None:
-        import h5py
-
         hold_hdf5_lock_over_forks()
         with deferred_interrupts():
             super().__init__(path)
             try:
-                # from the format of 1.10 on HDF5 keeps checksums of its own structures too
-                self.hdf5 = h5py.File(self, "w", libver=("v110", "v110"))
+                self.hdf5 = self.open_hdf5()
             except BaseException:
                 self.abandon()
                 raise
+
+    def open_hdf5(self) -> Any:
+        """Open the file for writing; it is closed when it is published or abandoned."""
+        import h5py
+
+        # from the format of 1.10 on HDF5 keeps checksums of its own structures too
+        return h5py.File(self, "w", libver=("v110", "v110"))
 
     def check(self) -> None:
         """Raise what failed since the file was made."""

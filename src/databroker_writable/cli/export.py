@@ -1,0 +1,81 @@
+"""``databroker-writable export``: runs into files for other programs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import tqdm
+
+from ..errors import StoreError
+from ..upkeep.exporting import export as export_run
+from ..upkeep.exporting import export_with_suitcase, filled
+from .command_group import CATALOG_HELP, message_of
+from .show import find_run
+from .targets import open_to_read
+from .text import say
+
+
+@click.command(
+    help="Write runs into files for other programs, each whole or not at all.\n\n"
+    f"{CATALOG_HELP} Each UID is a run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
+    "The suffix of FILE tells the format: .nc netCDF, .nxs NeXus, .parquet, .csv (its metadata are lines that begin "
+    "with #), .json. FILE can hold keys of the start document: {sample}_{uid:.6}.nc, {time:%Y-%m-%d}_{scan_id}.csv.",
+    epilog="Example: databroker-writable export results -1 -o '{sample}_{uid:.6}.nxs' --with-inputs",
+    context_settings={"ignore_unknown_options": True},  # -1 is no option
+)
+@click.argument("catalog")
+@click.argument("uids", nargs=-1, required=True, metavar="UID...")
+@click.option("-o", "--output", metavar="FILE", help="[default: {uid:.8}.nc]")
+@click.option("--stream", metavar="NAME", help="Write this stream alone; .csv and .parquet hold one.")
+@click.option("--column", "columns", multiple=True, metavar="NAME", help="Write this column. May be repeated.")
+@click.option("--with-inputs", is_flag=True, help="Add the metadata of the runs that a run was made from.")
+@click.option(
+    "--suitcase", metavar="NAME", help="Use an installed suitcase, such as csv; FILE is what its names begin with."
+)
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.pass_context
+def export(
+    ctx: click.Context,
+    catalog: str,
+    uids: tuple[str, ...],
+    output: str | None,
+    stream: str | None,
+    columns: tuple[str, ...],
+    with_inputs: bool,
+    suitcase: str | None,
+    force: bool,
+) -> None:
+    if suitcase is not None and (force or with_inputs or columns or stream is not None):
+        raise click.UsageError("--suitcase takes none of --force, --with-inputs, --column and --stream")
+    output = output or ("{uid:.8}-" if suitcase else "{uid:.8}.nc")
+    opened = open_to_read(catalog).catalog
+    runs = {run.metadata["start"]["uid"]: run for run in (find_run(opened, catalog, uid) for uid in uids)}
+    names: dict[str, str] = {}
+    for uid, run in runs.items():
+        name = filled(output, run.metadata["start"])
+        if name in names:
+            raise click.UsageError(
+                f"the runs {names[name]} and {uid} would both go to {name!r}; give -o a name that differs, "
+                "such as {uid:.8}.nc"
+            )
+        names[name] = uid
+    failed = False
+    for uid, run in tqdm.tqdm(runs.items(), unit="run", disable=len(runs) == 1 or not sys.stderr.isatty()):
+        try:
+            if suitcase is not None:
+                paths = export_with_suitcase(run, suitcase, output)
+            else:
+                path = export_run(
+                    run, output, stream=stream, columns=columns or None, with_inputs=with_inputs, force=force
+                )
+                paths = [path]
+        except StoreError as exc:
+            if len(runs) == 1:
+                raise
+            failed = True
+            say(f"failed: {uid}: {message_of(exc)}", error=True)
+        else:
+            for path in paths:
+                say(f"wrote {path}")
+    ctx.exit(1 if failed else 0)

@@ -1,0 +1,54 @@
+"""Against what the columns of a stream are plotted."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import xarray
+
+NAMES = ("analysis_name", "analysis", "plan_name")
+"""Keys of start documents that say how a run was made."""
+
+MEASURED, TIMES = "biufc", "mM"
+"""Kinds of numpy's dtypes that can be plotted."""
+
+
+def is_plottable(array: Any) -> bool:
+    """Whether a column, or a coordinate, holds numbers, truth values or times."""
+    return getattr(array.dtype, "kind", "") in MEASURED + TIMES and array.dtype.names is None
+
+
+def axis_along(dataset: xarray.Dataset, dim: Hashable, start: Mapping[str, Any], stream: str) -> str | None:
+    """The column or coordinate against which others are plotted along a dimension; None for the numbers of the values.
+
+    The plan's own hint comes first, then the coordinate.
+    """
+    for fields, of_stream in _dimensions(start):
+        if of_stream == stream and len(fields) == 1 and fields[0] in dataset:
+            hinted = dataset[fields[0]]
+            if hinted.dims == (dim,) and is_plottable(hinted):
+                return str(fields[0])
+    return str(dim) if dim in dataset.coords and is_plottable(dataset[dim]) else None
+
+
+def plottable_columns(dataset: xarray.Dataset, start: Mapping[str, Any], stream: str) -> list[str]:
+    """The columns that can be plotted against something else."""
+    axes = {axis_along(dataset, dim, start, stream) for dim in dataset.dims}
+    return [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
+
+
+def title_of(start: Mapping[str, Any]) -> str:
+    """What a run is, in a few words."""
+    words = [start[key] for key in (*NAMES, "sample") if isinstance(start.get(key), str)]
+    return " ".join(words) or f"run {start['uid']}"
+
+
+def _dimensions(start: Mapping[str, Any]) -> list[tuple[list[str], str]]:
+    """The dimensions that a plan of bluesky hints at; a plan can say anything there."""
+    hints = start.get("hints")
+    dimensions = hints.get("dimensions") if isinstance(hints, Mapping) else None
+    if not isinstance(dimensions, list | tuple):
+        return []
+    pairs = [pair for pair in dimensions if isinstance(pair, list | tuple) and len(pair) == 2]
+    return [(list(fields), stream) for fields, stream in pairs if isinstance(fields, list | tuple)]

@@ -1,0 +1,131 @@
+"""The formats of exported runs but NeXus; each function gives a file that is written and not yet published."""
+
+from __future__ import annotations
+
+import csv as csv_rules
+import json as json_library
+from typing import Any
+
+import numpy
+import xarray
+
+from ..errors import ExportError
+from ..results.printing import for_json, json_line
+from ..storage.assets.datasets import NewAsset
+from ..storage.new_file import NewFile
+from .exporting import RunContents
+from .file_columns import for_file
+
+DOCUMENTS = "databroker_run"
+"""The group of a netCDF file, and the key of a Parquet file, that holds the documents of the run as JSON."""
+
+
+class _NewNetCDF(NewAsset):
+    """A new file that h5netcdf writes into."""
+
+    def open_hdf5(self) -> Any:
+        import h5netcdf
+
+        return h5netcdf.File(self, "w")
+
+
+def netcdf(contents: RunContents, path: str) -> NewFile:
+    """Write netCDF-4: one stream at the top, several in groups of their names; the documents in a group."""
+    file = _NewNetCDF(path)
+    try:
+        for name, dataset in contents.streams.items():
+            _add_group(file, for_file(dataset), None if len(contents.streams) == 1 else name.replace("/", "_"))
+        documents = {name: ((), json_line(document)) for name, document in contents.documents().items()}
+        _add_group(file, xarray.Dataset(documents), DOCUMENTS)
+    except BaseException:
+        file.abandon()
+        raise
+    return file
+
+
+def _add_group(file: _NewNetCDF, dataset: xarray.Dataset, group: str | None) -> None:
+    from xarray.backends.common import ArrayWriter
+
+    writer = ArrayWriter()
+    store = xarray.backends.H5NetCDFStore(file.hdf5, group=group, mode="w", autoclose=False)
+    dataset.dump_to_store(store, writer=writer)
+    writer.sync()
+    file.check()
+
+
+def parquet(contents: RunContents, path: str) -> NewFile:
+    """Write Parquet, with the documents in the metadata of its schema."""
+    import pyarrow
+    from pyarrow import parquet
+
+    frame, has_index = _frame(contents)
+    try:
+        table = pyarrow.Table.from_pandas(frame, preserve_index=has_index)
+    except pyarrow.ArrowException as exc:
+        raise ExportError(
+            f"Parquet cannot hold this table: {exc}; choose among its columns with columns (--column), or export to .nc"
+        ) from exc
+    documents = {f"{DOCUMENTS}.{name}": json_line(document) for name, document in contents.documents().items()}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **documents})
+    return _written(path, lambda file: parquet.write_table(table, file))
+
+
+def csv(contents: RunContents, path: str) -> NewFile:
+    """Write CSV, with the documents in lines that begin with #, one for each key."""
+    frame, has_index = _frame(contents)
+    header = []
+    for kind, document in (("start", contents.start), ("stop", contents.stop or {})):
+        header += [f"# {kind}.{key}: {json_line(value)}" for key, value in document.items()]
+    table = contents.table()
+    header += [f"# column.{name}: {json_line(table[name].attrs)}" for name in table.variables if table[name].attrs]
+    header += [f"# input: {json_line(source)}" for source in contents.inputs or ()]
+    options: dict[str, Any] = {"index": has_index, "lineterminator": "\n"}
+    text = frame.to_csv(**options)
+    if "#" in text or "\r" in text:
+        text = frame.to_csv(**options, quoting=csv_rules.QUOTE_NONNUMERIC)
+    # a line must not end within a comment
+    lines = [" ".join(line.splitlines()) for line in header]
+    return _written(path, lambda file: file.write("\n".join([*lines, text]).encode()))
+
+
+def json(contents: RunContents, path: str) -> NewFile:
+    """Write JSON: the documents, and the streams in the form that `xarray.Dataset.from_dict` reads."""
+    streams = {name: _as_dict(dataset) for name, dataset in contents.streams.items()}
+    record = for_json({**contents.documents(), "streams": streams})
+    text = json_library.dumps(record, indent=1, ensure_ascii=False)
+    return _written(path, lambda file: file.write(text.encode()))
+
+
+def _as_dict(dataset: xarray.Dataset) -> dict[str, Any]:
+    return {
+        "coords": {str(name): _variable(dataset[name]) for name in dataset.coords},
+        "attrs": dataset.attrs,
+        "dims": dict(dataset.sizes),
+        "data_vars": {str(name): _variable(dataset[name]) for name in dataset.data_vars},
+    }
+
+
+def _variable(array: xarray.DataArray) -> dict[str, Any]:
+    values = numpy.asarray(array.values)
+    if values.dtype.kind == "c":
+        values = values.astype(str)
+    return {"dims": list(array.dims), "attrs": array.attrs, "dtype": str(array.dtype), "data": values}
+
+
+def _frame(contents: RunContents) -> tuple[Any, bool]:
+    """The table as a DataFrame, and whether its index is one of the columns of the run."""
+    dataset = contents.table()
+    dims = list(dataset.dims)
+    if not dims:
+        return dataset.expand_dims("row").to_dataframe(), False
+    return dataset.to_dataframe(), bool(set(dims) & set(dataset.coords))
+
+
+def _written(path: str, write: Any) -> NewFile:
+    file = NewFile(path)
+    try:
+        write(file)
+    except BaseException:
+        file.abandon()
+        raise
+    return file

@@ -1,0 +1,309 @@
+"""Give a run to people without the tool: a file that says what it holds and where that came from."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import importlib.util
+import os
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import xarray
+
+from ..errors import ExportError, StoreError, StoreFailedError
+from ..storage.file_writer import SerializerWriter
+from ..storage.new_file import NewFile
+from ..tables import to_dataset
+from ..tables.remote_columns import descriptor_of, is_remote
+
+_UNSAFE = re.compile(r"[^\w.+=@-]+")
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """What is written of a run.
+
+    Attributes
+    ----------
+    start, stop : mapping
+        The documents; a run that is not finished has no stop document.
+    descriptors : dict
+        The first descriptor of each stream, by the stream's name.
+    inputs : list of mapping or None
+        The runs that this one was made from, directly or not, inputs first: ``{"uid", "catalog", "start"}``.
+    streams : dict of xarray.Dataset
+    """
+
+    start: Mapping[str, Any]
+    stop: Mapping[str, Any] | None
+    descriptors: dict[str, Mapping[str, Any]]
+    inputs: list[dict[str, Any]] | None
+    streams: dict[str, xarray.Dataset]
+
+    def documents(self) -> dict[str, Any]:
+        """The documents, by what they are."""
+        documents = {"start": self.start, "stop": self.stop, "descriptors": self.descriptors, "inputs": self.inputs}
+        return {name: document for name, document in documents.items() if document is not None}
+
+    def units(self, stream: str, column: str) -> str | None:
+        """The units that a descriptor tells."""
+        units = self.descriptors[stream].get("data_keys", {}).get(column, {}).get("units")
+        return units if isinstance(units, str) else None
+
+    def table(self) -> xarray.Dataset:
+        """The only stream, whose columns are along one dimension."""
+        if len(self.streams) > 1:
+            raise ExportError(
+                f"such a file holds one table, and the run has the streams {', '.join(self.streams)}; "
+                "choose one of them with stream (--stream)"
+            )
+        ((name, dataset),) = self.streams.items()
+        dims = {variable.dims for variable in dataset.data_vars.values() if variable.ndim}
+        if len(dims) > 1 or any(len(along) > 1 for along in dims):
+            shapes = ", ".join(f"{key} ({', '.join(map(str, dataset[key].dims))})" for key in dataset.data_vars)
+            raise ExportError(
+                f"such a file holds columns along one dimension, and the stream {name!r} has {shapes}; choose among "
+                "them with columns (--column), or export to .nc or .nxs"
+            )
+        return dataset
+
+
+def export(
+    run: Any,
+    path: str | os.PathLike[str],
+    *,
+    stream: str | None = None,
+    columns: Sequence[str] | None = None,
+    with_inputs: bool = False,
+    force: bool = False,
+) -> str:
+    """Write a run into a file for people and programs that do not know databroker.
+
+    Parameters
+    ----------
+    run : databroker.core.BlueskyRun
+    path : path
+        Its suffix tells the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` (read it back with
+        ``comment="#"``) or ``.json``. It can hold keys of the start document, formatted as `str.format` does:
+        ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``. Directories that are missing are made.
+    stream : str, optional
+        By default all streams; CSV and Parquet hold one.
+    columns : sequence of str, optional
+        By default all columns. Coordinates come along.
+    with_inputs : bool, optional
+        Add the start documents of the runs that this one was made from, directly or not.
+    force : bool, optional
+        Replace a file of that name.
+
+    Returns
+    -------
+    str
+        The path of the file.
+
+    Raises
+    ------
+    ExportError
+        A suffix, a stream or a column that is not there, a table that the format cannot hold, or a file that is there.
+    StoreFailedError
+        The file cannot be written; nothing is left of it.
+
+    Notes
+    -----
+    The start document, the stop document and the descriptors are inside of each file. The file appears whole. What a
+    format cannot hold, such as intervals in netCDF, is written as text, with a warning.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> run = catalog.store_run({"x": [1, 2]}, metadata={"sample": "Cu"}, uid="fit-1")
+    >>> path = databroker_writable.export(run, "{sample}_{uid}.csv")
+    >>> path
+    'Cu_fit-1.csv'
+    >>> pandas.read_csv(path, comment="#")["x"].tolist()
+    [1, 2]
+    """
+    path = filled(os.path.expanduser(os.fspath(path)), run.metadata["start"])
+    write = _writer(path)
+    if os.path.isdir(path):
+        raise ExportError(f"{path!r} is a directory; give the name of a file")
+    if os.path.lexists(path) and not force:
+        raise _exists(path)
+    contents = _contents(run, stream, columns, with_inputs)
+    try:
+        with write(contents, path) as file:
+            file.replace() if force else file.publish()
+    except FileExistsError:
+        raise _exists(path) from None
+    except (StoreError, MemoryError):
+        raise
+    except OSError as exc:
+        raise StoreFailedError(f"{path!r} cannot be written ({exc.strerror or exc}); nothing is left of it") from exc
+    return path
+
+
+def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
+    """Write a run with an installed suitcase.
+
+    Parameters
+    ----------
+    run : databroker.core.BlueskyRun
+    suitcase : str
+        Such as ``csv``, for the package suitcase-csv.
+    path : str
+        What the names of its files begin with: a directory and a prefix, which can hold keys of the start document.
+
+    Returns
+    -------
+    list of str
+        The paths of the files, which appear when all are whole.
+
+    Raises
+    ------
+    ExportError
+        No such suitcase is installed, or a file is there.
+    StoreFailedError
+        A file cannot be written; nothing is left of them.
+    """
+    start = run.metadata["start"]
+    directory, prefix = os.path.split(filled(os.path.expanduser(path), start))
+    try:
+        serializer = importlib.import_module(f"suitcase.{suitcase}").Serializer
+    except (ImportError, AttributeError):
+        raise ExportError(
+            f"no suitcase {suitcase!r} is installed; pip install suitcase-{suitcase.replace('_', '-')}"
+        ) from None
+    # a brace in a prefix would be filled in a second time
+    prefix = prefix.replace("{", "{{").replace("}", "}}")
+    writer = SerializerWriter(serializer(directory or os.curdir, file_prefix=prefix), dict(start))
+    try:
+        for name, doc in run.documents(fill="yes"):
+            writer(name, doc)
+        writer.publish()
+    except BaseException as exc:
+        writer.abandon()
+        if isinstance(exc, FileExistsError):
+            raise _exists(exc.filename2 or exc.filename) from None
+        if isinstance(exc, OSError) and not isinstance(exc, StoreError):
+            raise StoreFailedError(f"suitcase-{suitcase} failed ({exc}); nothing is left of its files") from exc
+        raise
+    return [os.path.normpath(path) for path in writer.paths]
+
+
+def filled(template: str, start: Mapping[str, Any]) -> str:
+    """Fill keys of a start document into the name of a file; what has no place in one becomes an underscore."""
+    try:
+        return _FileName().vformat(template, (), start)
+    except (ValueError, TypeError) as exc:
+        if isinstance(exc, StoreError):
+            raise
+        raise ExportError(
+            f"the name {template!r} cannot be filled in: {exc}; write it like {{sample}}_{{uid:.6}}.nc, "
+            "and {{ for a brace"
+        ) from exc
+
+
+class _FileName(string.Formatter):
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, str]:
+        value = kwargs
+        for key in field_name.split("."):
+            if not isinstance(value, Mapping) or key not in value:
+                raise ExportError(
+                    f"the name of the file asks for {{{field_name}}}, which the start document of "
+                    f"{kwargs['uid']!r} does not have; it has {', '.join(map(str, kwargs))}"
+                )
+            value = value[key]
+        return (datetime.datetime.fromtimestamp(value) if field_name == "time" else value), field_name
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        text: str = super().format_field(value, format_spec)
+        return _UNSAFE.sub("_", text).lstrip(".") or "_"
+
+
+def _exists(path: str) -> ExportError:
+    return ExportError(f"{path!r} is there already; give another name, or replace it with force=True (--force)")
+
+
+def _writer(path: str) -> Callable[[RunContents, str], NewFile]:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in _FORMATS:
+        raise ExportError(f"{path!r} has none of the suffixes {', '.join(_FORMATS)}; give it one of them")
+    module, function, package = _FORMATS[suffix]
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise ExportError(
+            f"{suffix} needs the package {package}; install the extra 'files': pip install 'databroker-writable[files]'"
+        )
+    write: Callable[[RunContents, str], NewFile] = getattr(importlib.import_module(module, __package__), function)
+    return write
+
+
+_FORMATS = {
+    ".nc": (".export_formats", "netcdf", "h5netcdf"),
+    ".nxs": (".nexus", "nexus", None),
+    ".parquet": (".export_formats", "parquet", "pyarrow"),
+    ".csv": (".export_formats", "csv", None),
+    ".json": (".export_formats", "json", None),
+}
+"""The function that writes a file of a suffix, and the package that it needs."""
+
+
+def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_inputs: bool) -> RunContents:
+    names = sorted(run, key=lambda name: name != "primary")
+    if stream is not None and stream not in names:
+        raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(names) or 'none'}")
+    names = names if stream is None else [stream]
+    if not names:
+        raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, and nothing to export")
+    streams = {name: to_dataset(run, name) for name in names}
+    described = {name: _descriptor(run, name) for name in names}
+    inputs = _inputs(run) if with_inputs else None
+    contents = RunContents(run.metadata["start"], run.metadata["stop"], described, inputs, streams)
+    return contents if columns is None else replace(contents, streams=_chosen(streams, columns))
+
+
+def _descriptor(run: Any, stream: str) -> Mapping[str, Any]:
+    """The first descriptor of a stream."""
+    if is_remote(run):
+        return descriptor_of(run[stream])
+    if hasattr(run[stream], "metadata"):
+        first: Mapping[str, Any] = run[stream].metadata["descriptors"][0]
+        return first
+    documents = run.documents(fill="no")
+    return next(doc for name, doc in documents if name == "descriptor" and doc.get("name") == stream)
+
+
+def _chosen(streams: Mapping[str, xarray.Dataset], columns: Sequence[str]) -> dict[str, xarray.Dataset]:
+    known = {name for dataset in streams.values() for name in dataset.variables}
+    unknown = [name for name in columns if name not in known]
+    if unknown:
+        raise ExportError(
+            f"there is no column {unknown[0]!r}; the run has {', '.join(map(str, sorted(known, key=str)))}"
+        )
+    chosen = {
+        stream: dataset[[name for name in columns if name in dataset.variables]] for stream, dataset in streams.items()
+    }
+    return {stream: dataset for stream, dataset in chosen.items() if dataset.variables}
+
+
+def _inputs(run: Any) -> list[dict[str, Any]]:
+    """The runs that one was made from, directly or not, inputs first."""
+    catalog = getattr(run, "catalog_object", None)
+    if catalog is None:
+        raise ExportError("the inputs are looked up in the catalog of the run, and this run is of none; store it first")
+    if importlib.util.find_spec("networkx") is None:
+        raise ExportError(
+            "the inputs need networkx; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
+        )
+    import networkx
+
+    from ..results.lineage import lineage_of
+
+    graph = lineage_of(run, catalog)
+    before = networkx.ancestors(graph, run.metadata["start"]["uid"])
+    order = networkx.topological_sort(networkx.condensation(graph.subgraph(before)))
+    members = networkx.condensation(graph.subgraph(before)).nodes.data("members")
+    uids = [uid for group in order for uid in sorted(members[group])]
+    return [{"uid": uid, "catalog": graph.nodes[uid]["catalog"], "start": graph.nodes[uid]["start"]} for uid in uids]

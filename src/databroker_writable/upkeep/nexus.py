@@ -1,0 +1,196 @@
+"""Write runs as NeXus, https://www.nexusformat.org: data that viewers plot, and how they were made."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import re
+import time
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import xarray
+
+from ..results.axes import NAMES, axis_along, plottable_columns, title_of
+from ..results.printing import json_line
+from ..storage.assets.datasets import NewAsset
+from ..storage.new_file import NewFile
+from .exporting import RunContents
+from .file_columns import attribute, for_file
+
+if TYPE_CHECKING:
+    import h5py
+
+_INVALID = re.compile(r"[^a-zA-Z0-9_]+")
+_OF_NEXUS = {"signal", "axes", "NX_class", "target"}
+"""Attributes that have a meaning in NeXus, and may have another in a table."""
+
+
+class _NewNeXus(NewAsset):
+    """A new HDF5 file of the format that all viewers read."""
+
+    def open_hdf5(self) -> Any:
+        import h5py
+
+        # with the order of the columns
+        return h5py.File(self, "w", track_order=True)
+
+
+def nexus(contents: RunContents, path: str) -> NewFile:
+    """Write an NXentry with an NXdata for each stream, an NXprocess and the documents."""
+    file = _NewNeXus(path)
+    try:
+        root = file.hdf5
+        root.attrs.update(
+            NX_class="NXroot", default="entry", creator="databroker-writable", file_time=_iso(time.time())
+        )
+        entry = _group(root, "entry", "NXentry")
+        _describe(entry, contents)
+        for stream in contents.streams:
+            _add_stream(entry, stream, contents)
+        _add_processes(entry, contents)
+        documents = _group(entry, "documents", "NXcollection")
+        for name, document in contents.documents().items():
+            note = _group(documents, name, "NXnote")
+            note["type"], note["data"] = "application/json", json_line(document)
+        file.check()
+    except BaseException:
+        file.abandon()
+        raise
+    return file
+
+
+def _describe(entry: h5py.Group, contents: RunContents) -> None:
+    start, stop = contents.start, contents.stop or {}
+    entry["entry_identifier"] = start["uid"]
+    entry["title"] = title_of(start)
+    entry["start_time"] = _iso(start["time"])
+    if "time" in stop:
+        entry["end_time"] = _iso(stop["time"])
+    sample = start.get("sample")
+    if sample is not None:
+        group = _group(entry, "sample", "NXsample")
+        name = sample.get("name") if isinstance(sample, Mapping) else sample
+        group["name"] = name if isinstance(name, str) else json_line(name)
+        if isinstance(sample, Mapping):
+            group["description"] = json_line(sample)
+
+
+def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
+    """Add an NXdata for the columns of each shape: a viewer plots them against their axes; others are collected."""
+    dataset, start = for_file(contents.streams[stream]), contents.start
+    signals = plottable_columns(dataset, start, stream)
+    by_dims: dict[tuple[Hashable, ...], list[str]] = {}
+    for name, array in dataset.data_vars.items():
+        by_dims.setdefault(array.dims if array.ndim else (), []).append(str(name))
+    # what has no place in an NXdata of its own
+    loose = [name for dims, names in by_dims.items() if not dims or not set(names) & set(signals) for name in names]
+    for dims, names in by_dims.items():
+        chosen = [name for name in names if name in signals] if dims else []
+        if not chosen:
+            continue
+        is_first = _INVALID.sub("_", stream) not in entry
+        group = _group(entry, stream if is_first else f"{stream}_{chosen[0]}", "NXdata")
+        along = [str(name) for name, array in dataset.coords.items() if set(array.dims) <= set(dims)]
+        axes = [axis_along(dataset, dim, start, stream) for dim in dims]
+        # along a time axis that is hinted at, the hinted column is of the same shape
+        along += [name for name in axes if name is not None and name not in (*names, *along)]
+        fields = {
+            name: _field(group, name, dataset[name].variable, contents.units(stream, name)) for name in (*names, *along)
+        }
+        group["title"] = f"{title_of(start)} {stream}"
+        group.attrs["signal"] = fields[chosen[0]]
+        if chosen[1:]:
+            group.attrs["auxiliary_signals"] = [fields[name] for name in chosen[1:]]
+        group.attrs["axes"] = [
+            _add_numbers(group, dim, dataset.sizes[dim]) if name is None else fields[name]
+            for dim, name in zip(dims, axes, strict=True)
+        ]
+        for name in fields:
+            indices = [dims.index(dim) for dim in dataset[name].dims]
+            if indices and (name in along or name in axes):
+                group.attrs[f"{fields[name]}_indices"] = indices[0] if len(indices) == 1 else indices
+        if "default" not in entry.attrs or stream == "primary":
+            entry.attrs["default"] = entry.attrs.get("default") or _name_of(group)
+    if loose or not by_dims:
+        group = _group(entry, f"{stream}_more", "NXcollection")
+        for name in loose or map(str, dataset.coords):
+            _field(group, name, dataset[name].variable, contents.units(stream, name))
+
+
+def _add_numbers(group: h5py.Group, dim: Hashable, size: int) -> str:
+    """Number the values along a dimension that has no coordinate, so that viewers show its name."""
+    return _field(group, str(dim), xarray.Variable((dim,), numpy.arange(size)), None)
+
+
+def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str | None) -> str:
+    """Add a field; give its name, which is one that NeXus allows."""
+    attrs = dict(variable.attrs)
+    if units:
+        attrs.setdefault("units", units)
+    data = variable.data
+    if data.dtype.kind == "M":
+        first = data.ravel()[:1]
+        attrs = {**attrs, "units": "s", "start": str(first[0]) if first.size else ""}
+        data = data - first[0] if first.size else data.astype("timedelta64[s]")
+    if data.dtype.kind == "m":
+        attrs["units"] = "s"
+        data = numpy.where(numpy.isnat(data), numpy.nan, data / numpy.timedelta64(1, "s"))
+    field = _free(group, name)
+    if field != name:
+        attrs.setdefault("long_name", name)
+    if data.dtype.kind in "US":
+        group[field] = numpy.asarray(data, dtype=object) if data.ndim else str(data)
+    elif isinstance(data, numpy.ndarray):
+        group[field] = data.astype("uint8") if data.dtype.kind == "b" else data
+    else:
+        data = data.astype("uint8") if data.dtype.kind == "b" else data
+        data.store(group.create_dataset(field, data.shape, data.dtype))
+    group[field].attrs.update({key: attribute(value) for key, value in attrs.items() if key not in _OF_NEXUS})
+    return field
+
+
+def _add_processes(entry: h5py.Group, contents: RunContents) -> None:
+    """Add an NXprocess for each run that led to this one, where they are told, and one for this."""
+    runs = [source["start"] for source in contents.inputs or () if source["start"] is not None] + [contents.start]
+    for number, start in enumerate(runs, 1):
+        group = _group(entry, "process" if start is contents.start else f"process_{number}", "NXprocess")
+        versions = start.get("versions")
+        versions = versions if isinstance(versions, Mapping) else {}
+        program = next((start[key] for key in NAMES if isinstance(start.get(key), str)), "databroker-writable")
+        group["program"] = program
+        version = start.get("analysis_version", versions.get(program, versions.get("databroker-writable")))
+        if version is not None:
+            group["version"] = str(version)
+        group["date"] = _iso(start["time"])
+        group["sequence_index"] = number
+        for key in ("uid", "derived_from", "supersedes", "parameters", "versions"):
+            if key in start:
+                note = _group(group, key, "NXnote")
+                text = start[key] if isinstance(start[key], str) else json_line(start[key])
+                note["type"] = "text/plain" if isinstance(start[key], str) else "application/json"
+                note["data"] = text
+
+
+def _group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
+    group = parent.create_group(_free(parent, name), track_order=True)
+    group.attrs["NX_class"] = nx_class
+    return group
+
+
+def _free(group: h5py.Group, name: str) -> str:
+    """A name that NeXus allows, and that the group does not have yet."""
+    valid = _INVALID.sub("_", name) or "_"
+    return next(
+        free for free in itertools.chain([valid], (f"{valid}_{i}" for i in itertools.count(2))) if free not in group
+    )
+
+
+def _name_of(group: h5py.Group) -> str:
+    name: str = group.name.rpartition("/")[2]
+    return name
+
+
+def _iso(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()

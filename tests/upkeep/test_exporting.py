@@ -1,0 +1,428 @@
+"""Runs in files for other programs: what these read, and what is refused."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import h5py
+import numpy
+import pandas
+import pytest
+import xarray
+
+import databroker_writable
+from databroker_writable import ExportError, StoreFailedError, StoreWarning, export, open_directory, to_dataset
+from databroker_writable.storage.new_file import NewFile
+from databroker_writable.upkeep.exporting import export_with_suitcase, filled
+from support import children, example_runs
+
+SUFFIXES = (".nc", ".nxs", ".parquet", ".csv", ".json")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def spectra() -> xarray.Dataset:
+    """Columns of several shapes and types, with units and attributes."""
+    energy = numpy.linspace(8900, 9100, 50)
+    return xarray.Dataset(
+        {
+            "mu": ("energy", numpy.sin(energy), {"units": "1/cm", "fit": {"order": 3}}),
+            "good": ("energy", energy > 9000),
+            "label": "Cu K",
+            "map": (("y", "x"), numpy.arange(12.0).reshape(3, 4), {"units": "counts"}),
+            "amplitude": (("y", "x"), numpy.full((3, 4), 1 + 2j)),
+        },
+        coords={"energy": ("energy", energy, {"units": "eV"})},
+        attrs={"edge": "K", "nothing": None, "flag": True},
+    )
+
+
+def stored(data: Any = None, metadata: dict[str, Any] | None = None, **arguments: Any) -> Any:
+    data = {"x": [1, 2, 3], "y": [0.5, float("nan"), 2.5], "name": ["a", "b#", 'c"']} if data is None else data
+    return open_directory("results").store_run(data, {"sample": "Cu", **(metadata or {})}, **arguments)
+
+
+def two_streams() -> Any:
+    catalog = open_directory("results")
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": [1, 2, 3]})
+        builder.add_stream("dark", data={"x": [4, 5]})
+    return catalog[-1]
+
+
+# what is read back
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"x": [1, 2], "name": ["a", "b"]},
+        pandas.DataFrame({"x": [1.5, 2.5]}, index=pandas.Index(["a", "b"], name="key")),
+        xarray.Dataset({"big": (("t", "y"), dask.array.arange(40, chunks=7).reshape(10, 4))}),
+        xarray.Dataset({"t": ("row", numpy.array(["2024-05-31T12:00:00.123456789", "NaT"], dtype="datetime64[ns]"))}),
+        xarray.Dataset({"dt": ("row", numpy.array([1, 2], dtype="timedelta64[ns]"))}),
+        spectra().drop_attrs(),
+    ],
+    ids=["dict", "frame", "dask", "times", "spans", "spectra"],
+)
+def test_netcdf_is_read_back_identical(table: Any) -> None:
+    run = stored(table, one_event=isinstance(table, xarray.Dataset))
+    back = xarray.load_dataset(export(run, "run.nc"))
+    xarray.testing.assert_identical(back, to_dataset(run).load())
+
+
+def test_attributes_that_netcdf_cannot_hold_are_json() -> None:
+    back = xarray.load_dataset(export(stored(spectra(), one_event=True), "run.nc"))
+    assert back.attrs == {"edge": "K", "nothing": "null", "flag": "true"}
+    assert json.loads(back["mu"].attrs["fit"]) == {"order": 3}
+    assert back["energy"].attrs == {"units": "eV"}
+
+
+def test_columns_that_netcdf_cannot_hold_are_written_in_the_nearest_form_and_told() -> None:
+    frame = pandas.DataFrame(
+        {
+            "gaps": pandas.array([1, None], dtype="Int64"),
+            "large": pandas.array([2**60 + 1, None], dtype="Int64"),
+            "whole": pandas.array([1, 2], dtype="Int16"),
+            "span": pandas.interval_range(0, 2),
+            "text": ["a", None],
+            "half": numpy.array([0.5, 1.5], dtype="float16"),
+        }
+    )
+    run = stored(frame)
+    with pytest.warns(StoreWarning) as warned:
+        back = xarray.load_dataset(export(run, "run.nc"))
+    assert {str(warning.message).partition("'")[2].partition("'")[0] for warning in warned} == set(frame)
+    numpy.testing.assert_equal(back["gaps"].values, [1, numpy.nan])
+    assert back["large"].values.tolist() == [str(2**60 + 1), ""]
+    assert back["whole"].dtype == "int16"
+    assert back["span"].values.tolist() == ["(0, 1]", "(1, 2]"]
+    assert back["text"].values.tolist() == ["a", ""]
+    assert back["half"].values.tolist() == [0.5, 1.5]
+
+
+def test_a_slash_in_the_name_of_a_dimension_is_replaced() -> None:
+    run = stored(xarray.Dataset({"y": ("a/b", [1, 2])}), one_event=True)
+    with pytest.warns(StoreWarning, match="'a/b' is written as 'a_b'"):
+        back = xarray.load_dataset(export(run, "run.nc"))
+    assert back["y"].dims == ("a_b",)
+
+
+def test_csv_is_read_back_behind_its_metadata() -> None:
+    run = stored(metadata={"note": "first line\nsecond # line", "units": "Å"}, parameters={"window": 3})
+    path = export(run, "run.csv")
+    back = pandas.read_csv(path, comment="#")
+    expected = to_dataset(run).to_dataframe().reset_index(drop=True)
+    pandas.testing.assert_frame_equal(back, expected, check_dtype=False)
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    header = dict(line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("#"))
+    start = {key.removeprefix("start."): json.loads(v) for key, v in header.items() if key.startswith("start.")}
+    assert start == json.loads(json.dumps(dict(run.metadata["start"])))
+    assert header["stop.exit_status"] == '"success"'
+
+
+def test_csv_tells_units() -> None:
+    run = stored(spectra()[["mu"]], one_event=True)
+    text = Path(export(run, "run.csv")).read_text(encoding="utf-8")
+    assert '# column.energy: {"units": "eV"}' in text
+    assert text.splitlines()[-50:][0].split(",")[0] == "8900.0"
+
+
+def test_parquet_is_read_back_identical() -> None:
+    frame = pandas.DataFrame(
+        {"x": [1, 2], "gaps": pandas.array([1, None], dtype="Int64"), "kind": pandas.Categorical(["a", "b"])},
+        index=pandas.Index([5, 6], name="i"),
+    )
+    path = export(stored(frame), "run.parquet")
+    pandas.testing.assert_frame_equal(pandas.read_parquet(path), frame)
+    from pyarrow import parquet
+
+    start = json.loads(parquet.read_schema(path).metadata[b"databroker_run.start"])
+    assert start["sample"] == "Cu"
+
+
+def test_json_holds_documents_and_data() -> None:
+    data = xarray.Dataset(
+        {"y": ("t", [0.5, numpy.nan], {"units": "mm"})},
+        coords={"t": numpy.array(["2024-05-31", "NaT"], dtype="datetime64[ns]")},
+    )
+    run = stored(data, one_event=True)
+    record = json.loads(Path(export(run, "run.json")).read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert record["start"]["sample"] == "Cu"
+    assert record["stop"]["exit_status"] == "success"
+    stream = record["streams"]["primary"]
+    assert stream["data_vars"]["y"] == {
+        "dims": ["t"],
+        "attrs": {"units": "mm"},
+        "dtype": "float64",
+        "data": [0.5, None],
+    }
+    assert stream["coords"]["t"]["data"] == ["2024-05-31T00:00:00.000000000", None]
+    assert xarray.Dataset.from_dict(stream)["y"].dims == ("t",)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_each_format_carries_the_start_document(suffix: str) -> None:
+    raw = stored({"x": [1]}, {"plan_name": "count"}, uid="raw-1")
+    run = stored({"x": [1]}, uid="fit-1", derived_from=raw, parameters={"window": 17})
+    path = export(run, f"run{suffix}", with_inputs=True)
+    content = Path(path).read_bytes().replace(b'\\"', b'"')
+    for word in (b"fit-1", b'"window": 17', b"raw-1", b'"plan_name": "count"'):
+        assert word in content
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_runs_of_bluesky_are_exported(suffix: str) -> None:
+    run = open_directory("results").store_run(example_runs.small_documents(uid="plain"))
+    assert os.path.getsize(export(run, f"run{suffix}"))
+
+
+def test_several_streams_are_groups_of_netcdf() -> None:
+    run = two_streams()
+    path = export(run, "run.nc")
+    for stream in ("primary", "dark"):
+        xarray.testing.assert_identical(xarray.load_dataset(path, group=stream), to_dataset(run, stream))
+    tree = xarray.open_datatree(path)
+    tree.close()
+    assert set(tree.children) == {"primary", "dark", "databroker_run"}
+    back = xarray.load_dataset(export(run, "dark.nc", stream="dark"))
+    xarray.testing.assert_identical(back, to_dataset(run, "dark"))
+
+
+def test_columns_are_chosen_with_their_coordinates() -> None:
+    back = xarray.load_dataset(export(stored(spectra(), one_event=True), "run.nc", columns=["mu"]))
+    assert list(back.variables) == ["mu", "energy"] or set(back.variables) == {"mu", "energy"}
+
+
+# NeXus
+
+
+def test_nexus_has_what_viewers_plot() -> None:
+    run = stored(spectra(), {"analysis_name": "fit"}, one_event=True, parameters={"window": 3}, versions=["numpy"])
+    with h5py.File(export(run, "run.nxs"), "r") as file:
+        assert file.attrs["default"] == "entry"
+        entry = file["entry"]
+        assert (entry.attrs["NX_class"], entry.attrs["default"]) == ("NXentry", "primary")
+        data = entry["primary"]
+        assert (data.attrs["NX_class"], data.attrs["signal"], list(data.attrs["axes"])) == ("NXdata", "mu", ["energy"])
+        assert list(data.attrs["auxiliary_signals"]) == ["good"]
+        assert data.attrs["energy_indices"] == 0
+        assert (data["mu"].attrs["units"], data["energy"].attrs["units"]) == ("1/cm", "eV")
+        image = entry["primary_map"]
+        assert (image.attrs["signal"], list(image.attrs["axes"])) == ("map", ["y", "x"])
+        assert image["x"][()].tolist() == [0, 1, 2, 3]
+        assert image["amplitude"].dtype.kind == "c"
+        assert entry["primary_more/label"][()] == b"Cu K"
+        process = entry["process"]
+        assert (process.attrs["NX_class"], process["program"][()]) == ("NXprocess", b"fit")
+        assert json.loads(process["parameters/data"][()]) == {"window": 3}
+        assert json.loads(process["versions/data"][()])["numpy"] == numpy.__version__
+        assert entry["sample/name"][()] == b"Cu"
+        assert json.loads(entry["documents/start/data"][()])["uid"] == run.metadata["start"]["uid"]
+
+
+def test_nexus_plots_against_the_motor_that_a_plan_hints_at() -> None:
+    hints = {"dimensions": [[["motor"], "primary"]]}
+    run = stored({"motor": [1.0, 2.0], "det": [5, 6], "when": pandas.to_datetime([0, 5], unit="s")}, {"hints": hints})
+    with h5py.File(export(run, "run.nxs"), "r") as file:
+        data = file["entry/primary"]
+        assert (data.attrs["signal"], list(data.attrs["axes"])) == ("det", ["motor"])
+        assert data["when"][()].tolist() == [0, 5]
+        assert data["when"].attrs["start"].startswith("1970-01-01T00:00:00")
+
+
+def test_nexus_has_a_process_for_each_input() -> None:
+    raw = stored({"x": [1]}, {"plan_name": "count"})
+    run = stored({"x": [1]}, derived_from=stored({"x": [1]}, {"analysis_name": "dark"}, derived_from=raw))
+    with h5py.File(export(run, "run.nxs", with_inputs=True), "r") as file:
+        processes = [group for group in file["entry"].values() if group.attrs.get("NX_class") == "NXprocess"]
+        programs = {int(group["sequence_index"][()]): group["program"][()] for group in processes}
+    assert programs == {1: b"count", 2: b"dark", 3: b"databroker-writable"}
+
+
+def test_names_that_nexus_does_not_allow_are_kept_as_long_names() -> None:
+    with h5py.File(export(stored({"I (0)": [1], "I (1)": [2], "I_0_": [3]}), "run.nxs"), "r") as file:
+        data = file["entry/primary"]
+        assert {data[name].attrs.get("long_name", name): data[name][()].tolist() for name in data if "I" in name} == {
+            "I (0)": [1],
+            "I (1)": [2],
+            "I_0_": [3],
+        }
+
+
+def test_nexusformat_plots_the_file() -> None:
+    nexus = pytest.importorskip("nexusformat.nexus", reason="nexusformat reads NeXus: pip install nexusformat")
+    root = nexus.nxload(export(stored(spectra(), one_event=True), "run.nxs"))
+    assert root.plottable_data.nxsignal.nxname == "mu"
+    assert [axis.nxname for axis in root.plottable_data.nxaxes] == ["energy"]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("punx"), reason="punx checks NeXus: pip install punx")
+def test_punx_finds_no_errors() -> None:
+    path = export(stored(spectra(), one_event=True), "run.nxs")
+    command = [sys.executable, "-c", "from punx.main import main; main()", "validate", "--report", "ERROR", path]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(r"^ERROR +0 ", result.stdout, re.MULTILINE), result.stdout
+
+
+# names and files
+
+
+def test_a_name_is_filled_in_from_the_start_document() -> None:
+    start = {"uid": "abcdefghij", "sample": {"name": "Cu/Fe ../x"}, "time": 0.0, "scan_id": 7}
+    assert filled("out/{uid:.6}_{scan_id:04d}.nc", start) == "out/abcdef_0007.nc"
+    assert filled("{sample.name}.nc", start) == "Cu_Fe_.._x.nc"
+    assert filled("{time:%Y}.nc", start) in ("1970.nc", "1969.nc")
+    assert filled("{{x}}.nc", start) == "{x}.nc"
+    assert filled("{sample}/x.nc", {**start, "sample": ".."}) == "_/x.nc"
+
+
+@pytest.mark.parametrize(
+    "template", ["{no}.nc", "{sample.no}.nc", "{", "{}", "{uid!z}", "{uid:d}", "{sample.__class__}"]
+)
+def test_a_name_that_cannot_be_filled_in_is_refused(template: str) -> None:
+    with pytest.raises(ExportError, match="name"):
+        filled(template, {"uid": "abc", "sample": "Cu"})
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_that_is_there_is_replaced_only_when_told(suffix: str) -> None:
+    run = stored({"x": [1]})
+    path = Path(f"run{suffix}")
+    path.write_text("mine")
+    with pytest.raises(ExportError, match=r"is there already.*--force"):
+        export(run, path)
+    assert path.read_text() == "mine"
+    export(run, path, force=True)
+    assert b"mine" not in path.read_bytes()
+    assert os.listdir() == sorted(["results", path.name]) or set(os.listdir()) == {"results", path.name}
+
+
+def test_a_file_that_appears_meanwhile_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored({"x": [1]})
+    publish = NewFile.publish
+
+    def late(file: NewFile) -> None:
+        Path(file.path).write_text("mine")
+        publish(file)
+
+    monkeypatch.setattr(NewFile, "publish", late)
+    with pytest.raises(ExportError, match="is there already"):
+        export(run, "run.csv")
+    assert Path("run.csv").read_text() == "mine"
+    assert set(os.listdir()) == {"results", "run.csv"}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nothing_is_left_where_the_disk_is_full(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored({"x": list(range(1000))})
+
+    def full(file: NewFile, data: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NewFile, "write", full)
+        with pytest.raises(StoreFailedError, match="No space left"):
+            export(run, f"run{suffix}")
+    assert os.listdir() == ["results"]
+    export(run, f"run{suffix}")
+
+
+def export_forever(report: Any, directory: str, suffix: str) -> None:
+    """What a process that is killed does: it replaces a file again and again."""
+    run = open_directory(os.path.join(directory, "results"))[-1]
+    export(run, os.path.join(directory, f"run{suffix}"))
+    report("begun")
+    while True:
+        export(run, os.path.join(directory, f"run{suffix}"), force=True)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_killed_export_leaves_a_whole_file(suffix: str, tmp_path: Path) -> None:
+    stored({"x": numpy.arange(20_000)}, uid="run-1", one_event=True)
+    with children.child(export_forever, tmp_path / "report", str(tmp_path), suffix) as child:
+        child.wait_for("begun")
+    export(open_directory("results")[-1], f"whole{suffix}")
+    assert os.path.getsize(f"run{suffix}") == os.path.getsize(f"whole{suffix}")
+    assert not [name for name in os.listdir() if name.startswith("run") and name != f"run{suffix}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        ("run.xyz", {}, r"none of the suffixes .nc, .nxs, .parquet, .csv, .json"),
+        ("run", {}, "none of the suffixes"),
+        ("run.nc", {"columns": ["nu"]}, "no column 'nu'; the run has .*mu"),
+        ("run.nc", {"stream": "baseline"}, "no stream 'baseline'; the run has primary"),
+        ("run.csv", {}, r"columns along one dimension.*map \(y, x\).*--column"),
+        ("run.parquet", {}, r"columns along one dimension"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_by_name(path: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        export(stored(spectra(), one_event=True), path, **options)
+    assert os.listdir() == ["results"]
+
+
+def test_a_table_of_two_streams_is_refused() -> None:
+    run = two_streams()
+    with pytest.raises(ExportError, match="streams primary, dark; choose one"):
+        export(run, "run.csv")
+    assert pandas.read_csv(export(run, "run.csv", stream="dark"), comment="#")["x"].tolist() == [4, 5]
+
+
+def test_a_directory_is_no_file() -> None:
+    os.mkdir("run.nc")
+    with pytest.raises(ExportError, match="is a directory"):
+        export(stored({"x": [1]}), "run.nc", force=True)
+
+
+def test_inputs_of_a_run_in_memory_are_refused() -> None:
+    run = databroker_writable.build_simple_run({"x": [1]})
+    with pytest.raises(ExportError, match="store it first"):
+        export(run, "run.nc", with_inputs=True)
+    export(run, "run.nc")
+
+
+# suitcases
+
+
+def has_suitcase(name: str) -> bool:
+    try:
+        return bool(importlib.metadata.version(f"suitcase-{name}"))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def test_a_suitcase_that_is_installed_writes_its_files() -> None:
+    run = stored({"x": [1, 2]}, uid="run-1")
+    (path,) = export_with_suitcase(run, "jsonl", "out/{sample}-")
+    assert path == os.path.join("out", "Cu-.jsonl")
+    assert json.loads(Path(path).read_text().splitlines()[0])[1]["uid"] == "run-1"
+    with pytest.raises(ExportError, match="is there already"):
+        export_with_suitcase(run, "jsonl", "out/{sample}-")
+    assert os.listdir("out") == ["Cu-.jsonl"]
+
+
+@pytest.mark.skipif(not has_suitcase("csv"), reason="suitcase-csv is not installed: pip install suitcase-csv")
+def test_suitcase_csv_writes_each_stream() -> None:
+    (path,) = export_with_suitcase(stored({"x": [1, 2]}, uid="run-1"), "csv", "{uid}-")
+    assert path == "run-1-primary.csv"
+    assert pandas.read_csv(path)["x"].tolist() == [1, 2]
+
+
+def test_a_suitcase_that_is_not_installed_is_named() -> None:
+    with pytest.raises(ExportError, match="pip install suitcase-no-such"):
+        export_with_suitcase(stored({"x": [1]}), "no_such", "{uid}-")
