@@ -140,3 +140,7 @@ def test_the_handler_and_to_dataset_do_without_databroker_1() -> None:
             "DatabrokerMissingError catalogs need databroker 1.2, and here is databroker 2.0.2; "
         )
         assert "pip install 'databroker-writable[databroker]'" in sentence
+
+
+def test_a_shell_completes_the_public_names_only() -> None:
+    assert dir(databroker_writable) == sorted(databroker_writable.__all__)
