@@ -32,14 +32,11 @@ class _NewNetCDF(NewAsset):
 def netcdf(contents: RunContents, path: str) -> NewFile:
     """Write netCDF-4: one stream at the top, several in groups of their names; the documents in a group."""
     file = _NewNetCDF(path)
-    try:
+    with file.filling():
         for name, dataset in contents.streams.items():
             _add_group(file, for_file(dataset), None if len(contents.streams) == 1 else name.replace("/", "_"))
         documents = {name: ((), json_line(document)) for name, document in contents.documents().items()}
         _add_group(file, xarray.Dataset(documents), DOCUMENTS)
-    except BaseException:
-        file.abandon()
-        raise
     return file
 
 

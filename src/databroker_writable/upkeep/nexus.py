@@ -40,7 +40,7 @@ class _NewNeXus(NewAsset):
 def nexus(contents: RunContents, path: str) -> NewFile:
     """Write an NXentry with an NXdata for each stream, an NXprocess and the documents."""
     file = _NewNeXus(path)
-    try:
+    with file.filling():
         root = file.hdf5
         root.attrs.update(
             NX_class="NXroot", default="entry", creator="databroker-writable", file_time=_iso(time.time())
@@ -54,10 +54,6 @@ def nexus(contents: RunContents, path: str) -> NewFile:
         for name, document in contents.documents().items():
             note = _group(documents, name, "NXnote")
             note["type"], note["data"] = "application/json", json_line(document)
-        file.check()
-    except BaseException:
-        file.abandon()
-        raise
     return file
 
 

@@ -65,6 +65,18 @@ class NewAsset(NewFile):
         if self._failure is not None:
             raise OSError(self._failure.errno, self._failure.strerror, self.partial)
 
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[None]:
+        """Abandon the file if a block fails; what the disk refused is raised, not what HDF5 made of it later."""
+        try:
+            yield
+            self.check()
+        except BaseException as exc:
+            self.abandon()
+            if isinstance(exc, Exception):
+                self.check()
+            raise
+
     def write(self, data: Any) -> int:
         if self._failure is None:
             try:
