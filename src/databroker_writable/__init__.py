@@ -27,6 +27,7 @@ if has_databroker_1():
 if TYPE_CHECKING:
     from .catalog.wrapping import make_writable, writable_class
     from .drivers import open_directory
+    from .results.differences import diff
     from .runs.builder import RunBuilder
     from .runs.built_run import BuiltRun
     from .runs.simple_run import build_simple_run
@@ -55,6 +56,7 @@ __all__ = [
     "UnreadableAssetError",
     "build_simple_run",
     "copy_runs",
+    "diff",
     "export",
     "make_writable",
     "open_directory",
@@ -69,6 +71,7 @@ _MODULES = {
     "RunBuilder": "runs.builder",
     "build_simple_run": "runs.simple_run",
     "copy_runs": "upkeep.copying",
+    "diff": "results.differences",
     "export": "upkeep.exporting",
     "make_writable": "catalog.wrapping",
     "open_directory": "drivers",

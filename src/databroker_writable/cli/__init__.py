@@ -14,6 +14,7 @@ from .command_group import CommandGroup
 from .copy import copy
 from .delete import delete
 from .deploy import deploy
+from .diff import diff
 from .export import export
 from .ls import ls
 from .note import note
@@ -33,5 +34,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (store, ls, show, note, lineage, copy, export, serve, delete, check, deploy):
+for command in (store, ls, show, note, diff, lineage, copy, export, serve, delete, check, deploy):
     main.add_command(command)

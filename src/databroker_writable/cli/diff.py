@@ -1,0 +1,29 @@
+"""``databroker-writable diff``: in what two runs differ."""
+
+from __future__ import annotations
+
+import click
+
+from ..results.differences import diff as difference_of
+from .command_group import CATALOG_HELP
+from .show import find_run
+from .targets import open_to_read
+from .text import say
+
+
+@click.command(
+    help="Compare two runs: metadata, parameters, versions, columns and their values, which are all read.\n\n"
+    f"{CATALOG_HELP} Each UID is a run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
+    "Exit status: 0 no differences, 1 the runs cannot be compared, 2 wrong usage, 3 the runs differ.",
+    epilog="Example: databroker-writable diff results -2 -1",
+    context_settings={"ignore_unknown_options": True},  # -1 is no option
+)
+@click.argument("catalog")
+@click.argument("first", metavar="UID")
+@click.argument("second", metavar="UID")
+@click.pass_context
+def diff(ctx: click.Context, catalog: str, first: str, second: str) -> None:
+    opened = open_to_read(catalog).catalog
+    difference = difference_of(*(find_run(opened, catalog, uid) for uid in (first, second)))
+    say(repr(difference))
+    ctx.exit(3 if difference else 0)

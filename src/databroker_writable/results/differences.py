@@ -1,0 +1,298 @@
+"""In what two runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import pandas
+import xarray
+
+from ..errors import InvalidRunError
+from ..tables import to_dataset
+from .headers import unambiguous_length
+from .printing import aligned, json_line, shown
+
+WIDTH = 36
+DIGITS = 6
+SLAB = 2**25
+"""Bytes of each column that are compared at once."""
+
+_OF_THE_RUN = {"uid", "time"}
+_PARTS = ("parameters", "versions")
+
+
+class _Absent:
+    """Stands for a key that one of the runs does not have."""
+
+    def __repr__(self) -> str:
+        return "-"
+
+
+ABSENT = _Absent()
+
+
+@dataclass(frozen=True, repr=False)
+class RunDifference:
+    """In what two runs differ; true where they do.
+
+    Attributes
+    ----------
+    uids : tuple of str
+    metadata, parameters, versions : dict
+        Values of both runs where they differ, by key, nested keys with dots; `ABSENT` where a run has no such key. The
+        status is among the metadata, uid and time are not.
+    columns : pandas.DataFrame
+        The columns that differ, by stream and column: ``difference`` in words, ``count`` of the values that differ,
+        ``largest`` difference of two values, that divided by the larger one, ``relative``, and where it is, ``at``.
+    compared : int
+        How many columns were compared, coordinates among them.
+    """
+
+    uids: tuple[str, str]
+    metadata: dict[str, tuple[Any, Any]]
+    parameters: dict[str, tuple[Any, Any]]
+    versions: dict[str, tuple[Any, Any]]
+    columns: pandas.DataFrame
+    compared: int
+
+    def __bool__(self) -> bool:
+        return bool(self.metadata or self.parameters or self.versions or len(self.columns))
+
+    def __repr__(self) -> str:
+        length = unambiguous_length(self.uids)
+        first, second = (uid[:length] for uid in self.uids)
+        lines = [f"{first} and {second}: " + ("" if self else "no differences in metadata and values")]
+        lines[0] = lines[0].strip().removesuffix(":") if self else lines[0]
+        for title in ("metadata", *_PARTS):
+            pairs = getattr(self, title)
+            if pairs:
+                rows = [(shown(key, WIDTH), *map(_shown, pair)) for key, pair in pairs.items()]
+                lines += ["", aligned((title, first, second), rows)]
+        equal = self.compared - len(self.columns)
+        if len(self.columns):
+            rows = [(f"{stream}.{name}", row.difference) for (stream, name), row in self.columns.iterrows()]
+            lines += ["", aligned(("column", "difference"), rows)]
+            lines += [f"({equal} of {self.compared} columns are the same)"] if equal else []
+        return "\n".join(lines)
+
+
+def diff(first: Any, second: Any) -> RunDifference:
+    """Compare two runs: metadata, parameters, versions, columns and their values.
+
+    Parameters
+    ----------
+    first, second : databroker.core.BlueskyRun
+        Runs of any catalogs, or in memory.
+
+    Returns
+    -------
+    RunDifference
+        It is false where the runs are the same but for their uids and times, and prints as a table.
+
+    Raises
+    ------
+    InvalidRunError
+        What is no run.
+
+    Notes
+    -----
+    All values are read, assets piece by piece. Values are compared by their places; NaN is the same as NaN.
+
+    Examples
+    --------
+    >>> a = catalog.store_run({"peak": [8.2, 9.0]}, uid="fit-1", parameters={"window": 5})
+    >>> b = catalog.store_run({"peak": [8.2, 9.5]}, uid="fit-2", parameters={"window": 7})
+    >>> databroker_writable.diff(a, b)
+    fit-1 and fit-2
+    <BLANKLINE>
+    parameters  fit-1  fit-2
+    window      5      7
+    <BLANKLINE>
+    column        difference
+    primary.peak  1 of 2 values, at most by 0.5 (5.3 %) at [1]
+    """
+    for run in (first, second):
+        if not isinstance(getattr(run, "metadata", None), Mapping) or "start" not in run.metadata:
+            raise InvalidRunError(f"diff compares two runs, as catalog[uid] gives them, and not {shown(repr(run), 80)}")
+    starts = first.metadata["start"], second.metadata["start"]
+    columns = list(_columns(first, second))
+    different = [(*column, *difference) for *column, difference in columns if difference is not None]
+    names = ["stream", "column", "difference", "count", "largest", "relative", "at"]
+    return RunDifference(
+        (starts[0]["uid"], starts[1]["uid"]),
+        _pairs(_metadata(first), _metadata(second)),
+        _pairs(*(_flat(start.get("parameters")) for start in starts)),
+        _pairs(*(_flat(start.get("versions")) for start in starts)),
+        columns=pandas.DataFrame(different, columns=names).set_index(["stream", "column"]),
+        compared=len(columns),
+    )
+
+
+def _metadata(run: Any) -> dict[str, Any]:
+    left_out = {*_OF_THE_RUN, *_PARTS}
+    start = {key: value for key, value in run.metadata["start"].items() if key not in left_out}
+    stop = run.metadata["stop"] or {"exit_status": "unfinished"}
+    return {**_flat(start), **{key: stop[key] for key in ("exit_status", "reason") if stop.get(key)}}
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested keys with dots."""
+    if not isinstance(value, Mapping):
+        return {} if value is None and not prefix else {prefix: value}
+    if not value and prefix:
+        return {prefix: value}
+    return {
+        inner: item
+        for key, nested in value.items()
+        for inner, item in _flat(nested, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def _pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    pairs = {key: (first.get(key, ABSENT), second.get(key, ABSENT)) for key in {**first, **second}}
+    return {key: (a, b) for key, (a, b) in pairs.items() if (a is ABSENT) != (b is ABSENT) or _text(a) != _text(b)}
+
+
+def _text(value: Any) -> str:
+    return repr(value) if value is ABSENT else json_line(value)
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if value is ABSENT else shown(value if isinstance(value, str) else json_line(value), WIDTH)
+
+
+_Difference = tuple[str, int | None, Any, float | None, tuple[int, ...] | None]
+
+
+def _columns(first: Any, second: Any) -> Iterator[tuple[str, str, _Difference | None]]:
+    """Each column of either run, and its difference, None where there is none."""
+    uids = [run.metadata["start"]["uid"] for run in (first, second)]
+    length = unambiguous_length(uids)
+    short = [uid[:length] for uid in uids]
+    for stream in dict.fromkeys([*first, *second]):
+        datasets = [to_dataset(run, stream) if stream in list(run) else xarray.Dataset() for run in (first, second)]
+        for name in dict.fromkeys([*datasets[0].variables, *datasets[1].variables]):
+            having = [uid for uid, dataset in zip(short, datasets, strict=True) if name in dataset.variables]
+            if len(having) == 1:
+                yield stream, str(name), (f"only in {having[0]}", None, None, None, None)
+            else:
+                yield stream, str(name), _difference(*(dataset[name] for dataset in datasets))
+
+
+def _difference(first: xarray.DataArray, second: xarray.DataArray) -> _Difference | None:
+    words = []
+    for what in ("dims", "shape", "dtype"):
+        a, b = (getattr(array, what) for array in (first, second))
+        # text is as wide as its longest value
+        if str(a) != str(b) and not (what == "dtype" and {getattr(x, "kind", "O") for x in (a, b)} <= {"U", "O"}):
+            words.append(f"{what} {_listed(a)} and {_listed(b)}")
+    units = [array.attrs.get("units") for array in (first, second)]
+    if units[0] != units[1]:
+        words.append(f"units {units[0]} and {units[1]}")
+    count = largest = relative = at = None
+    if first.shape == second.shape:
+        count, largest, relative, at = _of_values(_plain(first), _plain(second))
+        if count:
+            total = f"{count} of {first.size} values"
+            words.insert(
+                0, total if largest is None else f"{total}, at most by {_amount(largest, relative)} at {list(at)}"
+            )
+    return (", ".join(words), count, largest, relative, at) if words else None
+
+
+def _listed(value: Any) -> str:
+    return " x ".join(map(str, value)) or "scalar" if isinstance(value, tuple) else str(value)
+
+
+def _amount(largest: Any, relative: float | None) -> str:
+    if isinstance(largest, pandas.Timedelta):
+        return str(largest)
+    amount = f"{largest:.{DIGITS}g}"
+    return amount if relative is None else f"{amount} ({100 * relative:.2g} %)"
+
+
+def _of_values(first: Any, second: Any) -> tuple[int, Any, float | None, tuple[int, ...]]:
+    """How many values differ, the largest difference, relative to the larger value, and where that is."""
+    count = 0
+    largest: Any = None
+    relative: float | None = None
+    at: tuple[int, ...] = ()
+    for start, a, b in _slabs(first, second):
+        differing = ~_same(a, b)
+        if not differing.any():
+            continue
+        count += int(differing.sum())
+        distances = _distances(a, b)
+        if distances is None:
+            continue
+        # a value that is missing on one side differs by no number
+        distances = numpy.where(differing & ~numpy.isnan(distances), distances, -1)
+        place = numpy.unravel_index(int(numpy.argmax(distances)), distances.shape)
+        if distances[place] >= 0 and (largest is None or distances[place] > largest):
+            largest, at = float(distances[place]), (int(place[0]) + start, *map(int, place[1:]))
+            scale = max(_size(a[place]), _size(b[place]))
+            relative = largest / scale if 0 < scale < numpy.inf else None
+    at = at if numpy.ndim(first) else ()
+    if largest is not None and getattr(first.dtype, "kind", "") in "mM":
+        return count, pandas.Timedelta(largest, unit="s"), None, at
+    return count, largest, relative, at
+
+
+def _plain(array: xarray.DataArray) -> Any:
+    """Values of numpy or dask; of the types of pandas numbers with NaN, or objects."""
+    if isinstance(array.dtype, numpy.dtype):
+        return array.data
+    values = array.to_series()
+    if pandas.api.types.is_numeric_dtype(values.dtype):
+        return values.to_numpy(dtype="float64", na_value=numpy.nan)
+    return values.to_numpy(dtype=object)
+
+
+def _slabs(first: Any, second: Any) -> Iterator[tuple[int, numpy.ndarray, numpy.ndarray]]:
+    """Parts of two arrays of one shape along their first axis, and where they begin: assets are not read at once."""
+    if not first.ndim:
+        yield 0, numpy.atleast_1d(numpy.asarray(first)), numpy.atleast_1d(numpy.asarray(second))
+        return
+    row = max(1, first.dtype.itemsize * int(numpy.prod(first.shape[1:], dtype=numpy.int64)))
+    rows = max(1, SLAB // row)
+    for start in range(0, first.shape[0], rows):
+        yield start, numpy.asarray(first[start : start + rows]), numpy.asarray(second[start : start + rows])
+
+
+_COMPARABLE = ("biufc", "US", "M", "m")
+
+
+def _same(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
+    """Which values are equal, or are missing on both sides."""
+    kinds = {first.dtype.kind, second.dtype.kind}
+    if any(kinds <= set(comparable) for comparable in _COMPARABLE):
+        same = first == second
+        return same | ((first != first) & (second != second)) if kinds & set("fcmM") else same
+    a, b = (array.ravel().astype(object) for array in (first, second))
+    a_missing, b_missing = pandas.isna(a), pandas.isna(b)
+    same = a_missing & b_missing
+    for i in numpy.flatnonzero(~(a_missing | b_missing)):
+        same[i] = bool(a[i] == b[i])
+    return same.reshape(first.shape)
+
+
+def _distances(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray | None:
+    """How far values are apart, times in seconds; None for those that are no numbers."""
+    kinds = {first.dtype.kind, second.dtype.kind}
+    with numpy.errstate(all="ignore"):
+        if kinds <= set("iu"):
+            # differences of large integers have no place in their own type
+            return numpy.abs(first.astype(numpy.longdouble) - second.astype(numpy.longdouble))
+        if kinds <= set("iufc"):
+            return numpy.abs(first.astype("complex128" if "c" in kinds else "float64") - second)
+        if kinds in ({"m"}, {"M"}):
+            return numpy.abs((first - second) / numpy.timedelta64(1, "s"))
+    return None
+
+
+def _size(value: Any) -> float:
+    """The magnitude of a number; 0 for a time."""
+    return abs(complex(value)) if value.dtype.kind in "iufc" else 0.0

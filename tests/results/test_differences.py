@@ -1,0 +1,142 @@
+"""In what two runs differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pandas
+import pytest
+import xarray
+
+from databroker_writable import InvalidRunError, build_simple_run, diff
+from databroker_writable.results import differences
+from databroker_writable.results.differences import ABSENT
+
+
+def run_of(data: Any, metadata: dict[str, Any] | None = None, **arguments: Any) -> Any:
+    return build_simple_run(data, metadata, **arguments)
+
+
+def differing(first: Any, second: Any, one_event: bool = False) -> dict[str, Any]:
+    """What differs of the column ``x``."""
+    result = diff(*(run_of(data, one_event=one_event) for data in (first, second)))
+    assert list(result.columns.index) in ([], [("primary", "x")])
+    return result.columns.iloc[0].to_dict() if len(result.columns) else {}
+
+
+def test_the_same_data_do_not_differ() -> None:
+    data = {"x": [1.0, float("nan")], "t": pandas.to_datetime(["2024-05-31", None]), "s": ["a", "b"], "z": [1j, 2j]}
+    result = diff(run_of(data, {"a": {"b": [1, 2]}}), run_of(data, {"a": {"b": [1, 2]}}))
+    assert not result
+    assert result.compared == 4
+    assert "no differences" in repr(result)
+
+
+def test_metadata_parameters_and_versions_are_told_apart() -> None:
+    first = run_of({"x": [1]}, {"sample": {"name": "Cu", "mass": 1}, "scan": 1}, parameters={"fit": {"window": 3}})
+    second = run_of(
+        {"x": [1]},
+        {"sample": {"name": "Fe", "mass": 1}, "note": None, "versions": {"numpy": "0"}},
+        parameters={"fit": {"window": 5}},
+        exit_status="fail",
+        reason="beam",
+    )
+    result = diff(first, second)
+    assert result.metadata == {
+        "sample.name": ("Cu", "Fe"),
+        "scan": (1, ABSENT),
+        "note": (ABSENT, None),
+        "exit_status": ("success", "fail"),
+        "reason": (ABSENT, "beam"),
+    }
+    assert result.parameters == {"fit.window": (3, 5)}
+    assert result.versions == {"numpy": (ABSENT, "0")}
+    assert result
+
+
+def test_the_largest_difference_of_numbers_is_told_with_its_place() -> None:
+    found = differing({"x": [1.0, 2.0, -4.0]}, {"x": [1.0, 2.5, -5.0]})
+    assert (found["count"], found["largest"], found["relative"], found["at"]) == (2, 1.0, 0.2, (2,))
+    assert found["difference"] == "2 of 3 values, at most by 1 (20 %) at [2]"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "largest"),
+    [
+        ([0, 2**62], [0, -(2**62)], 2.0**63),
+        ([1j, 0], [1j, 3 + 4j], 5.0),
+        ([1.0, 2.0], [1, 5], 3.0),
+        ([0.0, float("inf")], [0.0, 1.0], float("inf")),
+        ([1.0, float("nan")], [1.0, 1.0], None),
+        ([True, False], [True, True], None),
+        (["a", "b"], ["a", "c"], None),
+        ([1, 2], ["1", "2"], None),
+    ],
+)
+def test_values_of_each_type_are_compared(first: list[Any], second: list[Any], largest: float | None) -> None:
+    found = differing({"x": numpy.array(first)}, {"x": numpy.array(second)})
+    assert found["count"] == (2 if isinstance(first[0], int) and isinstance(second[0], str) else 1)
+    assert found["largest"] == largest or (largest is None and pandas.isna(found["largest"]))
+
+
+def test_times_differ_by_a_span() -> None:
+    first, second = (pandas.DataFrame({"x": pandas.to_datetime(["2024-05-31", day])}) for day in ("2024-06-01", None))
+    assert differing(first, second)["difference"].startswith("1 of 2 values")
+    second = pandas.DataFrame({"x": pandas.to_datetime(["2024-05-31 00:00:00", "2024-06-01 00:00:05"])})
+    assert differing(first, second)["largest"] == pandas.Timedelta(5, "s")
+
+
+def test_columns_of_pandas_own_types_are_compared() -> None:
+    first, second = (pandas.DataFrame({"x": pandas.array([1, None, n], dtype="Int64")}) for n in (3, 5))
+    assert differing(first, second)["largest"] == 2
+    first, second = (pandas.DataFrame({"x": pandas.Categorical(["a", c], categories=["a", "b"])}) for c in "ab")
+    assert differing(first, second)["difference"] == "1 of 2 values"
+
+
+def test_forms_are_compared_before_values() -> None:
+    assert differing({"x": [1, 2]}, {"x": [1, 2, 3]})["difference"] == "shape 2 and 3"
+    assert differing({"x": [1, 2]}, {"x": [1.0, 2.0]})["difference"] == "dtype int64 and float64"
+    first, second = (xarray.Dataset({"x": ("a", [1.0], {"units": units})}) for units in ("mm", "um"))
+    assert differing(first, second, one_event=True)["difference"] == "units mm and um"
+    assert not differing({"x": ["a"]}, {"x": ["a"]})
+
+
+def test_columns_and_streams_of_one_run_alone_are_named() -> None:
+    result = diff(run_of({"x": [1], "y": [1]}, uid="run-a"), run_of({"x": [1]}, uid="run-b"))
+    assert result.columns["difference"].to_dict() == {("primary", "y"): "only in run-a"}
+
+
+def test_large_columns_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(differences, "SLAB", 64)
+    first = numpy.zeros((50, 2, 3))
+    second = first.copy()
+    second[41, 1, 2], second[7, 0, 0] = 3, 1
+    found = differing(*(xarray.Dataset({"x": (("t", "a", "b"), data)}) for data in (first, second)), one_event=True)
+    assert (found["count"], found["largest"], found["at"]) == (2, 3, (41, 1, 2))
+
+
+def test_scalars_are_compared() -> None:
+    found = differing(*(xarray.Dataset({"x": value}) for value in (1.0, 3.0)), one_event=True)
+    assert (found["largest"], found["at"]) == (2, ())
+
+
+def test_what_is_no_run_is_refused() -> None:
+    with pytest.raises(InvalidRunError, match="not 'fit-1'"):
+        diff(run_of({"x": [1]}), "fit-1")
+
+
+def test_a_difference_prints_as_a_table() -> None:
+    first = run_of({"x": [1.0, 2.0], "y": [1, 2]}, {"sample": "Cu"}, uid="fit-1")
+    second = run_of({"x": [1.0, 2.5], "y": [1, 2]}, {"sample": "Fe\n", "note": "x" * 99}, uid="fit-2")
+    assert repr(diff(first, second)).splitlines() == [
+        "fit-1 and fit-2",
+        "",
+        "metadata  fit-1  fit-2",
+        "sample    Cu     Fe",
+        "note      -      " + "x" * 35 + "…",
+        "",
+        "column     difference",
+        "primary.x  1 of 2 values, at most by 0.5 (20 %) at [1]",
+        "(1 of 2 columns are the same)",
+    ]
