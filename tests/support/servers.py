@@ -18,7 +18,13 @@ from typing import Any
 
 import pymongo
 
+from support import postgresql
+
 GIVEN = "DATABROKER_WRITABLE_TEST_MONGO_URI"
+CHOICE = "DATABROKER_WRITABLE_TEST_MONGO_SERVER"
+PROGRAMS = {"mongod": "mongod", "ferretdb-sqlite": "ferretdb", "ferretdb-postgresql": "ferretdb"}
+"""The servers that CHOICE can name, and the program of each; without a choice the first that is on PATH."""
+
 STARTING_SECONDS = 30
 PORTS = range(27000, 28000)
 """By these the filter of warnings in setup.cfg knows connections to servers of the tests."""
@@ -27,8 +33,15 @@ NO_SERVER = f"no MongoDB server: set {GIVEN}, or put mongod or ferretdb on PATH"
 
 
 def program() -> str | None:
-    """The server program on PATH that would be started."""
-    return next((name for name in ("mongod", "ferretdb") if shutil.which(name)), None)
+    """The server that would be started: the one that is chosen, else the first whose program is on PATH."""
+    chosen = os.environ.get(CHOICE)
+    if not chosen:
+        return next((name for name, command in PROGRAMS.items() if shutil.which(command)), None)
+    if chosen not in PROGRAMS:
+        raise ValueError(f"{CHOICE} is {chosen!r}; it can be {', '.join(PROGRAMS)}")
+    if not shutil.which(PROGRAMS[chosen]):
+        raise RuntimeError(f"{CHOICE} is {chosen!r}, but {PROGRAMS[chosen]} is not on PATH")
+    return chosen
 
 
 def is_available() -> bool:
@@ -46,7 +59,7 @@ class MongoServer:
 
     @property
     def is_ferretdb(self) -> bool:
-        return self.kind == "ferretdb"
+        return self.kind.startswith("ferretdb")
 
     def database_uri(self, database: str) -> str:
         """The URI of one database; a URI that was given can have options after its database."""
@@ -74,6 +87,7 @@ class ServerProcess:
         self.port = _free_port()
         self.uri = f"mongodb://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
+        self.postgresql_port: int | None = None
 
     def start(self) -> None:
         """Start the program and wait until it answers."""
@@ -109,11 +123,15 @@ class ServerProcess:
         data.mkdir(exist_ok=True)
         if self.name == "mongod":
             return ["mongod", "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(self.port), "--quiet"]
+        if self.name == "ferretdb-postgresql":
+            address = f"postgres://writable@127.0.0.1:{self.postgresql_port}/postgres"
+            storage = ["--handler=postgresql", f"--postgresql-url={address}"]
+        else:
+            storage = ["--handler=sqlite", f"--sqlite-url=file:{data}/"]
         return [
             "ferretdb",
             "--telemetry=disable",
-            "--handler=sqlite",
-            f"--sqlite-url=file:{data}/",
+            *storage,
             f"--listen-addr=127.0.0.1:{self.port}",
             f"--state-dir={self.directory}",
             "--debug-addr=-",
@@ -129,11 +147,12 @@ def running_process() -> Iterator[ServerProcess]:
         raise RuntimeError(NO_SERVER)
     with tempfile.TemporaryDirectory(prefix="writable-server-", ignore_cleanup_errors=True) as directory:
         process = ServerProcess(name, Path(directory))
-        process.start()
-        try:
+        with contextlib.ExitStack() as stack:
+            if name == "ferretdb-postgresql":
+                process.postgresql_port = stack.enter_context(postgresql.running_postgresql(_free_port()))
+            process.start()
+            stack.callback(process.stop)
             yield process
-        finally:
-            process.stop()
 
 
 @contextlib.contextmanager
