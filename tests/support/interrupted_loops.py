@@ -76,7 +76,8 @@ def _interrupt_again(dropped: Any) -> None:
     """Do as users do where Python drops an interrupt in a callback of another package, as dask has some."""
     module = getattr(dropped.object, "__module__", None) or ""
     if issubclass(dropped.exc_type, KeyboardInterrupt) and not module.startswith("databroker_writable"):
-        os.kill(os.getpid(), signal.SIGINT)
+        # later: an interrupt in this function would be dropped, too
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
     else:
         sys.__unraisablehook__(dropped)
 
