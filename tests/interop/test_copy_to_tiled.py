@@ -133,6 +133,52 @@ def test_what_tiled_does_not_take_is_named_and_the_others_go_on(catalog, client,
     assert refused not in client
 
 
+def test_missing_values_of_old_runs_are_refused_and_stored_anew_they_go(client, tmp_path):
+    stored = Path(__file__).parents[1] / "contract" / "stored" / "nulls-before-null-safe-dtypes.jsonl"
+    (tmp_path / "null-old.jsonl").write_bytes(stored.read_bytes())
+    catalog = open_directory(tmp_path)
+    report = copy_runs(catalog, client)
+    assert isinstance(report.failures["null-old"], InvalidRunError)
+    assert "store to_dataset(run) as a new run" in str(report.failures["null-old"])
+    assert "null-old" not in client
+    new = catalog.store_run(to_dataset(catalog["null-old"])).metadata["start"]["uid"]
+    assert copy_runs(catalog, client, [new]).copied == [new]
+    one, other = (to_dataset(found[new]).to_dataframe() for found in (client, catalog))
+    pandas.testing.assert_frame_equal(one, other)
+
+
+def test_null_in_one_stream_leaves_a_column_of_that_name_in_another(catalog, client):
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": [1, None]})
+        builder.add_stream("baseline", data={"x": [1, 2]})
+    assert copy_runs(catalog, client).copied == [builder.uid]
+    for stream in ("primary", "baseline"):
+        one, other = (to_dataset(found[builder.uid], stream).x.values.tolist() for found in (client, catalog))
+        assert one == other
+
+
+@pytest.mark.parametrize("threshold", [0, 10**9], ids=["assets", "inline"])
+def test_a_run_larger_than_a_piece_is_sent_in_several_and_keeps_its_values(catalog, client, monkeypatch, threshold):
+    from bluesky_tiled_plugins.writing.tiled_writer import _RunWriter
+
+    from databroker_writable.upkeep import tiled_destination
+
+    rows, write = [], _RunWriter._write_internal_data
+
+    def counted(self, data_cache, *args, **kwargs):
+        rows.append(len(data_cache))
+        return write(self, data_cache, *args, **kwargs)
+
+    monkeypatch.setattr(_RunWriter, "_write_internal_data", counted)
+    monkeypatch.setattr(tiled_destination, "PIECE", 2**18)
+    images = numpy.random.default_rng(1).random((10, 100, 100))
+    table = {"image": images, "x": list(range(10)), "text": ["a", None] * 5}
+    catalog.store_run(table, asset_threshold=threshold)
+    assert not copy_runs(catalog, client).failures
+    assert max(rows) * images[0].nbytes <= 2**18
+    assert_copied(client, catalog, catalog)
+
+
 def test_a_copy_that_differs_is_removed_and_named(catalog, client, monkeypatch):
     from databroker_writable.upkeep import tiled_destination
 

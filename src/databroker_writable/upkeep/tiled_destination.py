@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..results.headers import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..tables.classifier import is_lazy
+from ..tables.layout import find_layout
 from ..tables.remote_columns import is_null, read_stream
 
 PIECE = 2**24
@@ -52,12 +54,11 @@ class TiledDestination:
 
         run = open_run(source, uid)
         # arrays of up to 16 elements would become text of 8 digits
-        writer = TiledWriter(self._client, max_array_size=0)
+        writer = TiledWriter(self._client, max_array_size=0, batch_size=_rows_sent_together(run))
         try:
-            documents = _filled_documents(run)
-            for name, doc in documents_by_value(documents):
+            for name, doc in documents_by_value(run):
                 writer(name, doc)
-            self._compare(documents, uid)
+            self._compare(run, uid)
         except BaseException as exc:
             if uid in self._client:
                 self._remove(uid)
@@ -65,13 +66,16 @@ class TiledDestination:
                 raise
             raise StoreFailedError(f"Tiled did not take the run {uid!r} ({type(exc).__name__}: {exc})") from exc
 
-    def _compare(self, documents: list[NamedDocument], uid: str) -> None:
+    def _compare(self, run: Any, uid: str) -> None:
+        """Compare values piece by piece; of what Tiled gives, only columns of scalars are in memory whole."""
         written = self._client[uid]
         streams: dict[str, str] = {}
         ends: dict[str, int] = {}
         columns: dict[tuple[str, str], Any] = {}
-        for name, doc in documents_by_value(documents):
+        arrays: set[tuple[str, str]] = set()
+        for name, doc in documents_by_value(run):
             if name == "descriptor":
+                arrays.update((doc["name"], key) for key, value in doc["data_keys"].items() if value["shape"])
                 streams[doc["uid"]] = doc["name"]
             if name == "stop" and doc["uid"] != written.metadata["stop"]["uid"]:
                 raise StoreFailedError(f"Tiled gives another stop document for the run {uid!r}; copy it again")
@@ -82,7 +86,8 @@ class TiledDestination:
             ends[stream] = start + len(doc["uid"])
             for key, values in doc["data"].items():
                 if (stream, key) not in columns:
-                    columns[stream, key] = read_stream(written[stream], key)[key].values
+                    node = written[stream]
+                    columns[stream, key] = node[key] if (stream, key) in arrays else read_stream(node, key)[key].values
                 if not _is_same(values, columns[stream, key][start : ends[stream]]):
                     raise StoreFailedError(
                         f"Tiled gives other values for column {key!r} of stream {stream!r} of the run {uid!r}; the "
@@ -93,16 +98,26 @@ class TiledDestination:
         self._client[uid].delete(recursive=True, external_only=False)
 
 
-def _filled_documents(run: Any) -> list[NamedDocument]:
-    """The documents of a run, with lazy arrays in place of references."""
-    documents = list(documents_of(run))
-    if all(name != "resource" for name, _ in documents):
-        return documents
-    filled = run.documents(fill="delayed")
-    return [(name, doc.to_dict() if hasattr(doc, "to_dict") else doc) for name, doc in filled]
+def _rows_sent_together(run: Any) -> int:
+    """How many Events fit into a piece: TiledWriter holds so many in memory, and 10,000 unless told otherwise."""
+    largest = 1
+    for name, doc in documents_of(run):
+        if name == "descriptor":
+            sizes = (8 * math.prod(data_key.get("shape") or ()) for data_key in doc["data_keys"].values())
+            largest = max(largest, sum(sizes))
+    return min(10_000, max(1, PIECE // largest))
 
 
-def documents_by_value(documents: list[NamedDocument]) -> Iterator[NamedDocument]:
+def _filled_documents(run: Any) -> Iterator[NamedDocument]:
+    """Give the documents of a run, with lazy arrays in place of references."""
+    if all(name != "resource" for name, _ in documents_of(run)):
+        yield from documents_of(run)
+        return
+    for name, doc in run.documents(fill="delayed"):
+        yield name, doc.to_dict() if hasattr(doc, "to_dict") else doc
+
+
+def documents_by_value(run: Any) -> Iterator[NamedDocument]:
     """Give the documents of a run with arrays in memory, in pieces of pages that fit into it.
 
     Raises
@@ -110,15 +125,9 @@ def documents_by_value(documents: list[NamedDocument]) -> Iterator[NamedDocument
     InvalidRunError
         A column that Tiled would lose or refuse.
     """
-    nulls = {
-        key
-        for name, doc in documents
-        if name == "event_page"
-        for key, values in doc["data"].items()
-        if _has_nulls(values)
-    }
+    nulls = _columns_with_nulls(run)
     descriptors: dict[str, Document] = {}
-    for name, doc in documents:
+    for name, doc in _filled_documents(run):
         if name == "descriptor":
             doc = descriptors[doc["uid"]] = _descriptor(doc, nulls)
             yield name, doc
@@ -129,9 +138,25 @@ def documents_by_value(documents: list[NamedDocument]) -> Iterator[NamedDocument
             yield name, dict(doc)
 
 
-def _descriptor(doc: Document, nulls: set[str]) -> Document:
+def _columns_with_nulls(run: Any) -> set[tuple[str, str]]:
+    """The streams and names of columns that hold null."""
+    streams: dict[str, str] = {}
+    columns: set[tuple[str, str]] = set()
+    for name, doc in documents_of(run):
+        if name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
+        elif name == "event_page":
+            columns.update(
+                (streams[doc["descriptor"]], key) for key, values in doc["data"].items() if _has_nulls(values)
+            )
+    return columns
+
+
+def _descriptor(doc: Document, nulls: set[tuple[str, str]]) -> Document:
     """A descriptor of a stream all of whose columns are in its Events, with dtypes that hold their nulls."""
     names = [key.lower() for key in doc["data_keys"]]
+    layout = find_layout(doc) or {"variables": []}
+    unannounced = {entry["key"] for entry in layout["variables"] if "nulls" not in entry}
     data_keys = {}
     for key, data_key in doc["data_keys"].items():
         dtype = numpy.dtype(data_key.get("dtype_numpy") or "O")
@@ -149,8 +174,13 @@ def _descriptor(doc: Document, nulls: set[str]) -> Document:
             raise InvalidRunError(
                 f"{where} is of shape {data_key['shape']}, and Tiled takes no empty arrays; leave it out"
             )
+        if key in unannounced and (doc["name"], key) in nulls:
+            raise InvalidRunError(
+                f"{where} has missing values that the stream's layout does not announce, as in runs of older versions, "
+                "so that they could not be told from values there; store to_dataset(run) as a new run, and copy that"
+            )
         data_key = {part: value for part, value in data_key.items() if part != "external" or value == "STREAM:"}
-        if key in nulls and dtype.kind in "biu":
+        if (doc["name"], key) in nulls and dtype.kind in "biu":
             data_key |= {"dtype_numpy": "<f8"}
         data_keys[key] = data_key
     return {**doc, "data_keys": data_keys}
