@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import secrets
 import shutil
 import signal
@@ -26,8 +25,6 @@ PROGRAMS = {"mongod": "mongod", "ferretdb-sqlite": "ferretdb", "ferretdb-postgre
 """The servers that CHOICE can name, and the program of each; without a choice the first that is on PATH."""
 
 STARTING_SECONDS = 30
-PORTS = range(27000, 28000)
-"""By these the filter of warnings in setup.cfg knows connections to servers of the tests."""
 
 NO_SERVER = f"no MongoDB server: set {GIVEN}, or put mongod or ferretdb on PATH"
 
@@ -171,8 +168,6 @@ def running_server() -> Iterator[MongoServer]:
 
 
 def _free_port() -> int:
-    for port in random.sample(PORTS, len(PORTS)):
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError(f"no port from {PORTS[0]} to {PORTS[-1]} is free")
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
