@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .catalog.wrapping import make_writable, writable_class
     from .drivers import open_directory
     from .results.differences import diff
+    from .results.plots import plot
     from .runs.builder import RunBuilder
     from .runs.built_run import BuiltRun
     from .runs.simple_run import build_simple_run
@@ -60,6 +61,7 @@ __all__ = [
     "export",
     "make_writable",
     "open_directory",
+    "plot",
     "recover",
     "to_dataset",
     "writable_class",
@@ -75,6 +77,7 @@ _MODULES = {
     "export": "upkeep.exporting",
     "make_writable": "catalog.wrapping",
     "open_directory": "drivers",
+    "plot": "results.plots",
     "recover": "upkeep.recovering",
     "to_dataset": "tables",
     "writable_class": "catalog.wrapping",

@@ -232,6 +232,32 @@ def test_show_draws_into_a_file() -> None:
         assert Path(f"{number}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_show_says_what_it_wrote_and_replaces_nothing() -> None:
+    pytest.importorskip("matplotlib")
+    stored_spectrum()
+    assert succeed("show", "results", "-1", "--plot", "mu.png").endswith("\nwrote mu.png\n")
+    Path("mu.png").write_text("mine")
+    for command in (["show", "results", "-1", "--plot", "mu.png"], ["lineage", "results", "-1", "--plot", "mu.png"]):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "'mu.png' is there already" in result.stderr
+    assert Path("mu.png").read_text() == "mine"
+    result = run("show", "results", "-1", "--plot", "other.png", "--json")
+    assert json.loads(result.stdout)
+    assert result.stderr == "wrote other.png\n"
+
+
+def test_show_plots_against_a_column_and_a_row_of_an_image() -> None:
+    stored_spectrum()
+    assert "mu (1/cm) against energy (eV)" in succeed("show", "results", "-1", "--column", "mu", "--x", "energy")
+    assert "map against b" in succeed("show", "results", "-1", "--column", "map", "--frame", "-1")
+    assert run("show", "results", "-1", "--frame", "1").exit_code == 2
+    times = numpy.array(["2024-05-31T12:00:00", "2024-05-31T13:00:00"], dtype="datetime64[ns]")
+    open_directory("results").store_run({"when": times, "y": [1, 2]}, uid="timed")
+    lines = succeed("show", "results", "timed", "--column", "y", "--x", "when").splitlines()
+    assert lines[-1].split() == ["2024-05-31", "12:00:00", "2024-05-31", "13:00:00"]
+
+
 def test_show_reads_columns_from_files_of_arrays() -> None:
     open_directory("results").store_run({"img": numpy.arange(12.0)}, one_event=True, asset_threshold=0)
     assert "img against" in succeed("show", "results", "-1", "--column", "img")
@@ -394,5 +420,5 @@ def test_the_home_directory_can_be_written_as_a_tilde(monkeypatch: pytest.Monkey
         assert len(succeed("ls", place).splitlines()) == 2
         succeed("show", place, "-1", "--column", "x", "--plot", "~/x.png")
         assert "1 runs" in succeed("check", place)
-    assert (home / "x.png").exists()
+        (home / "x.png").unlink()
     assert not Path("~").exists()

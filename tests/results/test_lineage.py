@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,14 @@ def test_text_of_metadata_leaves_neither_its_line_nor_the_drawing(catalog: Any) 
         '    n0["raw-1<br/>a #96;#96;#96; #lt;img src=x#gt; ]0;t #quot;$ "]',
     ]
     graph.plot(Figure().subplots()).figure.canvas.draw()
+
+
+def test_a_lineage_shows_itself_as_svg_whose_text_is_text(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    catalog = open_directory(str(tmp_path / "runs"))
+    raw = catalog.store_run({"x": [1]}, {"sample": "<Cu> & $x"}, uid="raw-1")
+    catalog.store_run({"x": [1]}, uid="fit-1", derived_from=raw)
+    drawing = catalog.lineage(raw)._repr_mimebundle_()["image/svg+xml"]
+    texts = [text.strip() for text in xml.etree.ElementTree.fromstring(drawing).itertext() if text.strip()]
+    assert {"raw-1", "<Cu> & $x", "fit-1"} <= set(texts)
+    assert drawing == catalog.lineage(raw)._repr_mimebundle_()["image/svg+xml"]

@@ -12,18 +12,16 @@ import click
 import numpy
 
 from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_run
-from ..tables import to_dataset
+from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
 from .command_group import CATALOG_HELP
-from .plots import column_of, save_plot, text_plot
 from .targets import open_to_read
 from .text import json_text, say, shown, shown_cell, shown_time, table
+from .text_plot import text_plot
 
 FIRST_ROWS = 5
 FIRST_COLUMNS = 8
 VALUE_WIDTH = 300
 CELL_WIDTH = 40
-
-_NUMERIC = ("number", "integer", "array")
 
 
 @dataclass
@@ -44,9 +42,20 @@ class Stream:
 @click.argument("uid")
 @click.option("--column", metavar="NAME", help="Plot this column as text; it is read whole.")
 @click.option("--stream", "stream_name", metavar="NAME", help="The stream of the column, if several have it.")
-@click.option("--plot", metavar="FILE.png", help="Draw the column, or the first of numbers, into a file.")
+@click.option("--plot", metavar="FILE.png", help="Draw the column, or the first that can be, into a new file.")
+@click.option("--x", metavar="NAME", help="Plot against this column or coordinate.")
+@click.option("--frame", type=int, metavar="N", help="Which image of a stack, from 0; -1 is the last. Or which row.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: documents, columns and first rows.")
-def show(catalog: str, uid: str, column: str | None, stream_name: str | None, plot: str | None, as_json: bool) -> None:
+def show(
+    catalog: str,
+    uid: str,
+    column: str | None,
+    stream_name: str | None,
+    plot: str | None,
+    x: str | None,
+    frame: int | None,
+    as_json: bool,
+) -> None:
     run = find_run(open_to_read(catalog).catalog, catalog, uid)
     streams = read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
     if as_json:
@@ -54,12 +63,24 @@ def show(catalog: str, uid: str, column: str | None, stream_name: str | None, pl
     else:
         _show(run, streams)
     if column is None and plot is None:
+        if x is not None or frame is not None:
+            raise click.UsageError("--x and --frame are for plots; give --column or --plot, too")
         return
-    array = _read_column(run, streams, column, stream_name)
     if plot is not None:
-        save_plot(array, plot)
+        check_matplotlib()
+    content = plottable(run, column, stream=stream_name, x=x, frame=frame)
+    if plot is not None:
+        say(f"wrote {_save(content, plot)}", error=as_json)
     elif not as_json:
-        say("\n" + "\n".join(shown(line, VALUE_WIDTH) for line in text_plot(array).splitlines()))
+        say("\n" + "\n".join(shown(line, VALUE_WIDTH) for line in text_plot(content).splitlines()))
+
+
+def _save(content: Plottable, path: str) -> str:
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    draw(content, figure.subplots())
+    return save_figure(figure, path)
 
 
 def _show(run: Any, streams: Mapping[str, Stream]) -> None:
@@ -95,21 +116,6 @@ def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
             for name, stream in streams.items()
         },
     }
-
-
-def _read_column(run: Any, streams: Mapping[str, Stream], column: str | None, stream_name: str | None) -> Any:
-    """The values of a column; without a name, of the first that holds numbers."""
-    if stream_name is not None and stream_name not in streams:
-        raise click.ClickException(f"there is no stream {stream_name!r}; the run has {', '.join(streams)}")
-    chosen = {stream_name: streams[stream_name]} if stream_name is not None else streams
-    for name, stream in chosen.items():
-        numeric = (key for key, data_key in stream.data_keys.items() if data_key["dtype"] in _NUMERIC)
-        wanted = column or next(numeric, None)
-        if wanted is not None and wanted in stream.data_keys:
-            return column_of(to_dataset(run, name), wanted)
-    known = ", ".join(key for stream in chosen.values() for key in stream.data_keys)
-    what = f"column {column!r}" if column else "column of numbers"
-    raise click.ClickException(f"there is no {what}; the run has {known}")
 
 
 def find_run(catalog: Any, name: str, uid: str) -> Any:

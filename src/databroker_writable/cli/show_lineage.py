@@ -6,8 +6,8 @@ import importlib.util
 
 import click
 
+from ..results.plots import check_matplotlib, save_figure
 from .command_group import CATALOG_HELP, warnings_as_messages
-from .plots import check_matplotlib, save_figure
 from .show import find_run
 from .targets import open_to_read, with_finding
 from .text import say
@@ -39,5 +39,5 @@ def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str |
         graph = graph.downstream(run.metadata["start"]["uid"])
     if plot is not None:
         check_matplotlib()
-        save_figure(graph.plot().figure, plot)
+        say(f"wrote {save_figure(graph.plot().figure, plot)}", error=True)
     say(graph.mermaid() if mermaid else graph.tree())

@@ -7,6 +7,8 @@ from typing import Any
 
 import xarray
 
+from ..tables.remote_columns import descriptor_of, is_remote
+
 NAMES = ("analysis_name", "analysis", "plan_name")
 """Keys of start documents that say how a run was made."""
 
@@ -32,10 +34,25 @@ def axis_along(dataset: xarray.Dataset, dim: Hashable, start: Mapping[str, Any],
     return str(dim) if dim in dataset.coords and is_plottable(dataset[dim]) else None
 
 
-def plottable_columns(dataset: xarray.Dataset, start: Mapping[str, Any], stream: str) -> list[str]:
-    """The columns that can be plotted against something else."""
+def plottable_columns(
+    dataset: xarray.Dataset, start: Mapping[str, Any], stream: str, descriptor: Mapping[str, Any]
+) -> list[str]:
+    """The columns that can be plotted against something else, those that devices hint at first."""
     axes = {axis_along(dataset, dim, start, stream) for dim in dataset.dims}
-    return [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
+    names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
+    hinted = {field for hint in descriptor.get("hints", {}).values() for field in hint.get("fields", ())}
+    return sorted(names, key=lambda name: name not in hinted)
+
+
+def first_descriptor(run: Any, stream: str) -> Mapping[str, Any]:
+    """The first descriptor of a stream of a run of databroker, bluesky-live or Tiled."""
+    if is_remote(run):
+        return descriptor_of(run[stream])
+    if hasattr(run[stream], "metadata"):
+        first: Mapping[str, Any] = run[stream].metadata["descriptors"][0]
+        return first
+    documents = run.documents(fill="no")
+    return next(doc for name, doc in documents if name == "descriptor" and doc.get("name") == stream)
 
 
 def title_of(start: Mapping[str, Any]) -> str:
@@ -45,10 +62,5 @@ def title_of(start: Mapping[str, Any]) -> str:
 
 
 def _dimensions(start: Mapping[str, Any]) -> list[tuple[list[str], str]]:
-    """The dimensions that a plan of bluesky hints at; a plan can say anything there."""
-    hints = start.get("hints")
-    dimensions = hints.get("dimensions") if isinstance(hints, Mapping) else None
-    if not isinstance(dimensions, list | tuple):
-        return []
-    pairs = [pair for pair in dimensions if isinstance(pair, list | tuple) and len(pair) == 2]
-    return [(list(fields), stream) for fields, stream in pairs if isinstance(fields, list | tuple)]
+    """The dimensions that a plan of bluesky hints at: fields and their stream."""
+    return [(pair[0], pair[1]) for pair in start.get("hints", {}).get("dimensions", ()) if len(pair) == 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -93,9 +95,7 @@ class Lineage(networkx.DiGraph):
         if ax is None:
             from matplotlib import pyplot
 
-            longest = max(len(line) for uid in self for line in self._text(uid).split("\n"))
-            size = ((1 + 0.09 * longest) * len(generations), 0.6 * (1 + len(self)))
-            _, ax = pyplot.subplots(figsize=size, layout="constrained")
+            _, ax = pyplot.subplots(figsize=self._size(), layout="constrained")
         # a row for each run, and a place between the columns for each run's arrows: none passes through another run
         row = {uid: -y for y, uid in enumerate(networkx.dfs_preorder_nodes(self._in_drawing_order()))}
         column = {uid: x for x, uids in enumerate(generations) for uid in uids}
@@ -121,7 +121,28 @@ class Lineage(networkx.DiGraph):
         return ax
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        return {"text/plain": self.tree(), "text/markdown": f"```mermaid\n{self.mermaid()}\n```"}
+        text = {"text/plain": self.tree()}
+        if importlib.util.find_spec("matplotlib") is None:
+            return {**text, "text/markdown": f"```mermaid\n{self.mermaid()}\n```"}
+        # alone: programs that export notebooks would take the text of Mermaid, which most of them do not draw
+        return {**text, "image/svg+xml": self._svg()}
+
+    def _svg(self) -> str:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=self._size(), layout="constrained")
+        self.plot(figure.subplots())
+        content = io.StringIO()
+        # text stays text, and the same graph gives the same drawing
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "lineage"}):
+            figure.savefig(content, format="svg", metadata={"Date": None})
+        return content.getvalue()
+
+    def _size(self) -> tuple[float, float]:
+        """Inches that a drawing takes."""
+        longest = max(len(line) for uid in self for line in self._text(uid).split("\n"))
+        return (1 + 0.09 * longest) * len(self._generations()), 0.6 * (1 + len(self))
 
     def _in_order(self) -> list[str]:
         return [uid for uids in self._generations() for uid in uids]

@@ -15,10 +15,10 @@ from typing import Any
 import xarray
 
 from ..errors import ExportError, StoreError, StoreFailedError
+from ..results.axes import first_descriptor
 from ..storage.file_writer import SerializerWriter
 from ..storage.new_file import NewFile
 from ..tables import to_dataset
-from ..tables.remote_columns import descriptor_of, is_remote
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 
@@ -258,21 +258,10 @@ def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_
     if not names:
         raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, and nothing to export")
     streams = {name: to_dataset(run, name) for name in names}
-    described = {name: _descriptor(run, name) for name in names}
+    described = {name: first_descriptor(run, name) for name in names}
     inputs = _inputs(run) if with_inputs else None
     contents = RunContents(run.metadata["start"], run.metadata["stop"], described, inputs, streams)
     return contents if columns is None else replace(contents, streams=_chosen(streams, columns))
-
-
-def _descriptor(run: Any, stream: str) -> Mapping[str, Any]:
-    """The first descriptor of a stream."""
-    if is_remote(run):
-        return descriptor_of(run[stream])
-    if hasattr(run[stream], "metadata"):
-        first: Mapping[str, Any] = run[stream].metadata["descriptors"][0]
-        return first
-    documents = run.documents(fill="no")
-    return next(doc for name, doc in documents if name == "descriptor" and doc.get("name") == stream)
 
 
 def _chosen(streams: Mapping[str, xarray.Dataset], columns: Sequence[str]) -> dict[str, xarray.Dataset]:

@@ -76,14 +76,14 @@ def _describe(entry: h5py.Group, contents: RunContents) -> None:
 def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
     """Add an NXdata for the columns of each shape: a viewer plots them against their axes; others are collected."""
     dataset, start = for_file(contents.streams[stream]), contents.start
-    signals = plottable_columns(dataset, start, stream)
+    signals = plottable_columns(dataset, start, stream, contents.descriptors[stream])
     by_dims: dict[tuple[Hashable, ...], list[str]] = {}
     for name, array in dataset.data_vars.items():
         by_dims.setdefault(array.dims if array.ndim else (), []).append(str(name))
     # what has no place in an NXdata of its own
     loose = [name for dims, names in by_dims.items() if not dims or not set(names) & set(signals) for name in names]
     for dims, names in by_dims.items():
-        chosen = [name for name in names if name in signals] if dims else []
+        chosen = [name for name in signals if name in names] if dims else []
         if not chosen:
             continue
         is_first = _INVALID.sub("_", stream) not in entry

@@ -1,0 +1,324 @@
+"""Plots of one column of a run: a line against its axis, or an image."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import io
+import os
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+import xarray
+
+from ..errors import ExportError, StoreError
+from ..storage.new_file import NewFile
+from ..tables import to_dataset
+from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, title_of
+from .headers import SHORTEST_UID
+
+MARKED = 64
+"""Lines of so many points have their points marked."""
+
+_POSIX = 1e8
+"""What stands along ``time`` is seconds since 1970 where it is larger than this, else since some beginning."""
+
+_SMALLEST = 0.3
+"""The smallest part of the height of a figure that a colour bar takes."""
+
+_COUNTED = {"time": "number of the Event", "row": "number of the value", "value": "number of the value"}
+"""What the numbers along a line are called where the name of its dimension says nothing."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Numbers or times, and what they are."""
+
+    values: numpy.ndarray
+    label: str
+    is_counted: bool = False
+    """The numbers of the values, where there is no coordinate."""
+
+
+@dataclass(frozen=True)
+class Plottable:
+    """What is drawn of a column: a line of one axis, or an image of two, whose rows are along the first."""
+
+    values: numpy.ndarray
+    label: str
+    title: str
+    axes: tuple[Axis, ...]
+    same_units: bool = False
+    """Both axes of an image are lengths of one unit, or pixels."""
+
+
+def plot(
+    run: Any,
+    column: str | None = None,
+    *,
+    stream: str | None = None,
+    x: str | None = None,
+    frame: int | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw a column with matplotlib.
+
+    Parameters
+    ----------
+    run : databroker.core.BlueskyRun
+    column : str, optional
+        By default the first that can be plotted, hinted ones before others. Of complex numbers the magnitude is drawn.
+    stream : str, optional
+        By default ``primary``, or the first that has the column.
+    x : str, optional
+        The column or coordinate against which a line is drawn; by default the one that the plan hints at, or the
+        coordinate, or the number of the value.
+    frame : int, optional
+        Which image of a stack, counted through all leading dimensions, -1 for the last; by default the first. Of a
+        column of two dimensions, this row as a line.
+    ax : matplotlib.axes.Axes, optional
+        By default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ExportError
+        There is no such column, stream or frame, or it cannot be plotted; matplotlib is not installed.
+
+    Notes
+    -----
+    Of a stack of images in an asset only the one that is drawn is read.
+
+    Examples
+    --------
+    >>> run = catalog.store_run({"energy": [8.1, 8.2], "counts": [3, 5]}, metadata={"sample": "Ni"})
+    >>> axes = databroker_writable.plot(run, "counts", x="energy")
+    >>> axes.get_xlabel(), axes.get_ylabel()
+    ('energy', 'counts')
+    """
+    check_matplotlib()
+    content = plottable(run, column, stream=stream, x=x, frame=frame)
+    if ax is None:
+        from matplotlib import pyplot
+
+        _, ax = pyplot.subplots(layout="constrained")
+    return draw(content, ax)
+
+
+def plottable(
+    run: Any, column: str | None = None, *, stream: str | None = None, x: str | None = None, frame: int | None = None
+) -> Plottable:
+    """Read what is drawn of a column; parameters as for `plot`."""
+    name, dataset, column = _column(run, column, stream)
+    array = dataset[column]
+    if not is_plottable(array):
+        raise ExportError(f"the column {column!r} holds {array.dtype} and cannot be plotted; choose another one")
+    descriptor = first_descriptor(run, name)
+    array, note = _framed(array, frame)
+    if not array.size:
+        raise ExportError(f"the column {column!r} holds no values")
+    start = run.metadata["start"]
+    title = f"{title_of(start)}, {start['uid'][:SHORTEST_UID]}{note}"
+    label, values = _labelled(array, descriptor)
+    if array.ndim == 2:
+        if x is not None:
+            raise ExportError(
+                f"x is for lines, and the column {column!r} is an image of {array.shape}; "
+                "give frame (--frame) to draw one of its rows"
+            )
+        axes = tuple(_axis(dataset, dim, array.sizes[dim], start, name, descriptor) for dim in array.dims)
+        units = [axis.label.partition(" (")[2] for axis in axes]
+        same_units = all(axis.is_counted for axis in axes) or (units[0] == units[1] != "")
+        return Plottable(values, label, title, axes, same_units)
+    values = numpy.atleast_1d(values)
+    if x is not None:
+        axis = _chosen_axis(dataset, x, array, descriptor)
+    else:
+        dim = array.dims[0] if array.ndim else "value"
+        axis = _axis(dataset, dim, len(values), start, name, descriptor)
+        if axis.is_counted and dim in _COUNTED:
+            axis = replace(axis, label=_COUNTED[dim])
+    return Plottable(values, label, title, (axis,))
+
+
+def draw(content: Plottable, ax: Any) -> Any:
+    """Draw a line or an image on axes of matplotlib."""
+    if len(content.axes) == 1:
+        values = _not_boolean(content.values)
+        marker = "." if len(values) <= MARKED else None
+        ax.plot(content.axes[0].values, values, marker=marker)
+        ax.set_xlabel(content.axes[0].label)
+        ax.set_ylabel(content.label)
+        for axis, drawn in ((content.axes[0].values, ax.xaxis), (values, ax.yaxis)):
+            if axis.dtype.kind == "M":
+                from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+                locator = AutoDateLocator()
+                drawn.set_major_locator(locator)
+                drawn.set_major_formatter(ConciseDateFormatter(locator))
+    else:
+        _draw_image(content, ax)
+    ax.set_title(content.title, fontsize="medium", parse_math=False)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set_parse_math(False)
+    return ax
+
+
+def _draw_image(content: Plottable, ax: Any) -> None:
+    rows, columns = content.axes
+    if not (rows.is_counted and columns.is_counted):
+        content = _ascending(content)
+        rows, columns = content.axes
+    values = _not_boolean(content.values)
+    if values.dtype.kind == "M":
+        values = (values - numpy.nanmin(values)) / numpy.timedelta64(1, "s")
+    if rows.is_counted and columns.is_counted:
+        # as a camera shows it: the first row at the top, pixels square
+        image = ax.imshow(values, origin="upper", aspect="equal", interpolation="nearest")
+    else:
+        image = ax.pcolormesh(columns.values, rows.values, values, shading="nearest", rasterized=True)
+        ax.set_aspect("equal" if content.same_units else "auto")
+    width, height = (abs(end - begin) for begin, end in (ax.get_xlim(), ax.get_ylim()))
+    # as high as the image
+    shrink = min(1, height / width) if ax.get_aspect() == 1 else 1
+    bar = ax.figure.colorbar(image, ax=ax, label=content.label, shrink=max(_SMALLEST, shrink))
+    bar.ax.yaxis.label.set_parse_math(False)
+    if content.values.dtype.kind == "b":
+        bar.set_ticks([0, 1], labels=["false", "true"])
+    ax.set_xlabel(columns.label)
+    ax.set_ylabel(rows.label)
+
+
+def save_figure(figure: Any, path: str) -> str:
+    """Write a drawing, whole, into a file that is not there; its suffix tells matplotlib the format."""
+    path = os.path.expanduser(path)
+    is_there = f"the picture {path!r} is there already; give another name, or remove it"
+    if os.path.lexists(path):
+        raise ExportError(is_there)
+    content = io.BytesIO()
+    try:
+        figure.savefig(content, format=os.path.splitext(path)[1].lower().removeprefix(".") or "png")
+        if not os.path.isdir(os.path.dirname(path) or os.curdir):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.path.dirname(path))
+        with NewFile(path) as file:
+            file.write(content.getvalue())
+            file.publish()
+    except FileExistsError:
+        raise ExportError(is_there) from None
+    except (OSError, ValueError) as exc:
+        if isinstance(exc, StoreError):
+            raise
+        raise ExportError(f"the picture {path!r} cannot be written: {exc}") from exc
+    return path
+
+
+def check_matplotlib() -> None:
+    """Say which extra brings matplotlib, if it is not there."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ExportError(
+            "pictures need matplotlib; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
+        )
+
+
+def _column(run: Any, column: str | None, stream: str | None) -> tuple[str, xarray.Dataset, str]:
+    """The stream of a column, its Dataset, and the name of the column."""
+    streams = sorted(run, key=lambda name: name != "primary")
+    if stream is not None and stream not in streams:
+        raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")
+    known: list[str] = []
+    for name in streams if stream is None else [stream]:
+        dataset = to_dataset(run, name)
+        hints = first_descriptor(run, name)
+        plottables = plottable_columns(dataset, run.metadata["start"], name, hints) if column is None else []
+        wanted = next(iter(plottables), None) if column is None else column
+        if wanted is not None and wanted in dataset.variables:
+            return name, dataset, wanted
+        known += map(str, dataset.data_vars)
+    what = "column that can be plotted" if column is None else f"column {column!r}"
+    raise ExportError(f"there is no {what}; the run has {', '.join(known) or 'none'}")
+
+
+def _framed(array: xarray.DataArray, frame: int | None) -> tuple[xarray.DataArray, str]:
+    """One image of a stack, or one row of an image, and what the title says of it."""
+    whole, array = array, array.squeeze()
+    if frame in (0, -1) and array.ndim == 2 < whole.ndim and numpy.prod(whole.shape[:-2]) == 1:
+        return array, ""  # a stack of one image
+    if frame is not None and array.ndim < 2:
+        raise ExportError(f"the column {array.name!r} has no frames: its shape is {array.shape}; leave frame out")
+    leading = 1 if array.ndim == 2 and frame is not None else max(0, array.ndim - 2)
+    if not leading:
+        return array, ""
+    shape = array.shape[:leading]
+    count = int(numpy.prod(shape))
+    number = 0 if frame is None else frame
+    if not -count <= number < count:
+        raise ExportError(f"there is no frame {number}; the column {array.name!r} has {count}, from 0 to {count - 1}")
+    number %= count
+    place = numpy.unravel_index(number, shape)
+    chosen = array.isel(dict(zip(array.dims[:leading], map(int, place), strict=True)))
+    what = "row" if array.ndim == 2 else "frame"
+    return chosen, f", {what} {number} of {count}"
+
+
+def _labelled(array: xarray.DataArray, descriptor: Mapping[str, Any]) -> tuple[str, numpy.ndarray]:
+    """What is drawn of values, and what it is called; POSIX seconds along ``time`` are shown as times."""
+    values = numpy.asarray(array.values)
+    units = array.attrs.get("units") or descriptor.get("data_keys", {}).get(array.name, {}).get("units")
+    name = str(array.name)
+    if values.dtype.kind == "c":
+        values, name = numpy.abs(values), f"|{name}|"
+    if values.dtype.kind == "m":
+        values, units = values / numpy.timedelta64(1, "s"), "s"
+    if name == "time" and values.dtype.kind == "f" and values.size and numpy.nanmin(values) > _POSIX:
+        values = (values * 1e6).astype("datetime64[us]")
+    return f"{name} ({units})" if units and values.dtype.kind != "M" else name, values
+
+
+def _axis(
+    dataset: xarray.Dataset,
+    dim: Hashable,
+    length: int,
+    start: Mapping[str, Any],
+    stream: str,
+    descriptor: Mapping[str, Any],
+) -> Axis:
+    """The axis along a dimension."""
+    name = axis_along(dataset, dim, start, stream)
+    # the times of Events are no axis that was scanned
+    if name is not None and (name != "time" or dataset[name].dtype.kind in TIMES):
+        label, values = _labelled(dataset[name], descriptor)
+        if numpy.isfinite(values).all():
+            return Axis(_not_boolean(values), label)
+    return Axis(numpy.arange(length, dtype=float), str(dim), is_counted=True)
+
+
+def _chosen_axis(dataset: xarray.Dataset, x: str, array: xarray.DataArray, descriptor: Mapping[str, Any]) -> Axis:
+    if x not in dataset.variables:
+        raise ExportError(f"there is no column {x!r}; the stream has {', '.join(map(str, dataset.variables))}")
+    chosen = dataset[x].squeeze()
+    if not is_plottable(chosen):
+        raise ExportError(f"the column {x!r} holds {chosen.dtype}, and is no axis of a plot; choose another one")
+    if chosen.dims != array.dims:
+        raise ExportError(
+            f"the column {x!r} has the dims {chosen.dims}, and {array.name!r} {array.dims}; choose one of the same dims"
+        )
+    label, values = _labelled(chosen, descriptor)
+    return Axis(numpy.atleast_1d(_not_boolean(values)), label)
+
+
+def _not_boolean(values: numpy.ndarray) -> numpy.ndarray:
+    return values.astype("uint8") if values.dtype.kind == "b" else values
+
+
+def _ascending(content: Plottable) -> Plottable:
+    """An image with its rows and columns in the order of their axes."""
+    rows, columns = (numpy.argsort(axis.values, kind="stable") for axis in content.axes)
+    axes = tuple(
+        replace(axis, values=axis.values[order]) for axis, order in zip(content.axes, (rows, columns), strict=True)
+    )
+    return replace(content, values=content.values[numpy.ix_(rows, columns)], axes=axes)
