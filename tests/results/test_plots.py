@@ -133,7 +133,7 @@ def test_an_image_is_upright_with_square_pixels() -> None:
     assert (image.origin, axes.get_aspect()) == ("upper", 1.0)
     assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 4.5), (3.5, -0.5))
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("col", "row")
-    assert axes.get_title() == "run abcdefghij, abcdefgh, frame 0 of 6"
+    assert axes.get_title() == "run abcdefghij, frame 0 of 6"
     (bar,) = [other for other in axes.figure.axes if other is not axes]
     assert bar.get_ylabel() == "image (counts)"
 

@@ -123,7 +123,8 @@ def plottable(
     if not array.size:
         raise ExportError(f"the column {column!r} holds no values")
     start = run.metadata["start"]
-    title = f"{title_of(start)}, {start['uid'][:SHORTEST_UID]}{note}"
+    title, uid = title_of(start), start["uid"][:SHORTEST_UID]
+    title = f"{title if uid in title else f'{title}, {uid}'}{note}"
     label, values = _labelled(array, descriptor)
     if array.ndim == 2:
         if x is not None:
