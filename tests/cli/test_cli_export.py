@@ -83,3 +83,11 @@ def test_what_cannot_be_exported_is_told(arguments: list[str], message: str) -> 
 def test_a_suitcase_takes_no_options_of_other_formats() -> None:
     assert run("export", "results", "aaaa", "--suitcase", "jsonl", "--force").exit_code == 2
     assert run("export", "results").exit_code == 2
+
+
+@pytest.mark.parametrize(("suffix", "options"), [(".nc", []), (".parquet", []), (".csv", ["--comment", "#"])])
+def test_what_was_exported_can_be_stored(suffix: str, options: list[str], results: Any) -> None:
+    succeed("export", "results", "aaaa", "-o", f"a{suffix}")
+    succeed("store", f"a{suffix}", "--to", "copies", *options)
+    copied = open_directory("copies")[-1]
+    assert to_dataset(copied)["x"].values.tolist() == [1, 2]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from ..upkeep.export_formats import DOCUMENTS
 from .text_tables import COLUMNS, CSV, TSV, exact_integers, may_be_of_integers, read_text_table
 
 _NETCDF = (".nc", ".nc4")
@@ -142,7 +143,7 @@ def _groups_with_data(path: Path) -> Iterator[str]:
         waiting = [file]
         while waiting:
             group = waiting.pop()
-            if group.variables:
+            if group.variables and group.name != f"/{DOCUMENTS}":
                 yield group.name
             waiting += [group.groups[name] for name in reversed(list(group.groups))]
 
