@@ -134,6 +134,12 @@ def test_one_column_of_text_with_numbers_in_it_is_refused_with_what_to_do(name: 
     assert len(found) == 2
 
 
+def test_lines_that_begin_with_a_hash_before_the_table_are_told_how_to_leave_out() -> None:
+    table = write("a.csv", '# start.sample: "Cu"\n# start.versions: {"a": 1, "b": 2}\nx,y\n1,2\n')
+    assert "--comment '#'" in fail("store", table, "--to", "results")
+    assert columns(stored(table, "--comment", "#")) == {"x": [1], "y": [2]}
+
+
 def test_one_column_of_words_is_stored() -> None:
     assert columns(stored(write("a.csv", "name\ncopper foil\niron foil\n"))) == {"name": ["copper foil", "iron foil"]}
 
@@ -164,3 +170,13 @@ def test_a_name_near_that_of_a_catalog_makes_no_directory(monkeypatch: pytest.Mo
     assert "./result-2026" in message
     assert not Path("result-2026").exists()
     assert "stored" in succeed("store", "a.csv", "--to", "./result-2026")
+
+
+def test_a_table_becomes_the_stream_that_is_named() -> None:
+    line = succeed("store", write("a.csv", "x\n1\n"), "--to", "results", "--stream", "fit")
+    assert line.rstrip().endswith(".fit.read()")
+    run = open_directory("results").latest()
+    assert list(run) == ["fit"]
+    assert to_dataset(run, "fit")["x"].values.tolist() == [1]
+    assert "stream" in fail("store", "a.csv", "--to", "results", "--stream", "fit\n")
+    assert len(open_directory("results")) == 1

@@ -195,3 +195,11 @@ def test_a_builder_that_is_not_closed_when_its_process_ends_is_a_failed_run(site
 def test_the_assets_of_a_builder_that_is_not_closed_when_its_process_ends_are_kept(site, tmp_path):
     new_process.output_of(UNCLOSED, site.kind, site.place, tmp_path / "assets")
     assert to_dataset(site.open()["unclosed"], stream="images")["image"].values.tolist() == [[[1] * 4] * 3] * 2
+
+
+def test_a_table_can_be_stored_as_a_stream_of_another_name(catalog, site):
+    stored = catalog.store_run({"x": [1, 2]}, stream="fit")
+    built = catalog.build_simple_run({"x": [1, 2]}, stream="fit")
+    assert list(site.open()[stored.metadata["start"]["uid"]]) == list(built) == ["fit"]
+    with pytest.raises(InvalidRunError, match="stream"):
+        catalog.store_run(built, stream="other")

@@ -116,6 +116,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
         reason: str | None = None,
         *,
         one_event: bool | None = None,
+        stream: str | None = None,
         derived_from: Any = None,
         supersedes: Any = None,
         versions: Sequence[str] = (),
@@ -129,8 +130,8 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
         ----------
         run : BlueskyRun, RunBuilder, iterable of (name, document), or table
             A finished run, bluesky-live's or databroker's, also from another catalog; or a dict of lists or
-            arrays, a DataFrame or a Dataset, which becomes a run of one stream, ``primary``.
-        metadata, uid, time, exit_status, reason, one_event, derived_from, supersedes, versions, parameters
+            arrays, a DataFrame or a Dataset, which becomes a run of one stream, by default ``primary``.
+        metadata, uid, time, exit_status, reason, one_event, stream, derived_from, supersedes, versions, parameters
             As in `build_simple_run`, for a table; a finished run has its own.
         asset_threshold : int, optional
             Bytes per Event from which on an array goes to a file, in place of the catalog's. It holds for tables
@@ -173,6 +174,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
             "exit_status": exit_status,
             "reason": reason,
             "one_event": one_event,
+            "stream": stream,
             "derived_from": derived_from,
             "supersedes": supersedes,
             "versions": None if isinstance(versions, list | tuple) and not versions else versions,
@@ -291,6 +293,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
         reason: str = "",
         *,
         one_event: bool = False,
+        stream: str = "primary",
         derived_from: Any = None,
         supersedes: Any = None,
         versions: Sequence[str] = (),
@@ -316,6 +319,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
             exit_status,
             reason,
             one_event,
+            stream,
             derived_from=derived_from,
             supersedes=supersedes,
             versions=versions,

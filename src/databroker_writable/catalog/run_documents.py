@@ -49,6 +49,7 @@ def table_sink(
     exit_status: str = "success",
     reason: str = "",
     one_event: bool = False,
+    stream: str = "primary",
     *,
     checker: RunChecker | None = None,
     **provenance: Any,
@@ -56,7 +57,7 @@ def table_sink(
     """Build the run of a table; the arguments are those of `build_simple_run`."""
     sink = TableSink(catalog.handler_registry, checker)
     start = start_metadata(with_defaults(catalog, metadata), uid, time, provenance_in(catalog, uid, **provenance))
-    build_table(sink, data, start, exit_status, reason, one_event)
+    build_table(sink, data, start, exit_status, reason, one_event, stream)
     return sink
 
 

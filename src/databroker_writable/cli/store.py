@@ -50,6 +50,9 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is tak
     callback=parse_metadata,
     help="What the analysis was told, as for --metadata.",
 )
+@click.option(
+    "--stream", default="primary", show_default=True, metavar="NAME", help="The stream that the table becomes."
+)
 @click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
 @click.option(
     "--group", metavar="NAME", help="The group of a netCDF file that is stored; / is what is outside of groups."
@@ -66,6 +69,7 @@ def store(
     sources: list[Any],
     supersedes: str | None,
     parameters: dict[str, Any],
+    stream: str,
     one_event: bool,
     group: str | None,
     sep: str | None,
@@ -87,10 +91,12 @@ def store(
                 table,
                 metadata=metadata,
                 one_event=one_event,
+                stream=stream,
                 derived_from=sources or None,
                 supersedes=supersedes,
                 parameters=parameters or None,
                 progress=sys.stderr.isatty(),
             )
             uid = run.metadata["start"]["uid"]
-            say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}].primary.read()")
+            way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
+            say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}]{way}.read()")

@@ -69,7 +69,12 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
     if text_format.comment:
         lines = [line for line in lines if not line.lstrip().startswith(text_format.comment)]
     names = None if text_format.has_names else _names(lines, comments, text_format)
-    frame = _read_csv("\n".join(lines), text_format.separator, names)
+    try:
+        frame = _read_csv("\n".join(lines), text_format.separator, names)
+    except ValueError as exc:
+        if lines and lines[0].startswith("#"):
+            raise ValueError(f"{str(exc).strip()}; --comment '#' leaves out lines that begin with #") from exc
+        raise
     _check_separator(frame)
     if comments:
         frame.attrs["comments"] = comments

@@ -21,13 +21,14 @@ def build_simple_run(
     reason: str = "",
     *,
     one_event: bool = False,
+    stream: str = "primary",
     derived_from: Any = None,
     supersedes: Any = None,
     versions: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
     handler_registry: Mapping[str, Any] | None = None,
 ) -> BuiltRun:
-    """Build a run of one stream, ``primary``, from a table. Nothing is stored.
+    """Build a run of one stream from a table. Nothing is stored.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ def build_simple_run(
         As for `RunBuilder`.
     exit_status : {"success", "abort", "fail"}
     reason : str
+    stream : str
+        The name of the stream.
 
     Returns
     -------
@@ -61,15 +64,21 @@ def build_simple_run(
     """
     provenance = Provenance.of(derived_from, supersedes, versions, parameters)
     sink = TableSink(handler_registry)
-    build_table(sink, data, start_metadata(metadata, uid, time, provenance), exit_status, reason, one_event)
+    build_table(sink, data, start_metadata(metadata, uid, time, provenance), exit_status, reason, one_event, stream)
     return sink.get_run()
 
 
 def build_table(
-    sink: DocumentSink, data: Any, metadata: dict[str, Any], exit_status: str, reason: str, one_event: bool
+    sink: DocumentSink,
+    data: Any,
+    metadata: dict[str, Any],
+    exit_status: str,
+    reason: str,
+    one_event: bool,
+    stream: str,
 ) -> None:
     """Give a sink the documents of a run of one stream; the metadata are what `start_metadata` gives."""
     check_exit_status(exit_status)
     builder = RunBuilder.into(sink, metadata, one_event)
-    builder.add_stream("primary", data=data)
+    builder.add_stream(stream, data=data)
     builder.close(exit_status=exit_status, reason=reason)
