@@ -195,7 +195,7 @@ def test_the_lineage_leads_from_inputs_to_results(catalog, raw):
     assert graph.nodes["fit-1"]["catalog"] == catalog.name
     assert graph.mermaid().startswith("flowchart LR\n")
     assert "sum-1" in graph.tree()
-    assert set(graph._repr_mimebundle_()) == {"text/plain", "image/svg+xml"}
+    assert set(graph._repr_mimebundle_()) == {"text/plain", "text/markdown", "image/svg+xml", "text/html"}
 
 
 def test_the_lineage_is_drawn(catalog, raw):

@@ -219,3 +219,4 @@ def test_a_lineage_shows_itself_as_svg_whose_text_is_text(tmp_path: Path) -> Non
     texts = [text.strip() for text in xml.etree.ElementTree.fromstring(drawing).itertext() if text.strip()]
     assert {"raw-1", "<Cu> & $x", "fit-1"} <= set(texts)
     assert drawing == catalog.lineage(raw)._repr_mimebundle_()["image/svg+xml"]
+    assert catalog.lineage(raw)._repr_mimebundle_()["text/html"] == drawing[drawing.index("<svg") :]

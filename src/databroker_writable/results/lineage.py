@@ -121,11 +121,12 @@ class Lineage(networkx.DiGraph):
         return ax
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        text = {"text/plain": self.tree()}
-        if importlib.util.find_spec("matplotlib") is None:
-            return {**text, "text/markdown": f"```mermaid\n{self.mermaid()}\n```"}
-        # alone: programs that export notebooks would take the text of Mermaid, which most of them do not draw
-        return {**text, "image/svg+xml": self._svg()}
+        forms = {"text/plain": self.tree(), "text/markdown": f"```mermaid\n{self.mermaid()}\n```"}
+        if importlib.util.find_spec("matplotlib") is not None:
+            drawing = self._svg()
+            # as HTML, too: programs that export notebooks prefer the text of Mermaid, which they do not draw, to SVG
+            forms |= {"image/svg+xml": drawing, "text/html": drawing[drawing.index("<svg") :]}
+        return forms
 
     def _svg(self) -> str:
         from matplotlib import rc_context
