@@ -180,3 +180,15 @@ def test_a_table_becomes_the_stream_that_is_named() -> None:
     assert to_dataset(run, "fit")["x"].values.tolist() == [1]
     assert "stream" in fail("store", "a.csv", "--to", "results", "--stream", "fit\n")
     assert len(open_directory("results")) == 1
+
+
+@pytest.mark.parametrize("inside", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\n", "\r\n"], ids=ascii)
+def test_what_only_some_programs_take_for_the_end_of_a_line_stays_in_its_value(inside: str) -> None:
+    text = f'label,x\r\n"a{inside}b",1\r\nc,2\r\n'
+    assert columns(stored(write("a.csv", text)))["label"] == [f"a{inside}b", "c"]
+    assert columns(stored(write("b.csv", f"made by hand\r\n{text}"), "--skip-rows", "1"))["x"] == [1, 2]
+
+
+def test_compressed_text_that_is_cut_off_is_refused() -> None:
+    table = write("a.csv.gz", gzip.compress(b"x\n" + b"1\n" * 1000)[:-20])
+    assert "'a.csv.gz' cannot be read as CSV" in fail("store", table, "--to", "results")

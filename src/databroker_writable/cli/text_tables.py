@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import warnings
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,14 +64,20 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
         No such table.
     """
     if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
-    lines = content.decode("utf-8-sig").splitlines()[text_format.skipped_rows :]
-    comments = [line for line in lines if text_format.comment and line.lstrip().startswith(text_format.comment)]
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, zlib.error) as exc:
+            raise ValueError(f"it is not whole: {exc}") from exc
+    # a form feed, say, ends no line, and the ends of lines may be within a value
+    lines = list(io.StringIO(content.decode("utf-8-sig"), newline=""))[text_format.skipped_rows :]
+    comments = [
+        line.rstrip("\r\n") for line in lines if text_format.comment and line.lstrip().startswith(text_format.comment)
+    ]
     if text_format.comment:
         lines = [line for line in lines if not line.lstrip().startswith(text_format.comment)]
     names = None if text_format.has_names else _names(lines, comments, text_format)
     try:
-        frame = _read_csv("\n".join(lines), text_format.separator, names)
+        frame = _read_csv("".join(lines), text_format.separator, names)
     except ValueError as exc:
         if lines and lines[0].startswith("#"):
             raise ValueError(f"{str(exc).strip()}; --comment '#' leaves out lines that begin with #") from exc
@@ -114,12 +121,12 @@ def _read_csv(text: str, separator: str, names: list[str] | None) -> Any:
         # else pandas drops what is beyond the last name, or takes the first column for an index
         warnings.simplefilter("error", pandas.errors.ParserWarning)
         try:
-            frame = pandas.read_csv(io.StringIO(text), **options)
+            frame = pandas.read_csv(io.StringIO(text, newline=""), **options)
         except pandas.errors.ParserWarning as exc:
             raise ValueError("its rows have more values than its first line has names; name every column") from exc
     gaps = [number for number in range(frame.shape[1]) if may_be_of_integers(frame.iloc[:, number])]
     if gaps:
-        exact = pandas.read_csv(io.StringIO(text), **options, usecols=gaps, dtype_backend="numpy_nullable")
+        exact = pandas.read_csv(io.StringIO(text, newline=""), **options, usecols=gaps, dtype_backend="numpy_nullable")
         for number, name in zip(gaps, exact.columns, strict=True):
             if exact[name].dtype.kind in "iub" and exact[name].notna().any():
                 frame = frame.assign(**{frame.columns[number]: exact_integers(exact[name])})
