@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotWritableError
@@ -61,8 +62,7 @@ class RemarkMethods:
         >>> remark["text"], remark["tags"]
         ('beam dump at frame 40', ['bad-frames'])
         """
-        self._check_takes_remarks()
-        with self._explaining():
+        with self._remarking():
             return annotate(self, run, text, tags)
 
     def annotations(self, run: Any) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ class RemarkMethods:
         >>> [remark["tags"] for remark in catalog.annotations(fit)]
         [['bad-frames']]
         """
-        with self._explaining():
+        with explaining(self._store.backend.label):
             return remarks_on(self, run)
 
     def retract(self, run: Any, reason: str) -> dict[str, Any]:
@@ -134,8 +134,7 @@ class RemarkMethods:
         >>> catalog.latest().metadata["start"]["uid"] == good.metadata["start"]["uid"]
         True
         """
-        self._check_takes_remarks()
-        with self._explaining():
+        with self._remarking():
             return retract(self, run, reason)
 
     def restore(self, run: Any, reason: str = "") -> dict[str, Any]:
@@ -172,8 +171,7 @@ class RemarkMethods:
         >>> [remark["verdict"] for remark in catalog.annotations(fit)]
         ['retracted', 'restored']
         """
-        self._check_takes_remarks()
-        with self._explaining():
+        with self._remarking():
             return restore(self, run, reason)
 
     def impact(self, run: Any) -> pandas.DataFrame:
@@ -248,7 +246,9 @@ class RemarkMethods:
         """
         return stale(self)
 
-    def _check_takes_remarks(self) -> None:
+    @contextlib.contextmanager
+    def _remarking(self) -> Iterator[None]:
+        """Refuse a remark that must not be added here, and say what fails in our words."""
         if upstream.is_search_result(self):
             raise NotWritableError(
                 "search results are a view and take no remarks; annotate the run in the catalog that was searched"
@@ -258,6 +258,5 @@ class RemarkMethods:
                 f"the catalog {self._store.backend.label!r} is opened with writable: false; annotate its runs in the "
                 "catalog of your results, which keeps the remark: results.annotate(run, ...)"
             )
-
-    def _explaining(self) -> Any:
-        return explaining(self._store.backend.label)
+        with explaining(self._store.backend.label):
+            yield

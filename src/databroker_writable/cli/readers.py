@@ -60,14 +60,8 @@ def read_file(path: Path, options: ReadOptions) -> Any:
 
 def _suffix(path: Path) -> str:
     """The suffix that tells the format; text may be compressed by gzip."""
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    return (
-        suffixes[0]
-        if len(suffixes) == 2 and suffixes[1] == ".gz" and suffixes[0] in _TEXT
-        else suffixes[-1]
-        if suffixes
-        else ""
-    )
+    uncompressed = Path(path.name.lower().removesuffix(".gz")).suffix
+    return uncompressed if uncompressed in _TEXT else path.suffix.lower()
 
 
 def _check_installed(file_format: FileFormat) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 
 import click
 
+from ..runs import upstream
 from .command_group import CATALOG_HELP
 from .targets import open_to_read
 from .text import say
@@ -39,7 +39,6 @@ def serve(catalog: str, port: int, public: bool) -> None:
         if public:
             say("Every computer of the network can read, without a key.", error=True)
 
-    # from databroker 1.2.5, at each run that is read
-    warnings.filterwarnings("ignore", category=FutureWarning, module="databroker")
+    upstream.ignore_warning_of_reading()
     with contextlib.suppress(KeyboardInterrupt):
         serve_catalog(open_to_read(catalog).catalog, port=port, public=public, ready=ready)

@@ -10,13 +10,12 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from ..tables.indexed_tables import exceeds_float64
+
 BLANKS = r"\s+"
 _NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS}
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", " ": "space"}
 """What may separate values, and how that is written on the command line."""
-
-_EXACT = 2**53
-"""The largest integer up to which float64 holds each."""
 
 
 @dataclass(frozen=True)
@@ -154,5 +153,4 @@ def exact_integers(column: Any) -> Any:
 
     pandas 3 makes floats of nullable integers when an array is asked for, as xarray does.
     """
-    is_large = column.dtype.kind in "iu" and bool((column.gt(_EXACT) | column.lt(-_EXACT)).any())
-    return column.astype(object) if is_large else column
+    return column.astype(object) if exceeds_float64(column) else column

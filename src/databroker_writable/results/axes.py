@@ -7,10 +7,9 @@ from typing import Any
 
 import xarray
 
+from ..errors import ExportError
 from ..tables.remote_columns import descriptor_of, is_remote
-
-NAMES = ("analysis_name", "analysis", "plan_name")
-"""Keys of start documents that say how a run was made."""
+from .headers import NAMES
 
 MEASURED, TIMES = "biufc", "mM"
 """Kinds of numpy's dtypes that can be plotted."""
@@ -42,6 +41,20 @@ def plottable_columns(
     names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
     hinted = {field for hint in descriptor.get("hints", {}).values() for field in hint.get("fields", ())}
     return sorted(names, key=lambda name: name not in hinted)
+
+
+def streams_of(run: Any, stream: str | None) -> list[str]:
+    """The streams of a run, ``primary`` first, or the one that is asked for.
+
+    Raises
+    ------
+    ExportError
+        The run has no such stream.
+    """
+    streams = sorted(run, key=lambda name: name != "primary")
+    if stream is not None and stream not in streams:
+        raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")
+    return streams if stream is None else [stream]
 
 
 def first_descriptor(run: Any, stream: str) -> Mapping[str, Any]:

@@ -64,8 +64,7 @@ class RunDifference:
     def __repr__(self) -> str:
         length = unambiguous_length(self.uids)
         first, second = (uid[:length] for uid in self.uids)
-        lines = [f"{first} and {second}: " + ("" if self else "no differences in metadata and values")]
-        lines[0] = lines[0].strip().removesuffix(":") if self else lines[0]
+        lines = [f"{first} and {second}" + ("" if self else ": no differences in metadata and values")]
         for title in ("metadata", *_PARTS):
             pairs = getattr(self, title)
             if pairs:

@@ -58,6 +58,14 @@ def name_of(start: Mapping[str, Any]) -> Any:
     return next((start[key] for key in NAMES if start.get(key)), None)
 
 
+def value_at(metadata: Mapping[str, Any], name: str) -> Any:
+    """The value of a name with dots, or None where there is none."""
+    value: Any = metadata
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
 def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[Header]:
     """Headers of the runs that fit a query on start documents, newest first.
 
@@ -66,20 +74,23 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        yield from _in_memory(catalog, upstream.loaded_start_documents(catalog).values(), _matcher(query))
+        starts = _newest_first(upstream.loaded_start_documents(catalog).values())
+        yield from _in_memory(catalog, filter(_matcher(query), starts))
         return
     transforms = upstream.transforms_of(catalog)
     for start, stop in _elsewhere(catalog, query):
         yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
 
-def _in_memory(
-    catalog: Any, starts: Iterable[Mapping[str, Any]], fits: Callable[[Mapping[str, Any]], bool]
-) -> Iterator[Header]:
+def _newest_first(starts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(starts, key=itemgetter("time"), reverse=True)
+
+
+def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
+    """Headers of runs of a catalog in memory; whoever takes the first alone need not compare the others."""
     transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
-    # whoever asks for the newest that fits need not compare the others
-    for start in filter(fits, sorted(starts, key=itemgetter("time"), reverse=True)):
+    for start in starts:
         stop = stop_of(start["uid"])
         yield Header(changed_start(start), stop and changed_stop(stop))
 
@@ -148,7 +159,7 @@ def header_of(catalog: Any, uid: str) -> Header | None:
     """The header of the run of exactly this uid, if the catalog has it."""
     if upstream.is_in_memory(catalog):
         start = upstream.loaded_start_documents(catalog).get(uid)
-        return None if start is None else next(_in_memory(catalog, [start], bool))
+        return None if start is None else next(_in_memory(catalog, [start]))
     return next(headers(catalog, {"uid": uid}), None)
 
 
@@ -162,7 +173,7 @@ def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     if upstream.is_in_memory(catalog):
         runs_naming = _runs_naming(catalog)
         naming = dict.fromkeys(itertools.chain.from_iterable(runs_naming.get(uid, ()) for uid in uids))
-        yield from _in_memory(catalog, [upstream.loaded_start_documents(catalog)[uid] for uid in naming], bool)
+        yield from _in_memory(catalog, _newest_first(upstream.loaded_start_documents(catalog)[uid] for uid in naming))
         return
     among = {"$in": list(uids)}
     yield from headers(catalog, {"$or": [made_from(among), {"supersedes": among}]})
@@ -174,7 +185,7 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
         naming = set.intersection(*(set(_runs_naming(catalog).get(uid, ())) for uid in uids))
         starts = [upstream.loaded_start_documents(catalog)[uid] for uid in naming]
         made = [start for start in starts if {source["uid"] for source in sources_of(start)}.issuperset(uids)]
-        return _in_memory(catalog, made, _matcher(query))
+        return _in_memory(catalog, filter(_matcher(query), _newest_first(made)))
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
 
@@ -182,7 +193,7 @@ def headers_superseding(catalog: Any) -> Iterator[Header]:
     """Headers of the runs that say that they replace others, newest first."""
     if upstream.is_in_memory(catalog):
         starts = upstream.loaded_start_documents(catalog).values()
-        return _in_memory(catalog, [start for start in starts if "supersedes" in start], bool)
+        return _in_memory(catalog, _newest_first(start for start in starts if "supersedes" in start))
     return headers(catalog, {"supersedes": {"$exists": True}})
 
 

@@ -16,7 +16,7 @@ import xarray
 from ..errors import ExportError, StoreError
 from ..storage.new_file import NewFile
 from ..tables import to_dataset
-from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, title_of
+from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
 from .headers import SHORTEST_UID
 
 MARKED = 64
@@ -228,11 +228,8 @@ def check_matplotlib() -> None:
 
 def _column(run: Any, column: str | None, stream: str | None) -> tuple[str, xarray.Dataset, str]:
     """The stream of a column, its Dataset, and the name of the column."""
-    streams = sorted(run, key=lambda name: name != "primary")
-    if stream is not None and stream not in streams:
-        raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")
     known: list[str] = []
-    for name in streams if stream is None else [stream]:
+    for name in streams_of(run, stream):
         dataset = to_dataset(run, name)
         hints = first_descriptor(run, name)
         plottables = plottable_columns(dataset, run.metadata["start"], name, hints) if column is None else []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ..errors import InvalidMetadataError, warn_user
-from ..runs.provenance import in_role, reference, references, sources_of, with_roles
+from ..runs.provenance import reference, references, sources_of
 from ..storage.backend import label_of
 from .headers import complete_uid, has_run, header_of, headers_naming
 
@@ -19,8 +20,7 @@ def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> l
     """
     if runs is None:
         return None
-    named = [in_role(_resolved(catalog, run, argument), role, argument) for run, role in with_roles(runs, argument)]
-    resolved = references(named, argument)
+    resolved = references(runs, argument, functools.partial(_resolved, catalog))
     if uid is not None:
         _refuse_cycle(catalog, uid, resolved, argument)
     return resolved

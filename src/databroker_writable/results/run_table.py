@@ -17,7 +17,7 @@ import pymongo
 from ..errors import InvalidMetadataError
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .headers import Header, headers, name_of, refresh, unambiguous_length
+from .headers import Header, headers, name_of, refresh, unambiguous_length, value_at
 from .moments import local_times
 from .printing import aligned, shown, shown_time
 from .remarks import tags_of
@@ -165,7 +165,7 @@ def _objects(values: Sequence[Any]) -> numpy.ndarray:
 
 def _metadata(catalog: Any, name: str, chosen: list[Header]) -> Any:
     """A column of metadata; a name that no run of the catalog has is a mistake."""
-    values = [_value_at(header.start, name) for header in chosen]
+    values = [value_at(header.start, name) for header in chosen]
     if values and all(value is None for value in values):
         _check_known(catalog, name, chosen)
     column = pandas.Series(_objects(values))
@@ -180,14 +180,6 @@ def _check_known(catalog: Any, name: str, chosen: list[Header]) -> None:
     alike = difflib.get_close_matches(name, known, 1)
     remedy = f"did you mean {alike[0]!r}?" if alike else f"leave it out, or take one of {', '.join(known)}"
     raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has {name!r} in its metadata; {remedy}")
-
-
-def _value_at(start: Mapping[str, Any], name: str) -> Any:
-    """The metadata of a dotted name; None where there are none."""
-    value: Any = start
-    for key in name.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _names_in(start: Mapping[str, Any], prefix: str = "") -> list[str]:

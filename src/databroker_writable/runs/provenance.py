@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,12 +137,6 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
     return result
 
 
-def references(runs: Any, argument: str) -> list[dict[str, Any]]:
-    """Give references to one run or to several, each once in each role."""
-    found = [in_role(reference(run, argument), role, argument) for run, role in with_roles(runs, argument)]
-    return list({(source["uid"], source.get("role")): source for source in found[::-1]}.values())[::-1]
-
-
 def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
     """Give one run, several, or those of ``{"role": run}``, each with its role, if it has one.
 
@@ -195,6 +189,14 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
         )
     name = getattr(getattr(run, "catalog_object", None), "name", None)
     return {"uid": start["uid"], "catalog": None if name == upstream.VIEW else name}
+
+
+def references(
+    runs: Any, argument: str, refer: Callable[[Any, str], dict[str, Any]] = reference
+) -> list[dict[str, Any]]:
+    """Give references to one run or to several, each once in each role; `refer` gives that to one."""
+    found = [in_role(refer(run, argument), role, argument) for run, role in with_roles(runs, argument)]
+    return list({(source["uid"], source.get("role")): source for source in found[::-1]}.values())[::-1]
 
 
 def _checked_reference(named: Mapping[str, Any], argument: str) -> dict[str, Any]:

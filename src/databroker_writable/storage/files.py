@@ -158,10 +158,6 @@ class FileBackend(Backend):
     def check_takes_remarks(self) -> None:
         self.check_writable()
 
-    def add_remark(self, remark: Document) -> None:
-        self.check_takes_remarks()
-        super().add_remark(remark)
-
     @property
     def remark_folder(self) -> RemarkFolder | None:
         """The folder beside the run files; None for a catalog whose first path names no directory."""

@@ -199,7 +199,7 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> dict[str, os.
     """The files that a catalog has not loaded as they are now."""
     noted = upstream.loaded_files(catalog)
     files: dict[str, os.stat_result] = {}
-    paths = getattr(catalog.paths, "files", None)
+    paths = catalog.paths.files
     if paths is None:
         paths = (path for pattern in catalog.paths for path in glob.glob(str(pattern)))
     for path in paths:

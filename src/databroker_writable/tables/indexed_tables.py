@@ -163,3 +163,8 @@ def _variable_values(variable: xarray.Variable, index: Any, name: str) -> Any:
     pandas_index = index.index
     is_multi = isinstance(pandas_index, pandas.MultiIndex)
     return index_values(pandas_index.get_level_values(name) if is_multi else pandas_index)
+
+
+def exceeds_float64(column: pandas.Series) -> bool:
+    """Whether a column has integers of which float64 does not hold each, as beyond 2**53; missing ones are none."""
+    return column.dtype.kind in "iu" and bool((column.gt(2**53) | column.lt(-(2**53))).any())

@@ -15,7 +15,7 @@ from typing import Any
 import xarray
 
 from ..errors import ExportError, StoreError, StoreFailedError
-from ..results.axes import first_descriptor
+from ..results.axes import first_descriptor, streams_of
 from ..storage.file_writer import SerializerWriter
 from ..storage.new_file import NewFile
 from ..tables import to_dataset
@@ -251,10 +251,7 @@ _FORMATS = {
 
 
 def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_inputs: bool) -> RunContents:
-    names = sorted(run, key=lambda name: name != "primary")
-    if stream is not None and stream not in names:
-        raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(names) or 'none'}")
-    names = names if stream is None else [stream]
+    names = streams_of(run, stream)
     if not names:
         raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, and nothing to export")
     streams = {name: to_dataset(run, name) for name in names}
@@ -292,7 +289,7 @@ def _inputs(run: Any) -> list[dict[str, Any]]:
 
     graph = lineage_of(run, catalog)
     before = networkx.ancestors(graph, run.metadata["start"]["uid"])
-    order = networkx.topological_sort(networkx.condensation(graph.subgraph(before)))
-    members = networkx.condensation(graph.subgraph(before)).nodes.data("members")
-    uids = [uid for group in order for uid in sorted(members[group])]
+    # runs that are inputs of each other, by mistake, are one node
+    groups = networkx.condensation(graph.subgraph(before))
+    uids = [uid for group in networkx.topological_sort(groups) for uid in sorted(groups.nodes[group]["members"])]
     return [{"uid": uid, "catalog": graph.nodes[uid]["catalog"], "start": graph.nodes[uid]["start"]} for uid in uids]

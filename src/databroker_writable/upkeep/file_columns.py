@@ -11,9 +11,7 @@ import xarray
 
 from ..errors import ExportError, warn_user
 from ..results.printing import json_line
-
-_EXACT = 2**53
-"""The largest integer up to which float64 holds each."""
+from ..tables.indexed_tables import exceeds_float64
 
 _OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}
 """Attributes that xarray does not give back, but acts on."""
@@ -75,7 +73,7 @@ def _numbers(values: pandas.Series) -> numpy.ndarray | None:
         return None
     if not values.isna().any():
         return values.to_numpy(dtype=getattr(dtype, "numpy_dtype", None))
-    if dtype.kind in "iu" and bool((values.max() > _EXACT) | (values.min() < -_EXACT)):
+    if exceeds_float64(values):
         return None
     return values.to_numpy(dtype="float64", na_value=numpy.nan)
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import xarray
 
-from ..results.axes import NAMES, axis_along, plottable_columns, title_of
+from ..results.axes import axis_along, plottable_columns, title_of
+from ..results.headers import NAMES
 from ..results.printing import json_line
 from ..storage.assets.datasets import NewAsset
 from ..storage.new_file import NewFile

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy
 
@@ -53,12 +53,13 @@ class TiledDestination:
         from bluesky_tiled_plugins import TiledWriter
 
         run = open_run(source, uid)
+        surveyed = _survey(run)
         # arrays of up to 16 elements would become text of 8 digits
-        writer = TiledWriter(self._client, max_array_size=0, batch_size=_rows_sent_together(run))
+        writer = TiledWriter(self._client, max_array_size=0, batch_size=surveyed.batch_size)
         try:
-            for name, doc in documents_by_value(run):
+            for name, doc in documents_by_value(run, surveyed):
                 writer(name, doc)
-            self._compare(run, uid)
+            self._compare(documents_by_value(run, surveyed), uid)
         except BaseException as exc:
             if uid in self._client:
                 self._remove(uid)
@@ -66,14 +67,14 @@ class TiledDestination:
                 raise
             raise StoreFailedError(f"Tiled did not take the run {uid!r} ({type(exc).__name__}: {exc})") from exc
 
-    def _compare(self, run: Any, uid: str) -> None:
+    def _compare(self, documents: Iterable[NamedDocument], uid: str) -> None:
         """Compare values piece by piece; of what Tiled gives, only columns of scalars are in memory whole."""
         written = self._client[uid]
         streams: dict[str, str] = {}
         ends: dict[str, int] = {}
         columns: dict[tuple[str, str], Any] = {}
         arrays: set[tuple[str, str]] = set()
-        for name, doc in documents_by_value(run):
+        for name, doc in documents:
             if name == "descriptor":
                 arrays.update((doc["name"], key) for key, value in doc["data_keys"].items() if value["shape"])
                 streams[doc["uid"]] = doc["name"]
@@ -98,26 +99,48 @@ class TiledDestination:
         self._client[uid].delete(recursive=True, external_only=False)
 
 
-def _rows_sent_together(run: Any) -> int:
-    """How many Events fit into a piece: TiledWriter holds so many in memory, and 10,000 unless told otherwise."""
-    largest = 1
+class _Survey(NamedTuple):
+    """What is to be known of a run before its first document is sent.
+
+    Attributes
+    ----------
+    nulls : set of (str, str)
+        Streams and names of the columns that hold null.
+    event_size : int
+        Bytes of the largest Event, at 8 for each element.
+    has_resources : bool
+        Whether some arrays are in files.
+    """
+
+    nulls: set[tuple[str, str]]
+    event_size: int
+    has_resources: bool
+
+    @property
+    def batch_size(self) -> int:
+        """How many Events fit into a piece: TiledWriter holds so many in memory, and 10,000 unless told otherwise."""
+        return min(10_000, max(1, PIECE // self.event_size))
+
+
+def _survey(run: Any) -> _Survey:
+    """Look through the documents of a run once."""
+    streams: dict[str, str] = {}
+    nulls: set[tuple[str, str]] = set()
+    event_size, has_resources = 1, False
     for name, doc in documents_of(run):
         if name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
             sizes = (8 * math.prod(data_key.get("shape") or ()) for data_key in doc["data_keys"].values())
-            largest = max(largest, sum(sizes))
-    return min(10_000, max(1, PIECE // largest))
+            event_size = max(event_size, sum(sizes))
+        elif name == "event_page":
+            stream = streams[doc["descriptor"]]
+            nulls.update((stream, key) for key, values in doc["data"].items() if _has_nulls(values))
+        elif name == "resource":
+            has_resources = True
+    return _Survey(nulls, event_size, has_resources)
 
 
-def _filled_documents(run: Any) -> Iterator[NamedDocument]:
-    """Give the documents of a run, with lazy arrays in place of references."""
-    if all(name != "resource" for name, _ in documents_of(run)):
-        yield from documents_of(run)
-        return
-    for name, doc in run.documents(fill="delayed"):
-        yield name, doc.to_dict() if hasattr(doc, "to_dict") else doc
-
-
-def documents_by_value(run: Any) -> Iterator[NamedDocument]:
+def documents_by_value(run: Any, surveyed: _Survey) -> Iterator[NamedDocument]:
     """Give the documents of a run with arrays in memory, in pieces of pages that fit into it.
 
     Raises
@@ -125,11 +148,10 @@ def documents_by_value(run: Any) -> Iterator[NamedDocument]:
     InvalidRunError
         A column that Tiled would lose or refuse.
     """
-    nulls = _columns_with_nulls(run)
     descriptors: dict[str, Document] = {}
-    for name, doc in _filled_documents(run):
+    for name, doc in _filled_documents(run) if surveyed.has_resources else documents_of(run):
         if name == "descriptor":
-            doc = descriptors[doc["uid"]] = _descriptor(doc, nulls)
+            doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed.nulls)
             yield name, doc
         elif name == "event_page":
             for piece in _pieces(doc, descriptors[doc["descriptor"]]["data_keys"]):
@@ -138,18 +160,10 @@ def documents_by_value(run: Any) -> Iterator[NamedDocument]:
             yield name, dict(doc)
 
 
-def _columns_with_nulls(run: Any) -> set[tuple[str, str]]:
-    """The streams and names of columns that hold null."""
-    streams: dict[str, str] = {}
-    columns: set[tuple[str, str]] = set()
-    for name, doc in documents_of(run):
-        if name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
-        elif name == "event_page":
-            columns.update(
-                (streams[doc["descriptor"]], key) for key, values in doc["data"].items() if _has_nulls(values)
-            )
-    return columns
+def _filled_documents(run: Any) -> Iterator[NamedDocument]:
+    """Give the documents of a run, with lazy arrays in place of references."""
+    for name, doc in run.documents(fill="delayed"):
+        yield name, doc.to_dict() if hasattr(doc, "to_dict") else doc
 
 
 def _descriptor(doc: Document, nulls: set[tuple[str, str]]) -> Document:

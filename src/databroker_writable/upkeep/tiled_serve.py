@@ -27,7 +27,7 @@ from tiled.structures.core import Spec
 from tiled.utils import OneShotCachedMap, safe_json_dump
 
 from ..errors import NotWritableError
-from ..results.headers import Header, headers, open_run
+from ..results.headers import Header, headers, open_run, value_at
 from ..runs.upstream_entries import release_run
 from .tiled_streams import plain, stream_node
 
@@ -152,12 +152,14 @@ class CatalogNode(MapAdapter):
             return self._where(lambda uid, _: uid.startswith(tuple(query.partial_uids)))
         key: Any = getattr(query, "key", None)
         if isinstance(query, queries.KeyPresent):  # Tiled 0.2.20 looks for the value in the name of the key
-            return self._where(lambda _, node: (_value(node, key) is not None) == query.exists)
+            return self._where(lambda _, node: (value_at(node.metadata(), key) is not None) == query.exists)
         if key is None:
             return super().search(query)
-        with_key = self._where(lambda _, node: _value(node, key) is not None)
+        with_key = self._where(lambda _, node: value_at(node.metadata(), key) is not None)
         if isinstance(query, queries.Comparison):
-            with_key = with_key._where(lambda _, node: _rank(_value(node, key))[0] == _rank(query.value)[0])
+            with_key = with_key._where(
+                lambda _, node: _rank(value_at(node.metadata(), key))[0] == _rank(query.value)[0]
+            )
         return super(CatalogNode, with_key).search(query)
 
     def sort(self, sorting: Any) -> CatalogNode:
@@ -165,22 +167,14 @@ class CatalogNode(MapAdapter):
         nodes = list(self._mapping.items())
         for key, direction in reversed(sorting):
             if key != "_":
-                nodes.sort(key=lambda item: _rank(_value(item[1], key)), reverse=direction < 0)
-                nodes.sort(key=lambda item: _value(item[1], key) is None)
+                nodes.sort(key=lambda item: _rank(value_at(item[1].metadata(), key)), reverse=direction < 0)
+                nodes.sort(key=lambda item: value_at(item[1].metadata(), key) is None)
             elif direction < 0:
                 nodes.reverse()
         return self.new_variation(mapping=dict(nodes), sorting=sorting)
 
     def _where(self, fits: Callable[[str, MapAdapter], bool]) -> CatalogNode:
         return self.new_variation(mapping={uid: node for uid, node in self._mapping.items() if fits(uid, node)})
-
-
-def _value(node: MapAdapter, key: str) -> Any:
-    """What the metadata have under a key with dots, or None."""
-    value: Any = node.metadata()
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _rank(value: Any) -> tuple[str, Any]:
