@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -9,7 +10,7 @@ import pandas
 import pytest
 import xarray
 
-from databroker_writable import InvalidRunError, build_simple_run, diff
+from databroker_writable import InvalidRunError, build_simple_run, diff, export, open_directory, plot, to_dataset
 from databroker_writable.results import differences
 from databroker_writable.results.differences import ABSENT
 
@@ -140,3 +141,20 @@ def test_a_difference_prints_as_a_table() -> None:
         "primary.x  1 of 2 values, at most by 0.5 (20 %) at [1]",
         "(1 of 2 columns are the same)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("diff", lambda run: diff(run, run)),
+        ("export", lambda run: export(run, "run.csv")),
+        ("plot", plot),
+        ("to_dataset", to_dataset),
+    ],
+)
+def test_a_uid_or_a_catalog_in_place_of_a_run_is_named(name: str, call: Any, tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path / "results")
+    catalog.store_run({"x": [1]}, uid="primary")
+    for value in ("scan-17", catalog, None):
+        with pytest.raises(InvalidRunError, match=rf"^{name} takes a run, as catalog\[uid\] gives it, and not "):
+            call(value)

@@ -10,8 +10,7 @@ import numpy
 import pandas
 import xarray
 
-from ..errors import InvalidRunError
-from ..tables import to_dataset
+from ..tables import check_run, to_dataset
 from .headers import unambiguous_length
 from .printing import aligned, json_line, shown
 
@@ -114,8 +113,7 @@ def diff(first: Any, second: Any) -> RunDifference:
     primary.peak  1 of 2 values, at most by 0.5 (5.3 %) at [1]
     """
     for run in (first, second):
-        if not isinstance(getattr(run, "metadata", None), Mapping) or "start" not in run.metadata:
-            raise InvalidRunError(f"diff compares two runs, as catalog[uid] gives them, and not {shown(repr(run), 80)}")
+        check_run(run, "diff")
     starts = first.metadata["start"], second.metadata["start"]
     columns = list(_columns(first, second))
     different = [(*column, *difference) for *column, difference in columns if difference is not None]

@@ -15,7 +15,7 @@ import xarray
 
 from ..errors import ExportError, StoreError
 from ..storage.new_file import NewFile
-from ..tables import to_dataset
+from ..tables import check_run, to_dataset
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
 from .headers import SHORTEST_UID
 
@@ -89,6 +89,8 @@ def plot(
     ------
     ExportError
         There is no such column, stream or frame, or it cannot be plotted; matplotlib is not installed.
+    InvalidRunError
+        It is no run.
 
     Notes
     -----
@@ -101,6 +103,7 @@ def plot(
     >>> axes.get_xlabel(), axes.get_ylabel()
     ('energy', 'counts')
     """
+    check_run(run, "plot")
     check_matplotlib()
     content = plottable(run, column, stream=stream, x=x, frame=frame)
     if ax is None:

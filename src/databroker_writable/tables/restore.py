@@ -14,6 +14,7 @@ from ..errors import InvalidRunError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
 from .remote_columns import RemoteColumns, descriptor_of, is_remote, read_stream
+from .wording import short
 
 
 def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
@@ -38,7 +39,7 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     KeyError
         If the run has no such stream.
     InvalidRunError
-        If a newer version of this package stored it, or its Events do not fit together.
+        If a newer version of this package stored it, its Events do not fit together, or it is no run.
 
     Notes
     -----
@@ -51,6 +52,7 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     >>> databroker_writable.to_dataset(run)["x"].values
     array([1, 2, 3])
     """
+    check_run(run, "to_dataset")
     streams = list(run)
     if stream not in streams:
         listed = ", ".join(map(repr, sorted(streams))) or "none"
@@ -72,6 +74,12 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     if any("external" in data_key for data_key in descriptors[0]["data_keys"].values()):
         pages, descriptors = _read(run, stream, fill="delayed")
     return _dataset_of(layout, descriptors[0], _Events(pages, descriptors[0]["data_keys"]), stream)
+
+
+def check_run(run: Any, function: str) -> None:
+    """Refuse what is not a run, such as a uid or a catalog; the function is the one that the user called."""
+    if not isinstance(getattr(run, "metadata", None), Mapping) or "start" not in run.metadata:
+        raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, and not {short(run, 80)}")
 
 
 def _layout_of(descriptor: dict[str, Any], stream: str) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from ..errors import ExportError, StoreError, StoreFailedError
 from ..results.axes import first_descriptor, streams_of
 from ..storage.file_writer import SerializerWriter
 from ..storage.new_file import NewFile
-from ..tables import to_dataset
+from ..tables import check_run, to_dataset
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 
@@ -108,6 +108,8 @@ def export(
     ------
     ExportError
         A suffix, a stream or a column that is not there, a table that the format cannot hold, or a file that is there.
+    InvalidRunError
+        It is no run.
     StoreFailedError
         The file cannot be written; nothing is left of it.
 
@@ -126,6 +128,7 @@ def export(
     >>> pandas.read_csv(path, comment="#")["x"].tolist()
     [1, 2]
     """
+    check_run(run, "export")
     path = filled(os.path.expanduser(os.fspath(path)), run.metadata["start"])
     write = _writer(path)
     if os.path.isdir(path):
