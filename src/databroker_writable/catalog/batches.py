@@ -115,8 +115,8 @@ class BatchStore:
         if self._failures:
             reasons = "\n".join(f"  {position}: {type(e).__name__}: {e}" for position, e in self._failures.items())
             raise StoreFailedError(
-                f"{len(self._failures)} of {len(self._failures) + len(stored)} runs were not stored; "
-                f"the others are:\n{reasons}",
+                f"{len(self._failures)} of {len(self._failures) + len(stored)} runs were not stored, "
+                f"the others were. Why, by position:\n{reasons}",
                 stored=stored,
                 failures=self._failures,
             )
