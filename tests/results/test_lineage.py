@@ -220,3 +220,10 @@ def test_a_lineage_shows_itself_as_svg_whose_text_is_text(tmp_path: Path) -> Non
     assert {"raw-1", "<Cu> & $x", "fit-1"} <= set(texts)
     assert drawing == catalog.lineage(raw)._repr_mimebundle_()["image/svg+xml"]
     assert catalog.lineage(raw)._repr_mimebundle_()["text/html"] == drawing[drawing.index("<svg") :]
+
+
+def test_a_lineage_shows_itself_as_a_tree(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    raw = catalog.store_run({"x": [1]}, uid="raw-1")
+    catalog.store_run({"k": [2]}, uid="fit-1", derived_from=raw)
+    assert repr(catalog.lineage(raw)) == catalog.lineage(raw).tree()

@@ -33,6 +33,9 @@ class Lineage(networkx.DiGraph):
     replaces the earlier one.
     """
 
+    def __repr__(self) -> str:
+        return self.tree()
+
     def downstream(self, uid: str) -> Lineage:
         """Give the part that was made from a run, with the run.
 
