@@ -172,12 +172,18 @@ def test_one_event_stores_the_table_as_arrays(table: str) -> None:
     assert only_run().primary.read().x.values.tolist() == [[1, 2, 3]]
 
 
+def test_a_warning_of_an_unknown_input_does_not_speak_of_another_option(table: str) -> None:
+    result = run("store", table, "--to", "results", "--derived-from", "nope")
+    assert "derived_from names the run 'nope'" in result.stderr
+    assert "--one-event" not in result.stderr
+
+
 def test_many_rows_are_stored_with_a_warning_that_names_the_option() -> None:
     write_csv("x\n" + "1\n" * 9000)
     result = run("store", "table.csv", "--to", "results")
     assert result.exit_code == 0
     assert result.stderr.startswith("Warning: ")
-    assert "--one-event" in result.stderr
+    assert "with one_event=True (--one-event)" in result.stderr
     assert only_run().metadata["stop"]["num_events"] == {"primary": 9000}
 
 
@@ -237,6 +243,18 @@ def test_an_entry_of_a_yaml_file_is_named_after_a_colon(table: str) -> None:
     succeed("store", table, "--to", "two.yml:second")
     assert stored_uid(succeed("store", table, "--to", "two.yml:second")) in succeed("show", "two.yml:second", "-1")
     assert not os.path.exists("first")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sources: {}\n", "a.yml has no catalogs; it needs 'sources:' with NAME: {driver: ..., args: ...}"),
+        ("sources: {a: [\n", "a.yml is no YAML: "),
+    ],
+)
+def test_a_yaml_file_without_catalogs_is_named(text: str, message: str) -> None:
+    Path("a.yml").write_text(text, encoding="utf-8")
+    assert message in fail("ls", "a.yml")
 
 
 @pytest.mark.parametrize("name", ["two.yml", "two.yml:third"])

@@ -43,7 +43,7 @@ def test_it_shows_what_goes_and_what_was_made_from_it_and_asks() -> None:
     assert "scan" in lines[1]
     assert lines[1].endswith("none")
     assert lines[2].endswith("in 1")
-    assert "1 made from this stay, and their input will be gone:" in said
+    assert "1 run that stays was made from this, and its input will be gone:" in said
     assert "  mean-1  results  mean  success" in said
     assert "Delete these 2 runs for good? [y/N]" in said
     code, said = answer("y\n", "delete", "results", "raw-1", "fit-1")

@@ -60,22 +60,27 @@ def _say_traceback(cls: type[BaseException], exc: BaseException, *_: Any) -> Non
 def message_of(exc: Exception) -> str:
     """What went wrong; messages of other libraries can repeat a URI."""
     if isinstance(exc, StoreError):
-        return without_password(str(exc))
+        return _in_options(without_password(str(exc)))
     return without_password(
         f"{type(exc).__name__}: {exc} (databroker-writable --traceback ... shows where this comes from)"
     )
 
 
+def _in_options(text: str) -> str:
+    """Name the option of the command line behind the argument of Python that a message advises."""
+    return text.replace("one_event=True", "one_event=True (--one-event)")
+
+
 @contextlib.contextmanager
-def warnings_as_messages(advice: str = "") -> Iterator[None]:
+def warnings_as_messages() -> Iterator[None]:
     """Print this package's warnings as lines of their own, without the place in the code."""
 
     show_others = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
-        text = printable(without_password(str(message)))
+        text = printable(_in_options(without_password(str(message))))
         if issubclass(category, StoreWarning):
-            say(f"Warning: {text}{advice}", error=True)
+            say(f"Warning: {text}", error=True)
         else:
             show_others(text, category, *where, **options)
 

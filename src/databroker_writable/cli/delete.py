@@ -73,7 +73,10 @@ def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
     if not results:
         say("no run that stays was made from this")
         return
-    say(f"{len(results)} made from this stay, and their input will be gone:")
+    if len(results) == 1:
+        say("1 run that stays was made from this, and its input will be gone:")
+    else:
+        say(f"{len(results)} runs that stay were made from this, and their input will be gone:")
     rows = [
         (uid, result.catalog or "", shown(name_of(result.header.start) or "", WIDTH), result.header.status)
         for uid, result in results.items()

@@ -36,6 +36,8 @@ def note(
 ) -> None:
     if retract + restore + bool(tags) > 1:
         raise click.UsageError("--tag, --retract and --restore exclude each other; give one of them a call")
+    if retract and not text.strip():
+        raise click.ClickException("a retraction has a reason; say what is wrong with the run as TEXT behind the uid")
     kept = open_existing_to_store(to or catalog).catalog
     run = find_run(open_to_read(catalog).catalog if to else kept, catalog, uid)
     if retract:

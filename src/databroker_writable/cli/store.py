@@ -85,7 +85,7 @@ def store(
         raise click.UsageError("--supersedes is for one FILE, which replaces that run; store the files one by one")
     tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows)) for file in files]
     opened = open_to_store(target)
-    with warnings_as_messages(" (here: --one-event)"):
+    with warnings_as_messages():
         for table in tables:
             run = opened.catalog.store_run(
                 table,

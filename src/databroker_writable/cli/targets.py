@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -147,8 +148,11 @@ def _open_writable(name: str, entry: Entry | None) -> Target:
 def _entry_of_yaml(path: str, entry: str | None) -> Entry:
     import intake
 
+    from ..upkeep.deploying import check_sources
+
     if not os.path.isfile(path):
         raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
+    check_sources(path, Path(path).read_text(encoding="utf-8"))
     catalogs = intake.open_catalog(path)
     entries = sorted(catalogs)
     if entry is None and len(entries) == 1:

@@ -122,7 +122,10 @@ def _read_csv(text: str, separator: str, names: list[str] | None) -> Any:
         try:
             frame = pandas.read_csv(io.StringIO(text, newline=""), **options)
         except pandas.errors.ParserWarning as exc:
-            raise ValueError("its rows have more values than its first line has names; name every column") from exc
+            raise ValueError(
+                "its rows have more values than its first line has names; "
+                "name every column, or say with --sep what separates the values"
+            ) from exc
     gaps = [number for number in range(frame.shape[1]) if may_be_of_integers(frame.iloc[:, number])]
     if gaps:
         exact = pandas.read_csv(io.StringIO(text, newline=""), **options, usecols=gaps, dtype_backend="numpy_nullable")

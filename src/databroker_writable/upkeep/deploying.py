@@ -57,9 +57,9 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
     not set, or a catalog cannot be opened.
     """
     text = Path(path).read_text(encoding="utf-8")
-    sources = _sources(path, text)
+    sources = check_sources(path, text)
     text = _with_directory(path, text)
-    for name, source in _sources(path, text).items():
+    for name, source in check_sources(path, text).items():
         check_variables(SimpleNamespace(name=name, _open_args=source.get("args") or {}))
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, os.path.basename(path)).write_text(text, encoding="utf-8")
@@ -83,7 +83,8 @@ def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
     return True
 
 
-def _sources(path: str, text: str) -> dict[str, Any]:
+def check_sources(path: str, text: str) -> dict[str, Any]:
+    """Give the entries that a text in YAML defines, of which each names a driver; refuse any other text."""
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as exc:
@@ -153,7 +154,7 @@ def _check_names(text: str, target: str) -> None:
         if os.path.realpath(other) == os.path.realpath(target):
             continue
         try:
-            taken = names & set(_sources(other, Path(other).read_text(encoding="utf-8")))
+            taken = names & set(check_sources(other, Path(other).read_text(encoding="utf-8")))
         except InvalidCatalogError:
             continue
         if taken:
