@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import dask.array
@@ -34,7 +35,7 @@ def interrupt_once(
     report: Callable[[Any], None], name: str, uri: str | None, directory: str, seed: int, number: int
 ) -> None:
     """End loops in each way by turns, and report what is wrong with what is kept, and what is left at the end."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _interrupt_again
     choose = random.Random(seed)
     assets = os.path.join(directory, "assets")
@@ -56,7 +57,7 @@ def interrupt_twice(
     report: Callable[[Any], None], name: str, uri: str | None, directory: str, seed: int, number: int
 ) -> None:
     """End loops by two interrupts, of which the second comes while the first is dealt with; report what stays open."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     choose = random.Random(seed)
     with _opened(name, uri, directory) as opened:
         assets = os.path.join(directory, "assets")
@@ -70,6 +71,15 @@ def interrupt_twice(
             if partial:
                 report(["open", partial])
     report(["loops", number])
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Interrupt the loop alone: a second interrupt may come when the first has ended it."""
+    caller: FrameType | None = sys._getframe()
+    while caller is not None and caller.f_code is not _add_rows.__code__:
+        caller = caller.f_back
+    if caller is not None:
+        signal.default_int_handler(number, frame)
 
 
 def _interrupt_again(dropped: Any) -> None:
@@ -102,36 +112,42 @@ def _row(number: int, form: str) -> dict[str, Any]:
 
 def _interrupted_loop(catalog: Any, uid: str, form: str, caught: bool, *moments: float) -> tuple[int, str | None]:
     """How many rows were added by calls that returned, and what went wrong."""
-    added, problem = 0, None
+    added: list[int] = []
     timers = [threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT)) for moment in moments]
     try:
-        with catalog.run_builder(uid=uid) as builder:
-            builder.add_stream("primary", data=_row(0, form))
-            added = 1
-            try:
-                for timer in timers:
-                    timer.start()
-                end = time.monotonic() + PATIENCE
-                while time.monotonic() < end:
-                    builder.add_data("primary", data=_row(added, form))
-                    added += 1
-                problem = "the interrupt was swallowed"
-            except KeyboardInterrupt:
-                if not caught:
-                    raise
-        if not caught and problem is None:
-            problem = "the interrupt did not leave the block"
+        problem = _add_rows(catalog, uid, form, caught, timers, added)
     except KeyboardInterrupt:
-        if caught:
-            problem = "the interrupt left the block that had caught it"
+        problem = "the interrupt left the block that had caught it" if caught else None
     except Exception as exc:
         problem = f"{type(exc).__name__}: {exc}"
     for timer in timers:
-        while timer.is_alive():
-            # where an error has ended the loop before its interrupt
-            with contextlib.suppress(KeyboardInterrupt):
-                timer.join()
-    return added, problem
+        if timer.is_alive():
+            # an error has ended the loop before its interrupt
+            timer.join()
+    return len(added), problem
+
+
+def _add_rows(
+    catalog: Any, uid: str, form: str, caught: bool, timers: list[threading.Timer], added: list[int]
+) -> str | None:
+    """Add rows until an interrupt comes; give what went wrong, where none leaves the block."""
+    problem = "the interrupt was swallowed"
+    with catalog.run_builder(uid=uid) as builder:
+        builder.add_stream("primary", data=_row(0, form))
+        added.append(0)
+        try:
+            for timer in timers:
+                timer.start()
+            end = time.monotonic() + PATIENCE
+            while time.monotonic() < end:
+                builder.add_data("primary", data=_row(len(added), form))
+                added.append(len(added))
+        except KeyboardInterrupt:
+            problem = "the interrupt did not leave the block"
+            if not caught:
+                raise
+            return None
+    return problem
 
 
 def _fault_of(catalog: Any, uid: str, added: int, form: str, caught: bool) -> str | None:
