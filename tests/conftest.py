@@ -14,13 +14,21 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from databroker_writable.results import run_table
-from support import servers, sites, warm_python
+from support import servers, shown_output, sites, warm_python
 
 # Hypothesis: 50 examples, and with --hypothesis-profile=nightly 500
 _options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
 settings.register_profile("everyday", max_examples=50, **_options)
 settings.register_profile("nightly", max_examples=500, **_options)
 settings.load_profile("everyday")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        shown_output.OPTION,
+        action="store_true",
+        help="write the outputs and pictures that pages of documentation show anew, where they differ",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

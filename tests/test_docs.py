@@ -27,7 +27,7 @@ import databroker_writable
 from databroker_writable.catalog.finding_methods import FindingMethods
 from databroker_writable.catalog.mixin import WritableMixin
 from databroker_writable.catalog.remark_methods import RemarkMethods
-from support import documentation, servers
+from support import documentation, servers, shown_output
 from support.documentation import ROOT
 
 DOCS = ROOT / "docs"
@@ -68,8 +68,11 @@ def is_runnable(block: documentation.Block) -> bool:
     return all(importlib.util.find_spec(package) for package in imported & set(OPTIONAL))
 
 
-def follow(page: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the blocks of a page in their order; those that begin with the name of a file are that file."""
+def follow(page: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, write: bool) -> None:
+    """Run the blocks of a page in their order; those that begin with the name of a file are that file.
+
+    What they print and draw is what the page shows, or is written into it.
+    """
     names: dict[str, Any] = {"__name__": "page"}
     for block in documentation.blocks_of(page):
         if block.language in NOT_RUN:
@@ -77,11 +80,13 @@ def follow(page: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None
         if block.file_name:
             documentation.write_file(block, directory)
         if block.language == "bash":
-            documentation.run_bash(block)
+            printed = "".join(documentation.run_bash(block))
+            shown_output.compare_output(block, printed, write)
         elif block.language == "python" and is_runnable(block):
             # what a new session finds on the search path
             monkeypatch.setattr(databroker, "catalog", load_combo_catalog())
-            documentation.run_python(block, names)
+            shown_output.compare_output(block, documentation.run_python(block, names), write)
+            shown_output.compare_picture(block, directory, write)
         elif block.language == "yaml" and not block.file_name:
             documentation.run_yaml(block, directory)
 
@@ -90,13 +95,14 @@ def follow(page: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_page_can_be_followed(
     page: Path, place: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    write = request.config.getoption(shown_output.OPTION)
     if "RESULTS_MONGO_URI" in page.read_text(encoding="utf-8"):
         server: servers.MongoServer = request.getfixturevalue("mongo_server")
         with server.database() as database:
             monkeypatch.setenv("RESULTS_MONGO_URI", server.database_uri(database))
-            follow(page, place, monkeypatch)
+            follow(page, place, monkeypatch, write)
     else:
-        follow(page, place, monkeypatch)
+        follow(page, place, monkeypatch, write)
 
 
 def test_a_task_of_the_pipeline_that_fails_is_retried_and_stores_once(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -16,15 +19,18 @@ import pytest
 from support import warm_python
 
 ROOT = Path(__file__).parents[2]
+OUTPUT = "output"
 
 
 class Block(NamedTuple):
-    """A fenced block of a page, and the line where its text begins."""
+    """A fenced block of a page, the line where its text begins, and what the page shows directly after it."""
 
     page: Path
     language: str
     text: str
     line: int
+    output: str | None = None
+    picture: Path | None = None
 
     @property
     def place(self) -> str:
@@ -49,13 +55,30 @@ def follow_pages_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def blocks_of(page: Path) -> list[Block]:
+    """The blocks of a page. One of the language `output` belongs to the block before it."""
     text = page.read_text(encoding="utf-8")
-    blocks = [
-        Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 2)
-        for match in re.finditer(r"^```([\w{}-]*)(?: .*)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    ]
-    assert text.count("```") == 2 * len(blocks), f"{page} has a fence that is not found"
+    fences = list(re.finditer(r"^```([\w{}-]*)(?: .*)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    assert text.count("```") == 2 * len(fences), f"{page} has a fence that is not found"
+    blocks: list[Block] = []
+    end = 0
+    for match in fences:
+        if match[1] == OUTPUT:
+            assert not text[end : match.start()].strip(), f"{page} shows an output that follows no code"
+            blocks[-1] = blocks[-1]._replace(output=match[2])
+        else:
+            blocks.append(Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 2))
+        end = match.end()
+        if picture := re.match(r"\n\n!\[[^\]]*\]\(([\w/.-]+\.png)\)\n", text[end:]):
+            blocks[-1] = blocks[-1]._replace(picture=page.parent / picture[1])
     return blocks
+
+
+def replace_output(block: Block, output: str) -> None:
+    """Show another output after a block."""
+    text = block.page.read_text(encoding="utf-8")
+    before = f"{block.text}```\n\n```{OUTPUT}\n"
+    assert text.count(before + f"{block.output}```\n") == 1, block.place
+    block.page.write_text(text.replace(before + f"{block.output}```\n", f"{before}{output}```\n"), encoding="utf-8")
 
 
 def run_bash(block: Block, prefix: str = "") -> list[str]:
@@ -63,9 +86,18 @@ def run_bash(block: Block, prefix: str = "") -> list[str]:
     return [_output_of(line.removeprefix(prefix), block) for line in block.text.replace("\\\n", "").splitlines()]
 
 
-def run_python(block: Block, names: dict[str, Any]) -> None:
-    code = "\n" * (block.line - 1) + block.text
-    exec(compile(code, str(block.page), "exec"), names)
+def run_python(block: Block, names: dict[str, Any]) -> str:
+    """Run a block; give what a notebook shows below it: what it prints, and the value of a last expression."""
+    tree = ast.parse("\n" * (block.line - 1) + block.text)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(tree, str(block.page), "exec"), names)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), str(block.page), "eval"), names)
+            if value is not None:
+                print(repr(value))
+    return printed.getvalue()
 
 
 def run_yaml(block: Block, directory: Path) -> None:
