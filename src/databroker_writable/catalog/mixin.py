@@ -270,7 +270,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
         self._store.check_writable()
         check_many(runs)
         if progress:
-            from tqdm.auto import tqdm
+            from tqdm import tqdm
 
             runs = tqdm(runs, unit="run")
         batches = BatchStore(self._store)

@@ -94,7 +94,7 @@ def check(
         target = open_existing_to_store(catalog)
         report = write_test(target.catalog, lambda uid: _read_elsewhere(catalog, uid))
     else:
-        report = examine(open_to_check(catalog), progress=True)
+        report = examine(open_to_check(catalog), progress=sys.stderr.isatty())
     if cleaning:
         clean(report.findings, grace, unshared=unshared)
     say(_json(report, grace) if as_json else _text(report, grace, catalog))

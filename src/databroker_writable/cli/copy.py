@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import click
@@ -43,7 +44,7 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination).catalog
     # with UIDs, --follow adds what is stored from now on, and leaves the other runs
     done = set(uids_to_copy(original)) if uids else set()
-    report = copy_runs(original, target, full, as_is=as_is, progress=True)
+    report = copy_runs(original, target, full, as_is=as_is, progress=sys.stderr.isatty())
     _say(report, as_is)
     while follow:
         done.update(report.copied, report.present, report.failures)

@@ -92,7 +92,7 @@ def copy_runs(
     >>> copy_runs(catalog, other).copied, copy_runs(catalog, other).present
     (['run-1'], ['run-1'])
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     target = (
         TiledDestination(destination) if is_tiled_client(destination) else CatalogDestination(destination, as_is=as_is)
@@ -100,7 +100,7 @@ def copy_runs(
     if uids is None:
         uids = uids_to_copy(source)
     report = CopyReport()
-    for uid in tqdm(list(uids), unit="run", disable=None if progress else True):
+    for uid in tqdm(list(uids), unit="run", disable=not progress):
         if target.has_run(uid):
             report.present.append(uid)
             continue

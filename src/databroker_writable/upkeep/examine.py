@@ -57,9 +57,9 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
     report.findings += remark_findings(backend)
     report.findings += assets.leftovers(unreadable)
     report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
-    with tqdm(total=assets.needed, unit="file", disable=None if progress else True, leave=False) as bar:
+    with tqdm(total=assets.needed, unit="file", disable=not progress, leave=False) as bar:
 
         def read(size: int) -> None:
             report.looked_at["bytes"] += size

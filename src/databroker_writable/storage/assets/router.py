@@ -186,7 +186,7 @@ def byte_progress(
     if not show:
         yield None
         return
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     descriptors = {doc["uid"]: doc for name, doc in documents if name == "descriptor"}
     total = sum(
