@@ -6,12 +6,15 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..results.finding import joined, latest, results_of
+from ..results.notebook import show_runs_in_ipython
 from ..results.run_table import described, described_in_html, table
 
 if TYPE_CHECKING:
     import pandas
 
     from ..results.lineage import Lineage
+
+show_runs_in_ipython()
 
 
 class FindingMethods:

@@ -14,7 +14,7 @@ import click
 
 from ..catalog.recipes import without_password
 from ..errors import StoreError, StoreWarning
-from ..results.printing import printable
+from ..runs.printing import printable
 from .text import say
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import click
-import numpy
 
 from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
+from ..runs.run_display import CELL_WIDTH, COLUMN_HEADER, column_rows
 from .command_group import CATALOG_HELP
 from .targets import open_to_read
 from .text import json_text, say, shown, shown_cell, shown_time, table
@@ -21,7 +21,6 @@ from .text_plot import text_plot
 FIRST_ROWS = 5
 FIRST_COLUMNS = 8
 VALUE_WIDTH = 300
-CELL_WIDTH = 40
 
 
 @dataclass
@@ -95,7 +94,7 @@ def _show(run: Any, streams: Mapping[str, Stream]) -> None:
     events = stop.get("num_events") or {}
     for name, stream in streams.items():
         say(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
-        say(table(("column", "dtype", "shape", "units"), _columns(stream), indent="  "))
+        say(table(COLUMN_HEADER, column_rows(stream.data_keys), indent="  "))
         if stream.rows:
             say()
             say(_first_rows(stream))
@@ -158,27 +157,6 @@ def _count(events: int | None) -> str:
     if events is None:
         return "unknown number of Events"
     return "1 Event" if events == 1 else f"{events} Events"
-
-
-def _columns(stream: Stream) -> list[tuple[str, ...]]:
-    return [
-        (
-            shown(name, CELL_WIDTH),
-            _dtype(data_key),
-            " x ".join(map(str, data_key["shape"])) or "scalar",
-            shown(data_key.get("units") or "", CELL_WIDTH),
-        )
-        for name, data_key in stream.data_keys.items()
-    ]
-
-
-def _dtype(data_key: Mapping[str, Any]) -> str:
-    """The numpy name of numbers where the documents tell, else event-model's."""
-    try:
-        dtype = numpy.dtype(data_key["dtype_numpy"])
-    except (KeyError, TypeError):
-        return data_key["dtype"]
-    return dtype.name if dtype.kind in "biufc" else data_key["dtype"]
 
 
 def _first_rows(stream: Stream) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 import numpy
 
-from ..results.printing import aligned as table
-from ..results.printing import for_json, printable, shown, shown_time
+from ..runs.printing import aligned as table
+from ..runs.printing import for_json, printable, shown, shown_time
 
 __all__ = ["json_text", "say", "shown", "shown_cell", "shown_time", "table"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import xarray
 
 from ..errors import ExportError
+from ..runs.document_parts import NAMES
 from ..tables.remote_columns import descriptor_of, is_remote
-from .headers import NAMES
 
 MEASURED, TIMES = "biufc", "mM"
 """Kinds of numpy's dtypes that can be plotted."""

@@ -10,9 +10,9 @@ import numpy
 import pandas
 import xarray
 
+from ..runs.printing import aligned, json_line, shown
 from ..tables import check_run, to_dataset
 from .headers import unambiguous_length
-from .printing import aligned, json_line, shown
 
 WIDTH = 36
 DIGITS = 6

@@ -28,9 +28,6 @@ STATUSES = ("success", "abort", "fail", "unfinished", "retracted")
 BATCHES = (100, 1_000, 10_000, 100_000)
 """How many stop documents are asked for at once: few where only the newest runs matter; 16 MB hold so many uids."""
 
-NAMES = ("analysis_name", "analysis", "plan_name")
-"""Keys of start documents that name what a run is, the first that is there."""
-
 SHORTEST_UID = 8
 LAST_CHARACTER = "\U0010ffff"
 
@@ -51,11 +48,6 @@ class Header(NamedTuple):
     @property
     def status(self) -> str:
         return (self.stop or {}).get("exit_status", "unfinished")
-
-
-def name_of(start: Mapping[str, Any]) -> Any:
-    """What a start document calls its run: an analysis, or a plan."""
-    return next((start[key] for key in NAMES if start.get(key)), None)
 
 
 def value_at(metadata: Mapping[str, Any], name: str) -> Any:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas
 
+from ..runs.document_parts import name_of
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import PROBE, Header, headers, headers_superseding, name_of
+from .headers import PROBE, Header, headers, headers_superseding
 from .moments import local_times
 from .reached import ReachedCatalogs
 from .references import known_uid

@@ -11,9 +11,9 @@ from typing import Any
 import networkx
 from networkx.readwrite.text import generate_network_text
 
+from ..runs.printing import mermaid_label, printable
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .headers import Header, unambiguous_length
-from .printing import mermaid_label, printable
 from .reached import ReachedCatalogs
 from .references import known_uid
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions

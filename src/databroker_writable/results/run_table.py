@@ -15,11 +15,13 @@ import pandas
 import pymongo
 
 from ..errors import InvalidMetadataError
+from ..runs.document_parts import name_of
+from ..runs.printing import aligned, html_table, shown, shown_time
+from ..runs.run_display import rows_by_stream
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .headers import Header, headers, name_of, refresh, unambiguous_length, value_at
+from .headers import Header, headers, refresh, unambiguous_length, value_at
 from .moments import local_times
-from .printing import aligned, shown, shown_time
 from .remarks import tags_of
 from .selection import select, sources_in
 
@@ -52,7 +54,7 @@ def table(
     refresh(catalog)
     fitting = select(catalog, query, sources=sources_in(catalog, derived_from), **filters)
     chosen = list(itertools.islice(fitting, limit))
-    tags, streams = tags_of(catalog), [_rows_by_stream(header.stop) for header, _ in chosen]
+    tags, streams = tags_of(catalog), [rows_by_stream(header.stop) for header, _ in chosen]
     # no dict for each run: so many new objects would have Python look through all that the catalog holds for garbage
     frame = pandas.DataFrame(
         {
@@ -82,7 +84,7 @@ def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Recor
             "status": status,
             "sample": header.start.get("sample"),
             "name": name_of(header.start),
-            "streams": _rows_by_stream(header.stop),
+            "streams": rows_by_stream(header.stop),
             "tags": tags.get(header.uid, []),
         }
         for header, status in chosen
@@ -107,11 +109,7 @@ def described(catalog: Any) -> str:
 def described_in_html(catalog: Any) -> str:
     """A catalog as HTML: its name, how many runs it has, and the newest ten."""
     title, rows = _described(catalog)
-    lines = [
-        "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
-        for tag, row in zip(itertools.chain(["th"], itertools.repeat("td")), rows, strict=False)
-    ]
-    return f"<p>{html.escape(title)}</p>" + (f"<table>{''.join(lines)}</table>" if rows else "")
+    return f"<p>{html.escape(title)}</p>" + (html_table(rows) if rows else "")
 
 
 def _described(catalog: Any) -> tuple[str, list[tuple[str, ...]]]:
@@ -144,12 +142,6 @@ def _texts(record: Record, length: int) -> list[str]:
         record["status"],
         shown(", ".join(record["tags"]), WIDTH),
     ]
-
-
-def _rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
-    """Events of each stream; of a table that is one Event, its rows."""
-    events: Mapping[str, int] = (stop or {}).get("num_events") or {}
-    return {**events, **stop["num_rows"]} if stop is not None and stop.get("num_rows") else events
 
 
 def _rows(streams: Mapping[str, int]) -> int | None:

@@ -21,12 +21,13 @@ from .document_parts import NamedDocument
 from .documents import check_time, without_templates
 from .interrupts import deferred_interrupts
 from .provenance import Provenance, start_metadata
+from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink
 
 MAX_REASON = 10_000
 
 
-class RunBuilder(bluesky_live.run_builder.RunBuilder):
+class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     """Build a run of several streams from tables, in pieces.
 
     Parameters

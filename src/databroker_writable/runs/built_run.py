@@ -8,6 +8,7 @@ from typing import Any
 from bluesky_live.bluesky_run import BlueskyRun
 
 from ..tables.classifier import is_lazy
+from .run_display import display_of
 
 
 class BuiltRun(BlueskyRun):
@@ -26,3 +27,9 @@ class BuiltRun(BlueskyRun):
                 data = {key: v.compute() if is_lazy(v) else v for key, v in doc["data"].items()}
                 doc = {**doc, "data": data}
             yield name, doc
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(display_of(self).text())
+
+    def _repr_html_(self) -> str:
+        return display_of(self).html()

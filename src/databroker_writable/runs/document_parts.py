@@ -41,6 +41,15 @@ _TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
 _MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 
+NAMES = ("analysis_name", "analysis", "plan_name")
+"""Keys of start documents that name what a run is, the first that is there."""
+
+
+def name_of(start: Mapping[str, Any]) -> Any:
+    """What a start document calls its run: an analysis, or a plan."""
+    return next((start[key] for key in NAMES if start.get(key)), None)
+
+
 def called(name: str) -> str:
     """What messages call a document of this type."""
     return "metadata" if name == "start" else f"the {name} document"

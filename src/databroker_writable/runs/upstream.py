@@ -44,7 +44,7 @@ def hold_hdf5_lock_over_forks() -> None:
 
 
 def loaded_descriptors(run: Any) -> list[Document]:
-    """The descriptors of a run of databroker; none of one on a server of intake."""
+    """The descriptors of a run of databroker, or of a stream of one; none of one on a server of intake."""
     return getattr(run, "_descriptors", [])
 
 

@@ -10,7 +10,7 @@ import numpy
 import xarray
 
 from ..errors import ExportError
-from ..results.printing import for_json, json_line
+from ..runs.printing import for_json, json_line
 from ..storage.assets.datasets import NewAsset
 from ..storage.new_file import NewFile
 from .exporting import RunContents

@@ -13,8 +13,8 @@ import numpy
 import xarray
 
 from ..results.axes import axis_along, plottable_columns, title_of
-from ..results.headers import NAMES
-from ..results.printing import json_line
+from ..runs.document_parts import NAMES
+from ..runs.printing import json_line
 from ..storage.assets.datasets import NewAsset
 from ..storage.new_file import NewFile
 from .exporting import RunContents

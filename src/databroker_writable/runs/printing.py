@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +33,16 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str
         indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table in HTML, whose first row is its header, without colours of its own."""
+    tags = itertools.chain(["th"], itertools.repeat("td"))
+    lines = [
+        "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
+        for tag, row in zip(tags, rows, strict=False)
+    ]
+    return f"<table>{''.join(lines)}</table>"
 
 
 def shown(value: Any, width: int) -> str:

@@ -1,0 +1,46 @@
+"""What IPython and Jupyter show of databroker's runs and streams, which have no display that tells what is in them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from databroker.core import BlueskyEventStream, BlueskyRun
+
+from ..runs.run_display import Display, display_of, display_of_stream
+
+
+def show_runs_in_ipython() -> None:
+    """Register displays with IPython where it runs; databroker's classes stay as they are, a user's displays first."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    if shell is None:
+        return
+    text, page = (shell.display_formatter.formatters[mimetype] for mimetype in ("text/plain", "text/html"))
+    if BlueskyRun not in {*text.type_printers, *page.type_printers}:
+        text.for_type(BlueskyRun, _print_run)
+        page.for_type(BlueskyRun, lambda run: _displayed(display_of, run).html())
+    whole = shell.display_formatter.ipython_display_formatter
+    if BlueskyEventStream not in whole.type_printers:
+        # intake's own shows all the documents of the run
+        whole.for_type(BlueskyEventStream, _display_stream)
+
+
+def _print_run(run: Any, printer: Any, cycle: bool) -> None:
+    printer.text(_displayed(display_of, run).text())
+
+
+def _display_stream(stream: Any) -> None:
+    from IPython.display import display
+
+    shown = _displayed(display_of_stream, stream)
+    display({"text/plain": shown.text(), "text/html": shown.html()}, raw=True)
+
+
+def _displayed(describe: Callable[[Any], Display], thing: Any) -> Display:
+    try:
+        return describe(thing)
+    except Exception as exc:
+        # to show a run must not fail; the message of another library can repeat a URI with its password
+        return Display(repr(thing), [], [], f"it cannot be read now ({type(exc).__name__})")

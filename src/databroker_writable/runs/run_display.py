@@ -1,0 +1,155 @@
+"""How runs, and their streams, show themselves: as text in a terminal, and as HTML in a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from . import upstream
+from .built_stream import BuiltStream
+from .document_parts import PRIMARY, Document, name_of
+from .printing import aligned, html_table, shown, shown_time
+from .provenance import sources_of
+
+WIDTH = 60
+CELL_WIDTH = 40
+SHORT_UID = 8
+
+COLUMN_HEADER = ("column", "dtype", "shape", "units")
+
+_STORED = "read it exactly: databroker_writable.to_dataset(run{})"
+_BUILT = "it is in memory; store it: catalog.store_run(run)"
+
+Row = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Display:
+    """A title, facts by name, a table whose first row is its header, and what to do next."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    table: Sequence[Row]
+    advice: str
+
+    def text(self) -> str:
+        """The lines for a terminal."""
+        facts = [f"  {name}: {value}" for name, value in self.facts]
+        table = [aligned(self.table[0], self.table[1:], indent="  ")] if len(self.table) > 1 else []
+        return "\n".join([self.title, *facts, *table, f"  {self.advice}"])
+
+    def html(self) -> str:
+        """The same for a notebook, in the colours of its theme."""
+        facts = "<br>".join(f"{html.escape(name)}: {html.escape(value)}" for name, value in self.facts)
+        table = html_table(self.table) if len(self.table) > 1 else ""
+        title, advice = html.escape(self.title), html.escape(self.advice)
+        return f"<p><b>{title}</b><br>{facts}</p>{table}<p><code>{advice}</code></p>"
+
+
+def rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
+    """Events of each stream; of a table that is one Event, its rows."""
+    events: Mapping[str, int] = (stop or {}).get("num_events") or {}
+    return {**events, **stop["num_rows"]} if stop is not None and stop.get("num_rows") else events
+
+
+def display_of(run: Any) -> Display:
+    """What a run shows of itself: databroker's, or one in memory."""
+    start, stop = run.metadata["start"], run.metadata["stop"]
+    documents = upstream.cached_documents(run)
+    if documents is None:
+        descriptors, advice = upstream.loaded_descriptors(run), _STORED.format("")
+    else:
+        descriptors, advice = [doc for name, doc in documents if name == "descriptor"], _BUILT
+    return Display(f"run {start['uid']}", _facts(start, stop), _streams(descriptors, rows_by_stream(stop)), advice)
+
+
+class ShownBuilder:
+    """The display of a builder of a run."""
+
+    def __repr__(self) -> str:
+        return _display_of_builder(self).text()
+
+    def _repr_html_(self) -> str:
+        return _display_of_builder(self).html()
+
+
+def _display_of_builder(builder: Any) -> Display:
+    streams: Mapping[str, BuiltStream] = builder._streams
+    if builder.stored_run is not None:
+        state, advice = "stored", "the stored run: builder.stored_run"
+    elif builder.closed:
+        state, advice = "closed", "the run in memory: builder.get_run()"
+    else:
+        state, advice = "open", "add to it: builder.add_stream(...), builder.add_data(...)"
+    rows = {name: stream.rows for name, stream in streams.items()}
+    table = _streams([stream.descriptor for stream in streams.values()], rows)
+    return Display(f"builder of the run {builder.uid}", [("state", state)], table, advice)
+
+
+def display_of_stream(stream: Any) -> Display:
+    """What a stream of a run of databroker's shows of itself."""
+    (descriptor, *_), start = upstream.loaded_descriptors(stream), stream.metadata["start"]
+    name = descriptor.get("name", PRIMARY)
+    rows = rows_by_stream(stream.metadata["stop"]).get(name)
+    facts = [("run", start["uid"]), ("rows", "?" if rows is None else f"{rows:,}")]
+    advice = _STORED.format("" if name == PRIMARY else f", {name!r}")
+    return Display(
+        f"stream {shown(name, WIDTH)}", facts, [COLUMN_HEADER, *column_rows(descriptor["data_keys"])], advice
+    )
+
+
+def column_rows(data_keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """A row for each column, under `COLUMN_HEADER`."""
+    return [
+        (
+            shown(name, CELL_WIDTH),
+            _dtype(data_key),
+            " x ".join(map(str, data_key["shape"])) or "scalar",
+            shown(data_key.get("units") or "", CELL_WIDTH),
+        )
+        for name, data_key in data_keys.items()
+    ]
+
+
+def _dtype(data_key: Mapping[str, Any]) -> str:
+    """The numpy name of numbers where the documents tell, else event-model's."""
+    try:
+        dtype = numpy.dtype(data_key["dtype_numpy"])
+    except (KeyError, TypeError):
+        return str(data_key["dtype"])
+    return dtype.name if dtype.kind in "biufc" else str(data_key["dtype"])
+
+
+def _facts(start: Document, stop: Document | None) -> list[tuple[str, str]]:
+    status = " ".join(filter(None, ((stop or {}).get("exit_status", "unfinished"), (stop or {}).get("reason"))))
+    made_from = ", ".join(source["uid"][:SHORT_UID] for source in sources_of(start))
+    facts = {
+        "sample": start.get("sample"),
+        "name": name_of(start),
+        "time": shown_time(start["time"]),
+        "status": status,
+        "made from": made_from,
+    }
+    return [(name, shown(value, WIDTH)) for name, value in facts.items() if value not in (None, "")]
+
+
+def _streams(descriptors: Iterable[Document], rows: Mapping[str, int]) -> list[Row]:
+    """A row for each stream, with the columns of its first descriptor."""
+    columns: dict[str, Document] = {}
+    for descriptor in descriptors:
+        columns.setdefault(descriptor.get("name", PRIMARY), descriptor["data_keys"])
+    lines = [
+        (shown(name, WIDTH), f"{rows[name]:,}" if name in rows else "?", shown(_listed(data_keys), WIDTH))
+        for name, data_keys in columns.items()
+    ]
+    return [("stream", "rows", "columns"), *lines]
+
+
+def _listed(data_keys: Mapping[str, Document]) -> str:
+    """Columns, each array with its shape."""
+    shapes = {name: " x ".join(map(str, data_key["shape"])) for name, data_key in data_keys.items()}
+    return ", ".join(f"{name} ({shape})" if shape else name for name, shape in shapes.items())
