@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import databroker
 import pandas
 import pytest
 import yaml
+from intake.catalog.default import load_combo_catalog
 
 import databroker_writable
 from databroker_writable import errors
-from support import documentation
+from support import documentation, shown_output
 from support.documentation import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,6 +39,7 @@ def blocks_of(language: str) -> list[documentation.Block]:
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory like a copy of the repository, in which the README is followed."""
     documentation.follow_pages_in(tmp_path, monkeypatch)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     return tmp_path
 
 
@@ -43,19 +47,33 @@ def test_every_block_is_of_a_language_that_is_run() -> None:
     assert {block.language for block in BLOCKS} == {"bash", "python", "yaml"}
 
 
-def test_the_blocks_run_in_the_order_of_the_page(copy: Path) -> None:
+def test_the_picture_is_the_one_that_its_script_draws(copy: Path, request: pytest.FixtureRequest) -> None:
+    draw = runpy.run_path(str(ROOT / "docs" / "draw_overview.py"))["draw"]
+    drawn = copy / "overview.png"
+    draw(drawn)
+    shown_output.compare_drawing(
+        ROOT / "docs" / "images" / "overview.png", drawn, request.config.getoption(shown_output.OPTION)
+    )
+
+
+def test_the_blocks_run_in_the_order_of_the_page(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    write = request.config.getoption(shown_output.OPTION)
     names: dict[str, Any] = {}
     for block in BLOCKS:
         if block.language == "bash":
             if TEST not in block.text:
                 # what the CI runs whole, in a new environment, is run here in the present one
-                assert all(
-                    documentation.run_bash(
-                        block, 'python3 -m venv .venv && .venv/bin/pip install ".[databroker]" && .venv/bin/'
-                    )
-                )
+                prefix = 'python3 -m venv .venv && .venv/bin/pip install ".[databroker]" && .venv/bin/'
+                printed = documentation.run_bash(block, prefix)
+                assert all(printed)
+                shown_output.compare_output(block, "".join(printed), write)
         elif block.language == "python":
-            documentation.run_python(block, names)
+            # what a new session finds on the search path
+            monkeypatch.setattr(databroker, "catalog", load_combo_catalog())
+            shown_output.compare_output(block, documentation.run_python(block, names), write)
+            shown_output.compare_picture(block, copy, write)
         else:
             documentation.run_yaml(block, copy)
     results = databroker_writable.open_directory(copy / "results")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import shutil
 from pathlib import Path
 
 import pandas
@@ -37,7 +38,11 @@ RMS = 8.0
 def masked(text: str) -> str:
     for pattern, mask in MASKS:
         text = re.sub(pattern, mask, text)
-    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
+    return trimmed(text)
+
+
+def trimmed(text: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())
 
 
 def is_shown(shown: str, printed: str) -> bool:
@@ -50,31 +55,34 @@ def compare_output(block: Block, printed: str, write: bool) -> None:
     if block.output is None or not IS_CURRENT or is_shown(block.output, printed):
         return
     if write:
-        replace_output(block, printed.strip("\n") + "\n")
+        replace_output(block, trimmed(printed))
     else:
         assert masked(printed) == masked(block.output), f"{block.place}: write it anew by pytest {OPTION}"
 
 
 def compare_picture(block: Block, directory: Path, write: bool) -> None:
     """Fail where a page shows another picture after a block than the figure that the block has drawn."""
-    picture = block.picture
-    if picture is not None:
-        assert pyplot.get_fignums(), f"{block.place} draws nothing, and {picture.name} follows"
-        drawn = directory / picture.name
+    if block.picture is not None:
+        assert pyplot.get_fignums(), f"{block.place} draws nothing, and {block.picture.name} follows"
         for text in pyplot.gcf().findobj(Text):
             text.set_text(re.sub(SHORT_UID, "e344b18b", text.get_text()))
+        drawn = directory / block.picture.name
         pyplot.gcf().savefig(drawn, dpi=100, bbox_inches="tight")
-        if write:
-            picture.parent.mkdir(exist_ok=True)
-            if not picture.exists() or differs(picture, drawn):
-                picture.write_bytes(drawn.read_bytes())
-        else:
-            assert not (difference := differs(picture, drawn)), f"{block.place}: {difference}"
+        compare_drawing(block.picture, drawn, write)
     pyplot.close("all")
 
 
-def differs(picture: Path, drawn: Path) -> str | None:
+def compare_drawing(shown: Path, drawn: Path, write: bool) -> None:
+    """Fail where a picture is another than the one that was drawn now."""
+    if write and (not shown.exists() or differs(shown, drawn)):
+        shown.parent.mkdir(exist_ok=True)
+        shutil.copy(drawn, shown)
+    difference = differs(shown, drawn)
+    assert not difference, f"{difference}\ndraw it anew by pytest {OPTION}"
+
+
+def differs(shown: Path, drawn: Path) -> str | None:
     """In what two pictures differ."""
-    expected = drawn.with_name(f"expected-{picture.name}")
-    expected.write_bytes(picture.read_bytes())  # beside which the comparison leaves files of its own
+    expected = drawn.with_name(f"expected-{shown.name}")  # beside which the comparison leaves files of its own
+    shutil.copy(shown, expected)
     return compare_images(str(expected), str(drawn), tol=RMS)
