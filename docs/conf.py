@@ -9,6 +9,7 @@ from typing import Any
 import click
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from sphinx import addnodes
 
 from databroker_writable.cli import main
 
@@ -19,13 +20,18 @@ release = version = importlib.metadata.version(project)
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_parser"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
-html_theme = "alabaster"
-html_theme_options = {"description": "Analysis results beside the raw data", "fixed_sidebar": True}
+html_theme = "furo"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 html_show_sourcelink = False
 
 autosummary_generate = False
 autodoc_typehints = "none"  # the docstrings say it in the field's words
 numpydoc_show_class_members = False
+
+
+WIDTH = 76  # columns of a block of code that are seen without scrolling
 
 
 class CommandHelp(Directive):
@@ -44,10 +50,22 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
 
 
 def section(path: str, command: click.Command) -> list[nodes.Node]:
-    context = click.Context(command, info_name=path, max_content_width=100)
+    context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
     text = command.get_help(context)
     return [nodes.rubric("", path), nodes.literal_block(text, text, language="text")]
 
 
+def name_as_users_know_it(app: Any, domain: str, objtype: str, content: nodes.Element) -> None:
+    """The methods are those of any catalog; the class that brings them is not what users see."""
+    for signature in content.parent.findall(addnodes.desc_signature):
+        if signature.get("class") == "WritableMixin" or signature.get("fullname") == "WritableMixin":
+            for part in list(signature.findall(addnodes.desc_addname)):
+                part.parent.remove(part)
+            if signature["fullname"] == "WritableMixin":
+                name = next(signature.findall(addnodes.desc_name))
+                name.replace_self(addnodes.desc_name("", "driver"))
+
+
 def setup(app: Any) -> None:
+    app.connect("object-description-transform", name_as_users_know_it)
     app.add_directive("command-help", CommandHelp)
