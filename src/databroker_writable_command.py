@@ -1,6 +1,7 @@
-"""The command ``databroker-writable``, which an interrupt ends without a traceback, also while it is imported.
+"""The command ``databroker-writable``: how it begins, and what it says of itself.
 
-It stands beside the package, because importing that imports databroker, which takes seconds.
+It stands beside the package, because importing that imports databroker, which takes seconds: the list of commands
+comes at once, and an interrupt ends the command without a traceback also while the package is imported.
 """
 
 from __future__ import annotations
@@ -9,9 +10,51 @@ import signal
 import sys
 from types import FrameType
 
+import click
+
+SUMMARIES = {
+    "store": "Store the table in each FILE as a run.",
+    "ls": "List the runs of CATALOG, newest first.",
+    "show": "Show the metadata, streams and first rows of a run, or plot it.",
+    "note": "Add a remark, tags or a verdict to a stored run.",
+    "diff": "Show in what two runs differ.",
+    "lineage": "Show what a run was made from, and what was made from it.",
+    "copy": "Copy runs from one catalog into another.",
+    "export": "Write runs into files for other programs.",
+    "serve": "Serve CATALOG to web browsers and Tiled clients, to read.",
+    "delete": "Delete runs for good.",
+    "check": "Look for damage in CATALOG, and for what crashes left behind.",
+    "deploy": "Put CATALOG.yml where databroker looks for catalogs.",
+}
+
+
+class SummarizedGroup(click.Group):
+    """A group that lists its commands without loading them, each in a whole sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+
+def make_group(cls: type[SummarizedGroup]) -> click.Group:
+    """Give the group of all commands."""
+
+    @click.group(cls=cls)
+    @click.version_option(package_name="databroker-writable", message="%(version)s")
+    @click.option("--traceback", is_flag=True, help="Show where an error comes from, to report a bug.")
+    def databroker_writable(traceback: bool) -> None:
+        """Store analysis results as runs in a databroker catalog, and look at them.
+
+        Each command has its own --help, with an example.
+        """
+
+    return databroker_writable
+
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:] in ([], ["--help"], ["--version"]):
+        make_group(SummarizedGroup)()
     is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_interruptible:
         # nothing is to be put in order before the command begins

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import click
+from databroker_writable_command import make_group
 
 from ..errors import require_databroker_1
 
@@ -23,16 +23,7 @@ from .show import show
 from .show_lineage import lineage
 from .store import store
 
-
-@click.group(cls=CommandGroup)
-@click.version_option(package_name="databroker-writable", message="%(version)s")
-@click.option("--traceback", is_flag=True, help="Show where an error comes from, to report a bug.")
-def main(traceback: bool) -> None:
-    """Store analysis results as runs in a databroker catalog, and look at them.
-
-    Each command has its own --help, with an example.
-    """
-
+main = make_group(CommandGroup)
 
 for command in (store, ls, show, note, diff, lineage, copy, export, serve, delete, check, deploy):
     main.add_command(command)

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from databroker_writable_command import SummarizedGroup
+
 from ..catalog.recipes import without_password
 from ..errors import StoreError, StoreWarning
 from ..runs.printing import printable
@@ -21,7 +23,7 @@ CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (ca
 (catalogs.yml:NAME), or a name in databroker.catalog."""
 
 
-class CommandGroup(click.Group):
+class CommandGroup(SummarizedGroup):
     """A group of commands whose errors and warnings are messages; it has the option ``--traceback``."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
