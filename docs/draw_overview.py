@@ -1,4 +1,4 @@
-"""Draws images/overview.png, the picture at the top of the README, from runs that it stores in a temporary directory."""
+"""Draws images/overview.png, the picture at the top of the README, from runs in a temporary directory."""
 
 from __future__ import annotations
 
