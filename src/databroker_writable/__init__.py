@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .runs.built_run import BuiltRun
     from .runs.simple_run import build_simple_run
     from .storage.backend import Backend
-    from .tables import to_dataset
+    from .tables import ragged, to_dataset
     from .upkeep.copying import copy_runs
     from .upkeep.exporting import export
     from .upkeep.recovering import recover
@@ -62,6 +62,7 @@ __all__ = [
     "make_writable",
     "open_directory",
     "plot",
+    "ragged",
     "recover",
     "to_dataset",
     "writable_class",
@@ -78,6 +79,7 @@ _MODULES = {
     "make_writable": "catalog.wrapping",
     "open_directory": "drivers",
     "plot": "results.plots",
+    "ragged": "tables",
     "recover": "upkeep.recovering",
     "to_dataset": "tables",
     "writable_class": "catalog.wrapping",
@@ -88,7 +90,7 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for (PEP 562): importing databroker, too, loads drivers and dask when first needed."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name != "to_dataset":
+    if _MODULES[name] != "tables":
         require_databroker_1()
     value = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
     globals()[name] = value

@@ -7,7 +7,7 @@ import copy
 import numpy
 import pytest
 
-from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTableError, StoreError
+from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTableError, StoreError, to_dataset
 from databroker_writable.runs.comparison import same_run
 from support import example_runs, faults, sites
 
@@ -237,7 +237,7 @@ def test_odd_names_are_kept_apart_or_refused(site, tmp_path, names, way):
     elif way == "metadata":
         assert site.open()["fit-1"].metadata["start"]["given"] == given
     else:
-        read = site.open()["fit-1"].primary.read()
+        read = to_dataset(site.open()["fit-1"])
         assert {name: float(read[name].values.max()) for name in names} == given
 
 

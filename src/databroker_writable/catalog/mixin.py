@@ -20,7 +20,7 @@ from ..tables.wording import short
 from .batches import BatchStore
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
-from .options import CatalogOptions, without_options
+from .options import CatalogOptions, OptionProperties, without_options
 from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
 from .run_documents import checked_run, provenance_in, table_sink, with_defaults
@@ -30,7 +30,7 @@ from .unclosed import close_at_exit
 upstream.ignore_warning_of_reading()
 
 
-class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
+class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters
@@ -81,31 +81,6 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
     def _backend(self) -> Backend:
         return self._store.backend
 
-    @property
-    def asset_root(self) -> str | None:
-        """Directory for assets, if one was set."""
-        return self._store.options.asset_root
-
-    @property
-    def asset_threshold(self) -> int:
-        """Bytes per Event above which an array is an asset."""
-        return self._store.options.asset_threshold
-
-    @property
-    def writable(self) -> bool:
-        """Whether this catalog takes runs at all."""
-        return self._store.options.writable
-
-    @property
-    def metadata_defaults(self) -> Mapping[str, Any]:
-        """Metadata of every run that is built through this catalog."""
-        return self._store.options.metadata_defaults
-
-    @property
-    def allow_pickle(self) -> bool:
-        """Whether pickles in msgpack files are unpacked."""
-        return self._store.options.allow_pickle
-
     def store_run(
         self,
         run: Any,
@@ -117,6 +92,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
         *,
         one_event: bool | None = None,
         stream: str | None = None,
+        units: Mapping[Any, str] | None = None,
         derived_from: Any = None,
         supersedes: Any = None,
         versions: Sequence[str] = (),
@@ -129,9 +105,11 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
         Parameters
         ----------
         run : BlueskyRun, RunBuilder, iterable of (name, document), or table
-            A finished run, bluesky-live's or databroker's, also from another catalog; or a dict of lists or
-            arrays, a DataFrame or a Dataset, which becomes a run of one stream, by default ``primary``.
-        metadata, uid, time, exit_status, reason, one_event, stream, derived_from, supersedes, versions, parameters
+            A finished run, bluesky-live's or databroker's, also from another catalog; or a table, as for
+            `build_simple_run`, which becomes a run of one stream, by default ``primary``.
+        metadata, uid, time, exit_status, reason, one_event, stream, units
+            As in `build_simple_run`, for a table; a finished run has its own.
+        derived_from, supersedes, versions, parameters
             As in `build_simple_run`, for a table; a finished run has its own.
         asset_threshold : int, optional
             Bytes per Event from which on an array goes to a file, in place of the catalog's. It holds for tables
@@ -175,6 +153,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
             "reason": reason,
             "one_event": one_event,
             "stream": stream,
+            "units": units,
             "derived_from": derived_from,
             "supersedes": supersedes,
             "versions": None if isinstance(versions, list | tuple) and not versions else versions,
@@ -294,6 +273,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
         *,
         one_event: bool = False,
         stream: str = "primary",
+        units: Mapping[Any, str] | None = None,
         derived_from: Any = None,
         supersedes: Any = None,
         versions: Sequence[str] = (),
@@ -320,6 +300,7 @@ class WritableMixin(FindingMethods, RemarkMethods, ReopenableMixin):
             reason,
             one_event,
             stream,
+            units,
             derived_from=derived_from,
             supersedes=supersedes,
             versions=versions,

@@ -117,3 +117,34 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "metadata_defaults": _metadata_defaults,
     "annotations": functools.partial(absolute_path, name="annotations"),
 }
+
+
+class OptionProperties:
+    """The options of a catalog, as its properties."""
+
+    _store: Any
+
+    @property
+    def asset_root(self) -> str | None:
+        """Directory for assets, if one was set."""
+        return self._store.options.asset_root
+
+    @property
+    def asset_threshold(self) -> int:
+        """Bytes per Event above which an array is an asset."""
+        return self._store.options.asset_threshold
+
+    @property
+    def writable(self) -> bool:
+        """Whether this catalog takes runs at all."""
+        return self._store.options.writable
+
+    @property
+    def metadata_defaults(self) -> Mapping[str, Any]:
+        """Metadata of every run that is built through this catalog."""
+        return self._store.options.metadata_defaults
+
+    @property
+    def allow_pickle(self) -> bool:
+        """Whether pickles in msgpack files are unpacked."""
+        return self._store.options.allow_pickle

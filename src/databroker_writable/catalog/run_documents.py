@@ -50,6 +50,7 @@ def table_sink(
     reason: str = "",
     one_event: bool = False,
     stream: str = "primary",
+    units: Any = None,
     *,
     checker: RunChecker | None = None,
     **provenance: Any,
@@ -57,7 +58,7 @@ def table_sink(
     """Build the run of a table; the arguments are those of `build_simple_run`."""
     sink = TableSink(catalog.handler_registry, checker)
     start = start_metadata(with_defaults(catalog, metadata), uid, time, provenance_in(catalog, uid, **provenance))
-    build_table(sink, data, start, exit_status, reason, one_event, stream)
+    build_table(sink, data, start, exit_status, reason, one_event, stream, units)
     return sink
 
 

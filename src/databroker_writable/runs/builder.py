@@ -16,7 +16,7 @@ from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
 from ..tables.wording import short
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids
-from .declarations import check_columns, check_configuration, check_declared, with_declarations, with_objects
+from .declarations import check_configuration, with_declarations, with_objects
 from .document_parts import NamedDocument
 from .documents import check_time, without_templates
 from .interrupts import deferred_interrupts
@@ -130,6 +130,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         object_keys: Mapping[str, Sequence[str]] | None = None,
         configuration: Mapping[str, Any] | None = None,
         hints: Mapping[str, Any] | None = None,
+        units: Mapping[Any, str] | None = None,
     ) -> None:
         """Define a stream and, where `data` is given, add its first table.
 
@@ -137,8 +138,9 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         ----------
         name : str
             ``"primary"`` by convention for the table of most interest.
-        data : dict of lists or arrays, DataFrame or Dataset, optional
-            Equally long columns; one row is one Event unless the builder has ``one_event``.
+        data : table, optional
+            As for `build_simple_run`; one row is one Event unless the builder has ``one_event``. A dict of single
+            values is one row.
         data_keys : dict, optional
             What is known of the columns; it wins over what is inferred from `data`. Without `data` each entry
             needs ``source``, ``dtype`` and ``shape``.
@@ -146,6 +148,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             Of the descriptor.
         object_keys, configuration, hints : dict, optional
             As in bluesky-live; they win over what is inferred.
+        units : dict of str, optional
+            Of columns, by name; they hold for the tables that are added later, too.
 
         Raises
         ------
@@ -163,10 +167,11 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give at least one of them")
         if time is not None:
             check_time(time, "time", InvalidRunError)
-        table = None if data is None else self._read(data)
+        table = None if data is None else self._read(data, units)
         schema = table.schema if table else StreamSchema({}, {}, {}, {})
         schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
         stream = BuiltStream(composed_descriptor(self.uid, name, schema, self._now() if time is None else time, uid))
+        stream.units = units
         # together, so that a table which is refused leaves no stream behind
         self._take_table(stream, table, [("descriptor", stream.descriptor)], time=time)
 
@@ -185,7 +190,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         ----------
         name : str
             Of a stream that `add_stream` has defined.
-        data : dict of lists or arrays, DataFrame or Dataset
+        data : table
             With the columns, types and shapes of the first table. Its arrays may be filled again for the next piece.
         time : array of float, shape (number of Events,), optional
             POSIX seconds, rising. By default 1 microsecond apart, so that readers keep the order.
@@ -204,13 +209,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             A table that does not agree with the first one, or times of the wrong length or order.
         """
         stream = self._stream(name)
-        table = self._read(data)
-        data_keys = stream.descriptor["data_keys"]
-        if stream.schema is not None:
-            table = table.fitted(stream.schema, name)
-            stream.schema.check_agrees(table.schema, name)
-        check_columns(data_keys, table, name)
-        check_declared(data_keys, table.schema, f"stream {name!r}")
+        table = stream.fitted(self._read(data, stream.units))
         self._take_table(stream, table, [], time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
 
     def update_configuration(self, name: str, configuration: Mapping[str, Any]) -> None:
@@ -318,8 +317,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
         return self._streams[name]
 
-    def _read(self, data: Any) -> StreamTable:
-        table = read_table(data, one_event=self._one_event)
+    def _read(self, data: Any, units: Mapping[Any, str] | None) -> StreamTable:
+        table = read_table(data, one_event=self._one_event, units=units)
         return dataclasses.replace(table, data=private_copy(table.data)) if self._sink.keeps_arrays else table
 
     def _check_open(self) -> None:

@@ -12,6 +12,7 @@ import numpy
 
 from ..errors import InvalidTableError
 from ..tables import StreamSchema, StreamTable
+from .declarations import check_columns, check_declared
 from .document_parts import Document
 from .documents import check_exit_status, check_times
 
@@ -25,10 +26,21 @@ class BuiltStream:
 
     descriptor: Document
     schema: StreamSchema | None = None  # of its first table, with which the later ones must agree
+    units: Mapping[Any, str] | None = None  # that the user said with it
     length: int = 0
     rows: int = 0
     last_seq_num: int = 0
     last_time: float = -math.inf
+
+    def fitted(self, table: StreamTable) -> StreamTable:
+        """Give a later table as it goes on after the first one; refuse one that does not."""
+        name, data_keys = self.descriptor["name"], self.descriptor["data_keys"]
+        if self.schema is not None:
+            table = table.fitted(self.schema, name)
+            self.schema.check_agrees(table.schema, name)
+        check_columns(data_keys, table, name)
+        check_declared(data_keys, table.schema, f"stream {name!r}")
+        return table
 
     def event_page(
         self,

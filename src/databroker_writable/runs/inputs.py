@@ -8,6 +8,7 @@ from typing import Any
 import humanize
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
+from ..tables.table_forms import is_records
 from ..tables.wording import short
 from . import upstream
 from .checker import RunDocuments
@@ -28,6 +29,8 @@ def is_table(value: Any) -> bool:
         return False
     if isinstance(value, Mapping) or any(_has(value, name) for name in ("to_dataset", "data_vars", "columns")):
         return True
+    if is_records(value):
+        return True
     if value is None or isinstance(value, str | bytes) or not isinstance(value, Iterable):
         remedy = "; of a stream give what its read() gives" if _has(value, "to_dask") else ""
         raise InvalidTableError(
@@ -43,7 +46,7 @@ def check_many(runs: Any) -> None:
         what, remedy = short(runs), "give them as a list"
     elif _has(runs, "search") and not _is_run(runs):
         what, remedy = "a catalog", "give its values(), or copy them by copy_runs"
-    elif _is_run(runs) or is_table(runs):
+    elif _is_run(runs) or (is_table(runs) and not isinstance(runs, list | tuple)):
         what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or store it by store_run"
     else:
         return

@@ -22,6 +22,7 @@ def build_simple_run(
     *,
     one_event: bool = False,
     stream: str = "primary",
+    units: Mapping[Any, str] | None = None,
     derived_from: Any = None,
     supersedes: Any = None,
     versions: Sequence[str] = (),
@@ -32,14 +33,17 @@ def build_simple_run(
 
     Parameters
     ----------
-    data : dict of lists or arrays, DataFrame or Dataset
-        Equally long columns.
+    data : table
+        A dict of columns: lists or arrays of one length, with single values beside them; or a list of dicts, a
+        DataFrame or Series, a Dataset or DataArray, or a table of polars, pyarrow or astropy.
     metadata, uid, time, one_event, derived_from, supersedes, versions, parameters, handler_registry
         As for `RunBuilder`.
     exit_status : {"success", "abort", "fail"}
     reason : str
     stream : str
         The name of the stream.
+    units : dict of str, optional
+        Of columns, by name, e.g. ``{"x": "mm"}``.
 
     Returns
     -------
@@ -64,7 +68,9 @@ def build_simple_run(
     """
     provenance = Provenance.of(derived_from, supersedes, versions, parameters)
     sink = TableSink(handler_registry)
-    build_table(sink, data, start_metadata(metadata, uid, time, provenance), exit_status, reason, one_event, stream)
+    build_table(
+        sink, data, start_metadata(metadata, uid, time, provenance), exit_status, reason, one_event, stream, units
+    )
     return sink.get_run()
 
 
@@ -76,9 +82,10 @@ def build_table(
     reason: str,
     one_event: bool,
     stream: str,
+    units: Mapping[Any, str] | None = None,
 ) -> None:
     """Give a sink the documents of a run of one stream; the metadata are what `start_metadata` gives."""
     check_exit_status(exit_status)
     builder = RunBuilder.into(sink, metadata, one_event)
-    builder.add_stream(stream, data=data)
+    builder.add_stream(stream, data=data, units=units)
     builder.close(exit_status=exit_status, reason=reason)

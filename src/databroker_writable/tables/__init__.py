@@ -1,8 +1,9 @@
 """Tables and Datasets to the contents of documents, and back."""
 
+from .column_parts import ragged
 from .layout import OBJECT, find_layout
 from .restore import check_run, to_dataset
 from .stream_table import StreamSchema, StreamTable
 from .table_reader import read_table
 
-__all__ = ["OBJECT", "StreamSchema", "StreamTable", "check_run", "find_layout", "read_table", "to_dataset"]
+__all__ = ["OBJECT", "StreamSchema", "StreamTable", "check_run", "find_layout", "ragged", "read_table", "to_dataset"]

@@ -163,7 +163,8 @@ def units_of(value: Any) -> str | None:
     for attribute in ("units", "unit"):
         units = getattr(value, attribute, None)
         if units is not None and not callable(units):
-            return str(units)
+            # pint writes symbols, as astropy does, only if asked
+            return format(units, "~") if type(units).__module__.startswith("pint") else str(units)
     # of a dask array only the pattern of its blocks tells
     return units_of(value._meta) if is_lazy(value) and hasattr(value, "_meta") else None
 

@@ -11,28 +11,33 @@ from typing import Any
 import dask.array
 import numpy
 import pandas
-import xarray
 
 from ..errors import InvalidTableError, StoreError
 from .arrow_columns import column_from_arrow, is_arrow, is_arrow_dtype
-from .classifier import check_column, check_text, is_lazy, type_of
+from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, type_of, unsupported
+from .column_parts import Part, parts_of
 from .list_columns import CONTAINERS, array_from_list
+from .names import data_keys_of, free_name, plain_name
 from .wording import short
 
-LONGEST_NAME = 1000
+_SINGLE = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
+"""What a column may be, or have, one of."""
 
 
 @dataclass
 class Variable:
     """One column, with the name that the user gave it."""
 
-    name: str
+    name: Any  # text, a number or a tuple of these
     dims: tuple[str, ...]
     values: Any  # numpy, dask or pandas array
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
     coordinate: bool = False
-    key: str | None = None  # the name wanted in the documents, if not `name`
+    key: str = ""  # the name wanted in the documents; by default `name`
     is_list: bool = False  # whether it was given as a list
+
+    def __post_init__(self) -> None:
+        self.key = self.key or str(self.name)
 
 
 @dataclass
@@ -41,74 +46,65 @@ class Source:
 
     form: str  # "mapping", "frame" or "dataset"
     variables: list[Variable]
-    dim: str | None  # the one leading dim of a table; None for a Dataset
+    dim: str | None  # the one leading dim of a table; None for a Dataset, and for columns of different lengths
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
     indexes: dict[str, Any] = field(default_factory=dict[str, Any])  # JSON-able: how to put the indexes back
 
 
-def source_from_mapping(table: Mapping[str, Any]) -> Source:
+def source_from_mapping(table: Mapping[Any, Any]) -> Source:
     if not table:
         raise InvalidTableError("the table has no columns; give it at least one, e.g. {'x': [1, 2, 3]}")
-    columns, lists = {}, set()
+    taken = {plain_name(label, "column") for label in table}
+    parts: dict[Any, Part] = {}
+    lists = set()
     for label, column in table.items():
-        check_name(label, "column")
-        name = str.__str__(label)
-        columns[name] = array_from_column(column, name)
-        if isinstance(column, list | tuple):
-            lists.add(name)
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
-        raise InvalidTableError(
-            f"the columns have different lengths ({listed}); make them equal, "
-            "or name the dims in an xarray Dataset and store it with one_event=True"
-        )
-    dim = free_name("row", columns)
+        for part in parts_of(_in_memory(column), plain_name(label, "column"), {*taken, *parts}):
+            parts[part.name] = part
+            if isinstance(part.values, list | tuple):
+                lists.add(part.name)
+    keys = data_keys_of(parts, "column")
+    columns = {name: array_from_column(part.values, name) for name, part in parts.items()}
+    dims = _leading_dims(columns, keys)
     variables = [
-        Variable(name, (dim, *inner_dims(name, 1, values, columns)), values, is_list=name in lists)
+        Variable(
+            name,
+            (*dims[name], *inner_dims(keys[name], 1, values, columns)),
+            values,
+            parts[name].attrs,
+            key=keys[name],
+            is_list=name in lists,
+        )
         for name, values in columns.items()
     ]
-    return Source("mapping", variables, dim)
+    several = {dims[name] for name in columns if dims[name]}
+    return Source("mapping", variables, several.pop()[0] if len(several) == 1 else None)
 
 
-def inner_dims(name: str, first: int, values: Any, taken: Collection[str]) -> tuple[str, ...]:
+def _leading_dims(columns: Mapping[Any, Any], keys: Mapping[Any, str]) -> dict[Any, tuple[str, ...]]:
+    """Name the leading dims of columns: one for all of the same length, and none for single values."""
+    by_length: dict[int, str] = {}
+    dims: dict[Any, tuple[str, ...]] = {}
+    for name, values in columns.items():
+        if values.ndim == 0:
+            dims[name] = ()
+            continue
+        length = len(values)
+        if length not in by_length:
+            by_length[length] = free_name(f"{keys[name]}_0" if by_length else "row", {*columns, *by_length.values()})
+        dims[name] = (by_length[length],)
+    return dims
+
+
+def inner_dims(name: str, first: int, values: Any, taken: Collection[Any]) -> tuple[str, ...]:
     """Names for the axes of a column from the `first` on, which the user did not name."""
     return tuple(free_name(f"{name}_{axis}", taken) for axis in range(first, values.ndim))
 
 
-def check_name(name: Any, what: str) -> None:
-    """Refuse a name that cannot be a data key; `what` says whose it is ("column", "coordinate")."""
-    if type(name) is str and name.isidentifier() and len(name) <= LONGEST_NAME:
-        return
-    if not isinstance(name, str):
-        raise InvalidTableError(
-            f"the name of {what} {name!r} is of type {type(name).__name__}; "
-            f"make it a str, e.g. table.rename(columns=str) or {{str(k): v for k, v in table.items()}}"
-        )
-    if len(name) > LONGEST_NAME:
-        raise InvalidTableError(
-            f"the name of {what} {name[:40]!r}... has {len(name)} characters, {LONGEST_NAME} is the most; shorten it"
-        )
-    if not name:
-        raise InvalidTableError(f"a {what} has the empty string as its name; give it a name")
-    for bad in "./":
-        if bad in name:
-            raise InvalidTableError(
-                f"the name of {what} {name!r} holds {bad!r}, which documents do not allow in keys; "
-                f"rename it, e.g. to {name.replace(bad, '_')!r}"
-            )
-    if name.startswith("$"):
-        raise InvalidTableError(f"the name of {what} {name!r} starts with '$', which MongoDB reserves; rename it")
-    if any(ord(char) < 32 or ord(char) == 127 for char in name):
-        raise InvalidTableError(f"the name of {what} {name!r} holds a control character; rename it")
-    check_text(name, f"the name of {what} {name!r}")
-
-
-def free_name(wanted: str, taken: Collection[str]) -> str:
-    """Return `wanted`, with as many underscores appended as it takes to be free."""
-    while wanted in taken:
-        wanted += "_"
-    return wanted
+def is_one_value(column: Any) -> bool:
+    """Whether a column is a single value, as it is given: of Python, numpy, or of a quantity."""
+    if isinstance(column, numpy.ndarray) or is_lazy(column) or hasattr(column, "ndim"):
+        return bool(column.ndim == 0)
+    return type_of(type(column)) in _SINGLE
 
 
 class reading:
@@ -131,34 +127,30 @@ def unreadable(name: str, error: Exception) -> InvalidTableError:
     return InvalidTableError(f"column {name!r} cannot be read: {short(error, 200)}; make it a list or a numpy array")
 
 
-def array_from_column(column: Any, name: str) -> Any:
-    """Make an array of one column of a dict."""
-    if isinstance(column, list | tuple | range):
-        if type(column) not in (list, tuple):
-            column = list(column)  # here, so that what it raises by itself is passed on as it is
+def array_from_column(column: Any, name: Any) -> Any:
+    """Make an array of one column of a dict; of a single value one without dims."""
+    if isinstance(column, list | tuple):
         with reading(name):
             return array_from_list(column, name)
     with reading(name):
-        values = array_from_array(_array(column, name), name)
-        if values.ndim == 0:
-            raise InvalidTableError(
-                f"column {name!r} is a single value ({short(values)}), not a list or an array of at least one "
-                f"dimension; put it in a list, or in the metadata"
-            )
-        return values
+        if type_of(type(column)) in _SINGLE:
+            return _single(array_from_list([column], name), name)
+        return array_from_array(_array(column, name), name)
+
+
+def _in_memory(column: Any) -> Any:
+    """A sequence as a list, here, so that what it raises by itself is passed on as it is."""
+    is_sequence = isinstance(column, list | tuple | range) and type(column) not in (list, tuple)
+    return list(column) if is_sequence else column
+
+
+def _single(values: Any, name: Any) -> Any:
+    if not isinstance(values, numpy.ndarray):
+        raise unsupported(name, "a single datetime with a time zone", f"put it in a list, table[{name!r}] = [value]")
+    return values.reshape(())
 
 
 def _array(column: Any, name: str) -> Any:
-    if isinstance(column, xarray.DataArray):
-        raise InvalidTableError(
-            f"column {name!r} is an xarray DataArray, with dims of its own; "
-            "pass xarray.Dataset(table) to keep them, or its .data"
-        )
-    if isinstance(column, pandas.Series) and not is_default_index(column.index):
-        raise InvalidTableError(
-            f"column {name!r} is a pandas Series with an index of its own; "
-            "pass pandas.DataFrame(table) to keep the index, or .array to drop it"
-        )
     if isinstance(column, pandas.MultiIndex):
         raise InvalidTableError(
             f"column {name!r} is a pandas MultiIndex; make each level a column, e.g. of "

@@ -11,12 +11,11 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from ..errors import InvalidTableError
 from .classifier import check_text
+from .column_parts import Part, parts_of
 from .columns import (
     Source,
     Variable,
     array_from_array,
-    check_name,
-    free_name,
     index_values,
     inner_dims,
     is_default_index,
@@ -24,44 +23,45 @@ from .columns import (
 )
 from .encode import dtype_name
 from .layout import encode_attributes
+from .names import data_keys_of, free_name, plain_name
 
 
 def source_from_frame(frame: pandas.DataFrame) -> Source:
-    if isinstance(frame.columns, pandas.MultiIndex):
-        raise InvalidTableError(
-            "the DataFrame has MultiIndex columns; join their levels, "
-            "e.g. df.columns = ['_'.join(map(str, c)) for c in df.columns]"
-        )
-    labels = frame.columns.tolist()
+    labels = [plain_name(label, "column") for label in frame.columns]
     if not labels:
         raise InvalidTableError("the DataFrame has no columns; give it at least one")
-    for name in labels:
-        check_name(name, "column")
-    names = set(labels)
+    names: set[Any] = set(labels)
     if len(names) < len(labels):
-        twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+        twice = sorted(map(str, set(frame.columns[frame.columns.duplicated()])))
         raise InvalidTableError(f"the DataFrame has columns of the same name ({', '.join(twice)}); rename them")
     index: Any = frame.index
     for name in index.names:
         if name is not None:
-            check_name(name, "index")
-            if name in names:
+            if not isinstance(name, str):
+                raise InvalidTableError(
+                    f"the name of index {name!r} is of type {type(name).__name__}; rename it, df.rename_axis('index')"
+                )
+            if plain_name(name, "index") in names:
                 raise InvalidTableError(
                     f"the index and a column are both named {name!r}; rename one, e.g. df.rename_axis('index')"
                 )
     multi = isinstance(index, pandas.MultiIndex)
     dim = free_name("row", names | set(index.names)) if multi or index.name is None else index.name
+    parts: dict[Any, Part] = {}
+    for name, (_, column) in zip(labels, frame.items(), strict=True):
+        for part in parts_of(_frame_column(column), name, {*names, *parts}):
+            parts[part.name] = part
+    keys = data_keys_of([*parts, *filter(None, index.names)], "column")
+    names.update(parts)
     variables = []
-    for label, column in frame.items():
-        name = str.__str__(label)
+    for name, part in parts.items():
         with reading(name):
-            # of a numpy array with units pandas keeps the numbers in .array
-            array = column.values if isinstance(column.dtype, numpy.dtype) else column.array
-            values = array_from_array(array, name)
-        variables.append(Variable(name, (dim, *inner_dims(name, 1, values, names | {dim})), values))
+            values = array_from_array(part.values, name)
+        dims = (dim, *inner_dims(keys[name], 1, values, names | {dim}))
+        variables.append(Variable(name, dims, values, part.attrs, key=keys[name]))
     record: dict[str, Any] = {"dim": dim, "names": list(index.names), "levels": [], "multi": multi}
     if not is_default_index(index):
-        levels = _index_levels(index, dim, names)
+        levels = _index_levels(index, dim, names, keys)
         record["levels"] = [level.name for level in levels]
         record["dtypes"] = _index_dtypes(index)
         freq = _frequency(index)
@@ -69,6 +69,11 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
             record["freq"] = freq
         variables = levels + variables
     return Source("frame", variables, dim, dict(frame.attrs), {"frame": record})
+
+
+def _frame_column(column: pandas.Series) -> Any:
+    # of a numpy array with units pandas keeps the numbers in .array
+    return column.values if isinstance(column.dtype, numpy.dtype) else column.array
 
 
 def _index_dtypes(index: Any) -> list[str]:
@@ -92,10 +97,10 @@ def _frequency(index: Any) -> str | None:
     return str(freq.freqstr)
 
 
-def _index_levels(index: Any, dim: str, names: set[str]) -> list[Variable]:
+def _index_levels(index: Any, dim: str, names: set[Any], keys: dict[Any, str]) -> list[Variable]:
     """The levels of a pandas index, as coordinates along `dim`."""
     if not isinstance(index, pandas.MultiIndex):
-        key = index.name if index.name is not None else free_name("index", names | {dim})
+        key = keys[index.name] if index.name is not None else free_name("index", names | {dim})
         return [Variable(dim, (dim,), index_values(index), coordinate=True, key=key)]
     levels: list[Variable] = []
     named = {name for name in index.names if name is not None}
@@ -106,15 +111,14 @@ def _index_levels(index: Any, dim: str, names: set[str]) -> list[Variable]:
         elif name in taken:
             raise InvalidTableError(f"two levels of the index are named {name!r}; rename one")
         values = index_values(index.get_level_values(number))
-        levels.append(Variable(name, (dim,), values, coordinate=True))
+        levels.append(Variable(name, (dim,), values, coordinate=True, key=keys.get(name, name)))
     return levels
 
 
 def source_from_dataset(dataset: xarray.Dataset) -> Source:
     if not dataset.data_vars:
         raise InvalidTableError("the Dataset has no data variables; give it at least one")
-    for name in dataset.variables:
-        check_name(name, "coordinate" if name in dataset.coords else "variable")
+    keys = data_keys_of([*dataset.data_vars, *dataset.coords], "variable")
     for dim in dataset.dims:
         if not isinstance(dim, str):
             raise InvalidTableError(f"dim {dim!r} is not named by a str; rename it with dataset.rename(...)")
@@ -135,7 +139,7 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
         else:
             other += [str(name) for name in coords if name not in dataset.dims]
     without: list[str] = []
-    variables = []
+    variables: list[Variable] = []
     tuples = {group["dim"] for group in multi}
     for name, variable in dataset.variables.items():
         if name in tuples:
@@ -146,20 +150,25 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
         for dim in variable.dims:
             if variable.dims.count(dim) > 1:
                 raise InvalidTableError(f"variable {name!r} has dim {dim!r} twice; rename one of them")
-        with reading(str(name)):
-            values = _variable_values(variable, dataset.xindexes.get(name), str(name))
-        dims = tuple(str(dim) for dim in variable.dims)
-        dims += inner_dims(str(name), len(dims), values, {*map(str, dataset.variables), *dims})
-        variables.append(Variable(str(name), dims, values, dict(variable.attrs), coordinate))
+        label = plain_name(name, "variable")
+        column = _variable_values(variable, dataset.xindexes.get(name), name)
+        for part in parts_of(column, label, {*keys, *(v.name for v in variables)}):
+            with reading(part.name):
+                values = array_from_array(part.values, part.name)
+            key = keys.get(part.name) or part.name
+            dims = tuple(str(dim) for dim in variable.dims)
+            dims += inner_dims(key, len(dims), values, {*map(str, dataset.variables), *dims})
+            said = {**part.attrs, **variable.attrs}
+            variables.append(Variable(part.name, dims, values, said, coordinate, key=key))
     indexes = {"multi": multi, "without": without, "other": other}
     return Source("dataset", variables, None, dict(dataset.attrs), indexes)
 
 
-def _variable_values(variable: xarray.Variable, index: Any, name: str) -> Any:
+def _variable_values(variable: xarray.Variable, index: Any, name: Any) -> Any:
     """The values of a variable: as pandas holds them where numpy has no such dtype."""
     dtype = variable.dtype
     if index is None or (isinstance(dtype, numpy.dtype) and dtype.kind != "O"):
-        return array_from_array(variable.data, name)
+        return variable.data
     pandas_index = index.index
     is_multi = isinstance(pandas_index, pandas.MultiIndex)
     return index_values(pandas_index.get_level_values(name) if is_multi else pandas_index)

@@ -19,7 +19,9 @@ from .classifier import NUMBERS, TIMES, ValueType, check_text, type_of, type_of_
 SOURCE = "databroker-writable"
 OBJECT = "table"
 LAYOUT = "layout"
-VERSION = 1
+VERSION = 2
+"""The newest layout that is read; 2 has single values in rows of several Events, and names that are no text."""
+
 NULL_TEXTS = ("None", "<NA>", "nan")
 """What a null becomes where a column is cast to text, by databroker 2, Tiled or pandas."""
 
@@ -30,9 +32,19 @@ _ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
 def embed_layout(layout: dict[str, Any], configuration: dict[str, dict[str, Any]], now: float) -> None:
     """Add the layout to the configuration of the pseudo-object."""
     key = _layout_keys(configuration["data"])[-1]
-    configuration["data"][key] = _encode({"version": VERSION, **layout})
+    configuration["data"][key] = _encode({"version": _version_of(layout), **layout})
     configuration["data_keys"][key] = {"source": SOURCE, "dtype": "string", "shape": []}
     configuration["timestamps"][key] = now
+
+
+def _version_of(layout: dict[str, Any]) -> int:
+    """The oldest version that reads a layout."""
+    is_new = (
+        not isinstance(entry["name"], str)
+        or (not layout["one_event"] and not entry["dims"] and entry["in"] != "configuration")
+        for entry in layout["variables"]
+    )
+    return VERSION if any(is_new) else 1
 
 
 def find_layout(descriptor: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -46,7 +58,15 @@ def find_layout(descriptor: Mapping[str, Any]) -> dict[str, Any] | None:
     if data_key.get("source") != SOURCE or not isinstance(text, str) or not text.startswith('{"version": '):
         return None
     layout: dict[str, Any] = json.loads(text)
+    for entry in layout.get("variables", ()):
+        if isinstance(entry["name"], list):
+            entry["name"] = _tuple_of(entry["name"])
     return layout
+
+
+def _tuple_of(levels: list[Any]) -> tuple[Any, ...]:
+    """A name of several levels, of which JSON makes lists."""
+    return tuple(_tuple_of(level) if isinstance(level, list) else level for level in levels)
 
 
 def _layout_keys(names: Iterable[str]) -> list[str]:

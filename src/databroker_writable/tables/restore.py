@@ -8,6 +8,7 @@ from typing import Any
 
 import dask.array
 import numpy
+import pandas
 import xarray
 
 from ..errors import InvalidRunError
@@ -194,7 +195,23 @@ def _dataset(layout: dict[str, Any], configuration: dict[str, Any], events: Any)
     values = {}
     for entry in layout["variables"]:
         values[entry["name"]] = _variable(entry, configuration, events)
-    return rebuild(layout, values)
+    return rebuild(layout if layout["one_event"] else _with_single_values(layout, values), values)
+
+
+def _with_single_values(layout: dict[str, Any], values: dict[Any, Any]) -> dict[str, Any]:
+    """Take one of the values that each Event repeats, where the table had one; give the layout that then holds.
+
+    In a stream of several tables it may have changed from one to the next: then it stays a column.
+    """
+    entries, has_columns = [], any(layout["dim"] in entry["dims"] for entry in layout["variables"])
+    for entry in layout["variables"]:
+        if not entry["dims"] and entry["in"] != "configuration":
+            column = numpy.asarray(values[entry["name"]])
+            is_same = len(column) == 1 or (has_columns and len(pandas.unique(column)) == 1)
+            values[entry["name"]] = column[0:1].reshape(()) if is_same else column
+            entry = entry if is_same else {**entry, "dims": [layout["dim"]]}
+        entries.append(entry)
+    return {**layout, "variables": entries}
 
 
 def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any) -> Any:

@@ -12,22 +12,24 @@ import pandas
 import xarray
 
 from ..errors import InvalidTableError, StoreError
-from .arrow_columns import columns_from_arrow
-from .classifier import computed, is_array, loses_dims_in_lists
-from .columns import Source, Variable, free_name, source_from_mapping, unreadable
+from .classifier import computed, is_array, is_lazy, loses_dims_in_lists
+from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import Encoded, encode, has_nulls, null_marks, null_safe
 from .indexed_tables import source_from_dataset, source_from_frame
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
+from .names import free_name
 from .stream_table import StreamSchema, StreamTable
+from .table_forms import known_form
 from .time_columns import LATEST
+from .wording import short
 
 CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
 
-ACCEPTED = "a dict of lists or arrays, a pandas DataFrame or an xarray Dataset"
 
-
-def read_table(table: Any, *, one_event: bool = False) -> StreamTable:
+def read_table(table: Any, *, one_event: bool = False, units: Mapping[Any, str] | None = None) -> StreamTable:
     """Describe a table as the Events of a stream; with `one_event` as one Event, whose columns are arrays with dims.
+
+    `units` are those of columns, by name. A single value beside columns stands in each Event.
 
     Raises InvalidTableError where something cannot be stored exactly or by a documented rule. Costs O(1) per column
     of numbers, O(N) for strings and objects; dask arrays are not computed.
@@ -40,7 +42,10 @@ def read_table(table: Any, *, one_event: bool = False) -> StreamTable:
     >>> table.schema.data_keys["label"]["dtype_numpy"]
     '<U1'
     """
-    composer = _StreamComposer(_read_source(table), one_event=one_event)
+    source = _read_source(table)
+    if units is not None:
+        _set_units(source, units)
+    composer = _StreamComposer(source, one_event=one_event)
     for variable in composer.source.variables:
         try:
             composer.add(variable)
@@ -52,39 +57,37 @@ def read_table(table: Any, *, one_event: bool = False) -> StreamTable:
 
 
 def _read_source(table: Any) -> Source:
-    if isinstance(table, xarray.Dataset):
-        return source_from_dataset(table)
-    if isinstance(table, pandas.DataFrame):
-        return source_from_frame(table)
-    if isinstance(table, Mapping):
-        return source_from_mapping(table)
-    if hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"):
-        columns, attributes, attrs = columns_from_arrow(table)
-        source = source_from_mapping(columns)
-        for variable in source.variables:
-            variable.attrs.update(attributes[variable.name])
-        source.attrs.update(attrs)
-        return source
-    raise InvalidTableError(f"a table is {ACCEPTED}, not {_what_it_is_instead(table)}")
+    known = known_form(table)
+    if isinstance(known.table, xarray.Dataset):
+        source = source_from_dataset(known.table)
+    elif isinstance(known.table, pandas.DataFrame):
+        source = source_from_frame(known.table)
+    else:
+        source = source_from_mapping(known.table)
+    for variable in source.variables:
+        variable.attrs.update(known.column_attrs.get(variable.name, {}))
+    source.attrs.update(known.attrs)
+    return source
 
 
-def _what_it_is_instead(table: Any) -> str:
-    if table is None:
-        return "None"
-    name = f"{type(table).__module__}.{type(table).__qualname__}".removeprefix("builtins.")
-    if isinstance(table, xarray.DataArray):
-        return f"{name}; make a Dataset of it with .to_dataset(name=...)"
-    if isinstance(table, pandas.Series):
-        return f"{name}; make a DataFrame of it with .to_frame()"
-    if isinstance(table, numpy.ndarray | dask.array.Array | list | tuple):
-        return f"{name}; name it, e.g. {{'x': values}}"
-    if hasattr(table, "collect"):
-        return f"{name}; collect it first, with .collect()"
-    if hasattr(table, "to_pandas"):
-        return f"{name}; convert it with .to_pandas()"
-    if hasattr(table, "compute"):
-        return f"{name}; compute it first, with .compute()"
-    return name
+def _set_units(source: Source, units: Any) -> None:
+    """Give columns the units that the user says; they must not contradict those that a column carries."""
+    if not isinstance(units, Mapping):
+        raise InvalidTableError(f"units is a dict of texts by column, e.g. {{'x': 'mm'}}, not {short(units)}")
+    variables = {variable.name: variable for variable in source.variables}
+    for name, text in units.items():
+        if name not in variables:
+            listed = ", ".join(map(repr, variables))
+            raise InvalidTableError(f"units names the column {name!r}, which the table does not have; it has {listed}")
+        if not isinstance(text, str) or not text:
+            raise InvalidTableError(
+                f"the units of column {name!r} are a text, e.g. 'mm', not {short(text)}; give str(units)"
+            )
+        carried = variables[name].attrs.setdefault("units", str.__str__(text))
+        if carried != text:
+            raise InvalidTableError(
+                f"column {name!r} carries the units {carried!r}, but the argument units says {text!r}; give one of them"
+            )
 
 
 class _StreamComposer:
@@ -94,33 +97,33 @@ class _StreamComposer:
         self.source = source
         self.one_event = one_event
         self.dim = None if one_event else _event_dim(source)
-        self.names = {v.name for v in source.variables} | {v.key for v in source.variables if v.key}
+        self.length = _length_along(source, self.dim)
+        self.names = {v.name for v in source.variables} | {v.key for v in source.variables}
         self.data: dict[str, Any] = {}
         self.data_keys: dict[str, dict[str, Any]] = {}
         self.configuration: dict[str, dict[str, Any]] = {"data": {}, "data_keys": {}, "timestamps": {}}
         self.entries: list[dict[str, Any]] = []
         self.fields: list[str] = []
         self.time: numpy.ndarray | None = None
-        self.length = 1
         self.now = time.time()
 
     def add(self, variable: Variable) -> None:
         """Encode one variable and put it where it belongs."""
         dims, values = variable.dims, variable.values
+        if self.dim is not None and not dims and not variable.coordinate:
+            dims, values = (self.dim,), _repeated(values, self.length)
         along = self.dim is not None and self.dim in dims
         to_events = along or self._belongs_to_events(variable)
         if variable.coordinate and isinstance(values, dask.array.Array) and not (to_events and _is_large(values)):
             values = computed(values, variable.name)
-        entry: dict[str, Any] = {"name": variable.name, "dims": list(dims), "coordinate": variable.coordinate}
+        entry: dict[str, Any] = {"name": variable.name, "dims": list(variable.dims), "coordinate": variable.coordinate}
         if along and dims[0] != self.dim:
             entry["order"] = [dims.index(str(self.dim)), *(i for i, d in enumerate(dims) if d != self.dim)]
             dims, values = tuple(dims[i] for i in entry["order"]), values.transpose(entry["order"])
-        if along:
-            self.length = values.shape[0]
-            if not self.length:
-                raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
-        key = variable.key or variable.name
-        encoded = encode(values, key)
+        if along and not self.length:
+            raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
+        key = variable.key
+        encoded = encode(values, key if variable.coordinate else variable.name)
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
         marks = None
@@ -241,14 +244,34 @@ def _event_dim(source: Source) -> str:
     """The leading dim that all columns share."""
     if source.dim is not None:
         return source.dim
-    leading = {v.dims[:1] for v in source.variables if not v.coordinate}
-    if len(leading) > 1 or () in leading:
+    leading = {v.dims[:1] for v in source.variables if not v.coordinate and v.dims}
+    if not leading:
+        return free_name("row", {v.name for v in source.variables})
+    if len(leading) > 1 and source.form == "mapping":
+        listed = ", ".join(f"{v.name!r}: {len(v.values)}" for v in source.variables if v.dims)
+        raise InvalidTableError(
+            f"the columns have different lengths ({listed}); make them equal, "
+            "or store them as one Event, each with a dim of its own, with one_event=True"
+        )
+    if len(leading) > 1:
         listed = ", ".join(f"{v.name}: {v.dims}" for v in source.variables if not v.coordinate)
         raise InvalidTableError(
             f"the variables of the Dataset share no leading dim ({listed}), so that its rows cannot be Events; "
             "store it as a whole with one_event=True"
         )
     return leading.pop()[0]
+
+
+def _length_along(source: Source, dim: str | None) -> int:
+    """How many Events a table is: its length along their dim; a table of single values is one."""
+    lengths = (v.values.shape[v.dims.index(dim)] for v in source.variables if dim is not None and dim in v.dims)
+    return next(lengths, 1)
+
+
+def _repeated(values: Any, length: int) -> numpy.ndarray[Any, Any]:
+    """A single value once for each Event."""
+    value = values.compute() if is_lazy(values) else values
+    return numpy.full(length, value, value.dtype)
 
 
 def _is_list_of_numbers(encoded: Encoded) -> bool:

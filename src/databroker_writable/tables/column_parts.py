@@ -1,0 +1,186 @@
+"""Columns that carry more than numbers, as plain ones: with units, with uncertainties, of rows of unequal length."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy
+import pandas
+import xarray
+
+from ..errors import InvalidRunError, InvalidTableError
+from .classifier import SCALARS, is_lazy, units_of, unsupported
+from .list_columns import array_from_list
+from .names import free_name
+
+COUNT = "ragged_count"
+"""The attribute of a padded column that names the column of how many values each row has."""
+
+DTYPE = "ragged_dtype"
+"""The attribute of a padded column that names the dtype of its values, where this is not its own."""
+
+EXACT = 2**53
+"""The integer up to which float64 holds each."""
+
+
+@dataclass
+class Part:
+    """One plain column, of the one or two that a column becomes."""
+
+    name: Any
+    values: Any
+    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
+    """Give a column as plain ones; the second one has a name that is not taken."""
+    plain, units = without_units(values, name)
+    attrs = {} if units is None else {"units": units}
+    first = _first(plain)
+    if _is_uncertain(first):
+        numbers, deviations = _uncertain(plain)
+        return [Part(name, numbers, attrs), Part(free_name(f"{name}_std", taken), deviations, dict(attrs))]
+    if _is_ragged(plain, first):
+        padded = _padded(plain, name)
+        if padded is not None:
+            count = free_name(f"{name}_count", taken)
+            array, lengths, dtype = padded
+            said = {COUNT: count} if dtype == array.dtype else {COUNT: count, DTYPE: dtype.name}
+            return [Part(name, array, {**attrs, **said}), Part(count, lengths)]
+    return [Part(name, plain, attrs)]
+
+
+def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
+    """Give the plain numbers of values that carry units, and these; anything else as it is."""
+    first = values[0] if isinstance(values, list | tuple) and values else None
+    if first is not None and type(first) not in SCALARS and units_of(first) is not None:
+        pairs = [without_units(value, name) for value in values]
+        several = sorted({str(units) for _, units in pairs})
+        if len(several) > 1:
+            raise InvalidTableError(
+                f"column {name!r} holds values in several units ({', '.join(several)}); convert them to one"
+            )
+        return [plain for plain, _ in pairs], several[0]
+    units = units_of(values)
+    if units is None:
+        return values, None
+    numbers = _magnitude(values)
+    return (values, None) if numbers is None else (numbers, units)
+
+
+def ragged(dataset: xarray.Dataset, name: Any) -> list[numpy.ndarray]:
+    """Give a column back whose rows were of unequal length.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        As `to_dataset` gives it: such a column is padded with NaN there, shape (rows, longest row).
+    name : str
+        Of the column.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        One array for each row, shape (its own number of values,), of the dtype that was stored.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    InvalidRunError
+        If the rows of the column are of one length.
+
+    Examples
+    --------
+    >>> import databroker_writable
+    >>> run = databroker_writable.build_simple_run({"peaks": [[1.5], [2.5, 3.5], []]})
+    >>> databroker_writable.ragged(databroker_writable.to_dataset(run), "peaks")
+    [array([1.5]), array([2.5, 3.5]), array([], dtype=float64)]
+    """
+    column = dataset[name]
+    if COUNT not in column.attrs:
+        raise InvalidRunError(f"the rows of {name!r} are of one length; use dataset[{name!r}].values")
+    counts = dataset[column.attrs[COUNT]].values.tolist()
+    dtype = column.attrs.get(DTYPE, column.dtype)
+    return [row[:count].astype(dtype) for row, count in zip(column.values, counts, strict=True)]
+
+
+def _magnitude(values: Any) -> Any:
+    """The plain numbers of astropy's, unyt's, pint's and other quantities; None where they are not known."""
+    if isinstance(values, numpy.ma.MaskedArray):
+        return numpy.ma.MaskedArray(numpy.asarray(values.data), numpy.ma.getmaskarray(values))
+    if hasattr(values, "unmasked"):  # astropy's
+        return numpy.ma.MaskedArray(numpy.asarray(values.unmasked), values.mask)
+    if isinstance(values, numpy.ndarray):
+        return None if hasattr(values, "mask") else numpy.asarray(values)
+    if isinstance(values, float | int):
+        return values + 0
+    numbers = getattr(values, "magnitude", None)
+    return numbers if numbers is not None else getattr(values, "value", None)
+
+
+def _first(values: Any) -> Any:
+    """The first of a list, or of an array of objects, that is not missing; of a single value this itself."""
+    if isinstance(values, pandas.Series):
+        values = values.array
+    if isinstance(values, numpy.ndarray):
+        if values.dtype != object:
+            return None
+        values = values.ravel().tolist()
+    elif isinstance(values, pandas.arrays.NumpyExtensionArray):
+        return _first(values.to_numpy())
+    elif not isinstance(values, list | tuple):
+        return values
+    return next((value for value in values if value is not None), None)
+
+
+def _is_uncertain(value: Any) -> bool:
+    """Whether it is a number with a standard deviation, as the package uncertainties has them."""
+    return hasattr(value, "nominal_value") and hasattr(value, "std_dev")
+
+
+def _uncertain(values: Any) -> tuple[Any, Any]:
+    """Numbers and standard deviations, of one value or of a list or an array of them."""
+    if _is_uncertain(values):
+        return float(values.nominal_value), float(values.std_dev)
+    array = numpy.asarray(values, dtype=object)
+    pairs = [(getattr(v, "nominal_value", v), getattr(v, "std_dev", 0.0)) for v in array.ravel().tolist()]
+    pairs = [(numpy.nan, numpy.nan) if number is None else (number, std) for number, std in pairs]
+    numbers, deviations = numpy.asarray(pairs, dtype="float64").T
+    return numbers.reshape(array.shape), deviations.reshape(array.shape)
+
+
+def _is_ragged(values: Any, first: Any) -> bool:
+    if not isinstance(first, list | tuple | numpy.ndarray) or is_lazy(values):
+        return False
+    rows = list(values)
+    if not all(isinstance(row, list | tuple) or (isinstance(row, numpy.ndarray) and row.ndim == 1) for row in rows):
+        return False
+    return len(set(map(len, rows))) > 1
+
+
+def _padded(rows: Sequence[Any], name: Any) -> tuple[numpy.ndarray, numpy.ndarray, numpy.dtype[Any]] | None:
+    """Rows of numbers filled up with NaN, how many each has, and their dtype; None if they are no numbers."""
+    lengths = numpy.asarray([len(row) for row in rows])
+    arrays = [row for row in rows if isinstance(row, numpy.ndarray)]
+    if len(arrays) == len(rows) and all(type(row) is numpy.ndarray and row.dtype.kind in "iuf" for row in arrays):
+        flat = numpy.concatenate(arrays)
+    else:
+        items = list(chain.from_iterable(rows))
+        if any(isinstance(item, list | tuple | numpy.ndarray) for item in items):
+            return None
+        flat = array_from_list(items, name)
+    if not isinstance(flat, numpy.ndarray) or flat.dtype.kind not in "iuf" or flat.dtype.char in "gG":
+        return None
+    if flat.dtype.kind in "iu" and flat.size and (int(flat.max()) > EXACT or int(flat.min()) < -EXACT):
+        raise unsupported(
+            name,
+            "rows of unequal length with integers beyond 2**53, which cannot be padded with NaN",
+            "make the rows of one length, or store them as text",
+        )
+    padded = numpy.full((len(rows), int(lengths.max())), numpy.nan, flat.dtype if flat.dtype.kind == "f" else "float64")
+    padded[numpy.arange(padded.shape[1]) < lengths[:, None]] = flat
+    return padded, lengths, flat.dtype

@@ -1,0 +1,85 @@
+"""Names of columns, and the data keys that stand for those that documents do not allow."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Hashable, Iterable
+from typing import Any
+
+import numpy
+
+from ..errors import InvalidTableError
+from .classifier import check_text
+
+LONGEST_NAME = 1000
+
+_REFUSED_IN_KEYS = re.compile(r"[./\x00-\x1f\x7f]|^\$")
+"""What event-model, MongoDB or terminals do not take in a data key."""
+
+
+def data_keys_of(labels: Iterable[Any], what: str) -> dict[Any, str]:
+    """Give the data key of each name: the name itself, or, where documents do not allow it, one made of it.
+
+    `what` says whose names they are ("column", "coordinate"), for messages.
+
+    Examples
+    --------
+    >>> data_keys_of(["x", "I/I0", 5, ("a", "mean")], "column")
+    {'x': 'x', 'I/I0': 'I_I0', 5: '5', ('a', 'mean'): 'a_mean'}
+    """
+    names = [plain_name(label, what) for label in labels]
+    taken = {name for name in names if isinstance(name, str)}
+    keys: dict[Any, str] = {}
+    for name in names:
+        if isinstance(name, str) and (name.isidentifier() or not _REFUSED_IN_KEYS.search(name)):
+            keys[name] = name
+        else:
+            keys[name] = free_name(_REFUSED_IN_KEYS.sub("_", _text_of(name)), taken)
+            taken.add(keys[name])
+    return keys
+
+
+def plain_name(label: Any, what: str) -> Hashable:
+    """Give a name as text, a number or a tuple of these, which JSON gives back; refuse any other."""
+    if type(label) is str and label.isidentifier() and len(label) <= LONGEST_NAME:
+        return label
+    name = _plain(label)
+    if name is None:
+        raise InvalidTableError(
+            f"the name of {what} {label!r} is of type {type(label).__name__}; "
+            f"make it a str, e.g. table.rename(columns=str) or {{str(k): v for k, v in table.items()}}"
+        )
+    text = _text_of(name)
+    if len(text) > LONGEST_NAME:
+        raise InvalidTableError(
+            f"the name of {what} {text[:40]!r}... has {len(text)} characters, {LONGEST_NAME} is the most; shorten it"
+        )
+    if not text:
+        raise InvalidTableError(f"a {what} has the empty string as its name; give it a name")
+    check_text(text, f"the name of {what} {name!r}")
+    return name
+
+
+def free_name(wanted: str, taken: Collection[Any]) -> str:
+    """Return `wanted`, with as many underscores appended as it takes to be free."""
+    while wanted in taken:
+        wanted += "_"
+    return wanted
+
+
+def _plain(label: Any) -> Hashable:
+    if isinstance(label, str):
+        return str.__str__(label)
+    if isinstance(label, tuple):
+        parts = tuple(_plain(part) for part in label)
+        return None if None in parts or not parts else parts
+    if isinstance(label, numpy.generic):
+        label = label.item()
+    is_number = type(label) is int or (type(label) is float and math.isfinite(label))
+    return label if is_number else None
+
+
+def _text_of(name: Any) -> str:
+    """The text of a name; the empty levels that pandas gives to columns of fewer levels are left out."""
+    return "_".join(filter(None, map(_text_of, name))) if isinstance(name, tuple) else str(name)

@@ -1,0 +1,146 @@
+"""What users give as a table, as one of the three forms that are read: a dict of columns, a DataFrame or a Dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dask.array
+import numpy
+import pandas
+import xarray
+
+from ..errors import InvalidTableError
+from .arrow_columns import columns_from_arrow
+from .classifier import units_of
+from .columns import array_from_column, is_default_index, is_one_value
+from .wording import short
+
+ACCEPTED = (
+    "a dict of columns, a list of dicts, a pandas DataFrame or Series, an xarray Dataset or DataArray, "
+    "or a table of polars, pyarrow or astropy"
+)
+
+
+@dataclass
+class KnownForm:
+    """A table in one of the forms that are read, and what it says beside its columns."""
+
+    table: Mapping[Any, Any] | pandas.DataFrame | xarray.Dataset
+    column_attrs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def is_records(value: Any) -> bool:
+    """Whether it is a list of dicts, one for each row; dicts of lists alone may be tables, one for each run."""
+    if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
+        return False
+    return any(is_one_value(item) for row in value for item in row.values())
+
+
+def known_form(table: Any) -> KnownForm:
+    """Give a table in one of the forms that are read, without loss; refuse what is no table."""
+    if isinstance(table, xarray.Dataset | pandas.DataFrame):
+        return KnownForm(table)
+    if isinstance(table, Mapping):
+        return KnownForm(_of_columns(table))
+    if is_records(table):
+        return KnownForm(_columns_of_records(table))
+    if isinstance(table, pandas.Series):
+        _check_named(table, "Series", "series.rename('y')")
+        return KnownForm(table.to_frame())
+    if isinstance(table, xarray.DataArray):
+        _check_named(table, "DataArray", "array.rename('y')")
+        return KnownForm(table.to_dataset())
+    if isinstance(table, numpy.ndarray) and table.dtype.names and table.ndim == 1:
+        return KnownForm({name: table[name] for name in table.dtype.names})
+    if hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"):
+        return KnownForm(*columns_from_arrow(table))
+    if hasattr(table, "colnames") and hasattr(table, "meta"):
+        return _of_astropy(table)
+    raise InvalidTableError(f"a table is {ACCEPTED}, not {_what_it_is_instead(table)}")
+
+
+def _check_named(table: Any, what: str, remedy: str) -> None:
+    if table.name is None:
+        raise InvalidTableError(f"the {what} has no name, which its column is to have; name it, e.g. {remedy}")
+
+
+def _of_columns(table: Mapping[Any, Any]) -> Mapping[Any, Any] | pandas.DataFrame | xarray.Dataset:
+    """A dict of columns; one of Series or DataArrays, whose indexes or dims must be kept, as what keeps these."""
+    columns = list(table.values())
+    if any(isinstance(column, xarray.DataArray) for column in columns):
+        return _dataset_of(table)
+    indexed = [c for c in columns if isinstance(c, pandas.Series) and not is_default_index(c.index)]
+    return _frame_of(table, indexed) if indexed else table
+
+
+def _dataset_of(table: Mapping[Any, Any]) -> xarray.Dataset:
+    arrays = {name: column for name, column in table.items() if isinstance(column, xarray.DataArray)}
+    for name, column in table.items():
+        if name not in arrays and not is_one_value(column):
+            raise InvalidTableError(
+                f"column {name!r} has no dims, but {next(iter(arrays))!r} is an xarray DataArray, which has its own; "
+                "name those of each in an xarray Dataset"
+            )
+    try:
+        xarray.align(*arrays.values(), join="exact")
+        return xarray.Dataset(dict(table))
+    except ValueError as error:
+        raise InvalidTableError(
+            f"the DataArrays do not fit together: {short(error, 200)}; align them, e.g. xarray.align(a, b)"
+        ) from error
+
+
+def _frame_of(table: Mapping[Any, Any], indexed: list[pandas.Series]) -> pandas.DataFrame:
+    index = indexed[0].index
+    columns = {}
+    for name, column in table.items():
+        is_series = isinstance(column, pandas.Series)
+        if is_series and not column.index.equals(index):
+            raise InvalidTableError(
+                f"column {name!r} is a pandas Series with another index than the others; "
+                "pass pandas.DataFrame(table) to align them, or .array to drop it"
+            )
+        columns[name] = column if is_series or is_one_value(column) else array_from_column(column, name)
+    try:
+        # with its dtype, or pandas 3 makes NaN of None among strings
+        arrays = {n: pandas.Series(c, index, c.dtype) if hasattr(c, "dtype") else c for n, c in columns.items()}
+        return pandas.DataFrame(arrays, index=index)
+    except ValueError as error:
+        raise InvalidTableError(
+            f"the columns do not fit beside a pandas Series with an index of its own: {short(error, 200)}; "
+            "pass the .array of each Series to drop it"
+        ) from error
+
+
+def _columns_of_records(rows: Any) -> dict[Any, list[Any]]:
+    """The columns of a list of dicts; what a row does not have is missing, None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _of_astropy(table: Any) -> KnownForm:
+    """The columns of astropy's Table or QTable, with units, descriptions and what it says of itself."""
+    columns, attrs = {}, {}
+    for name in table.colnames:
+        column = columns[name] = table[name]
+        description = column.info.description
+        attrs[name] = {"description": description} if description else {}
+    return KnownForm(columns, attrs, dict(table.meta))
+
+
+def _what_it_is_instead(table: Any) -> str:
+    if table is None:
+        return "None"
+    name = f"{type(table).__module__}.{type(table).__qualname__}".removeprefix("builtins.")
+    if isinstance(table, numpy.ndarray | dask.array.Array | list | tuple) or units_of(table) is not None:
+        return f"{name}; name it, e.g. {{'x': values}}"
+    if hasattr(table, "collect"):
+        return f"{name}; collect it first, with .collect()"
+    if hasattr(table, "to_pandas"):
+        return f"{name}; convert it with .to_pandas()"
+    if hasattr(table, "compute"):
+        return f"{name}; compute it first, with .compute()"
+    return name

@@ -1,0 +1,299 @@
+"""What a scientist has at hand is a table: single values beside arrays, quantities, rows, tables of other packages."""
+
+from __future__ import annotations
+
+import datetime
+
+import astropy.table
+import astropy.units
+import numpy
+import pandas
+import pint
+import pytest
+import uncertainties
+import uncertainties.unumpy
+import xarray
+
+import databroker_writable
+from databroker_writable import InvalidRunError, InvalidTableError
+from support.table_roundtrip import assert_same_frame, there_and_back
+
+UREG = pint.UnitRegistry()
+backends = pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+both = pytest.mark.parametrize("one_event", [False, True])
+
+SINGLE = {
+    "an integer": 5,
+    "a number": 0.25,
+    "a bool": True,
+    "text": "gauss",
+    "numpy's own": numpy.float32(0.1),
+    "an array without dims": numpy.array(7),
+    "a datetime": datetime.datetime(2024, 5, 31, 12),
+    "a timedelta": datetime.timedelta(seconds=1.5),
+    "NaN": float("nan"),
+}
+
+
+@backends
+@both
+@pytest.mark.parametrize("value", SINGLE.values(), ids=SINGLE.keys())
+def test_a_single_value_beside_a_column_comes_back_alone(value, backend, one_event):
+    back = there_and_back({"x": [1, 2, 3], "value": value}, backend=backend, one_event=one_event)
+    assert back["x"].dims == ("row",)
+    assert back["value"].dims == ()
+    numpy.testing.assert_array_equal(back["value"].values, numpy.asarray(value))
+
+
+@backends
+@both
+def test_what_is_missing_may_be_single(backend, one_event):
+    back = there_and_back({"x": [1, 2, 3], "value": None}, backend=backend, one_event=one_event)
+    assert back["value"].values.tolist() is None
+
+
+@backends
+@both
+def test_single_values_alone_are_a_table(backend, one_event):
+    back = there_and_back({"center": 8979.5, "model": "gauss"}, backend=backend, one_event=one_event)
+    assert dict(back.sizes) == {}
+    assert (back["center"].item(), back["model"].item()) == (8979.5, "gauss")
+
+
+@both
+def test_a_dataset_may_have_single_values_beside_its_columns(one_event):
+    dataset = xarray.Dataset({"mu": ("energy", [1.0, 2.0]), "e0": 8979.0}, {"energy": [1, 2], "edge": "K"})
+    xarray.testing.assert_identical(there_and_back(dataset, one_event=one_event, backend="msgpack"), dataset)
+
+
+def test_every_reader_sees_a_single_value_in_each_row():
+    run = databroker_writable.build_simple_run({"x": [1, 2, 3], "chi2": 0.25, "model": "gauss"})
+    read = run.primary.read()
+    assert read["chi2"].values.tolist() == [0.25] * 3
+    assert read["model"].values.tolist() == ["gauss"] * 3
+
+
+def test_a_single_datetime_with_a_zone_is_refused_with_a_remedy():
+    when = datetime.datetime(2024, 5, 31, tzinfo=datetime.UTC)
+    with pytest.raises(InvalidTableError, match=r"column 'when' holds a single datetime with a time zone.*\[value\]"):
+        databroker_writable.build_simple_run({"x": [1, 2], "when": when})
+
+
+def test_single_values_added_one_by_one_are_rows():
+    with databroker_writable.RunBuilder() as builder:
+        builder.add_stream("primary", data={"x": 0.5, "label": "a"})
+        builder.add_data("primary", data={"x": 0.5, "label": "b"})
+    back = databroker_writable.to_dataset(builder.get_run())
+    assert back["x"].values.tolist() == [0.5, 0.5]
+    assert back["label"].values.tolist() == ["a", "b"]
+    assert back["x"].dims == back["label"].dims == ("row",)
+
+
+@pytest.mark.parametrize(("second", "expected"), [(0.25, 0.25), (0.75, [0.25, 0.25, 0.75])])
+def test_a_single_value_that_changes_between_pieces_is_a_column(second, expected):
+    with databroker_writable.RunBuilder() as builder:
+        builder.add_stream("primary", data={"x": [1, 2], "chi2": 0.25})
+        builder.add_data("primary", data={"x": [3], "chi2": second})
+    back = databroker_writable.to_dataset(builder.get_run())
+    assert back["chi2"].values.tolist() == expected
+    assert back["x"].values.tolist() == [1, 2, 3]
+
+
+@backends
+def test_columns_of_different_lengths_each_have_a_dim_in_one_event(backend):
+    table = {"x": [1, 2, 3], "counts": [4.0, 5.0], "y": [6, 7, 8], "edges": [[1, 2], [3, 4]], "chi2": 0.5}
+    back = there_and_back(table, backend=backend, one_event=True)
+    assert {name: variable.dims for name, variable in back.items()} == {
+        "x": ("row",),
+        "counts": ("counts_0",),
+        "y": ("row",),
+        "edges": ("counts_0", "edges_1"),
+        "chi2": (),
+    }
+    for name, values in table.items():
+        assert back[name].values.tolist() == values
+
+
+NAMES = ["I/I0", "a.1", "$p", "a\nb", 0, 0.5, ("I", "mean"), ("I", 2)]
+
+
+@backends
+@both
+def test_names_that_documents_do_not_allow_come_back(backend, one_event):
+    table = {name: [float(number)] for number, name in enumerate(NAMES)}
+    back = there_and_back(table, backend=backend, one_event=one_event)
+    assert list(back.data_vars) == NAMES
+    assert [back[name].item() for name in NAMES] == [table[name][0] for name in NAMES]
+
+
+def test_a_name_that_is_made_does_not_take_one_that_is_there():
+    run = databroker_writable.build_simple_run({"a.b": [1], "a_b": [2], "a/b": [3]})
+    read = run.primary.read()
+    assert [read[key].item() for key in ("a_b", "a_b_", "a_b__")] == [2, 1, 3]
+
+
+FRAMES = {
+    "numbers": pandas.DataFrame(numpy.arange(6.0).reshape(3, 2)),
+    "levels": pandas.DataFrame({"g": ["a", "b", "a"], "v": [1.0, 2.0, 4.0]}).groupby("g").agg({"v": ["mean", "min"]}),
+    "a slash, in the index, too": pandas.DataFrame({"I/I0": [1.0, 2.0]}, pandas.Index([1, 2], name="E/keV")),
+    "a slash in a level": pandas.DataFrame(
+        {"x.1": [1.0, 2.0]}, pandas.MultiIndex.from_tuples([(1, 2), (3, 4)], names=["a/b", "c"])
+    ),
+}
+
+
+@backends
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES.keys())
+def test_frames_with_names_that_are_no_text_or_no_keys_come_back(backend, frame):
+    back = there_and_back(frame, backend=backend).to_dataframe()[list(frame.columns)]
+    assert_same_frame(back, frame)
+
+
+def test_a_series_is_a_table():
+    series = pandas.Series([0.5, 1.5], [5, 6], name="y")
+    assert_same_frame(there_and_back(series, backend="msgpack").to_dataframe(), series.to_frame())
+
+
+def test_a_named_dataarray_is_a_table():
+    array = xarray.DataArray([0.5, 1.5], {"e": [1.0, 2.0]}, ["e"], "mu", {"units": "1"})
+    xarray.testing.assert_identical(there_and_back(array, backend="msgpack"), array.to_dataset())
+
+
+def test_series_of_one_index_keep_it():
+    frame = pandas.DataFrame({"x": [1, 2, 3], "y": [0.5, 1.5, 2.5]}).query("x > 1")
+    back = there_and_back({"x": frame["x"], "y": frame["y"], "n": [None, "a"], "s": 5}, backend="msgpack")
+    assert back["row"].values.tolist() == [1, 2]
+    assert back["x"].values.tolist() == [2, 3]
+    assert back["n"].values.tolist() == [None, "a"]
+    assert back["s"].values.tolist() == [5, 5]
+
+
+def test_dataarrays_in_a_dict_keep_their_dims():
+    table = {"mu": xarray.DataArray([1.0, 2.0], {"e": [5, 6]}, ["e"]), "e0": 5.5}
+    xarray.testing.assert_identical(there_and_back(table, backend="msgpack"), xarray.Dataset(table))
+
+
+@backends
+def test_a_list_of_dicts_is_a_table_of_rows(backend):
+    back = there_and_back([{"x": 1, "y": "a"}, {"x": 2}, {"x": 3, "y": "c", "z": 0.5}], backend=backend)
+    assert back["x"].values.tolist() == [1, 2, 3]
+    assert back["y"].values.tolist() == ["a", None, "c"]
+    assert back["z"].values.tolist() == [None, None, 0.5]
+
+
+def test_a_structured_array_is_a_table_of_its_fields():
+    records = numpy.array([(1, 0.5), (2, 1.5)], dtype=[("n", "i8"), ("e", "f8")])
+    back = there_and_back(records, backend="msgpack")
+    assert (back["n"].values.tolist(), back["e"].values.tolist()) == ([1, 2], [0.5, 1.5])
+
+
+QUANTITIES = {
+    "pint's array": ([1.0, 2.0] * UREG.mm, "mm"),
+    "pint's numbers": ([1.0 * UREG.keV, 2.0 * UREG.keV], "keV"),
+    "astropy's array": ([1.0, 2.0] * astropy.units.mm, "mm"),
+    "astropy's numbers": ([1.0 * astropy.units.keV, 2.0 * astropy.units.keV], "keV"),
+}
+
+
+@backends
+@both
+@pytest.mark.parametrize(("column", "units"), QUANTITIES.values(), ids=QUANTITIES.keys())
+def test_quantities_are_numbers_with_units(column, units, backend, one_event):
+    back = there_and_back({"x": column, "single": column[0]}, backend=backend, one_event=one_event)
+    assert back["x"].values.tolist() == [1.0, 2.0]
+    assert back["single"].item() == 1.0
+    assert back["x"].attrs == back["single"].attrs == {"units": units}
+
+
+def test_units_stand_in_the_data_key():
+    run = databroker_writable.build_simple_run({"x": [1.0] * UREG.mm, "y": [2]}, units={"y": "s"})
+    [descriptor] = [doc for name, doc in run.documents() if name == "descriptor"]
+    assert {key: data_key["units"] for key, data_key in descriptor["data_keys"].items()} == {"x": "mm", "y": "s"}
+
+
+def test_quantities_of_several_units_are_refused():
+    with pytest.raises(InvalidTableError, match=r"column 'x' holds values in several units \(m, mm\)"):
+        databroker_writable.build_simple_run({"x": [1.0 * UREG.mm, 1.0 * UREG.m]})
+
+
+@pytest.mark.parametrize(
+    "table",
+    [{"x": [1, 2], "y": 5}, pandas.DataFrame({"x": [1, 2], "y": [5, 6]}), xarray.Dataset({"x": ("q", [1, 2]), "y": 5})],
+    ids=["dict", "frame", "dataset"],
+)
+def test_units_can_be_said_beside_the_table(table):
+    run = databroker_writable.build_simple_run(table, units={"x": "mm", "y": "keV"})
+    back = databroker_writable.to_dataset(run)
+    assert (back["x"].attrs["units"], back["y"].attrs["units"]) == ("mm", "keV")
+
+
+def test_units_of_a_stream_hold_for_its_later_tables():
+    with databroker_writable.RunBuilder() as builder:
+        builder.add_stream("primary", data={"x": [1]}, units={"x": "mm"})
+        builder.add_data("primary", data={"x": [2]})
+    assert databroker_writable.to_dataset(builder.get_run())["x"].attrs == {"units": "mm"}
+
+
+@backends
+def test_uncertain_numbers_are_numbers_and_standard_deviations(backend):
+    array = uncertainties.unumpy.uarray([[1.0, 2.0], [3.0, 4.0]], [[0.1, 0.2], [0.3, 0.4]])
+    table = {
+        "x": [uncertainties.ufloat(1.0, 0.5), uncertainties.ufloat(2.0, 0.25)],
+        "u": array,
+        "c": uncertainties.ufloat(5, 1),
+    }
+    back = there_and_back(table, backend=backend)
+    assert (back["x"].values.tolist(), back["x_std"].values.tolist()) == ([1.0, 2.0], [0.5, 0.25])
+    assert (back["c"].item(), back["c_std"].item()) == (5.0, 1.0)
+    numpy.testing.assert_array_equal(back["u"].values, uncertainties.unumpy.nominal_values(array))
+    numpy.testing.assert_array_equal(back["u_std"].values, uncertainties.unumpy.std_devs(array))
+
+
+def test_uncertain_numbers_of_a_frame_do_not_take_the_place_of_a_column():
+    frame = pandas.DataFrame({"x": [uncertainties.ufloat(1.0, 0.5), None], "x_std": [7, 8]})
+    back = there_and_back(frame, backend="msgpack")
+    assert back["x_std"].values.tolist() == [7, 8]
+    numpy.testing.assert_array_equal(back["x"].values, [1.0, numpy.nan])
+    numpy.testing.assert_array_equal(back["x_std_"].values, [0.5, numpy.nan])
+
+
+RAGGED = {
+    "floats": ([[1.5], [2.5, 3.5], []], "float64"),
+    "integers": ([[1], [2, 3], []], "int64"),
+    "arrays": ([numpy.float32([1.5]), numpy.float32([2.5, 3.5])], "float32"),
+    "unsigned arrays": ([numpy.uint16([1]), numpy.uint16([2, 3])], "uint16"),
+    "with NaN": ([[float("nan")], [2.5, float("nan")]], "float64"),
+}
+
+
+@backends
+@both
+@pytest.mark.parametrize(("rows", "dtype"), RAGGED.values(), ids=RAGGED.keys())
+def test_rows_of_unequal_length_are_padded_and_come_back(rows, dtype, backend, one_event):
+    back = there_and_back({"peaks": rows, "n": list(range(len(rows)))}, backend=backend, one_event=one_event)
+    assert back["peaks"].shape == (len(rows), 2)
+    assert back["peaks_count"].values.tolist() == list(map(len, rows))
+    ragged = databroker_writable.ragged(back, "peaks")
+    assert [row.dtype for row in ragged] == [numpy.dtype(dtype)] * len(rows)
+    for row, expected in zip(ragged, rows, strict=True):
+        numpy.testing.assert_array_equal(row, expected)
+
+
+def test_a_column_of_rows_of_one_length_is_not_ragged():
+    run = databroker_writable.build_simple_run({"x": [[1, 2], [3, 4]]})
+    with pytest.raises(InvalidRunError, match="the rows of 'x' are of one length"):
+        databroker_writable.ragged(databroker_writable.to_dataset(run), "x")
+
+
+@backends
+def test_an_astropy_table_keeps_units_descriptions_and_missing_values(backend):
+    table = astropy.table.QTable({"x": [1.0, 2.0] * astropy.units.mm, "name": ["a", "b"]}, meta={"sample": "Cu"})
+    table["n"] = astropy.table.MaskedColumn([1, 2], mask=[False, True], description="number")
+    table["t"] = astropy.table.MaskedColumn([1.5, 2.5], mask=[False, True], unit="s")
+    back = there_and_back(table, backend=backend)
+    assert back.attrs == {"sample": "Cu"}
+    assert (back["x"].values.tolist(), back["x"].attrs) == ([1.0, 2.0], {"units": "mm"})
+    assert back["name"].values.tolist() == ["a", "b"]
+    assert (back["n"].values.tolist(), back["n"].attrs) == ([1, None], {"description": "number"})
+    assert (back["t"].values.tolist()[:1], back["t"].attrs) == ([1.5], {"units": "s"})
+    assert numpy.isnan(back["t"].values[1])
