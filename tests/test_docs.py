@@ -32,6 +32,7 @@ from support.documentation import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+OTHER_PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "examples/README.md")]
 NOT_RUN = {"js", "text", "{toctree}", "{eval-rst}", "{command-help}", "{include}"}
 FOLLOWED = [page for page in PAGES if {"bash", "python", "yaml"} & {b.language for b in documentation.blocks_of(page)}]
 OPTIONAL = ("prefect", "tiled", "bluesky_tiled_plugins")
@@ -164,7 +165,7 @@ def test_the_yaml_of_a_page_is_yaml_of_catalogs() -> None:
                 assert list(yaml.safe_load(block.text)) == ["sources"], block.place
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "examples" / "README.md"], ids=name_of)
+@pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES], ids=name_of)
 def test_links_lead_to_pages_and_headings(page: Path) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
         path, _, heading = link.partition("#")
