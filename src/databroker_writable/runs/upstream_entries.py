@@ -11,38 +11,38 @@ import functools
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+import cachetools
 from databroker import core
 from databroker._drivers import mongo_embedded, mongo_normalized
 from databroker.in_memory import BlueskyInMemoryCatalog
 from databroker.utils import LazyMap
+from intake.catalog.local import LocalCatalogEntry
 from mongoquery import Query
 
 
-class _UnrenderedArguments:
-    """What a run, or a stream, is opened with: as databroker's entries give it, but for the templates."""
+class _UnrenderedArguments(LocalCatalogEntry):
+    """What a run, or a stream, is opened with: as intake gives it, but for the templates.
 
-    _metadata: dict[str, Any]
-    _open_args: dict[str, Any]
-    _catalog_dir: str | None
-    _plugin: list[Any]
+    It stands below the class of an entry and above intake's, so that the code of a facility's entry runs as before.
+    """
 
     def _create_open_args(self, user_parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        user_parameters.pop("plugin", None)
-        metadata = {**self._metadata, "catalog_dir": self._catalog_dir}
-        cache = user_parameters.pop("cache", None)
-        if cache:
-            metadata["cache"] = cache
-        arguments = _copied({"metadata": metadata, **self._open_args, **user_parameters})
-        (driver,) = self._plugin
-        return functools.partial(_opened, driver), {**arguments, "entry": self}
+        stored = self._open_args
+        # the arguments of an entry that declares parameters are templates by intention
+        templates = {key: stored[key] for key in stored if key != "metadata"} if self._user_parameters else {}
+        asked, unrendered = user_parameters, dict[str, Any]()
+        if not self._user_parameters:
+            asked = {key: user_parameters[key] for key in ("plugin", "cache") if key in user_parameters}
+            unrendered = {key: user_parameters[key] for key in user_parameters if key not in asked}
+        bare = _with_state_of(self, LocalCatalogEntry, _metadata={}, _open_args=templates)
+        driver, rendered = LocalCatalogEntry._create_open_args(bare, asked)
+        metadata = {**self._metadata, **rendered.pop("metadata")}
+        arguments = {**_copied({"metadata": metadata, **stored}), **rendered, **_copied(unrendered)}
+        return functools.partial(_opened, driver), arguments
 
-
-class RunEntry(_UnrenderedArguments, core.Entry):
-    """The entry of a run."""
-
-
-class StreamEntry(_UnrenderedArguments, core.StreamEntry):
-    """The entry of a stream of a run."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls = next(cls for cls in type(self).__mro__ if not issubclass(cls, _UnrenderedArguments))
+        return _unpickled, (cls,), self.__getstate__()
 
 
 class StreamEntries(LazyMap):
@@ -53,12 +53,12 @@ class StreamEntries(LazyMap):
 
 
 class RunEntries(MutableMapping[str, Any]):
-    """The entries of a catalog in memory.
+    """The entries of a catalog, kept by another container, whose further methods are there, too.
 
     Parameters
     ----------
-    entries : dict
-        Those that databroker makes.
+    entries : MutableMapping
+        The dict of a catalog in memory, or a facility's own container.
     catalog : databroker.v2.Broker
         The catalog to which runs belong that are opened by these entries.
 
@@ -78,12 +78,25 @@ class RunEntries(MutableMapping[str, Any]):
         self._catalog = catalog
         self.readers: dict[Any, Any] = {}
         self.later: dict[str, tuple[Any, ...]] = {}
-        self._unrendered: dict[str, tuple[Any, Any]] = {}
+        # a container that is no dict may make its entries when they are asked for, in any number
+        self._unrendered: MutableMapping[str, tuple[Any, Any]] = (
+            {} if isinstance(entries, dict) else cachetools.LRUCache(1024)
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "by_uid" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.by_uid, name)
 
     def stop_document(self, uid: str) -> dict[str, Any] | None:
         """The stop document of a run, if there is one; an entry's ``describe`` would copy both documents."""
-        arguments = self.later.get(uid)
-        stop: dict[str, Any] | None = arguments[1] if arguments else self.by_uid[uid]._metadata["stop"]
+        stop: dict[str, Any] | None
+        if arguments := self.later.get(uid):
+            stop = arguments[1]
+        elif isinstance(entry := self.by_uid[uid], LocalCatalogEntry):
+            stop = entry._metadata["stop"]
+        else:
+            stop = entry.describe()["metadata"]["stop"]
         return stop
 
     def path(self, uid: str) -> str:
@@ -94,7 +107,7 @@ class RunEntries(MutableMapping[str, Any]):
 
     def add(self, start: Any, *arguments: Any) -> None:
         """Do what ``catalog.upsert`` of databroker 1.2.5 does, but for making the entry."""
-        if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert:
+        if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert or type(self.by_uid) is not dict:
             self._catalog.upsert(start, *arguments)
         elif Query(self._catalog._query).match(start):
             self._catalog._uid_to_run_start_doc[start["uid"]] = start
@@ -141,41 +154,74 @@ class SharedRunEntries(RunEntries):
         self._catalog.upsert(*arguments)
 
 
-class NormalizedEntries(mongo_normalized._Entries):
+class _UnrenderedEntries:
+    """What stands above a container for MongoDB: databroker's, or a facility's that derives from it."""
+
+    def _doc_to_entry(self, run_start_doc: dict[str, Any]) -> Any:
+        return _unrendered(super()._doc_to_entry(run_start_doc))  # type: ignore[misc]
+
+
+class NormalizedEntries(_UnrenderedEntries, mongo_normalized._Entries):
     """The entries of the normalized layout."""
 
-    def _doc_to_entry(self, run_start_doc: dict[str, Any]) -> Any:
-        return _unrendered(super()._doc_to_entry(run_start_doc))
 
-
-class EmbeddedEntries(mongo_embedded._Entries):
+class EmbeddedEntries(_UnrenderedEntries, mongo_embedded._Entries):
     """The entries of the embedded layout."""
 
-    def _doc_to_entry(self, run_start_doc: dict[str, Any]) -> Any:
-        return _unrendered(super()._doc_to_entry(run_start_doc))
+
+@functools.cache
+def _unrendered_container_class(cls: Any) -> type[Any]:
+    made = {mongo_normalized._Entries: NormalizedEntries, mongo_embedded._Entries: EmbeddedEntries}
+    return made.get(cls) or type(cls.__name__, (_UnrenderedEntries, cls), {"__module__": cls.__module__})
 
 
-_OF_MONGO = {mongo_normalized._Entries: NormalizedEntries, mongo_embedded._Entries: EmbeddedEntries}
-_OF_DATABROKER = {core.Entry: RunEntry, core.StreamEntry: StreamEntry}
+@functools.cache
+def _unrendered_class(cls: Any) -> type[Any]:
+    return type(cls.__name__, (cls, _UnrenderedArguments), {"__module__": cls.__module__})
 
 
 def unrendered_entries(entries: Any, catalog: Any) -> Any:
-    """The same entries without templates, for a catalog; those of a facility's own classes stay what they are."""
-    if isinstance(entries, dict):
-        return RunEntries(entries, catalog)
-    if type(entries) in _OF_MONGO:
-        return _OF_MONGO[type(entries)](catalog)
-    return entries
+    """The same entries without templates, for a catalog."""
+    for cls in (mongo_normalized._Entries, mongo_embedded._Entries):
+        if isinstance(entries, cls):
+            unrendered = _with_state_of(entries, _unrendered_container_class(entries.__class__))
+            cls.__init__(unrendered, catalog)
+            return unrendered
+    return RunEntries(entries, catalog)
 
 
 def shared_entries(entries: Any, catalog: Any) -> Any:
     """The same for a catalog that has them together with another catalog object."""
-    return SharedRunEntries(entries, catalog) if isinstance(entries, dict) else unrendered_entries(entries, catalog)
+    shared = unrendered_entries(entries, catalog)
+    return SharedRunEntries(entries, catalog) if type(shared) is RunEntries else shared
 
 
 def _unrendered(entry: Any, **arguments: Any) -> Any:
-    cls = _OF_DATABROKER.get(type(entry))
-    return entry if cls is None else cls(**{**entry._captured_init_kwargs, **arguments})
+    """The same entry without templates; what intake does not render, such as a run, stays what it is."""
+    if not isinstance(entry, LocalCatalogEntry) or isinstance(entry, _UnrenderedArguments):
+        return entry
+    unrendered = _with_state_of(entry, _unrendered_class(entry.__class__), _default_source=None)
+    captured = entry._captured_init_kwargs
+    unrendered._captured_init_kwargs = captured | {key: arguments[key] for key in arguments if key in captured}
+    unrendered._catalog = arguments.get("catalog", entry._catalog)
+    unrendered._open_args = arguments.get("args", entry._open_args)
+    unrendered.__dict__.pop("_DictSerialiseMixin__tok_cache", None)
+    if isinstance(entry, core.Entry):
+        unrendered.entry = unrendered
+        unrendered._Entry__cache = unrendered._make_cache()
+    return unrendered
+
+
+def _with_state_of(original: Any, cls: type, **changes: Any) -> Any:
+    """An object of another class with the attributes of an original, but for some."""
+    made: Any = object.__new__(cls)
+    made.__dict__.update(original.__dict__, **changes)
+    return made
+
+
+def _unpickled(cls: type) -> Any:
+    """An entry whose state is yet to be set."""
+    return object.__new__(_unrendered_class(cls))
 
 
 def _made(make: Any) -> Any:
