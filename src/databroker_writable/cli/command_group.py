@@ -7,7 +7,7 @@ import io
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -53,6 +53,16 @@ def _as_message() -> Iterator[None]:
         exc.show(text)
         exc.show = lambda file=None: say(text.getvalue().rstrip(), error=True)  # type: ignore[method-assign]
         raise
+
+
+@contextlib.contextmanager
+def saying_what_was_done(done: Callable[[], str]) -> Iterator[None]:
+    """Have an interrupt say what was done until it came."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"\nInterrupted: {done()}", error=True)
+        raise click.exceptions.Exit(1) from None
 
 
 def _say_traceback(cls: type[BaseException], exc: BaseException, *_: Any) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 import click
 
 from ..errors import InvalidRunError
-from ..upkeep.copying import CopyReport, copy_runs, uids_to_copy
-from .command_group import CATALOG_HELP, message_of
+from ..upkeep.copying import CopyReport, add_copies, uids_to_copy
+from .command_group import CATALOG_HELP, message_of, saying_what_was_done
 from .show import find_run
 from .targets import open_to_read, open_to_store, tiled_container
 from .text import say
@@ -39,22 +40,37 @@ SECONDS_BETWEEN = 5
 @click.pass_context
 def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:
     original = open_to_read(source).catalog
-    full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else None
+    everything = uids_to_copy(original)
+    full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else everything
     is_tiled = destination.startswith(TILED)
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination).catalog
-    # with UIDs, --follow adds what is stored from now on, and leaves the other runs
-    done = set(uids_to_copy(original)) if uids else set()
-    report = copy_runs(original, target, full, as_is=as_is, progress=sys.stderr.isatty())
+    report = CopyReport()
+    with saying_what_was_done(lambda: _progress(report, len(full))):
+        add_copies(report, original, target, full, as_is=as_is, progress=sys.stderr.isatty())
     _say(report, as_is)
-    while follow:
-        done.update(report.copied, report.present, report.failures)
-        done.difference_update(report.unfinished)
+    if follow:
+        # with UIDs, it adds what is stored from now on, and leaves the other runs
+        done = {*full, *everything}.difference(report.unfinished)
+        with saying_what_was_done(lambda: "run it again to go on"):
+            _follow(original, target, done, as_is)
+    ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
+
+
+def _follow(original: Any, target: Any, done: set[str], as_is: bool) -> None:
+    """Copy what is stored later, until an interrupt."""
+    while True:
         time.sleep(SECONDS_BETWEEN)
         original.force_reload()
-        report = copy_runs(original, target, [uid for uid in uids_to_copy(original) if uid not in done], as_is=as_is)
+        report = CopyReport()
+        add_copies(report, original, target, [uid for uid in uids_to_copy(original) if uid not in done], as_is=as_is)
         if report.copied or report.failures:
             _say(report, as_is)
-    ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
+        done.update(report.copied, report.present, report.failures)
+
+
+def _progress(report: CopyReport, total: int) -> str:
+    there = len(report.copied) + len(report.present)
+    return f"{there:,} of {total:,} copied; run it again to go on"
 
 
 def _say(report: CopyReport, as_is: bool) -> None:

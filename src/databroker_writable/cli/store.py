@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-from .command_group import warnings_as_messages
+from ..results.headers import has_run
+from ..runs.built_stream import new_uids
+from .command_group import saying_what_was_done, warnings_as_messages
 from .parsing import parse_metadata, parse_sources
 from .readers import ReadOptions, read_file
 from .targets import open_to_store
@@ -83,13 +85,16 @@ def store(
     """
     if supersedes is not None and len(files) > 1:
         raise click.UsageError("--supersedes is for one FILE, which replaces that run; store the files one by one")
-    tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows)) for file in files]
-    opened = open_to_store(target)
-    with warnings_as_messages():
-        for table in tables:
-            run = opened.catalog.store_run(
+    with saying_what_was_done(lambda: "nothing was stored"):
+        tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows)) for file in files]
+        opened = open_to_store(target)
+    uids = new_uids(len(files))
+    with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
+        for uid, table in zip(uids, tables, strict=True):
+            opened.catalog.store_run(
                 table,
                 metadata=metadata,
+                uid=uid,
                 one_event=one_event,
                 stream=stream,
                 derived_from=sources or None,
@@ -97,6 +102,12 @@ def store(
                 parameters=parameters or None,
                 progress=sys.stderr.isatty(),
             )
-            uid = run.metadata["start"]["uid"]
             way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
             say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}]{way}.read()")
+
+
+def _progress(catalog: Any, uids: Sequence[str], files: Sequence[Path]) -> str:
+    """How many files are stored, that one among them during which an interrupt came."""
+    stored = sum(has_run(catalog, uid) for uid in uids)
+    rest = f"; run it again from {files[stored]} on" if stored < len(files) else ""
+    return f"{stored:,} of {len(files):,} files stored{rest}"

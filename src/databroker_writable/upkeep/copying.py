@@ -92,14 +92,22 @@ def copy_runs(
     >>> copy_runs(catalog, other).copied, copy_runs(catalog, other).present
     (['run-1'], ['run-1'])
     """
+    report = CopyReport()
+    add_copies(
+        report, source, destination, uids_to_copy(source) if uids is None else uids, as_is=as_is, progress=progress
+    )
+    return report
+
+
+def add_copies(
+    report: CopyReport, source: Any, destination: Any, uids: Iterable[str], *, as_is: bool, progress: bool = False
+) -> None:
+    """Copy runs, and note in a report what became of each: it holds what was done when an interrupt comes, too."""
     from tqdm import tqdm
 
     target = (
         TiledDestination(destination) if is_tiled_client(destination) else CatalogDestination(destination, as_is=as_is)
     )
-    if uids is None:
-        uids = uids_to_copy(source)
-    report = CopyReport()
     for uid in tqdm(list(uids), unit="run", disable=not progress):
         if target.has_run(uid):
             report.present.append(uid)
@@ -119,7 +127,6 @@ def copy_runs(
     if isinstance(target, CatalogDestination):
         there = {*report.copied, *report.present}
         target.take_remarks([remark for remark in remarks(source) if remark["run"] in there])
-    return report
 
 
 def uids_to_copy(source: Any) -> list[str]:
