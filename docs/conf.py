@@ -40,7 +40,11 @@ class CommandHelp(Directive):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        return [part for path, command in commands(main, project) for part in section(path, command)]
+        return [
+            part
+            for path, command in commands(main, project)
+            for part in section(path, command)
+        ]
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -50,15 +54,22 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
 
 
 def section(path: str, command: click.Command) -> list[nodes.Node]:
-    context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
+    context = click.Context(
+        command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH
+    )
     text = command.get_help(context)
     return [nodes.rubric("", path), nodes.literal_block(text, text, language="text")]
 
 
-def name_as_users_know_it(app: Any, domain: str, objtype: str, content: nodes.Element) -> None:
+def name_as_users_know_it(
+    app: Any, domain: str, objtype: str, content: nodes.Element
+) -> None:
     """The methods are those of any catalog; the class that brings them is not what users see."""
     for signature in content.parent.findall(addnodes.desc_signature):
-        if signature.get("class") == "WritableMixin" or signature.get("fullname") == "WritableMixin":
+        if (
+            signature.get("class") == "WritableMixin"
+            or signature.get("fullname") == "WritableMixin"
+        ):
             for part in list(signature.findall(addnodes.desc_addname)):
                 part.parent.remove(part)
             if signature["fullname"] == "WritableMixin":
