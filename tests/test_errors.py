@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+import sys
 
 import pytest
 
-from databroker_writable import errors
+import databroker_writable
+from databroker_writable import errors, open_directory
 
 CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__]
 LINE = re.compile(r"^([\s│├└─]*)(\w+)\((\w+)\)", re.MULTILINE)
@@ -40,3 +42,24 @@ def test_the_docstring_draws_the_tree_as_it_is():
 def test_an_error_goes_through_pickle_with_its_text(cls):
     error = pickle.loads(pickle.dumps(cls("what is wrong")))
     assert (type(error), str(error)) == (cls, "what is wrong")
+
+
+def test_lineage_without_its_package_names_the_extra(tmp_path, monkeypatch):
+    catalog = open_directory(tmp_path / "results")
+    run = catalog.store_run({"x": [1]})
+    monkeypatch.setitem(sys.modules, "networkx", None)
+    with pytest.raises(errors.ExtraMissingError, match=r"networkx; .* pip install 'databroker-writable\[lineage\]'"):
+        catalog.lineage(run)
+    with pytest.raises(errors.ExtraMissingError, match="networkx"):
+        databroker_writable.export(run, tmp_path / "run.nxs", with_inputs=True)
+    assert not (tmp_path / "run.nxs").exists()
+
+
+def test_pictures_without_their_package_name_the_extra(tmp_path, monkeypatch):
+    catalog = open_directory(tmp_path / "results")
+    run = catalog.store_run({"x": [1]})
+    graph = catalog.lineage(run)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for draw in (graph.plot, lambda: databroker_writable.plot(run)):
+        with pytest.raises(errors.ExtraMissingError, match=r"matplotlib; .* 'databroker-writable\[lineage\]'"):
+            draw()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import (
     DatabrokerMissingError,
     ExportError,
+    ExtraMissingError,
     InvalidCatalogError,
     InvalidMetadataError,
     InvalidRunError,
@@ -43,6 +44,7 @@ __all__ = [
     "BuiltRun",
     "DatabrokerMissingError",
     "ExportError",
+    "ExtraMissingError",
     "InvalidCatalogError",
     "InvalidMetadataError",
     "InvalidRunError",

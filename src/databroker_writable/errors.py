@@ -10,6 +10,7 @@ Each derives from `StoreError` and from the builtin that people would catch::
     ├── NotWritableError(PermissionError)   this catalog takes no runs
     │   └── InvalidCatalogError(ValueError) the catalog's own arguments are wrong
     ├── ExportError(ValueError)             a run cannot be exported in this way, or into this file
+    │   └── ExtraMissingError(ImportError)  it needs a package that an extra installs
     ├── StoreFailedError(OSError)           disk full, server gone; nothing was published
     ├── UnreadableAssetError(OSError)       an array's file is missing, moved, cut off or damaged
     ├── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import importlib.util
 import re
 import sys
 import warnings
@@ -55,6 +57,15 @@ def require_databroker_1() -> None:
             f"catalogs need databroker 1.2, and here is {f'databroker {version}' if version else 'none'}; "
             "pip install 'databroker-writable[databroker]' in an environment of its own "
             "(handlers and to_dataset work with databroker 2 and Tiled, too)"
+        )
+
+
+def require_package(package: str, extra: str, purpose: str) -> None:
+    """Raise `ExtraMissingError` where a package that an extra installs is not there."""
+    if importlib.util.find_spec(package) is None:
+        raise ExtraMissingError(
+            f"{purpose} needs the package {package}; install the extra {extra!r}: "
+            f"pip install 'databroker-writable[{extra}]'"
         )
 
 
@@ -104,6 +115,10 @@ class InvalidCatalogError(NotWritableError, ValueError):
 
 class ExportError(StoreError, ValueError):
     """A run cannot be exported, compared or plotted in this way: an unknown suffix or column, a file that is there."""
+
+
+class ExtraMissingError(ExportError, ImportError):
+    """A package is not installed that exporting, plots or lineage need, and that an extra installs."""
 
 
 class StoreFailedError(StoreError, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..errors import require_package
 from ..results.finding import joined, latest, results_of
 from ..results.notebook import show_runs_in_ipython
 from ..results.run_table import described, described_in_html, table
@@ -210,6 +211,8 @@ class FindingMethods:
             Nothing is known of this run.
         InvalidMetadataError
             What is no run, or the beginning of the uids of several runs.
+        ExtraMissingError
+            networkx is not installed.
 
         Warns
         -----
@@ -233,6 +236,7 @@ class FindingMethods:
         ╙── raw-1
             └─╼ fit-1
         """
+        require_package("networkx", "lineage", "the lineage of a run")
         from ..results.lineage import lineage_of
 
         return lineage_of(run, self)

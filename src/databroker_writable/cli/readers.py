@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from ..errors import require_package
 from ..upkeep.export_formats import DOCUMENTS
 from .text_tables import COLUMNS, CSV, TSV, exact_integers, may_be_of_integers, read_text_table
 
@@ -46,11 +46,12 @@ def read_file(path: Path, options: ReadOptions) -> Any:
     if suffix not in _TEXT and (options.separator or options.comment or options.skipped_rows):
         raise click.UsageError(f"--sep, --comment and --skip-rows are for files of text, and {str(path)!r} is none")
     label = _FORMATS[suffix].label if suffix in _FORMATS else "CSV" if suffix == ".csv" else "text"
+    if suffix in _FORMATS:
+        require_package(_FORMATS[suffix].package, "files", f"reading {label}")
     try:
         if suffix in _TEXT:
             text_format = _TEXT[suffix].changed(options.separator, options.comment, options.skipped_rows)
             return read_text_table(sys.stdin.buffer.read() if is_input else path.read_bytes(), text_format)
-        _check_installed(_FORMATS[suffix])
         return _read_netcdf(path, options.group) if suffix in _NETCDF else _FORMATS[suffix].read(path)
     except (ValueError, OSError) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
@@ -62,14 +63,6 @@ def _suffix(path: Path) -> str:
     """The suffix that tells the format; text may be compressed by gzip."""
     uncompressed = Path(path.name.lower().removesuffix(".gz")).suffix
     return uncompressed if uncompressed in _TEXT else path.suffix.lower()
-
-
-def _check_installed(file_format: FileFormat) -> None:
-    if importlib.util.find_spec(file_format.package) is None:
-        raise click.ClickException(
-            f"reading {file_format.label} needs the package {file_format.package}; install the extra 'files': "
-            "pip install 'databroker-writable[files]'"
-        )
 
 
 def _read_excel(path: Path) -> Any:

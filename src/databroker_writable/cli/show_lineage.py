@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import click
 
 from ..results.plots import check_matplotlib, save_figure
@@ -27,10 +25,6 @@ from .text import say
 @click.option("--mermaid", is_flag=True, help="Print the text of a Mermaid flowchart.")
 @click.option("--plot", metavar="FILE.png", help="Draw a picture into a file (needs matplotlib).")
 def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str | None) -> None:
-    if importlib.util.find_spec("networkx") is None:
-        raise click.ClickException(
-            "this needs networkx; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
-        )
     opened = with_finding(open_to_read(catalog).catalog)
     with warnings_as_messages():
         run = find_run(opened, catalog, uid)

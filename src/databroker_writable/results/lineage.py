@@ -11,6 +11,7 @@ from typing import Any
 import networkx
 from networkx.readwrite.text import generate_network_text
 
+from ..errors import require_package
 from ..runs.printing import mermaid_label, printable
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .headers import Header, unambiguous_length
@@ -90,7 +91,13 @@ class Lineage(networkx.DiGraph):
         Returns
         -------
         matplotlib.axes.Axes
+
+        Raises
+        ------
+        ExtraMissingError
+            matplotlib is not installed.
         """
+        require_package("matplotlib", "lineage", "a picture")
         from matplotlib.lines import Line2D
         from matplotlib.patches import FancyArrowPatch
 

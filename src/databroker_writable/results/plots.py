@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import io
 import os
 from collections.abc import Hashable, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import numpy
 import xarray
 
-from ..errors import ExportError, StoreError
+from ..errors import ExportError, StoreError, require_package
 from ..storage.new_file import NewFile
 from ..tables import check_run, to_dataset
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
@@ -223,10 +222,7 @@ def save_figure(figure: Any, path: str) -> str:
 
 def check_matplotlib() -> None:
     """Say which extra brings matplotlib, if it is not there."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ExportError(
-            "pictures need matplotlib; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
-        )
+    require_package("matplotlib", "lineage", "a picture")
 
 
 def _column(run: Any, column: str | None, stream: str | None) -> tuple[str, xarray.Dataset, str]:

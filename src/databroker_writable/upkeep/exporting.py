@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib
-import importlib.util
 import os
 import re
 import string
@@ -14,7 +13,7 @@ from typing import Any
 
 import xarray
 
-from ..errors import ExportError, StoreError, StoreFailedError
+from ..errors import ExportError, StoreError, StoreFailedError, require_package
 from ..results.axes import first_descriptor, streams_of
 from ..storage.file_writer import SerializerWriter
 from ..storage.new_file import NewFile
@@ -235,10 +234,8 @@ def _writer(path: str) -> Callable[[RunContents, str], NewFile]:
     if suffix not in _FORMATS:
         raise ExportError(f"{path!r} has none of the suffixes {', '.join(_FORMATS)}; give it one of them")
     module, function, package = _FORMATS[suffix]
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise ExportError(
-            f"{suffix} needs the package {package}; install the extra 'files': pip install 'databroker-writable[files]'"
-        )
+    if package is not None:
+        require_package(package, "files", f"writing {suffix}")
     write: Callable[[RunContents, str], NewFile] = getattr(importlib.import_module(module, __package__), function)
     return write
 
@@ -282,10 +279,7 @@ def _inputs(run: Any) -> list[dict[str, Any]]:
     catalog = getattr(run, "catalog_object", None)
     if catalog is None:
         raise ExportError("the inputs are looked up in the catalog of the run, and this run is of none; store it first")
-    if importlib.util.find_spec("networkx") is None:
-        raise ExportError(
-            "the inputs need networkx; install the extra 'lineage': pip install 'databroker-writable[lineage]'"
-        )
+    require_package("networkx", "lineage", "the lineage of a run")
     import networkx
 
     from ..results.lineage import lineage_of
