@@ -426,3 +426,22 @@ def test_suitcase_csv_writes_each_stream() -> None:
 def test_a_suitcase_that_is_not_installed_is_named() -> None:
     with pytest.raises(ExportError, match="pip install suitcase-no-such"):
         export_with_suitcase(stored({"x": [1]}), "no_such", "{uid}-")
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".nxs", ".parquet", ".csv", ".json"])
+def test_single_values_and_any_name_are_exported(catalog, tmp_path, suffix):
+    run = catalog.store_run({"x": [1, 2], 0: [0.5, 1.5], ("I", "mean"): [3, 4], "chi2": 0.25, "model": "gauss"})
+    path = export(run, tmp_path / f"fit{suffix}")
+    if suffix in (".parquet", ".csv"):
+        frame = pandas.read_csv(path, comment="#") if suffix == ".csv" else pandas.read_parquet(path)
+        assert frame["I_mean"].tolist() == [3, 4]
+        assert frame["chi2"].tolist() == [0.25, 0.25]
+        assert frame["model"].tolist() == ["gauss", "gauss"]
+    elif suffix == ".nc":
+        dataset = xarray.open_dataset(path, engine="h5netcdf")
+        assert (dataset["0"].values.tolist(), dataset["chi2"].item()) == ([0.5, 1.5], 0.25)
+
+
+def test_a_column_is_plotted_rather_than_a_single_value(catalog):
+    axes = databroker_writable.plot(catalog.store_run({"chi2": 0.25, "x": [1.0, 2.0]}))
+    assert axes.get_ylabel() == "x"

@@ -36,11 +36,11 @@ def axis_along(dataset: xarray.Dataset, dim: Hashable, start: Mapping[str, Any],
 def plottable_columns(
     dataset: xarray.Dataset, start: Mapping[str, Any], stream: str, descriptor: Mapping[str, Any]
 ) -> list[str]:
-    """The columns that can be plotted against something else, those that devices hint at first."""
+    """The columns that can be plotted against something else, those that devices hint at first, single values last."""
     axes = {axis_along(dataset, dim, start, stream) for dim in dataset.dims}
     names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
     hinted = {field for hint in descriptor.get("hints", {}).values() for field in hint.get("fields", ())}
-    return sorted(names, key=lambda name: name not in hinted)
+    return sorted(names, key=lambda name: (dataset[name].ndim == 0, name not in hinted))
 
 
 def streams_of(run: Any, stream: str | None) -> list[str]:

@@ -11,7 +11,7 @@ import pandas
 import xarray
 
 from ..runs.printing import aligned, json_line, shown
-from ..tables import check_run, to_dataset
+from ..tables import check_run, to_dataset, with_text_names
 from .headers import unambiguous_length
 
 WIDTH = 36
@@ -170,7 +170,10 @@ def _columns(first: Any, second: Any) -> Iterator[tuple[str, str, _Difference | 
     length = unambiguous_length(uids)
     short = [uid[:length] for uid in uids]
     for stream in dict.fromkeys([*first, *second]):
-        datasets = [to_dataset(run, stream) if stream in list(run) else xarray.Dataset() for run in (first, second)]
+        datasets = [
+            with_text_names(to_dataset(run, stream)) if stream in list(run) else xarray.Dataset()
+            for run in (first, second)
+        ]
         for name in dict.fromkeys([*datasets[0].variables, *datasets[1].variables]):
             having = [uid for uid, dataset in zip(short, datasets, strict=True) if name in dataset.variables]
             if len(having) == 1:

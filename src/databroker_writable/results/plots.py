@@ -14,7 +14,7 @@ import xarray
 
 from ..errors import ExportError, StoreError, require_package
 from ..storage.new_file import NewFile
-from ..tables import check_run, to_dataset
+from ..tables import check_run, to_dataset, with_text_names
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
 from .headers import SHORTEST_UID
 
@@ -229,7 +229,7 @@ def _column(run: Any, column: str | None, stream: str | None) -> tuple[str, xarr
     """The stream of a column, its Dataset, and the name of the column."""
     known: list[str] = []
     for name in streams_of(run, stream):
-        dataset = to_dataset(run, name)
+        dataset = with_text_names(to_dataset(run, name))
         hints = first_descriptor(run, name)
         plottables = plottable_columns(dataset, run.metadata["start"], name, hints) if column is None else []
         wanted = next(iter(plottables), None) if column is None else column

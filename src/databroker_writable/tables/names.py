@@ -8,6 +8,7 @@ from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 import numpy
+import xarray
 
 from ..errors import InvalidTableError
 from .classifier import check_text
@@ -38,6 +39,15 @@ def data_keys_of(labels: Iterable[Any], what: str) -> dict[Any, str]:
             keys[name] = free_name(_REFUSED_IN_KEYS.sub("_", _text_of(name)), taken)
             taken.add(keys[name])
     return keys
+
+
+def with_text_names(dataset: xarray.Dataset) -> xarray.Dataset:
+    """Give a Dataset whose variables have texts for names, as files and plots need: their data keys where not."""
+    if all(isinstance(name, str) for name in dataset.variables):
+        return dataset
+    keys = data_keys_of(dataset.variables, "variable")
+    renamed: xarray.Dataset = dataset.rename({name: key for name, key in keys.items() if not isinstance(name, str)})
+    return renamed
 
 
 def plain_name(label: Any, what: str) -> Hashable:

@@ -17,7 +17,7 @@ from ..errors import ExportError, StoreError, StoreFailedError, require_package
 from ..results.axes import first_descriptor, streams_of
 from ..storage.file_writer import SerializerWriter
 from ..storage.new_file import NewFile
-from ..tables import check_run, to_dataset
+from ..tables import check_run, to_dataset, with_text_names
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 
@@ -254,7 +254,7 @@ def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_
     names = streams_of(run, stream)
     if not names:
         raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, and nothing to export")
-    streams = {name: to_dataset(run, name) for name in names}
+    streams = {name: with_text_names(to_dataset(run, name)) for name in names}
     described = {name: first_descriptor(run, name) for name in names}
     inputs = _inputs(run) if with_inputs else None
     contents = RunContents(run.metadata["start"], run.metadata["stop"], described, inputs, streams)

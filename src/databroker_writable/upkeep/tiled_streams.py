@@ -19,7 +19,7 @@ from tiled.utils import OneShotCachedMap, safe_json_dump
 
 from ..runs import upstream
 from ..runs.document_parts import PRIMARY
-from ..tables import to_dataset
+from ..tables import to_dataset, with_text_names
 from ..tables.layout import find_layout
 
 NUMBERS = bool | int | float | numpy.number | numpy.bool_
@@ -30,7 +30,7 @@ def stream_node(run: Any, name: str) -> MapAdapter:
     stream = run[name]
     descriptors = [doc for doc in upstream.loaded_descriptors(run) if doc.get("name", PRIMARY) == name]
     # to_dataset would load the images of others into memory
-    table = stream.to_dask() if find_layout(descriptors[0]) is None else to_dataset(run, name)
+    table = stream.to_dask() if find_layout(descriptors[0]) is None else with_text_names(to_dataset(run, name))
     nodes: dict[str, Callable[[], Any]] = {
         "data": lambda: _arrays(stream.to_dask(), descriptors[0]["data_keys"]),
         "timestamps": lambda: _arrays(_timestamps(run, descriptors)),
