@@ -155,7 +155,6 @@ METADATA = {
     "a function": ({"model": len}, [r"metadata\['model'\]", "function|builtin", "name"]),
     "a set": ({"tags": {"a"}}, [r"metadata\['tags'\]", "set", "sorted"]),
     "an object deep inside": ({"a": [{"b": object()}]}, [r"\['a'\]\[0\]\['b'\]", "object"]),
-    "a date": ({"day": pandas.Timestamp("2026-01-01")}, [r"\['day'\]", "isoformat"]),
     "a sample of a wrong type": ({"sample": 5}, [r"metadata\['sample'\]", "5", "string"]),
     "a scan_id of a wrong type": ({"scan_id": "seven"}, [r"metadata\['scan_id'\]", "seven", "integer"]),
     "a time of a wrong type": ({"time": "noon"}, [r"metadata\['time'\]", "noon", "number"]),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
+from ..tables.metadata_values import plain_metadata, plain_parameters
 from ..tables.wording import short
 from . import upstream
 
@@ -48,8 +49,9 @@ class Provenance:
         versions : sequence of str
             Names of installed packages whose versions are recorded beside those of python, databroker and this
             package.
-        parameters : mapping or None
-            JSON-like values, numpy scalars and arrays.
+        parameters : mapping, or what offers one, or None
+            JSON-like values, numpy scalars and arrays, paths and times; a dict, dataclass, named tuple or namespace,
+            lmfit's ModelResult or Parameters, or an estimator of scikit-learn.
 
         Raises
         ------
@@ -62,9 +64,11 @@ class Provenance:
         [{'uid': 'raw-1', 'catalog': None}]
         """
         if parameters is not None:
+            parameters = plain_metadata(plain_parameters(parameters))
             if not isinstance(parameters, Mapping):
                 raise InvalidMetadataError(
-                    f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}"
+                    f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}; "
+                    "give a dict of what is to be kept, e.g. {'slope': result.slope}"
                 )
             parameters = document_value(parameters, "parameters", InvalidMetadataError)
         return cls(
@@ -110,7 +114,7 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
         metadata = {}
     if not isinstance(metadata, Mapping):
         raise InvalidMetadataError(f"metadata is a dict, not {short(metadata)}, of type {type(metadata).__name__}")
-    result = dict(metadata)
+    result: dict[str, Any] = plain_metadata(metadata)
     arguments: dict[str, Any] = {
         "uid": uid,
         "time": time,

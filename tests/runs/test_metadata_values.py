@@ -1,0 +1,106 @@
+"""Paths, dates and times in metadata, and the results of fits as parameters."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import datetime
+import pathlib
+import types
+import uuid
+
+import lmfit
+import numpy
+import pandas
+import pytest
+
+from databroker_writable import InvalidMetadataError, build_simple_run
+
+UTC = datetime.UTC
+NUMBER = uuid.uuid4()
+
+PLAIN = {
+    "a path": (pathlib.PurePosixPath("/data/Cu.dat"), "/data/Cu.dat"),
+    "a datetime": (datetime.datetime(2024, 5, 31, 12, 0, 1), "2024-05-31T12:00:01"),
+    "a datetime with a zone": (datetime.datetime(2024, 5, 31, tzinfo=UTC), "2024-05-31T00:00:00+00:00"),
+    "a date": (datetime.date(2024, 5, 31), "2024-05-31"),
+    "a time of day": (datetime.time(12, 30), "12:30:00"),
+    "a duration": (datetime.timedelta(minutes=1, milliseconds=500), 60.5),
+    "a Timestamp": (pandas.Timestamp("2024-05-31 12:00:00.000000001"), "2024-05-31T12:00:00.000000001"),
+    "a Timedelta": (pandas.Timedelta("2min"), 120.0),
+    "numpy's datetime": (numpy.datetime64("2024-05-31"), "2024-05-31"),
+    "numpy's timedelta": (numpy.timedelta64(5, "ms"), 0.005),
+    "no time": (pandas.NaT, None),
+    "numpy's no time": (numpy.datetime64("NaT"), None),
+    "an array of datetimes": (numpy.array(["2024-05-31", "NaT"], "M8[D]"), ["2024-05-31", None]),
+    "a UUID": (NUMBER, str(NUMBER)),
+    "in lists and dicts": ({"scans": (datetime.date(2024, 5, 31),)}, {"scans": ["2024-05-31"]}),
+}
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-normalized[mongomock]"], indirect=True)
+@pytest.mark.parametrize(("value", "expected"), PLAIN.values(), ids=PLAIN.keys())
+def test_paths_and_times_in_metadata_are_text_and_durations_seconds(site, catalog, value, expected):
+    run = catalog.store_run({"x": [1]}, {"given": value}, parameters={"given": value}, uid="fit-1")
+    assert run.metadata["start"]["given"] == run.metadata["start"]["parameters"]["given"] == expected
+    assert site.open()["fit-1"].metadata["start"]["given"] == expected
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_metadata_defaults_of_a_catalog_are_held_to_the_same_rule(site):
+    catalog = site.open(metadata_defaults={"cycle": {"began": datetime.date(2024, 5, 1)}})
+    assert catalog.store_run({"x": [1]}).metadata["start"]["cycle"] == {"began": "2024-05-01"}
+
+
+@dataclasses.dataclass
+class Settings:
+    window: int = 3
+
+
+class Estimator:
+    """As scikit-learn has it."""
+
+    def get_params(self, deep=True):
+        return {"alpha": 0.5}
+
+
+Fit = collections.namedtuple("Fit", ["slope", "intercept"])
+
+
+def line():
+    x = numpy.linspace(0, 1, 20)
+    return lmfit.models.LinearModel().fit(2 * x + 1, x=x, slope=1, intercept=0)
+
+
+OFFERS = {
+    "a dict": (lambda: {"window": 3}, {"window": 3}),
+    "a dataclass": (Settings, {"window": 3}),
+    "a namespace": (lambda: types.SimpleNamespace(window=3), {"window": 3}),
+    "the arguments of a script": (lambda: argparse.Namespace(window=3), {"window": 3}),
+    "a named tuple": (lambda: Fit(2.0, 1.0), {"slope": 2.0, "intercept": 1.0}),
+    "an estimator": (Estimator, {"alpha": 0.5}),
+    "lmfit's ModelResult": (line, {"slope": pytest.approx(2.0), "intercept": pytest.approx(1.0)}),
+    "lmfit's Parameters": (lambda: lmfit.create_params(slope=2.0), {"slope": 2.0}),
+    "lmfit's MinimizerResult": (
+        lambda: lmfit.minimize(lambda p: [p["a"].value - 1.0, 0.0], lmfit.create_params(a=3)),
+        {"a": pytest.approx(1.0)},
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), OFFERS.values(), ids=OFFERS.keys())
+def test_the_result_of_a_fit_offers_its_parameters(given, expected):
+    run = build_simple_run({"x": [1]}, parameters=given())
+    assert run.metadata["start"]["parameters"] == expected
+
+
+@pytest.mark.parametrize("given", [5, Settings, [1, 2], (numpy.ones(1), numpy.ones((1, 1)))])
+def test_what_offers_no_parameters_is_refused_with_an_example(given):
+    with pytest.raises(InvalidMetadataError, match=r"parameters is a dict, not .*e\.g\. \{'slope': result\.slope\}"):
+        build_simple_run({"x": [1]}, parameters=given)
+
+
+def test_a_parameter_that_cannot_be_stored_is_named():
+    with pytest.raises(InvalidMetadataError, match=r"parameters\['kernel'\] holds"):
+        build_simple_run({"x": [1]}, parameters=types.SimpleNamespace(kernel=object()))
