@@ -281,6 +281,56 @@ def test_show_explains_what_it_cannot_plot(arguments: list[str], message: str) -
     assert result.stderr.count("\n") == 1
 
 
+def shown_stream(uid: str) -> list[list[str]]:
+    """The cells of what `show` prints of a stream, without its name."""
+    text = succeed("show", "results", uid).partition("\nstream ")[2]
+    return [line.split() for line in text.splitlines()[1:] if line]
+
+
+def test_show_gives_the_coordinates_of_a_table_that_is_one_event() -> None:
+    energy = numpy.linspace(8900.0, 9100.0, 192)
+    dataset = xarray.Dataset({"mu": ("energy", energy / 3)}, coords={"energy": ("energy", energy, {"units": "eV"})})
+    open_directory("results").store_run(dataset, one_event=True, uid="spectrum")
+    columns, mu, coordinate, names, values = shown_stream("spectrum")
+    assert columns == ["column", "dtype", "shape", "units"]
+    assert mu == ["mu", "float64", "192"]
+    assert coordinate == ["energy", "float64", "192", "eV", "coordinate"]
+    assert names == ["mu", "energy"]
+    assert " ".join(values) == "[2966.67 2967.02 ... 3032.98 3033.33] [8900. 8901.05 ... 9098.95 9100. ]"
+
+
+def test_show_gives_times_as_times() -> None:
+    times = numpy.array(["2024-05-31T14:30", "2024-06-01T00:00:00.25", "NaT"], dtype="datetime64[ns]")
+    delays = numpy.array([1500, 0, 60000], dtype="timedelta64[ms]")
+    open_directory("results").store_run({"t": times, "delay": delays}, uid="times")
+    lines = shown_stream("times")
+    assert lines[1][:3] == ["t", "datetime64[ns]", "scalar"]
+    assert lines[3:] == [
+        ["t", "delay"],
+        ["2024-05-31", "14:30", "0", "days", "00:00:01.500000"],
+        ["2024-06-01", "00:00:00.250", "0", "days", "00:00:00"],
+        ["NaT", "0", "days", "00:01:00"],
+    ]
+
+
+def test_show_gives_the_first_values_of_assets() -> None:
+    images = numpy.arange(24, dtype="uint16").reshape(2, 3, 4)
+    catalog = open_directory("results")
+    catalog.store_run({"img": images, "x": [1, 2]}, asset_threshold=1, uid="images")
+    lines = shown_stream("images")
+    assert lines[1] == ["img", "uint16", "3", "x", "4"]
+    assert [" ".join(line) for line in lines[-2:]] == ["0 1 2 … (in a file) 1", "12 13 14 … (in a file) 2"]
+
+
+def test_show_gives_the_rest_of_a_run_whose_asset_is_gone() -> None:
+    open_directory("results").store_run({"img": numpy.ones((2, 3, 4)), "x": [1, 2]}, asset_threshold=1, uid="images")
+    for path in Path("results/assets").rglob("*.h5"):
+        path.unlink()
+    lines = shown_stream("images")
+    assert ["in", "a", "file", "2"] in lines
+    assert "cannot be read" in " ".join(lines[-1])
+
+
 def test_show_gives_json() -> None:
     open_directory("results").store_run({"x": [1, 2], "y": [0.5, float("nan")]}, {"sample": "Cu"}, uid="run-1")
     shown = json.loads(succeed("show", "results", "-1", "--json"))

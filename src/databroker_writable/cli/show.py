@@ -5,30 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
-from ..runs.run_display import CELL_WIDTH, COLUMN_HEADER, column_rows
 from .command_group import CATALOG_HELP
+from .first_events import Stream, described, read_streams
 from .targets import open_to_read
-from .text import json_text, say, shown, shown_cell, shown_time, table
+from .text import json_text, say, shown, shown_time
 from .text_plot import text_plot
 
-FIRST_ROWS = 5
-FIRST_COLUMNS = 8
 VALUE_WIDTH = 300
-
-
-@dataclass
-class Stream:
-    """The columns of a stream and its first Events."""
-
-    data_keys: Mapping[str, Mapping[str, Any]]
-    rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 @click.command(
@@ -94,10 +83,7 @@ def _show(run: Any, streams: Mapping[str, Stream]) -> None:
     events = stop.get("num_events") or {}
     for name, stream in streams.items():
         say(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
-        say(table(COLUMN_HEADER, column_rows(stream.data_keys), indent="  "))
-        if stream.rows:
-            say()
-            say(_first_rows(stream))
+        say(described(run, name, stream))
 
 
 def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
@@ -134,35 +120,7 @@ def find_run(catalog: Any, name: str, uid: str) -> Any:
     return open_run(catalog, full)
 
 
-def read_streams(run: Any, events: Mapping[str, int]) -> dict[str, Stream]:
-    """Read the descriptors and first Events; external data stay where they are."""
-    streams: dict[str, Stream] = {}
-    by_descriptor: dict[str, Stream] = {}
-    for name, doc in run.documents(fill="no", strict_order=False):
-        if name == "descriptor":
-            stream = streams.setdefault(doc.get("name", ""), Stream(doc["data_keys"]))
-            by_descriptor[doc["uid"]] = stream
-        elif name == "event_page":
-            rows = by_descriptor[doc["descriptor"]].rows
-            for i in range(min(len(doc["seq_num"]), FIRST_ROWS - len(rows))):
-                rows.append({key: values[i] for key, values in doc["data"].items()})
-        if events and all(
-            name in streams and len(streams[name].rows) >= min(count, FIRST_ROWS) for name, count in events.items()
-        ):
-            break
-    return streams
-
-
 def _count(events: int | None) -> str:
     if events is None:
         return "unknown number of Events"
     return "1 Event" if events == 1 else f"{events} Events"
-
-
-def _first_rows(stream: Stream) -> str:
-    names = list(stream.data_keys)[:FIRST_COLUMNS]
-    left_out = len(stream.data_keys) - len(names)
-    in_files = {name for name in names if "external" in stream.data_keys[name]}
-    rows = [["in a file" if n in in_files else shown_cell(row[n], CELL_WIDTH) for n in names] for row in stream.rows]
-    text = table([shown(name, CELL_WIDTH) for name in names], rows, indent="  ")
-    return text + (f"\n  and {left_out} more columns" if left_out else "")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import numpy
+import pandas
 
 from ..runs.printing import aligned as table
 from ..runs.printing import for_json, printable, shown, shown_time
@@ -37,7 +38,14 @@ def shown_cell(value: Any, width: int) -> str:
     """A value of a table: numbers short, arrays by their first and last values."""
     if isinstance(value, numpy.ndarray | list | tuple):
         array = numpy.asarray(value)
-        return shown(numpy.array2string(array, precision=DIGITS, threshold=4, edgeitems=2), width)
+        texts = [numpy.array2string(array, precision=digits, threshold=4, edgeitems=2) for digits in (DIGITS, 4, 2)]
+        return shown(next((text for text in texts if len(text) <= width), texts[-1]), width)
+    if isinstance(value, numpy.datetime64):
+        return "NaT" if numpy.isnat(value) else numpy.datetime_as_string(value, unit="auto").replace("T", " ")
+    if isinstance(value, numpy.timedelta64):
+        return str(pandas.Timedelta(value))
+    if isinstance(value, numpy.generic):
+        value = value.item()
     if isinstance(value, float):
         return f"{value:.{DIGITS}g}"
     return shown(value, width)

@@ -3,7 +3,7 @@
 from .column_parts import ragged
 from .layout import OBJECT, find_layout
 from .names import with_text_names
-from .restore import check_run, to_dataset
+from .restore import check_run, dataset_of_event, to_dataset
 from .stream_table import StreamSchema, StreamTable
 from .table_reader import read_table
 
@@ -12,6 +12,7 @@ __all__ = [
     "StreamSchema",
     "StreamTable",
     "check_run",
+    "dataset_of_event",
     "find_layout",
     "ragged",
     "read_table",

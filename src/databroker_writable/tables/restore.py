@@ -77,6 +77,15 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     return _dataset_of(layout, descriptors[0], _Events(pages, descriptors[0]["data_keys"]), stream)
 
 
+def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream: str) -> xarray.Dataset | None:
+    """One Event as `to_dataset` gives it, from a page of it alone; None where it is not of a table."""
+    layout = _layout_of(descriptor, stream)
+    if layout is None:
+        return None
+    dataset = _dataset_of(layout, descriptor, _Events([dict(page)], descriptor["data_keys"]), stream)
+    return dataset if layout["one_event"] else dataset.isel({layout["dim"]: 0}, missing_dims="ignore")
+
+
 def check_run(run: Any, function: str) -> None:
     """Refuse what is not a run, such as a uid or a catalog; the function is the one that the user called."""
     if not isinstance(getattr(run, "metadata", None), Mapping) or "start" not in run.metadata:
