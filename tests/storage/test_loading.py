@@ -23,7 +23,7 @@ from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 from databroker_writable import StoreWarning, make_writable, open_directory
 from databroker_writable.catalog.wrapping import writable_class
 from databroker_writable.drivers import WritableCatalog
-from databroker_writable.errors import PickledRunError
+from databroker_writable.errors import InvalidCatalogError, PickledRunError
 from databroker_writable.upkeep import examine
 from support import children, example_runs, sites
 
@@ -176,13 +176,13 @@ def test_a_run_whose_loading_was_interrupted_is_found_by_the_next_store(site, mo
 
 
 @FILES
-def test_a_damaged_file_raises_once_and_then_does_not_stand_in_the_way(site):
+def test_a_damaged_file_is_named_and_does_not_stand_in_the_way(site):
     catalog = site.open()
     damaged = site.directory / f"a-damaged.{site.kind}"
     damaged.write_bytes(b"\xc1" if site.kind == "msgpack" else b"no run\nat all\n")
     write_run(site, "good", "good")
-    with pytest.raises((json.JSONDecodeError, msgpack.exceptions.FormatError)):
-        catalog.force_reload()
+    with pytest.warns(StoreWarning, match=r"a-damaged.*is no run, or is damaged"):
+        assert list(site.open()) == ["good"]
     with pytest.warns(StoreWarning, match=r"a-damaged.*is no run, or is damaged"):
         catalog.force_reload()
     assert list(catalog) == ["good"]
@@ -236,6 +236,58 @@ def test_what_is_no_file_is_passed_over_with_one_warning_and_listed_by_check(sit
         warnings.simplefilter("error", StoreWarning)
         catalog.force_reload()
     assert sorted(catalog) == sorted(["good", "new", *odd])
+
+
+JUNK = {
+    "text": (b"junk junk", b"energy,mu\n1,2\n"),
+    "bytes": (b"\xff\xfe\x00garbage" * 50, b"\xff\xfe\x00garbage\n" * 50),
+    "one line": (msgpack.packb(5), b"junk\n"),
+    "not pairs": (msgpack.packb([1, 2, 3]), b"[1, 2, 3]\n"),
+    "no documents": (msgpack.packb([1, 2]), b"[1, 2]\n"),
+    "no uid": (msgpack.packb(["start", {"time": 1}]), b'["start", {"time": 1}]\n'),
+    "no time": (msgpack.packb(["start", {"uid": "a"}]), b'["start", {"uid": "a"}]\n'),
+}
+
+
+@FILES
+@pytest.mark.parametrize("content", JUNK)
+def test_what_is_no_run_is_named_and_the_others_are_there(site, content):
+    write_run(site, "good", "good")
+    (site.directory / f"junk.{site.kind}").write_bytes(JUNK[content][site.kind == "jsonl"])
+    with pytest.warns(StoreWarning, match=rf"junk\.{site.kind}.*passed over: it is no run.*move it away"):
+        catalog = site.open()
+    assert list(catalog) == ["good"]
+
+
+def open_a_closed_directory_as_nobody(report, kind, place):
+    examine(sites.opened(kind, place))
+    directory = place
+    os.chmod(directory, 0)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    for open_it in (lambda: sites.opened(kind, place), lambda: open_directory(directory)):
+        with pytest.raises(InvalidCatalogError) as caught:
+            open_it()
+        report(str(caught.value))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no users to become")
+@FILES
+def test_a_directory_that_may_not_be_read_is_not_called_empty(site, tmp_path):
+    for parent in [tmp_path, *tmp_path.parents][:4]:
+        os.chmod(parent, parent.stat().st_mode | 0o055)
+    write_run(site, "good", "good")
+    try:
+        with children.child(open_a_closed_directory_as_nobody, tmp_path / "report", site.kind, site.place) as child:
+            messages = child.result()
+    finally:
+        os.chmod(site.directory, 0o755)
+    assert len(messages) == 2
+    for message in messages:
+        assert f"{str(site.directory)!r} cannot be read by this user" in message
+        assert "ask its owner" in message
 
 
 def open_as_nobody(report, kind, place):

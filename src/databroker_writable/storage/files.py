@@ -37,7 +37,6 @@ class FileBackend(Backend):
         self.published: list[SerializerWriter] | None = None
         self.group: RunGroup | None = None
         self._loaded_at: float | None = None
-        self._failed: dict[str, float] = {}
         self._searched: RunPaths | None = None  # of the catalog whose search result this is
         begin_anew_in_children(self)
 
@@ -218,7 +217,7 @@ class FileBackend(Backend):
     def _load_files(self, load_all: Callable[[], None], is_stock: bool) -> None:
         upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
         if is_stock:
-            load_run_files(self.catalog, self.run_format, self.catalog.paths.headers, self._failed)
+            load_run_files(self.catalog, self.run_format, self.catalog.paths.headers)
         else:
             with noting_only_what_is_loaded(self.catalog):
                 load_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..errors import InvalidCatalogError
@@ -88,6 +88,49 @@ def absolute_globs(paths: Any) -> list[str]:
     if not isinstance(paths, Iterable):
         raise InvalidCatalogError(f"paths is a list of globs, not {short(paths)}; give ['DIRECTORY/*.msgpack']")
     return [absolute_glob(path, "paths") for path in paths]
+
+
+def files_matching(patterns: Iterable[str]) -> Iterator[str]:
+    """The files that globs match; a directory that may not be listed is an error, for `glob` it is empty."""
+    for pattern in map(str, patterns):
+        directory = os.path.dirname(pattern)
+        if not has_wildcards(directory):
+            _check_listable(unescaped(directory))
+        yield from glob.iglob(pattern)
+
+
+def _check_listable(directory: str) -> None:
+    try:
+        os.scandir(directory or ".").close()
+    except (FileNotFoundError, NotADirectoryError):
+        return  # it is made by the first run
+    except PermissionError:
+        raise InvalidCatalogError(
+            f"the directory {directory!r} cannot be read by this user; ask its owner{_named_owner(directory)} for the "
+            "permission to read it"
+        ) from None
+    except OSError as exc:
+        raise InvalidCatalogError(
+            f"the directory {directory!r} cannot be read ({exc.strerror}); is its file system there?"
+        ) from exc
+
+
+def _named_owner(path: str) -> str:
+    try:
+        return f", {owner_of(path)},"
+    except OSError:  # a directory above may not be looked into, either
+        return ""
+
+
+def owner_of(path: str) -> str:
+    """Name the owner of a file."""
+    user = os.lstat(path).st_uid
+    try:
+        import pwd
+
+        return pwd.getpwuid(user).pw_name
+    except (ImportError, KeyError):  # no such database on Windows, or a user of another machine
+        return f"user {user}"
 
 
 def assets_beside(path: str) -> str:

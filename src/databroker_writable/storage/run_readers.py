@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import glob
 import json
 import os
 import stat
@@ -19,6 +18,7 @@ import msgpack_numpy
 from ..errors import PickledRunError, warn_user
 from ..runs import upstream
 from .header_index import Header, HeaderIndex
+from .paths import files_matching, owner_of
 
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
@@ -62,11 +62,12 @@ def msgpack_header_and_pickles(path: str) -> Header | None:
 def jsonl_header(path: str) -> Header | None:
     """The start and stop documents of a JSONL file, its first and last lines, as databroker 1.2.5 finds them."""
     with open_run_file(path, "r") as file:
+        line = file.readline()
         try:
-            _, start = json.loads(file.readline())
+            _, start = json.loads(line)
         except json.JSONDecodeError:
-            if not file.readline():
-                return None
+            if not line.endswith("\n"):
+                return None  # it is being written
             raise
     return start, upstream.stock_files().stop_of_jsonl(path)
 
@@ -139,12 +140,11 @@ _OF_THIS_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 """What hinders this process, whatever file it would read."""
 
 
-def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex, failed: dict[str, float]) -> None:
+def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex) -> None:
     """Add each file that is new, or has changed, to the entries of a catalog.
 
-    A file is noted as loaded after its entry is there. One that cannot be read is passed over with a warning, and
-    looked at again next time. As with databroker, a damaged file raises once for each catalog object: `failed` says
-    when those that did were modified.
+    A file is noted as loaded after its entry is there. One that cannot be read, or is no run, is passed over with a
+    warning, and looked at again next time: for databroker 1.2.5 it closes the whole catalog.
     """
     complaints: list[tuple[str, str]] = []
     read: dict[str, Header] = {}
@@ -153,7 +153,7 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex, fail
         known = index.headers(files)
         try:
             for path, status in files.items():
-                header = known.get(path) or _read_header(path, status, run_format, failed, complaints)
+                header = known.get(path) or _read_header(path, run_format, complaints)
                 if header is not None:
                     if path not in known:
                         read[path] = header
@@ -164,23 +164,25 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex, fail
         _warn(complaints)
 
 
-def _read_header(
-    path: str,
-    status: os.stat_result,
-    run_format: RunFormat,
-    failed: dict[str, float],
-    complaints: list[tuple[str, str]],
-) -> Header | None:
+def _read_header(path: str, run_format: RunFormat, complaints: list[tuple[str, str]]) -> Header | None:
     try:
-        return run_format.read_header(path)
+        header = run_format.read_header(path)
+        if header is not None:
+            _check_header(*header)
+        return header
     except (OSError, PickledRunError) as exc:
         _note(path, exc, complaints)
-    except Exception as exc:
-        if failed.get(path) != status.st_mtime:
-            failed[path] = status.st_mtime
-            raise
+    except Exception as exc:  # files of others hold anything
         complaints.append((path, why_unreadable(path, exc)))
     return None
+
+
+def _check_header(start: Any, stop: Any) -> None:
+    """Refuse what has not even what a run is found by."""
+    if not isinstance(start, dict) or not isinstance(start.get("uid"), str) or not isinstance(stop, dict | None):
+        raise ValueError("no start document")
+    if isinstance(start.get("time"), bool) or not isinstance(start.get("time"), int | float):
+        raise ValueError("no time")
 
 
 @contextlib.contextmanager
@@ -201,7 +203,7 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> dict[str, os.
     files: dict[str, os.stat_result] = {}
     paths = catalog.paths.files
     if paths is None:
-        paths = (path for pattern in catalog.paths for path in glob.glob(str(pattern)))
+        paths = files_matching(catalog.paths)
     for path in paths:
         try:
             status = os.stat(path)
@@ -255,17 +257,6 @@ def why_unreadable(path: str, exc: Exception | None = None) -> str:
     if isinstance(exc, OSError):
         return f"cannot be read ({exc.strerror}); restore it from a copy"
     return f"is no run, or is damaged ({type(exc).__name__}); restore it from a copy, or move it away"
-
-
-def owner_of(path: str) -> str:
-    """Name the owner of a file."""
-    user = os.lstat(path).st_uid
-    try:
-        import pwd
-
-        return pwd.getpwuid(user).pw_name
-    except (ImportError, KeyError):  # no such database on Windows, or a user of another machine
-        return f"user {user}"
 
 
 def _warn(complaints: list[tuple[str, str]]) -> None:

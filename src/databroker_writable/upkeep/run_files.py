@@ -16,6 +16,7 @@ from ..runs.checker import may_count
 from ..runs.stream_documents import counted_numbers, covered_numbers
 from ..storage.file_system import is_being_written
 from ..storage.new_file import final_name
+from ..storage.paths import files_matching
 from ..storage.run_readers import read_jsonl, read_msgpack, why_unreadable
 from .findings import Finding, Leftover, age_of, remover, shown_age
 
@@ -46,7 +47,7 @@ class RunFile:
 
 def run_files(catalog: Any) -> list[str]:
     """The files that the catalog reads."""
-    return sorted({path for pattern in catalog.paths for path in glob.glob(str(pattern))})
+    return sorted(set(files_matching(catalog.paths)))
 
 
 def neighbours(catalog: Any) -> list[str]:
