@@ -17,7 +17,7 @@ import pytest
 
 from databroker_writable import InvalidMetadataError, build_simple_run
 
-UTC = datetime.UTC
+UTC = datetime.timezone.utc
 NUMBER = uuid.uuid4()
 
 PLAIN = {

@@ -74,7 +74,7 @@ def test_every_reader_sees_a_single_value_in_each_row():
 
 
 def test_a_single_datetime_with_a_zone_is_refused_with_a_remedy():
-    when = datetime.datetime(2024, 5, 31, tzinfo=datetime.UTC)
+    when = datetime.datetime(2024, 5, 31, tzinfo=datetime.timezone.utc)
     with pytest.raises(InvalidTableError, match=r"column 'when' holds a single datetime with a time zone.*\[value\]"):
         databroker_writable.build_simple_run({"x": [1, 2], "when": when})
 
