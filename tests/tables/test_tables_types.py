@@ -108,7 +108,7 @@ NUMBERS = [
     Row(
         "dask array of numbers",
         lambda: dask.array.arange(6, chunks=2, dtype="float32").reshape((3, 2)),
-        "never computed by describing it; lazy again when it was stored in an external file",
+        "never computed by describing it; lazy again if it was stored as an asset",
         backends=("memory",),
     ),
     Row(
