@@ -49,16 +49,16 @@ class WritableMongoEmbeddedCatalog(writable_class(stock_drivers().mongo_embedded
 
 
 class WritableCatalog:
-    """Makes the catalog of any driver writable, a facility's own included.
+    """Make the catalog of any driver writable, including a facility's own.
 
     Parameters
     ----------
     catalog_driver : str or type
-        The name under which a driver is registered, or its dotted path.
+        The registered name of a driver, or its dotted path.
     catalog_args : dict, optional
         The arguments of that driver.
     **kwargs
-        ``asset_root``, ``asset_threshold``, ``writable``; ``metadata``, which intake gives.
+        ``asset_root``, ``asset_threshold``, ``writable``, and ``metadata``, which intake passes.
 
     Returns
     -------
@@ -68,7 +68,7 @@ class WritableCatalog:
     Raises
     ------
     InvalidCatalogError
-        There is no such driver, or its arguments do not fit.
+        There is no such driver, or its arguments are wrong.
     NotWritableError
         The driver cannot write.
 
@@ -94,15 +94,15 @@ class WritableCatalog:
 
 
 class StoredRun:
-    """A run of a catalog as an entry of its own, as intake's ``catalog.export()`` writes it.
+    """One run of a catalog as a separate entry, as intake's ``catalog.export()`` writes it.
 
     Parameters
     ----------
     catalog : dict
-        ``driver`` and ``args``, as YAML has them, of the catalog.
+        ``driver`` and ``args`` of the catalog, as in YAML.
     uid : str
     metadata : dict, optional
-        What intake gives; a run has its own.
+        Passed by intake; a run has its own metadata.
 
     Returns
     -------
@@ -131,12 +131,13 @@ def _catalog_of(source: str) -> Any:
 
 
 def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
-    """Open a writable catalog over a directory of msgpack files, one per run, or of JSONL files where these are there.
+    """Open a writable catalog over a directory with one msgpack file per run, or with JSONL files if it has these.
 
     Parameters
     ----------
     path : str or path
-        Created if absent; ``~`` is the home. A later change of the working directory does not move it.
+        Created if it does not exist; ``~`` is the home directory. A relative path is resolved now: changing the working
+        directory later has no effect.
     **kwargs
         As for databroker's BlueskyMsgpackCatalog (``handler_registry``, ``root_map``, ``name``, ...) and
         `WritableMixin` (``asset_root``, ``asset_threshold``, ``writable``, ``allow_pickle``, ...).
@@ -144,18 +145,19 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     Returns
     -------
     databroker_writable.drivers.WritableMsgpackCatalog
-        For a directory that holds JSONL files and no msgpack files, a `WritableJSONLCatalog`.
+        A `WritableJSONLCatalog` if the directory holds JSONL files and no msgpack files.
 
     Raises
     ------
     InvalidCatalogError
-        It is empty, a URL, a glob, or names a file and not a directory.
+        The path is empty, a URL or a glob, or it is a file.
     NotWritableError
         The directory cannot be created.
 
     Notes
     -----
-    Opening is O(size of the files in it): databroker reads each to its end.
+    Opening is O(size of the new files in it): databroker reads each to its end, and what their start and stop documents
+    say is kept in the user's cache directory.
 
     Examples
     --------

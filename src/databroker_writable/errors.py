@@ -3,22 +3,22 @@
 Each derives from `StoreError` and from the builtin that people would catch::
 
     StoreError(Exception)
-    ├── InvalidTableError(ValueError)       the table, Dataset or column given
-    ├── InvalidMetadataError(ValueError)    the metadata given
-    ├── InvalidRunError(ValueError)         the run, builder or documents given
-    ├── RunExistsError(FileExistsError)     the uid is taken by another run
-    ├── NotWritableError(PermissionError)   this catalog takes no runs
+    ├── InvalidTableError(ValueError)       this table, Dataset or column cannot be stored as it is
+    ├── InvalidMetadataError(ValueError)    this metadata cannot be stored as it is
+    ├── InvalidRunError(ValueError)         this run, builder or documents cannot be stored as they are
+    ├── RunExistsError(FileExistsError)     another run has this uid
+    ├── NotWritableError(PermissionError)   nothing can be stored in this catalog
     │   └── InvalidCatalogError(ValueError) the catalog's own arguments are wrong
     ├── ExportError(ValueError)             a run cannot be exported in this way, or into this file
     │   └── ExtraMissingError(ImportError)  it needs a package that an extra installs
-    ├── StoreFailedError(OSError)           disk full, server gone; nothing was published
-    ├── UnreadableAssetError(OSError)       an array's file is missing, moved, cut off or damaged
+    ├── StoreFailedError(OSError)           disk full, server not reachable; nothing was published
+    ├── UnreadableAssetError(OSError)       the file of an array is missing, moved, truncated or damaged
     ├── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
-    └── DatabrokerMissingError(ImportError) databroker 1.2 is not there: runs can be read, not stored
+    └── DatabrokerMissingError(ImportError) databroker 1.2 is not installed: runs can be read, not stored
 
-    StoreWarning(UserWarning)               stored, but there is a better form; or a file is passed over
+    StoreWarning(UserWarning)               stored, but there is a better form; or a file was skipped
 
-The first six are raised before anything is written; the two before the last when a run is read.
+The first six are raised before anything is written, `UnreadableAssetError` and `PickledRunError` when a run is read.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class InvalidTableError(StoreError, ValueError):
 
 
 class InvalidMetadataError(StoreError, ValueError):
-    """The metadata of a run cannot be stored as they are."""
+    """The metadata of a run cannot be stored as it is."""
 
 
 class InvalidRunError(StoreError, ValueError):
@@ -92,12 +92,12 @@ class InvalidRunError(StoreError, ValueError):
 
 
 class RunExistsError(StoreError, FileExistsError):
-    """Another run of this uid is stored; it stays as it was.
+    """Another run with this uid is stored already; it was not changed.
 
     Attributes
     ----------
     run : databroker.core.BlueskyRun
-        The stored run of that uid.
+        The stored run with that uid.
     """
 
     def __init__(self, message: str, run: Any = None) -> None:
@@ -106,7 +106,7 @@ class RunExistsError(StoreError, FileExistsError):
 
 
 class NotWritableError(StoreError, PermissionError):
-    """This catalog takes no runs: a search result, a driver that cannot write, no permission."""
+    """Nothing can be stored in this catalog: search results, a driver that cannot write, no permission."""
 
 
 class InvalidCatalogError(NotWritableError, ValueError):
@@ -114,22 +114,22 @@ class InvalidCatalogError(NotWritableError, ValueError):
 
 
 class ExportError(StoreError, ValueError):
-    """A run cannot be exported, compared or plotted in this way: an unknown suffix or column, a file that is there."""
+    """A run cannot be exported, compared or plotted in this way: an unknown suffix or column, an existing file."""
 
 
 class ExtraMissingError(ExportError, ImportError):
-    """A package is not installed that exporting, plots or lineage need, and that an extra installs."""
+    """Exporting, plotting or lineage need a package that is not installed; an extra installs it."""
 
 
 class StoreFailedError(StoreError, OSError):
-    """Storing failed half-way; nothing was published and a retry is safe.
+    """Storing failed; nothing was published, and it is safe to try again.
 
     Attributes
     ----------
     stored : list of str
         With `store_runs`: the uids of the runs that were stored.
     failures : dict
-        With `store_runs`: what could not be stored, position in the input to exception.
+        With `store_runs`: the runs that could not be stored, as a dict from position in the input to exception.
     """
 
     def __init__(
@@ -141,19 +141,19 @@ class StoreFailedError(StoreError, OSError):
 
 
 class UnreadableAssetError(StoreError, OSError):
-    """The file of an array is missing, moved, cut off or damaged."""
+    """The file of an array is missing, moved, truncated or damaged."""
 
 
 class PickledRunError(StoreError, ValueError):
-    """The file of a run holds a pickle: to unpack it can run whatever its author wrote."""
+    """The file of a run holds a pickle, and unpacking a pickle can run any code."""
 
 
 class DatabrokerMissingError(StoreError, ImportError):
-    """databroker 1.2, with which catalogs are opened and runs are stored, is not installed."""
+    """databroker 1.2 is not installed; it is needed to open catalogs and to store runs."""
 
 
 class StoreWarning(UserWarning):
-    """A run was stored, but another form would serve its readers better; or a run file was passed over."""
+    """A run was stored, but another form would be better for readers; or a run file was skipped."""
 
 
 def warn_user(message: str) -> None:

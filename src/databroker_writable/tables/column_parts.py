@@ -72,26 +72,26 @@ def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
 
 
 def ragged(dataset: xarray.Dataset, name: Any) -> list[numpy.ndarray]:
-    """Give a column back whose rows were of unequal length.
+    """Give back a column whose rows had different lengths.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        As `to_dataset` gives it: such a column is padded with NaN there, shape (rows, longest row).
+        From `to_dataset`, where such a column is padded with NaN, shape (rows, longest row).
     name : str
-        Of the column.
+        The name of the column.
 
     Returns
     -------
     list of numpy.ndarray
-        One array for each row, shape (its own number of values,), of the dtype that was stored.
+        One array for each row, shape (number of its values,), with the dtype that was stored.
 
     Raises
     ------
     KeyError
         If there is no such column.
     InvalidRunError
-        If the rows of the column are of one length.
+        If all rows of the column have the same length.
 
     Examples
     --------

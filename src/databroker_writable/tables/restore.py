@@ -1,4 +1,4 @@
-"""The Dataset back from a stored run."""
+"""Give back the Dataset of a stored run."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
     Parameters
     ----------
     run : databroker.core.BlueskyRun, bluesky_live.bluesky_run.BlueskyRun or bluesky_tiled_plugins' BlueskyRun
-        A run of any catalog, one in memory, or one that a client of Tiled or databroker 2 gives.
+        A run from any catalog, in memory, or from a client of Tiled or databroker 2.
     stream : str, optional
 
     Returns
     -------
     xarray.Dataset
-        With the dims, coordinates, units, attributes and dtypes of what was stored; docs/types.md lists the
-        dtypes that a Dataset cannot hold. Of a DataFrame, `.to_dataframe()` gives the frame. Assets
-        are dask arrays, everything else is in memory. A stream that was not made from a
-        table is given as `run[stream].read()` gives it.
+        With the dims, coordinates, units, attributes and dtypes that were stored; docs/types.md lists the dtypes that a
+        Dataset cannot hold. If a DataFrame was stored, `.to_dataframe()` gives it back. Assets are dask arrays,
+        everything else is in memory. A stream that was not made from a table comes as `run[stream].read()`
+        returns it.
 
     Raises
     ------
     KeyError
         If the run has no such stream.
     InvalidRunError
-        If a newer version of this package stored it, its Events do not fit together, or it is no run.
+        If a newer version of this package stored the run, its Events do not fit together, or it is not a run.
 
     Notes
     -----
-    Costs one pass over the documents of the run.
+    This reads the documents of the run once.
 
     Examples
     --------
