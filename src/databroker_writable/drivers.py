@@ -22,6 +22,7 @@ from .results.headers import open_run
 from .runs.upstream import stock_drivers
 from .storage.new_file import make_durable_directories
 from .storage.paths import RUN_FILES, absolute_path
+from .tables.public_types import Broker
 
 
 class WritableMsgpackCatalog(writable_class(stock_drivers().msgpack)):  # type: ignore[misc]
@@ -130,7 +131,7 @@ def _catalog_of(source: str) -> Any:
     return driver_class(described["driver"])(**described["args"])
 
 
-def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Any:
+def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Broker:
     """Open a writable catalog over a directory with one msgpack file per run, or with JSONL files if it has these.
 
     Parameters

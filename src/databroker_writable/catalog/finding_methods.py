@@ -9,6 +9,7 @@ from ..errors import require_package
 from ..results.finding import joined, latest, results_of
 from ..results.notebook import show_runs_in_ipython
 from ..results.run_table import described, described_in_html, table
+from ..tables.public_types import BlueskyRun, Broker, Moment, RunOrUid, Sources
 
 if TYPE_CHECKING:
     import pandas
@@ -26,9 +27,9 @@ class FindingMethods:
         query: Mapping[str, Any] | None = None,
         *columns: str,
         status: str | None = None,
-        since: Any = None,
-        until: Any = None,
-        derived_from: Any = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        derived_from: Sources | None = None,
         tags: str | Collection[str] | None = None,
         limit: int | None = None,
     ) -> pandas.DataFrame:
@@ -101,7 +102,7 @@ class FindingMethods:
         # intake's own shows the arguments by which the catalog was opened
         display({"text/plain": described(self), "text/html": described_in_html(self)}, raw=True)
 
-    def results_of(self, raw: Any, status: str | None = None, *, role: str | None = None, **query: Any) -> Any:
+    def results_of(self, raw: RunOrUid, status: str | None = None, *, role: str | None = None, **query: Any) -> Broker:
         """Find the runs that were derived from a raw run.
 
         Parameters
@@ -144,11 +145,11 @@ class FindingMethods:
         self,
         query: Mapping[str, Any] | None = None,
         *,
-        derived_from: Any = None,
+        derived_from: Sources | None = None,
         status: str | None = "success",
-        before: Any = None,
+        before: Moment | None = None,
         **more: Any,
-    ) -> Any:
+    ) -> BlueskyRun:
         """Give the newest successful run that was not retracted and that no other successful run supersedes.
 
         Parameters
@@ -192,7 +193,7 @@ class FindingMethods:
         """
         return latest(self, joined(query, more), status, derived_from=derived_from, before=before)
 
-    def lineage(self, run: Any) -> Lineage:
+    def lineage(self, run: RunOrUid) -> Lineage:
         """Follow a run to its inputs and its results.
 
         Parameters

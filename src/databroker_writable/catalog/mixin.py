@@ -16,10 +16,12 @@ from ..storage.assets import SPEC, HDF5AssetHandler
 from ..storage.assets.router import byte_progress
 from ..storage.backend import Backend
 from ..storage.serializer import RunSerializer
+from ..tables.public_types import RunLike, RunOrUid, Sources
 from ..tables.wording import short
 from .batches import BatchStore
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
+from .method_list import ListsMethods
 from .options import CatalogOptions, OptionProperties, without_options
 from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
@@ -30,7 +32,7 @@ from .unclosed import close_at_exit
 upstream.ignore_warning_of_reading()
 
 
-class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin):
+class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin, ListsMethods):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters
@@ -176,8 +178,8 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         time: float | None = None,
         *,
         one_event: bool = False,
-        derived_from: Any = None,
-        supersedes: Any = None,
+        derived_from: Sources | None = None,
+        supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
         versions: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
     ) -> RunBuilder:
@@ -213,7 +215,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         close_at_exit(builder, sink)
         return builder
 
-    def store_runs(self, runs: Iterable[Any], *, progress: bool = False) -> list[str]:
+    def store_runs(self, runs: Iterable[RunLike], *, progress: bool = False) -> list[str]:
         """Store many runs, each whole and durable by itself.
 
         Parameters

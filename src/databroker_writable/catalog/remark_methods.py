@@ -11,6 +11,7 @@ from ..results.impact import impact, stale
 from ..results.remarks import annotate, remarks_on, restore, retract
 from ..runs import upstream
 from ..storage.failures import explaining
+from ..tables.public_types import RunOrUid
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +24,7 @@ class RemarkMethods:
 
     _store: RunStore
 
-    def annotate(self, run: Any, text: str = "", tags: Collection[str] = ()) -> dict[str, Any]:
+    def annotate(self, run: RunOrUid, text: str = "", tags: Collection[str] = ()) -> dict[str, Any]:
         """Add a note to a run that is stored, here or in another catalog.
 
         Parameters
@@ -65,7 +66,7 @@ class RemarkMethods:
         with self._remarking():
             return annotate(self, run, text, tags)
 
-    def annotations(self, run: Any) -> list[dict[str, Any]]:
+    def annotations(self, run: RunOrUid) -> list[dict[str, Any]]:
         """Give the remarks on a run that are kept in this catalog, oldest first.
 
         Parameters
@@ -98,7 +99,7 @@ class RemarkMethods:
         with explaining(self._store.backend.label):
             return remarks_on(self, run)
 
-    def retract(self, run: Any, reason: str) -> dict[str, Any]:
+    def retract(self, run: RunOrUid, reason: str) -> dict[str, Any]:
         """Say that a run is wrong: `latest` and `results_of` pass it over, and lists and `lineage` mark it.
 
         It stays stored, and can be read as before. `restore` takes this back.
@@ -137,7 +138,7 @@ class RemarkMethods:
         with self._remarking():
             return retract(self, run, reason)
 
-    def restore(self, run: Any, reason: str = "") -> dict[str, Any]:
+    def restore(self, run: RunOrUid, reason: str = "") -> dict[str, Any]:
         """Take the retraction of a run back.
 
         Parameters
@@ -174,7 +175,7 @@ class RemarkMethods:
         with self._remarking():
             return restore(self, run, reason)
 
-    def impact(self, run: Any) -> pandas.DataFrame:
+    def impact(self, run: RunOrUid) -> pandas.DataFrame:
         """Give all runs that were made from a run, and from those, before you retract it.
 
         Parameters

@@ -11,6 +11,7 @@ from dask.base import tokenize
 from intake.catalog.local import YAMLFileCatalog
 
 from ..runs import upstream
+from ..tables.public_types import Broker
 from .recipes import check_variables, describe_catalog, pickled
 
 RUN_DRIVER = "databroker_writable.drivers.StoredRun"
@@ -28,7 +29,7 @@ class ReopenableMixin:
         public = [name for name in dir(type(self)) if not name.startswith("_")]
         return sorted({*super().__dir__(), *public})
 
-    def configure_new(self, **kwargs: Any) -> Any:
+    def configure_new(self, **kwargs: Any) -> Broker:
         """Open this catalog anew with other arguments; it stays writable."""
         from .wrapping import make_writable
 

@@ -54,7 +54,7 @@ def writable_class(cls: type) -> type:
 
 
 def make_writable(
-    catalog: Any,
+    catalog: Broker,
     *,
     asset_root: str | None = None,
     asset_threshold: int = ASSET_THRESHOLD,
@@ -62,7 +62,7 @@ def make_writable(
     allow_pickle: bool = False,
     annotations: str | None = None,
     index: bool = True,
-) -> Any:
+) -> Broker:
     """Give the writable form of a catalog that is open.
 
     It shares the state of the original (entries, handlers, connections): a run stored through it appears in both.

@@ -12,6 +12,7 @@ import xarray
 
 from ..runs.printing import aligned, json_line, shown
 from ..tables import check_run, to_dataset, with_text_names
+from ..tables.public_types import Run
 from .headers import unambiguous_length
 
 WIDTH = 36
@@ -77,7 +78,7 @@ class RunDifference:
         return "\n".join(lines)
 
 
-def diff(first: Any, second: Any) -> RunDifference:
+def diff(first: Run, second: Run) -> RunDifference:
     """Compare two runs: metadata, parameters, versions, columns and their values.
 
     Parameters

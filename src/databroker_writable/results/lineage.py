@@ -6,7 +6,7 @@ import importlib.util
 import io
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx
 from networkx.readwrite.text import generate_network_text
@@ -18,6 +18,9 @@ from .headers import Header, unambiguous_length
 from .reached import ReachedCatalogs
 from .references import known_uid
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LONGEST_UID = 16
 
@@ -80,7 +83,7 @@ class Lineage(networkx.DiGraph):
         """
         return "\n".join(generate_network_text(self._in_drawing_order()))
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the graph with matplotlib, inputs to the left.
 
         Parameters

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import xarray
@@ -15,8 +15,12 @@ import xarray
 from ..errors import ExportError, StoreError, require_package
 from ..storage.new_file import NewFile
 from ..tables import check_run, to_dataset, with_text_names
+from ..tables.public_types import Run
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
 from .headers import SHORTEST_UID
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MARKED = 64
 """Lines of so many points have their points marked."""
@@ -54,14 +58,14 @@ class Plottable:
 
 
 def plot(
-    run: Any,
+    run: Run,
     column: str | None = None,
     *,
     stream: str | None = None,
     x: str | None = None,
     frame: int | None = None,
-    ax: Any = None,
-) -> Any:
+    ax: Axes | None = None,
+) -> Axes:
     """Draw a column with matplotlib.
 
     Parameters

@@ -10,10 +10,12 @@ from typing import Any
 import bluesky_live.run_builder
 import numpy
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
+from numpy.typing import ArrayLike
 
 from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
+from ..tables.public_types import BlueskyRun, RunOrUid, Sources, Table
 from ..tables.wording import short
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids
 from .declarations import check_configuration, with_declarations, with_objects
@@ -74,8 +76,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         time: float | None = None,
         *,
         one_event: bool = False,
-        derived_from: Any = None,
-        supersedes: Any = None,
+        derived_from: Sources | None = None,
+        supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
         versions: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
         handler_registry: Mapping[str, Any] | None = None,
@@ -115,7 +117,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         return self._is_closed
 
     @property
-    def stored_run(self) -> Any:
+    def stored_run(self) -> BlueskyRun | None:
         """The run as the catalog gives it, once it is closed; None for a run that is in memory only."""
         return self._sink.stored_run
 
@@ -123,7 +125,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         self,
         name: str,
         *,
-        data: Any = None,
+        data: Table | None = None,
         data_keys: Mapping[str, Mapping[str, Any]] | None = None,
         uid: str | None = None,
         time: float | None = None,
@@ -178,11 +180,11 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def add_data(
         self,
         name: str,
-        data: Any,
-        time: Any = None,
-        timestamps: Any = None,
-        seq_num: Any = None,
-        uid: Any = None,
+        data: Table,
+        time: ArrayLike | None = None,
+        timestamps: Mapping[str, ArrayLike] | None = None,
+        seq_num: ArrayLike | None = None,
+        uid: Sequence[str] | None = None,
     ) -> None:
         """Add a table to a stream.
 
@@ -295,7 +297,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             # the exception of the block goes on; that its data are not kept must not go unsaid
             warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 
-    def get_run(self, **kwargs: Any) -> Any:
+    def get_run(self, **kwargs: Any) -> BlueskyRun:
         """Give the run in memory, at any point, or the one that was stored when the builder was closed.
 
         Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..tables.public_types import RunOrUid, Sources, Table
 from .builder import RunBuilder
 from .built_run import BuiltRun
 from .documents import check_exit_status
@@ -13,7 +14,7 @@ from .sinks import DocumentSink, TableSink
 
 
 def build_simple_run(
-    data: Any,
+    data: Table,
     metadata: Mapping[str, Any] | None = None,
     uid: str | None = None,
     time: float | None = None,
@@ -23,8 +24,8 @@ def build_simple_run(
     one_event: bool = False,
     stream: str = "primary",
     units: Mapping[Any, str] | None = None,
-    derived_from: Any = None,
-    supersedes: Any = None,
+    derived_from: Sources | None = None,
+    supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
     versions: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
     handler_registry: Mapping[str, Any] | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -71,7 +71,7 @@ def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
     return (values, None) if numbers is None else (numbers, units)
 
 
-def ragged(dataset: xarray.Dataset, name: Any) -> list[numpy.ndarray]:
+def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
     """Give back a column whose rows had different lengths.
 
     Parameters

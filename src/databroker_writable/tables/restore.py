@@ -14,11 +14,12 @@ import xarray
 from ..errors import InvalidRunError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
+from .public_types import Run
 from .remote_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .wording import short
 
 
-def to_dataset(run: Any, stream: str = "primary") -> xarray.Dataset:
+def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     """Read a stream back as the Dataset that was stored.
 
     Parameters

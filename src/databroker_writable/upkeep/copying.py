@@ -9,7 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRunError, NotWritableError, StoreFailedError, warn_user
 from ..results.headers import NO_PROBES, header_of, headers, open_run
@@ -20,7 +20,11 @@ from ..storage.assets import SPEC
 from ..storage.assets.source import verify
 from ..storage.failures import explaining
 from ..storage.new_file import NewFile
+from ..tables.public_types import Broker
 from .tiled_destination import TiledDestination, is_tiled_client
+
+if TYPE_CHECKING:
+    from tiled.client.container import Container
 
 
 @dataclass
@@ -44,8 +48,8 @@ class CopyReport:
 
 
 def copy_runs(
-    source: Any,
-    destination: Any,
+    source: Broker,
+    destination: Broker | Container,
     uids: Iterable[str] | None = None,
     *,
     as_is: bool = False,

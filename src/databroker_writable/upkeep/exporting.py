@@ -18,6 +18,7 @@ from ..results.axes import first_descriptor, streams_of
 from ..storage.file_writer import SerializerWriter
 from ..storage.new_file import NewFile
 from ..tables import check_run, to_dataset, with_text_names
+from ..tables.public_types import Run
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 
@@ -72,7 +73,7 @@ class RunContents:
 
 
 def export(
-    run: Any,
+    run: Run,
     path: str | os.PathLike[str],
     *,
     stream: str | None = None,

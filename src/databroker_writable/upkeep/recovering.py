@@ -19,6 +19,7 @@ from ..storage.file_system import is_being_written
 from ..storage.files import FileBackend
 from ..storage.new_file import final_name
 from ..storage.run_readers import read_jsonl, read_msgpack
+from ..tables.public_types import Broker
 from .partial_assets import PartialAssets
 
 _READERS: dict[str, Callable[[str], Iterator[NamedDocument]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
@@ -43,7 +44,7 @@ class RecoveredRun:
     events_left_out: int
 
 
-def recover(catalog: Any) -> list[RecoveredRun]:
+def recover(catalog: Broker) -> list[RecoveredRun]:
     """Publish the runs of writers that were killed, as far as they were written.
 
     Each document that is whole in a partial file, whose writer no longer lives, becomes part of a run with
