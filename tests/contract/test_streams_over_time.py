@@ -110,7 +110,7 @@ def test_what_the_user_gives_for_events_is_checked(catalog, site, given, message
     ("first", "later", "sides"),
     [
         ({"x": [1]}, {"x": [1], "y": [1]}, ["['x']", "['x', 'y']"]),
-        ({"x": [1]}, {"x": [1.5]}, ["'<i8'", "'<f8'"]),
+        ({"x": [True]}, {"x": [1.5]}, ["'|b1'", "'<f8'"]),
         ({"x": ["a"]}, {"x": [1]}, ["'<U1'", "'<i8'"]),
         ({"x": [[1, 2]]}, {"x": [[1, 2, 3]]}, ["[2]", "[3]"]),
         (
@@ -133,6 +133,46 @@ def test_a_table_that_does_not_agree_is_refused_showing_both(catalog, site, firs
         builder.add_data("primary", data=first)
     assert all(side in str(caught.value) for side in ("stream 'primary'", *sides)), str(caught.value)
     assert site.open()[builder.uid].metadata["stop"]["num_events"] == {"primary": 2}
+
+
+@on_every_backend
+def test_a_readout_loop_adds_single_values_and_integers_may_become_floats(catalog, site):
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": 0, "y": 0.5, "label": "a"}, units={"x": "mm"})
+        builder.add_data("primary", data={"x": 1.0, "y": 1, "label": "bc"})
+        builder.add_data("primary", data={"x": 0.25, "y": 2.0, "label": "d"})
+        builder.add_data("primary", data={"x": [3, 4], "y": [5, 6], "label": "e"})
+    back = to_dataset(site.open()[builder.uid])
+    assert back["x"].values.tolist() == [0.0, 1.0, 0.25, 3.0, 4.0]
+    assert back["x"].dtype == "float64"
+    assert back["x"].attrs == {"units": "mm"}
+    assert back["y"].values.tolist() == [0.5, 1.0, 2.0, 5.0, 6.0]
+    assert back["label"].values.tolist() == ["a", "bc", "d", "e", "e"]
+    assert builder.stored_run.primary.read()["x"].values.tolist() == [0.0, 1.0, 0.25, 3.0, 4.0]
+    declared = [doc["data_keys"]["x"] for doc in descriptors(site, builder.uid)]
+    assert [(data_key["dtype"], data_key["dtype_numpy"]) for data_key in declared] == [
+        ("integer", "<i8"),
+        ("number", "<f8"),
+    ]
+
+
+@on_files
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ({"x": numpy.int32([1])}, {"x": numpy.int64([2**40])}),
+        ({"x": numpy.float64([0.5])}, {"x": [2**53 + 1]}),
+        ({"x": [True]}, {"x": [1]}),
+        ({"x": [[1, 2]]}, {"x": [[0.5, 1.5]]}),
+    ],
+    ids=["beyond int32", "beyond float64", "bools", "arrays"],
+)
+def test_numbers_that_the_first_dtype_does_not_hold_are_refused(catalog, site, first, later):
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data=first)
+        with pytest.raises(InvalidTableError, match="stream 'primary' began with the dtype_numpy of column 'x'"):
+            builder.add_data("primary", data=later)
+    assert to_dataset(site.open()[builder.uid])["x"].shape[0] == 1
 
 
 @on_every_backend

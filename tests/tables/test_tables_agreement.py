@@ -78,7 +78,7 @@ def test_a_piece_of_a_larger_frame_is_told_to_reset_its_index():
 @pytest.mark.parametrize(
     ("first", "later", "expected"),
     [
-        ({"x": [1]}, {"x": [1.5]}, "the dtype_numpy of column 'x' '<i8', but this table has '<f8'"),
+        ({"x": [True]}, {"x": [1.5]}, "the dtype_numpy of column 'x' '|b1', but this table has '<f8'"),
         ({"x": [[1, 2]]}, {"x": [[1, 2, 3]]}, "the shape of column 'x' [2], but this table has [3]"),
         (
             {"x": pandas.Categorical(["a"])},

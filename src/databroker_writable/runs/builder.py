@@ -141,8 +141,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         name : str
             ``"primary"`` by convention for the table of most interest.
         data : table, optional
-            As for `build_simple_run`; one row is one Event unless the builder has ``one_event``. A dict of single
-            values is one row.
+            As for `build_simple_run`; one row is one Event, unless ``one_event``. Single values alone are one row.
         data_keys : dict, optional
             What is known of the columns; it wins over what is inferred from `data`. Without `data` each entry
             needs ``source``, ``dtype`` and ``shape``.
@@ -166,7 +165,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         if name in self._streams:
             raise StreamExists(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
         if data is None and not data_keys:
-            raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give at least one of them")
+            raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
         if time is not None:
             check_time(time, "time", InvalidRunError)
         table = None if data is None else self._read(data, units)
@@ -193,9 +192,10 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         name : str
             Of a stream that `add_stream` has defined.
         data : table
-            With the columns, types and shapes of the first table. Its arrays may be filled again for the next piece.
+            With the columns, types and shapes of the first table; single integers may become floats. Its arrays may
+            be filled again for the next piece.
         time : array of float, shape (number of Events,), optional
-            POSIX seconds, rising. By default 1 microsecond apart, so that readers keep the order.
+            POSIX seconds, rising; by default 1 microsecond apart, so that readers keep the order.
         timestamps : dict of arrays of float, optional
             POSIX seconds per column; by default those of the Events.
         seq_num : array of int, optional
@@ -211,8 +211,9 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             A table that does not agree with the first one, or times of the wrong length or order.
         """
         stream = self._stream(name)
-        table = stream.fitted(self._read(data, stream.units))
-        self._take_table(stream, table, [], time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
+        table = stream.fitted(self._read(data, stream.units, stream.schema))
+        before = stream.descriptor_before(table, self._now())
+        self._take_table(stream, table, before, time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
 
     def update_configuration(self, name: str, configuration: Mapping[str, Any]) -> None:
         """Give a stream another configuration from here on, by a new descriptor.
@@ -303,8 +304,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         Parameters
         ----------
         **kwargs
-            For a run in memory, as for bluesky-live's: ``handler_registry``, ``root_map``, ``filler_class``,
-            ``transforms``.
+            For a run in memory, as for bluesky-live's, such as ``handler_registry`` and ``root_map``.
 
         Raises
         ------
@@ -319,8 +319,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
         return self._streams[name]
 
-    def _read(self, data: Any, units: Mapping[Any, str] | None) -> StreamTable:
-        table = read_table(data, one_event=self._one_event, units=units)
+    def _read(self, data: Any, units: Mapping[Any, str] | None, first: StreamSchema | None = None) -> StreamTable:
+        table = read_table(data, one_event=self._one_event, units=units, first=first)
         return dataclasses.replace(table, data=private_copy(table.data)) if self._sink.keeps_arrays else table
 
     def _check_open(self) -> None:
@@ -338,7 +338,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         """Pass the Events of a table on, after the documents that they need."""
         page = None
         if table is not None and table.length:
-            page = stream.event_page(table, max(self._now(), after(self._last_time)), **columns)
+            descriptor = before[0][1] if before else stream.descriptor
+            page = stream.event_page(table, descriptor, max(self._now(), after(self._last_time)), **columns)
         with deferred_interrupts():
             documents = before if page is None else [*before, ("event_page", page)]
             for part, doc in self._sink.take(documents) if documents else []:

@@ -13,7 +13,7 @@ import numpy
 from ..errors import InvalidTableError
 from ..tables import StreamSchema, StreamTable
 from .declarations import check_columns, check_declared
-from .document_parts import Document
+from .document_parts import Document, NamedDocument
 from .documents import check_exit_status, check_times
 
 MICROSECOND = 1e-6
@@ -39,12 +39,26 @@ class BuiltStream:
             table = table.fitted(self.schema, name)
             self.schema.check_agrees(table.schema, name)
         check_columns(data_keys, table, name)
-        check_declared(data_keys, table.schema, f"stream {name!r}")
+        check_declared(self._data_keys_with(table), table.schema, f"stream {name!r}")
         return table
+
+    def descriptor_before(self, table: StreamTable, time: float) -> list[NamedDocument]:
+        """Give the descriptor that a later table needs, if any: from it on integers are floats."""
+        if self.schema is None or not self.schema.widened(table.schema):
+            return []
+        old = self.descriptor
+        configuration = {**old["configuration"], **table.schema.configuration}
+        schema = StreamSchema(self._data_keys_with(table), old["object_keys"], configuration, old["hints"])
+        return [("descriptor", composed_descriptor(old["run_start"], old["name"], schema, time))]
+
+    def _data_keys_with(self, table: StreamTable) -> dict[str, dict[str, Any]]:
+        wider = {} if self.schema is None else self.schema.widened(table.schema)
+        return {key: {**data_key, **wider.get(key, {})} for key, data_key in self.descriptor["data_keys"].items()}
 
     def event_page(
         self,
         table: StreamTable,
+        descriptor: Document,
         now: float,
         *,
         time: Any = None,
@@ -61,12 +75,13 @@ class BuiltStream:
             "data": table.data,
             "timestamps": timestamps_of(timestamps, times, list(table.data)),
             "filled": {},
-            "descriptor": self.descriptor["uid"],
+            "descriptor": descriptor["uid"],
         }
 
     def add(self, table: StreamTable, page: Document) -> None:
         """Note that the page of a table was passed on."""
-        self.schema = self.schema or table.schema
+        if self.schema is None or self.schema.widened(table.schema):
+            self.schema = table.schema
         self.length += table.length
         self.rows += table.rows
         self.last_seq_num, self.last_time = page["seq_num"][-1], page["time"][-1]

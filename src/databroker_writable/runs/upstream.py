@@ -101,10 +101,12 @@ def stock_drivers() -> StockDrivers:
 
 
 def ignore_warning_of_reading() -> None:
-    """Have databroker 1.2.5's ``read()`` not warn users of its own use of ``Dataset.dims``."""
-    warnings.filterwarnings(
-        "ignore", "The return type of `Dataset.dims`", FutureWarning, r"databroker\.intake_xarray_core\.base"
-    )
+    """Have ``read()`` of databroker 1.2.5 and bluesky-live 0.0.8 not warn users of its own use of xarray."""
+    for message, module in (
+        ("The return type of `Dataset.dims`", r"databroker\.intake_xarray_core\.base"),
+        ("In a future version of xarray", r"(databroker|bluesky_live)\..*"),
+    ):
+        warnings.filterwarnings("ignore", message, FutureWarning, module)
 
 
 # databroker: run files

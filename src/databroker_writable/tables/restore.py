@@ -67,15 +67,17 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
             return read_stream(source)
         return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
     pages, descriptors = _read(run, stream, fill="no")
-    layout = _layout_of(descriptors[0], stream) if descriptors else None
-    if layout is None:
+    # the last one: from it on integers may have become floats
+    last = max(descriptors, key=lambda doc: doc["time"]) if descriptors else None
+    layout = None if last is None else _layout_of(last, stream)
+    if last is None or layout is None:
         dataset: xarray.Dataset = run[stream].read()
         return dataset
     if not pages:
         raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
-    if any("external" in data_key for data_key in descriptors[0]["data_keys"].values()):
-        pages, descriptors = _read(run, stream, fill="delayed")
-    return _dataset_of(layout, descriptors[0], _Events(pages, descriptors[0]["data_keys"]), stream)
+    if any("external" in data_key for data_key in last["data_keys"].values()):
+        pages, _ = _read(run, stream, fill="delayed")
+    return _dataset_of(layout, last, _Events(pages, last["data_keys"]), stream)
 
 
 def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream: str) -> xarray.Dataset | None:

@@ -22,6 +22,19 @@ class StreamSchema:
     configuration: dict[str, dict[str, Any]]  # coordinates that are not along the Events, and the layout
     hints: dict[str, Any]
 
+    def number_dtypes(self) -> dict[Any, str]:
+        """The dtypes of the columns of numbers, by name."""
+        forms = {name: entry["encoding"] for name, entry in _variables(self).items()}
+        return {name: form["dtype"] for name, form in forms.items() if form["is"] == "numpy"}
+
+    def widened(self, later: StreamSchema) -> dict[str, dict[str, Any]]:
+        """What the data keys say from a later table on, in which integers have become floats."""
+        return {
+            key: {part: later.data_keys[key][part] for part in ("dtype", "dtype_numpy")}
+            for key, data_key in self.data_keys.items()
+            if key in later.data_keys and _is_wider(data_key, later.data_keys[key])
+        }
+
     def check_agrees(self, later: StreamSchema, stream: str) -> None:
         """Raise InvalidTableError, with both sides, at the first difference of a later table that matters."""
         if self.data_keys == later.data_keys and self._configured() == later._configured():
@@ -128,6 +141,8 @@ def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str
         raise _difference(stream, "the columns", list(first), list(later), remedy)
     for key, data_key in first.items():
         other = later[key]
+        if _is_wider(data_key, other):
+            continue
         for part in ("dtype_numpy", "dtype", "shape", "dims"):
             if part in data_key and part in other and _loose(data_key[part]) != _loose(other[part]):
                 raise _difference(stream, f"the {part} of column {key!r}", data_key[part], other[part])
@@ -141,8 +156,13 @@ def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], s
         other = after[name]
         # a column that began as objects, some of them missing, may go on with values of the same type
         goes_on = (entry["encoding"]["is"], other["encoding"]["is"]) == ("object", "numpy")
+        # what has become of numbers their data keys tell
+        goes_on = goes_on or entry["encoding"]["is"] == other["encoding"]["is"] == "numpy"
+        # a single value stands in each Event, as one of a column does
+        is_single = not (entry["dims"] and other["dims"])
+        may_differ = {"encoding": goes_on, "dims": is_single}
         for part in ("encoding", "dims", "coordinate", "attrs", "in"):
-            if _loose(entry[part]) != _loose(other[part]) and not (part == "encoding" and goes_on):
+            if _loose(entry[part]) != _loose(other[part]) and not may_differ.get(part, False):
                 raise _difference(stream, f"the {part} of {name!r}", entry[part], other[part])
 
 
@@ -162,6 +182,12 @@ def _check_configuration(
                 what = f"the values of coordinate {entry['name']!r}"
                 remedy = "begin another stream for them, or make the coordinate a column"
                 raise _difference(stream, what, before[0], after[0], remedy)
+
+
+def _is_wider(first: dict[str, Any], later: dict[str, Any]) -> bool:
+    """Whether single integers have become floats; an asset cannot change its dtype."""
+    kinds = [numpy.dtype(data_key["dtype_numpy"]).kind for data_key in (first, later) if data_key.get("dtype_numpy")]
+    return len(kinds) == 2 and kinds[0] in "iu" and kinds[1] == "f" and not first["shape"] and not later["shape"]
 
 
 def _loose(value: Any) -> Any:

@@ -26,10 +26,17 @@ from .wording import short
 CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
 
 
-def read_table(table: Any, *, one_event: bool = False, units: Mapping[Any, str] | None = None) -> StreamTable:
+def read_table(
+    table: Any,
+    *,
+    one_event: bool = False,
+    units: Mapping[Any, str] | None = None,
+    first: StreamSchema | None = None,
+) -> StreamTable:
     """Describe a table as the Events of a stream; with `one_event` as one Event, whose columns are arrays with dims.
 
-    `units` are those of columns, by name. A single value beside columns stands in each Event.
+    `units` are those of columns, by name. A single value beside columns stands in each Event. Numbers are given the
+    dtypes of the stream's `first` table, where these hold them exactly.
 
     Raises InvalidTableError where something cannot be stored exactly or by a documented rule. Costs O(1) per column
     of numbers, O(N) for strings and objects; dask arrays are not computed.
@@ -45,7 +52,7 @@ def read_table(table: Any, *, one_event: bool = False, units: Mapping[Any, str] 
     source = _read_source(table)
     if units is not None:
         _set_units(source, units)
-    composer = _StreamComposer(source, one_event=one_event)
+    composer = _StreamComposer(source, {} if first is None else first.number_dtypes(), one_event=one_event)
     for variable in composer.source.variables:
         try:
             composer.add(variable)
@@ -93,8 +100,9 @@ def _set_units(source: Source, units: Any) -> None:
 class _StreamComposer:
     """Collects what goes to the descriptor and to the Events."""
 
-    def __init__(self, source: Source, *, one_event: bool) -> None:
+    def __init__(self, source: Source, dtypes: Mapping[Any, str], *, one_event: bool) -> None:
         self.source = source
+        self.dtypes = dtypes
         self.one_event = one_event
         self.dim = None if one_event else _event_dim(source)
         self.length = _length_along(source, self.dim)
@@ -109,7 +117,7 @@ class _StreamComposer:
 
     def add(self, variable: Variable) -> None:
         """Encode one variable and put it where it belongs."""
-        dims, values = variable.dims, variable.values
+        dims, values = variable.dims, _as_numbers(variable.values, self.dtypes.get(variable.name))
         if self.dim is not None and not dims and not variable.coordinate:
             dims, values = (self.dim,), _repeated(values, self.length)
         along = self.dim is not None and self.dim in dims
@@ -266,6 +274,18 @@ def _length_along(source: Source, dim: str | None) -> int:
     """How many Events a table is: its length along their dim; a table of single values is one."""
     lengths = (v.values.shape[v.dims.index(dim)] for v in source.variables if dim is not None and dim in v.dims)
     return next(lengths, 1)
+
+
+def _as_numbers(values: Any, dtype: str | None) -> Any:
+    """Numbers in another dtype, where it holds each of them; otherwise as they are."""
+    if dtype is None or not isinstance(values, numpy.ndarray) or values.dtype.str == dtype:
+        return values
+    if values.dtype.kind not in "iuf" or numpy.dtype(dtype).kind not in "iuf":
+        return values
+    with numpy.errstate(invalid="ignore", over="ignore"):
+        numbers = values.astype(dtype)
+        is_exact = numpy.array_equal(numbers.astype(values.dtype), values, equal_nan=values.dtype.kind == "f")
+    return numbers if is_exact else values
 
 
 def _repeated(values: Any, length: int) -> numpy.ndarray[Any, Any]:
