@@ -32,10 +32,11 @@ except Exception as exc:
 
 
 @click.command(
-    help="Look for what crashes left behind in CATALOG, and for what is missing or damaged.\n\n"
+    help="Find damaged and missing files in CATALOG, and what crashes left behind.\n\n"
     f"{CATALOG_HELP}\n\n"
-    "Every run file, and every asset with its checksums, is read to its end. Nothing is changed but by "
-    "--clean and --recover, and nothing that a run refers to is ever removed. Exit status: 0 all is well, 1 something "
+    "Reads every run file and every asset to its end, and verifies the checksums. Changes nothing except with "
+    "--clean or --recover, and never removes anything that a run refers to. Exit status: 0 all is well, 1 "
+    "something "
     "needs attention, 2 wrong usage.",
     epilog="Example: databroker-writable check results --clean --grace 2d",
 )
@@ -47,29 +48,30 @@ except Exception as exc:
     show_default=True,
     callback=parse_span,
     metavar="TIME",
-    help="How old a leftover must be: longer than any run takes to store. A file's age is by its modification time, "
-    "MongoDB documents' by their ObjectIds, which the writer's clock sets; those of unknown age need 0, when nobody "
-    "stores. 90, 30m, 12h, 2d.",
+    help="Remove only leftovers that are older than this: 90 (seconds), 30m, 12h, 2d. It must be longer than any "
+    "run takes to store. The age of a file is that of its last modification, the age of a MongoDB document that "
+    "of its ObjectId, which the writer's clock sets. Documents of unknown age are removed only with 0; use it "
+    "when nobody stores.",
 )
 @click.option(
     "--unshared",
     is_flag=True,
-    help="With --clean: remove also what other catalogs may own, under an asset_root that was set by hand or in an "
-    "asset registry of its own. Only if no other catalog uses these.",
+    help="With --clean: also clean an asset_root that was set by hand, or a separate asset registry. Other "
+    "catalogs must not use it: their assets would be removed.",
 )
 @click.option(
     "--write-test",
     "writing",
     is_flag=True,
-    help="Instead, store a small probe run, read it in a new process, and look at permissions, indexes and clocks. The "
-    "run stays; ls, latest and results_of leave it out.",
+    help="Instead, store a small probe run, read it in a new process, and check permissions, indexes and clocks. "
+    "The run stays in the catalog; ls, latest and results_of do not show it.",
 )
 @click.option(
     "--recover",
     "recovering",
     is_flag=True,
-    help="Instead, publish what killed writers have left of their runs, each with the status abort. Only catalogs of "
-    "files keep such.",
+    help="Instead, publish the incomplete runs that killed writers left, with the status abort. Only for catalogs "
+    "of files.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context

@@ -21,11 +21,11 @@ SECONDS_BETWEEN = 5
 
 @click.command(
     help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their assets.\n\n"
-    f"{CATALOG_HELP} A DESTINATION that is a directory is made if absent. Each UID is a run's uid or its beginning; "
-    "without any, all runs are copied. What the destination has is skipped: run it again to go on after an "
-    "interruption. A DESTINATION of the form tiled:URI or tiled:PROFILE is a Tiled server.\n\n"
-    "Exit status: 0 all are there, 1 some could not be copied, 2 wrong usage, 3 all but runs that are unfinished "
-    "at the source, which --as-is takes along.",
+    f"{CATALOG_HELP} A DESTINATION directory is created if it does not exist; tiled:URI or tiled:PROFILE is a "
+    "Tiled server. Each UID is the uid of a run or its first characters; without UID, all runs are copied. Runs "
+    "that are there already are skipped, so run the command again to continue after an interruption.\n\n"
+    "Exit status: 0 all runs are there, 1 some could not be copied, 2 wrong usage, 3 all but unfinished runs, "
+    "which --as-is copies.",
     epilog="Example: databroker-writable copy results archive.yml",
 )
 @click.argument("source")
@@ -34,9 +34,9 @@ SECONDS_BETWEEN = 5
 @click.option(
     "--as-is",
     is_flag=True,
-    help="Copy also runs without a stop document, and with counts or documents that are wrong, as they are.",
+    help="Also copy, unchanged, runs without a stop document, or with wrong counts or documents.",
 )
-@click.option("--follow", is_flag=True, help="Go on with runs that are stored later, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Continue with runs that are stored later, until Ctrl-C.")
 @click.pass_context
 def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:
     original = open_to_read(source).catalog

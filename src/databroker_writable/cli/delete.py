@@ -20,11 +20,12 @@ MOST_ROWS = 20
 
 
 @click.command(
-    help="Delete runs for good: their documents, assets and remarks. Shows what this is and what was made from them, "
-    "and asks.\n\n"
+    help="Delete runs for good: their documents, assets and remarks. Shows what will be deleted and what was made "
+    "from it, and asks for confirmation.\n\n"
     f"{CATALOG_HELP} UID is a run's uid or its beginning.\n\n"
-    "A run disappears in one step. If the command is ended in between, the same command removes what is left; "
-    "databroker-writable check finds it. A run that is only wrong is better marked: databroker-writable note CATALOG "
+    "If the command is interrupted, each run is either still there or gone; the same command then removes what is "
+    "left, and databroker-writable check finds it. If a run is only wrong, mark it instead: databroker-writable "
+    "note CATALOG "
     "UID REASON --retract.",
     epilog="Example: databroker-writable delete results 4f3a91c2 77ab01de",
 )

@@ -14,16 +14,16 @@ from .text import say
 
 @click.command(
     help="Put CATALOG.yml where databroker looks for catalogs, after checking that it works.\n\n"
-    "The file must parse, its drivers be importable, its variables be set, and each of its catalogs open, in a new "
-    "process. A file that would keep databroker from being imported is refused, and another file of the same name "
-    "stays as it is unless --replace is given.",
+    "The file is parsed and each of its catalogs is opened in a new process. It is refused if a driver cannot be "
+    "imported, a variable is not set, a catalog cannot be opened, or import databroker would fail. Another file "
+    "of the same name is replaced only with --replace.",
     epilog="Example: databroker-writable deploy catalogs/facility.yml --prefix /opt/beamline-env",
 )
 @click.argument("path", metavar="CATALOG.yml")
 @click.option(
     "--prefix",
     metavar="ENV",
-    help="The directory of a conda or virtual environment, for all who use it; by default it is for you alone.",
+    help="The directory of a conda or virtual environment, for everybody who uses it. By default it is for you alone.",
 )
 @click.option("--replace", is_flag=True, help="Replace a file of the same name.")
 def deploy(path: str, prefix: str | None, replace: bool) -> None:

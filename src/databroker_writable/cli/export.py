@@ -17,23 +17,23 @@ from .text import say
 
 
 @click.command(
-    help="Write runs into files for other programs, each whole or not at all.\n\n"
+    help="Write runs to files for other programs. Each file is written completely or not at all.\n\n"
     f"{CATALOG_HELP} Each UID is a run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
-    "The suffix of FILE tells the format: .nc netCDF, .nxs NeXus, .parquet, .csv (its metadata are lines that begin "
-    "with #), .json. FILE can hold keys of the start document: {sample}_{uid:.6}.nc, {time:%Y-%m-%d}_{scan_id}.csv.",
+    "The suffix of FILE chooses the format: .nc netCDF, .nxs NeXus, .parquet, .csv (its metadata are lines that begin "
+    "with #), .json. FILE can contain keys of the start document: {sample}_{uid:.6}.nc, {time:%Y-%m-%d}_{scan_id}.csv.",
     epilog="Example: databroker-writable export results -1 -o '{sample}_{uid:.6}.nxs' --with-inputs",
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uids", nargs=-1, required=True, metavar="UID...")
 @click.option("-o", "--output", metavar="FILE", help="[default: {uid:.8}.nc]")
-@click.option("--stream", metavar="NAME", help="Write this stream alone; .csv and .parquet hold one.")
+@click.option("--stream", metavar="NAME", help="Write only this stream; .csv and .parquet hold one.")
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="Write this column. May be repeated.")
 @click.option("--with-inputs", is_flag=True, help="Add the metadata of the runs that a run was made from.")
 @click.option(
-    "--suitcase", metavar="NAME", help="Use an installed suitcase, such as csv; FILE is what its names begin with."
+    "--suitcase", metavar="NAME", help="Use an installed suitcase, such as csv. The names of its files begin with FILE."
 )
-@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.pass_context
 def export(
     ctx: click.Context,

@@ -18,7 +18,7 @@ WIDTH = 60
 @click.command(
     help="Add a remark to a stored run: TEXT, tags, or both. Without either, list the remarks on it.\n\n"
     f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
-    "Remarks are kept beside the runs, with the user's name and the time. They are added, and never changed.",
+    "Remarks are kept next to the runs, with your user name and the time. They can be added, but not changed.",
     epilog='Example: databroker-writable note results 4f3a91c2 "beam dump at frame 40" --tag bad-frames',
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
@@ -26,11 +26,9 @@ WIDTH = 60
 @click.argument("uid")
 @click.argument("text", default="")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find the run by. May be repeated.")
-@click.option("--retract", is_flag=True, help="Say that the run is wrong, TEXT why. It stays stored.")
-@click.option("--restore", is_flag=True, help="Take a retraction back.")
-@click.option(
-    "--to", metavar="RESULTS", help="Keep the remark in this catalog, where that of the run must not be written to."
-)
+@click.option("--retract", is_flag=True, help="Mark the run as wrong; TEXT is the reason. It stays stored.")
+@click.option("--restore", is_flag=True, help="Undo a retraction.")
+@click.option("--to", metavar="RESULTS", help="Keep the remark in this catalog, if the run's own is read-only.")
 def note(
     catalog: str, uid: str, text: str, tags: tuple[str, ...], retract: bool, restore: bool, to: str | None
 ) -> None:

@@ -13,16 +13,15 @@ from .text import say
 
 
 @click.command(
-    help="Serve the runs of CATALOG by Tiled, to read: to web browsers, to Tiled's Python client, and for export.\n\n"
-    f"{CATALOG_HELP} Runs that are stored later are seen within seconds. Only programs of this computer reach the "
-    "server, and only with the key that is printed. Ctrl-C ends it.",
+    help="Serve the runs of CATALOG with Tiled, read-only: for web browsers, for Tiled's Python client, and for "
+    "export.\n\n"
+    f"{CATALOG_HELP} New runs appear within seconds. Only programs on this computer can reach the server, and only "
+    "with the key that is printed. Press Ctrl-C to stop it.",
     epilog="Example: databroker-writable serve results",
 )
 @click.argument("catalog")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes one that is free."
-)
-@click.option("--public", is_flag=True, help="Let every computer of the network read, without a key.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 chooses a free one.")
+@click.option("--public", is_flag=True, help="Let every computer on the network read, without a key.")
 def serve(catalog: str, port: int, public: bool) -> None:
     try:
         from ..upkeep.tiled_serve import serve as serve_catalog

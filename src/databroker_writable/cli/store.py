@@ -17,7 +17,7 @@ from .readers import ReadOptions, read_file
 from .targets import open_to_store
 from .text import say
 
-VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is taken as such, any other as text.'
+VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as such, any other as text.'
 
 
 @click.command(
@@ -29,7 +29,7 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is tak
     "target",
     required=True,
     metavar="CATALOG",
-    help="A directory (made if absent), a YAML file of one catalog (catalogs.yml) or one entry of it "
+    help="A directory (created if it does not exist), a YAML file of one catalog (catalogs.yml) or one entry of it "
     "(catalogs.yml:NAME), or a name in databroker.catalog.",
 )
 @click.option(
@@ -41,7 +41,8 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is tak
     multiple=True,
     metavar="[ROLE=]UID",
     callback=parse_sources,
-    help="A run that the table was made from, by its uid; that of a run of CATALOG may be shortened. May be repeated.",
+    help="The uid of a run that the table was made from; for a run in CATALOG its first characters are enough. "
+    "May be repeated.",
 )
 @click.option("--supersedes", metavar="UID", help="The run that this one replaces.")
 @click.option(
@@ -50,19 +51,17 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is tak
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_metadata,
-    help="What the analysis was told, as for --metadata.",
+    help="A parameter of the analysis, like --metadata.",
 )
 @click.option(
     "--stream", default="primary", show_default=True, metavar="NAME", help="The stream that the table becomes."
 )
 @click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
+@click.option("--group", metavar="NAME", help="The group of a netCDF file to store; / is the root group.")
+@click.option("--sep", metavar="TEXT", help="What separates the values in a text file: ';', tab, space, ...")
+@click.option("--comment", metavar="TEXT", help="How comment lines begin, such as #.")
 @click.option(
-    "--group", metavar="NAME", help="The group of a netCDF file that is stored; / is what is outside of groups."
-)
-@click.option("--sep", metavar="TEXT", help="What separates the values of a file of text: ';', tab, space, ...")
-@click.option("--comment", metavar="TEXT", help="What lines of text begin with that are no rows, such as #.")
-@click.option(
-    "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="Lines of text to leave out first."
+    "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="Number of lines to skip at the beginning."
 )
 def store(
     files: Sequence[Path],
@@ -81,7 +80,7 @@ def store(
     """Store the table in each FILE as a run, and print the uids.
 
     A FILE is CSV (.csv, or - for standard input), text with tabs (.tsv), columns of numbers with comments (.dat, .txt,
-    .xdi), each also compressed (.csv.gz), or .parquet, .xlsx or .nc. All are read before the first is stored.
+    .xdi), each also compressed (.csv.gz), or .parquet, .xlsx or .nc. All files are read before the first is stored.
     """
     if supersedes is not None and len(files) > 1:
         raise click.UsageError("--supersedes is for one FILE, which replaces that run; store the files one by one")
