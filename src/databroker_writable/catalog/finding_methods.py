@@ -1,4 +1,4 @@
-"""What a writable catalog can tell of its runs: the latest, the results of a run, and their lineage."""
+"""What a writable catalog knows about its runs: the latest, the results of a run, and their lineage."""
 
 from __future__ import annotations
 
@@ -33,43 +33,44 @@ class FindingMethods:
         tags: str | Collection[str] | None = None,
         limit: int | None = None,
     ) -> pandas.DataFrame:
-        """List runs, newest first, with what one looks for in them.
+        """List runs as a DataFrame, newest first.
 
         Parameters
         ----------
         query : dict, optional
             Conditions on start documents, as for ``search``.
         *columns : str
-            Further columns: keys of start documents, also nested ones, ``"parameters.window"``.
+            Further columns: keys of start documents, also nested ones such as ``"parameters.window"``.
         status : {"success", "abort", "fail", "unfinished", "retracted"}, optional
-            Only runs of this status; by default of any.
+            Only runs with this status; by default with any.
         since, until : time or run, optional
-            Only runs that began then or later, and before then: a text such as ``"2024-05-31"``,
-            ``"2024-05-31 14:30"`` or ``"2d"`` (two days ago), a datetime, POSIX seconds, or a run. Local time where no
-            zone is told.
+            Only runs that began at this time or later, and before this time: text such as ``"2024-05-31"``,
+            ``"2024-05-31 14:30"`` or ``"2d"`` (two days ago), a datetime, POSIX seconds, or a run. Times without a zone
+            are local.
         derived_from : run, uid, or a list or dict of these, optional
-            Only runs that were made from all of these; of ``{"dark": dark}`` in this role.
+            Only runs that were made from all of these; with ``{"dark": dark}``, in this role.
         tags : str or list of str, optional
-            Only runs that were given all of these tags by `annotate`.
+            Only runs with all of these tags, which `annotate` adds.
         limit : int, optional
-            At most so many, the newest.
+            At most this many runs, the newest.
 
         Returns
         -------
         pandas.DataFrame
             Indexed by ``uid``: ``time`` (local), ``status``, ``sample``, ``name`` (of the analysis or the plan),
-            ``streams``, ``rows`` (of ``primary``, or else of the longest stream), ``tags``, and the further columns. A
-            table that was stored as one Event counts its own rows.
+            ``streams``, ``rows`` (of ``primary``, or else of the longest stream), ``tags``, and the further columns.
+            For a table that was stored as one Event, ``rows`` counts the rows of the table.
 
         Raises
         ------
         InvalidMetadataError
-            What is no query, status, time or run; contradicting times; a column or tag that no run has.
+            An argument is not a query, status, time or run; the times contradict each other; no run has the column or
+            tag.
 
         Notes
         -----
-        O(number of runs): about 20 µs for each in a catalog of files, after a look at its directory. MongoDB is asked
-        once for start documents, and for stop documents a few times however many there are. No run is opened.
+        O(number of runs): about 20 µs for each in a catalog of files, after listing its directory. MongoDB needs one
+        query for start documents and a few for stop documents, whatever their number. No run is opened.
 
         Examples
         --------
@@ -108,27 +109,27 @@ class FindingMethods:
         Parameters
         ----------
         raw : run or str
-            A run of any catalog, or its uid, in full or its beginning.
+            A run from any catalog, its uid, or the first characters of its uid.
         status : {"success", "abort", "fail", "unfinished", "retracted"}, optional
-            Only runs of this status; by default of any, but for those that were retracted.
+            Only runs with this status; by default with any except ``"retracted"``.
         role : str, optional
-            Only runs in which it was used as this, for example as ``"dark"``.
+            Only runs that used it in this role, for example ``"dark"``.
         **query
             Further conditions on start documents, as for ``search``.
 
         Returns
         -------
         databroker.v2.Broker
-            A search result, newest run first, of the runs that are there now.
+            A search result with the runs that exist now, newest first.
 
         Raises
         ------
         InvalidMetadataError
-            What is no run, the beginning of the uids of several runs, or an unknown status.
+            An argument is not a run or status, or several uids begin with these characters.
 
         Notes
         -----
-        Reads start and stop documents only, as `table` does, and opens the files of the results that it gives.
+        Reads only start and stop documents, as `table` does, and opens the files of the results that it returns.
 
         Examples
         --------
@@ -150,20 +151,21 @@ class FindingMethods:
         before: Moment | None = None,
         **more: Any,
     ) -> BlueskyRun:
-        """Give the newest successful run that was not retracted and that no other successful run supersedes.
+        """Return the newest successful run that is not retracted and not superseded by another successful run.
 
         Parameters
         ----------
         query : dict, optional
             Conditions on start documents, as for ``search``; simple ones can be given as keywords.
         derived_from : run, uid, or a list or dict of these, optional
-            It was made from all of these; of ``{"dark": dark}`` in this role.
+            The run must be made from all of these; with ``{"dark": dark}``, in this role.
         status : {"success", "abort", "fail", "unfinished", "retracted"} or None
-            What the run's status must be; None for any but ``"retracted"``. Keys of start documents that are named as
-            a parameter here can be searched for in `query`.
+            The status of the run; None for any except ``"retracted"``. To search for a key of start documents that has
+            the name of a parameter, use `query`.
         before : run or time, optional
-            It began before this run, or this moment, as for `table`, and what began later supersedes nothing: the
-            calibration that was valid for a scan. Retracted runs are passed over whenever that was.
+            The run must begin before this run or time, as for `table`, and runs that began later supersede nothing. Use
+            it to find the calibration that was valid for a scan. Retracted runs are skipped, whenever they were
+            retracted.
 
         Returns
         -------
@@ -172,14 +174,14 @@ class FindingMethods:
         Raises
         ------
         KeyError
-            There is none.
+            There is no such run.
         InvalidMetadataError
-            What is no query, status, time or run.
+            An argument is not a query, status, time or run.
 
         Notes
         -----
-        Reads start and stop documents only. Catalogs of files hold them in memory, after a look at their directory
-        for runs of other processes; MongoDB is asked for those that fit, newest first.
+        Reads only start and stop documents. Catalogs of files hold them in memory, and list their directory for runs of
+        other processes. MongoDB returns those that match, newest first.
 
         Examples
         --------
@@ -199,7 +201,7 @@ class FindingMethods:
         Parameters
         ----------
         run : run or str
-            A run of any catalog, or its uid, in full or its beginning.
+            A run from any catalog, its uid, or the first characters of its uid.
 
         Returns
         -------
@@ -209,25 +211,24 @@ class FindingMethods:
         Raises
         ------
         KeyError
-            Nothing is known of this run.
+            The run is not known here.
         InvalidMetadataError
-            What is no run, or the beginning of the uids of several runs.
+            It is not a run, or several uids begin with these characters.
         ExtraMissingError
             networkx is not installed.
 
         Warns
         -----
         StoreWarning
-            A catalog that is named cannot be opened; its runs are in the graph, without their metadata.
+            A catalog that a run names cannot be opened; its runs are in the graph, without their metadata.
 
         Notes
         -----
-        Inputs are looked up in this catalog and in the catalogs that runs of the graph name, where databroker knows
-        these by name; results in all of them. So ask the catalog that holds the results, not that of the raw data.
+        Inputs and results are looked up in this catalog and in the catalogs that runs of the graph name, if databroker
+        knows these names. So ask the catalog that holds the results, not that of the raw data.
 
-        Two searches for each generation of the graph, in each of these catalogs that is in MongoDB; catalogs of files
-        hold start documents in memory. Needs networkx, and ``plot()`` needs matplotlib: the extra ``lineage``
-        installs both.
+        This takes two searches for each generation of the graph in each catalog in MongoDB; catalogs of files hold
+        start documents in memory. Needs networkx, and ``plot()`` needs matplotlib: the extra ``lineage`` installs both.
 
         Examples
         --------

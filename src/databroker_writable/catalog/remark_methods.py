@@ -1,4 +1,4 @@
-"""What a writable catalog keeps of runs that are stored already: notes, tags and verdicts."""
+"""Remarks on stored runs: notes, tags and retractions."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class RemarkMethods:
-    """Remarks are added and never changed; they are kept beside the runs, and are not among them."""
+    """Remarks are added and never changed; they are kept next to the runs and do not count as runs."""
 
     _store: RunStore
 
     def annotate(self, run: RunOrUid, text: str = "", tags: Collection[str] = ()) -> dict[str, Any]:
-        """Add a note to a run that is stored, here or in another catalog.
+        """Add a note to a stored run, in this catalog or another one.
 
         Parameters
         ----------
         run : run or str
-            A run of any catalog, or the uid of one of this catalog, in full or its beginning. The remark is kept in
-            this catalog, so that runs of catalogs which must not be written to can be annotated, too.
+            A run from any catalog, or the uid of a run in this one, or its first characters. The remark is kept in this
+            catalog, so runs of read-only catalogs can be annotated too.
         text : str
             At most 10,000 characters.
         tags : list of str
@@ -45,16 +45,17 @@ class RemarkMethods:
         Raises
         ------
         InvalidMetadataError
-            A run that is not stored, neither text nor tags, or one that is too long or no text.
+            The run is not stored, there is neither text nor tags, or one of them is too long or not text.
         NotWritableError
-            Search results, a catalog with ``writable=False``, one that has no place for remarks, no permission.
+            This is a search result, a catalog with ``writable=False`` or without a place for remarks, or there is no
+            permission.
         StoreFailedError
-            The disk is full, or the server is gone: the remark is not stored, and a retry is safe.
+            The disk is full, or the server cannot be reached: the remark is not stored, and it is safe to try again.
 
         Notes
         -----
-        Whole and durable when it returns, or not there. The run, ``len``, ``search`` and ``catalog[-1]`` stay as they
-        are. Reads the remarks of this catalog that it has not read yet.
+        When it returns, the remark is complete and durable. The run, ``len``, ``search`` and ``catalog[-1]`` do not
+        change. Reads the remarks of this catalog that it has not read yet.
 
         Examples
         --------

@@ -36,19 +36,19 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True, repr=False)
 class RunDifference:
-    """In what two runs differ; true where they do.
+    """The differences between two runs; true if there are any.
 
     Attributes
     ----------
     uids : tuple of str
     metadata, parameters, versions : dict
-        Values of both runs where they differ, by key, nested keys with dots; `ABSENT` where a run has no such key. The
-        status is among the metadata, uid and time are not.
+        The values of both runs where they differ, by key, nested keys with dots; `ABSENT` if a run does not have the
+        key. The metadata include the status, but not uid and time.
     columns : pandas.DataFrame
         The columns that differ, by stream and column: ``difference`` in words, ``count`` of the values that differ,
         ``largest`` difference of two values, that divided by the larger one, ``relative``, and where it is, ``at``.
     compared : int
-        How many columns were compared, coordinates among them.
+        How many columns were compared, including coordinates.
     """
 
     uids: tuple[str, str]
@@ -89,16 +89,16 @@ def diff(first: Run, second: Run) -> RunDifference:
     Returns
     -------
     RunDifference
-        It is false where the runs are the same but for their uids and times, and prints as a table.
+        It is false if the runs differ only in their uids and times, and prints as a table.
 
     Raises
     ------
     InvalidRunError
-        What is no run.
+        An argument is not a run.
 
     Notes
     -----
-    All values are read, assets piece by piece. Values are compared by their places; NaN is the same as NaN.
+    All values are read, assets piece by piece. Values at the same position are compared; NaN equals NaN.
 
     Examples
     --------

@@ -41,7 +41,7 @@ class Lineage(networkx.DiGraph):
         return self.tree()
 
     def downstream(self, uid: str) -> Lineage:
-        """Give the part that was made from a run, with the run.
+        """Return the run and everything that was made from it.
 
         Examples
         --------
@@ -54,7 +54,7 @@ class Lineage(networkx.DiGraph):
         return self.subgraph({uid, *networkx.descendants(derived, uid)}).copy()
 
     def mermaid(self) -> str:
-        """Give the graph as the text of a Mermaid flowchart, https://mermaid.js.org/syntax/flowchart.html.
+        """Return the graph as the text of a Mermaid flowchart, https://mermaid.js.org/syntax/flowchart.html.
 
         Examples
         --------
@@ -76,10 +76,10 @@ class Lineage(networkx.DiGraph):
         return "\n".join(lines)
 
     def tree(self) -> str:
-        """Give the graph as a text, results below their inputs.
+        """Return the graph as text, with results below their inputs.
 
-        A run of several inputs stands below the first of them, the others are named behind it. ``...`` stands for
-        runs that are shown elsewhere.
+        A run with several inputs is shown below the first of them, and the line names the others. ``...`` means runs
+        that are shown elsewhere.
         """
         return "\n".join(generate_network_text(self._in_drawing_order()))
 
@@ -89,7 +89,7 @@ class Lineage(networkx.DiGraph):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            By default those of a new figure.
+            By default, axes of a new figure.
 
         Returns
         -------

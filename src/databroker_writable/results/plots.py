@@ -72,17 +72,18 @@ def plot(
     ----------
     run : databroker.core.BlueskyRun
     column : str, optional
-        By default the first that can be plotted, hinted ones before others. Of complex numbers the magnitude is drawn.
+        By default the first that can be plotted, with preference for hinted ones. For complex numbers the magnitude is
+        drawn.
     stream : str, optional
-        By default ``primary``, or the first that has the column.
+        By default ``primary``, or the first stream that has the column.
     x : str, optional
-        The column or coordinate against which a line is drawn; by default the one that the plan hints at, or the
-        coordinate, or the number of the value.
+        The column or coordinate for the x axis of a line; by default the one that the plan names in its hints, or else
+        the coordinate, or else the number of the value.
     frame : int, optional
-        Which image of a stack, counted through all leading dimensions, -1 for the last; by default the first. Of a
-        column of two dimensions, this row as a line.
+        Which image of a stack, counted through all leading dimensions, -1 for the last; by default the first. For a
+        column of two dimensions, draw this row as a line.
     ax : matplotlib.axes.Axes, optional
-        By default those of a new figure.
+        By default, axes of a new figure.
 
     Returns
     -------
@@ -93,11 +94,11 @@ def plot(
     ExportError
         There is no such column, stream or frame, or it cannot be plotted; matplotlib is not installed.
     InvalidRunError
-        It is no run.
+        `run` is not a run.
 
     Notes
     -----
-    Of a stack of images in an asset only the one that is drawn is read.
+    Only the image that is drawn is read from a stack of images in an asset.
 
     Examples
     --------

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class CopyReport:
-    """What became of the runs.
+    """What was copied and what was not.
 
     Attributes
     ----------
     copied, present : list of str
-        Uids of the runs that were copied, and of those that were there already.
+        Uids of the runs that were copied, and of those that the destination had already.
     unfinished : list of str
-        Uids of the runs that have no stop document at the source, and were left out.
+        Uids of the runs that were left out because they have no stop document.
     failures : dict
-        What could not be copied, uid to exception.
+        The runs that could not be copied, as a dict from uid to exception.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -55,24 +55,22 @@ def copy_runs(
     as_is: bool = False,
     progress: bool = False,
 ) -> CopyReport:
-    """Copy runs, the oldest first; what the destination has is skipped, so that a repetition goes on.
+    """Copy runs, the oldest first. Runs that are there already are skipped, so call it again after an interruption.
 
-    The documents stay as they are but for the root of resources that are files of this package: these files are
-    copied under the destination's asset root, under a partial name first, read through with their checksums, and
-    renamed. Resources of other kinds, such as detector images, keep the root that they have. Remarks on the runs are
-    copied, too, but not to Tiled.
+    The documents do not change, except for the root of resources that are asset files of this package: these files are
+    copied to the destination's asset root and their checksums verified. Other resources, such as detector images, are
+    not copied and keep their root. Remarks on the runs are copied too, but not to Tiled.
 
     Parameters
     ----------
     source : databroker.v2.Broker
     destination : WritableMixin or tiled.client.container.Container
-        A writable catalog, or a container of a Tiled server, to which runs go by value, arrays in files, too. What is
-        there is compared with the run, and what an interrupted copy has left is removed and copied again.
+        A writable catalog, or a container of a Tiled server. All values are copied to Tiled, including assets. Each
+        copy is compared with the run, and what an interrupted copy left is removed and copied again.
     uids : iterable of str, optional
-        Which runs; by default all but the probe runs of ``check --write-test``.
+        Which runs; by default all except the probe runs of ``check --write-test``.
     as_is : bool, optional
-        Copy also runs without a stop document, and those that break the rules for documents, as they are; not to
-        Tiled.
+        Also copy, unchanged, runs without a stop document, and those that break the rules for documents; not to Tiled.
     progress : bool, optional
         Show a progress bar, on a terminal.
 
@@ -83,11 +81,11 @@ def copy_runs(
     Raises
     ------
     NotWritableError
-        The destination takes no runs.
+        Nothing can be stored in the destination.
 
     Notes
     -----
-    One run at a time is in memory, without the arrays in files.
+    One run at a time is in memory, without its assets.
 
     Examples
     --------

@@ -87,13 +87,13 @@ def export(
     ----------
     run : databroker.core.BlueskyRun
     path : path
-        Its suffix tells the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` (read it back with
-        ``comment="#"``) or ``.json``. It can hold keys of the start document, formatted as `str.format` does:
-        ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``. Directories that are missing are made.
+        Its suffix chooses the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` (read it back with
+        ``comment="#"``) or ``.json``. It can contain keys of the start document, formatted as with `str.format`:
+        ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``. Missing directories are created.
     stream : str, optional
         By default all streams; CSV and Parquet hold one.
     columns : sequence of str, optional
-        By default all columns. Coordinates come along.
+        By default all columns. Their coordinates are always included.
     with_inputs : bool, optional
         Add the start documents of the runs that this one was made from, directly or not.
     force : bool, optional
@@ -107,16 +107,16 @@ def export(
     Raises
     ------
     ExportError
-        A suffix, a stream or a column that is not there, a table that the format cannot hold, or a file that is there.
+        The suffix, stream or column does not exist, the format cannot hold the table, or the file exists already.
     InvalidRunError
-        It is no run.
+        `run` is not a run.
     StoreFailedError
-        The file cannot be written; nothing is left of it.
+        The file cannot be written; no part of it remains.
 
     Notes
     -----
-    The start document, the stop document and the descriptors are inside of each file. The file appears whole. What a
-    format cannot hold, such as intervals in netCDF, is written as text, with a warning.
+    Each file contains the start document, the stop document and the descriptors. It is written completely or not at
+    all. Types that a format does not have, such as intervals in netCDF, are written as text, with a warning.
 
     Examples
     --------
@@ -157,19 +157,19 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
     suitcase : str
         Such as ``csv``, for the package suitcase-csv.
     path : str
-        What the names of its files begin with: a directory and a prefix, which can hold keys of the start document.
+        How the names of the files begin: a directory and a prefix, which can contain keys of the start document.
 
     Returns
     -------
     list of str
-        The paths of the files, which appear when all are whole.
+        The paths of the files. They appear when all are complete.
 
     Raises
     ------
     ExportError
-        No such suitcase is installed, or a file is there.
+        The suitcase is not installed, or a file exists already.
     StoreFailedError
-        A file cannot be written; nothing is left of them.
+        A file cannot be written; no part of the files remains.
     """
     start = run.metadata["start"]
     directory, prefix = os.path.split(filled(os.path.expanduser(path), start))

@@ -1,4 +1,4 @@
-"""Publish what a writer that was killed has left of its runs."""
+"""Publish the incomplete runs that killed writers left."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class RecoveredRun:
     Attributes
     ----------
     uid : str
-        Its uid: its own, unless another run has that.
+        The uid of the run, or a new one if another run has it already.
     documents : int
-        How many documents its writer had written whole.
+        How many documents its writer had written completely.
     events_left_out : int
-        Events whose assets were not whole.
+        How many Events were left out because their assets were incomplete.
     """
 
     uid: str
@@ -45,16 +45,16 @@ class RecoveredRun:
 
 
 def recover(catalog: Broker) -> list[RecoveredRun]:
-    """Publish the runs of writers that were killed, as far as they were written.
+    """Publish the runs of killed writers, as far as they were written.
 
-    Each document that is whole in a partial file, whose writer no longer lives, becomes part of a run with
-    ``exit_status="abort"`` and a reason that says so. Its assets come along, up to the last Event that is whole. The
-    partial files are removed when the run is stored.
+    Every complete document in a partial file becomes part of a run with ``exit_status="abort"`` and a reason, if the
+    writer of the file is no longer running. Assets are kept up to the last complete Event. The partial files are
+    removed when the run is stored.
 
     Parameters
     ----------
     catalog : WritableMixin
-        Of files. MongoDB holds nothing to recover: a run's descriptors are written at its end.
+        A catalog of files. In MongoDB there is nothing to recover, because descriptors are written at the end of a run.
 
     Returns
     -------
@@ -63,13 +63,13 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
     Raises
     ------
     NotWritableError
-        The catalog takes no runs, or is not of files.
+        Nothing can be stored in the catalog, or it is not a catalog of files.
     StoreFailedError
-        The disk is full, say. What was not published can be recovered later.
+        For example, the disk is full. What was not published can be recovered later.
 
     Notes
     -----
-    Reads the partial files to their ends. A second call after one that was cut off goes on where it ended.
+    Reads the partial files to their end. If a call is interrupted, the next one continues where it ended.
 
     Examples
     --------
