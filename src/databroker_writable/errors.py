@@ -12,13 +12,15 @@ Each derives from `StoreError` and from the builtin that people would catch::
     ├── ExportError(ValueError)             a run cannot be exported in this way, or into this file
     │   └── ExtraMissingError(ImportError)  it needs a package that an extra installs
     ├── StoreFailedError(OSError)           disk full, server not reachable; nothing was published
+    ├── ServerAwayError(ConnectionError)    the MongoDB server is not reachable when runs are looked for
     ├── UnreadableAssetError(OSError)       the file of an array is missing, moved, truncated or damaged
     ├── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
     └── DatabrokerMissingError(ImportError) databroker 1.2 is not installed: runs can be read, not stored
 
     StoreWarning(UserWarning)               stored, but there is a better form; or a file was skipped
 
-The first six are raised before anything is written, `UnreadableAssetError` and `PickledRunError` when a run is read.
+The first six are raised before anything is written; `ServerAwayError`, `UnreadableAssetError` and `PickledRunError`
+when runs are read.
 """
 
 from __future__ import annotations
@@ -138,6 +140,10 @@ class StoreFailedError(StoreError, OSError):
         super().__init__(message)
         self.stored = stored or []
         self.failures = failures or {}
+
+
+class ServerAwayError(StoreError, ConnectionError):
+    """The MongoDB server of a catalog is not reachable when its runs are looked for."""
 
 
 class UnreadableAssetError(StoreError, OSError):

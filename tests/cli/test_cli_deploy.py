@@ -176,3 +176,14 @@ def test_no_permission_is_told() -> None:
     Path("env").mkdir(mode=0o555)
     write_catalog("mine.yml", DRIVER, paths=PATHS)
     assert "Permission" in fail("deploy", "mine.yml", "--prefix", "env")
+
+
+def test_a_server_that_is_away_is_named_by_host_and_port() -> None:
+    uri = "mongodb://someone:secret@127.0.0.1:1/runs?serverSelectionTimeoutMS=200"
+    write_catalog("mine.yml", "writable-mongo-embedded-catalog", datastore_db=uri)
+    message = fail("deploy", "mine.yml")
+    assert "mine: no MongoDB server answers (127.0.0.1:1: " in message
+    assert "opology" not in message
+    assert "secret" not in message
+    assert "mine.yml" not in str(files())
+    assert "no MongoDB server answers (127.0.0.1:1: " in fail("ls", "mine.yml")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import warnings
 
 import numpy
 import pymongo.errors
 import pytest
 
-from databroker_writable import NotWritableError, StoreError, StoreFailedError, StoreWarning
+from databroker_writable import NotWritableError, ServerAwayError, StoreError, StoreFailedError, StoreWarning
+from databroker_writable.drivers import driver_class
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.storage import mongo_normalized
 from support import children, example_runs, faults, sites
@@ -325,3 +327,24 @@ def test_a_process_whose_server_is_away_is_told_so_and_ends(layout, tmp_path):
     assert len(messages) == 3
     for message in messages:
         assert "nothing was published and a retry is safe" in message
+
+
+@pytest.mark.parametrize("kind", ["mongo-normalized", "mongo-embedded"])
+def test_a_server_that_is_away_is_named_by_host_and_port(kind):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    uri = f"mongodb://someone:secret@127.0.0.1:{port}/runs?serverSelectionTimeoutMS=200"
+    catalog = driver_class(f"writable-{kind}-catalog")(*([uri, uri] if kind == "mongo-normalized" else [uri]))
+    for call, error in (
+        (lambda: catalog.store_run({"x": [1]}), StoreFailedError),
+        (catalog.table, ServerAwayError),
+        (catalog.latest, ServerAwayError),
+        (lambda: catalog.lineage("0123456789"), ServerAwayError),
+        (lambda: catalog.annotations("0123456789"), ServerAwayError),
+    ):
+        with pytest.raises(error, match=rf"127\.0\.0\.1:{port}: .*refused.*check that it runs") as caught:
+            call()
+        assert "opology" not in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert len(str(caught.value)) < 400

@@ -73,6 +73,10 @@ def message_of(exc: Exception) -> str:
     """What went wrong; messages of other libraries can repeat a URI."""
     if isinstance(exc, StoreError):
         return _in_options(without_password(str(exc)))
+    from ..storage.mongo import away, is_away
+
+    if is_away(exc):
+        return without_password(away(str(exc)))
     return without_password(
         f"{type(exc).__name__}: {exc} (databroker-writable --traceback ... shows where this comes from)"
     )

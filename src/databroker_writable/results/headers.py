@@ -15,6 +15,7 @@ from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.provenance import sources_of, superseded_by
 from ..storage.embedded_query import header_query
+from ..storage.mongo import naming_a_server_that_is_away
 from ..tables.wording import short
 
 PROBE = "databroker_writable_probe"
@@ -70,8 +71,9 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
         yield from _in_memory(catalog, filter(_matcher(query), starts))
         return
     transforms = upstream.transforms_of(catalog)
-    for start, stop in _elsewhere(catalog, query):
-        yield Header(transforms["start"](start), stop and transforms["stop"](stop))
+    with naming_a_server_that_is_away():
+        for start, stop in _elsewhere(catalog, query):
+            yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
 
 def _newest_first(starts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

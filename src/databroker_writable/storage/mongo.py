@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import pymongo.errors
 
-from ..errors import InvalidCatalogError, InvalidRunError
+from ..errors import InvalidCatalogError, InvalidRunError, ServerAwayError
 from ..runs.comparison import as_text
 from ..tables.backend_limits import INT64, Limits, bson_size
 from .backend import Backend, Document, refuse_annotations
@@ -31,6 +32,9 @@ UNAUTHORIZED = {13, 18, 8000}
 """Unauthorized, AuthenticationFailed, and Atlas' AtlasError."""
 
 MAX_REASON = 400
+
+_TIMEOUTS = re.compile(r" \(configured timeouts:[^)]*\)")
+_SERVER = re.compile(r"ServerDescription \('([^']+)', (\d+)\)")
 
 Keys = str | list[tuple[str, int]]
 
@@ -71,7 +75,8 @@ class MongoBackend(Backend):
             self.remark_collection.insert_one({"_id": remark["uid"], **remark})
 
     def remarks(self) -> list[Document]:
-        return list(self.remark_collection.find({}, {"_id": False}))
+        with naming_a_server_that_is_away():
+            return list(self.remark_collection.find({}, {"_id": False}))
 
     def remove_remarks(self, run: str) -> None:
         self.remark_collection.delete_many({"run": run})
@@ -133,10 +138,39 @@ def _without_id(doc: dict[str, Any]) -> dict[str, Any]:
 
 def reason_of(exc: BaseException) -> str:
     """What went wrong, in one line; pymongo repeats whole documents."""
+    if is_away(exc):
+        return away(str(exc))
     details = getattr(exc, "details", None) or {}
     refused = details.get("writeErrors") if isinstance(exc, pymongo.errors.BulkWriteError) else None
     text = refused[0].get("errmsg", "") if refused else str(exc)
     return f"{type(exc).__name__}: {text if len(text) <= MAX_REASON else text[:MAX_REASON] + '...'}"
+
+
+def is_away(exc: BaseException) -> bool:
+    """Whether a server did not answer."""
+    return isinstance(exc, pymongo.errors.ConnectionFailure) and not isinstance(exc, pymongo.errors.NotPrimaryError)
+
+
+def away(text: str) -> str:
+    """Say in place of pymongo's text, most of which is the topology, which server does not answer, and why."""
+    reasons = _TIMEOUTS.sub("", text).partition(", Timeout:")[0]
+    servers = dict.fromkeys(":".join(server) for server in _SERVER.findall(text))
+    unnamed = "".join(f"{server}: " for server in servers if server not in reasons)
+    return (
+        f"no MongoDB server answers ({unnamed}{reasons[:MAX_REASON]}); check that it runs, that this computer reaches "
+        "it, and that the catalog's URI names its host and port"
+    )
+
+
+@contextlib.contextmanager
+def naming_a_server_that_is_away() -> Iterator[None]:
+    """Raise in our words where a server does not answer while runs are looked for."""
+    try:
+        yield
+    except pymongo.errors.ConnectionFailure as exc:
+        if not is_away(exc):
+            raise
+        raise ServerAwayError(away(str(exc))) from exc
 
 
 def is_unauthorized(exc: BaseException) -> bool:

@@ -15,11 +15,14 @@ import yaml
 
 from ..catalog.recipes import check_variables, without_password
 from ..errors import InvalidCatalogError
+from ..storage.mongo import away
 from ..storage.new_file import NewFile
 
 OPENING_SECONDS = 120
 
 _CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
+
+_AWAY = re.compile(r"(?:ServerSelectionTimeoutError|AutoReconnect|NetworkTimeout): (.*)")
 
 # Opens each catalog as databroker will; prints the names, or the name and the reason of the one that cannot be.
 _OPEN = """
@@ -142,6 +145,7 @@ def _open_elsewhere(python: str, directory: str, names: list[str], path: str) ->
         ) from None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        reason = _AWAY.sub(lambda match: away(match[1]), reason)
         at_import = "Traceback" in done.stderr
         effect = "import databroker itself would fail with it" if at_import else "a catalog cannot be opened"
         raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))
