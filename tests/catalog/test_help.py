@@ -23,7 +23,7 @@ def test_help_of_a_catalog_names_each_method_with_one_line(tmp_path: Path) -> No
     assert beginning.count("Methods\n") == 1
     for method in ("store_run", "store_runs", "run_builder", "table", "latest", "lineage", "annotate", "retract"):
         assert f"|  {method}\n" in beginning
-    assert "List runs, newest first" in beginning
+    assert "List runs as a DataFrame, newest first" in beginning
 
 
 def test_help_of_a_facilitys_own_subclass_names_the_methods() -> None:

@@ -27,22 +27,22 @@ class CatalogOptions:
     Attributes
     ----------
     asset_root : str or None
-        Absolute path of the directory for assets: arrays too large to stand in documents. Catalogs of files have
-        ``assets`` beside the run files.
+        Absolute path of the directory for assets, which are arrays too large for documents. Catalogs of files use
+        ``assets`` next to the run files.
     asset_threshold : int
         Bytes per Event above which an array is an asset.
     writable : bool
         False refuses to store, to guard raw data.
     metadata_defaults : dict
-        Metadata of every run that is built through the catalog, where the run's own do not say otherwise.
+        Metadata of every run that is built through the catalog, unless the metadata of the run say otherwise.
     allow_pickle : bool
-        Whether pickles in msgpack files are unpacked, which can run any code that their author wrote.
+        Whether to unpack pickles in msgpack files, which can run any code.
     annotations : str or None
-        Absolute path of the directory for remarks on runs, for drivers of others. Catalogs of files have ``remarks``
-        beside the run files, those in MongoDB a collection of that name.
+        Absolute path of the directory for remarks on runs, for drivers of other packages. Catalogs of files use
+        ``remarks`` next to the run files, and MongoDB catalogs a collection of that name.
     index : bool
-        Whether the start and stop documents of run files are kept in the user's cache directory, by which a large
-        catalog of files opens several times faster.
+        Whether to keep the start and stop documents of run files in the user's cache directory, so that a large catalog
+        of files opens several times faster.
     """
 
     asset_root: str | None = None

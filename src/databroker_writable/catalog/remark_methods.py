@@ -88,7 +88,7 @@ class RemarkMethods:
 
         Notes
         -----
-        Files are read once each. MongoDB is asked once.
+        Each file is read once. MongoDB needs one query.
 
         Examples
         --------
@@ -101,9 +101,9 @@ class RemarkMethods:
             return remarks_on(self, run)
 
     def retract(self, run: RunOrUid, reason: str) -> dict[str, Any]:
-        """Say that a run is wrong: `latest` and `results_of` pass it over, and lists and `lineage` mark it.
+        """Mark a run as wrong: `latest` and `results_of` skip it, and lists and `lineage` show the mark.
 
-        It stays stored, and can be read as before. `restore` takes this back.
+        It stays stored, and can be read as before. `restore` undoes this.
 
         Parameters
         ----------
@@ -120,13 +120,13 @@ class RemarkMethods:
         Raises
         ------
         InvalidMetadataError
-            A run that is not stored, no reason, or one that is too long.
+            The run is not stored, there is no reason, or the reason is too long.
         NotWritableError, StoreFailedError
             As for `annotate`.
 
         Notes
         -----
-        Costs what `annotate` does. Look at `impact` before: it tells what was made from the run.
+        This costs as much as `annotate`. First look at `impact`, which shows what was made from the run.
 
         Examples
         --------
@@ -140,7 +140,7 @@ class RemarkMethods:
             return retract(self, run, reason)
 
     def restore(self, run: RunOrUid, reason: str = "") -> dict[str, Any]:
-        """Take the retraction of a run back.
+        """Undo the retraction of a run.
 
         Parameters
         ----------
@@ -157,13 +157,13 @@ class RemarkMethods:
         Raises
         ------
         InvalidMetadataError
-            A run that is not stored, or a reason that is too long.
+            The run is not stored, or the reason is too long.
         NotWritableError, StoreFailedError
             As for `annotate`.
 
         Notes
         -----
-        Costs what `annotate` does.
+        This costs as much as `annotate`.
 
         Examples
         --------
@@ -177,12 +177,12 @@ class RemarkMethods:
             return restore(self, run, reason)
 
     def impact(self, run: RunOrUid) -> pandas.DataFrame:
-        """Give all runs that were made from a run, and from those, before you retract it.
+        """Return all runs that were made from a run, directly or indirectly; look at them before you retract it.
 
         Parameters
         ----------
         run : run or str
-            A run of any catalog, or its uid, in full or its beginning.
+            A run from any catalog, its uid, or the first characters of its uid.
 
         Returns
         -------
@@ -193,19 +193,19 @@ class RemarkMethods:
         Raises
         ------
         KeyError
-            Nothing is known of this run.
+            The run is not known here.
         InvalidMetadataError
-            What is no run, or the beginning of the uids of several runs.
+            It is not a run, or several uids begin with these characters.
 
         Warns
         -----
         StoreWarning
-            A catalog that runs name cannot be opened; what it holds is missing.
+            A catalog that a run names cannot be opened; its runs are missing.
 
         Notes
         -----
-        Looks into this catalog and into those that the results name, as `lineage` does: so ask the catalog that
-        holds the results. Two searches a step in MongoDB; catalogs of files hold start documents in memory.
+        Looks into this catalog and those that the results name, as `lineage` does, so ask the catalog that holds the
+        results. Each step takes two searches in MongoDB; catalogs of files hold start documents in memory.
 
         Examples
         --------
@@ -218,21 +218,21 @@ class RemarkMethods:
         return impact(self, run)
 
     def stale(self) -> pandas.DataFrame:
-        """Give the results of this catalog to look at again: made from runs that were retracted or superseded.
+        """Return the results of this catalog that were made from retracted or superseded runs, to look at again.
 
-        Results that are retracted or superseded themselves are left out.
+        Results that are themselves retracted or superseded are left out.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by uid, newest first: ``time`` (local), ``name``, ``status``, ``input`` (the uid of the nearest
-            such run, which may be an input of an input), ``verdict`` on it (``"retracted"`` or ``"superseded"``) and
-            ``reason``: that of the retraction, or the uid of what supersedes it.
+            Indexed by uid, newest first: ``time`` (local), ``name``, ``status``, ``input`` (the uid of the nearest such
+            run, which may be an input of an input), its ``verdict`` (``"retracted"`` or ``"superseded"``) and the
+            ``reason``: that of the retraction, or the uid of the run that supersedes it.
 
         Warns
         -----
         StoreWarning
-            A catalog that runs name cannot be opened; its verdicts are missing.
+            A catalog that a run names cannot be opened; its verdicts are missing.
 
         Notes
         -----

@@ -22,7 +22,7 @@ from .options import ASSET_THRESHOLD, CatalogOptions
 
 
 def writable_class(cls: type) -> type:
-    """Give the writable subclass of a driver; the same one each time.
+    """Return the writable subclass of a driver, always the same one.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def writable_class(cls: type) -> type:
     Returns
     -------
     type
-        A subclass that adds `store_run` and its kin. Every read method is inherited.
+        A subclass that adds `store_run` and the other methods. Every read method is inherited.
 
     Raises
     ------
@@ -63,20 +63,21 @@ def make_writable(
     annotations: str | None = None,
     index: bool = True,
 ) -> Broker:
-    """Give the writable form of a catalog that is open.
+    """Return the writable form of a catalog that is already open.
 
-    It shares the state of the original (entries, handlers, connections): a run stored through it appears in both.
+    It shares the state of the original (entries, handlers, connections): a run that is stored through it appears in
+    both.
 
     Parameters
     ----------
     catalog : databroker.v2.Broker or databroker.v1.Broker
     asset_root, asset_threshold, metadata_defaults, allow_pickle, annotations, index
-        As for `WritableMixin`; a catalog that is writable keeps its own.
+        As for `WritableMixin`; a catalog that is writable already keeps its own.
 
     Returns
     -------
     databroker.v2.Broker
-        With `store_run` and its kin; a catalog that is writable is given back itself.
+        With `store_run` and the other methods. A catalog that is writable already is returned itself.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def make_writable(
 
     Notes
     -----
-    O(1) in the number of runs stored: nothing is opened again.
+    O(1) in the number of stored runs: nothing is opened again.
 
     Examples
     --------

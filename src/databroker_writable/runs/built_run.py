@@ -15,7 +15,7 @@ class BuiltRun(BlueskyRun):
     """A run in memory; bluesky-live's, whose ``documents()`` needs no argument."""
 
     def documents(self, *, fill: str = "no") -> Iterator[tuple[str, dict[str, Any]]]:
-        """Give the run's documents as pairs (name, document).
+        """Yield the documents of the run as pairs (name, document).
 
         Parameters
         ----------

@@ -54,12 +54,12 @@ def build_simple_run(
     Raises
     ------
     InvalidTableError, InvalidRunError
-        What of the table, the metadata or the other arguments cannot be stored.
+        The table, the metadata or another argument cannot be stored.
 
     Notes
     -----
-    O(number of values), vectorised over numeric columns. Arrays are not copied: a run in memory shows what is filled
-    into them later, as a Dataset does.
+    O(number of values), vectorised for numeric columns. Arrays are not copied: if you change them later, the run in
+    memory changes too, as with a Dataset.
 
     Examples
     --------

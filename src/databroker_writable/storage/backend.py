@@ -1,7 +1,6 @@
-"""What a backend is: where the runs of a catalog are kept, and how one becomes visible there.
+"""What a backend is: where the runs of a catalog are kept, and how a run becomes visible.
 
-A catalog holds its backend as an object. A facility gives its own driver another one by the class attribute
-``writable_backend``.
+A catalog holds its backend as an object. The class attribute ``writable_backend`` of a driver names another backend.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class RunWriter(Protocol):
-    """Writes the documents of one run where no reader sees them."""
+    """Writes the documents of one run where readers do not see them yet."""
 
     def __call__(self, name: str, doc: Document) -> Any:
         """Write one document."""
@@ -37,23 +36,23 @@ class RunWriter(Protocol):
 class Backend(ABC):
     """Where the runs of one catalog are kept.
 
-    Only `open_writer` and `has_run` have no default.
+    Only `open_writer` and `has_run` are required.
 
     Parameters
     ----------
     catalog : databroker.v2.Broker
         The catalog that holds this backend; it may not be open yet.
     driver_serializer : callable
-        Gives what the driver's own ``_get_serializer`` returns.
+        Returns the result of the driver's own ``_get_serializer``.
 
     Attributes
     ----------
     limits : Limits
-        What documents may hold that are built or stored here.
+        What documents that are built or stored here can hold.
     insert_limits : Limits
-        What documents may hold that an acquisition sends to ``v1.insert``.
+        What documents that an acquisition sends to ``v1.insert`` can hold.
     batch_size : int
-        How many runs `store_runs` publishes together; 1 where `grouped` is not implemented.
+        How many runs `store_runs` publishes together; 1 if `grouped` is not implemented.
     allow_pickle : bool
         Whether pickles in run files are unpacked; set when the catalog is opened.
     index : bool
@@ -79,30 +78,30 @@ class Backend(ABC):
         return label_of(self.catalog)
 
     def lasting_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        """Give the arguments by which the same place is opened again, from any working directory."""
+        """Return the arguments that open the same place again, from any working directory."""
         return args, kwargs
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
-        """Check the driver's arguments before anything is opened; give its keyword arguments."""
+        """Check the driver's arguments before anything is opened, and return its keyword arguments."""
         return kwargs
 
     def check_writable(self) -> None:  # noqa: B027 (most know of no reason beforehand)
-        """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""
+        """Raise `NotWritableError` if it is known beforehand that nothing can be stored."""
 
     @abstractmethod
     def open_writer(self, start: Document) -> RunWriter:
-        """Begin to write the run of a start document."""
+        """Start to write the run of a start document."""
 
     @abstractmethod
     def has_run(self, uid: str) -> bool:
-        """Whether a run of this uid is visible, also one that another process has stored meanwhile."""
+        """Whether a run with this uid is visible, including one that another process has stored meanwhile."""
 
     def obstacle(self, uid: str) -> str:
-        """Say what is in the place of a run that is not visible, and what to do about it."""
+        """Say what occupies the place of a run that is not visible, and what to do about it."""
         return "something else has its place, which this catalog cannot read as a run; store yours under another uid"
 
     def stored_run(self, uid: str) -> Any:
-        """Give the run that was published last; O(1) in the number of runs stored."""
+        """Return the run that was published last; O(1) in the number of stored runs."""
         return self.catalog[uid]
 
     def default_asset_root(self) -> str | None:
@@ -110,7 +109,7 @@ class Backend(ABC):
         return None
 
     def grouped(self, uids: Iterable[str]) -> AbstractContextManager[RunGroup]:
-        """Have the runs of these uids wait, when they are complete, to be published together."""
+        """Let the runs with these uids wait until all are complete, to be published together."""
         raise NotImplementedError
 
     def show_published(self, writers: list[Any]) -> None:
@@ -118,29 +117,29 @@ class Backend(ABC):
         self.catalog.force_reload()
 
     def set_annotations(self, directory: str | None) -> None:
-        """Take a directory for remarks; a backend that has a place of its own for them refuses one."""
+        """Use a directory for remarks; a backend that has its own place for them refuses one."""
         self._remark_folder = None if directory is None else RemarkFolder(directory)
 
     @property
     def remark_folder(self) -> RemarkFolder | None:
-        """The folder of remarks; None where there is none, or the backend keeps them otherwise."""
+        """The folder of remarks; None if there is none, or if the backend keeps them in another way."""
         return self._remark_folder
 
     def check_takes_remarks(self) -> None:
-        """Raise `NotWritableError` where it is known beforehand that no remark can be stored."""
+        """Raise `NotWritableError` if it is known beforehand that no remark can be stored."""
         if self.remark_folder is None:
             raise NotWritableError(
                 f"the catalog {self.label!r} has no place for remarks on runs; open it with annotations=DIRECTORY"
             )
 
     def add_remark(self, remark: Document) -> None:
-        """Store a remark on a run durably; one of the same uid that is there stays as it is."""
+        """Store a remark on a run durably; an existing one with the same uid does not change."""
         self.check_takes_remarks()
         if self.remark_folder is not None:
             self.remark_folder.add(remark)
 
     def remarks(self) -> Iterable[Document]:
-        """Give all remarks on runs, in no order."""
+        """Return all remarks on runs, in any order."""
         return [] if self.remark_folder is None else self.remark_folder.read()
 
     def remove_remarks(self, run: str) -> None:
