@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
 import signal
 import subprocess
@@ -55,7 +56,8 @@ COLUMNS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with simple.SimpleTiledServer(tmp_path_factory.mktemp("tiled")) as running:
+    directory = tmp_path_factory.mktemp("tiled")
+    with simple.SimpleTiledServer(directory / "server", readable_storage=[directory / "readable"]) as running:
         yield running
 
 
@@ -79,15 +81,24 @@ def assert_copied(client, catalog, uids):
         assert client[uid].metadata["start"]["uid"] == uid
 
 
-def test_columns_of_all_types_are_there_as_they_were_stored(catalog, client):
-    for name, column in COLUMNS.items():
-        table = pandas.DataFrame({"x": column}) if numpy.ndim(column) == 1 else {"x": column}
-        catalog.store_run(table, uid=name.replace(" ", "-"))
-    assert not copy_runs(catalog, client).failures
-    for uid in catalog:
+def table_of(column):
+    return pandas.DataFrame({"x": column}) if numpy.ndim(column) == 1 else {"x": column}
+
+
+def assert_frames_copied(client, catalog, uids):
+    """As `assert_copied`, where pandas' NA is among the values."""
+    for uid in uids:
         one, other = (to_dataset(found) for found in (client[uid], catalog[uid]))
         assert str(one.dtypes) == str(other.dtypes), uid
         pandas.testing.assert_frame_equal(one.to_dataframe(), other.to_dataframe(), obj=uid)
+        assert client[uid].metadata["stop"]["uid"] == catalog[uid].metadata["stop"]["uid"]
+
+
+def test_columns_of_all_types_are_there_as_they_were_stored(catalog, client):
+    for name, column in COLUMNS.items():
+        catalog.store_run(table_of(column), uid=name.replace(" ", "-"))
+    assert not copy_runs(catalog, client).failures
+    assert_frames_copied(client, catalog, catalog)
 
 
 @pytest.mark.parametrize("threshold", [0, 10**9], ids=["assets", "inline"])
@@ -112,6 +123,73 @@ def test_square_images_are_copied_without_a_warning(catalog, client):
     catalog.store_run({"image": numpy.arange(32).reshape(2, 4, 4)})
     assert not copy_runs(catalog, client).failures
     assert_copied(client, catalog, catalog)
+
+
+def management_of(node):
+    return node.include_data_sources().data_sources()[0].management
+
+
+@pytest.fixture
+def readable(server, request):
+    """A catalog of whose directory the server may read the files."""
+    return open_directory(server.directory.parent / "readable" / request.node.name, asset_threshold=0)
+
+
+@pytest.mark.parametrize("one_event", [False, True], ids=["rows", "one event"])
+def test_assets_that_the_server_can_read_stay_where_they_are(readable, client, one_event):
+    table = {f"image_{i}": numpy.arange(2 * 30 * 40, dtype="uint16").reshape(2, 30, 40) + i for i in range(20)}
+    table["x"] = numpy.array([0.5, 1.5])
+    uid = readable.store_run(table, asset_threshold=0, one_event=one_event).metadata["start"]["uid"]
+    assert copy_runs(readable, client).copied == [uid]
+    for i in range(20):
+        assert management_of(client[uid]["primary"].base[f"image_{i}"]) == "external"
+    assert_copied(client, readable, [uid])
+    client[uid].delete(recursive=True, external_only=False)
+    assert to_dataset(readable[uid])["image_17"].values.ravel()[0] == 17
+    assert copy_runs(readable, client).copied == [uid]
+
+
+def test_assets_of_several_events_and_streams_stay_where_they_are(readable, client):
+    with readable.run_builder() as builder:
+        builder.add_stream("primary", data={"image": numpy.full((2, 30, 40), 1)})
+        builder.add_stream("dark", data={"image": numpy.full((1, 30, 40), 2), "x": [0.5]})
+        for i in range(3):
+            builder.add_data("primary", data={"image": numpy.full((1, 30, 40), 3 + i)})
+    assert not copy_runs(readable, client).failures
+    for stream in ("primary", "dark"):
+        assert management_of(client[builder.uid][stream].base["image"]) == "external"
+        one, other = (to_dataset(found[builder.uid], stream) for found in (client, readable))
+        assert one.image.values.tolist() == other.image.values.tolist()
+
+
+def test_assets_that_the_server_cannot_read_are_copied_by_value(catalog, client):
+    images = numpy.random.default_rng(1).random((2, 30, 40))
+    uids = [catalog.store_run({"image": images + i}, asset_threshold=0).metadata["start"]["uid"] for i in range(2)]
+    assert not copy_runs(catalog, client).failures
+    assert_copied(client, catalog, uids)
+    for uid in uids:
+        assert management_of(client[uid]["primary"].base["image"]) == "writable"
+
+
+def test_assets_of_which_the_server_has_other_files_are_copied_by_value(readable, client, monkeypatch):
+    from databroker_writable.upkeep.tiled_references import ReferencedColumns
+
+    other, run = (
+        readable.store_run({"image": numpy.full((2, 30, 40), i)}, asset_threshold=0).metadata["start"]["uid"]
+        for i in range(2)
+    )
+    columns = ReferencedColumns.columns
+
+    def of_the_other(self):
+        return {
+            column: reference._replace(path=reference.path.replace(run, other))
+            for column, reference in columns(self).items()
+        }
+
+    monkeypatch.setattr(ReferencedColumns, "columns", of_the_other)
+    assert copy_runs(readable, client, [run]).copied == [run]
+    assert_copied(client, readable, [run])
+    assert management_of(client[run]["primary"].base["image"]) == "writable"
 
 
 REFUSED = {
@@ -190,23 +268,29 @@ def test_a_copy_that_differs_is_removed_and_named(catalog, client, monkeypatch):
     assert run not in client
 
 
-def test_a_copy_that_was_killed_is_taken_up_again(catalog, client, server, tmp_path):
-    uids = [
-        catalog.store_run({"x": [i, i + 1], "image": numpy.full((2, 50, 50), i)}).metadata["start"]["uid"]
-        for i in range(8)
+@pytest.mark.parametrize("number", [8, pytest.param(200, marks=pytest.mark.nightly)])
+def test_a_copy_that_was_killed_twice_is_taken_up_again(catalog, client, server, tmp_path, number):
+    images = numpy.random.default_rng(1).integers(0, 9, (2, 50, 50), "uint16")
+    tables = [{"image": images}, *map(table_of, COLUMNS.values())]
+    runs = [
+        catalog.store_run(table, {"number": i}, asset_threshold=1000 * (i % 2), one_event=i % 3 == 0)
+        for i, table in zip(range(number), itertools.cycle(tables))
     ]
+    uids = [run.metadata["start"]["uid"] for run in runs]
     arguments = [str(COMMAND), "copy", str(tmp_path / "runs"), f"tiled:{server.uri}"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    for wanted in (2, 4):
+    before = len(client)
+    for wanted in (number // 4, number // 2):
         process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        end = time.monotonic() + 120
-        while sum(uid in client for uid in uids) < wanted and process.poll() is None and time.monotonic() < end:
+        end = time.monotonic() + 10 * number
+        while len(client) < before + wanted and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=100 * number, check=False)
     assert done.returncode == 0, done.stderr
-    assert_copied(client, catalog, uids)
+    assert_frames_copied(client, catalog, uids)
 
 
 def test_follow_goes_on_with_new_runs(catalog, client, server, tmp_path):

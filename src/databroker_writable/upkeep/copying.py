@@ -65,8 +65,9 @@ def copy_runs(
     ----------
     source : databroker.v2.Broker
     destination : WritableMixin or tiled.client.container.Container
-        A writable catalog, or a container of a Tiled server. All values are copied to Tiled, including assets. Each
-        copy is compared with the run, and what an interrupted copy left is removed and copied again.
+        A writable catalog, or a container of a Tiled server. There, assets stay in their files if the server can read
+        them, and all other values are copied. Each copy is compared with the run, and what an interrupted copy left is
+        removed and copied again.
     uids : iterable of str, optional
         Which runs; by default all except the probe runs of ``check --write-test``.
     as_is : bool, optional

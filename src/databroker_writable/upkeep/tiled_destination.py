@@ -1,9 +1,9 @@
-"""Runs in a Tiled server, as bluesky-tiled-plugins 2.0.12 writes them, each whole and by value."""
+"""Runs in a Tiled server, as bluesky-tiled-plugins 2.0.12 writes them, each whole."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy
@@ -15,6 +15,7 @@ from ..runs.inputs import documents_of
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
 from ..tables.remote_columns import is_null, read_stream
+from .tiled_references import ColumnOfStream, Reference, ReferencedColumns, documents_of_references, is_readable
 
 PIECE = 2**24
 """Bytes of Events that are sent together."""
@@ -38,6 +39,7 @@ class TiledDestination:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._unreadable: set[str] = set()
 
     def has_run(self, uid: str) -> bool:
         """Whether the run is there, whole; what an interrupted copy has left of it is removed."""
@@ -49,23 +51,43 @@ class TiledDestination:
         return False
 
     def copy(self, source: Any, uid: str) -> None:
-        """Copy a run, compare what is there with it, and remove it if anything differs or fails."""
+        """Copy a run, compare what is there with it, and remove it if anything differs or fails.
+
+        Assets stay in the files where they are if the server reads them there, and gives what they hold.
+        """
+        run = open_run(source, uid)
+        surveyed = _survey(run, getattr(source, "root_map", None) or {})
+        known = surveyed.references.items()
+        references = {column: reference for column, reference in known if reference.root not in self._unreadable}
+        try:
+            self._write(run, uid, surveyed, references)
+        except StoreFailedError:
+            if not references:
+                raise
+            self._write(run, uid, surveyed, {})
+
+    def _write(self, run: Any, uid: str, surveyed: _Survey, references: Mapping[ColumnOfStream, Reference]) -> None:
         from bluesky_tiled_plugins import TiledWriter
 
-        run = open_run(source, uid)
-        surveyed = _survey(run)
         # arrays of up to 16 elements would become text of 8 digits
         writer = TiledWriter(self._client, max_array_size=0, batch_size=surveyed.batch_size)
         try:
-            for name, doc in documents_by_value(run, surveyed):
+            for name, doc in documents_for_tiled(run, surveyed, references):
                 writer(name, doc)
-            self._compare(documents_by_value(run, surveyed), uid)
+            self._check_readable(uid, references)
+            self._compare(documents_for_tiled(run, surveyed, {}), uid)
         except BaseException as exc:
             if uid in self._client:
                 self._remove(uid)
             if not isinstance(exc, Exception) or isinstance(exc, InvalidRunError | StoreFailedError):
                 raise
             raise StoreFailedError(f"Tiled did not take the run {uid!r} ({type(exc).__name__}: {exc})") from exc
+
+    def _check_readable(self, uid: str, references: Mapping[ColumnOfStream, Reference]) -> None:
+        for (stream, key), reference in references.items():
+            if not is_readable(self._client[uid][stream].base[key]):
+                self._unreadable.add(reference.root)
+                raise StoreFailedError(f"Tiled cannot read {reference.path}")
 
     def _compare(self, documents: Iterable[NamedDocument], uid: str) -> None:
         """Compare values piece by piece; of what Tiled gives, only columns of scalars are in memory whole."""
@@ -110,11 +132,14 @@ class _Survey(NamedTuple):
         Bytes of the largest Event, at 8 for each element.
     has_resources : bool
         Whether some arrays are in files.
+    references : dict
+        Where columns are in files of this package, each a dataset that has nothing else.
     """
 
     nulls: set[tuple[str, str]]
     event_size: int
     has_resources: bool
+    references: dict[ColumnOfStream, Reference]
 
     @property
     def batch_size(self) -> int:
@@ -122,12 +147,14 @@ class _Survey(NamedTuple):
         return min(10_000, max(1, PIECE // self.event_size))
 
 
-def _survey(run: Any) -> _Survey:
+def _survey(run: Any, root_map: Mapping[str, str]) -> _Survey:
     """Look through the documents of a run once."""
     streams: dict[str, str] = {}
     nulls: set[tuple[str, str]] = set()
     event_size, has_resources = 1, False
+    referenced = ReferencedColumns(root_map)
     for name, doc in documents_of(run):
+        referenced.add(name, doc)
         if name == "descriptor":
             streams[doc["uid"]] = doc["name"]
             sizes = (8 * math.prod(data_key.get("shape") or ()) for data_key in doc["data_keys"].values())
@@ -137,11 +164,13 @@ def _survey(run: Any) -> _Survey:
             nulls.update((stream, key) for key, values in doc["data"].items() if _has_nulls(values))
         elif name == "resource":
             has_resources = True
-    return _Survey(nulls, event_size, has_resources)
+    return _Survey(nulls, event_size, has_resources, referenced.columns())
 
 
-def documents_by_value(run: Any, surveyed: _Survey) -> Iterator[NamedDocument]:
-    """Give the documents of a run with arrays in memory, in pieces of pages that fit into it.
+def documents_for_tiled(
+    run: Any, surveyed: _Survey, references: Mapping[ColumnOfStream, Reference]
+) -> Iterator[NamedDocument]:
+    """Give the documents of a run with arrays in memory, in pieces of pages that fit into it, but for references.
 
     Raises
     ------
@@ -149,14 +178,23 @@ def documents_by_value(run: Any, surveyed: _Survey) -> Iterator[NamedDocument]:
         A column that Tiled would lose or refuse.
     """
     descriptors: dict[str, Document] = {}
+    lengths: dict[str, int] = {}
     for name, doc in _filled_documents(run) if surveyed.has_resources else documents_of(run):
         if name == "descriptor":
-            doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed.nulls)
+            stays = {key for stream, key in references if stream == doc["name"]}
+            doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed.nulls, stays)
             yield name, doc
         elif name == "event_page":
-            for piece in _pieces(doc, descriptors[doc["descriptor"]]["data_keys"]):
+            descriptor = descriptors[doc["descriptor"]]
+            stream = descriptor["name"]
+            lengths[stream] = lengths.get(stream, 0) + len(doc["uid"])
+            data = {key: values for key, values in doc["data"].items() if (stream, key) not in references}
+            for piece in _pieces({**doc, "data": data}, descriptor["data_keys"]):
                 yield name, piece
         elif name not in ("resource", "datum", "datum_page"):
+            if name == "stop":
+                by_stream = {descriptor["name"]: descriptor for descriptor in descriptors.values()}
+                yield from documents_of_references(references, by_stream, lengths)
             yield name, dict(doc)
 
 
@@ -166,8 +204,11 @@ def _filled_documents(run: Any) -> Iterator[NamedDocument]:
         yield name, doc.to_dict() if hasattr(doc, "to_dict") else doc
 
 
-def _descriptor(doc: Document, nulls: set[tuple[str, str]]) -> Document:
-    """A descriptor of a stream all of whose columns are in its Events, with dtypes that hold their nulls."""
+def _descriptor(doc: Document, nulls: set[tuple[str, str]], stays: set[str]) -> Document:
+    """A descriptor of a stream whose columns are in its Events, but for those that stay in files.
+
+    The dtypes hold the nulls.
+    """
     names = [key.lower() for key in doc["data_keys"]]
     layout = find_layout(doc) or {"variables": []}
     unannounced = {entry["key"] for entry in layout["variables"] if "nulls" not in entry}
@@ -194,6 +235,8 @@ def _descriptor(doc: Document, nulls: set[tuple[str, str]]) -> Document:
                 "so that they could not be told from values there; store to_dataset(run) as a new run, and copy that"
             )
         data_key = {part: value for part, value in data_key.items() if part != "external" or value == "STREAM:"}
+        if key in stays:
+            data_key |= {"external": "STREAM:"}
         if (doc["name"], key) in nulls and dtype.kind in "biu":
             data_key |= {"dtype_numpy": "<f8"}
         data_keys[key] = data_key
