@@ -39,15 +39,14 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     uid : str, optional
         The run's uid; a UUID4 by default.
     time : float, optional
-        POSIX seconds. By default the current time; where it is given, Events follow it microsecond by
-        microsecond instead of carrying the time at which they were added.
+        POSIX seconds; by default the current time. If it is given, Events follow at intervals of one microsecond.
     one_event : bool, optional
         Each table that is added is one Event whose columns are arrays, instead of one Event per row.
     derived_from, supersedes : run, uid, or a list of these, optional
         The runs that this one was made from, and the earlier results that it replaces. Inputs can have roles:
         ``{"data": raw, "dark": dark}``.
     versions : list of str, optional
-        Names of installed packages whose versions are recorded, as those of python, databroker and this package are.
+        Names of installed packages whose versions are recorded; Python, databroker and this package always are.
     parameters : dict, optional
         The parameters of the analysis.
     handler_registry : dict, optional
