@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidRunError, NotWritableError
+from ..errors import InvalidRunError, NotWritableError, errors_end_here
 from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
@@ -167,9 +167,10 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
                 f"{', '.join(arguments)} cannot be given with a finished run: its documents are stored as they are; "
                 "give them where the run is built"
             )
-        documents, plan = checked_run(self._store, run, asset_threshold, **arguments)
-        with byte_progress(documents, plan, show=progress) as report:
-            return self._store.store(documents, self._store.new_insertion(plan, report))
+        with errors_end_here:
+            documents, plan = checked_run(self._store, run, asset_threshold, **arguments)
+            with byte_progress(documents, plan, show=progress) as report:
+                return self._store.store(documents, self._store.new_insertion(plan, report))
 
     def run_builder(
         self,
@@ -206,14 +207,15 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         >>> sorted(builder.stored_run)
         ['baseline', 'primary']
         """
-        self._store.check_writable()
-        provenance = provenance_in(self, uid, derived_from, supersedes, versions, parameters)
-        start = start_metadata(with_defaults(self, metadata), uid, time, provenance)
-        sink = CatalogSink(self._store)
-        builder = RunBuilder.into(sink, start, one_event)
-        self._store.refuse_taken_uid(builder.uid)
-        close_at_exit(builder, sink)
-        return builder
+        with errors_end_here:
+            self._store.check_writable()
+            provenance = provenance_in(self, uid, derived_from, supersedes, versions, parameters)
+            start = start_metadata(with_defaults(self, metadata), uid, time, provenance)
+            sink = CatalogSink(self._store)
+            builder = RunBuilder.into(sink, start, one_event)
+            self._store.refuse_taken_uid(builder.uid)
+            close_at_exit(builder, sink)
+            return builder
 
     def store_runs(self, runs: Iterable[RunLike], *, progress: bool = False) -> list[str]:
         """Store many runs, each whole and durable by itself.
@@ -248,21 +250,22 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         >>> len(catalog.store_runs([{"x": [1]}, {"x": [2]}]))
         2
         """
-        self._store.check_writable()
-        check_many(runs)
-        if progress:
-            from tqdm import tqdm
+        with errors_end_here:
+            self._store.check_writable()
+            check_many(runs)
+            if progress:
+                from tqdm import tqdm
 
-            runs = tqdm(runs, unit="run")
-        batches = BatchStore(self._store)
-        try:
-            for position, run in enumerate(runs):
-                with batches.failures_at(position):
-                    batches.add(position, *checked_run(self._store, run))
-        finally:
-            # also where the iterable raises: what it gave before is kept
-            batches.flush()
-        return batches.uids()
+                runs = tqdm(runs, unit="run")
+            batches = BatchStore(self._store)
+            try:
+                for position, run in enumerate(runs):
+                    with batches.failures_at(position):
+                        batches.add(position, *checked_run(self._store, run))
+            finally:
+                # also where the iterable raises: what it gave before is kept
+                batches.flush()
+            return batches.uids()
 
     def build_simple_run(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import traceback
 import warnings
@@ -15,7 +16,7 @@ import click
 from databroker_writable_command import SummarizedGroup
 
 from ..catalog.recipes import without_password
-from ..errors import StoreError, StoreWarning
+from ..errors import FULL_TRACEBACK, StoreError, StoreWarning
 from ..runs.printing import printable
 from .text import say
 
@@ -31,6 +32,8 @@ class CommandGroup(SummarizedGroup):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if ctx.params["traceback"]:
+            os.environ[FULL_TRACEBACK] = "1"
         with _as_message(), warnings_as_messages():
             try:
                 return super().invoke(ctx)

@@ -12,13 +12,13 @@ import numpy
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
+from ..errors import InvalidRunError, InvalidTableError, StoreError, errors_end_here, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
 from ..tables.public_types import BlueskyRun, RunOrUid, Sources, Table
 from ..tables.wording import short
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids
-from .declarations import check_configuration, with_declarations, with_objects
+from .declarations import with_declarations
 from .document_parts import NamedDocument
 from .documents import check_time, without_templates
 from .interrupts import deferred_interrupts
@@ -158,22 +158,25 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidTableError
             A column that cannot be stored, or neither `data` nor `data_keys`.
         """
-        self._check_open()
-        if not isinstance(name, str) or not name:
-            raise InvalidTableError(f"the name of a stream is a string, not {name!r}")
-        if name in self._streams:
-            raise StreamExists(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
-        if data is None and not data_keys:
-            raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
-        if time is not None:
-            check_time(time, "time", InvalidRunError)
-        table = None if data is None else self._read(data, units)
-        schema = table.schema if table else StreamSchema({}, {}, {}, {})
-        schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
-        stream = BuiltStream(composed_descriptor(self.uid, name, schema, self._now() if time is None else time, uid))
-        stream.units = units
-        # together, so that a table which is refused leaves no stream behind
-        self._take_table(stream, table, [("descriptor", stream.descriptor)], time=time)
+        with errors_end_here:
+            self._check_open()
+            if not isinstance(name, str) or not name:
+                raise InvalidTableError(f"the name of a stream is a string, not {name!r}")
+            if name in self._streams:
+                raise StreamExists(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
+            if data is None and not data_keys:
+                raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
+            if time is not None:
+                check_time(time, "time", InvalidRunError)
+            table = None if data is None else self._read(data, units)
+            schema = table.schema if table else StreamSchema({}, {}, {}, {})
+            schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
+            stream = BuiltStream(
+                composed_descriptor(self.uid, name, schema, self._now() if time is None else time, uid)
+            )
+            stream.units = units
+            # together, so that a table which is refused leaves no stream behind
+            self._take_table(stream, table, [("descriptor", stream.descriptor)], time=time)
 
     def add_data(
         self,
@@ -209,10 +212,11 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidTableError
             A table that does not agree with the first one, or times of the wrong length or order.
         """
-        stream = self._stream(name)
-        table = stream.fitted(self._read(data, stream.units, stream.schema))
-        before = stream.descriptor_before(table, self._now())
-        self._take_table(stream, table, before, time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
+        with errors_end_here:
+            stream = self._stream(name)
+            table = stream.fitted(self._read(data, stream.units, stream.schema))
+            before = stream.descriptor_before(table, self._now())
+            self._take_table(stream, table, before, time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
 
     def update_configuration(self, name: str, configuration: Mapping[str, Any]) -> None:
         """Give a stream another configuration from here on, by a new descriptor.
@@ -229,12 +233,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             `add_stream` defines it.
         """
         stream = self._stream(name)
-        old = stream.descriptor
-        check_configuration(configuration, old["configuration"])
-        schema = StreamSchema(
-            old["data_keys"], old["object_keys"], {**old["configuration"], **configuration}, old["hints"]
-        )
-        descriptor = composed_descriptor(self.uid, name, with_objects(schema), self._now())
+        descriptor = composed_descriptor(self.uid, name, stream.reconfigured(configuration), self._now())
         with deferred_interrupts():
             [(_, stream.descriptor)] = self._sink.take([("descriptor", descriptor)])
 

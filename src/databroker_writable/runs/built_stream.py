@@ -12,7 +12,7 @@ import numpy
 
 from ..errors import InvalidTableError
 from ..tables import StreamSchema, StreamTable
-from .declarations import check_columns, check_declared
+from .declarations import check_columns, check_configuration, check_declared, with_objects
 from .document_parts import Document, NamedDocument
 from .documents import check_exit_status, check_times
 
@@ -54,6 +54,13 @@ class BuiltStream:
     def _data_keys_with(self, table: StreamTable) -> dict[str, dict[str, Any]]:
         wider = {} if self.schema is None else self.schema.widened(table.schema)
         return {key: {**data_key, **wider.get(key, {})} for key, data_key in self.descriptor["data_keys"].items()}
+
+    def reconfigured(self, configuration: Mapping[str, Any]) -> StreamSchema:
+        """The schema with another configuration; objects that are not named keep theirs."""
+        old = self.descriptor
+        check_configuration(configuration, old["configuration"])
+        merged = {**old["configuration"], **configuration}
+        return with_objects(StreamSchema(old["data_keys"], old["object_keys"], merged, old["hints"]))
 
     def event_page(
         self,

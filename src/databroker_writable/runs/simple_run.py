@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..errors import errors_end_here
 from ..tables.public_types import RunOrUid, Sources, Table
 from .builder import RunBuilder
 from .built_run import BuiltRun
@@ -67,12 +68,12 @@ def build_simple_run(
     >>> run.primary.read().y.values.tolist()
     [4, 5, 6]
     """
-    provenance = Provenance.of(derived_from, supersedes, versions, parameters)
-    sink = TableSink(handler_registry)
-    build_table(
-        sink, data, start_metadata(metadata, uid, time, provenance), exit_status, reason, one_event, stream, units
-    )
-    return sink.get_run()
+    with errors_end_here:
+        provenance = Provenance.of(derived_from, supersedes, versions, parameters)
+        sink = TableSink(handler_registry)
+        start = start_metadata(metadata, uid, time, provenance)
+        build_table(sink, data, start, exit_status, reason, one_event, stream, units)
+        return sink.get_run()
 
 
 def build_table(
