@@ -28,11 +28,10 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
-import os
 import re
 import sys
 import warnings
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 LONGEST_WORD = 300
@@ -170,22 +169,3 @@ def warn_user(message: str) -> None:
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _WITHIN:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, StoreWarning, stacklevel=level)
-
-
-class _ErrorsEndHere:
-    """Have the traceback of an error of this package end at the public method that holds this ``with`` block.
-
-    The message says what is wrong with the call; which functions found it out only developers want to know, who set
-    the environment variable ``DATABROKER_WRITABLE_TRACEBACK``.
-    """
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, cls: type | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
-        if isinstance(exc, StoreError) and traceback is not None and not os.environ.get(FULL_TRACEBACK):
-            traceback.tb_next = None
-
-
-FULL_TRACEBACK = "DATABROKER_WRITABLE_TRACEBACK"
-errors_end_here = _ErrorsEndHere()

@@ -11,7 +11,7 @@ import pytest
 
 import databroker_writable
 from databroker_writable import RunBuilder, StoreError, open_directory
-from databroker_writable.errors import FULL_TRACEBACK
+from databroker_writable.tables.tracebacks import FULL_TRACEBACK
 
 MIXED = {"x": [1, "a"]}
 

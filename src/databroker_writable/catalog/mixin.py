@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidRunError, NotWritableError, errors_end_here
+from ..errors import InvalidRunError, NotWritableError
 from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
@@ -17,6 +17,7 @@ from ..storage.assets.router import byte_progress
 from ..storage.backend import Backend
 from ..storage.serializer import RunSerializer
 from ..tables.public_types import RunLike, RunOrUid, Sources
+from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
 from .finding_methods import FindingMethods

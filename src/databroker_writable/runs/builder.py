@@ -12,10 +12,11 @@ import numpy
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidRunError, InvalidTableError, StoreError, errors_end_here, warn_user
+from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
 from ..tables.public_types import BlueskyRun, RunOrUid, Sources, Table
+from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids
 from .declarations import with_declarations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import errors_end_here
 from ..tables.public_types import RunOrUid, Sources, Table
+from ..tables.tracebacks import errors_end_here
 from .builder import RunBuilder
 from .built_run import BuiltRun
 from .documents import check_exit_status

@@ -1,0 +1,28 @@
+"""Where the tracebacks of errors end."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+
+from ..errors import StoreError
+
+FULL_TRACEBACK = "DATABROKER_WRITABLE_TRACEBACK"
+
+
+class ErrorsEndHere:
+    """Have the traceback of an error of this package end at the public method that holds this ``with`` block.
+
+    The message says what is wrong with the call; which functions found it out only developers want to know, who set
+    the environment variable ``DATABROKER_WRITABLE_TRACEBACK``.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, cls: type | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+        if isinstance(exc, StoreError) and traceback is not None and not os.environ.get(FULL_TRACEBACK):
+            traceback.tb_next = None
+
+
+errors_end_here = ErrorsEndHere()
