@@ -318,7 +318,6 @@ def test_a_directory_that_cannot_be_made_is_an_error(table: str) -> None:
         ("wide.csv", "x,y\n0,2,3\n1,5,6\n", "more values than its first line has names"),
         ("empty.csv", "", "cannot be read as CSV"),
         ("no_rows.csv", "x,y\n", "no rows"),
-        ("dots.csv", "x.a\n1\n", "'x.a'"),
         ("broken.parquet", "no parquet", "cannot be read as Parquet"),
         ("broken.nc", "no netCDF", "cannot be read as netCDF-4"),
         ("table.xls", "", "suffixes .csv, .tsv, .dat, .txt, .xdi, .parquet, .xlsx, .nc"),
