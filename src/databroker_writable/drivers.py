@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import InvalidCatalogError, NotWritableError, require_databroker_1, warn_user
+from .errors import InvalidCatalogError, NotWritableError, did_you_mean, require_databroker_1, warn_user
 
 require_databroker_1()
 
@@ -20,6 +20,7 @@ import intake
 from .catalog.wrapping import writable_class
 from .results.headers import open_run
 from .runs.upstream import stock_drivers
+from .runs.upstream_entries import missing_driver
 from .storage.new_file import make_durable_directories
 from .storage.paths import RUN_FILES, absolute_path
 from .tables.public_types import Broker
@@ -86,7 +87,14 @@ class WritableCatalog:
     version = "0.0.1"
     partition_access = False
 
-    def __new__(cls, catalog_driver: str | type, catalog_args: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+    def __new__(
+        cls, catalog_driver: str | type | None = None, catalog_args: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        if catalog_driver is None:
+            raise InvalidCatalogError(
+                "writable-catalog needs catalog_driver, the name of the driver that it makes writable, such as "
+                "bluesky-msgpack-catalog"
+            )
         driver = writable_class(driver_class(catalog_driver))
         try:
             return driver(**{**(catalog_args or {}), **kwargs})
@@ -167,26 +175,39 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Broker:
     [1, 2, 3]
     """
     directory = run_directory(path)
+    kwargs.setdefault("name", os.path.basename(directory))
+    driver, pattern = run_files_of(directory)
+    catalog = driver([pattern], **kwargs)
     try:
         make_durable_directories(directory)
     except OSError as exc:
-        raise NotWritableError(f"the directory {directory!r} cannot be created: {exc.strerror}") from exc
-    kwargs.setdefault("name", os.path.basename(directory))
-    driver, pattern = run_files_of(directory)
-    return driver([pattern], **kwargs)
+        raise NotWritableError(
+            f"the directory {directory!r} cannot be created: {exc.strerror}; give one in which you may write"
+        ) from exc
+    return catalog
 
 
 def run_directory(path: str | os.PathLike[str]) -> str:
     """Give the absolute path of a directory of run files; refuse what names none."""
     directory = absolute_path(path, "path")
-    if not os.path.isdir(directory):
-        parent, name = os.path.split(directory)
-        if os.path.lexists(directory):
-            raise InvalidCatalogError(f"{directory!r} is not a directory; give the directory that holds the run files")
-        if "*" in name or "?" in name or name.endswith(RUN_FILES):
-            raise InvalidCatalogError(
-                f"{str(path)!r} names run files; give their directory, as in open_directory({parent!r})"
-            )
+    existing = directory
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing):
+        remedy = (
+            f"open a catalog that it defines: intake.open_catalog({str(path)!r})['NAME']"
+            if existing.endswith((".yml", ".yaml"))
+            else f"give the directory that holds the run files, as in open_directory({os.path.dirname(existing)!r})"
+        )
+        raise InvalidCatalogError(f"{existing!r} is not a directory; {remedy}")
+    new = directory[len(existing) :]
+    if "*" in new or "?" in new or new.endswith(RUN_FILES):
+        parent = os.path.dirname(directory)
+        while "*" in parent or "?" in parent:
+            parent = os.path.dirname(parent)
+        raise InvalidCatalogError(
+            f"{str(path)!r} names run files; give their directory, as in open_directory({parent!r})"
+        )
     return directory
 
 
@@ -203,6 +224,20 @@ def run_files_of(directory: str) -> tuple[type, str]:
     return WritableMsgpackCatalog, msgpack
 
 
+def unregistered(name: str) -> str:
+    """Say that no driver has this name, and which may have been meant."""
+    known = sorted(known for known in intake.registry if known.endswith("-catalog"))
+    choice = did_you_mean(name, known) or f"; name one of {', '.join(known)}, or give the dotted path of a class"
+    return f"no driver is registered as {name!r}{choice}"
+
+
+def check_driver(entry: Any) -> None:
+    """Refuse an entry of YAML whose driver is not there; intake's error names a page on the web."""
+    missing = missing_driver(entry)
+    if missing is not None:
+        raise InvalidCatalogError(f"the catalog {entry.name!r} cannot be opened: {unregistered(missing)}")
+
+
 def driver_class(name: str | type) -> type:
     """Give the class of a driver by its registered name or its dotted path."""
     if not isinstance(name, str):
@@ -211,10 +246,7 @@ def driver_class(name: str | type) -> type:
         return intake.registry[name]
     module, _, attribute = name.rpartition(".")
     if not module:
-        known = sorted(known for known in intake.registry if "bluesky" in known)
-        raise InvalidCatalogError(
-            f"no driver is registered as {name!r}; name one of {known}, or give the dotted path of a class"
-        )
+        raise InvalidCatalogError(unregistered(name))
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as exc:

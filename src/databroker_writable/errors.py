@@ -25,12 +25,14 @@ when runs are read.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib.metadata
 import importlib.util
 import re
 import sys
 import warnings
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
@@ -69,6 +71,12 @@ def require_package(package: str, extra: str, purpose: str) -> None:
             f"{purpose} needs the package {package}; install the extra {extra!r}: "
             f"pip install 'databroker-writable[{extra}]'"
         )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Ask for what a misspelt word may have meant; empty where nothing is like it."""
+    likely = difflib.get_close_matches(word, list(known), 1, cutoff=0.75)
+    return f"; did you mean {likely[0]!r}?" if likely else ""
 
 
 _WITHIN = ("databroker_writable", "databroker", "intake")

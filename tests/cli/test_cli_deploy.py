@@ -100,11 +100,32 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
         ("sources: {}", "has no catalogs"),
         ("- a", "has no catalogs"),
         ("sources: {a: {args: {}}}", "'a' of bad.yml names no driver"),
-        ("sources: {a: {driver: no-such-driver}}", "a: ValueError: No plugins loaded"),
-        ("sources: {a: {driver: no.such.module.Driver}}", "a: ValueError: No plugins loaded"),
+        ("sources: {a: {driver: no-such-driver}}", "a: no driver is registered as 'no-such-driver'; name one of "),
+        ("sources: {a: {driver: no.such.module.Driver}}", "a: no driver is registered as 'no.such.module.Driver'"),
+        (
+            "sources: {a: {driver: writable-msgpak-catalog}}",
+            "a: no driver is registered as 'writable-msgpak-catalog'; did you mean 'writable-msgpack-catalog'?",
+        ),
+        (
+            "sources: {a: {driver: writable-msgpack-catalog, args: {path: [/a/*.msgpack]}}}",
+            "a: writable-msgpack-catalog takes no argument 'path'; did you mean 'paths'?",
+        ),
+        ("sources: {a: {driver: writable-msgpack-catalog}}", "a: writable-msgpack-catalog needs 'paths', which is not"),
+        (
+            "sources: {a: {driver: writable-msgpack-catalog, args: {paths: [runs/*.msgpack]}}}",
+            "paths of the catalog 'a' has the relative path 'runs/*.msgpack'",
+        ),
+        (
+            "sources: {a: {driver: writable-catalog, args: {catalog_driver: bluesky-msgpack-catalog, "
+            "asset_root: files, catalog_args: {paths: [/a/*.msgpack]}}}}",
+            "write '{{ CATALOG_DIR }}/files'",
+        ),
         ("sources: {a: {driver: databroker.NoSuch}}", "import databroker itself would fail"),
         ("sources: {a: {driver: writable-msgpack-catalog, args: [1]}}", "import databroker itself would fail"),
-        ("sources: {a: {driver: writable-msgpack-catalog, args: {nonsense: 1}}}", "a: TypeError"),
+        (
+            "sources: {a: {driver: writable-msgpack-catalog, args: {nonsense: 1}}}",
+            "a: writable-msgpack-catalog takes no argument 'nonsense'; it takes ",
+        ),
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {paths: ['{{ env(SOME_DATA) }}/*.msgpack']}}}",
             "SOME_DATA",

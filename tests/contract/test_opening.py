@@ -12,8 +12,10 @@ import intake
 import numpy
 import pytest
 import yaml
+from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
-from databroker_writable import InvalidCatalogError, make_writable, to_dataset
+from databroker_writable import InvalidCatalogError, make_writable, open_directory, to_dataset
+from databroker_writable.catalog.wrapping import writable_class
 from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
 from support import example_runs, new_process, sites
 
@@ -308,3 +310,63 @@ def test_what_intake_exports_opens_the_same_runs(site, tmp_path):
         assert runs["one"].primary.read()["x"].values.tolist() == [0.5, 1.5, 2.5]
         assert runs["two"].metadata["start"] == catalog["two"].metadata["start"]
         assert to_dataset(runs["two"])["image"].values.tolist() == numpy.arange(60).reshape(3, 4, 5).tolist()
+
+
+@pytest.mark.parametrize(
+    ("driver", "arguments", "message"),
+    [
+        ("writable-msgpack-catalog", {"paths": [], "asset_treshold": 1}, "did you mean 'asset_threshold'"),
+        ("writable-msgpack-catalog", {"paths": [], "nonsense": 1}, "no argument 'nonsense'; it takes .*paths, "),
+        ("writable-jsonl-catalog", {"path": []}, "no argument 'path'; did you mean 'paths'"),
+        ("writable-mongo-normalized-catalog", {}, "needs 'metadatastore_db' and 'asset_registry_db'"),
+        ("writable-catalog", {"driver": "bluesky-msgpack-catalog"}, "needs catalog_driver"),
+        ("writable-catalog", {"catalog_driver": "bluesky-msgpak-catalog"}, "did you mean 'bluesky-msgpack-catalog'"),
+        (
+            "writable-catalog",
+            {"catalog_driver": "bluesky-msgpack-catalog", "catalog_args": {"path": []}},
+            "no argument 'path'; did you mean 'paths'",
+        ),
+    ],
+)
+def test_a_misspelt_argument_is_named_with_what_was_meant(tmp_path, driver, arguments, message):
+    path = tmp_path / "catalogs.yml"
+    path.write_text(yaml.safe_dump({"sources": {"runs": {"driver": driver, "args": arguments}}}))
+    with pytest.raises(InvalidCatalogError, match=message):
+        intake.open_catalog(str(path))["runs"]
+
+
+def test_a_type_error_within_a_driver_is_its_own():
+    class Wrong(BlueskyMsgpackCatalog):
+        def __init__(self, paths, **kwargs):
+            raise TypeError("unsupported operand")
+
+    with pytest.raises(TypeError, match="unsupported operand"):
+        writable_class(Wrong)([])
+
+
+def test_open_directory_names_a_misspelt_option(tmp_path):
+    with pytest.raises(InvalidCatalogError, match="no argument 'asset_treshold'; did you mean 'asset_threshold'"):
+        open_directory(tmp_path / "results", asset_treshold=1)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("runs/*.msgpack", r"'runs/\*\.msgpack' names run files; .*open_directory\('.*/runs'\)"),
+        ("new/*/2024", r"names run files; .*open_directory\('.*/new'\)"),
+        ("new/run.jsonl", "names run files"),
+        ("table.csv", r"table\.csv' is not a directory; give the directory that holds the run files"),
+        ("table.csv/runs", r"table\.csv' is not a directory"),
+        ("mine.yml", r"open a catalog that it defines: intake\.open_catalog\('mine\.yml'\)"),
+    ],
+)
+def test_open_directory_of_what_is_no_directory_makes_none(tmp_path, monkeypatch, path, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "table.csv").touch()
+    (tmp_path / "mine.yml").touch()
+    with pytest.raises(InvalidCatalogError, match=message):
+        open_directory(path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mine.yml", "runs", "table.csv"]
+    assert list((tmp_path / "runs").iterdir()) == []

@@ -23,7 +23,7 @@ from .batches import BatchStore
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
 from .method_list import ListsMethods
-from .options import CatalogOptions, OptionProperties, without_options
+from .options import CatalogOptions, OptionProperties, naming_wrong_arguments, without_options
 from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
 from .run_documents import checked_run, provenance_in, table_sink, with_defaults
@@ -77,7 +77,8 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         kwargs = {**kwargs, **{name: path for name, path in directories.items() if path is not None}}
         upstream.set_captured_arguments(self, args, kwargs)
         self._store.set_options(options)
-        super().__init__(*args, **self._backend.driver_arguments(args, driver_kwargs, options.asset_root))
+        with naming_wrong_arguments(type(self), driver_kwargs):
+            super().__init__(*args, **self._backend.driver_arguments(args, driver_kwargs, options.asset_root))
         self._register_asset_handler()
 
     @property

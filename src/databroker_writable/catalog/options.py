@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import intake
 import numpy
 
-from ..errors import InvalidCatalogError
+from ..errors import InvalidCatalogError, did_you_mean
 from ..storage.paths import absolute_path
 from ..tables.wording import short
 
@@ -84,11 +88,50 @@ def without_options(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
     return {name: value for name, value in arguments.items() if name not in options}, options
 
 
+@contextlib.contextmanager
+def naming_wrong_arguments(driver: type, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Raise in our words where a driver is opened in the block with arguments that it does not take."""
+    try:
+        yield
+    except TypeError as exc:
+        known = {*_arguments_of(driver), *OPTION_NAMES}
+        unexpected = _UNEXPECTED.search(str(exc))
+        missing = _MISSING.search(str(exc))
+        unknown = [unexpected[1]] if unexpected else [name for name in arguments if name not in known]
+        driver_name = getattr(driver, "name", driver.__qualname__)
+        if (unexpected and unexpected[1] in arguments) or (missing and unknown):
+            choices = did_you_mean(unknown[0], known) or f"; it takes {', '.join(sorted(known - _OF_INTAKE))}"
+            raise InvalidCatalogError(f"{driver_name} takes no argument {unknown[0]!r}{choices}") from exc
+        if missing:
+            raise InvalidCatalogError(f"{driver_name} needs {missing[1]}, which is not given") from exc
+        raise
+
+
+_UNEXPECTED = re.compile(r"__init__\(\) got an unexpected keyword argument '(\w+)'")
+_MISSING = re.compile(r"__init__\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.+)")
+
+
+def _arguments_of(driver: type) -> set[str]:
+    """The names of arguments that a driver takes, by itself or by the classes that it derives from."""
+    return {
+        parameter.name
+        for cls in driver.__mro__
+        if "__init__" in vars(cls) and cls is not object
+        for parameter in list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+
+
+_OF_INTAKE = _arguments_of(intake.Catalog) - {"name", "description", "metadata"}
+
+
 def asset_threshold(value: Any) -> int:
     """Check a number of bytes."""
     is_number = isinstance(value, int | numpy.integer) and not isinstance(value, bool)
     if not is_number or value < 0:
-        raise InvalidCatalogError(f"asset_threshold is a number of bytes, not {short(value)}")
+        raise InvalidCatalogError(
+            f"asset_threshold is a number of bytes, not {short(value)}; write 1 MiB as {ASSET_THRESHOLD}"
+        )
     return int(value)
 
 

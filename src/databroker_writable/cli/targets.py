@@ -167,8 +167,12 @@ def _entry_of_yaml(path: str, entry: str | None) -> Entry:
 def _catalog_of_runs(entry: Entry) -> Any:
     from databroker.v2 import Broker
 
+    from ..drivers import check_driver
+
     # before the driver sees what intake makes of an unset variable
-    check_variables(upstream.entry_named(entry.catalogs, entry.name))
+    unopened = upstream.entry_named(entry.catalogs, entry.name)
+    check_variables(unopened)
+    check_driver(unopened)
     catalog = entry.catalogs[entry.name]
     if not isinstance(catalog, Broker):
         raise click.ClickException(

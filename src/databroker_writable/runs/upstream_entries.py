@@ -252,3 +252,8 @@ def release_run(run: Any) -> None:
     entry = run._BlueskyRun__entry
     entry.cache_clear()
     entry._default_source = None
+
+
+def missing_driver(entry: Any) -> str | None:
+    """The name of the driver of an entry of YAML, if no driver is registered under it."""
+    return str(entry._driver) if getattr(entry, "_plugin", None) == [] else None

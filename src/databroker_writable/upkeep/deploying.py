@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from ..catalog.recipes import check_variables, without_password
+from ..drivers import unregistered
 from ..errors import InvalidCatalogError
 from ..storage.mongo import away
 from ..storage.new_file import NewFile
@@ -22,7 +24,11 @@ OPENING_SECONDS = 120
 
 _CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
 
+_PATHS = ("paths", "asset_root", "annotations")
+
 _AWAY = re.compile(r"(?:ServerSelectionTimeoutError|AutoReconnect|NetworkTimeout): (.*)")
+
+_UNREGISTERED = re.compile(r"ValueError: No plugins loaded for this entry: (\S+).*")
 
 # Opens each catalog as databroker will; prints the names, or the name and the reason of the one that cannot be.
 _OPEN = """
@@ -63,6 +69,7 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
     sources = check_sources(path, text)
     text = _with_directory(path, text)
     for name, source in check_sources(path, text).items():
+        _check_absolute(name, source.get("args"))
         check_variables(SimpleNamespace(name=name, _open_args=source.get("args") or {}))
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, os.path.basename(path)).write_text(text, encoding="utf-8")
@@ -101,6 +108,22 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
         if not isinstance(name, str) or not isinstance(source, dict) or "driver" not in source:
             raise InvalidCatalogError(f"the entry {name!r} of {path} names no driver; write 'driver: ...' below it")
     return sources
+
+
+def _check_absolute(name: str, arguments: Any) -> None:
+    """Refuse relative paths, which would name another place for each program that opens the catalog."""
+    if not isinstance(arguments, Mapping):
+        return
+    _check_absolute(name, arguments.get("catalog_args"))
+    for argument in _PATHS:
+        paths = arguments.get(argument)
+        for path in [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else []:
+            if isinstance(path, str) and not os.path.isabs(path) and not path.startswith(("~", "{{")):
+                raise InvalidCatalogError(
+                    f"{argument} of the catalog {name!r} has the relative path {path!r}, which would depend on where "
+                    f"Python is started; write {os.path.join('{{ CATALOG_DIR }}', path)!r} for the directory of the "
+                    "YAML file, or the whole path"
+                )
 
 
 def _with_directory(path: str, text: str) -> str:
@@ -145,6 +168,8 @@ def _open_elsewhere(python: str, directory: str, names: list[str], path: str) ->
         ) from None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        reason = reason.replace("InvalidCatalogError: ", "")
+        reason = _UNREGISTERED.sub(lambda match: unregistered(match[1]), reason)
         reason = _AWAY.sub(lambda match: away(match[1]), reason)
         at_import = "Traceback" in done.stderr
         effect = "import databroker itself would fail with it" if at_import else "a catalog cannot be opened"

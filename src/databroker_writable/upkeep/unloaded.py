@@ -7,7 +7,7 @@ from typing import Any
 
 from ..catalog.recipes import check_variables
 from ..catalog.wrapping import make_writable, writable_class
-from ..drivers import WritableCatalog, driver_class, run_files_of
+from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
 from ..runs import upstream
 from ..storage.foreign import ForeignBackend
 
@@ -21,6 +21,7 @@ def unloaded_directory(path: str) -> Any:
 
 def unloaded_entry(entry: Any) -> Any:
     """The catalog of an entry of YAML, in its writable form and without its runs where its driver is known."""
+    check_driver(entry)
     opening = upstream.driver_of_entry(entry)
     if opening is None:
         return make_writable(entry())
