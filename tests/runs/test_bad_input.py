@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import re
 
 import dask.array
@@ -536,3 +537,23 @@ def test_what_is_no_driver_is_refused(thing):
 def test_what_is_no_catalog_is_not_made_writable(thing):
     with pytest.raises(NotWritableError, match=r"not a catalog of runs.*databroker\.catalog\["):
         make_writable(thing)
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("mine.csv", r"store_run\(pandas\.read_csv\('mine\.csv'\)\), or .* databroker-writable store"),
+        (pathlib.Path("mine.nc"), r"store_run\(xarray\.load_dataset\('mine\.nc'\)\)"),
+        ("0123abcd", r"of a uid give the run, as catalog\[uid\] gives it"),
+    ],
+)
+def test_the_path_of_a_file_is_answered_with_how_to_read_it(tmp_path, path, remedy):
+    catalog = open_directory(tmp_path)
+    with pytest.raises(InvalidTableError, match=remedy):
+        catalog.store_run(path)
+    assert len(catalog) == 0
+
+
+def test_a_uid_in_place_of_a_run_is_answered_with_how_to_get_the_run():
+    with pytest.raises(InvalidRunError, match=r"not 'abc'; give catalog\['abc'\]"):
+        to_dataset("abc")

@@ -92,7 +92,8 @@ def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream
 def check_run(run: Any, function: str) -> None:
     """Refuse what is not a run, such as a uid or a catalog; the function is the one that the user called."""
     if not isinstance(getattr(run, "metadata", None), Mapping) or "start" not in run.metadata:
-        raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, and not {short(run, 80)}")
+        remedy = f"; give catalog[{short(run, 80)}]" if isinstance(run, str) else ""
+        raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, and not {short(run, 80)}{remedy}")
 
 
 def _layout_of(descriptor: dict[str, Any], stream: str) -> dict[str, Any] | None:
