@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,21 @@ def public_functions() -> Iterator[tuple[str, Callable[..., Any]]]:
                 )
 
 
-LATER = {"WritableMixin.store_run", "WritableMixin.build_simple_run"}
-
-
 @pytest.mark.parametrize(("name", "function"), dict(public_functions()).items())
 def test_signatures_have_types_that_say_something(name: str, function: Callable[..., Any]) -> None:
-    if name in LATER:
-        return
     signature = inspect.signature(function)
     for parameter in signature.parameters.values():
         is_free = parameter.name == "self" or parameter.kind is parameter.VAR_KEYWORD
         assert is_free or parameter.annotation not in ("Any", parameter.empty), f"{name}: {parameter.name}"
     assert signature.return_annotation not in ("Any", signature.empty), name
+
+
+@pytest.mark.parametrize(
+    "function", [WritableMixin.store_run, WritableMixin.store_runs, databroker_writable.build_simple_run]
+)
+def test_the_help_of_storing_explains_every_parameter_where_it_stands(function: Callable[..., Any]) -> None:
+    text = inspect.getdoc(function) or ""
+    section = text.partition("Parameters\n")[2].partition("Returns\n")[0]
+    for name in inspect.signature(function).parameters:
+        assert name == "self" or re.search(rf"^{name} : .+\n    \S", section, re.MULTILINE), name
+    assert "As for" not in section

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidRunError, NotWritableError
@@ -11,15 +11,12 @@ from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.inputs import check_many, is_table
 from ..runs.provenance import start_metadata
-from ..runs.upstream_entries import unrendered_entries
-from ..storage.assets import SPEC, HDF5AssetHandler
 from ..storage.assets.router import byte_progress
-from ..storage.backend import Backend
-from ..storage.serializer import RunSerializer
-from ..tables.public_types import RunLike, RunOrUid, Sources
+from ..tables.public_types import BlueskyRun, RunLike, RunOrUid, Sources, Table
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
+from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
 from .method_list import ListsMethods
@@ -27,13 +24,12 @@ from .options import CatalogOptions, OptionProperties, naming_wrong_arguments, w
 from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
 from .run_documents import checked_run, provenance_in, table_sink, with_defaults
-from .run_store import RunStore
 from .unclosed import close_at_exit
 
 upstream.ignore_warning_of_reading()
 
 
-class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin, ListsMethods):
+class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin, ListsMethods, DriverHooks):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters
@@ -60,14 +56,6 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
     """
 
     name = "writable-catalog"
-    handler_registry: Mapping[str, Any]
-    _backend_class: type[Backend]
-    _store: RunStore
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__new__(cls, *args, **kwargs)
-        self._store = RunStore(self, cls._backend_class(self, lambda: super(WritableMixin, self)._get_serializer()))  # type: ignore[misc]
-        return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         args, kwargs = self._backend.lasting_arguments(args, kwargs)
@@ -81,13 +69,9 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             super().__init__(*args, **self._backend.driver_arguments(args, driver_kwargs, options.asset_root))
         self._register_asset_handler()
 
-    @property
-    def _backend(self) -> Backend:
-        return self._store.backend
-
     def store_run(
         self,
-        run: Any,
+        run: RunLike,
         metadata: Mapping[str, Any] | None = None,
         uid: str | None = None,
         time: float | None = None,
@@ -96,25 +80,49 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         *,
         one_event: bool | None = None,
         stream: str | None = None,
-        units: Mapping[Any, str] | None = None,
-        derived_from: Any = None,
-        supersedes: Any = None,
+        units: Mapping[Hashable, str] | None = None,
+        derived_from: Sources | None = None,
+        supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
         versions: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
         asset_threshold: int | None = None,
         progress: bool = False,
-    ) -> Any:
+    ) -> BlueskyRun:
         """Store a run, or a table as a run, whole and durably, or not at all.
 
         Parameters
         ----------
-        run : BlueskyRun, RunBuilder, iterable of (name, document), or table
-            A finished run, bluesky-live's or databroker's, also from another catalog; or a table, as for
-            `build_simple_run`, which becomes a run of one stream, by default ``primary``.
-        metadata, uid, time, exit_status, reason, one_event, stream, units
-            As in `build_simple_run`, for a table; a finished run has its own.
-        derived_from, supersedes, versions, parameters
-            As in `build_simple_run`, for a table; a finished run has its own.
+        run : run or table
+            A table becomes a run of one stream: a dict of lists, arrays and single values, a list of dicts, a DataFrame
+            or Series, a Dataset or DataArray, or a table of polars, pyarrow or astropy. A finished run is stored as
+            it is, and takes none of the arguments up to `parameters`: bluesky-live's or databroker's, also from
+            another catalog, a `RunBuilder`, or an iterable of documents, ``(name, document)``.
+        metadata : dict, optional
+            For the start document, e.g. ``{"sample": "Cu"}``; it wins over the catalog's ``metadata_defaults``.
+        uid : str, optional
+            The uid of the run; a new one by default.
+        time : float, optional
+            When the run began, in POSIX seconds; now by default.
+        exit_status : {"success", "abort", "fail"}, optional
+            How the analysis ended; ``"success"`` by default.
+        reason : str, optional
+            Why, in words.
+        one_event : bool, optional
+            True stores the whole table as one Event, whose columns are arrays: for spectra, images, and tables of more
+            than some thousand rows. By default each row is an Event.
+        stream : str, optional
+            The name of the stream; ``"primary"`` by default.
+        units : dict of str, optional
+            Units of columns, by name, e.g. ``{"x": "mm"}``.
+        derived_from : run, uid, or a list or dict of these, optional
+            The runs that this one was made from; as a dict by their roles, e.g. ``{"data": raw, "dark": dark}``.
+            The beginning of a uid is enough.
+        supersedes : run, uid, or a list of these, optional
+            Earlier results that this one replaces.
+        versions : list of str, optional
+            Names of installed packages whose versions are recorded, beside those of Python, databroker and this one.
+        parameters : dict, optional
+            The parameters of the analysis, e.g. ``{"window": 5}``.
         asset_threshold : int, optional
             Bytes per Event from which on an array goes to a file, in place of the catalog's. It holds for tables
             and runs that are built here; the documents of others are stored as they are.
@@ -271,7 +279,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
 
     def build_simple_run(
         self,
-        data: Any,
+        data: Table,
         metadata: Mapping[str, Any] | None = None,
         uid: str | None = None,
         time: float | None = None,
@@ -280,9 +288,9 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         *,
         one_event: bool = False,
         stream: str = "primary",
-        units: Mapping[Any, str] | None = None,
-        derived_from: Any = None,
-        supersedes: Any = None,
+        units: Mapping[Hashable, str] | None = None,
+        derived_from: Sources | None = None,
+        supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
         versions: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
     ) -> BuiltRun:
@@ -319,18 +327,3 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         raise NotWritableError(
             f"catalog[{short(uid)}] = ... stores nothing; store_run(run, uid={short(uid)}) stores a table or a run"
         )
-
-    def _register_asset_handler(self) -> None:
-        """Have assets read also where the catalog was given handlers of its own; an entry of the user's wins."""
-        if SPEC not in self.handler_registry:
-            self.register_handler(SPEC, HDF5AssetHandler)  # type: ignore[attr-defined]
-
-    def _make_entries_container(self) -> Any:
-        return unrendered_entries(super()._make_entries_container(), self)  # type: ignore[misc]
-
-    def _load(self) -> None:
-        self._backend.load(super()._load)  # type: ignore[misc]
-
-    def _get_serializer(self) -> RunSerializer:
-        """What databroker's v1.insert writes with."""
-        return self._store.new_serializer()

@@ -38,14 +38,33 @@ def build_simple_run(
     data : table
         A dict of columns: lists or arrays of one length, with single values beside them; or a list of dicts, a
         DataFrame or Series, a Dataset or DataArray, or a table of polars, pyarrow or astropy.
-    metadata, uid, time, one_event, derived_from, supersedes, versions, parameters, handler_registry
-        As for `RunBuilder`.
+    metadata : dict, optional
+        For the start document, e.g. ``{"sample": "Cu"}``.
+    uid : str, optional
+        The uid of the run; a new one by default.
+    time : float, optional
+        When the run began, in POSIX seconds; now by default.
     exit_status : {"success", "abort", "fail"}
+        How the analysis ended.
     reason : str
+        Why, in words.
+    one_event : bool
+        True makes the whole table one Event, whose columns are arrays: for spectra, images, and tables of more than
+        some thousand rows. By default each row is an Event.
     stream : str
         The name of the stream.
     units : dict of str, optional
-        Of columns, by name, e.g. ``{"x": "mm"}``.
+        Units of columns, by name, e.g. ``{"x": "mm"}``.
+    derived_from : run, uid, or a list or dict of these, optional
+        The runs that this one was made from; as a dict by their roles, e.g. ``{"data": raw, "dark": dark}``.
+    supersedes : run, uid, or a list of these, optional
+        Earlier results that this one replaces.
+    versions : list of str, optional
+        Names of installed packages whose versions are recorded, beside those of Python, databroker and this one.
+    parameters : dict, optional
+        The parameters of the analysis, e.g. ``{"window": 5}``.
+    handler_registry : dict, optional
+        Handlers by spec, for reading assets of the run; by default those that are installed.
 
     Returns
     -------
