@@ -310,3 +310,27 @@ def test_follow_goes_on_with_new_runs(catalog, client, server, tmp_path):
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+
+
+def test_tables_as_scientists_have_them_are_copied(catalog, client):
+    tables = [
+        {"x": [1, 2, 3], "chi2": 0.25, "model": "gauss"},
+        {"I/I0": [1.0, 2.0], 0: [1, 2], ("I", "mean"): [3, 4]},
+        {"peaks": [[1.5], [2.5, 3.5]]},
+    ]
+    uids = catalog.store_runs(tables)
+    uids.append(
+        catalog.store_run({"x": [1, 2], "h": [1.0, 2.0, 3.0], "c": 0.5}, one_event=True).metadata["start"]["uid"]
+    )
+    assert copy_runs(catalog, client).copied == uids
+    assert_copied(client, catalog, uids)
+
+
+def test_integers_that_become_floats_are_copied_as_floats(catalog, client):
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": 0})
+        builder.add_data("primary", data={"x": 0.5})
+        builder.add_data("primary", data={"x": [1, 2]})
+    copy_runs(catalog, client)
+    assert_copied(client, catalog, [builder.uid])
+    assert to_dataset(client[builder.uid])["x"].values.tolist() == [0.0, 0.5, 1.0, 2.0]

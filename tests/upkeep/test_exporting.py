@@ -439,7 +439,7 @@ def test_single_values_and_any_name_are_exported(catalog, tmp_path, suffix):
         assert frame["model"].tolist() == ["gauss", "gauss"]
     elif suffix == ".nc":
         dataset = xarray.open_dataset(path, engine="h5netcdf")
-        assert (dataset["0"].values.tolist(), dataset["chi2"].item()) == ([0.5, 1.5], 0.25)
+        assert (dataset["column_0"].values.tolist(), dataset["chi2"].item()) == ([0.5, 1.5], 0.25)
 
 
 def test_a_column_is_plotted_rather_than_a_single_value(catalog):

@@ -27,7 +27,7 @@ def data_keys_of(labels: Iterable[Any], what: str) -> dict[Any, str]:
     Examples
     --------
     >>> data_keys_of(["x", "I/I0", 5, ("a", "mean")], "column")
-    {'x': 'x', 'I/I0': 'I_I0', 5: '5', ('a', 'mean'): 'a_mean'}
+    {'x': 'x', 'I/I0': 'I_I0', 5: 'column_5', ('a', 'mean'): 'a_mean'}
     """
     names = [plain_name(label, what) for label in labels]
     taken = {name for name in names if isinstance(name, str)}
@@ -36,7 +36,7 @@ def data_keys_of(labels: Iterable[Any], what: str) -> dict[Any, str]:
         if isinstance(name, str) and (name.isidentifier() or not _REFUSED_IN_KEYS.search(name)):
             keys[name] = name
         else:
-            keys[name] = free_name(_REFUSED_IN_KEYS.sub("_", _text_of(name)), taken)
+            keys[name] = free_name(_key_text(name), taken)
             taken.add(keys[name])
     return keys
 
@@ -88,6 +88,15 @@ def _plain(label: Any) -> Hashable:
         label = label.item()
     is_number = type(label) is int or (type(label) is float and math.isfinite(label))
     return label if is_number else None
+
+
+def _key_text(name: Any) -> str:
+    """The text of a name as a key; databases of tables, as Tiled has them, take none that begins with a digit."""
+    text = _text_of(name)
+    if isinstance(name, str):
+        return _REFUSED_IN_KEYS.sub("_", text)
+    text = re.sub(r"\W", "_", text)
+    return text if text[0].isalpha() else f"column_{text}"
 
 
 def _text_of(name: Any) -> str:

@@ -19,8 +19,8 @@ def is_remote(run: Any) -> bool:
 
 
 def descriptor_of(stream: Any) -> dict[str, Any]:
-    """The first descriptor of a stream, in plain Python."""
-    descriptor: dict[str, Any] = _plain(stream.descriptors[0])
+    """The last descriptor of a stream, in plain Python: from it on integers may have become floats."""
+    descriptor: dict[str, Any] = _plain(max(stream.descriptors, key=lambda descriptor: descriptor["time"]))
     return descriptor
 
 

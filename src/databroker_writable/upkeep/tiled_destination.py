@@ -128,6 +128,9 @@ class _Survey(NamedTuple):
     ----------
     nulls : set of (str, str)
         Streams and names of the columns that hold null.
+    dtypes : dict
+        The ``dtype`` and ``dtype_numpy`` of each column, by stream and name, in its last descriptor: Tiled keeps the
+        data keys of the first, and integers may have become floats.
     event_size : int
         Bytes of the largest Event, at 8 for each element.
     has_resources : bool
@@ -137,6 +140,7 @@ class _Survey(NamedTuple):
     """
 
     nulls: set[tuple[str, str]]
+    dtypes: dict[tuple[str, str], Document]
     event_size: int
     has_resources: bool
     references: dict[ColumnOfStream, Reference]
@@ -151,12 +155,15 @@ def _survey(run: Any, root_map: Mapping[str, str]) -> _Survey:
     """Look through the documents of a run once."""
     streams: dict[str, str] = {}
     nulls: set[tuple[str, str]] = set()
+    dtypes: dict[tuple[str, str], Document] = {}
     event_size, has_resources = 1, False
     referenced = ReferencedColumns(root_map)
     for name, doc in documents_of(run):
         referenced.add(name, doc)
         if name == "descriptor":
             streams[doc["uid"]] = doc["name"]
+            for key, data_key in doc["data_keys"].items():
+                dtypes[doc["name"], key] = {p: data_key[p] for p in ("dtype", "dtype_numpy") if p in data_key}
             sizes = (8 * math.prod(data_key.get("shape") or ()) for data_key in doc["data_keys"].values())
             event_size = max(event_size, sum(sizes))
         elif name == "event_page":
@@ -164,7 +171,7 @@ def _survey(run: Any, root_map: Mapping[str, str]) -> _Survey:
             nulls.update((stream, key) for key, values in doc["data"].items() if _has_nulls(values))
         elif name == "resource":
             has_resources = True
-    return _Survey(nulls, event_size, has_resources, referenced.columns())
+    return _Survey(nulls, dtypes, event_size, has_resources, referenced.columns())
 
 
 def documents_for_tiled(
@@ -182,7 +189,7 @@ def documents_for_tiled(
     for name, doc in _filled_documents(run) if surveyed.has_resources else documents_of(run):
         if name == "descriptor":
             stays = {key for stream, key in references if stream == doc["name"]}
-            doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed.nulls, stays)
+            doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed, stays)
             yield name, doc
         elif name == "event_page":
             descriptor = descriptors[doc["descriptor"]]
@@ -204,7 +211,7 @@ def _filled_documents(run: Any) -> Iterator[NamedDocument]:
         yield name, doc.to_dict() if hasattr(doc, "to_dict") else doc
 
 
-def _descriptor(doc: Document, nulls: set[tuple[str, str]], stays: set[str]) -> Document:
+def _descriptor(doc: Document, surveyed: _Survey, stays: set[str]) -> Document:
     """A descriptor of a stream whose columns are in its Events, but for those that stay in files.
 
     The dtypes hold the nulls.
@@ -212,8 +219,9 @@ def _descriptor(doc: Document, nulls: set[tuple[str, str]], stays: set[str]) -> 
     names = [key.lower() for key in doc["data_keys"]]
     layout = find_layout(doc) or {"variables": []}
     unannounced = {entry["key"] for entry in layout["variables"] if "nulls" not in entry}
-    data_keys = {}
+    data_keys, nulls = {}, surveyed.nulls
     for key, data_key in doc["data_keys"].items():
+        data_key = {**data_key, **surveyed.dtypes[doc["name"], key]}
         dtype = numpy.dtype(data_key.get("dtype_numpy") or "O")
         where = f"column {key!r} of stream {doc['name']!r}"
         if dtype.kind == "c" or dtype == numpy.float16:
@@ -266,6 +274,8 @@ def _computed(values: Any, data_key: Document) -> Any:
         return [value.compute() for value in values]
     if _has_nulls(values) and numpy.dtype(data_key["dtype_numpy"]).kind == "f":
         return numpy.array(values, dtype=object).astype(data_key["dtype_numpy"])
+    if data_key["dtype"] == "number" and not data_key["shape"]:
+        return numpy.asarray(values, dtype=data_key.get("dtype_numpy"))
     return values
 
 
