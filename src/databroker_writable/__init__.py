@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .drivers import open_directory
     from .results.differences import diff
     from .results.plots import plot
+    from .runs.attachments import attachments
     from .runs.builder import RunBuilder
     from .runs.built_run import BuiltRun
     from .runs.simple_run import build_simple_run
@@ -59,6 +60,7 @@ __all__ = [
     "StoreFailedError",
     "StoreWarning",
     "UnreadableAssetError",
+    "attachments",
     "build_simple_run",
     "copy_runs",
     "diff",
@@ -76,6 +78,7 @@ _MODULES = {
     "Backend": "storage.backend",
     "BuiltRun": "runs.built_run",
     "RunBuilder": "runs.builder",
+    "attachments": "runs.attachments",
     "build_simple_run": "runs.simple_run",
     "copy_runs": "upkeep.copying",
     "diff": "results.differences",

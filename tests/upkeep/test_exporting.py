@@ -20,7 +20,16 @@ import pytest
 import xarray
 
 import databroker_writable
-from databroker_writable import ExportError, StoreFailedError, StoreWarning, export, open_directory, to_dataset
+from databroker_writable import (
+    ExportError,
+    InvalidRunError,
+    StoreFailedError,
+    StoreWarning,
+    build_simple_run,
+    export,
+    open_directory,
+    to_dataset,
+)
 from databroker_writable.storage.new_file import NewFile
 from databroker_writable.upkeep.exporting import export_with_suitcase, filled
 from support import children, example_runs
@@ -445,3 +454,52 @@ def test_single_values_and_any_name_are_exported(catalog, tmp_path, suffix):
 def test_a_column_is_plotted_rather_than_a_single_value(catalog):
     axes = databroker_writable.plot(catalog.store_run({"chi2": 0.25, "x": [1.0, 2.0]}))
     assert axes.get_ylabel() == "x"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_attachments_are_files_beside_that_of_the_run(suffix: str) -> None:
+    run = stored({"x": [1, 2]}, attachments={"fit.png": b"\x89PNG", "notes.txt": "good"})
+    path = export(run, f"out/run{suffix}")
+    assert Path("out/run-attachments/fit.png").read_bytes() == b"\x89PNG"
+    assert Path("out/run-attachments/notes.txt").read_text() == "good"
+    assert sorted(os.listdir("out")) == sorted(["run-attachments", os.path.basename(path)])
+    if suffix == ".csv":
+        assert pandas.read_csv(path, comment="#")["x"].tolist() == [1, 2]
+
+
+def test_a_stream_that_is_chosen_goes_without_attachments() -> None:
+    run = stored({"x": [1, 2]}, attachments={"fit.png": b"\x89PNG"})
+    export(run, "run.csv", stream="primary")
+    export(run, "run.nc", columns=["x"])
+    assert sorted(os.listdir()) == ["results", "run.csv", "run.nc"]
+
+
+def test_an_attachment_that_is_there_is_replaced_only_when_told() -> None:
+    run = stored({"x": [1, 2]}, attachments={"a.txt": "new", "b.txt": "new"})
+    Path("run-attachments").mkdir()
+    Path("run-attachments/b.txt").write_text("mine")
+    with pytest.raises(ExportError, match=r"'run-attachments/b\.txt' is there already.*--force"):
+        export(run, "run.nc")
+    assert Path("run-attachments/b.txt").read_text() == "mine"
+    assert (os.listdir("run-attachments"), sorted(os.listdir())) == (["b.txt"], ["results", "run-attachments"])
+    export(run, "run.nc", force=True)
+    assert Path("run-attachments/b.txt").read_text() == Path("run-attachments/a.txt").read_text() == "new"
+
+
+def test_an_attachment_of_others_cannot_leave_the_directory() -> None:
+    built = build_simple_run({"x": [1]}, attachments={"a.txt": "a"})
+    documents = json.loads(json.dumps(list(built.documents()), default=lambda values: values.tolist()))
+    documents = json.loads(json.dumps(documents).replace("a.txt", "../../a.txt"))
+    run = open_directory("results").store_run([tuple(document) for document in documents])
+    with pytest.raises(InvalidRunError, match=r"'\.\./\.\./a\.txt' holds '\.'"):
+        export(run, "deep/run.nc")
+    assert os.listdir() == ["results"]
+
+
+def test_a_run_of_attachments_alone_is_exported() -> None:
+    with open_directory("results").run_builder() as builder:
+        builder.attach({"report.txt": "nothing was measured"})
+    export(builder.stored_run, "run.json")
+    assert Path("run-attachments/report.txt").read_text() == "nothing was measured"
+    with pytest.raises(ExportError, match="the run has none"):
+        export(builder.stored_run, "run.csv")

@@ -12,7 +12,7 @@ from ..runs.built_run import BuiltRun
 from ..runs.inputs import check_many, is_table
 from ..runs.provenance import start_metadata
 from ..storage.assets.router import byte_progress
-from ..tables.public_types import BlueskyRun, RunLike, RunOrUid, Sources, Table
+from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
@@ -85,6 +85,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
         versions: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
+        attachments: Files | None = None,
         asset_threshold: int | None = None,
         progress: bool = False,
     ) -> BlueskyRun:
@@ -95,7 +96,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         run : run or table
             A table becomes a run of one stream: a dict of lists, arrays and single values, a list of dicts, a DataFrame
             or Series, a Dataset or DataArray, or a table of polars, pyarrow or astropy. A finished run is stored as
-            it is, and takes none of the arguments up to `parameters`: bluesky-live's or databroker's, also from
+            it is, and takes none of the arguments up to `attachments`: bluesky-live's or databroker's, also from
             another catalog, a `RunBuilder`, or an iterable of documents, ``(name, document)``.
         metadata : dict, optional
             For the start document, e.g. ``{"sample": "Cu"}``; it wins over the catalog's ``metadata_defaults``.
@@ -123,6 +124,9 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             Names of installed packages whose versions are recorded, beside those of Python, databroker and this one.
         parameters : dict, optional
             The parameters of the analysis, e.g. ``{"window": 5}``.
+        attachments : dict, optional
+            Files to store with the table, by name, up to 100 MB each: figures, bytes, text or `pathlib.Path`, e.g.
+            ``{"fit.png": figure}``. `databroker_writable.attachments` gives them back.
         asset_threshold : int, optional
             Bytes per Event from which on an array goes to a file, in place of the catalog's. It holds for tables
             and runs that are built here; the documents of others are stored as they are.
@@ -170,6 +174,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             "supersedes": supersedes,
             "versions": None if isinstance(versions, list | tuple) and not versions else versions,
             "parameters": parameters,
+            "attachments": attachments,
         }
         arguments = {name: value for name, value in arguments.items() if value is not None}
         if arguments and not is_table(run):
@@ -293,6 +298,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
         versions: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
+        attachments: Files | None = None,
     ) -> BuiltRun:
         """Build a run in memory from a table; `store_run` stores it.
 
@@ -316,6 +322,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             one_event,
             stream,
             units,
+            attachments,
             derived_from=derived_from,
             supersedes=supersedes,
             versions=versions,

@@ -51,6 +51,7 @@ def table_sink(
     one_event: bool = False,
     stream: str = "primary",
     units: Any = None,
+    attachments: Any = None,
     *,
     checker: RunChecker | None = None,
     **provenance: Any,
@@ -58,7 +59,7 @@ def table_sink(
     """Build the run of a table; the arguments are those of `build_simple_run`."""
     sink = TableSink(catalog.handler_registry, checker)
     start = start_metadata(with_defaults(catalog, metadata), uid, time, provenance_in(catalog, uid, **provenance))
-    build_table(sink, data, start, exit_status, reason, one_event, stream, units)
+    build_table(sink, data, start, exit_status, reason, one_event, stream, units, attachments)
     return sink
 
 

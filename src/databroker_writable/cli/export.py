@@ -8,8 +8,8 @@ import click
 import tqdm
 
 from ..errors import StoreError
+from ..upkeep.exporting import attachment_paths, export_with_suitcase, filled
 from ..upkeep.exporting import export as export_run
-from ..upkeep.exporting import export_with_suitcase, filled
 from .command_group import CATALOG_HELP, message_of
 from .show import find_run
 from .targets import open_to_read
@@ -20,7 +20,8 @@ from .text import say
     help="Write runs to files for other programs. Each file is written completely or not at all.\n\n"
     f"{CATALOG_HELP} Each UID is a run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
     "The suffix of FILE chooses the format: .nc netCDF, .nxs NeXus, .parquet, .csv (its metadata are lines that begin "
-    "with #), .json. FILE can contain keys of the start document: {sample}_{uid:.6}.nc, {time:%Y-%m-%d}_{scan_id}.csv.",
+    "with #), .json. FILE can contain keys of the start document: {sample}_{uid:.6}.nc, {time:%Y-%m-%d}_{scan_id}.csv. "
+    "Attachments become files in a directory beside FILE: those of run.nc are in run-attachments.",
     epilog="Example: databroker-writable export results -1 -o '{sample}_{uid:.6}.nxs' --with-inputs",
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
@@ -69,7 +70,8 @@ def export(
                 path = export_run(
                     run, output, stream=stream, columns=columns or None, with_inputs=with_inputs, force=force
                 )
-                paths = [path]
+                attached = attachment_paths(run, path) if stream is None and not columns else {}
+                paths = [path, *attached.values()]
         except StoreError as exc:
             if len(runs) == 1:
                 raise

@@ -11,10 +11,12 @@ import click
 
 from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
+from ..runs.attachments import has_attachments
+from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows
 from .command_group import CATALOG_HELP
 from .first_events import Stream, described, read_streams
 from .targets import open_to_read
-from .text import json_text, say, shown, shown_time
+from .text import json_text, say, shown, shown_time, table
 from .text_plot import text_plot
 
 VALUE_WIDTH = 300
@@ -82,6 +84,10 @@ def _show(run: Any, streams: Mapping[str, Stream]) -> None:
             say(f"{shown(key, VALUE_WIDTH)}: {shown(start[key], VALUE_WIDTH)}")
     events = stop.get("num_events") or {}
     for name, stream in streams.items():
+        if has_attachments(stream.data_keys):
+            say("\nattachments, which export writes as files:")
+            say(table(ATTACHMENT_HEADER, attachment_rows(stream.data_keys), indent="  "))
+            continue
         say(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
         say(described(run, name, stream))
 
@@ -96,7 +102,7 @@ def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
             name: {
                 "events": events.get(name),
                 "columns": {key: dict(data_key) for key, data_key in stream.data_keys.items()},
-                "first_rows": stream.rows,
+                "first_rows": [] if has_attachments(stream.data_keys) else stream.rows,
             }
             for name, stream in streams.items()
         },

@@ -54,6 +54,14 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     help="A parameter of the analysis, like --metadata.",
 )
 @click.option(
+    "--attach",
+    "attached",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="A figure, a report or another small file to keep with the run. May be repeated.",
+)
+@click.option(
     "--stream", default="primary", show_default=True, metavar="NAME", help="The stream that the table becomes."
 )
 @click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
@@ -70,6 +78,7 @@ def store(
     sources: list[Any],
     supersedes: str | None,
     parameters: dict[str, Any],
+    attached: Sequence[Path],
     stream: str,
     one_event: bool,
     group: str | None,
@@ -84,6 +93,7 @@ def store(
     """
     if supersedes is not None and len(files) > 1:
         raise click.UsageError("--supersedes is for one FILE, which replaces that run; store the files one by one")
+    attachments = _by_name(attached)
     with saying_what_was_done(lambda: "nothing was stored"):
         tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows)) for file in files]
         opened = open_to_store(target)
@@ -99,10 +109,21 @@ def store(
                 derived_from=sources or None,
                 supersedes=supersedes,
                 parameters=parameters or None,
+                attachments=attachments or None,
                 progress=sys.stderr.isatty(),
             )
             way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
             say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}]{way}.read()")
+
+
+def _by_name(files: Sequence[Path]) -> dict[str, Path]:
+    """The files to attach by their names, which must differ."""
+    attachments: dict[str, Path] = {}
+    for file in files:
+        other = attachments.setdefault(file.name, file)
+        if other != file:
+            raise click.UsageError(f"--attach {other} and {file} have the same name; rename one of them")
+    return attachments
 
 
 def _progress(catalog: Any, uids: Sequence[str], files: Sequence[Path]) -> str:

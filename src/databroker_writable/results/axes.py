@@ -8,6 +8,8 @@ from typing import Any
 import xarray
 
 from ..errors import ExportError
+from ..runs.attachments import STREAM as ATTACHMENTS
+from ..runs.attachments import has_attachments
 from ..runs.document_parts import NAMES
 from ..tables.remote_columns import descriptor_of, is_remote
 
@@ -44,7 +46,7 @@ def plottable_columns(
 
 
 def streams_of(run: Any, stream: str | None) -> list[str]:
-    """The streams of a run, ``primary`` first, or the one that is asked for.
+    """The streams of a run but its attachments, ``primary`` first, or the one that is asked for.
 
     Raises
     ------
@@ -54,7 +56,11 @@ def streams_of(run: Any, stream: str | None) -> list[str]:
     streams = sorted(run, key=lambda name: name != "primary")
     if stream is not None and stream not in streams:
         raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")
-    return streams if stream is None else [stream]
+    if stream is not None:
+        return [stream]
+    return [
+        name for name in streams if name != ATTACHMENTS or not has_attachments(first_descriptor(run, name)["data_keys"])
+    ]
 
 
 def first_descriptor(run: Any, stream: str) -> Mapping[str, Any]:

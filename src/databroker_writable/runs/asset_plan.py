@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy
 from ..errors import InvalidTableError
 from ..tables import find_layout
 from ..tables.classifier import is_array, is_lazy, loses_dims_in_lists
+from .attachments import is_attachment
 from .document_parts import Document
 
 
@@ -28,6 +30,8 @@ class AssetPlan:
     def __init__(self, root: str | None, threshold: float) -> None:
         self.root = root
         self._threshold = threshold
+        # the documents of finished runs stay as they are
+        self._takes_attachments = root is not None and math.isfinite(threshold)
         self._columns: dict[str, set[str]] = {}
 
     def columns(self, page: Document, descriptor: Document) -> set[str]:
@@ -50,7 +54,10 @@ class AssetPlan:
         return self._columns.get(stream, set())
 
     def large_columns(self, page: Document, descriptor: Document) -> set[str]:
-        """The columns of an event page that are dask arrays, or large for one Event, or that lists cannot hold."""
+        """The columns of an event page that are dask arrays, or large for one Event, or that lists cannot hold.
+
+        Attachments are assets wherever there is a directory for them.
+        """
         length = max(len(page["uid"]), 1)
         return {
             key
@@ -63,6 +70,7 @@ class AssetPlan:
                 is_lazy(values)
                 or values.nbytes / length > self._threshold
                 or loses_dims_in_lists(descriptor["data_keys"][key]["shape"])
+                or (is_attachment(descriptor["data_keys"][key]) and self._takes_attachments)
             )
         }
 

@@ -8,26 +8,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bluesky_live.run_builder
-import numpy
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidRunError, InvalidTableError, StoreError, warn_user
+from ..errors import InvalidRunError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
-from ..tables.public_types import BlueskyRun, RunOrUid, Sources, Table
+from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table
 from ..tables.tracebacks import errors_end_here
-from ..tables.wording import short
-from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids
-from .declarations import with_declarations
+from .attachments import STREAM, attachment_table
+from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids, reason_of
+from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
-from .documents import check_time, without_templates
 from .interrupts import deferred_interrupts
 from .provenance import Provenance, start_metadata
 from .run_display import ShownBuilder
-from .sinks import DocumentSink, MemorySink
-
-MAX_REASON = 10_000
+from .sinks import DocumentSink, MemorySink, check_kept
 
 
 class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
@@ -93,8 +89,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         return builder
 
     def _begin(self, metadata: dict[str, Any], one_event: bool, sink: DocumentSink) -> None:
-        if not isinstance(one_event, bool | numpy.bool_):
-            raise InvalidTableError(f"one_event is True or False, not {short(one_event)}")
+        self._one_event = checked_one_event(one_event)
         self._has_fixed_time = metadata.get("time") is not None
         metadata.setdefault("uid", new_uids(1)[0])
         metadata.setdefault("time", time_module.time())
@@ -103,7 +98,6 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         self._sink = sink
         self._is_closed = False
         self._streams: dict[str, BuiltStream] = {}
-        self._one_event = bool(one_event)
         self._last_time: float = start["time"]
 
     @property
@@ -161,21 +155,13 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         """
         with errors_end_here:
             self._check_open()
-            if not isinstance(name, str) or not name:
-                raise InvalidTableError(f"the name of a stream is a string, not {name!r}")
+            check_stream(name, data, data_keys)
             if name in self._streams:
                 raise StreamExists(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
-            if data is None and not data_keys:
-                raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
-            if time is not None:
-                check_time(time, "time", InvalidRunError)
             table = None if data is None else self._read(data, units)
-            schema = table.schema if table else StreamSchema({}, {}, {}, {})
-            schema = with_declarations(schema, table is not None, data_keys, object_keys, configuration, hints)
-            stream = BuiltStream(
-                composed_descriptor(self.uid, name, schema, self._now() if time is None else time, uid)
-            )
-            stream.units = units
+            schema = with_declarations(table.schema if table else None, data_keys, object_keys, configuration, hints)
+            moment = self._now() if time is None else time
+            stream = BuiltStream(composed_descriptor(self.uid, name, schema, moment, uid), units=units)
             # together, so that a table which is refused leaves no stream behind
             self._take_table(stream, table, [("descriptor", stream.descriptor)], time=time)
 
@@ -218,6 +204,24 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             table = stream.fitted(self._read(data, stream.units, stream.schema))
             before = stream.descriptor_before(table, self._now())
             self._take_table(stream, table, before, time=time, timestamps=timestamps, seq_num=seq_num, uid=uid)
+
+    def attach(self, attachments: Files) -> None:
+        """Add files to the run, all in one call: they become its stream ``attachments``.
+
+        Parameters
+        ----------
+        attachments : dict
+            By name: figures, saved in the format of its ending, bytes, text or `pathlib.Path`; up to 100 MB each.
+
+        Raises
+        ------
+        InvalidRunError
+            A name that is not safe, or content that is no file.
+        StreamExists
+            The run has attachments already.
+        """
+        with errors_end_here:
+            self.add_stream(STREAM, data=attachment_table(attachments))
 
     def update_configuration(self, name: str, configuration: Mapping[str, Any]) -> None:
         """Give a stream another configuration from here on, by a new descriptor.
@@ -275,12 +279,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         if self.closed:
             return
         if value is None:
-            self._sink.check_ours()
-            if self._sink.is_lost:
-                raise InvalidRunError(
-                    f"the run {self.uid!r} is not stored: an error in its with block, which was caught there, removed "
-                    "it; build and store it again"
-                )
+            check_kept(self._sink, self.uid)
             self.close()
             return
         with deferred_interrupts():
@@ -291,7 +290,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         if self._sink.is_lost:
             return
         try:
-            self.close("fail", without_templates(short(error, MAX_REASON)))
+            self.close("fail", reason_of(error))
         except StoreError as exc:
             self._sink.abandon(exc)
             # the exception of the block goes on; that its data are not kept must not go unsaid
@@ -319,7 +318,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         return self._streams[name]
 
     def _read(self, data: Any, units: Mapping[Any, str] | None, first: StreamSchema | None = None) -> StreamTable:
-        table = read_table(data, one_event=self._one_event, units=units, first=first)
+        is_read, one_event = isinstance(data, StreamTable), self._one_event
+        table: StreamTable = data if is_read else read_table(data, one_event=one_event, units=units, first=first)
         return dataclasses.replace(table, data=private_copy(table.data)) if self._sink.keeps_arrays else table
 
     def _check_open(self) -> None:

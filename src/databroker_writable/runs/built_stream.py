@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy
 
-from ..errors import InvalidTableError
+from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable
+from ..tables.wording import short
 from .declarations import check_columns, check_configuration, check_declared, with_objects
 from .document_parts import Document, NamedDocument
-from .documents import check_exit_status, check_times
+from .documents import check_exit_status, check_time, check_times, without_templates
 
 MICROSECOND = 1e-6
+LONGEST_REASON = 10_000
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 
@@ -107,6 +109,7 @@ def composed_descriptor(
     run_uid: str, stream: str, schema: StreamSchema, time: float, uid: str | None = None
 ) -> Document:
     """Compose the descriptor of a stream."""
+    check_time(time, "time", InvalidRunError)
     return {
         "configuration": dict(schema.configuration),
         "data_keys": dict(schema.data_keys),
@@ -134,6 +137,11 @@ def composed_stop(
         "num_events": {name: stream.length for name, stream in streams.items()},
         **({"num_rows": num_rows} if num_rows else {}),
     }
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in a stop document that an error ended the run."""
+    return without_templates(short(error, LONGEST_REASON))
 
 
 def event_times(first: float, length: int) -> list[float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy
+
 from ..errors import InvalidTableError
 from ..tables import OBJECT, StreamSchema, StreamTable, find_layout
 from ..tables.wording import short
@@ -15,18 +17,33 @@ HINTS = "hints are {object: {'fields': [column, ...]}}"
 WIDER = ("number", "integer")
 
 
+def checked_one_event(one_event: Any) -> bool:
+    """Refuse what is neither true nor false, such as the name of a stream."""
+    if not isinstance(one_event, bool | numpy.bool_):
+        raise InvalidTableError(f"one_event is True or False, not {short(one_event)}")
+    return bool(one_event)
+
+
+def check_stream(name: Any, data: Any, data_keys: Mapping[str, Any] | None) -> None:
+    """Refuse a stream without a name, or of which nothing is known."""
+    if not isinstance(name, str) or not name:
+        raise InvalidTableError(f"the name of a stream is a string, not {name!r}")
+    if data is None and not data_keys:
+        raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
+
+
 def with_declarations(
-    schema: StreamSchema,
-    inferred: bool,
+    inferred: StreamSchema | None,
     data_keys: Mapping[str, Mapping[str, Any]] | None,
     object_keys: Mapping[str, Sequence[str]] | None,
     configuration: Mapping[str, Any] | None,
     hints: Mapping[str, Any] | None,
 ) -> StreamSchema:
     """What the user says of a stream wins over what was inferred from its first table."""
+    schema = inferred or StreamSchema({}, {}, {}, {})
     merged = {key: dict(value) for key, value in schema.data_keys.items()}
     for key, value in (data_keys or {}).items():
-        if inferred and key not in merged:
+        if inferred is not None and key not in merged:
             raise InvalidTableError(f"data_keys names {key!r}, which is not a column; there are {sorted(merged)}")
         if not isinstance(value, Mapping):
             raise InvalidTableError(f"data_keys[{key!r}] is a dict with source, dtype and shape, not {short(value)}")
@@ -34,7 +51,7 @@ def with_declarations(
         missing = {"source", "dtype", "shape"} - merged[key].keys()
         if missing:
             raise InvalidTableError(f"data_keys[{key!r}] lacks {sorted(missing)[0]!r}")
-    if inferred:
+    if inferred is not None:
         check_declared(merged, schema, "the stream")
     _check_object_keys(object_keys or {}, merged)
     _check_hints(hints or {})

@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 
 from . import upstream
+from .attachments import FILE_NAME, MEDIA_TYPE, has_attachments
 from .built_stream import BuiltStream
 from .document_parts import PRIMARY, Document, name_of
 from .printing import aligned, html_table, shown, shown_time
@@ -20,8 +21,10 @@ CELL_WIDTH = 40
 SHORT_UID = 8
 
 COLUMN_HEADER = ("column", "dtype", "shape", "units")
+ATTACHMENT_HEADER = ("file", "type", "bytes")
 
 _STORED = "read it exactly: databroker_writable.to_dataset(run{})"
+_ATTACHED = "read them: databroker_writable.attachments(run)"
 _BUILT = "it is in memory; store it: catalog.store_run(run)"
 
 Row = Sequence[str]
@@ -97,9 +100,10 @@ def display_of_stream(stream: Any) -> Display:
     rows = rows_by_stream(stream.metadata["stop"]).get(name)
     facts = [("run", start["uid"]), ("rows", "?" if rows is None else f"{rows:,}")]
     advice = _STORED.format("" if name == PRIMARY else f", {name!r}")
-    return Display(
-        f"stream {shown(name, WIDTH)}", facts, [COLUMN_HEADER, *column_rows(descriptor["data_keys"])], advice
-    )
+    data_keys = descriptor["data_keys"]
+    if has_attachments(data_keys):
+        return Display("attachments", facts[:1], [ATTACHMENT_HEADER, *attachment_rows(data_keys)], _ATTACHED)
+    return Display(f"stream {shown(name, WIDTH)}", facts, [COLUMN_HEADER, *column_rows(data_keys)], advice)
 
 
 def column_rows(data_keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
@@ -112,6 +116,14 @@ def column_rows(data_keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
             shown(data_key.get("units") or "", CELL_WIDTH),
         )
         for name, data_key in data_keys.items()
+    ]
+
+
+def attachment_rows(data_keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """A row for each attachment, under `ATTACHMENT_HEADER`."""
+    return [
+        (shown(data_key[FILE_NAME], WIDTH), shown(data_key.get(MEDIA_TYPE, ""), WIDTH), f"{data_key['shape'][0]:,}")
+        for data_key in data_keys.values()
     ]
 
 
@@ -150,6 +162,9 @@ def _streams(descriptors: Iterable[Document], rows: Mapping[str, int]) -> list[R
 
 
 def _listed(data_keys: Mapping[str, Document]) -> str:
-    """Columns, each array with its shape."""
-    shapes = {name: " x ".join(map(str, data_key["shape"])) for name, data_key in data_keys.items()}
+    """Columns, each array with its shape; attachments by their names."""
+    shapes = {
+        str(data_key.get(FILE_NAME, name)): " x ".join(map(str, data_key["shape"]))
+        for name, data_key in data_keys.items()
+    }
     return ", ".join(f"{name} ({shape})" if shape else name for name, shape in shapes.items())

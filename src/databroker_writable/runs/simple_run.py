@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..tables.public_types import RunOrUid, Sources, Table
+from ..tables.public_types import Files, RunOrUid, Sources, Table
 from ..tables.tracebacks import errors_end_here
 from .builder import RunBuilder
 from .built_run import BuiltRun
@@ -29,6 +29,7 @@ def build_simple_run(
     supersedes: RunOrUid | Sequence[RunOrUid] | None = None,
     versions: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
+    attachments: Files | None = None,
     handler_registry: Mapping[str, Any] | None = None,
 ) -> BuiltRun:
     """Build a run of one stream from a table. Nothing is stored.
@@ -63,6 +64,9 @@ def build_simple_run(
         Names of installed packages whose versions are recorded, beside those of Python, databroker and this one.
     parameters : dict, optional
         The parameters of the analysis, e.g. ``{"window": 5}``.
+    attachments : dict, optional
+        Files to store with the table, by name, up to 100 MB each: figures, bytes, text or `pathlib.Path`, e.g.
+        ``{"fit.png": figure}``. `databroker_writable.attachments` gives them back.
     handler_registry : dict, optional
         Handlers by spec, for reading assets of the run; by default those that are installed.
 
@@ -91,7 +95,7 @@ def build_simple_run(
         provenance = Provenance.of(derived_from, supersedes, versions, parameters)
         sink = TableSink(handler_registry)
         start = start_metadata(metadata, uid, time, provenance)
-        build_table(sink, data, start, exit_status, reason, one_event, stream, units)
+        build_table(sink, data, start, exit_status, reason, one_event, stream, units, attachments)
         return sink.get_run()
 
 
@@ -104,9 +108,12 @@ def build_table(
     one_event: bool,
     stream: str,
     units: Mapping[Any, str] | None = None,
+    attachments: Files | None = None,
 ) -> None:
     """Give a sink the documents of a run of one stream; the metadata are what `start_metadata` gives."""
     check_exit_status(exit_status)
     builder = RunBuilder.into(sink, metadata, one_event)
     builder.add_stream(stream, data=data, units=units)
+    if attachments is not None:
+        builder.attach(attachments)
     builder.close(exit_status=exit_status, reason=reason)

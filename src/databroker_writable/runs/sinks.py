@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bluesky_live.bluesky_run import DocumentCache
 
+from ..errors import InvalidRunError
 from .built_run import BuiltRun
 from .checker import RunChecker, RunDocuments
 from .document_parts import NamedDocument
@@ -46,6 +47,16 @@ class DocumentSink(Protocol):
 
     def abandon(self, exc: BaseException) -> None:
         """Let go of a run that cannot be completed."""
+
+
+def check_kept(sink: DocumentSink, uid: str) -> None:
+    """Raise `InvalidRunError` where what a sink took of a run is gone."""
+    sink.check_ours()
+    if sink.is_lost:
+        raise InvalidRunError(
+            f"the run {uid!r} is not stored: an error in its with block, which was caught there, removed it; build and "
+            "store it again"
+        )
 
 
 class MemorySink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy
@@ -35,6 +36,12 @@ class TableWithColumns(Protocol):
     def columns(self) -> Any: ...
 
 
+class Figure(Protocol):
+    """A figure of matplotlib, or of what draws with it."""
+
+    def savefig(self, fname: Any, **kwargs: Any) -> Any: ...
+
+
 class UnfinishedRun(Protocol):
     """A builder."""
 
@@ -60,6 +67,9 @@ RunOrUid: TypeAlias = Run | str
 
 Sources: TypeAlias = RunOrUid | Sequence[RunOrUid] | Mapping[str, RunOrUid | Sequence[RunOrUid]]
 """The runs that a run was made from, or those by their roles."""
+
+Files: TypeAlias = Mapping[str, bytes | bytearray | memoryview | str | Path | Figure]
+"""Files to store with a run, by their names."""
 
 Moment: TypeAlias = str | float | datetime | Run
 """A time, or a run that began then."""

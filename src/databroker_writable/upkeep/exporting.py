@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib
 import os
 import re
@@ -15,6 +16,7 @@ import xarray
 
 from ..errors import ExportError, StoreError, StoreFailedError, require_package
 from ..results.axes import first_descriptor, streams_of
+from ..runs.attachments import attachments, check_file_name
 from ..storage.file_writer import SerializerWriter
 from ..storage.new_file import NewFile
 from ..tables import check_run, to_dataset, with_text_names
@@ -61,6 +63,8 @@ class RunContents:
                 f"such a file holds one table, and the run has the streams {', '.join(self.streams)}; "
                 "choose one of them with stream (--stream)"
             )
+        if not self.streams:
+            raise ExportError("such a file holds one table, and the run has none; export to .nc, .nxs or .json")
         ((name, dataset),) = self.streams.items()
         dims = {variable.dims for variable in dataset.data_vars.values() if variable.ndim}
         if len(dims) > 1 or any(len(along) > 1 for along in dims):
@@ -91,7 +95,8 @@ def export(
         ``comment="#"``) or ``.json``. It can contain keys of the start document, formatted as with `str.format`:
         ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``. Missing directories are created.
     stream : str, optional
-        By default all streams; CSV and Parquet hold one.
+        By default all streams, and the attachments as files of their own, in the directory ``NAME-attachments``
+        beside the file; CSV and Parquet hold one stream.
     columns : sequence of str, optional
         By default all columns. Their coordinates are always included.
     with_inputs : bool, optional
@@ -136,16 +141,54 @@ def export(
     if os.path.lexists(path) and not force:
         raise _exists(path)
     contents = _contents(run, stream, columns, with_inputs)
+    files = attachments(run)
+    attached = attachment_paths(run, path) if stream is None and columns is None else {}
+    writers = [functools.partial(_attachment, files, name, place) for name, place in attached.items()]
     try:
-        with write(contents, path) as file:
-            file.replace() if force else file.publish()
-    except FileExistsError:
-        raise _exists(path) from None
+        _write_all([*writers, functools.partial(write, contents, path)], force)
+    except FileExistsError as exc:
+        raise _exists(exc.filename2 or path) from None
     except (StoreError, MemoryError):
         raise
     except OSError as exc:
         raise StoreFailedError(f"{path!r} cannot be written ({exc.strerror or exc}); nothing is left of it") from exc
     return path
+
+
+def attachment_paths(run: Any, path: str) -> dict[str, str]:
+    """Where the attachments of a run go beside its file, by their names, which may be those of a run of others."""
+    directory = f"{os.path.splitext(path)[0]}-attachments"
+    names = list(attachments(run))
+    for name in names:
+        check_file_name(name)
+    return {name: os.path.join(directory, name) for name in names}
+
+
+def _attachment(files: Mapping[str, bytes], name: str, path: str) -> NewFile:
+    content = files[name]
+    file = NewFile(path)
+    try:
+        file.write(content)
+    except BaseException:
+        file.abandon()
+        raise
+    return file
+
+
+def _write_all(writers: Sequence[Callable[[], NewFile]], force: bool) -> None:
+    """Write files, and publish them when all are whole; after an error, remove them."""
+    files: list[NewFile] = []
+    try:
+        for write in writers:
+            files.append(write())
+        for file in files:
+            file.replace() if force else file.publish()
+    except BaseException:
+        for file in files:
+            # what took the place of another file stays: that one is gone
+            if not (force and file.is_published):
+                file.abandon()
+        raise
 
 
 def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
@@ -253,7 +296,7 @@ _FORMATS = {
 
 def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_inputs: bool) -> RunContents:
     names = streams_of(run, stream)
-    if not names:
+    if not names and not attachments(run):
         raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, and nothing to export")
     streams = {name: with_text_names(to_dataset(run, name)) for name in names}
     described = {name: first_descriptor(run, name) for name in names}

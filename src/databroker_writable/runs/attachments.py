@@ -1,0 +1,258 @@
+"""Files beside the arrays of a run: a stream of one Event, each file a column of its bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import mimetypes
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy
+import xarray
+
+from ..errors import InvalidRunError
+from ..tables import StreamSchema, StreamTable, check_run, find_layout, read_table, to_dataset
+from ..tables.names import data_keys_of
+from ..tables.public_types import Run
+from ..tables.wording import short
+
+STREAM = "attachments"
+
+LARGEST = 100_000_000
+"""Bytes of one attachment; larger data belong into arrays, or stay where they are."""
+
+LONGEST_NAME = 100
+
+FILE_NAME, MEDIA_TYPE = "file_name", "media_type"
+"""What a data key tells of an attachment, beyond event-model's own."""
+
+_REFUSED_IN_NAMES = re.compile(r'[/\\:*?"<>|]|^[. ]|[. ]$')
+_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+
+
+def attachments(run: Run) -> Mapping[str, bytes]:
+    """Give the files that were stored with a run.
+
+    Parameters
+    ----------
+    run : databroker.core.BlueskyRun or bluesky_live.bluesky_run.BlueskyRun
+
+    Returns
+    -------
+    mapping of str to bytes
+        The content of each file by its name; empty for a run without attachments.
+
+    Raises
+    ------
+    InvalidRunError
+        It is no run.
+    UnreadableAssetError
+        When a file is asked for whose asset is missing or damaged.
+
+    Notes
+    -----
+    Costs one pass over the documents of the stream ``attachments``. Assets are read when they are asked for.
+
+    Examples
+    --------
+    >>> run = catalog.store_run({"x": [1, 2, 3]}, attachments={"notes.txt": "The beam was lost at 3 am."})
+    >>> databroker_writable.attachments(run)["notes.txt"].decode()
+    'The beam was lost at 3 am.'
+    """
+    check_run(run, "attachments")
+    return Attachments(to_dataset(run, STREAM) if STREAM in list(run) else xarray.Dataset())
+
+
+class Attachments(Mapping[str, bytes]):
+    """The files of a run by name, read when they are asked for; other columns of the Dataset are passed over."""
+
+    def __init__(self, dataset: xarray.Dataset) -> None:
+        self._columns = {str(name): array for name, array in dataset.data_vars.items() if MEDIA_TYPE in array.attrs}
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._columns:
+            raise KeyError(f"there is no attachment {name!r}; the run has {', '.join(self._columns) or 'none'}")
+        content: bytes = self._columns[name].values.astype("uint8", copy=False).tobytes()
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} ({array.size:,} bytes)" for name, array in self._columns.items())
+        return f"<attachments: {sizes or 'none'}>"
+
+
+def is_attachment(data_key: Mapping[str, Any]) -> bool:
+    """Whether a data key is that of an attachment."""
+    return FILE_NAME in data_key
+
+
+def has_attachments(data_keys: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a stream consists of attachments."""
+    return all(map(is_attachment, data_keys.values()))
+
+
+def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
+    """Make the table of the stream of attachments; `contents` are those of ``store_run``.
+
+    Raises
+    ------
+    InvalidRunError
+        A name that is no safe name of a file, or content that is no file.
+    """
+    if not isinstance(contents, Mapping) or not contents:
+        raise InvalidRunError(
+            f"attachments is a dict of files by name, e.g. {{'fit.png': figure}}, not {short(contents)}"
+        )
+    _check_names(contents)
+    keys = data_keys_of(contents, "attachment")
+    columns = {}
+    for name, content in contents.items():
+        values = numpy.frombuffer(_checked_size(_bytes_of(content, name), name), dtype="uint8")
+        columns[name] = ((f"{keys[name]}_byte",), values, {MEDIA_TYPE: media_type(name)})
+    table = read_table(xarray.Dataset(columns), one_event=True)
+    return dataclasses.replace(table, schema=_with_file_names(table.schema), rows=len(columns))
+
+
+def check_file_name(name: Any) -> None:
+    """Refuse what is no name of a file on every system, or names one elsewhere, with `InvalidRunError`."""
+    if not isinstance(name, str) or not name:
+        raise InvalidRunError(f"the name of an attachment is a text such as 'fit.png', not {short(name)}")
+    if len(name) > LONGEST_NAME or len(name.encode(errors="replace")) > 2 * LONGEST_NAME:
+        problem = f"has {len(name)} characters, {LONGEST_NAME} is the most; shorten it"
+    elif not name.isprintable():
+        problem = "holds characters that cannot be printed; leave them out"
+    elif refused := _REFUSED_IN_NAMES.search(name):
+        problem = f"holds {refused[0]!r} where not every system allows it; give the name alone, such as 'fit.png'"
+    elif _WINDOWS_DEVICES.fullmatch(name):
+        problem = "is the name of a device on Windows; choose another one"
+    else:
+        return
+    raise InvalidRunError(f"the name of the attachment {short(name)} {problem}")
+
+
+def media_type(name: str) -> str:
+    """The media type of a file (RFC 6838), by its name."""
+    guessed, compression = mimetypes.guess_type(name)
+    return guessed if guessed is not None and compression is None else "application/octet-stream"
+
+
+def _check_names(contents: Mapping[str, Any]) -> None:
+    alike: dict[str, str] = {}
+    for name in contents:
+        check_file_name(name)
+        other = alike.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)
+        if other != name:
+            raise InvalidRunError(
+                f"the attachments {other!r} and {name!r} would be one file on Windows and macOS; rename one of them"
+            )
+
+
+def _with_file_names(schema: StreamSchema) -> StreamSchema:
+    layout = find_layout({"configuration": schema.configuration}) or {"variables": []}
+    data_keys = dict(schema.data_keys)
+    for entry in layout["variables"]:
+        named = {FILE_NAME: entry["name"], MEDIA_TYPE: media_type(entry["name"])}
+        data_keys[entry["key"]] = {**data_keys[entry["key"]], **named}
+    return dataclasses.replace(schema, data_keys=data_keys)
+
+
+def _bytes_of(content: Any, name: str) -> bytes:
+    if isinstance(content, bytes | bytearray | memoryview):
+        return _no_pickle(bytes(content), name)
+    if isinstance(content, str):
+        return _text(content, name)
+    if isinstance(content, Path):
+        return _no_pickle(_file(content, name), name)
+    # of the class: the module pyplot has a function of that name, which draws what happens to be current
+    if hasattr(type(content), "savefig"):
+        return _figure(content, name)
+    remedy = "convert it to one of them"
+    if hasattr(type(content), "get_figure"):
+        remedy = "give axes.get_figure()"
+    elif hasattr(type(content), "getvalue"):
+        remedy = "give buffer.getvalue()"
+    raise InvalidRunError(
+        f"the attachment {name!r} is of type {type(content).__name__}; attachments are bytes, text, a pathlib.Path of "
+        f"a file, or a figure: {remedy}"
+    )
+
+
+def _text(text: str, name: str) -> bytes:
+    if len(text) < 1000 and "\n" not in text and "\0" not in text and _is_file(Path(text)):
+        raise InvalidRunError(
+            f"the attachment {name!r} is the text {short(text)}, which is the name of a file; give "
+            f"pathlib.Path({short(text)}) to attach the file, or the text as bytes"
+        )
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidRunError(f"the attachment {name!r} is a text that UTF-8 cannot hold: {exc}; give bytes") from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _file(path: Path, name: str) -> bytes:
+    """The content of a file, which is not read far beyond the limit."""
+    if path.exists() and not path.is_file():
+        raise InvalidRunError(f"the attachment {name!r}: {str(path)!r} is not a file; attach its files one by one")
+    try:
+        with path.open("rb") as file:
+            _check_size(path.stat().st_size, name)
+            return file.read(LARGEST + 1)
+    except OSError as exc:
+        raise InvalidRunError(
+            f"the attachment {name!r}: {str(path)!r} cannot be read ({exc.strerror or exc}); check the path"
+        ) from exc
+
+
+def _figure(figure: Any, name: str) -> bytes:
+    suffix = Path(name).suffix[1:].lower()
+    if not suffix:
+        raise InvalidRunError(
+            f"the attachment {name!r} is a figure, and its name has no ending to tell the format; call it '{name}.png'"
+        )
+    buffer = io.BytesIO()
+    try:
+        figure.savefig(buffer, format=suffix)
+    except ValueError as exc:
+        raise InvalidRunError(
+            f"the attachment {name!r} is a figure that cannot be saved: {exc}; end its name with .png, .pdf or .svg"
+        ) from exc
+    return buffer.getvalue()
+
+
+def _no_pickle(content: bytes, name: str) -> bytes:
+    if _PICKLE.match(content) and content.endswith(b"."):
+        raise InvalidRunError(
+            f"the attachment {name!r} is a pickle, which can run any code when it is opened; give the values as a "
+            "table or as parameters, or in an open format such as JSON or HDF5"
+        )
+    return content
+
+
+def _checked_size(content: bytes, name: str) -> bytes:
+    _check_size(len(content), name)
+    return content
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > LARGEST:
+        raise InvalidRunError(
+            f"the attachment {name!r} has {size:,} bytes, {LARGEST / 1e6:.0f} MB is the most; store its values "
+            "as a table, or keep the file where it is and its path in the metadata"
+        )
