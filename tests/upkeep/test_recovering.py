@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,40 +14,30 @@ from click.testing import CliRunner
 import databroker_writable
 from databroker_writable import NotWritableError, to_dataset
 from databroker_writable.cli import main
-from support import sites
-
-LOOP = """
-import sys
-import numpy
-from support import sites
-kind, directory, report, threshold = sys.argv[1:]
-catalog = sites.opened(kind, directory, asset_threshold=int(threshold))
-with open(report, "w", buffering=1) as lines, catalog.run_builder(uid="scan", metadata={"sample": "Cu"}) as builder:
-    builder.add_stream("baseline", data={"temperature": [295.0]})
-    builder.add_stream("primary", data={"x": [0], "image": numpy.zeros((1, 20, 20), "u2")})
-    for number in range(1, 100_000):
-        print(number, file=lines)
-        builder.add_data("primary", {"x": [number], "image": numpy.full((1, 20, 20), number, "u2")})
-"""
+from support import children, sites
 
 FOREVER = 10**9
+
+
+def add_for_ever(report: Any, kind: str, directory: str, threshold: int) -> None:
+    """Add Events to the run "scan" and report each before it is added."""
+    catalog = sites.opened(kind, directory, asset_threshold=threshold)
+    with catalog.run_builder(uid="scan", metadata={"sample": "Cu"}) as builder:
+        builder.add_stream("baseline", data={"temperature": [295.0]})
+        builder.add_stream("primary", data={"x": [0], "image": numpy.zeros((1, 20, 20), "u2")})
+        for number in range(1, 100_000):
+            report(number)
+            builder.add_data("primary", {"x": [number], "image": numpy.full((1, 20, 20), number, "u2")})
 
 
 def leave_a_killed_writer(kind: str, directory: Path, threshold: int) -> int:
     """Kill a process that adds Events to the run "scan"; give how many it had certainly added."""
     directory.mkdir(exist_ok=True)
-    report = directory.parent / "report"
-    report.unlink(missing_ok=True)
-    command = [sys.executable, "-W", "ignore", "-c", LOOP, kind, str(directory), str(report), str(threshold)]
-    tests = Path(__file__).parents[1]
-    with subprocess.Popen(command, cwd=tests) as writer:
-        until = time.monotonic() + 120
-        while not (report.exists() and report.read_text().count("\n") > 5):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+    with children.child(add_for_ever, directory.parent / "report", kind, str(directory), threshold) as writer:
+        writer.wait_for(5)
         time.sleep(random.uniform(0, 0.2))
         writer.kill()
-    return report.read_text().count("\n")
+        return len(writer.lines())
 
 
 def numbers_in(run: Any) -> list[int]:
