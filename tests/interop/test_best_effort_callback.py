@@ -36,7 +36,7 @@ def test_a_table_is_printed_and_plotted(tmp_path, pyplot, capsys, monkeypatch, i
     from bluesky.callbacks.best_effort import BestEffortCallback
 
     monkeypatch.setenv("BLUESKY_DEBUG_CALLBACKS", "1")  # its exceptions are not swallowed
-    table = example_results.xanes()
+    table = example_results.xanes()[:6]  # the callback draws each row anew
     run = build_simple_run(table, METADATA)
     if not in_memory:
         run = open_directory(tmp_path / "runs").store_run(run)
