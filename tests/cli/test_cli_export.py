@@ -70,7 +70,7 @@ def test_a_suitcase_is_used_by_its_name() -> None:
         (["aaaa", "--column", "nu"], "there is no column 'nu'; the run has x"),
         (["aaaa", "--stream", "nu"], "there is no stream 'nu'; the run has primary"),
         (["aaaa", "-o", "{nu}.nc"], "{nu}"),
-        (["aaaa", "--suitcase", "nothing"], "pip install suitcase-nothing"),
+        (["aaaa", "--suitcase", "nothing"], "the suitcase 'nothing' is not known; known ones are csv, "),
     ],
 )
 def test_what_cannot_be_exported_is_told(arguments: list[str], message: str) -> None:

@@ -192,3 +192,24 @@ def test_what_only_some_programs_take_for_the_end_of_a_line_stays_in_its_value(i
 def test_compressed_text_that_is_cut_off_is_refused() -> None:
     table = write("a.csv.gz", gzip.compress(b"x\n" + b"1\n" * 1000)[:-20])
     assert "'a.csv.gz' cannot be read as CSV" in fail("store", table, "--to", "results")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("x,y,z\n1,2,3\n4,5\n", [], "its row 3 has 2 values for 3 columns: '4 5'; write a separator for each value"),
+        ("x;y\n1;2\n3\n", ["--sep", ";"], "its row 3 has 1 value for 2 columns"),
+        ("x;y\n1,5;a\n-2,25;b\n", ["--sep", ";"], "'x' holds numbers with decimal commas, such as '1,5'"),
+        ('x,y\n"1,5",1\n', [], "decimal commas"),
+    ],
+)
+def test_a_table_that_would_be_changed_is_refused(content: str, options: list[str], message: str) -> None:
+    Path("t.csv").write_text(content)
+    assert message in fail("store", "t.csv", "--to", "results", *options)
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("content", ["x,y\n1,\n,2\n\n3,4\n", 'x,y\n"a\nb",1\n"1,5 mm",2\n'])
+def test_values_that_are_missing_between_separators_are_missing(content: str) -> None:
+    Path("t.csv").write_text(content)
+    succeed("store", "t.csv", "--to", "results")

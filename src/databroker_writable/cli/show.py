@@ -53,8 +53,8 @@ def show(
     else:
         _show(run, streams)
     if column is None and plot is None:
-        if x is not None or frame is not None:
-            raise click.UsageError("--x and --frame are for plots; give --column or --plot, too")
+        if x is not None or frame is not None or stream_name is not None:
+            raise click.UsageError("--stream, --x and --frame are for plots; give --column or --plot, too")
         return
     if plot is not None:
         check_matplotlib()

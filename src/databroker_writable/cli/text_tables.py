@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import re
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..tables.indexed_tables import exceeds_float64
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 BLANKS = r"\s+"
 _NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS}
@@ -82,6 +86,9 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
             raise ValueError(f"{str(exc).strip()}; --comment '#' leaves out lines that begin with #") from exc
         raise
     _check_separator(frame)
+    _check_decimal_points(frame)
+    if frame.shape[1] > 1:
+        _check_whole_rows("".join(lines), text_format.separator, frame.shape[1])
     if comments:
         frame.attrs["comments"] = comments
     return frame
@@ -144,6 +151,35 @@ def _check_separator(frame: Any) -> None:
         values = first.split() if separator == " " else first.split(separator)
         if len(values) > 1 and any(map(_is_number, values)):
             raise ValueError(f"its only column holds text such as {first!r}; say what separates values: --sep '{word}'")
+
+
+def _check_decimal_points(frame: Any) -> None:
+    """Refuse numbers with decimal commas, which would be stored as text."""
+    for name, column in frame.items():
+        values = column.dropna()
+        if column.dtype.kind in "biufc" or not len(values):
+            continue
+        if all(isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()) for value in values):
+            raise ValueError(
+                f"the column {name!r} holds numbers with decimal commas, such as {values.iloc[0]!r}; write them with "
+                "points, or read the file with pandas.read_csv(..., decimal=',') and store that with store_run"
+            )
+
+
+def _check_whole_rows(text: str, separator: str, width: int) -> None:
+    """Refuse rows with fewer values than there are columns, which pandas fills up."""
+    source = io.StringIO(text, newline="")
+    rows: Iterator[list[str]]
+    if len(separator) == 1:
+        rows = csv.reader(source, delimiter=separator)
+    else:
+        rows = (re.split(separator, line.strip()) for line in source)
+    for number, row in enumerate(rows, start=1):
+        if any(row) and len(row) < width:
+            raise ValueError(
+                f"its row {number} has {len(row)} {'value' if len(row) == 1 else 'values'} for {width} columns: "
+                f"{' '.join(row)[:60]!r}; write a separator for each value that is missing, or leave such rows out"
+            )
 
 
 def may_be_of_integers(column: Any) -> bool:

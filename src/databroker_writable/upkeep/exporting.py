@@ -14,7 +14,7 @@ from typing import Any
 
 import xarray
 
-from ..errors import ExportError, StoreError, StoreFailedError, require_package
+from ..errors import ExportError, StoreError, StoreFailedError, did_you_mean, require_package
 from ..results.axes import first_descriptor, streams_of
 from ..runs.attachments import attachments, check_file_name
 from ..storage.file_writer import SerializerWriter
@@ -219,9 +219,13 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
     try:
         serializer = importlib.import_module(f"suitcase.{suitcase}").Serializer
     except (ImportError, AttributeError):
-        raise ExportError(
-            f"no suitcase {suitcase!r} is installed; pip install suitcase-{suitcase.replace('_', '-')}"
-        ) from None
+        package = _SUITCASES.get(suitcase)
+        remedy = (
+            f"is not installed; pip install {package}"
+            if package
+            else f"is not known{did_you_mean(suitcase, _SUITCASES) or f'; known ones are {_LISTED}'}"
+        )
+        raise ExportError(f"the suitcase {suitcase!r} {remedy}") from None
     # a brace in a prefix would be filled in a second time
     prefix = prefix.replace("{", "{{").replace("}", "}}")
     writer = SerializerWriter(serializer(directory or os.curdir, file_prefix=prefix), dict(start))
@@ -283,6 +287,19 @@ def _writer(path: str) -> Callable[[RunContents, str], NewFile]:
     write: Callable[[RunContents, str], NewFile] = getattr(importlib.import_module(module, __package__), function)
     return write
 
+
+_SUITCASES = {
+    "csv": "suitcase-csv",
+    "json_metadata": "suitcase-json-metadata",
+    "jsonl": "suitcase-jsonl",
+    "msgpack": "suitcase-msgpack",
+    "specfile": "suitcase-specfile",
+    "tiff_series": "suitcase-tiff",
+    "tiff_stack": "suitcase-tiff",
+}
+"""The suitcases of bluesky that write files, and the packages that hold them."""
+
+_LISTED = ", ".join(_SUITCASES)
 
 _FORMATS = {
     ".nc": (".export_formats", "netcdf", "h5netcdf"),
