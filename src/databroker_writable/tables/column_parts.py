@@ -22,6 +22,8 @@ COUNT = "ragged_count"
 DTYPE = "ragged_dtype"
 """The attribute of a padded column that names the dtype of its values, where this is not its own."""
 
+_PLAIN = SCALARS - {type(None)}
+
 EXACT = 2**53
 """The integer up to which float64 holds each."""
 
@@ -37,6 +39,8 @@ class Part:
 
 def parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
     """Give a column as plain ones; the second one has a name that is not taken."""
+    if _is_plain(values):
+        return [Part(name, values)]
     plain, units = without_units(values, name)
     attrs = {} if units is None else {"units": units}
     first = _first(plain)
@@ -51,6 +55,13 @@ def parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
             said = {COUNT: count} if dtype == array.dtype else {COUNT: count, DTYPE: dtype.name}
             return [Part(name, array, {**attrs, **said}), Part(count, lengths)]
     return [Part(name, plain, attrs)]
+
+
+def _is_plain(values: Any) -> bool:
+    """Whether it is clear at a glance that a column is of numbers or text alone: most are."""
+    if type(values) is list:
+        return bool(values) and type(values[0]) in _PLAIN
+    return type(values) is numpy.ndarray and values.dtype.kind != "O"
 
 
 def without_units(values: Any, name: Any) -> tuple[Any, str | None]:

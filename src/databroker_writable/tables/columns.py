@@ -17,7 +17,7 @@ from .arrow_columns import column_from_arrow, is_arrow, is_arrow_dtype
 from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, type_of, unsupported
 from .column_parts import Part, parts_of
 from .list_columns import CONTAINERS, array_from_list
-from .names import data_keys_of, free_name, plain_name
+from .names import data_keys_of, free_name, plain_names
 from .wording import short
 
 _SINGLE = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
@@ -54,15 +54,14 @@ class Source:
 def source_from_mapping(table: Mapping[Any, Any]) -> Source:
     if not table:
         raise InvalidTableError("the table has no columns; give it at least one, e.g. {'x': [1, 2, 3]}")
-    taken = {plain_name(label, "column") for label in table}
+    names = plain_names(table, "column")
+    taken = set(names)
     parts: dict[Any, Part] = {}
-    lists = set()
-    for label, column in table.items():
-        for part in parts_of(_in_memory(column), plain_name(label, "column"), {*taken, *parts}):
+    for name, column in zip(names, table.values(), strict=True):
+        for part in parts_of(_in_memory(column), name, taken):
             parts[part.name] = part
-            if isinstance(part.values, list | tuple):
-                lists.add(part.name)
-    keys = data_keys_of(parts, "column")
+            taken.add(part.name)
+    keys = data_keys_of(parts)
     columns = {name: array_from_column(part.values, name) for name, part in parts.items()}
     dims = _leading_dims(columns, keys)
     variables = [
@@ -72,7 +71,7 @@ def source_from_mapping(table: Mapping[Any, Any]) -> Source:
             values,
             parts[name].attrs,
             key=keys[name],
-            is_list=name in lists,
+            is_list=isinstance(parts[name].values, list | tuple),
         )
         for name, values in columns.items()
     ]
@@ -97,6 +96,8 @@ def _leading_dims(columns: Mapping[Any, Any], keys: Mapping[Any, str]) -> dict[A
 
 def inner_dims(name: str, first: int, values: Any, taken: Collection[Any]) -> tuple[str, ...]:
     """Names for the axes of a column from the `first` on, which the user did not name."""
+    if values.ndim <= first:
+        return ()
     return tuple(free_name(f"{name}_{axis}", taken) for axis in range(first, values.ndim))
 
 

@@ -23,11 +23,11 @@ from .columns import (
 )
 from .encode import dtype_name
 from .layout import encode_attributes
-from .names import data_keys_of, free_name, plain_name
+from .names import data_keys_of, free_name, plain_names
 
 
 def source_from_frame(frame: pandas.DataFrame) -> Source:
-    labels = [plain_name(label, "column") for label in frame.columns]
+    labels = plain_names(frame.columns, "column")
     if not labels:
         raise InvalidTableError("the DataFrame has no columns; give it at least one")
     names: set[Any] = set(labels)
@@ -41,7 +41,7 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
                 raise InvalidTableError(
                     f"the name of index {name!r} is of type {type(name).__name__}; rename it, df.rename_axis('index')"
                 )
-            if plain_name(name, "index") in names:
+            if plain_names([name], "index")[0] in names:
                 raise InvalidTableError(
                     f"the index and a column are both named {name!r}; rename one, e.g. df.rename_axis('index')"
                 )
@@ -49,10 +49,10 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
     dim = free_name("row", names | set(index.names)) if multi or index.name is None else index.name
     parts: dict[Any, Part] = {}
     for name, (_, column) in zip(labels, frame.items(), strict=True):
-        for part in parts_of(_frame_column(column), name, {*names, *parts}):
+        for part in parts_of(_frame_column(column), name, names):
             parts[part.name] = part
-    keys = data_keys_of([*parts, *filter(None, index.names)], "column")
-    names.update(parts)
+            names.add(part.name)
+    keys = data_keys_of([*parts, *filter(None, index.names)])
     variables = []
     for name, part in parts.items():
         with reading(name):
@@ -118,7 +118,7 @@ def _index_levels(index: Any, dim: str, names: set[Any], keys: dict[Any, str]) -
 def source_from_dataset(dataset: xarray.Dataset) -> Source:
     if not dataset.data_vars:
         raise InvalidTableError("the Dataset has no data variables; give it at least one")
-    keys = data_keys_of([*dataset.data_vars, *dataset.coords], "variable")
+    keys = data_keys_of(plain_names(dataset.variables, "variable"))
     for dim in dataset.dims:
         if not isinstance(dim, str):
             raise InvalidTableError(f"dim {dim!r} is not named by a str; rename it with dataset.rename(...)")
@@ -150,7 +150,7 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
         for dim in variable.dims:
             if variable.dims.count(dim) > 1:
                 raise InvalidTableError(f"variable {name!r} has dim {dim!r} twice; rename one of them")
-        label = plain_name(name, "variable")
+        [label] = plain_names([name], "variable")
         column = _variable_values(variable, dataset.xindexes.get(name), name)
         for part in parts_of(column, label, {*keys, *(v.name for v in variables)}):
             with reading(part.name):

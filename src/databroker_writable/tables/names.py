@@ -19,25 +19,28 @@ _REFUSED_IN_KEYS = re.compile(r"[./\x00-\x1f\x7f]|^\$")
 """What event-model, MongoDB or terminals do not take in a data key."""
 
 
-def data_keys_of(labels: Iterable[Any], what: str) -> dict[Any, str]:
-    """Give the data key of each name: the name itself, or, where documents do not allow it, one made of it.
+def plain_names(labels: Iterable[Any], what: str) -> list[Any]:
+    """Give names as text, numbers or tuples of these, which JSON gives back; refuse any others.
 
-    `what` says whose names they are ("column", "coordinate"), for messages.
+    `what` says whose names they are ("column", "index"), for messages.
+    """
+    return [label if _is_identifier(label) else _plain_name(label, what) for label in labels]
+
+
+def data_keys_of(names: Iterable[Any]) -> dict[Any, str]:
+    """Give the data key of each name: the name itself, or, where documents do not allow it, one made of it.
 
     Examples
     --------
-    >>> data_keys_of(["x", "I/I0", 5, ("a", "mean")], "column")
+    >>> data_keys_of(["x", "I/I0", 5, ("a", "mean")])
     {'x': 'x', 'I/I0': 'I_I0', 5: 'column_5', ('a', 'mean'): 'a_mean'}
     """
-    names = [plain_name(label, what) for label in labels]
-    taken = {name for name in names if isinstance(name, str)}
-    keys: dict[Any, str] = {}
-    for name in names:
-        if isinstance(name, str) and (name.isidentifier() or not _REFUSED_IN_KEYS.search(name)):
-            keys[name] = name
-        else:
-            keys[name] = free_name(_key_text(name), taken)
-            taken.add(keys[name])
+    keys = {name: name for name in names}
+    made = [name for name in keys if not (_is_identifier(name) or (isinstance(name, str) and _is_key(name)))]
+    taken = {name for name in keys if isinstance(name, str)} if made else set()
+    for name in made:
+        keys[name] = free_name(_key_text(name), taken)
+        taken.add(keys[name])
     return keys
 
 
@@ -45,15 +48,27 @@ def with_text_names(dataset: xarray.Dataset) -> xarray.Dataset:
     """Give a Dataset whose variables have texts for names, as files and plots need: their data keys where not."""
     if all(isinstance(name, str) for name in dataset.variables):
         return dataset
-    keys = data_keys_of(dataset.variables, "variable")
+    keys = data_keys_of(dataset.variables)
     renamed: xarray.Dataset = dataset.rename({name: key for name, key in keys.items() if not isinstance(name, str)})
     return renamed
 
 
-def plain_name(label: Any, what: str) -> Hashable:
-    """Give a name as text, a number or a tuple of these, which JSON gives back; refuse any other."""
-    if type(label) is str and label.isidentifier() and len(label) <= LONGEST_NAME:
-        return label
+def free_name(wanted: str, taken: Collection[Any]) -> str:
+    """Return `wanted`, with as many underscores appended as it takes to be free."""
+    while wanted in taken:
+        wanted += "_"
+    return wanted
+
+
+def _is_identifier(label: Any) -> bool:
+    return type(label) is str and label.isidentifier() and len(label) <= LONGEST_NAME
+
+
+def _is_key(name: str) -> bool:
+    return _REFUSED_IN_KEYS.search(name) is None
+
+
+def _plain_name(label: Any, what: str) -> Hashable:
     name = _plain(label)
     if name is None:
         raise InvalidTableError(
@@ -69,13 +84,6 @@ def plain_name(label: Any, what: str) -> Hashable:
         raise InvalidTableError(f"a {what} has the empty string as its name; give it a name")
     check_text(text, f"the name of {what} {name!r}")
     return name
-
-
-def free_name(wanted: str, taken: Collection[Any]) -> str:
-    """Return `wanted`, with as many underscores appended as it takes to be free."""
-    while wanted in taken:
-        wanted += "_"
-    return wanted
 
 
 def _plain(label: Any) -> Hashable:
