@@ -29,7 +29,7 @@ def store_some(catalog, number):
     return times
 
 
-@pytest.mark.parametrize("number", [200, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("number", [100, pytest.param(10_000, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("kind", ["msgpack", "jsonl"])
 def test_stores_leave_no_files_threads_or_memory_behind_and_cost_the_same(tmp_path, kind, number):
     if kind == "msgpack":
