@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, settings
 from databroker_writable.results import run_table
 from support import servers, shown_output, sites, warm_python
 
-# Hypothesis: 50 examples, and with --hypothesis-profile=nightly 500
+# Hypothesis: 30 examples, and with --hypothesis-profile=nightly 500
 _options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
-settings.register_profile("everyday", max_examples=50, **_options)
+settings.register_profile("everyday", max_examples=30, **_options)
 settings.register_profile("nightly", max_examples=500, **_options)
 settings.load_profile("everyday")
 
