@@ -1,4 +1,4 @@
-"""A server that speaks MongoDB's protocol, for the tests: one that is given, mongod, FerretDB, or none."""
+"""A server that speaks MongoDB's protocol, for the tests: one that is given, one that is started, or none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from support import postgresql
 
 GIVEN = "DATABROKER_WRITABLE_TEST_MONGO_URI"
 CHOICE = "DATABROKER_WRITABLE_TEST_MONGO_SERVER"
-PROGRAMS = {"mongod": "mongod", "ferretdb-sqlite": "ferretdb", "ferretdb-postgresql": "ferretdb"}
+PROGRAMS = {
+    "mongod": "mongod",
+    "ferretdb-sqlite": "ferretdb",
+    "ferretdb-postgresql": "ferretdb",
+    "mongo-java-server": "mongo-java-server",
+}
 """The servers that CHOICE can name, and the program of each; without a choice the first that is on PATH."""
 
 STARTING_SECONDS = 30
@@ -72,7 +77,9 @@ class MongoServer:
         try:
             yield name
         finally:
-            self.client.drop_database(name)
+            # mongo-java-server 1.46 fails to drop indexes; it is started for these tests alone
+            if self.kind != "mongo-java-server":
+                self.client.drop_database(name)
 
 
 class ServerProcess:
@@ -120,6 +127,8 @@ class ServerProcess:
         data.mkdir(exist_ok=True)
         if self.name == "mongod":
             return ["mongod", "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(self.port), "--quiet"]
+        if self.name == "mongo-java-server":
+            return ["mongo-java-server", str(data / "h2"), str(self.port)]
         if self.name == "ferretdb-postgresql":
             address = f"postgres://writable@127.0.0.1:{self.postgresql_port}/postgres"
             storage = ["--handler=postgresql", f"--postgresql-url={address}"]
