@@ -249,7 +249,7 @@ def test_an_entry_of_a_yaml_file_is_named_after_a_colon(table: str) -> None:
     ("text", "message"),
     [
         ("sources: {}\n", "a.yml has no catalogs; it needs 'sources:' with NAME: {driver: ..., args: ...}"),
-        ("sources: {a: [\n", "a.yml is no YAML: "),
+        ("sources: {a: [\n", "a.yml is not YAML: "),
     ],
 )
 def test_a_yaml_file_without_catalogs_is_named(text: str, message: str) -> None:

@@ -76,7 +76,7 @@ def test_deploying_the_same_again_changes_nothing() -> None:
     write_catalog("mine.yml", DRIVER, paths=PATHS)
     succeed("deploy", "mine.yml")
     before = Path("home/intake/mine.yml").stat()
-    assert "says the same" in succeed("deploy", "mine.yml")
+    assert "exists already with this content" in succeed("deploy", "mine.yml")
     after = Path("home/intake/mine.yml").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
@@ -96,7 +96,7 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sources: {a: [", "is no YAML"),
+        ("sources: {a: [", "is not YAML"),
         ("sources: {}", "has no catalogs"),
         ("- a", "has no catalogs"),
         ("sources: {a: {args: {}}}", "'a' of bad.yml names no driver"),
@@ -187,7 +187,7 @@ def test_a_password_in_the_file_is_warned_of_and_not_shown(tmp_path: Path) -> No
     write_catalog("mine.yml", DRIVER, paths=paths, metadata={"note": f"mongodb://u:{PASSWORD}@host/db"})
     result = run("deploy", "mine.yml")
     assert result.exit_code == 0, result.output
-    assert "a password stands in the file" in result.stderr
+    assert "the file contains a password" in result.stderr
     assert PASSWORD not in result.output
 
 

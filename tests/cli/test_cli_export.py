@@ -48,7 +48,7 @@ def test_a_run_that_fails_does_not_keep_the_others_back() -> None:
     result = run("export", "results", "aaaa", "bbbb")
     assert result.exit_code == 1
     assert result.stdout == "wrote bbbbbbbb.nc\n"
-    assert result.stderr.startswith("failed: aaaaaaaa-raw: 'aaaaaaaa.nc' is there already")
+    assert result.stderr.startswith("failed: aaaaaaaa-raw: 'aaaaaaaa.nc' exists already")
     assert succeed("export", "results", "aaaa", "--force") == "wrote aaaaaaaa.nc\n"
 
 

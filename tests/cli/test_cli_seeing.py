@@ -240,7 +240,7 @@ def test_show_says_what_it_wrote_and_replaces_nothing() -> None:
     for command in (["show", "results", "-1", "--plot", "mu.png"], ["lineage", "results", "-1", "--plot", "mu.png"]):
         result = run(*command)
         assert result.exit_code == 1
-        assert "'mu.png' is there already" in result.stderr
+        assert "'mu.png' exists already" in result.stderr
     assert Path("mu.png").read_text() == "mine"
     result = run("show", "results", "-1", "--plot", "other.png", "--json")
     assert json.loads(result.stdout)

@@ -149,8 +149,8 @@ def test_one_column_of_words_is_stored() -> None:
     [
         (["a.nc", "--sep", ";"], "--sep, --comment and --skip-rows are for files of text"),
         (["a.csv", "b.csv", "--supersedes", "x"], "--supersedes is for one FILE"),
-        (["a.csv", "--derived-from", "=x"], "is no UID or ROLE=UID"),
-        (["a.csv", "--derived-from", "dark="], "is no UID or ROLE=UID"),
+        (["a.csv", "--derived-from", "=x"], "is not UID or ROLE=UID"),
+        (["a.csv", "--derived-from", "dark="], "is not UID or ROLE=UID"),
         (["a.csv", "--skip-rows", "-1"], "--skip-rows"),
     ],
 )

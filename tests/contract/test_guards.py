@@ -87,12 +87,12 @@ def put_another_run(path):
 
 OBSTACLES = {
     "empty": (lambda path: path.touch(), "is an empty file.*remove it"),
-    "directory": (lambda path: path.mkdir(), "is no file that can be opened; store yours under another uid"),
+    "directory": (lambda path: path.mkdir(), "is not a file that can be opened; store yours under another uid"),
     "another run": (put_another_run, "look at it with databroker-writable check"),
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*is passed over:databroker_writable.StoreWarning")
+@pytest.mark.filterwarnings("ignore:.*is skipped:databroker_writable.StoreWarning")
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 def test_only_an_empty_file_is_called_removable(tmp_path, obstacle):
     put, message = OBSTACLES[obstacle]

@@ -9,7 +9,7 @@ import pytest
 from databroker_writable import NotWritableError, make_writable
 from support import example_runs
 
-MESSAGE = "search results are a view.*store into the catalog that was searched"
+MESSAGE = "nothing can be stored into search results; store into the catalog that was searched"
 
 
 @pytest.mark.parametrize(

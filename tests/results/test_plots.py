@@ -211,7 +211,7 @@ def test_masks_and_complex_images_are_drawn() -> None:
         ("label", {}, "'label' holds .* cannot be plotted"),
         ("y", {"stream": "dark"}, "no stream 'dark'; the run has primary"),
         ("y", {"x": "nu"}, "no column 'nu'; the stream has"),
-        ("y", {"x": "label"}, "'label' holds .* no axis"),
+        ("y", {"x": "label"}, "'label' holds .* cannot be an axis"),
         ("y", {"x": "other"}, "dims"),
         ("y", {"frame": 0}, r"'y' has no frames: its shape is \(2,\)"),
         ("image", {"frame": 2}, "no frame 2; the column 'image' has 2, from 0 to 1"),
@@ -238,7 +238,7 @@ def test_a_picture_does_not_replace_another(tmp_path: Path) -> None:
     assert save_figure(figure, str(path)) == str(path)
     assert path.read_bytes().startswith(b"\x89PNG")
     path.write_text("mine")
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ExportError, match="exists already"):
         save_figure(figure, str(path))
     assert path.read_text() == "mine"
     with pytest.raises(ExportError, match=r"cannot be written.*'nonsense' is not supported"):

@@ -80,7 +80,7 @@ def test_a_flipped_byte_is_found_in_whichever_chunk_it_is(tmp_path: Path) -> Non
             byte = file.read(1)
             file.seek(place + 12_345)
             file.write(bytes([byte[0] ^ 1]))
-        with pytest.raises(UnreadableAssetError, match="cut off or damaged"):
+        with pytest.raises(UnreadableAssetError, match="truncated or damaged"):
             whole(path, assets, "x", 4).compute()
         with path.open("r+b") as file:
             file.seek(place + 12_345)

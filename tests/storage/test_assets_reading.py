@@ -221,10 +221,10 @@ def flip_data(path: Path) -> None:
 
 DAMAGE = {
     "missing": (os.remove, "is missing; if the files were moved, map the old root to the new one with root_map"),
-    "cut off": (lambda path: os.truncate(path, path.stat().st_size // 2), "is cut off or damaged"),
-    "empty": (lambda path: os.truncate(path, 0), "is cut off or damaged"),
-    "flipped byte": (flip_data, "is cut off or damaged"),
-    "flipped header": (lambda path: flip(path, 20), "is cut off or damaged"),
+    "cut off": (lambda path: os.truncate(path, path.stat().st_size // 2), "is truncated or damaged"),
+    "empty": (lambda path: os.truncate(path, 0), "is truncated or damaged"),
+    "flipped byte": (flip_data, "is truncated or damaged"),
+    "flipped header": (lambda path: flip(path, 20), "is truncated or damaged"),
 }
 
 
@@ -286,7 +286,7 @@ def test_a_column_that_the_file_does_not_have_is_named(tmp_path: Path) -> None:
     path, assets = published(tmp_path / "one", img=frames())
     wrong, _ = published(tmp_path / "two", other=frames())
     shutil.copy(wrong, path)
-    with pytest.raises(UnreadableAssetError, match=r"column '/img' .* is cut off or damaged"):
+    with pytest.raises(UnreadableAssetError, match=r"column '/img' .* is truncated or damaged"):
         whole(path, assets, "img", 6).compute()
 
 

@@ -181,9 +181,9 @@ def test_a_damaged_file_is_named_and_does_not_stand_in_the_way(site):
     damaged = site.directory / f"a-damaged.{site.kind}"
     damaged.write_bytes(b"\xc1" if site.kind == "msgpack" else b"no run\nat all\n")
     write_run(site, "good", "good")
-    with pytest.warns(StoreWarning, match=r"a-damaged.*is no run, or is damaged"):
+    with pytest.warns(StoreWarning, match=r"a-damaged.*is not a run, or is damaged"):
         assert list(site.open()) == ["good"]
-    with pytest.warns(StoreWarning, match=r"a-damaged.*is no run, or is damaged"):
+    with pytest.warns(StoreWarning, match=r"a-damaged.*is not a run, or is damaged"):
         catalog.force_reload()
     assert list(catalog) == ["good"]
     catalog.store_run({"x": [1]}, uid="new")
@@ -217,9 +217,9 @@ def test_what_is_no_file_is_passed_over_with_one_warning_and_listed_by_check(sit
     with pytest.warns(StoreWarning) as warned:
         catalog = site.open()
     (warning,) = [w for w in warned if issubclass(w.category, StoreWarning)]
-    assert "3 more files are passed over; databroker-writable check lists" in str(warning.message)
+    assert "3 more files are skipped; databroker-writable check lists" in str(warning.message)
     assert f"{site.directory}" in str(warning.message)
-    assert " of root is passed over" in str(warning.message) or os.geteuid()
+    assert " of root is skipped" in str(warning.message) or os.geteuid()
     assert warning.filename == sites.__file__
     assert list(catalog) == ["good"]
     stored = catalog.store_run({"x": [1]}, uid="new")
@@ -254,7 +254,7 @@ JUNK = {
 def test_what_is_no_run_is_named_and_the_others_are_there(site, content):
     write_run(site, "good", "good")
     (site.directory / f"junk.{site.kind}").write_bytes(JUNK[content][site.kind == "jsonl"])
-    with pytest.warns(StoreWarning, match=rf"junk\.{site.kind}.*passed over: it is no run.*move it away"):
+    with pytest.warns(StoreWarning, match=rf"junk\.{site.kind}.*skipped: it is not a run.*move it away"):
         catalog = site.open()
     assert list(catalog) == ["good"]
 
@@ -320,7 +320,7 @@ def test_a_file_that_may_not_be_read_is_passed_over_and_its_owner_is_named(site,
     (message,) = messages
     assert f"of {owner}" in message
     assert f"ask its owner, {owner}" in message
-    assert "1 more file is passed over" in message
+    assert "1 more file is skipped" in message
     assert len([finding for finding in findings if f"ask its owner, {owner}" in finding]) == 2
 
 

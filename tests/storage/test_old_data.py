@@ -91,7 +91,7 @@ def test_a_run_file_with_a_line_that_is_cut_off_is_named_and_the_others_are_ther
     path = site.directory / f"by-recipe.{site.kind}"
     path.write_bytes(path.read_bytes()[:-20])
     before = site.snapshot()
-    with pytest.warns(StoreWarning, match=r"by-recipe\.jsonl.*is passed over: it is no run, or is damaged"):
+    with pytest.warns(StoreWarning, match=r"by-recipe\.jsonl.*is skipped: it is not a run, or is damaged"):
         catalog = site.open()
     assert set(catalog) == set(old) - {"by-recipe"}
     with pytest.raises(ValueError, match=r"Expected object or value|Unterminated|expected|Expecting"):

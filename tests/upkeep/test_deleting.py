@@ -144,7 +144,7 @@ def test_a_check_knows_remarks_and_finds_those_that_are_none(tmp_path):
     (remarks / "other.json").write_text("[]")
     (remarks / ".some.json.0123abcd.part").write_text("{")
     assert [finding.category for finding in examine(catalog).findings] == ["partial-remark", "bad-remark"]
-    with pytest.warns(match=r"other\.json is no remark on a run"):
+    with pytest.warns(match=r"other\.json is not a remark on a run"):
         assert len(catalog.annotations("run-1")) == 1
     report = examine(catalog)
     clean(report.findings, grace=0)

@@ -311,7 +311,7 @@ def test_a_file_that_is_there_is_replaced_only_when_told(suffix: str) -> None:
     run = stored({"x": [1]})
     path = Path(f"run{suffix}")
     path.write_text("mine")
-    with pytest.raises(ExportError, match=r"is there already.*--force"):
+    with pytest.raises(ExportError, match=r"exists already.*--force"):
         export(run, path)
     assert path.read_text() == "mine"
     export(run, path, force=True)
@@ -328,7 +328,7 @@ def test_a_file_that_appears_meanwhile_is_left_alone(monkeypatch: pytest.MonkeyP
         publish(file)
 
     monkeypatch.setattr(NewFile, "publish", late)
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ExportError, match="exists already"):
         export(run, "run.csv")
     assert Path("run.csv").read_text() == "mine"
     assert set(os.listdir()) == {"results", "run.csv"}
@@ -420,7 +420,7 @@ def test_a_suitcase_that_is_installed_writes_its_files() -> None:
     (path,) = export_with_suitcase(run, "jsonl", "out/{sample}-")
     assert path == os.path.join("out", "Cu-.jsonl")
     assert json.loads(Path(path).read_text().splitlines()[0])[1]["uid"] == "run-1"
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ExportError, match="exists already"):
         export_with_suitcase(run, "jsonl", "out/{sample}-")
     assert os.listdir("out") == ["Cu-.jsonl"]
 
@@ -478,7 +478,7 @@ def test_an_attachment_that_is_there_is_replaced_only_when_told() -> None:
     run = stored({"x": [1, 2]}, attachments={"a.txt": "new", "b.txt": "new"})
     Path("run-attachments").mkdir()
     Path("run-attachments/b.txt").write_text("mine")
-    with pytest.raises(ExportError, match=r"'run-attachments/b\.txt' is there already.*--force"):
+    with pytest.raises(ExportError, match=r"'run-attachments/b\.txt' exists already.*--force"):
         export(run, "run.nc")
     assert Path("run-attachments/b.txt").read_text() == "mine"
     assert (os.listdir("run-attachments"), sorted(os.listdir())) == (["b.txt"], ["results", "run-attachments"])

@@ -253,7 +253,7 @@ class RemarkMethods:
         """Refuse a remark that must not be added here, and say what fails in our words."""
         if upstream.is_search_result(self):
             raise NotWritableError(
-                "search results are a view and take no remarks; annotate the run in the catalog that was searched"
+                "remarks cannot be added to search results; annotate the run in the catalog that was searched"
             )
         if not self._store.options.writable:
             raise NotWritableError(

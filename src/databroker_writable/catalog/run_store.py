@@ -52,7 +52,7 @@ class RunStore:
         """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""
         if upstream.is_search_result(self.catalog):
             raise NotWritableError(
-                "search results are a view and take no runs; store into the catalog that was searched"
+                "nothing can be stored into search results; store into the catalog that was searched"
             )
         if not self.options.writable:
             raise NotWritableError(

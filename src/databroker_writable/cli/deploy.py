@@ -43,11 +43,11 @@ def deploy(path: str, prefix: str | None, replace: bool) -> None:
     was_there = os.path.isdir(directory)
     target = os.path.join(directory, os.path.basename(path))
     if without_password(text) != text:
-        say("Warning: a password stands in the file; put {{ env(NAME) }} in its place", error=True)
+        say("Warning: the file contains a password; put {{ env(NAME) }} in its place", error=True)
     is_new = deploy_catalogs(text, target, replace=replace)
-    say(f"deployed as {target}" if is_new else f"{target} is there already and says the same")
+    say(f"deployed as {target}" if is_new else f"{target} exists already with this content")
     say(f"remove it with: rm {shlex.quote(target)}")
     if not is_searched(directory):
         say(f"databroker looks there where the environment {prefix} is activated")
-    running = ", in running ones within 60 s" if was_there else ", in running ones not before they are started anew"
+    running = ", in running ones within 60 s" if was_there else ", in running ones after a restart"
     say(f"it appears in databroker.catalog in new processes at once{running}")

@@ -30,7 +30,7 @@ def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[st
     for word in words:
         role, equals, uid = word.rpartition("=")
         if not uid or (equals and not role):
-            raise click.BadParameter(f"{word!r} is no UID or ROLE=UID; write it like 5dbb2ed2 or dark=5dbb2ed2")
+            raise click.BadParameter(f"{word!r} is not UID or ROLE=UID; write it like 5dbb2ed2 or dark=5dbb2ed2")
         sources.append({role: uid} if role else uid)
     return sources
 
@@ -52,7 +52,7 @@ def parse_span(ctx: click.Context, param: click.Parameter, text: str) -> float:
     """Give the seconds in a span; a callback of click."""
     seconds = seconds_in(text)
     if seconds is None:
-        raise click.BadParameter(f"{text!r} is no span of time; write it like 1d, 12h, 30m or 0")
+        raise click.BadParameter(f"{text!r} is not a span of time; write it like 1d, 12h, 30m or 0")
     return seconds
 
 
@@ -62,5 +62,5 @@ def parse_time(ctx: click.Context, param: click.Parameter, text: str | None) -> 
         return None
     seconds = moment_in(text)
     if seconds is None:
-        raise click.BadParameter(f"{text!r} is no time; write it like {FORMS}")
+        raise click.BadParameter(f"{text!r} is not a time; write it like {FORMS}")
     return seconds

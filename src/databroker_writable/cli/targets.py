@@ -108,7 +108,7 @@ def _entry(name: str) -> Entry | None:
     if "://" in name:
         # it is not repeated: it may hold a password
         raise click.ClickException(
-            "an address is no name of a catalog; write a YAML file that names a driver and the address, as those in "
+            "an address is not the name of a catalog; write a YAML file with a driver and the address, like those in "
             "the directory catalogs of this package's repository, and give that file"
         )
     name = os.path.expanduser(name)

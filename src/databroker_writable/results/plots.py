@@ -205,7 +205,7 @@ def _draw_image(content: Plottable, ax: Any) -> None:
 def save_figure(figure: Any, path: str) -> str:
     """Write a drawing, whole, into a file that is not there; its suffix tells matplotlib the format."""
     path = os.path.expanduser(path)
-    is_there = f"the picture {path!r} is there already; give another name, or remove it"
+    is_there = f"the picture {path!r} exists already; give another name, or remove it"
     if os.path.lexists(path):
         raise ExportError(is_there)
     content = io.BytesIO()
@@ -304,7 +304,7 @@ def _chosen_axis(dataset: xarray.Dataset, x: str, array: xarray.DataArray, descr
         raise ExportError(f"there is no column {x!r}; the stream has {', '.join(map(str, dataset.variables))}")
     chosen = dataset[x].squeeze()
     if not is_plottable(chosen):
-        raise ExportError(f"the column {x!r} holds {chosen.dtype}, and is no axis of a plot; choose another one")
+        raise ExportError(f"the column {x!r} holds {chosen.dtype}, and cannot be an axis; choose another one")
     if chosen.dims != array.dims:
         raise ExportError(
             f"the column {x!r} has the dims {chosen.dims}, and {array.name!r} {array.dims}; choose one of the same dims"

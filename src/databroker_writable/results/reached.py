@@ -70,7 +70,7 @@ class ReachedCatalogs:
             self._silent.add(name)
             # the message of another library can repeat a URI with its password
             warn_user(
-                f"the catalog {name!r}, which runs name, cannot be asked ({type(exc).__name__}); "
+                f"the catalog {name!r}, which runs name, cannot be searched ({type(exc).__name__}); "
                 f"databroker.catalog[{name!r}] says why"
             )
             return None

@@ -37,9 +37,7 @@ def known_uid(catalog: Any, text: str, argument: str) -> str | None:
 
 
 def ambiguous(text: str, argument: str) -> InvalidMetadataError:
-    return InvalidMetadataError(
-        f"{argument} names {text!r}, with which the uids of several runs begin; give more of the uid"
-    )
+    return InvalidMetadataError(f"{argument} names {text!r}, and several uids begin with it; give more characters")
 
 
 def _resolved(catalog: Any, run: Any, argument: str) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def user_times(values: Any, length: int, last: float) -> list[float]:
     falls = numpy.diff(times, prepend=last) <= 0 if length and math.isfinite(last) else numpy.diff(times) <= 0
     if falls.any():
         raise InvalidTableError(
-            f"time does not rise at {times[int(numpy.argmax(falls))]}; readers sort Events by time, "
+            f"time does not increase at {times[int(numpy.argmax(falls))]}; readers sort Events by time, "
             "so sort the rows first"
         )
     rising: list[float] = times.tolist()
@@ -197,7 +197,7 @@ def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
     if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
         raise InvalidTableError(f"seq_num is an array of {length} integers, not {str(seq_num)[:60]!r}")
     if (numpy.diff(numbers, prepend=last) <= 0).any():
-        raise InvalidTableError(f"seq_num does not rise, or not beyond the last one, {last}")
+        raise InvalidTableError(f"seq_num does not increase, or not beyond the last one, {last}")
     rising: list[int] = numbers.tolist()
     return rising
 

@@ -127,7 +127,7 @@ class FileBackend(Backend):
                 "store yours under another uid"
             )
         if not os.path.isfile(path):
-            return f"{path!r} is no file that can be opened; store yours under another uid"
+            return f"{path!r} is not a file that can be opened; store yours under another uid"
         if not os.path.getsize(path):
             return (
                 f"{path!r} is an empty file, which a store that was cut off leaves on a file system without hard "

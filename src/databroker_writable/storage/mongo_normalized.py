@@ -105,7 +105,7 @@ class NormalizedRunWriter:
 
     def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> int:
         """Insert Events or Datums, also from a page, and give their number."""
-        # suitcase-mongo 0.7.0 compares a document that is there already with ==, which NaN never passes,
+        # suitcase-mongo 0.7.0 compares a document that exists already with ==, which NaN never passes,
         # and passes every page through JSON
         doc = to_builtin(doc)
         key = "uid" if name.startswith("event") else "datum_id"

@@ -36,7 +36,7 @@ class RemarkFolder:
         self._known: dict[str, Document | None] = {}
 
     def add(self, remark: Document) -> None:
-        """Publish a remark durably; one that is there already stays as it is."""
+        """Publish a remark durably; one that exists already stays as it is."""
         path = self.file_of(remark)
         if os.path.exists(path):
             return
@@ -69,7 +69,7 @@ class RemarkFolder:
         except FileNotFoundError:
             return None  # removed meanwhile
         except (ValueError, OSError) as exc:
-            warn_user(f"{path} is no remark on a run ({exc}); restore it from a copy, or move it away")
+            warn_user(f"{path} is not a remark on a run ({exc}); restore it from a copy, or move it away")
             return None
 
 

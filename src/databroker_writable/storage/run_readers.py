@@ -256,14 +256,14 @@ def why_unreadable(path: str, exc: Exception | None = None) -> str:
         return f"cannot be read by this user; ask its owner, {owner_of(path)}, for the permission to read it"
     if isinstance(exc, OSError):
         return f"cannot be read ({exc.strerror}); restore it from a copy"
-    return f"is no run, or is damaged ({type(exc).__name__}); restore it from a copy, or move it away"
+    return f"is not a run, or is damaged ({type(exc).__name__}); restore it from a copy, or move it away"
 
 
 def _warn(complaints: list[tuple[str, str]]) -> None:
     path, why = complaints[0]
     others = len(complaints) - 1
-    more = f"; {others} more {'file is' if others == 1 else 'files are'} passed over" if others else ""
+    more = f"; {others} more {'file is' if others == 1 else 'files are'} skipped" if others else ""
     warn_user(
-        f"the run file {path!r} of {owner_of(path)} is passed over: it {why}{more}; "
+        f"the run file {path!r} of {owner_of(path)} is skipped: it {why}{more}; "
         "databroker-writable check lists what cannot be read"
     )

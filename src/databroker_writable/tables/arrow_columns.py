@@ -127,6 +127,6 @@ def _metadata(pairs: dict[bytes, bytes] | None, where: str) -> dict[str, str]:
     try:
         texts = {key.decode(): value.decode() for key, value in (pairs or {}).items()}
     except UnicodeDecodeError as error:
-        raise InvalidTableError(f"{where} has Arrow metadata that are no text ({error}); drop them") from error
+        raise InvalidTableError(f"{where} has Arrow metadata that are not text ({error}); drop them") from error
     others = ("pandas", "ARROW:", "PARQUET:")
     return {key: value for key, value in texts.items() if not key.startswith(others)}

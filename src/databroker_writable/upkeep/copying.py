@@ -276,8 +276,7 @@ def _copy_file(path: str, target: str) -> bool:
 def _check_same(path: str, target: str) -> None:
     if not filecmp.cmp(path, target, shallow=False):
         raise StoreFailedError(
-            f"{target} is there already and differs from {path}; databroker-writable check tells whether "
-            "it is a leftover"
+            f"{target} exists already and differs from {path}; databroker-writable check tells whether it is a leftover"
         )
     # what is in use again is not to be taken for an old leftover before its run is stored
     if not os.path.samefile(path, target):

@@ -88,7 +88,7 @@ def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
             file.replace() if replace else file.publish()
     except FileExistsError:
         raise InvalidCatalogError(
-            f"{target} is there already and says something else; give --replace to put this in its place"
+            f"{target} exists already and has other content; give --replace to replace it"
         ) from None
     return True
 
@@ -100,7 +100,7 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise InvalidCatalogError(f"{path} is no YAML: {getattr(exc, 'problem', exc)}{where}; correct it") from None
+        raise InvalidCatalogError(f"{path} is not YAML: {getattr(exc, 'problem', exc)}{where}; correct it") from None
     sources = content.get("sources") if isinstance(content, dict) else None
     if not isinstance(sources, dict) or not sources:
         raise InvalidCatalogError(f"{path} has no catalogs; it needs 'sources:' with NAME: {{driver: ..., args: ...}}")

@@ -274,7 +274,7 @@ class _FileName(string.Formatter):
 
 
 def _exists(path: str) -> ExportError:
-    return ExportError(f"{path!r} is there already; give another name, or replace it with force=True (--force)")
+    return ExportError(f"{path!r} exists already; give another name, or replace it with force=True (--force)")
 
 
 def _writer(path: str) -> Callable[[RunContents, str], NewFile]:

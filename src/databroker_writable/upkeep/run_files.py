@@ -116,7 +116,7 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
         )
         return found
     if not names or names[0] != "start":
-        found.complaint = "is no run: it does not begin with a start document; move it away"
+        found.complaint = "is not a run: it does not begin with a start document; move it away"
         found.is_known = False
     elif names[-1] != "stop":
         found.complaint = (

@@ -117,7 +117,7 @@ class HDF5AssetHandler:
         dask.array.Array
             Shaped exactly as the Event's value, in blocks of about 16 MiB made of whole chunks of the file.
             Computing it reads only the blocks asked for, and raises `UnreadableAssetError` where the file is
-            missing, moved, cut off or damaged.
+            missing, moved, truncated or damaged.
         """
         key = self._key if key is None else key
         if index is not None:

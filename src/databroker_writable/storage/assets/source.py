@@ -110,10 +110,10 @@ class ArraySource:
                 "catalog's arguments, else restore the file"
             ) from error
         except PermissionError as error:
-            raise self._error("may not be read; ask for read permission") from error
+            raise self._error("cannot be read; ask for read permission") from error
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise self._error(
-                f"is cut off or damaged ({_reason(error)}); restore it from a copy, or map its root to the "
+                f"is truncated or damaged ({_reason(error)}); restore it from a copy, or map its root to the "
                 f"copy's with root_map"
             ) from error
 
@@ -220,7 +220,7 @@ def verify(path: str) -> None:
     except FileNotFoundError as error:
         raise UnreadableAssetError(f"{path} is missing; restore it from a copy") from error
     except PermissionError as error:
-        raise UnreadableAssetError(f"{path} may not be read; ask for read permission") from error
+        raise UnreadableAssetError(f"{path} cannot be read; ask for read permission") from error
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise UnreadableAssetError(f"{path} is damaged at {name!r} ({error}); restore it from a copy") from error
 
