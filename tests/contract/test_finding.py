@@ -227,7 +227,8 @@ def test_a_uid_is_never_taken_for_a_regular_expression(catalog):
             run = catalog.build_simple_run({"k": [1.0]}, derived_from=text, supersedes=text)
         assert run.metadata["start"]["derived_from"] == [{"uid": text, "catalog": None}]
         assert run.metadata["start"]["supersedes"] == [text]
-        assert len(catalog.results_of(text)) == 0
+        with pytest.warns(StoreWarning, match="has no run .* none of its runs was made from it"):
+            assert len(catalog.results_of(text)) == 0
         with pytest.raises(KeyError):
             catalog.lineage(text)
     assert list(catalog.results_of("my-sc")) == ["fit-of-scan"]
@@ -427,3 +428,25 @@ def test_the_results_of_a_run_can_be_searched_reloaded_and_sent_elsewhere(catalo
     assert results[uid_of(fits[1])].primary.read()["k"].values.tolist() == [1.0]
     if not site.is_mongo:
         assert sorted(pickle.loads(pickle.dumps(results))) == sorted(results)
+
+
+def test_a_key_that_no_run_has_is_named_with_what_was_meant(catalog, raw):
+    for call in (lambda: catalog.latest(smaple="Cu"), lambda: catalog.latest({"smaple": "Cu"})):
+        with pytest.raises(KeyError, match="has the key 'smaple'; did you mean 'sample'"):
+            call()
+    with pytest.raises(KeyError, match="no run of the status 'success'"):
+        catalog.latest(sample="Ni")
+    with pytest.warns(StoreWarning, match="nothing is found: .* 'smaple'; did you mean 'sample'"):
+        assert len(catalog.results_of(raw, smaple="Cu")) == 0
+    with pytest.warns(StoreWarning, match="nothing is found: .* 'smaple'; did you mean 'sample'"):
+        assert len(catalog.table({"smaple": "Cu"})) == 0
+    assert len(catalog.table({"sample": "Ni"})) == len(catalog.results_of(raw, sample="Cu")) == 0
+
+
+def test_an_option_of_another_method_is_not_taken_for_a_key(catalog, raw):
+    with pytest.raises(InvalidMetadataError, match=r"latest has no option 'since', .* catalog\.table"):
+        catalog.latest(since="2d")
+    with pytest.raises(InvalidMetadataError, match="results_of has no option 'limit'"):
+        catalog.results_of(raw, limit=3)
+    with pytest.raises(KeyError, match="no run fits"):
+        catalog.latest({"since": "2d"})

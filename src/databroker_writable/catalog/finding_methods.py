@@ -125,7 +125,12 @@ class FindingMethods:
         Raises
         ------
         InvalidMetadataError
-            An argument is not a run or status, or several uids begin with these characters.
+            An argument is not a run or status, or is an option of `table`; several uids begin with these characters.
+
+        Warns
+        -----
+        StoreWarning
+            Nothing is known of the uid, or no run has a key of the query.
 
         Notes
         -----
@@ -176,7 +181,7 @@ class FindingMethods:
         KeyError
             There is no such run.
         InvalidMetadataError
-            An argument is not a query, status, time or run.
+            An argument is not a query, status, time or run, or is an option of `table`.
 
         Notes
         -----

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidMetadataError
+from ..errors import InvalidMetadataError, warn_user
 from ..runs import upstream
 from ..runs.provenance import reference
 from ..storage.backend import label_of
@@ -14,7 +14,10 @@ from .headers import check_query, check_status, headers_superseding, open_run, r
 from .impact import successors
 from .moments import local_time, moment_of
 from .remarks import RETRACTED, retracted
-from .selection import select, source_uid, sources_in
+from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
+
+_OPTIONS = ("since", "until", "tags", "limit")
+"""What `table` has and other methods do not."""
 
 
 def results_of(
@@ -24,9 +27,18 @@ def results_of(
     if role is not None and (not isinstance(role, str) or not role):
         raise InvalidMetadataError(f"role is a text such as 'dark', or None for any, and not {short(role)}")
     refresh(catalog)
-    uid = source_uid(catalog, raw, "results_of") or str(reference(raw, "results_of")["uid"])
+    check_keywords(query, "results_of", ("status", "role"))
+    uid = source_uid(catalog, raw, "results_of")
+    if uid is None:
+        uid = str(reference(raw, "results_of")["uid"])
+        warn_user(
+            f"{label_of(catalog)!r} has no run {uid!r}, and none of its runs was made from it; check the uid, or ask the "
+            "catalog that holds the results"
+        )
     chosen = select(catalog, query, status, sources=[(uid, role)])
     uids = [header.uid for header, found in chosen if found != RETRACTED or status == RETRACTED]
+    if not uids:
+        warn_of_unknown_keys(catalog, query)
     results = upstream.search_known(catalog, uids)
     if upstream.is_in_memory(results):
         # MongoDB's results come newest first; those of files in the order of their names
@@ -57,6 +69,9 @@ def latest(
         if found == status or (status is None and found != RETRACTED):
             return open_run(catalog, header.uid)
         others.add(found)
+    unknown = unknown_keys(catalog, query)
+    if unknown:
+        raise KeyError(f"no run fits {dict(query)}: {unknown}")
     asked = [str(dict(query))]
     asked += [f"derived_from {' and '.join(uid for uid, _ in sources)}"] if sources else []
     asked += [f"before {local_time(until) or until}"] if until is not None else []
@@ -76,4 +91,14 @@ def _nothing_fits(label: str, asked: str, status: str | None, others: set[str]) 
 
 def joined(query: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Mapping[str, Any]:
     """A query, with the conditions that were given as keywords."""
+    check_keywords(more, "latest", ("derived_from", "status", "before"))
     return {**check_query({} if query is None else query), **more}
+
+
+def check_keywords(query: Mapping[str, Any], method: str, options: Sequence[str]) -> None:
+    """Refuse the options of other methods, which would be taken for keys of start documents."""
+    for key in query:
+        if key in _OPTIONS:
+            raise InvalidMetadataError(
+                f"{method} has no option {key!r}, but {', '.join(options)}; catalog.table(..., {key}=...) has it"
+            )

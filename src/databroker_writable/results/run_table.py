@@ -23,7 +23,7 @@ from ..tables.wording import short
 from .headers import Header, headers, refresh, unambiguous_length, value_at
 from .moments import local_times
 from .remarks import tags_of
-from .selection import select, sources_in
+from .selection import select, sources_in, warn_of_unknown_keys
 
 COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
 NEWEST = 10
@@ -54,6 +54,8 @@ def table(
     refresh(catalog)
     fitting = select(catalog, query, sources=sources_in(catalog, derived_from), **filters)
     chosen = list(itertools.islice(fitting, limit))
+    if not chosen and query:
+        warn_of_unknown_keys(catalog, query)
     tags, streams = tags_of(catalog), [rows_by_stream(header.stop) for header, _ in chosen]
     # no dict for each run: so many new objects would have Python look through all that the catalog holds for garbage
     frame = pandas.DataFrame(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidMetadataError
+from ..errors import InvalidMetadataError, did_you_mean, warn_user
 from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..storage.backend import label_of
 from ..tables.wording import short
@@ -23,6 +24,9 @@ from .headers import (
 from .moments import local_time, moment_of
 from .references import ambiguous
 from .remarks import RETRACTED, retracted, tags_of
+
+_LOOKED_AT = 1_000
+"""Of so many runs the keys are looked at, to find a misspelt one."""
 
 Source = tuple[str, str | None]
 """The uid of an input, and the role in which it was used; None for any."""
@@ -126,3 +130,24 @@ def _is_made_from(header: Header, sources: Sequence[Source]) -> bool:
         return True
     used = {(source["uid"], source.get("role")) for source in sources_of(header.start)}
     return all(source in used for source in sources if source[1] is not None)
+
+
+def unknown_keys(catalog: Any, query: Mapping[str, Any]) -> str:
+    """Say which key of a query no run has, and which may have been meant; empty if each is known.
+
+    Asked only where nothing fits: it looks at the newest runs, and at all for a key that these do not have.
+    """
+    for name in query:
+        if name.startswith("$") or next(headers(catalog, {name: {"$exists": True}}), None) is not None:
+            continue
+        known = {key for header in itertools.islice(headers(catalog), _LOOKED_AT) for key in header.start}
+        if known:
+            return f"no run of {label_of(catalog)!r} has the key {name!r}{did_you_mean(name, sorted(known))}"
+    return ""
+
+
+def warn_of_unknown_keys(catalog: Any, query: Mapping[str, Any]) -> None:
+    """Warn where nothing was found because no run has a key of the query."""
+    unknown = unknown_keys(catalog, query)
+    if unknown:
+        warn_user(f"nothing is found: {unknown}")
