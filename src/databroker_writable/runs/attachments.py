@@ -114,7 +114,7 @@ def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
             f"attachments is a dict of files by name, e.g. {{'fit.png': figure}}, not {short(contents)}"
         )
     _check_names(contents)
-    keys = data_keys_of(contents, "attachment")
+    keys = data_keys_of(contents)
     columns = {}
     for name, content in contents.items():
         values = numpy.frombuffer(_checked_size(_bytes_of(content, name), name), dtype="uint8")
