@@ -32,8 +32,8 @@ def results_of(
     if uid is None:
         uid = str(reference(raw, "results_of")["uid"])
         warn_user(
-            f"{label_of(catalog)!r} has no run {uid!r}, and none of its runs was made from it; check the uid, or ask the "
-            "catalog that holds the results"
+            f"{label_of(catalog)!r} has no run {uid!r}, and none of its runs was made from it; check the uid, or ask "
+            "the catalog that holds the results"
         )
     chosen = select(catalog, query, status, sources=[(uid, role)])
     uids = [header.uid for header, found in chosen if found != RETRACTED or status == RETRACTED]
