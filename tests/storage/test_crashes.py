@@ -37,7 +37,7 @@ def assert_nothing_lost_under_kills(site, tmp_path, seed, number):
         assert_seen(place, tmp_path / f"{kill}.look", stored, begun, cut_off)
         stored += begun
     # later kills have done nothing to earlier runs; FerretDB reads each the slower the more there are
-    assert_seen(place, tmp_path / "look", stored, choose.sample(stored, 10), [])
+    assert_seen(place, tmp_path / "look", stored, choose.sample(stored, min(10, len(stored))), [])
     print(f"{number} kills, {len(stored)} stores, none lost")
 
 
@@ -74,7 +74,7 @@ def assert_seen(place, report, before, begun, cut_off):
 
 @pytest.mark.parametrize("site", SITES, indirect=True)
 def test_runs_survive_the_kill_of_their_process(site, tmp_path, seed):
-    assert_nothing_lost_under_kills(site, tmp_path, seed, 8)
+    assert_nothing_lost_under_kills(site, tmp_path, seed, 4)
 
 
 @pytest.mark.nightly
