@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -118,3 +121,28 @@ def test_the_command_recovers_and_says_what(tmp_path):
     assert result.exit_code == 0, result.output
     assert "recovered: scan: " in result.output
     assert "1 runs recovered" in result.output
+
+
+ATTACHING = """
+import os, signal, sys
+from support import sites
+kind, directory = sys.argv[1:]
+with sites.opened(kind, directory).run_builder(uid="scan") as builder:
+    builder.add_stream("primary", data={"x": [1, 2]})
+    builder.attach({"notes.txt": "before the crash", "film.mp4": bytes(2_000_000)})
+    builder.add_data("primary", data={"x": [3]})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["msgpack", "jsonl"])
+def test_attachments_of_a_killed_writer_are_recovered(tmp_path, kind):
+    directory = tmp_path / "runs"
+    directory.mkdir()
+    command = [sys.executable, "-W", "ignore", "-c", ATTACHING, kind, str(directory)]
+    assert subprocess.run(command, cwd=Path(__file__).parents[1]).returncode == -signal.SIGKILL
+    catalog = sites.opened(kind, str(directory), handler_registry=None)
+    databroker_writable.recover(catalog)
+    files = databroker_writable.attachments(catalog["scan"])
+    assert dict(files) == {"notes.txt": b"before the crash", "film.mp4": bytes(2_000_000)}
+    assert to_dataset(catalog["scan"])["x"].values.tolist() == [1, 2, 3]
