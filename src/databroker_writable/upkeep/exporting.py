@@ -91,12 +91,11 @@ def export(
     ----------
     run : databroker.core.BlueskyRun
     path : path
-        Its suffix chooses the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` (read it back with
-        ``comment="#"``) or ``.json``. It can contain keys of the start document, formatted as with `str.format`:
-        ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``. Missing directories are created.
+        Its suffix chooses the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` or ``.json``. It can
+        contain keys of the start document, as in `str.format`: ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``.
+        Missing directories are created.
     stream : str, optional
-        By default all streams, and the attachments as files of their own, in the directory ``NAME-attachments``
-        beside the file; CSV and Parquet hold one stream.
+        By default all, with attachments in the directory ``NAME-attachments``; CSV and Parquet hold one stream.
     columns : sequence of str, optional
         By default all columns. Their coordinates are always included.
     with_inputs : bool, optional
@@ -120,17 +119,16 @@ def export(
 
     Notes
     -----
-    Each file contains the start document, the stop document and the descriptors. It is written completely or not at
-    all. Types that a format does not have, such as intervals in netCDF, are written as text, with a warning.
+    Each file contains the start and stop documents and the descriptors, and is written completely or not at all. Types
+    that a format does not have, such as intervals in netCDF, become text, with a warning.
 
     Examples
     --------
     >>> import pandas
     >>> run = catalog.store_run({"x": [1, 2]}, metadata={"sample": "Cu"}, uid="fit-1")
-    >>> path = databroker_writable.export(run, "{sample}_{uid}.csv")
-    >>> path
+    >>> databroker_writable.export(run, "{sample}_{uid}.csv")
     'Cu_fit-1.csv'
-    >>> pandas.read_csv(path, comment="#")["x"].tolist()
+    >>> pandas.read_csv("Cu_fit-1.csv", comment="#")["x"].tolist()
     [1, 2]
     """
     check_run(run, "export")
