@@ -93,7 +93,6 @@ def export(
     path : path
         Its suffix chooses the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` or ``.json``. It can
         contain keys of the start document, as in `str.format`: ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``.
-        Missing directories are created.
     stream : str, optional
         By default all, with attachments in the directory ``NAME-attachments``; CSV and Parquet hold one stream.
     columns : sequence of str, optional
