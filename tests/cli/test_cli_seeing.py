@@ -175,7 +175,7 @@ def test_ls_shows_tags_and_retractions() -> None:
     ("arguments", "message"),
     [
         (["--since", "2024-06-02", "--until", "2024-06-01"], "since, 2024-06-02 00:00:00, is after until"),
-        (["--derived-from", "no-such-run"], "derived_from names the run 'no-such-run'"),
+        (["--derived-from", "no-such-run"], "--derived-from names the run 'no-such-run'"),
     ],
 )
 def test_ls_refuses_what_contradicts_itself_or_is_unknown(arguments: list[str], message: str) -> None:

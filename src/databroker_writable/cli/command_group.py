@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -23,6 +24,18 @@ from .text import say
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it
 (catalogs.yml:NAME), or a name in databroker.catalog."""
+
+
+_OPTIONS = {
+    "one_event=True": "one_event=True (--one-event)",
+    ", and the name of that catalog is recorded too": "",
+    "; give the run as its own catalog gives it, catalog[uid]": "; is the uid right, and in full?",
+    "; for a run of another catalog give the run as that catalog gives it, catalog[uid]": "; is the uid right?",
+    "annotate(run, tags=[...]) gives it to one": "databroker-writable note CATALOG UID --tag TAG gives it to one",
+    "derived_from names": "--derived-from names",
+    "supersedes names": "--supersedes names",
+}
+"""Words of Python in messages, each with those of the command line."""
 
 
 class CommandGroup(SummarizedGroup):
@@ -87,8 +100,8 @@ def message_of(exc: Exception) -> str:
 
 
 def _in_options(text: str) -> str:
-    """Name the option of the command line behind the argument of Python that a message advises."""
-    return text.replace("one_event=True", "one_event=True (--one-event)")
+    """Say in words of the command line what a message says in those of Python."""
+    return functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
 
 
 @contextlib.contextmanager
