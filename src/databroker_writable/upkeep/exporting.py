@@ -155,17 +155,15 @@ def export(
 def attachment_paths(run: Any, path: str) -> dict[str, str]:
     """Where the attachments of a run go beside its file, by their names, which may be those of a run of others."""
     directory = f"{os.path.splitext(path)[0]}-attachments"
-    names = list(attachments(run))
-    for name in names:
+    for name in (names := list(attachments(run))):
         check_file_name(name)
     return {name: os.path.join(directory, name) for name in names}
 
 
 def _attachment(files: Mapping[str, bytes], name: str, path: str) -> NewFile:
-    content = files[name]
     file = NewFile(path)
     try:
-        file.write(content)
+        file.write(files[name])
     except BaseException:
         file.abandon()
         raise
