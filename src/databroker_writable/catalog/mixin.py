@@ -1,4 +1,4 @@
-"""What every writable catalog can do beyond databroker's own."""
+"""What every writable catalog can do in addition to databroker's own."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
     Parameters
     ----------
     *args, **kwargs
-        Those of the driver, unchanged.
+        The arguments of the driver, unchanged.
     asset_root : str, optional
-        Directory for arrays too large to stand in documents. File catalogs have ``assets`` beside the run files.
+        Directory for arrays that are too large for documents. Catalogs of files use ``assets`` next to the run files.
     asset_threshold : int, optional
-        Bytes per Event from which on an array goes there; 1 MiB by default.
+        Arrays with more bytes per Event than this go there; 1 MiB by default.
     writable : bool, optional
-        False refuses to store, to guard raw data.
+        False refuses to store, to protect raw data.
     metadata_defaults : dict, optional
-        Metadata of every run that is built through this catalog, where the run's own do not say otherwise.
+        Metadata of every run that is built through this catalog, unless the metadata of the run say otherwise.
     allow_pickle : bool, optional
-        True has pickles in msgpack files unpacked, as databroker does, which can run any code that their author
-        wrote. By default the runs that hold them are passed over with a warning.
+        True unpacks pickles in msgpack files, as databroker does, which can run any code. By default runs that hold
+        pickles are skipped with a warning.
     annotations : str, optional
-        Directory for remarks on runs, for drivers of others. File catalogs have ``remarks`` beside the run files,
-        those in MongoDB a collection of that name.
+        Directory for remarks on runs, for drivers of other packages. Catalogs of files use ``remarks`` next to the run
+        files, and MongoDB catalogs a collection of that name.
     index : bool, optional
-        False keeps nothing of run files in the user's cache directory. By default their start and stop documents are
-        kept there, so that a catalog of many files opens, and is searched, several times faster.
+        False keeps no metadata in the user's cache directory. By default start and stop documents of run files are kept
+        there, so that a catalog of many files is opened and searched several times faster.
     """
 
     name = "writable-catalog"
@@ -89,7 +89,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         asset_threshold: int | None = None,
         progress: bool = False,
     ) -> BlueskyRun:
-        """Store a run, or a table as a run, whole and durably, or not at all.
+        """Store a run, or a table as a run, completely and durably, or not at all.
 
         Parameters
         ----------
@@ -128,31 +128,31 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             Files to store with the table, by name, up to 100 MB each: figures, bytes, text or `pathlib.Path`, e.g.
             ``{"fit.png": figure}``. `databroker_writable.attachments` gives them back.
         asset_threshold : int, optional
-            Bytes per Event from which on an array goes to a file, in place of the catalog's. It holds for tables
-            and runs that are built here; the documents of others are stored as they are.
+            Use this in place of the catalog's threshold. It applies to tables and runs that are built here; documents
+            from elsewhere are stored unchanged.
         progress : bool, optional
-            Show a progress bar, over the bytes that go to files.
+            Show a progress bar for the bytes that go to assets.
 
         Returns
         -------
         databroker.core.BlueskyRun
-            The run as ``catalog[uid]`` gives it. A run that is stored already, with the same documents, is
-            given as it is: a retry is safe.
+            The run as ``catalog[uid]`` returns it. If a run with the same documents is stored already, that one is
+            returned, so it is safe to try again.
 
         Raises
         ------
         InvalidTableError, InvalidMetadataError, InvalidRunError
-            What cannot be stored, before anything is written.
+            The input cannot be stored; nothing was written.
         RunExistsError
-            Another run of this uid is stored; it is in the error's ``run``.
+            Another run with this uid is stored; it is the error's ``run``.
         NotWritableError
-            This is a search result, or nothing may be written here.
+            This is a search result, or there is no permission to write here.
         StoreFailedError
-            The disk is full, the server gone, ...; nothing was published.
+            For example, the disk is full or the server cannot be reached; nothing was published.
 
         Notes
         -----
-        O(1) in the number of runs stored.
+        O(1) in the number of stored runs.
 
         Examples
         --------
@@ -201,8 +201,9 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
     ) -> RunBuilder:
         """Build a run of several streams, in pieces, and store it at the end of a ``with`` block.
 
-        Each piece is written when it is added, where no reader sees it: one piece at a time is in memory. If the
-        block raises, what was added is stored with ``exit_status="fail"`` and the reason, and the exception goes on.
+        Each piece is written when it is added, where readers do not see it yet, so only one piece at a time is in
+        memory. If the block raises an exception, what was added is stored with ``exit_status="fail"`` and the reason,
+        and the exception is raised again.
 
         Parameters
         ----------
@@ -233,7 +234,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             return builder
 
     def store_runs(self, runs: Iterable[RunLike], *, progress: bool = False) -> list[str]:
-        """Store many runs, each whole and durable by itself.
+        """Store many runs, each completely and durably by itself.
 
         Parameters
         ----------
@@ -252,13 +253,13 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         Raises
         ------
         StoreFailedError
-            At the end, where some could not be stored: ``failures`` has their exceptions by position and
-            ``stored`` the uids of the others, which stay stored.
+            At the end, if some could not be stored: ``failures`` has their exceptions by position, and ``stored`` the
+            uids of the others, which are stored.
 
         Notes
         -----
-        O(1) in the number of runs stored. Catalogs of files bring many runs to the disk at once, which saves most
-        of the waiting.
+        O(1) in the number of stored runs. Catalogs of files bring many runs to the disk at once, which saves most of
+        the waiting.
 
         Examples
         --------
@@ -302,8 +303,8 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
     ) -> BuiltRun:
         """Build a run in memory from a table; `store_run` stores it.
 
-        As `databroker_writable.build_simple_run`, with this catalog's handlers and ``metadata_defaults``. Uids in
-        `derived_from` and `supersedes` can be given by their beginning, and warn where this catalog has no such run.
+        Like `databroker_writable.build_simple_run`, with this catalog's handlers and ``metadata_defaults``. For uids in
+        `derived_from` and `supersedes` the first characters are enough; a warning says if this catalog has no such run.
 
         Examples
         --------

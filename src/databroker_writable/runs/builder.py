@@ -32,7 +32,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     Parameters
     ----------
     metadata : dict, optional
-        Goes into the start document: JSON-like values, numpy scalars and arrays.
+        For the start document: JSON-like values, numpy scalars and arrays.
     uid : str, optional
         The run's uid; a UUID4 by default.
     time : float, optional
@@ -52,9 +52,9 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     Raises
     ------
     InvalidMetadataError
-        A key or value of the metadata that cannot be stored.
+        A key or value of the metadata cannot be stored.
     InvalidRunError
-        A uid that is not safe.
+        The uid is not safe as the name of a file.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
 
     @property
     def stored_run(self) -> BlueskyRun | None:
-        """The run as the catalog gives it, once it is closed; None for a run that is in memory only."""
+        """The run as the catalog returns it, once it is closed; None for a run in memory."""
         return self._sink.stored_run
 
     def add_stream(
@@ -137,21 +137,21 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         data : table, optional
             As for `build_simple_run`; one row is one Event, unless ``one_event``. Single values alone are one row.
         data_keys : dict, optional
-            What is known of the columns; it wins over what is inferred from `data`. Without `data` each entry
-            needs ``source``, ``dtype`` and ``shape``.
+            Descriptions of the columns, which take precedence over what is inferred from `data`. Without `data` each
+            entry needs ``source``, ``dtype`` and ``shape``.
         uid, time : optional
             Of the descriptor.
         object_keys, configuration, hints : dict, optional
-            As in bluesky-live; they win over what is inferred.
+            As in bluesky-live; they take precedence over what is inferred.
         units : dict of str, optional
             Of columns, by name; they hold for the tables that are added later, too.
 
         Raises
         ------
         StreamExists
-            The name is in use; `add_data` adds to it.
+            The stream exists already; `add_data` adds to it.
         InvalidTableError
-            A column that cannot be stored, or neither `data` nor `data_keys`.
+            A column cannot be stored, or there is neither `data` nor `data_keys`.
         """
         with errors_end_here:
             self._check_open()
@@ -184,11 +184,11 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             With the columns, types and shapes of the first table; single integers may become floats. Its arrays may
             be filled again for the next piece.
         time : array of float, shape (number of Events,), optional
-            POSIX seconds, rising; by default 1 microsecond apart, so that readers keep the order.
+            POSIX seconds, increasing; by default 1 microsecond apart, so that readers keep the order.
         timestamps : dict of arrays of float, optional
             POSIX seconds per column; by default those of the Events.
         seq_num : array of int, optional
-            By default it goes on from the last table.
+            By default it continues from the last table.
         uid : list of str, optional
             One per Event; UUID4 by default.
 
@@ -197,7 +197,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         StreamDoesNotExist
             `add_stream` defines it.
         InvalidTableError
-            A table that does not agree with the first one, or times of the wrong length or order.
+            The table does not agree with the first one, or the times have the wrong length or order.
         """
         with errors_end_here:
             stream = self._stream(name)
@@ -261,7 +261,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         Raises
         ------
         InvalidRunError
-            Another exit status, or the run is closed.
+            The exit status is unknown, or the run is closed already.
         """
         self._check_open()
         time = self._now() if time is None else time
@@ -297,7 +297,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 
     def get_run(self, **kwargs: Any) -> BlueskyRun:
-        """Give the run in memory, at any point, or the one that was stored when the builder was closed.
+        """Return the run in memory, at any point, or the one that was stored when the builder was closed.
 
         Parameters
         ----------
