@@ -152,6 +152,11 @@ def test_a_document_that_was_checked_when_it_was_built_must_still_be_held_by_the
 
 
 WORDS = {
+    "a date": (
+        {"time": "2024-05-31"},
+        r"metadata\['time'\] is '2024-05-31'; event-model expects number, seconds since 1970, as "
+        r"datetime\.datetime\.fromisoformat\('2024-05-31'\)\.timestamp\(\) gives them$",
+    ),
     "one type": ({"scan_id": "seven"}, r"metadata\['scan_id'\] is 'seven'; event-model expects integer$"),
     "either of two": (
         {"sample": 5},

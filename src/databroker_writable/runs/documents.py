@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import numbers
 import re
@@ -206,6 +207,15 @@ def _check_size(name: str, doc: Document, limits: Limits) -> None:
         )
 
 
+def _way_to_seconds(value: Any) -> str:
+    """Say how a time is given in seconds."""
+    try:
+        datetime.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return ", seconds since 1970, such as time.time() gives"
+    return f", seconds since 1970, as datetime.datetime.fromisoformat({value!r}).timestamp() gives them"
+
+
 def _check_schema(name: str, doc: Document) -> None:
     """Refuse a document, of plain Python values, that does not fit event-model's schema."""
     if _fits(name, doc):
@@ -219,7 +229,8 @@ def _check_schema(name: str, doc: Document) -> None:
     where = called(name) + "".join(f"[{part!r}]" for part in finding.absolute_path)
     types = _expected_types(finding)
     if types:
-        raise error_for(name)(f"{where} is {short(value)}; event-model expects {' or '.join(types)}")
+        remedy = _way_to_seconds(value) if list(finding.absolute_path) == ["time"] else ""
+        raise error_for(name)(f"{where} is {short(value)}; event-model expects {' or '.join(types)}{remedy}")
     raise error_for(name)(f"{where}: {finding.message[:200]}")
 
 

@@ -113,7 +113,8 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
     if metadata is None:
         metadata = {}
     if not isinstance(metadata, Mapping):
-        raise InvalidMetadataError(f"metadata is a dict, not {short(metadata)}, of type {type(metadata).__name__}")
+        what = f"{short(metadata)}, of type {type(metadata).__name__}"
+        raise InvalidMetadataError(f"metadata is a dict, such as {{'sample': 'Cu'}}, not {what}")
     result: dict[str, Any] = plain_metadata(metadata)
     arguments: dict[str, Any] = {
         "uid": uid,

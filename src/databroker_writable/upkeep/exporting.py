@@ -214,12 +214,9 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
     try:
         serializer = importlib.import_module(f"suitcase.{suitcase}").Serializer
     except (ImportError, AttributeError):
+        choice = did_you_mean(suitcase, _SUITCASES) or f"; known ones are {', '.join(_SUITCASES)}"
         package = _SUITCASES.get(suitcase)
-        remedy = (
-            f"is not installed; pip install {package}"
-            if package
-            else f"is not known{did_you_mean(suitcase, _SUITCASES) or f'; known ones are {_LISTED}'}"
-        )
+        remedy = f"is not installed; pip install {package}" if package else f"is not known{choice}"
         raise ExportError(f"the suitcase {suitcase!r} {remedy}") from None
     # a brace in a prefix would be filled in a second time
     prefix = prefix.replace("{", "{{").replace("}", "}}")
@@ -284,17 +281,11 @@ def _writer(path: str) -> Callable[[RunContents, str], NewFile]:
 
 
 _SUITCASES = {
-    "csv": "suitcase-csv",
+    **{name: f"suitcase-{name}" for name in ("csv", "jsonl", "msgpack", "specfile")},
     "json_metadata": "suitcase-json-metadata",
-    "jsonl": "suitcase-jsonl",
-    "msgpack": "suitcase-msgpack",
-    "specfile": "suitcase-specfile",
-    "tiff_series": "suitcase-tiff",
-    "tiff_stack": "suitcase-tiff",
+    **dict.fromkeys(("tiff_series", "tiff_stack"), "suitcase-tiff"),
 }
 """The suitcases of bluesky that write files, and the packages that hold them."""
-
-_LISTED = ", ".join(_SUITCASES)
 
 _FORMATS = {
     ".nc": (".export_formats", "netcdf", "h5netcdf"),
