@@ -501,3 +501,11 @@ def test_the_help_of_each_command_has_an_example(command: str) -> None:
 def test_the_help_lists_the_commands_and_the_version_is_told() -> None:
     assert all(command in succeed("--help") for command in ("store", "ls", "show"))
     assert re.match(r"\d+\.\d+", succeed("--version"))
+
+
+def test_a_misspelt_directory_is_answered_with_the_one_that_is_there() -> None:
+    os.mkdir("results")
+    assert "'reslts' is neither a directory nor a catalog of databroker; did you mean 'results'?" in fail(
+        "ls", "reslts"
+    )
+    assert not os.path.exists("reslts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 import re
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from ..catalog.recipes import check_variables
+from ..errors import did_you_mean
 from ..runs import upstream
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
@@ -92,14 +94,17 @@ def with_finding(catalog: Any) -> Any:
 def _entry_that_is_there(name: str) -> Entry | None:
     """The entry that a word names; None for a directory that is there."""
     entry = _entry(name)
-    if entry is None and not os.path.isdir(os.path.expanduser(name)):
+    path = Path(name).expanduser()
+    if entry is None and not path.is_dir():
         import databroker
 
-        raise click.ClickException(
-            f"{os.path.expanduser(name)!r} is neither a directory nor a catalog of databroker; give the directory, "
-            "YAML file or catalog that holds the runs (databroker looks for YAML files in "
+        beside = glob.glob(os.path.join(glob.escape(str(path.parent)), "*"))
+        known = [*databroker.catalog, *(os.path.relpath(other) for other in beside if os.path.isdir(other))]
+        choice = did_you_mean(str(path), known) or (
+            "; give the directory, YAML file or catalog that holds the runs (databroker looks for YAML files in "
             f"{', '.join(databroker.catalog_search_path())}; is the environment activated?)"
         )
+        raise click.ClickException(f"{str(path)!r} is neither a directory nor a catalog of databroker{choice}")
     return entry
 
 
