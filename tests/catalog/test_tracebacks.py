@@ -19,6 +19,7 @@ MIXED = {"x": [1, "a"]}
 CALLS: dict[str, Callable[[Any], object]] = {
     "store_run": lambda catalog: catalog.store_run(MIXED),
     "store_run, of metadata": lambda catalog: catalog.store_run({"x": [1]}, {"a": object()}),
+    "build_simple_run": lambda catalog: catalog.build_simple_run(MIXED),
     "build_simple_run, without a catalog": lambda catalog: databroker_writable.build_simple_run(MIXED),
     "store_runs": lambda catalog: catalog.store_runs([MIXED]),
     "store_runs, of a search": lambda catalog: catalog.search({}).store_runs([MIXED]),

@@ -306,29 +306,35 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         Like `databroker_writable.build_simple_run`, with this catalog's handlers and ``metadata_defaults``. For uids in
         `derived_from` and `supersedes` the first characters are enough; a warning says if this catalog has no such run.
 
+        Parameters
+        ----------
+        data : table
+            As `store_run` takes it; its other arguments, too, are explained there.
+
         Examples
         --------
         >>> run = catalog.build_simple_run({"x": [1, 2, 3]}, metadata={"sample": "Cu"})
         >>> run.metadata["start"]["sample"]
         'Cu'
         """
-        return table_sink(
-            self,
-            data,
-            metadata,
-            uid,
-            time,
-            exit_status,
-            reason,
-            one_event,
-            stream,
-            units,
-            attachments,
-            derived_from=derived_from,
-            supersedes=supersedes,
-            versions=versions,
-            parameters=parameters,
-        ).get_run()
+        with errors_end_here:
+            return table_sink(
+                self,
+                data,
+                metadata,
+                uid,
+                time,
+                exit_status,
+                reason,
+                one_event,
+                stream,
+                units,
+                attachments,
+                derived_from=derived_from,
+                supersedes=supersedes,
+                versions=versions,
+                parameters=parameters,
+            ).get_run()
 
     def __setitem__(self, uid: str, run: Any) -> None:
         """Refuse what intake takes as an entry that is gone when the catalog is loaded again."""
