@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import gc
 import re
 import runpy
 import shutil
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -275,6 +277,31 @@ def test_a_search_opens_no_run_and_asks_the_catalog_once_in_some_seconds(
     clock[0] += tiled_serve.SECONDS_BETWEEN
     assert len(tree.search(Eq("start.sample", "Cu"))) == 1
     assert asked == ["headers"]
+
+
+def test_requests_do_not_wait_while_another_one_looks_for_new_runs(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, uid="first")
+    runs = tiled_serve._ServedRuns(catalog)
+    looks, goes_on = threading.Event(), threading.Event()
+    reload = catalog.force_reload
+
+    def slow_reload() -> None:
+        looks.set()
+        assert goes_on.wait(30)
+        reload()
+
+    catalog.force_reload = slow_reload
+    runs._next_look = 0.0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        looking = pool.submit(runs.current)
+        assert looks.wait(30)
+        other = pool.submit(runs.current)
+        try:
+            assert list(other.result(10)) == ["first"]
+        finally:
+            goes_on.set()
+        assert list(looking.result(30)) == ["first"]
 
 
 def test_the_how_to_reads_what_the_first_command_of_the_readme_stored(

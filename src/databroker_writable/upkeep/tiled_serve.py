@@ -83,17 +83,26 @@ class _ServedRuns:
         self.current()
 
     def current(self) -> dict[str, MapAdapter]:
-        """The runs as they were a moment ago, oldest first; the dict stays as it is."""
-        with self._lock:
-            begin = time.monotonic()
-            if begin >= self._next_look:
-                self.catalog.force_reload()
-                self._looks += 1
-                oldest_first = sorted(headers(self.catalog), key=lambda header: header.start["time"])
-                self._nodes = {header.uid: self._node(header) for header in oldest_first}
-                end = time.monotonic()
-                self._next_look = end + max(SECONDS_BETWEEN, (end - begin) / SHARE)
-            return self._nodes
+        """The runs as they were a moment ago, oldest first; the dict stays as it is.
+
+        One request looks for new runs, and those that come meanwhile do not wait for it.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                begin = time.monotonic()
+                if begin >= self._next_look:
+                    self._look()
+                    end = time.monotonic()
+                    self._next_look = end + max(SECONDS_BETWEEN, (end - begin) / SHARE)
+            finally:
+                self._lock.release()
+        return self._nodes
+
+    def _look(self) -> None:
+        self.catalog.force_reload()
+        self._looks += 1
+        oldest_first = sorted(headers(self.catalog), key=lambda header: header.start["time"])
+        self._nodes = {header.uid: self._node(header) for header in oldest_first}
 
     def opened(self, uid: str) -> Any:
         """A run that nothing else holds."""
