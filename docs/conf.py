@@ -77,6 +77,21 @@ def name_as_users_know_it(
                 name.replace_self(addnodes.desc_name("", "driver"))
 
 
+def leave_out_methods(
+    app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """The list of methods, with which the help of a class begins, has a page of its own here."""
+    if what == "class" and "Methods" in lines:
+        begin = lines.index("Methods")
+        rest = range(begin + 2, len(lines) - 1)
+        end = next(
+            (n for n in rest if lines[n + 1] and set(lines[n + 1]) == {"-"}), len(lines)
+        )
+        del lines[begin:end]
+
+
 def setup(app: Any) -> None:
+    # before numpydoc reads the sections
+    app.connect("autodoc-process-docstring", leave_out_methods, priority=100)
     app.connect("object-description-transform", name_as_users_know_it)
     app.add_directive("command-help", CommandHelp)
