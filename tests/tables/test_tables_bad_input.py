@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+
 import numpy
 import pandas
 import pytest
@@ -99,3 +101,21 @@ def test_an_index_that_cannot_be_put_back_is_refused():
     dataset = xarray.Dataset({"a": ("x", [1, 2])})
     dataset = dataset.assign_coords(xarray.Coordinates.from_xindex(RangeIndex.arange(0.0, 2.0, dim="x")))
     assert "drop it with dataset.drop_indexes(['x'])" in message(dataset)
+
+
+class Fit:
+    """A result whose text says nothing of it."""
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (b"abc", r"\[bytes\(v\)\.decode\(\) for v in table\['x'\]\], other bytes as numbers, \[list\(v\)"),
+        (Fit(), "store the numbers or the text of which they are made, each as a column; .* attachments="),
+        (decimal.Decimal("0.1"), r"\[str\(v\) for v in table\['x'\]\]"),
+    ],
+)
+def test_no_remedy_destroys_what_is_to_be_stored(value, remedy):
+    with pytest.raises(InvalidTableError, match=remedy) as caught:
+        read_table({"x": [value, value]})
+    assert ("str(v)" in str(caught.value)) == isinstance(value, decimal.Decimal)

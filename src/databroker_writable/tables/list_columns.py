@@ -5,6 +5,12 @@ numpy.asarray alone is not enough: it makes strings of `[1, "a"]` and integers o
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import enum
+import fractions
+import os
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -154,13 +160,41 @@ def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> Invali
     for value in flat:
         check_column(value, name)
     culprits = sorted(type_name(type_) for type_ in types if type_of(type_) not in MISSING)
-    is_array = any(hasattr(type_, "__array__") for type_ in types)
-    conversion = "numpy.asarray(v)" if is_array else "str(v)"
-    return unsupported(
-        name,
-        f"values of type {', '.join(culprits)}",
-        f"convert them, e.g. table[{name!r}] = [{conversion} for v in table[{name!r}]]",
-    )
+    types_held = [type_ for type_ in types if type_of(type_) not in MISSING]
+    return unsupported(name, f"values of type {', '.join(culprits)}", _way_to_convert(types_held, name))
+
+
+_KEPT_AS_TEXT = (
+    decimal.Decimal,
+    fractions.Fraction,
+    uuid.UUID,
+    os.PathLike,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    enum.Enum,
+    type,
+)
+"""Types whose text is all that they are."""
+
+
+def _way_to_convert(types: list[type], name: str) -> str:
+    """Say how values of these types are stored with nothing of them lost."""
+    if any(hasattr(type_, "__array__") for type_ in types):
+        conversion = "numpy.asarray(v)"
+    elif all(issubclass(type_, bytes | bytearray | memoryview) for type_ in types):
+        return (
+            f"store text as table[{name!r}] = [bytes(v).decode() for v in table[{name!r}]], other bytes as numbers, "
+            "[list(v) for v in ...], and the content of a file by attachments={'NAME': content}"
+        )
+    elif all(issubclass(type_, _KEPT_AS_TEXT) for type_ in types):
+        conversion = "str(v)"
+    else:
+        return (
+            "store the numbers or the text of which they are made, each as a column; figures and files are stored by "
+            "attachments={'NAME': figure}"
+        )
+    return f"convert them, e.g. table[{name!r}] = [{conversion} for v in table[{name!r}]]"
 
 
 def in_shape(values: Any, shape: tuple[int, ...], name: str) -> Any:
