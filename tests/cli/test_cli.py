@@ -174,7 +174,7 @@ def test_one_event_stores_the_table_as_arrays(table: str) -> None:
 
 def test_a_warning_of_an_unknown_input_does_not_speak_of_another_option(table: str) -> None:
     result = run("store", table, "--to", "results", "--derived-from", "nope")
-    assert "derived_from names the run 'nope'" in result.stderr
+    assert "--derived-from names the run 'nope'" in result.stderr
     assert "--one-event" not in result.stderr
 
 
