@@ -509,3 +509,11 @@ def test_a_misspelt_directory_is_answered_with_the_one_that_is_there() -> None:
         "ls", "reslts"
     )
     assert not os.path.exists("reslts")
+
+
+@pytest.mark.parametrize("option", ["--stream", "--x", "--frame"])
+def test_an_option_of_plots_without_a_plot_is_an_error(option: str) -> None:
+    databroker_writable.open_directory("results").store_run({"x": [1]})
+    result = run("show", "results", "-1", option, "0")
+    assert result.exit_code == 2
+    assert "are for plots; give --column or --plot, too" in result.stderr
