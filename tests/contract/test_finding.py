@@ -101,7 +101,7 @@ def test_the_beginning_of_several_uids_is_refused(catalog):
     for uid in ("1234-a", "1234-b", "scan-a", "scan-b"):
         catalog.store_run({"x": [1]}, uid=uid)
     for beginning in ("1234", "scan"):
-        with pytest.raises(InvalidMetadataError, match=f"'{beginning}'.*several runs"):
+        with pytest.raises(InvalidMetadataError, match=f"'{beginning}'.*several uids"):
             catalog.build_simple_run({"k": [1.0]}, derived_from=beginning)
     with pytest.raises(InvalidMetadataError, match="''"):
         catalog.build_simple_run({"k": [1.0]}, derived_from="")
@@ -240,7 +240,7 @@ def test_a_run_is_not_given_the_results_of_another_whose_uid_begins_with_its_own
     for number in (10, 11):
         catalog.store_run({"k": [1.0]}, uid=f"fit-{number}", derived_from=f"raw-{number}")
     assert list(catalog.results_of("raw-1")) == []
-    with pytest.raises(InvalidMetadataError, match=r"'raw-'.*several runs"):
+    with pytest.raises(InvalidMetadataError, match=r"'raw-'.*several uids"):
         catalog.results_of("raw-")
 
 

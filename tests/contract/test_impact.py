@@ -49,7 +49,7 @@ def test_impact_says_which_results_are_dealt_with(chain):
 def test_impact_of_what_is_unknown_is_an_error(chain):
     with pytest.raises(KeyError, match="nothing is known of the run 'elsewhere-1'"):
         chain.impact("elsewhere-1")
-    with pytest.raises(InvalidMetadataError, match="several runs begin"):
+    with pytest.raises(InvalidMetadataError, match="several uids begin"):
         chain.impact("raw-")
 
 
@@ -142,5 +142,5 @@ def test_a_catalog_that_cannot_be_asked_is_warned_of(catalog, monkeypatch):
     catalog.store_run({"x": [1]}, uid="fit-1", derived_from={"uid": "raw-1", "catalog": "far"})
     catalog.retract("fit-1", reason="x")
     for ask in (lambda: catalog.impact("raw-1"), catalog.stale):
-        with pytest.warns(StoreWarning, match="the catalog 'far', which runs name, cannot be asked"):
+        with pytest.warns(StoreWarning, match="the catalog 'far', which runs name, cannot be searched"):
             ask()

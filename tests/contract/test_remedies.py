@@ -429,7 +429,7 @@ def keys_of_metadata(catalog: Any) -> Steps:
 def an_input_whose_uid_is_cut_short(catalog: Any) -> Steps:
     for uid in ("raw-1", "raw-2"):
         catalog.store_run({"x": [1]}, uid=uid)
-    yield "give more of the uid", lambda: catalog.store_run({"x": [1]}, derived_from="raw")
+    yield "give more characters", lambda: catalog.store_run({"x": [1]}, derived_from="raw")
     catalog.store_run({"x": [1]}, derived_from="raw-1", uid="mended")
     assert list(catalog.results_of("raw-1")) == ["mended"]
     return {"x": [1]}
