@@ -317,7 +317,7 @@ def a_stream_that_does_not_exist(catalog: Any) -> Steps:
 
 def a_stream_of_nothing(catalog: Any) -> Steps:
     with catalog.run_builder(uid="mended") as builder:
-        yield "give at least one of them", lambda: builder.add_stream("primary")
+        yield "give one of them", lambda: builder.add_stream("primary")
         builder.add_stream("primary", data={"x": [1]})
     return {"x": [1]}
 
@@ -342,7 +342,7 @@ def an_index_in_later_tables(catalog: Any) -> Steps:
 def another_dtype(catalog: Any) -> Steps:
     with catalog.run_builder(uid="mended") as builder:
         builder.add_stream("primary", data={"x": [1.5]})
-        yield "convert it", lambda: builder.add_data("primary", {"x": [2]})
+        yield "convert it", lambda: builder.add_data("primary", {"x": ["2"]})
         builder.add_data("primary", {"x": [2.0]})
     return {"x": [1.5, 2.0]}
 
