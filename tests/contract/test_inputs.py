@@ -12,7 +12,7 @@ import xarray
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 from databroker.core import BlueskyRun
 
-from databroker_writable import InvalidRunError, RunBuilder, build_simple_run
+from databroker_writable import InvalidMetadataError, InvalidRunError, RunBuilder, build_simple_run
 from databroker_writable.runs.comparison import same_run
 from support import example_runs
 
@@ -227,3 +227,34 @@ def test_numbers_that_are_not_finite_survive(catalog, site):
     numpy.testing.assert_array_equal(found.primary.read()["x"].values, values)
     assert numpy.signbit(found.primary.read()["x"].values[3])
     assert list(found.metadata["start"]["limits"]) == [numpy.inf, -numpy.inf]
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-normalized[mongomock]"], indirect=True)
+def test_the_origin_of_a_run_may_be_said_in_its_metadata(catalog, site):
+    catalog.store_run({"x": [1]}, uid="raw-1-long")
+    metadata = {"derived_from": "raw-1", "supersedes": ["raw-1-long"], "parameters": {"window": numpy.int64(3)}}
+    in_metadata = catalog.store_run({"x": [2]}, metadata).metadata["start"]
+    by_arguments = catalog.store_run({"x": [2]}, **metadata).metadata["start"]
+    for key in ("derived_from", "supersedes", "parameters", "original_run_uid"):
+        assert in_metadata[key] == by_arguments[key], key
+    with catalog.run_builder(metadata) as builder:
+        builder.add_stream("primary", data={"x": [3]})
+    assert builder.stored_run.metadata["start"]["derived_from"] == by_arguments["derived_from"]
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"derived_from": 5}, "derived_from takes a run"),
+        ({"supersedes": [1]}, "supersedes takes a run"),
+        ({"parameters": "fast"}, "parameters is a dict"),
+        ({"derived_from": {"uid": "raw-1", "color": "red"}}, "color"),
+    ],
+)
+def test_the_origin_in_metadata_is_held_to_the_rules_of_the_arguments(catalog, metadata, message):
+    with pytest.raises(InvalidMetadataError, match=message):
+        catalog.store_run({"x": [1]}, metadata)
+    with pytest.raises(InvalidMetadataError, match=message):
+        build_simple_run({"x": [1]}, metadata)
+    assert len(catalog) == 0

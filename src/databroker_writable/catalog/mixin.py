@@ -226,7 +226,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         with errors_end_here:
             self._store.check_writable()
             provenance = provenance_in(self, uid, derived_from, supersedes, versions, parameters)
-            start = start_metadata(with_defaults(self, metadata), uid, time, provenance)
+            start = start_metadata(with_defaults(self, metadata, uid), uid, time, provenance)
             sink = CatalogSink(self._store)
             builder = RunBuilder.into(sink, start, one_event)
             self._store.refuse_taken_uid(builder.uid)

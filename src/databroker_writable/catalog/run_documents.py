@@ -58,7 +58,8 @@ def table_sink(
 ) -> TableSink:
     """Build the run of a table; the arguments are those of `build_simple_run`."""
     sink = TableSink(catalog.handler_registry, checker)
-    start = start_metadata(with_defaults(catalog, metadata), uid, time, provenance_in(catalog, uid, **provenance))
+    origin = provenance_in(catalog, uid, **provenance)
+    start = start_metadata(with_defaults(catalog, metadata, uid), uid, time, origin)
     build_table(sink, data, start, exit_status, reason, one_event, stream, units, attachments)
     return sink
 
@@ -78,8 +79,12 @@ def provenance_in(
     return Provenance.of(sources, replaced, versions, parameters)
 
 
-def with_defaults(catalog: Any, metadata: Any) -> Any:
-    """Give metadata on top of the catalog's defaults."""
+def with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
+    """Give metadata on top of the catalog's defaults, and uids of this catalog in them in full and with its name."""
     if metadata is not None and not isinstance(metadata, Mapping):
         return metadata  # refused where the start document is composed
-    return {**catalog.metadata_defaults, **(metadata or {})}
+    merged = {**catalog.metadata_defaults, **(metadata or {})}
+    with explaining(label_of(catalog)):
+        for key in merged.keys() & {"derived_from", "supersedes"}:
+            merged[key] = resolve(catalog, merged[key], key, uid)
+    return merged

@@ -116,6 +116,7 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
         raise InvalidMetadataError(f"metadata is a dict, such as {{'sample': 'Cu'}}, not {what}")
     result: dict[str, Any] = plain_metadata(metadata)
+    result |= _provenance_in(result)
     arguments: dict[str, Any] = {
         "uid": uid,
         "time": time,
@@ -123,8 +124,9 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
         "supersedes": provenance.supersedes,
         "parameters": provenance.parameters,
     }
-    if provenance.derived_from is not None and len({source["uid"] for source in provenance.derived_from}) == 1:
-        arguments["original_run_uid"] = provenance.derived_from[0]["uid"]
+    inputs = {source["uid"] for source in provenance.derived_from or ()}
+    if len(inputs) == 1:
+        [arguments["original_run_uid"]] = inputs
     for key, value in arguments.items():
         if value is None:
             continue
@@ -135,11 +137,21 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
                 "give only one of them"
             )
         result[key] = value
+    sources = {source["uid"] for source in sources_of(result)}
+    if len(sources) == 1:
+        result.setdefault("original_run_uid", *sources)
     _refuse_self_reference(result)
     own_versions = result.get("versions", {})
     if isinstance(own_versions, Mapping):
         result["versions"] = {**provenance.versions, **own_versions}
     return result
+
+
+def _provenance_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What metadata say of the origin of a run, held to the rules of the arguments of these names."""
+    own = Provenance.of(metadata.get("derived_from"), metadata.get("supersedes"), (), metadata.get("parameters"))
+    said = {"derived_from": own.derived_from, "supersedes": own.supersedes, "parameters": own.parameters}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
