@@ -45,7 +45,8 @@ def raw_data(tmp_path: Path) -> Any:
 
 def store_as_written(catalog: Any, uid: str, **metadata: Any) -> None:
     """Store documents as another program may have written them."""
-    catalog.store_run(list(build_simple_run({"x": [1]}, metadata, uid=uid).documents(fill="no")))
+    (name, start), *others = build_simple_run({"x": [1]}, uid=uid).documents(fill="no")
+    catalog.store_run([(name, {**start, **metadata}), *others])
 
 
 def edges(graph: Any) -> set[tuple[str, str]]:
