@@ -119,3 +119,10 @@ def test_no_remedy_destroys_what_is_to_be_stored(value, remedy):
     with pytest.raises(InvalidTableError, match=remedy) as caught:
         read_table({"x": [value, value]})
     assert ("str(v)" in str(caught.value)) == isinstance(value, decimal.Decimal)
+
+
+def test_the_remedy_for_mixed_types_keeps_the_content_of_each():
+    assert "[str(v) for v in table['x']]" in message({"x": [1, "a"]})
+    for values in ([b"abc", "a"], [object(), 1], [[1], 2]):
+        assert "mixed types" in message({"x": values})
+        assert "give the values of each type a column of their own" in message({"x": values})

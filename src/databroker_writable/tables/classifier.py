@@ -48,6 +48,7 @@ class ValueType(enum.Enum):
 MISSING = frozenset({ValueType.NONE, ValueType.NA, ValueType.NAT})
 TIMES = frozenset({ValueType.DATETIME, ValueType.TIMEDELTA})
 NUMBERS = frozenset({ValueType.BOOL, ValueType.INT, ValueType.FLOAT, ValueType.COMPLEX})
+_KEPT_BY_TEXT = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
 
 _TYPES: tuple[tuple[ValueType, Any], ...] = (
     (ValueType.NONE, type(None)),
@@ -212,9 +213,12 @@ _MASKED = Unstorable(
 
 
 def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
+    types = list(types)
+    remedy = f"make it one type, e.g. table[{name!r}] = [str(v) for v in table[{name!r}]]"
+    if not {*map(type_of, types)} <= _KEPT_BY_TEXT:
+        remedy = "give the values of each type a column of their own"
     return InvalidTableError(
-        f"column {name!r} holds mixed types ({', '.join(sorted(map(type_name, types)))}); make it one type, "
-        f"e.g. table[{name!r}] = [str(v) for v in table[{name!r}]]"
+        f"column {name!r} holds mixed types ({', '.join(sorted(map(type_name, types)))}); {remedy}"
     )
 
 
