@@ -46,7 +46,7 @@ def has_integers_beyond(run):
         for values in [*doc.get("data", {}).values(), *configuration.values()]:
             # numpy makes floats of a list with integers beyond int64 and others
             items = numpy.asarray(values, dtype=None if hasattr(values, "dtype") else object).ravel().tolist()
-            if any(isinstance(item, int) and item > INT64_MAX for item in items):
+            if any(isinstance(item, int | numpy.integer) and item > INT64_MAX for item in items):
                 return True
     return False
 

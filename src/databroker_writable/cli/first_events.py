@@ -64,7 +64,9 @@ def read_streams(run: Any, events: Mapping[str, int], *, fill: str = "no") -> di
             name in streams and len(streams[name].pages) >= min(count, FIRST_ROWS) for name, count in events.items()
         ):
             break
-    return streams
+    # as they were begun: databroker gives those of the same time in any order
+    begun = list(events)
+    return dict(sorted(streams.items(), key=lambda named: begun.index(named[0]) if named[0] in events else len(begun)))
 
 
 def described(run: Any, name: str, stream: Stream) -> str:
