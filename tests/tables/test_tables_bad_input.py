@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
+import pathlib
 
 import numpy
 import pandas
@@ -126,3 +128,28 @@ def test_the_remedy_for_mixed_types_keeps_the_content_of_each():
     for values in ([b"abc", "a"], [object(), 1], [[1], 2]):
         assert "mixed types" in message({"x": values})
         assert "give the values of each type a column of their own" in message({"x": values})
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (datetime.date(2024, 5, 31), "store value.isoformat()"),
+        (decimal.Decimal("0.1"), "store str(value) or float(value)"),
+        (pathlib.PurePosixPath("/data"), "store os.fspath(value)"),
+        (object(), "make it text, numbers, or lists and dicts of these"),
+        (b"abc", "make it text, numbers, or lists and dicts of these"),
+    ],
+)
+def test_a_single_value_that_cannot_be_stored_is_told_what_to_store(value, remedy):
+    text = message({"x": [1, 2], "v": value})
+    assert f"column 'v' holds a single value of type {type(value).__name__}, which cannot be stored exactly" in text
+    assert remedy in text
+
+
+def test_a_dict_as_a_column_is_told_where_it_belongs():
+    assert "column 'v' is a dict; give each of its values a column of its own" in message({"v": {"a": 1}})
+
+
+def test_ragged_lists_of_text_are_stored_when_the_advice_is_followed():
+    assert "by padding with None" in message({"x": [["a"], ["b", "c"]]})
+    assert read_table({"x": [["a", None], ["b", "c"]]}).length == 2

@@ -18,7 +18,7 @@ from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_laz
 from .column_parts import Part, parts_of
 from .list_columns import CONTAINERS, array_from_list
 from .names import data_keys_of, free_name, plain_names
-from .wording import short
+from .wording import remedy_for, short
 
 _SINGLE = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
 """What a column may be, or have, one of."""
@@ -166,10 +166,14 @@ def _array(column: Any, name: str) -> Any:
     if hasattr(column, "__array__"):
         check_column(column, name)
         return numpy.asarray(column)
-    several = isinstance(column, Iterable) and not isinstance(column, str | bytes | Mapping)
-    remedy = f"list(table[{name!r}])" if several else f"[{short(column)}]"
+    if isinstance(column, Mapping):
+        raise InvalidTableError(
+            f"column {name!r} is a dict; give each of its values a column of its own, or pass it as parameters={name}"
+        )
+    if isinstance(column, bytes) or not isinstance(column, Iterable):
+        raise unsupported(name, f"a single value of type {type(column).__name__}", remedy_for(column))
     raise InvalidTableError(
-        f"column {name!r} is of type {type(column).__name__}; make it a list or an array, e.g. {remedy}"
+        f"column {name!r} is of type {type(column).__name__}; make it a list or an array, e.g. list(table[{name!r}])"
     )
 
 

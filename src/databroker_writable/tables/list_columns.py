@@ -225,7 +225,7 @@ def _stacked(values: Sequence[Any], name: str, depth: int) -> Any:
         listed = ", ".join(map(str, sorted(lengths)[:4])) + (", ..." if len(lengths) > 4 else "")
         raise InvalidTableError(
             f"column {name!r} holds lists or arrays of different lengths ({listed}); "
-            "make them of one length, e.g. by padding with NaN"
+            "make them of one length, e.g. by padding with None"
         )
     (length,) = lengths
     flat = array_from_list(list(chain.from_iterable(values)), name, depth=depth + 1)
