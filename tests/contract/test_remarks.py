@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from databroker_writable import (
     build_simple_run,
     open_directory,
 )
+from databroker_writable.results.notebook import _display_of_run
 from databroker_writable.results.remarks import retracted, tags_of
 
 
@@ -133,7 +135,7 @@ def test_search_results_know_the_remarks_of_their_catalog(site, catalog, run):
         ((b"bytes",), "the text of a remark is a text, not b'bytes'"),
         ((None, ["good"]), "the text of a remark is a text, not None"),
         (("\ud800",), "the text of a remark"),
-        (("x", "good"), "tags is a list of texts, such as .*, not 'good'"),
+        (("x", 5), "tags is a list of texts, such as .*, not 5"),
         (("x", [1]), "a tag is a text of one line, such as 'bad-frames', not 1"),
         (("x", {"good": 1}), "tags is a list of texts"),
         (("x", None), "tags is a list of texts"),
@@ -192,3 +194,15 @@ def test_a_directory_for_remarks_is_refused_where_they_have_a_place(site, tmp_pa
         pytest.skip("no place of its own, or opened without options")
     with pytest.raises(InvalidCatalogError, match=r"this catalog keeps them .*: leave the option out"):
         site.open(annotations=str(tmp_path / "notes"))
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-normalized[mongomock]"], indirect=True)
+def test_displays_of_a_run_say_what_was_remarked_on_it(catalog):
+    run = catalog.store_run({"x": [1]})
+    catalog.annotate(run, "beam dump", tags="bad-frames")
+    assert "retracted" not in _display_of_run(run).text()
+    catalog.retract(run, "wrong sample")
+    text = _display_of_run(catalog[run.metadata["start"]["uid"]]).text()
+    assert re.search(r"retracted: wrong sample \(.+\)\n  tags: bad-frames\n  remark: beam dump \(", text), text
+    catalog.restore(run)
+    assert "retracted" not in _display_of_run(run).text()

@@ -74,6 +74,7 @@ def test_usual_names_are_taken(name: str) -> None:
         (Figure().subplots(), r"give axes\.get_figure\(\)"),
         (pickle.dumps({"a": numpy.zeros(3)}), "is a pickle, which can run any code"),
         ("\ud800", "UTF-8 cannot hold"),
+        ("absent.png", r"is the text 'absent\.png', and such a file holds no text; give .* pathlib\.Path"),
         (Path("absent.txt"), "'absent.txt' cannot be read .*check the path"),
         (Path("."), "'.' is not a file"),
     ],

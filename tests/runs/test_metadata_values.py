@@ -104,3 +104,12 @@ def test_what_offers_no_parameters_is_refused_with_an_example(given):
 def test_a_parameter_that_cannot_be_stored_is_named():
     with pytest.raises(InvalidMetadataError, match=r"parameters\['kernel'\] holds"):
         build_simple_run({"x": [1]}, parameters=types.SimpleNamespace(kernel=object()))
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-normalized[mongomock]"], indirect=True)
+def test_the_time_of_a_run_may_be_a_datetime(catalog):
+    when = datetime.datetime(2026, 1, 1, tzinfo=UTC)
+    assert catalog.store_run({"x": [1]}, time=when).metadata["start"]["time"] == when.timestamp()
+    assert catalog.store_run({"x": [1]}, {"time": when}).metadata["start"]["time"] == when.timestamp()
+    local = when.astimezone().replace(tzinfo=None)
+    assert build_simple_run({"x": [1]}, time=local).metadata["start"]["time"] == when.timestamp()

@@ -503,3 +503,28 @@ def test_a_run_of_attachments_alone_is_exported() -> None:
     assert Path("run-attachments/report.txt").read_text() == "nothing was measured"
     with pytest.raises(ExportError, match="the run has none"):
         export(builder.stored_run, "run.csv")
+
+
+def test_attachments_may_be_there_from_an_export_to_another_format(catalog, tmp_path):
+    run = catalog.store_run({"x": [1, 2]}, attachments={"notes.txt": "hello"})
+    for suffix in (".json", ".csv", ".nxs"):
+        export(run, tmp_path / f"fit{suffix}")
+    (tmp_path / "fit-attachments" / "notes.txt").write_text("changed")
+    with pytest.raises(ExportError, match=r"notes\.txt' exists already"):
+        export(run, tmp_path / "fit.nc")
+    assert not (tmp_path / "fit.nc").exists()
+
+
+def test_an_index_that_was_not_given_is_no_column_of_a_file(catalog, tmp_path):
+    run = catalog.store_run(pandas.DataFrame({"x": [1, 2], "y": [3, 4]}))
+    assert pandas.read_csv(export(run, tmp_path / "fit.csv"), comment="#").columns.tolist() == ["x", "y"]
+    kept = catalog.store_run(pandas.DataFrame({"x": [1, 2]}, index=[5, 6]))
+    assert pandas.read_csv(export(kept, tmp_path / "kept.csv"), comment="#", index_col=0).index.tolist() == [5, 6]
+
+
+@pytest.mark.parametrize("function", ["export", "plot", "to_dataset", "diff"])
+def test_a_stream_in_place_of_a_run_is_named(catalog, tmp_path, function):
+    stream = catalog.store_run({"x": [1, 2]}).primary
+    others = {"export": [tmp_path / "fit.csv"], "diff": [stream]}.get(function, [])
+    with pytest.raises(InvalidRunError, match=f"{function} takes a run and not one of its streams"):
+        getattr(databroker_writable, function)(stream, *others)

@@ -12,7 +12,7 @@ from ..runs.built_run import BuiltRun
 from ..runs.inputs import check_many, is_table
 from ..runs.provenance import start_metadata
 from ..storage.assets.router import byte_progress
-from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table
+from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
@@ -74,7 +74,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         run: RunLike,
         metadata: Mapping[str, Any] | None = None,
         uid: str | None = None,
-        time: float | None = None,
+        time: Time | None = None,
         exit_status: str | None = None,
         reason: str | None = None,
         *,
@@ -102,7 +102,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             For the start document, e.g. ``{"sample": "Cu"}``; it wins over the catalog's ``metadata_defaults``.
         uid : str, optional
             The uid of the run; a new one by default.
-        time : float, optional
+        time : float or datetime, optional
             When the run began, in POSIX seconds; now by default.
         exit_status : {"success", "abort", "fail"}, optional
             How the analysis ended; ``"success"`` by default.
@@ -191,7 +191,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         self,
         metadata: Mapping[str, Any] | None = None,
         uid: str | None = None,
-        time: float | None = None,
+        time: Time | None = None,
         *,
         one_event: bool = False,
         derived_from: Sources | None = None,
@@ -288,7 +288,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         data: Table,
         metadata: Mapping[str, Any] | None = None,
         uid: str | None = None,
-        time: float | None = None,
+        time: Time | None = None,
         exit_status: str = "success",
         reason: str = "",
         *,

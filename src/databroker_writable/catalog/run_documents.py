@@ -16,6 +16,7 @@ from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
 from ..storage.backend import label_of
 from ..storage.failures import explaining
+from ..tables.public_types import Time
 from .run_store import RunStore
 
 
@@ -45,7 +46,7 @@ def table_sink(
     data: Any,
     metadata: Any = None,
     uid: str | None = None,
-    time: float | None = None,
+    time: Time | None = None,
     exit_status: str = "success",
     reason: str = "",
     one_event: bool = False,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
+from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows
 from .command_group import CATALOG_HELP
@@ -46,12 +47,13 @@ def show(
     frame: int | None,
     as_json: bool,
 ) -> None:
-    run = find_run(open_to_read(catalog).catalog, catalog, uid)
+    opened = open_to_read(catalog).catalog
+    run = find_run(opened, catalog, uid)
     streams = read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
     if as_json:
         say(json_text(_record(run, streams)))
     else:
-        _show(run, streams)
+        _show(run, streams, remark_facts(opened, run.metadata["start"]["uid"]))
     if column is None and plot is None:
         if x is not None or frame is not None or stream_name is not None:
             raise click.UsageError("--stream, --x and --frame are for plots; give --column or --plot, too")
@@ -73,12 +75,14 @@ def _save(content: Plottable, path: str) -> str:
     return save_figure(figure, path)
 
 
-def _show(run: Any, streams: Mapping[str, Stream]) -> None:
+def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, str]]) -> None:
     start, stop = run.metadata["start"], run.metadata["stop"] or {}
     say(f"uid: {start['uid']}")
     say(f"time: {shown_time(start['time'])}")
     status = " ".join(filter(None, (stop.get("exit_status", "unfinished"), stop.get("reason"))))
     say(f"status: {shown(status, VALUE_WIDTH)}")
+    for name, text in remarks:
+        say(f"{name}: {shown(text, VALUE_WIDTH)}")
     for key in start:
         if key not in ("uid", "time"):
             say(f"{shown(key, VALUE_WIDTH)}: {shown(start[key], VALUE_WIDTH)}")

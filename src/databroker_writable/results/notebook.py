@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from databroker.core import BlueskyEventStream, BlueskyRun
 
-from ..runs.run_display import Display, display_of, display_of_stream
+from ..runs.printing import shown
+from ..runs.run_display import WIDTH, Display, display_of, display_of_stream
+from .remarks import remark_facts
 
 
 def show_runs_in_ipython() -> None:
@@ -20,7 +23,7 @@ def show_runs_in_ipython() -> None:
     text, page = (shell.display_formatter.formatters[mimetype] for mimetype in ("text/plain", "text/html"))
     if BlueskyRun not in {*text.type_printers, *page.type_printers}:
         text.for_type(BlueskyRun, _print_run)
-        page.for_type(BlueskyRun, lambda run: _displayed(display_of, run).html())
+        page.for_type(BlueskyRun, lambda run: _displayed(_display_of_run, run).html())
     whole = shell.display_formatter.ipython_display_formatter
     if BlueskyEventStream not in whole.type_printers:
         # intake's own shows all the documents of the run
@@ -28,7 +31,7 @@ def show_runs_in_ipython() -> None:
 
 
 def _print_run(run: Any, printer: Any, cycle: bool) -> None:
-    printer.text(_displayed(display_of, run).text())
+    printer.text(_displayed(_display_of_run, run).text())
 
 
 def _display_stream(stream: Any) -> None:
@@ -36,6 +39,12 @@ def _display_stream(stream: Any) -> None:
 
     shown = _displayed(display_of_stream, stream)
     display({"text/plain": shown.text(), "text/html": shown.html()}, raw=True)
+
+
+def _display_of_run(run: Any) -> Display:
+    plain, catalog = display_of(run), getattr(run, "catalog_object", None)
+    facts = [] if catalog is None else remark_facts(catalog, run.metadata["start"]["uid"])
+    return dataclasses.replace(plain, facts=[*plain.facts, *((name, shown(text, WIDTH)) for name, text in facts)])
 
 
 def _displayed(describe: Callable[[Any], Display], thing: Any) -> Display:

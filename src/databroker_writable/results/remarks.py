@@ -56,6 +56,17 @@ def remarks_on(catalog: Any, run: Any) -> list[Remark]:
     return [remark for remark in remarks(catalog) if remark["run"] == uid]
 
 
+def remark_facts(catalog: Any, uid: str) -> list[tuple[str, str]]:
+    """What displays of a run say of the remarks on it: its retraction, its tags, its notes."""
+    kept = [remark for remark in remarks(catalog) if remark["run"] == uid]
+    facts = [(RETRACTED, f"{remark['text']} ({remark['user']})") for remark in retractions([kept]).values()]
+    tags = dict.fromkeys(tag for remark in kept for tag in remark["tags"])
+    if tags:
+        facts.append(("tags", ", ".join(tags)))
+    notes = [remark for remark in kept if remark["text"] and not remark["verdict"]]
+    return facts + [("remark", f"{remark['text']} ({remark['user']})") for remark in notes]
+
+
 def tags_of(catalog: Any) -> dict[str, list[str]]:
     """The tags of runs, by uid, in the order in which they were first given."""
     tags: dict[str, dict[str, None]] = {}
@@ -144,7 +155,9 @@ def _checked_text(text: Any, argument: str) -> str:
 
 
 def _checked_tags(tags: Any) -> list[str]:
-    if isinstance(tags, str) or not isinstance(tags, list | tuple | set | frozenset):
+    if isinstance(tags, str):
+        tags = [tags]
+    if not isinstance(tags, list | tuple | set | frozenset):
         raise InvalidMetadataError(f"tags is a list of texts, such as ['bad-frames'], not {short(tags)}")
     return list(dict.fromkeys(_checked_tag(tag) for tag in tags))
 

@@ -32,6 +32,9 @@ FILE_NAME, MEDIA_TYPE = "file_name", "media_type"
 
 _REFUSED_IN_NAMES = re.compile(r'[/\\:*?"<>|]|^[. ]|[. ]$')
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
+_NO_TEXT = ("image/png", "image/jpeg", "image/gif", "image/tiff", "application/pdf", "audio/", "video/")
+"""Media types, or what they begin with, of files that hold no text."""
+
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
 
@@ -194,9 +197,15 @@ def _text(text: str, name: str) -> bytes:
             f"pathlib.Path({short(text)}) to attach the file, or the text as bytes"
         )
     try:
-        return text.encode()
+        content = text.encode()
     except UnicodeEncodeError as exc:
         raise InvalidRunError(f"the attachment {name!r} is a text that UTF-8 cannot hold: {exc}; give bytes") from None
+    if media_type(name).startswith(_NO_TEXT):
+        raise InvalidRunError(
+            f"the attachment {name!r} is the text {short(text)}, and such a file holds no text; give its bytes, "
+            "a figure, or a pathlib.Path of the file"
+        )
+    return content
 
 
 def _is_file(path: Path) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ..errors import InvalidRunError, StoreError, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
-from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table
+from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from .attachments import STREAM, attachment_table
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids, reason_of
@@ -35,7 +35,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         For the start document: JSON-like values, numpy scalars and arrays.
     uid : str, optional
         The run's uid; a UUID4 by default.
-    time : float, optional
+    time : float or datetime, optional
         POSIX seconds; by default the current time. If it is given, Events follow at intervals of one microsecond.
     one_event : bool, optional
         Each table that is added is one Event whose columns are arrays, instead of one Event per row.
@@ -69,7 +69,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         self,
         metadata: Mapping[str, Any] | None = None,
         uid: str | None = None,
-        time: float | None = None,
+        time: Time | None = None,
         *,
         one_event: bool = False,
         derived_from: Sources | None = None,

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
-from ..tables.metadata_values import plain_metadata, plain_parameters
+from ..tables.metadata_values import plain_metadata, plain_parameters, posix_seconds
+from ..tables.public_types import Time
 from ..tables.wording import short
 from . import upstream
 
@@ -79,7 +80,7 @@ class Provenance:
         )
 
 
-def start_metadata(metadata: Any, uid: str | None, time: float | None, provenance: Provenance) -> dict[str, Any]:
+def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance: Provenance) -> dict[str, Any]:
     """Give the metadata of a run that is built here, with its provenance.
 
     Parameters
@@ -115,7 +116,10 @@ def start_metadata(metadata: Any, uid: str | None, time: float | None, provenanc
     if not isinstance(metadata, Mapping):
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
         raise InvalidMetadataError(f"metadata is a dict, such as {{'sample': 'Cu'}}, not {what}")
-    result: dict[str, Any] = plain_metadata(metadata)
+    result: dict[str, Any] = plain_metadata({**metadata, "time": posix_seconds(metadata.get("time"))})
+    if result["time"] is None:
+        del result["time"]
+    time = posix_seconds(time)
     result |= _provenance_in(result)
     arguments: dict[str, Any] = {
         "uid": uid,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..tables.public_types import Files, RunOrUid, Sources, Table
+from ..tables.public_types import Files, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from .builder import RunBuilder
 from .built_run import BuiltRun
@@ -18,7 +18,7 @@ def build_simple_run(
     data: Table,
     metadata: Mapping[str, Any] | None = None,
     uid: str | None = None,
-    time: float | None = None,
+    time: Time | None = None,
     exit_status: str = "success",
     reason: str = "",
     *,
@@ -43,7 +43,7 @@ def build_simple_run(
         For the start document, e.g. ``{"sample": "Cu"}``.
     uid : str, optional
         The uid of the run; a new one by default.
-    time : float, optional
+    time : float or datetime, optional
         When the run began, in POSIX seconds; now by default.
     exit_status : {"success", "abort", "fail"}
         How the analysis ended.

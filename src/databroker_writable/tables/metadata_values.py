@@ -40,6 +40,11 @@ def plain_metadata(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def posix_seconds(time: Any) -> Any:
+    """Give the POSIX seconds of a datetime, one without a zone in that of this computer; anything else as it is."""
+    return time.timestamp() if isinstance(time, datetime.datetime) else time
+
+
 def plain_parameters(value: Any) -> Any:
     """Give the parameters that the result of a fit, an estimator or a record of settings offers; else the value."""
     for offer in _OFFERS:

@@ -73,3 +73,6 @@ Files: TypeAlias = Mapping[str, bytes | bytearray | memoryview | str | Path | Fi
 
 Moment: TypeAlias = str | float | datetime | Run
 """A time, or a run that began then."""
+
+Time: TypeAlias = float | datetime
+"""A moment: POSIX seconds, or a datetime, one without a zone in that of this computer."""

@@ -91,7 +91,12 @@ def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream
 
 def check_run(run: Any, function: str) -> None:
     """Refuse what is not a run, such as a uid or a catalog; the function is the one that the user called."""
-    if not isinstance(getattr(run, "metadata", None), Mapping) or "start" not in run.metadata:
+    metadata = getattr(run, "metadata", None)
+    if isinstance(metadata, Mapping) and "descriptors" in metadata:
+        raise InvalidRunError(
+            f"{function} takes a run and not one of its streams; give the run itself, and choose the stream by its name"
+        )
+    if not isinstance(metadata, Mapping) or "start" not in metadata:
         remedy = f"; give catalog[{short(run, 80)}]" if isinstance(run, str) else ""
         raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, and not {short(run, 80)}{remedy}")
 

@@ -13,6 +13,7 @@ from ..errors import ExportError
 from ..runs.printing import for_json, json_line
 from ..storage.assets.datasets import NewAsset
 from ..storage.new_file import NewFile
+from ..tables.columns import is_default_index
 from .exporting import RunContents
 from .file_columns import for_file
 
@@ -115,7 +116,8 @@ def _frame(contents: RunContents) -> tuple[Any, bool]:
     dims = list(dataset.dims)
     if not dims:
         return dataset.expand_dims("row").to_dataframe(), False
-    return dataset.to_dataframe(), bool(set(dims) & set(dataset.coords))
+    frame = dataset.to_dataframe()
+    return frame, bool(set(dims) & set(dataset.coords)) and not is_default_index(frame.index)
 
 
 def _written(path: str, write: Any) -> NewFile:

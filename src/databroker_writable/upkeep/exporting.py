@@ -10,6 +10,7 @@ import re
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import xarray
@@ -139,7 +140,7 @@ def export(
         raise _exists(path)
     contents = _contents(run, stream, columns, with_inputs)
     files = attachments(run)
-    attached = attachment_paths(run, path) if stream is None and columns is None else {}
+    attached = _not_written(files, attachment_paths(run, path)) if stream is None and columns is None else {}
     writers = [functools.partial(_attachment, files, name, place) for name, place in attached.items()]
     try:
         _write_all([*writers, functools.partial(write, contents, path)], force)
@@ -150,6 +151,11 @@ def export(
     except OSError as exc:
         raise StoreFailedError(f"{path!r} cannot be written ({exc.strerror or exc}); nothing is left of it") from exc
     return path
+
+
+def _not_written(files: Mapping[str, bytes], paths: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the attachments that are there, as after an export of the same run to another format."""
+    return {n: p for n, p in paths.items() if not (os.path.isfile(p) and Path(p).read_bytes() == files[n])}
 
 
 def attachment_paths(run: Any, path: str) -> dict[str, str]:
