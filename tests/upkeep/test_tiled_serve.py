@@ -314,7 +314,7 @@ def test_the_how_to_reads_what_the_first_command_of_the_readme_stored(
     names: dict[str, Any] = {}
     with tiled_server.served("results") as server:
         exec(code.replace("http://127.0.0.1:8000/api/v1?api_key=...", server.uri), names)
-        (uid,) = uids(names["found"])
+        (uid,) = uids(names["copper"])
         assert_reads_equal(names["client"][uid], open_directory("results")[uid])
 
 
