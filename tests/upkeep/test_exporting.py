@@ -505,7 +505,9 @@ def test_a_run_of_attachments_alone_is_exported() -> None:
         export(builder.stored_run, "run.csv")
 
 
-def test_attachments_may_be_there_from_an_export_to_another_format(catalog, tmp_path):
+def test_attachments_may_be_there_from_an_export_to_another_format(site, catalog, tmp_path):
+    if site.is_ferretdb and site.kind == "mongo-embedded":
+        pytest.skip("FerretDB 1.24 refuses arrays in arrays, such as a page of arrays")
     run = catalog.store_run({"x": [1, 2]}, attachments={"notes.txt": "hello"})
     for suffix in (".json", ".csv", ".nxs"):
         export(run, tmp_path / f"fit{suffix}")
