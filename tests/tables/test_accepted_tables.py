@@ -297,3 +297,10 @@ def test_an_astropy_table_keeps_units_descriptions_and_missing_values(backend):
     assert (back["n"].values.tolist(), back["n"].attrs) == ([1, None], {"description": "number"})
     assert (back["t"].values.tolist()[:1], back["t"].attrs) == ([1.5], {"units": "s"})
     assert numpy.isnan(back["t"].values[1])
+
+
+@pytest.mark.parametrize("form", [dict, pandas.DataFrame, lambda table: xarray.Dataset({"I/I0": ("q", table["I/I0"])})])
+def test_what_a_column_with_an_odd_name_becomes_has_data_keys_that_documents_allow(form):
+    table = {"I/I0": numpy.array([uncertainties.ufloat(1.0, 0.5), uncertainties.ufloat(2.0, 0.25)], object)}
+    back = there_and_back(form(table), backend="mongo")
+    assert back["I/I0_std"].values.tolist() == [0.5, 0.25]

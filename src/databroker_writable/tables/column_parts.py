@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -12,7 +12,7 @@ import pandas
 import xarray
 
 from ..errors import InvalidRunError, InvalidTableError
-from .classifier import SCALARS, is_lazy, units_of, unsupported
+from .classifier import SCALARS, exceeds_float64, is_lazy, units_of, unsupported
 from .list_columns import array_from_list
 from .names import free_name
 
@@ -24,9 +24,6 @@ DTYPE = "ragged_dtype"
 
 _PLAIN = SCALARS - {type(None)}
 
-EXACT = 2**53
-"""The integer up to which float64 holds each."""
-
 
 @dataclass
 class Part:
@@ -37,7 +34,16 @@ class Part:
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
+def parts_of_columns(columns: Iterable[tuple[Any, Any]], names: Iterable[Any]) -> dict[Any, list[Part]]:
+    """Give each column, by its name, as plain ones; none of these has the name of another, or one of `names`."""
+    taken, parts = set(names), {}
+    for name, values in columns:
+        parts[name] = _parts_of(values, name, taken)
+        taken.update(part.name for part in parts[name])
+    return parts
+
+
+def _parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
     """Give a column as plain ones; the second one has a name that is not taken."""
     if _is_plain(values):
         return [Part(name, values)]
@@ -186,7 +192,7 @@ def _padded(rows: Sequence[Any], name: Any) -> tuple[numpy.ndarray, numpy.ndarra
         flat = array_from_list(items, name)
     if not isinstance(flat, numpy.ndarray) or flat.dtype.kind not in "iuf" or flat.dtype.char in "gG":
         return None
-    if flat.dtype.kind in "iu" and flat.size and (int(flat.max()) > EXACT or int(flat.min()) < -EXACT):
+    if exceeds_float64(pandas.Series(flat)):
         raise unsupported(
             name,
             "rows of unequal length with integers beyond 2**53, which cannot be padded with NaN",

@@ -15,7 +15,7 @@ import pandas
 from ..errors import InvalidTableError, StoreError
 from .arrow_columns import column_from_arrow, is_arrow, is_arrow_dtype
 from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, type_of, unsupported
-from .column_parts import Part, parts_of
+from .column_parts import parts_of_columns
 from .list_columns import CONTAINERS, array_from_list
 from .names import data_keys_of, free_name, plain_names
 from .wording import remedy_for, short
@@ -55,12 +55,8 @@ def source_from_mapping(table: Mapping[Any, Any]) -> Source:
     if not table:
         raise InvalidTableError("the table has no columns; give it at least one, e.g. {'x': [1, 2, 3]}")
     names = plain_names(table, "column")
-    taken = set(names)
-    parts: dict[Any, Part] = {}
-    for name, column in zip(names, table.values(), strict=True):
-        for part in parts_of(_in_memory(column), name, taken):
-            parts[part.name] = part
-            taken.add(part.name)
+    given = zip(names, map(_in_memory, table.values()), strict=True)
+    parts = {part.name: part for listed in parts_of_columns(given, names).values() for part in listed}
     keys = data_keys_of(parts)
     columns = {name: array_from_column(part.values, name) for name, part in parts.items()}
     dims = _leading_dims(columns, keys)

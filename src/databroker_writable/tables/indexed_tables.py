@@ -11,7 +11,7 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from ..errors import InvalidTableError
 from .classifier import check_text
-from .column_parts import Part, parts_of
+from .column_parts import parts_of_columns
 from .columns import (
     Source,
     Variable,
@@ -47,11 +47,9 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
                 )
     multi = isinstance(index, pandas.MultiIndex)
     dim = free_name("row", names | set(index.names)) if multi or index.name is None else index.name
-    parts: dict[Any, Part] = {}
-    for name, (_, column) in zip(labels, frame.items(), strict=True):
-        for part in parts_of(_frame_column(column), name, names):
-            parts[part.name] = part
-            names.add(part.name)
+    given = ((name, _frame_column(column)) for name, (_, column) in zip(labels, frame.items(), strict=True))
+    parts = {part.name: part for listed in parts_of_columns(given, names).values() for part in listed}
+    names.update(parts)
     keys = data_keys_of([*parts, *filter(None, index.names)])
     variables = []
     for name, part in parts.items():
@@ -118,7 +116,7 @@ def _index_levels(index: Any, dim: str, names: set[Any], keys: dict[Any, str]) -
 def source_from_dataset(dataset: xarray.Dataset) -> Source:
     if not dataset.data_vars:
         raise InvalidTableError("the Dataset has no data variables; give it at least one")
-    keys = data_keys_of(plain_names(dataset.variables, "variable"))
+    names = plain_names(dataset.variables, "variable")
     for dim in dataset.dims:
         if not isinstance(dim, str):
             raise InvalidTableError(f"dim {dim!r} is not named by a str; rename it with dataset.rename(...)")
@@ -141,25 +139,25 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
     without: list[str] = []
     variables: list[Variable] = []
     tuples = {group["dim"] for group in multi}
-    for name, variable in dataset.variables.items():
-        if name in tuples:
-            continue
+    labelled = zip(names, dataset.variables.values(), strict=True)
+    stored = {name: variable for name, variable in labelled if name not in tuples}
+    given = ((name, _variable_values(variable, dataset.xindexes.get(name), name)) for name, variable in stored.items())
+    parts = parts_of_columns(given, names)
+    keys = data_keys_of([*names, *(part.name for listed in parts.values() for part in listed)])
+    for name, variable in stored.items():
         coordinate = name in dataset.coords
         if coordinate and name in dataset.dims and name not in dataset.xindexes and variable.ndim == 1:
             without.append(str(name))
         for dim in variable.dims:
             if variable.dims.count(dim) > 1:
                 raise InvalidTableError(f"variable {name!r} has dim {dim!r} twice; rename one of them")
-        [label] = plain_names([name], "variable")
-        column = _variable_values(variable, dataset.xindexes.get(name), name)
-        for part in parts_of(column, label, {*keys, *(v.name for v in variables)}):
+        for part in parts[name]:
             with reading(part.name):
                 values = array_from_array(part.values, part.name)
-            key = keys.get(part.name) or part.name
             dims = tuple(str(dim) for dim in variable.dims)
-            dims += inner_dims(key, len(dims), values, {*map(str, dataset.variables), *dims})
+            dims += inner_dims(keys[part.name], len(dims), values, {*map(str, dataset.variables), *dims})
             said = {**part.attrs, **variable.attrs}
-            variables.append(Variable(part.name, dims, values, said, coordinate, key=key))
+            variables.append(Variable(part.name, dims, values, said, coordinate, key=keys[part.name]))
     indexes = {"multi": multi, "without": without, "other": other}
     return Source("dataset", variables, None, dict(dataset.attrs), indexes)
 
@@ -172,8 +170,3 @@ def _variable_values(variable: xarray.Variable, index: Any, name: Any) -> Any:
     pandas_index = index.index
     is_multi = isinstance(pandas_index, pandas.MultiIndex)
     return index_values(pandas_index.get_level_values(name) if is_multi else pandas_index)
-
-
-def exceeds_float64(column: pandas.Series) -> bool:
-    """Whether a column has integers of which float64 does not hold each, as beyond 2**53; missing ones are none."""
-    return column.dtype.kind in "iu" and bool((column.gt(2**53) | column.lt(-(2**53))).any())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ class StreamSchema:
     configuration: dict[str, dict[str, Any]]  # coordinates that are not along the Events, and the layout
     hints: dict[str, Any]
 
+    @functools.cached_property
     def number_dtypes(self) -> dict[Any, str]:
         """The dtypes of the columns of numbers, by name."""
         forms = {name: entry["encoding"] for name, entry in _variables(self).items()}
@@ -29,6 +31,8 @@ class StreamSchema:
 
     def widened(self, later: StreamSchema) -> dict[str, dict[str, Any]]:
         """What the data keys say from a later table on, in which integers have become floats."""
+        if self.data_keys == later.data_keys:
+            return {}
         return {
             key: {part: later.data_keys[key][part] for part in ("dtype", "dtype_numpy")}
             for key, data_key in self.data_keys.items()

@@ -52,7 +52,7 @@ def read_table(
     source = _read_source(table)
     if units is not None:
         _set_units(source, units)
-    composer = _StreamComposer(source, {} if first is None else first.number_dtypes(), one_event=one_event)
+    composer = _StreamComposer(source, {} if first is None else first.number_dtypes, one_event=one_event)
     for variable in composer.source.variables:
         try:
             composer.add(variable)

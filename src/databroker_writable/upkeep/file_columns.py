@@ -11,7 +11,7 @@ import xarray
 
 from ..errors import ExportError, warn_user
 from ..runs.printing import json_line
-from ..tables.indexed_tables import exceeds_float64
+from ..tables.classifier import exceeds_float64
 
 _OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}
 """Attributes that xarray does not give back, but acts on."""
