@@ -113,3 +113,13 @@ def test_the_time_of_a_run_may_be_a_datetime(catalog):
     assert catalog.store_run({"x": [1]}, {"time": when}).metadata["start"]["time"] == when.timestamp()
     local = when.astimezone().replace(tzinfo=None)
     assert build_simple_run({"x": [1]}, time=local).metadata["start"]["time"] == when.timestamp()
+
+
+def test_no_time_in_metadata_is_refused_as_any_other_that_is_no_number():
+    with pytest.raises(InvalidMetadataError, match=r"metadata\['time'\] is None"):
+        build_simple_run({"x": [1]}, {"time": None})
+
+
+def test_parameters_in_metadata_may_be_those_of_a_fit():
+    run = build_simple_run({"x": [1]}, {"parameters": lmfit.create_params(slope=2.0)})
+    assert run.metadata["start"]["parameters"] == {"slope": 2.0}

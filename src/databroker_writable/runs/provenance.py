@@ -79,6 +79,11 @@ class Provenance:
             parameters,
         )
 
+    def said(self) -> dict[str, Any]:
+        """What goes into the start document, but for the versions."""
+        said = {"derived_from": self.derived_from, "supersedes": self.supersedes, "parameters": self.parameters}
+        return {key: value for key, value in said.items() if value is not None}
+
 
 def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance: Provenance) -> dict[str, Any]:
     """Give the metadata of a run that is built here, with its provenance.
@@ -116,17 +121,13 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
     if not isinstance(metadata, Mapping):
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
         raise InvalidMetadataError(f"metadata is a dict, such as {{'sample': 'Cu'}}, not {what}")
-    result: dict[str, Any] = plain_metadata({**metadata, "time": posix_seconds(metadata.get("time"))})
-    if result["time"] is None:
-        del result["time"]
-    time = posix_seconds(time)
-    result |= _provenance_in(result)
+    result: dict[str, Any] = plain_metadata({**metadata, **_provenance_in(metadata)})
+    if "time" in metadata:
+        result["time"] = posix_seconds(metadata["time"])
     arguments: dict[str, Any] = {
         "uid": uid,
-        "time": time,
-        "derived_from": provenance.derived_from,
-        "supersedes": provenance.supersedes,
-        "parameters": provenance.parameters,
+        "time": posix_seconds(time),
+        **provenance.said(),
     }
     inputs = {source["uid"] for source in provenance.derived_from or ()}
     if len(inputs) == 1:
@@ -153,9 +154,11 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
 
 def _provenance_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What metadata say of the origin of a run, held to the rules of the arguments of these names."""
-    own = Provenance.of(metadata.get("derived_from"), metadata.get("supersedes"), (), metadata.get("parameters"))
-    said = {"derived_from": own.derived_from, "supersedes": own.supersedes, "parameters": own.parameters}
-    return {key: value for key, value in said.items() if value is not None}
+    said = [metadata.get(key) for key in ("derived_from", "supersedes", "parameters")]
+    if all(value is None for value in said):
+        return {}
+    derived_from, supersedes, parameters = said
+    return Provenance.of(derived_from, supersedes, (), parameters).said()
 
 
 def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
