@@ -8,6 +8,7 @@ import click
 import tqdm
 
 from ..errors import StoreError
+from ..runs.attachments import attachments
 from ..upkeep.exporting import attachment_paths, export_with_suitcase, filled
 from ..upkeep.exporting import export as export_run
 from .command_group import CATALOG_HELP, message_of
@@ -70,7 +71,7 @@ def export(
                 path = export_run(
                     run, output, stream=stream, columns=columns or None, with_inputs=with_inputs, force=force
                 )
-                attached = attachment_paths(run, path) if stream is None and not columns else {}
+                attached = attachment_paths(attachments(run), path) if stream is None and not columns else {}
                 paths = [path, *attached.values()]
         except StoreError as exc:
             if len(runs) == 1:

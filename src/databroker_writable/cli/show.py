@@ -13,7 +13,7 @@ from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_
 from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
 from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments
-from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows
+from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
 from .command_group import CATALOG_HELP
 from .first_events import Stream, described, read_streams
 from .targets import open_to_read
@@ -79,8 +79,7 @@ def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, 
     start, stop = run.metadata["start"], run.metadata["stop"] or {}
     say(f"uid: {start['uid']}")
     say(f"time: {shown_time(start['time'])}")
-    status = " ".join(filter(None, (stop.get("exit_status", "unfinished"), stop.get("reason"))))
-    say(f"status: {shown(status, VALUE_WIDTH)}")
+    say(f"status: {shown(status_of(stop), VALUE_WIDTH)}")
     for name, text in remarks:
         say(f"{name}: {shown(text, VALUE_WIDTH)}")
     for key in start:

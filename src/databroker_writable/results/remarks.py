@@ -52,28 +52,20 @@ def restore(catalog: Any, run: Any, reason: Any) -> Remark:
 
 def remarks_on(catalog: Any, run: Any) -> list[Remark]:
     """The remarks on a run that are kept in a catalog, oldest first."""
-    uid = _remarked_run(catalog, run, "annotations")["uid"]
-    return [remark for remark in remarks(catalog) if remark["run"] == uid]
+    return _remarks_of(catalog, _remarked_run(catalog, run, "annotations")["uid"])
 
 
 def remark_facts(catalog: Any, uid: str) -> list[tuple[str, str]]:
     """What displays of a run say of the remarks on it: its retraction, its tags, its notes."""
-    kept = [remark for remark in remarks(catalog) if remark["run"] == uid]
-    facts = [(RETRACTED, f"{remark['text']} ({remark['user']})") for remark in retractions([kept]).values()]
-    tags = dict.fromkeys(tag for remark in kept for tag in remark["tags"])
-    if tags:
-        facts.append(("tags", ", ".join(tags)))
-    notes = [remark for remark in kept if remark["text"] and not remark["verdict"]]
-    return facts + [("remark", f"{remark['text']} ({remark['user']})") for remark in notes]
+    kept = _remarks_of(catalog, uid)
+    facts = [(RETRACTED, _quoted(remark)) for remark in retractions([kept]).values()]
+    facts += [("tags", ", ".join(tags)) for tags in _tags_by_run(kept).values()]
+    return facts + [("remark", _quoted(remark)) for remark in kept if remark["text"] and not remark["verdict"]]
 
 
 def tags_of(catalog: Any) -> dict[str, list[str]]:
     """The tags of runs, by uid, in the order in which they were first given."""
-    tags: dict[str, dict[str, None]] = {}
-    for remark in remarks(catalog):
-        if remark["tags"]:
-            tags.setdefault(remark["run"], {}).update(dict.fromkeys(remark["tags"]))
-    return {uid: list(names) for uid, names in tags.items()}
+    return _tags_by_run(remarks(catalog))
 
 
 def retracted(catalog: Any) -> frozenset[str]:
@@ -95,6 +87,22 @@ def remarks(catalog: Any) -> list[Remark]:
     """
     backend = getattr(catalog, "_backend", None)
     return [] if backend is None else sorted(backend.remarks(), key=_when)
+
+
+def _remarks_of(catalog: Any, uid: str) -> list[Remark]:
+    return [remark for remark in remarks(catalog) if remark["run"] == uid]
+
+
+def _tags_by_run(kept: list[Remark]) -> dict[str, list[str]]:
+    tags: dict[str, dict[str, None]] = {}
+    for remark in kept:
+        if remark["tags"]:
+            tags.setdefault(remark["run"], {}).update(dict.fromkeys(remark["tags"]))
+    return {uid: list(names) for uid, names in tags.items()}
+
+
+def _quoted(remark: Remark) -> str:
+    return f"{remark['text']} ({remark['user']})"
 
 
 def _when(remark: Remark) -> tuple[float, str]:

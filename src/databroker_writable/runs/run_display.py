@@ -59,6 +59,12 @@ def rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
     return {**events, **stop["num_rows"]} if stop is not None and stop.get("num_rows") else events
 
 
+def status_of(stop: Mapping[str, Any] | None) -> str:
+    """How a run ended, and why."""
+    ended = stop or {}
+    return " ".join(filter(None, (ended.get("exit_status", "unfinished"), ended.get("reason"))))
+
+
 def display_of(run: Any) -> Display:
     """What a run shows of itself: databroker's, or one in memory."""
     start, stop = run.metadata["start"], run.metadata["stop"]
@@ -137,13 +143,12 @@ def _dtype(data_key: Mapping[str, Any]) -> str:
 
 
 def _facts(start: Document, stop: Document | None) -> list[tuple[str, str]]:
-    status = " ".join(filter(None, ((stop or {}).get("exit_status", "unfinished"), (stop or {}).get("reason"))))
     made_from = ", ".join(source["uid"][:SHORT_UID] for source in sources_of(start))
     facts = {
         "sample": start.get("sample"),
         "name": name_of(start),
         "time": shown_time(start["time"]),
-        "status": status,
+        "status": status_of(stop),
         "made from": made_from,
     }
     return [(name, shown(value, WIDTH)) for name, value in facts.items() if value not in (None, "")]

@@ -140,7 +140,7 @@ def export(
         raise _exists(path)
     contents = _contents(run, stream, columns, with_inputs)
     files = attachments(run)
-    attached = _not_written(files, attachment_paths(run, path)) if stream is None and columns is None else {}
+    attached = _not_written(files, attachment_paths(files, path)) if stream is None and columns is None else {}
     writers = [functools.partial(_attachment, files, name, place) for name, place in attached.items()]
     try:
         _write_all([*writers, functools.partial(write, contents, path)], force)
@@ -158,12 +158,12 @@ def _not_written(files: Mapping[str, bytes], paths: Mapping[str, str]) -> dict[s
     return {n: p for n, p in paths.items() if not (os.path.isfile(p) and Path(p).read_bytes() == files[n])}
 
 
-def attachment_paths(run: Any, path: str) -> dict[str, str]:
+def attachment_paths(files: Mapping[str, bytes], path: str) -> dict[str, str]:
     """Where the attachments of a run go beside its file, by their names, which may be those of a run of others."""
     directory = f"{os.path.splitext(path)[0]}-attachments"
-    for name in (names := list(attachments(run))):
+    for name in files:
         check_file_name(name)
-    return {name: os.path.join(directory, name) for name in names}
+    return {name: os.path.join(directory, name) for name in files}
 
 
 def _attachment(files: Mapping[str, bytes], name: str, path: str) -> NewFile:
