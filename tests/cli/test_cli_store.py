@@ -117,6 +117,11 @@ def test_provenance_is_told_on_the_command_line() -> None:
     assert start["parameters"] == {"window": 5, "mode": "fast"}
 
 
+def test_units_are_told_on_the_command_line() -> None:
+    run = stored(write("a.csv", "energy,mu\n1,2\n"), "--units", "energy=eV")
+    assert to_dataset(run)["energy"].attrs["units"] == "eV"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "remedy"),
     [
@@ -213,3 +218,14 @@ def test_a_table_that_would_be_changed_is_refused(content: str, options: list[st
 def test_values_that_are_missing_between_separators_are_missing(content: str) -> None:
     Path("t.csv").write_text(content)
     succeed("store", "t.csv", "--to", "results")
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [("energy", "is not COLUMN=TEXT"), ("mu=eV", "units names the column 'mu'"), ("energy=", "'energy' are a text")],
+)
+def test_units_that_fit_no_column_are_refused(units: str, message: str) -> None:
+    result = run("store", write("a.csv", "energy\n1\n"), "--units", units, "--to", "results")
+    assert result.exit_code
+    assert message in result.stderr
+    assert not Path("results").exists() or not list(open_directory("results"))

@@ -134,6 +134,16 @@ TABLES = {
         column(lambda index: index.get_level_values(0)),
     ),
     "mixed types": Table("table['x'] = [str(v) for v in table['x']]", lambda: {"x": [1, "a"]}, {"x": ["1", "a"]}),
+    "mixed types, some missing": Table(
+        "table['x'] = [None if pandas.isna(v) else str(v) for v in table['x']]",
+        lambda: {"x": [1, "a", None]},
+        {"x": ["1", "a", None]},
+    ),
+    "values of another type, some missing": Table(
+        "table['x'] = [None if pandas.isna(v) else str(v) for v in table['x']]",
+        lambda: {"x": [decimal.Decimal("0.10"), None, None]},
+        {"x": ["0.10", None, None]},
+    ),
     "values of another type": Table(
         "table['x'] = [str(v) for v in table['x']]", lambda: {"x": [decimal.Decimal("0.10")]}, {"x": ["0.10"]}
     ),

@@ -19,6 +19,7 @@ from databroker_writable import (
     InvalidRunError,
     InvalidTableError,
     NotWritableError,
+    build_simple_run,
     make_writable,
     open_directory,
     to_dataset,
@@ -114,6 +115,17 @@ TABLES = {
 @pytest.mark.parametrize(("table", "words", "options"), [(*case, {})[:3] for case in TABLES.values()], ids=TABLES)
 def test_a_table_that_cannot_be_stored_is_refused(refuses, table, words, options):
     refuses(InvalidTableError, words, table, **options)
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_an_open_file_is_refused_with_the_way_to_read_it(refuses, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("x\n1\n")
+    words = ["read the file first", r"pandas.read_csv\(.*x.csv"]
+    with path.open() as text, path.open("rb") as content:
+        for given in (text, content, path, str(path)):
+            refuses(InvalidTableError, words, given)
+            refuses(InvalidTableError, words, given, store=build_simple_run)
 
 
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
@@ -542,8 +554,8 @@ def test_what_is_no_catalog_is_not_made_writable(thing):
 @pytest.mark.parametrize(
     ("path", "remedy"),
     [
-        ("mine.csv", r"store_run\(pandas\.read_csv\('mine\.csv'\)\), or .* databroker-writable store"),
-        (pathlib.Path("mine.nc"), r"store_run\(xarray\.load_dataset\('mine\.nc'\)\)"),
+        ("mine.csv", r"pandas\.read_csv\('mine\.csv'\), or .* databroker-writable store"),
+        (pathlib.Path("mine.nc"), r"xarray\.load_dataset\('mine\.nc'\)"),
         ("0123abcd", r"of a uid give the run, as catalog\[uid\] gives it"),
     ],
 )

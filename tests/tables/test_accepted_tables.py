@@ -211,6 +211,15 @@ def test_units_stand_in_the_data_key():
     assert {key: data_key["units"] for key, data_key in descriptor["data_keys"].items()} == {"x": "mm", "y": "s"}
 
 
+def test_an_attribute_that_contradicts_the_units_of_a_quantity_is_refused():
+    dataset = xarray.Dataset({"x": ("row", [1.0, 2.0] * UREG.mm, {"units": "cm"})})
+    with pytest.raises(InvalidTableError, match="'x' carries the units 'mm', but its attribute units says 'cm'"):
+        databroker_writable.build_simple_run(dataset)
+    dataset["x"].attrs["units"] = "mm"
+    stored = databroker_writable.to_dataset(databroker_writable.build_simple_run(dataset))
+    assert stored["x"].attrs["units"] == "mm"
+
+
 def test_quantities_of_several_units_are_refused():
     with pytest.raises(InvalidTableError, match=r"column 'x' holds values in several units \(m, mm\)"):
         databroker_writable.build_simple_run({"x": [1.0 * UREG.mm, 1.0 * UREG.m]})

@@ -13,15 +13,24 @@ from ..results.moments import FORMS, moment_in, seconds_in
 
 def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, Any]:
     """Give the dict of several KEY=VALUE; a callback of click."""
-    metadata: dict[str, Any] = {}
+    return {key: parse_value(value) for key, value in _pairs(pairs, "KEY=VALUE", "sample=Cu").items()}
+
+
+def parse_units(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, str]:
+    """Give the dict of several COLUMN=TEXT; a callback of click."""
+    return _pairs(pairs, "COLUMN=TEXT", "energy=eV")
+
+
+def _pairs(pairs: Iterable[str], form: str, example: str) -> dict[str, str]:
+    values: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE; write it like sample=Cu")
-        if key in metadata:
+            raise click.BadParameter(f"{pair!r} is not {form}; write it like {example}")
+        if key in values:
             raise click.BadParameter(f"the key {key!r} is given twice; give it once")
-        metadata[key] = parse_value(value)
-    return metadata
+        values[key] = value
+    return values
 
 
 def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[str]) -> list[str | dict[str, str]]:

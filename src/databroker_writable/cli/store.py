@@ -12,7 +12,7 @@ import click
 from ..results.headers import has_run
 from ..runs.built_stream import new_uids
 from .command_group import saying_what_was_done, warnings_as_messages
-from .parsing import parse_metadata, parse_sources
+from .parsing import parse_metadata, parse_sources, parse_units
 from .readers import ReadOptions, read_file
 from .targets import open_to_store
 from .text import say
@@ -54,6 +54,14 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     help="A parameter of the analysis, like --metadata.",
 )
 @click.option(
+    "--units",
+    "units",
+    multiple=True,
+    metavar="COLUMN=TEXT",
+    callback=parse_units,
+    help="The units of a column, such as energy=eV. May be repeated.",
+)
+@click.option(
     "--attach",
     "attached",
     multiple=True,
@@ -78,6 +86,7 @@ def store(
     sources: list[Any],
     supersedes: str | None,
     parameters: dict[str, Any],
+    units: dict[str, str],
     attached: Sequence[Path],
     stream: str,
     one_event: bool,
@@ -109,6 +118,7 @@ def store(
                 derived_from=sources or None,
                 supersedes=supersedes,
                 parameters=parameters or None,
+                units=units or None,
                 attachments=attachments or None,
                 progress=sys.stderr.isatty(),
             )

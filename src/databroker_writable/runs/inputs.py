@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import humanize
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
-from ..tables.table_forms import is_records
+from ..tables.table_forms import is_records, path_of, way_to_read
 from ..tables.wording import short
 from . import upstream
 from .checker import RunDocuments
@@ -19,14 +18,6 @@ from .sinks import MemorySink
 
 SECONDS_PER_VALUE = 0.0006
 """What databroker 1.2.5's ``read()`` takes for one column of one Event, of which it makes a dask array of its own."""
-
-_READERS = {
-    ".csv": "pandas.read_csv",
-    ".xlsx": "pandas.read_excel",
-    ".parquet": "pandas.read_parquet",
-    **dict.fromkeys((".nc", ".nc4"), "xarray.load_dataset"),
-}
-"""How a table is read from a file of a suffix."""
 
 PATIENCE = 5
 """Seconds of reading from which on there is a warning."""
@@ -40,9 +31,11 @@ def is_table(value: Any) -> bool:
         return True
     if is_records(value):
         return True
-    if isinstance(value, str | os.PathLike):
+    path = path_of(value)
+    if path is not None:
+        remedy = way_to_read(path) or "of a uid give the run, as catalog[uid] gives it"
         raise InvalidTableError(
-            f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table{_way_to_read(value)}"
+            f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; {remedy}"
         )
     if value is None or isinstance(value, bytes) or not isinstance(value, Iterable):
         remedy = "; of a stream give what its read() gives" if _has(value, "to_dask") else ""
@@ -51,15 +44,6 @@ def is_table(value: Any) -> bool:
             f"a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset{remedy}"
         )
     return _has(value, "dtype")
-
-
-def _way_to_read(path: str | os.PathLike[str]) -> str:
-    """Say how a file becomes a table, or a uid a run."""
-    suffix = os.path.splitext(os.fspath(path))[1].lower()
-    if suffix in _READERS or os.path.isfile(path):
-        example = f", as in store_run({_READERS[suffix]}({str(path)!r}))" if suffix in _READERS else ""
-        return f"; read the file first{example}, or store it by databroker-writable store"
-    return "; of a uid give the run, as catalog[uid] gives it"
 
 
 def check_many(runs: Any) -> None:

@@ -48,7 +48,7 @@ class ValueType(enum.Enum):
 MISSING = frozenset({ValueType.NONE, ValueType.NA, ValueType.NAT})
 TIMES = frozenset({ValueType.DATETIME, ValueType.TIMEDELTA})
 NUMBERS = frozenset({ValueType.BOOL, ValueType.INT, ValueType.FLOAT, ValueType.COMPLEX})
-_KEPT_BY_TEXT = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
+_KEPT_BY_TEXT = frozenset({*TIMES, *NUMBERS, ValueType.TEXT})
 
 _TYPES: tuple[tuple[ValueType, Any], ...] = (
     (ValueType.NONE, type(None)),
@@ -218,13 +218,21 @@ _MASKED = Unstorable(
 
 
 def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
+    """Refuse a column of several types, those of missing values among them or not."""
     types = list(types)
-    remedy = f"make it one type, e.g. table[{name!r}] = [str(v) for v in table[{name!r}]]"
-    if not {*map(type_of, types)} <= _KEPT_BY_TEXT:
-        remedy = "give the values of each type a column of their own"
-    return InvalidTableError(
-        f"column {name!r} holds mixed types ({', '.join(sorted(map(type_name, types)))}); {remedy}"
-    )
+    held = [type_ for type_ in types if type_of(type_) not in MISSING]
+    remedy = "give the values of each type a column of their own"
+    if {*map(type_of, held)} <= _KEPT_BY_TEXT:
+        remedy = f"make it one type, e.g. {as_text(name, types)}"
+    names = sorted(map(type_name, held if len(held) > 1 else types))
+    return InvalidTableError(f"column {name!r} holds mixed types ({', '.join(names)}); {remedy}")
+
+
+def as_text(name: str, types: Iterable[type]) -> str:
+    """Say how the values of a column become texts; those that are missing stay so."""
+    if MISSING.isdisjoint(map(type_of, types)):
+        return f"table[{name!r}] = [str(v) for v in table[{name!r}]]"
+    return f"table[{name!r}] = [None if pandas.isna(v) else str(v) for v in table[{name!r}]]"
 
 
 def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:

@@ -88,6 +88,14 @@ def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
     return (values, None) if numbers is None else (numbers, units)
 
 
+def check_units_agree(name: Any, carried: Any, said: Any, sayer: str) -> None:
+    """Refuse units that contradict those that the values of a column carry."""
+    if carried != said:
+        raise InvalidTableError(
+            f"column {name!r} carries the units {carried!r}, but {sayer} says {said!r}; give one of them"
+        )
+
+
 def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
     """Give back a column whose rows had different lengths.
 

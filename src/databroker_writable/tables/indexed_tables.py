@@ -11,7 +11,7 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from ..errors import InvalidTableError
 from .classifier import check_text
-from .column_parts import parts_of_columns
+from .column_parts import check_units_agree, parts_of_columns
 from .columns import (
     Source,
     Variable,
@@ -157,6 +157,8 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
             dims = tuple(str(dim) for dim in variable.dims)
             dims += inner_dims(keys[part.name], len(dims), values, {*map(str, dataset.variables), *dims})
             said = {**part.attrs, **variable.attrs}
+            if "units" in part.attrs:
+                check_units_agree(name, part.attrs["units"], said["units"], "its attribute units")
             variables.append(Variable(part.name, dims, values, said, coordinate, key=keys[part.name]))
     indexes = {"multi": multi, "without": without, "other": other}
     return Source("dataset", variables, None, dict(dataset.attrs), indexes)

@@ -20,7 +20,18 @@ import numpy
 import pandas
 
 from ..errors import InvalidTableError
-from .classifier import MISSING, TIMES, ValueType, check_column, check_text, mixed, type_name, type_of, unsupported
+from .classifier import (
+    MISSING,
+    TIMES,
+    ValueType,
+    as_text,
+    check_column,
+    check_text,
+    mixed,
+    type_name,
+    type_of,
+    unsupported,
+)
 from .time_columns import times_from_list
 
 CONTAINERS = frozenset({ValueType.LIST, ValueType.ARRAY})
@@ -56,7 +67,7 @@ def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
     real = value_types - MISSING
     if real and real <= TIMES:
         if len(real) > 1:
-            raise mixed(name, {type_ for type_ in types if type_of(type_) in real})
+            raise mixed(name, types)
         return times_from_list(values, real.pop(), name)
     values = with_builtin_types(values, types, name)
     if real == value_types:
@@ -120,7 +131,7 @@ def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | No
         flat = [None if value is None else float(value) for value in flat]
         real = {ValueType.FLOAT}
     if len(real) > 1:
-        raise mixed(name, {type_ for type_ in types if type_of(type_) in real})
+        raise mixed(name, types)
     value_type = real.pop() if real else None
     if value_type is not None and value_type not in _OBJECTS:
         raise _unsupported_objects(flat, types, name)
@@ -160,8 +171,7 @@ def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> Invali
     for value in flat:
         check_column(value, name)
     culprits = sorted(type_name(type_) for type_ in types if type_of(type_) not in MISSING)
-    types_held = [type_ for type_ in types if type_of(type_) not in MISSING]
-    return unsupported(name, f"values of type {', '.join(culprits)}", _way_to_convert(types_held, name))
+    return unsupported(name, f"values of type {', '.join(culprits)}", _way_to_convert(types, name))
 
 
 _KEPT_AS_TEXT = (
@@ -178,23 +188,22 @@ _KEPT_AS_TEXT = (
 """Types whose text is all that they are."""
 
 
-def _way_to_convert(types: list[type], name: str) -> str:
+def _way_to_convert(types: Iterable[type], name: str) -> str:
     """Say how values of these types are stored with nothing of them lost."""
-    if any(hasattr(type_, "__array__") for type_ in types):
-        conversion = "numpy.asarray(v)"
-    elif all(issubclass(type_, bytes | bytearray | memoryview) for type_ in types):
+    held = [type_ for type_ in types if type_of(type_) not in MISSING]
+    if any(hasattr(type_, "__array__") for type_ in held):
+        return f"convert them, e.g. table[{name!r}] = [numpy.asarray(v) for v in table[{name!r}]]"
+    if all(issubclass(type_, bytes | bytearray | memoryview) for type_ in held):
         return (
             f"store text as table[{name!r}] = [bytes(v).decode() for v in table[{name!r}]], other bytes as numbers, "
             "[list(v) for v in ...], and the content of a file by attachments={'NAME': content}"
         )
-    elif all(issubclass(type_, _KEPT_AS_TEXT) for type_ in types):
-        conversion = "str(v)"
-    else:
-        return (
-            "store the numbers or the text of which they are made, each as a column; figures and files are stored by "
-            "attachments={'NAME': figure}"
-        )
-    return f"convert them, e.g. table[{name!r}] = [{conversion} for v in table[{name!r}]]"
+    if all(issubclass(type_, _KEPT_AS_TEXT) for type_ in held):
+        return f"convert them, e.g. {as_text(name, types)}"
+    return (
+        "store the numbers or the text of which they are made, each as a column; figures and files are stored by "
+        "attachments={'NAME': figure}"
+    )
 
 
 def in_shape(values: Any, shape: tuple[int, ...], name: str) -> Any:

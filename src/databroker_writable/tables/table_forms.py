@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +23,14 @@ ACCEPTED = (
     "a dict of columns, a list of dicts, a pandas DataFrame or Series, an xarray Dataset or DataArray, "
     "or a table of polars, pyarrow or astropy"
 )
+
+_READERS = {
+    ".csv": "pandas.read_csv",
+    ".xlsx": "pandas.read_excel",
+    ".parquet": "pandas.read_parquet",
+    **dict.fromkeys((".nc", ".nc4"), "xarray.load_dataset"),
+}
+"""How a table is read from a file of a suffix."""
 
 
 @dataclass
@@ -60,6 +70,22 @@ def known_form(table: Any) -> KnownForm:
     if hasattr(table, "colnames") and hasattr(table, "meta"):
         return _of_astropy(table)
     raise InvalidTableError(f"a table is {ACCEPTED}, not {_what_it_is_instead(table)}")
+
+
+def path_of(value: Any) -> str | None:
+    """Give the path where a value is a path or an open file; a text may be another thing, too."""
+    if isinstance(value, io.IOBase):
+        value = getattr(value, "name", "")
+    return os.fspath(value) if isinstance(value, str | os.PathLike) else None
+
+
+def way_to_read(path: str) -> str | None:
+    """Say how a file becomes a table; None where the path does not look like that of a file."""
+    reader = _READERS.get(os.path.splitext(path)[1].lower())
+    if reader is None and not os.path.isfile(path):
+        return None
+    example = "" if reader is None else f", as in {reader}({path!r})"
+    return f"read the file first{example}, or store it by databroker-writable store"
 
 
 def _check_named(table: Any, what: str, remedy: str) -> None:
@@ -135,6 +161,9 @@ def _what_it_is_instead(table: Any) -> str:
     if table is None:
         return "None"
     name = f"{type(table).__module__}.{type(table).__qualname__}".removeprefix("builtins.")
+    path = path_of(table)
+    if path is not None:
+        return "; ".join(filter(None, (f"{name} {short(table)}", way_to_read(path))))
     if isinstance(table, numpy.ndarray | dask.array.Array | list | tuple) or units_of(table) is not None:
         return f"{name}; name it, e.g. {{'x': values}}"
     if hasattr(table, "collect"):

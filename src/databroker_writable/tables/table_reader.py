@@ -13,6 +13,7 @@ import xarray
 
 from ..errors import InvalidTableError, StoreError
 from .classifier import computed, is_array, is_lazy, loses_dims_in_lists
+from .column_parts import check_units_agree
 from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import Encoded, encode, has_nulls, null_marks, null_safe
 from .indexed_tables import source_from_dataset, source_from_frame
@@ -91,10 +92,7 @@ def _set_units(source: Source, units: Any) -> None:
                 f"the units of column {name!r} are a text, e.g. 'mm', not {short(text)}; give str(units)"
             )
         carried = variables[name].attrs.setdefault("units", str.__str__(text))
-        if carried != text:
-            raise InvalidTableError(
-                f"column {name!r} carries the units {carried!r}, but the argument units says {text!r}; give one of them"
-            )
+        check_units_agree(name, carried, text, "the argument units")
 
 
 class _StreamComposer:
