@@ -201,7 +201,9 @@ class EmbeddedDeletion(Deletion):
     def hide(self) -> None:
         noted = {"descriptors": [{"uid": doc["uid"]} for doc in self._descriptors], "resources": self._resources}
         self.backend.database[DELETIONS].replace_one({"_id": self.uid}, noted, upsert=True)
-        self.backend.database.header.delete_many({"start.uid": self.uid})
+        headers = self.backend.database.header
+        for header in headers.find({"start.uid": self.uid}, {"_id": True}):
+            headers.delete_one(header)  # FerretDB 1.24 on PostgreSQL deletes nothing by start.uid
 
     def remove_documents(self) -> None:
         for collection, query in self._pages():
