@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ import numpy
 import pytest
 
 import databroker_writable
+from databroker_writable.catalog.run_documents import checked_run
 from databroker_writable.drivers import (
     WritableJSONLCatalog,
     WritableMongoEmbeddedCatalog,
@@ -65,6 +67,23 @@ def function_calls(function: Callable[[], Any]) -> int:
     finally:
         sys.setprofile(None)
     return count
+
+
+def changes_of_module(function: Callable[[], Any]) -> int:
+    """How often one function of the package is followed by one of another module, in the order of the calls."""
+    package = os.path.dirname(databroker_writable.__file__) + os.sep
+    modules: list[str] = []
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(package):
+            modules.append(frame.f_code.co_filename)
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return sum(one != other for one, other in itertools.pairwise(modules))
 
 
 @pytest.fixture
@@ -272,6 +291,27 @@ def test_a_schema_is_applied_again_to_what_the_user_has_had(tmp_path: Path, vali
     validations.clear()
     catalog.store_run(run)
     assert sorted(validations) == ["descriptor", "start", "stop"]
+
+
+def test_to_build_and_check_a_small_table_takes_few_calls(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+    table = {name: [float(i) for i in range(10)] for name in ("energy", "i0", "mu")}
+
+    def build() -> None:
+        checked_run(catalog._store, table)
+
+    build()
+    assert function_calls(build) <= 1_200
+
+
+def test_a_small_store_walks_through_few_modules(tmp_path: Path) -> None:
+    catalog = databroker_writable.open_directory(tmp_path)
+
+    def store() -> None:
+        catalog.store_run({"x": [1, 2, 3]})
+
+    store()
+    assert changes_of_module(store) <= 210
 
 
 def test_a_store_calls_no_function_per_value(tmp_path: Path) -> None:

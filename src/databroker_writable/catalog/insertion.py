@@ -14,6 +14,7 @@ from ..runs.checker import RunChecker, RunDocuments
 from ..runs.comparison import same_run, transformed
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
+from ..runs.interrupts import deferred_interrupts
 from ..storage.assets.router import AssetRouter
 from ..storage.failures import explained
 from ..storage.serializer import CheckedDocument
@@ -162,6 +163,9 @@ class CatalogSink:
     def has_begun(self) -> bool:
         """Whether anything was written: a builder to which nothing is added leaves nothing."""
         return not self._waiting
+
+    def whole(self) -> deferred_interrupts:
+        return deferred_interrupts()
 
     def check_ours(self) -> None:
         if os.getpid() != self._process:

@@ -74,9 +74,8 @@ def provenance_in(
     parameters: Any = None,
 ) -> Provenance:
     """Check the provenance of a run, uids of this catalog in full and with its name."""
-    with explaining(label_of(catalog)):
-        sources = resolve(catalog, derived_from, "derived_from", uid)
-        replaced = resolve(catalog, supersedes, "supersedes", uid)
+    sources = _resolved(catalog, derived_from, "derived_from", uid)
+    replaced = _resolved(catalog, supersedes, "supersedes", uid)
     return Provenance.of(sources, replaced, versions, parameters)
 
 
@@ -85,7 +84,13 @@ def with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
     if metadata is not None and not isinstance(metadata, Mapping):
         return metadata  # refused where the start document is composed
     merged = {**catalog.metadata_defaults, **(metadata or {})}
-    with explaining(label_of(catalog)):
-        for key in merged.keys() & {"derived_from", "supersedes"}:
-            merged[key] = resolve(catalog, merged[key], key, uid)
+    for key in merged.keys() & {"derived_from", "supersedes"}:
+        merged[key] = _resolved(catalog, merged[key], key, uid)
     return merged
+
+
+def _resolved(catalog: Any, runs: Any, argument: str, uid: str | None) -> Any:
+    if runs is None:
+        return None
+    with explaining(label_of(catalog)):
+        return resolve(catalog, runs, argument, uid)

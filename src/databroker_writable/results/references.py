@@ -11,15 +11,13 @@ from ..storage.backend import label_of
 from .headers import complete_uid, has_run, header_of, headers_naming
 
 
-def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]] | None:
+def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]]:
     """Give references to runs, with the uids of this catalog in full and with its name.
 
     A run is given as such, as its uid, as the beginning of that or as a reference; `argument` is what it was given as,
     and `uid` that of the run which refers to it. Costs O(1) in the number of runs that the catalog holds; in MongoDB by
     the indexes that are made on the first store.
     """
-    if runs is None:
-        return None
     resolved = references(runs, argument, functools.partial(_resolved, catalog))
     if uid is not None:
         _refuse_cycle(catalog, uid, resolved, argument)

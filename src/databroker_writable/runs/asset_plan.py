@@ -62,8 +62,8 @@ class AssetPlan:
         return {
             key
             for key, values in page["data"].items()
-            if "external" not in descriptor["data_keys"][key]
-            and is_array(values)
+            if is_array(values)
+            and "external" not in descriptor["data_keys"][key]
             and values.dtype.kind in "biufc"
             and descriptor["data_keys"][key]["shape"]
             and (

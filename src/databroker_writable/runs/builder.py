@@ -20,7 +20,6 @@ from .attachments import STREAM, attachment_table
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids, reason_of
 from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
-from .interrupts import deferred_interrupts
 from .provenance import Provenance, start_metadata
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink, check_kept
@@ -239,7 +238,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         """
         stream = self._stream(name)
         descriptor = composed_descriptor(self.uid, name, stream.reconfigured(configuration), self._now())
-        with deferred_interrupts():
+        with self._sink.whole():
             [(_, stream.descriptor)] = self._sink.take([("descriptor", descriptor)])
 
     def close(
@@ -266,7 +265,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         self._check_open()
         time = self._now() if time is None else time
         stop = composed_stop(self.uid, self._streams, exit_status, reason, time, uid)
-        with deferred_interrupts():
+        with self._sink.whole():
             # listeners may store the run when its stop document comes
             self._is_closed = True
             try:
@@ -282,7 +281,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             check_kept(self._sink, self.uid)
             self.close()
             return
-        with deferred_interrupts():
+        with self._sink.whole():
             self._close_after(value)
 
     def _close_after(self, error: BaseException) -> None:
@@ -339,7 +338,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         if table is not None and table.length:
             descriptor = before[0][1] if before else stream.descriptor
             page = stream.event_page(table, descriptor, max(self._now(), after(self._last_time)), **columns)
-        with deferred_interrupts():
+        with self._sink.whole():
             documents = before if page is None else [*before, ("event_page", page)]
             for part, doc in self._sink.take(documents) if documents else []:
                 if part == "descriptor":

@@ -220,7 +220,7 @@ def new_uids(number: int) -> list[str]:
 
 
 def _step_at(time: float) -> float:
-    spacing = float(numpy.spacing(abs(time) + 1.0))
+    spacing = math.ulp(abs(time) + 1.0)
     return math.ceil(MICROSECOND / spacing) * spacing
 
 

@@ -40,6 +40,8 @@ def with_declarations(
     hints: Mapping[str, Any] | None,
 ) -> StreamSchema:
     """What the user says of a stream wins over what was inferred from its first table."""
+    if inferred is not None and not any((data_keys, object_keys, configuration)) and hints is None:
+        return with_objects(inferred)
     schema = inferred or StreamSchema({}, {}, {}, {})
     merged = {key: dict(value) for key, value in schema.data_keys.items()}
     for key, value in (data_keys or {}).items():

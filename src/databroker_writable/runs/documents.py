@@ -18,7 +18,7 @@ from ..errors import InvalidMetadataError, InvalidRunError, StoreError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_key, check_metadata_keys, document_value
 from ..tables.time_columns import LATEST
-from ..tables.wording import short
+from ..tables.wording import Location, located, short
 from .document_parts import (
     DATUM_PARTS,
     EXIT_STATUSES,
@@ -156,20 +156,20 @@ def without_templates(text: str) -> str:
     return _TEMPLATE.sub(lambda found: " ".join(found.group()), text)
 
 
-def _check_templates(value: Any, where: str, error: type[StoreError]) -> None:
+def _check_templates(value: Any, where: Location, error: type[StoreError]) -> None:
     """Refuse templates in a value of plain Python, at any depth."""
     if isinstance(value, str):
-        if _TEMPLATE.search(value):
+        if "{" in value and _TEMPLATE.search(value):
             raise error(
-                f"{where} is {value[:60]!r}: intake takes '{{{{', '{{%' and '{{#' for a template, which it would run "
-                f"whenever the run is read; write for example {without_templates(value)[:60]!r}"
+                f"{located(where)} is {value[:60]!r}: intake takes '{{{{', '{{%' and '{{#' for a template, which it "
+                f"would run whenever the run is read; write for example {without_templates(value)[:60]!r}"
             )
     elif isinstance(value, dict):
         for key, item in value.items():
-            _check_templates(item, f"{where}[{key!r}]", error)
+            _check_templates(item, (where, key), error)
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            _check_templates(item, f"{where}[{i}]", error)
+            _check_templates(item, (where, i), error)
 
 
 def _checked(name: str, doc: Document, limits: Limits) -> Document:
@@ -186,7 +186,7 @@ def _check_stream_name(name: Any, limits: Limits) -> None:
     where = "the name of a stream"
     if not isinstance(name, str) or not name:
         raise InvalidRunError(f"{where} is text of at least one character, not {name!r}")
-    if any(not character.isprintable() for character in name):
+    if not name.isprintable():
         raise InvalidRunError(f"{where}, {name!r}, holds a character that is not shown; leave it out")
     _check_templates(name, where, InvalidRunError)
     # the stop document has it as a key

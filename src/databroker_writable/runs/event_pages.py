@@ -57,10 +57,9 @@ def check_event_page(
     data_keys = descriptor["data_keys"]
     _check_keys(page, data_keys, where)
     _check_lengths(page, where)
-    for part in ("time", "seq_num"):
-        _check_numbers(page[part], part, where)
-    if len(page["time"]):
-        check_times(numpy.asarray(page["time"]), f"{where} has a time that", InvalidRunError)
+    times, _ = [_finite_numbers(page[part], part, where) for part in ("time", "seq_num")]
+    if len(times):
+        check_times(times, f"{where} has a time that", InvalidRunError)
     filled = page.get("filled") or {}
     checked: Document = {"filled": {}, **page}
     inline_page = inline(checked, descriptor)
@@ -91,7 +90,7 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
     uids = page["uid"]
     if not isinstance(uids, list | tuple | numpy.ndarray) or getattr(uids, "ndim", 1) != 1:
         raise InvalidRunError(f"{where} has uids that are not a list")
-    if set(map(type, uids)) - {str}:
+    if not {str}.issuperset(map(type, uids)):
         raise InvalidRunError(f"{where} has uids that are not strings")
     length = len(uids)
     for part in ("time", "seq_num"):
@@ -111,14 +110,14 @@ def check_length(part: str, values: Any, length: int, where: str) -> None:
         raise InvalidRunError(f"{where} has {length} uids but {number} values in {part}")
 
 
-def _check_numbers(values: Any, part: str, where: str) -> None:
+def _finite_numbers(values: Any, part: str, where: str) -> numpy.ndarray[Any, Any]:
     try:
         array = numpy.asarray(values)
-        fine = array.dtype.kind in "iuf" and bool(numpy.isfinite(array).all())
     except ValueError:
-        fine = False
-    if not fine and len(values):
+        array = numpy.empty(len(values), object)
+    if len(values) and not (array.dtype.kind in "iuf" and numpy.isfinite(array).all()):
         raise InvalidRunError(f"{where} has {part} values that are not finite numbers")
+    return array
 
 
 def _check_references(
@@ -135,11 +134,12 @@ def _check_references(
 
 
 def _check_beside_data(page: Mapping[str, Any], where: str, limits: Limits) -> None:
-    columns = {part: page[part] for part in ("uid", "time", "seq_num")}
-    for part in ("timestamps", "filled"):
-        columns |= {f"{part}[{key!r}]": values for key, values in (page.get(part) or {}).items()}
     # one list often serves as the timestamps of many columns
-    for part, values in {id(values): (part, values) for part, values in columns.items()}.values():
+    columns = {id(page[part]): (part, page[part]) for part in ("uid", "time", "seq_num")}
+    for part in ("timestamps", "filled"):
+        for key, values in (page.get(part) or {}).items():
+            columns.setdefault(id(values), (f"{part}[{key!r}]", values))
+    for part, values in columns.values():
         check_event_values(values, f"{part} of {where}", InvalidRunError, limits)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from bluesky_live.bluesky_run import DocumentCache
@@ -13,6 +14,7 @@ from .built_run import BuiltRun
 from .checker import RunChecker, RunDocuments
 from .document_parts import NamedDocument
 from .forks import begin_anew_in_children
+from .interrupts import deferred_interrupts
 
 
 class DocumentSink(Protocol):
@@ -35,6 +37,9 @@ class DocumentSink(Protocol):
 
     @property
     def is_lost(self) -> bool: ...
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Give the context of a step of the builder that an interrupt must not leave half done."""
 
     def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
         """Check documents and take all of them or, where one is refused, none; give them as they are kept."""
@@ -86,6 +91,9 @@ class MemorySink:
         """Take a new lock."""
         self._lock = threading.RLock()  # listeners may ask for the run
 
+    def whole(self) -> AbstractContextManager[None]:
+        return deferred_interrupts()
+
     def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
         checked = self._checker.all_or_none(documents)
         with self._lock:
@@ -117,3 +125,6 @@ class TableSink(MemorySink):
     """Keeps a run whose tables are complete before the user has them back, and shares their arrays."""
 
     keeps_arrays = False
+
+    def whole(self) -> AbstractContextManager[None]:
+        return nullcontext()  # an interrupt ends the build, and the builder with it

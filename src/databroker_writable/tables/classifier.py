@@ -16,6 +16,7 @@ import numpy
 import pandas
 
 from ..errors import InvalidTableError
+from .wording import Location, located
 
 SCALARS = frozenset({int, float, str, bool, type(None)})
 """The types of single values in JSON."""
@@ -278,12 +279,12 @@ _REFUSED = {
 }
 
 
-def check_text(text: str, where: str, error: type[Exception] = InvalidTableError) -> None:
+def check_text(text: str, where: Location, error: type[Exception] = InvalidTableError) -> None:
     """Refuse text that has no UTF-8 form: msgpack and BSON cannot write it."""
     try:
         text.encode()
     except UnicodeEncodeError as exc:
         raise error(
-            f"{where} holds a lone surrogate ({text[exc.start]!r}), which is not valid Unicode; "
+            f"{located(where)} holds a lone surrogate ({text[exc.start]!r}), which is not valid Unicode; "
             "replace it, e.g. text.encode('utf-8', 'replace').decode()"
         ) from None

@@ -12,39 +12,50 @@ import numpy
 
 from .backend_limits import ANY_BACKEND, INT64, Limits
 from .classifier import SCALARS, TIMES, ValueType, check_text, is_array, type_of, type_of_dtype, unstorable
-from .wording import remedy_for, short
+from .wording import Location, located, remedy_for, short
+
+_ALWAYS_HELD = frozenset({float, bool, type(None)})
+_NUMBERS = _ALWAYS_HELD | {int}
 
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB takes 100 levels, and documents add some of their own."""
 
 
-def document_value(
-    value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND, depth: int = 0
-) -> Any:
+def document_value(value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND) -> Any:
     """Copy a value of metadata as documents hold it, or raise `error` that names what cannot be held.
 
     Numpy scalars and arrays become numbers and nested lists, tuples become lists, mappings become dicts, and the
     members of enumerations of text or integers become these.
     """
-    if _is_simple(value):
-        return value
-    # most values need no text that says where they are: it costs more than they do
-    if isinstance(value, Mapping):
+    return value if _is_simple(value) else _held(value, where, error, limits, 0)
+
+
+def _held(value: Any, where: Location, error: type[Exception], limits: Limits, depth: int) -> Any:
+    type_ = type(value)
+    if type_ is dict or isinstance(value, Mapping):
         _check_depth(depth, where, error)
         result = {}
         for key, item in value.items():
-            check_key(key, where, error, limits)
-            if not _is_simple(item):
-                item = document_value(item, f"{where}[{key!r}]", error, limits=limits, depth=depth + 1)
-            result[str.__str__(key)] = item
+            if type(key) is not str or not key.isascii() or limits.mongo_keys:
+                check_key(key, where, error, limits)
+                key = str.__str__(key)
+            result[key] = item if _is_simple(item) else _held(item, (where, key), error, limits, depth + 1)
         return result
-    if isinstance(value, list | tuple):
+    if type_ is list or isinstance(value, list | tuple):
         _check_depth(depth, where, error)
         return [
-            item if _is_simple(item) else document_value(item, f"{where}[{i}]", error, limits=limits, depth=depth + 1)
+            item if _is_simple(item) else _held(item, (where, i), error, limits, depth + 1)
             for i, item in enumerate(value)
         ]
-    value_type = type_of(type(value))
+    value_type = type_of(type_)
+    if value_type is ValueType.ARRAY and unstorable(value) is None and type_of_dtype(value.dtype) not in TIMES:
+        items = value.tolist()
+        return items if _is_simple(items) else _held(items, where, error, limits, depth)
+    return _held_leaf(value, value_type, located(where), error, limits)
+
+
+def _held_leaf(value: Any, value_type: ValueType, where: str, error: type[Exception], limits: Limits) -> Any:
+    """A single value that is more than plain."""
     if value_type is ValueType.TEXT:
         # not str(value): that of an enumeration of text is its name
         text = str.__str__(value)
@@ -61,8 +72,6 @@ def document_value(
         return number
     if value_type is ValueType.FLOAT:
         return float(value)
-    if value_type is ValueType.ARRAY and type_of_dtype(value.dtype) not in TIMES:
-        return document_value(value.tolist(), where, error, limits=limits, depth=depth)
     if value_type in (ValueType.BYTES, ValueType.COMPLEX):
         if not limits.binary:
             raise error(
@@ -87,42 +96,43 @@ def _is_simple(value: Any) -> bool:
         return bool(value.isascii())
     if type_ is int:
         return bool(INT64[0] <= value <= INT64[1])
-    return value is None or type_ is float or type_ is bool
+    return type_ in _ALWAYS_HELD
 
 
-def check_key(key: Any, where: str, error: type[Exception], limits: Limits = ANY_BACKEND) -> None:
+def check_key(key: Any, where: Location, error: type[Exception], limits: Limits = ANY_BACKEND) -> None:
     """Refuse a key that is not text or that the backend refuses."""
     if not isinstance(key, str):
-        raise error(f"{where} has the key {short(key)}, of type {type(key).__name__}; make it a string")
+        raise error(f"{located(where)} has the key {short(key)}, of type {type(key).__name__}; make it a string")
     if not key.isascii():
-        check_text(key, f"a key of {where}", error)
+        check_text(key, f"a key of {located(where)}", error)
     if limits.mongo_keys and (key.startswith("$") or "\0" in key or "." in key):
         other = key.lstrip("$").replace("\0", "").replace(".", "_")
         raise error(
-            f"{where} has the key {key!r}, which {limits.backend} refuses; leave out '$', '.' and NUL, as in {other!r}"
+            f"{located(where)} has the key {key!r}, which {limits.backend} refuses; leave out '$', '.' and NUL, as in "
+            f"{other!r}"
         )
 
 
-def check_metadata_keys(metadata: Any, where: str, error: type[Exception]) -> None:
+def check_metadata_keys(metadata: Any, where: Location, error: type[Exception]) -> None:
     """Refuse the keys, at any depth, that event-model refuses in start documents."""
     if isinstance(metadata, list):
         for i, item in enumerate(metadata):
-            check_metadata_keys(item, f"{where}[{i}]", error)
+            check_metadata_keys(item, (where, i), error)
     if not isinstance(metadata, dict):
         return
     for key, item in metadata.items():
         if not key:
-            raise error(f"{where} has an empty key; give it a name")
+            raise error(f"{located(where)} has an empty key; give it a name")
         for character in "./":
             if character in key:
                 raise error(
-                    f"{where} has the key {key!r}, which contains {character!r}; "
+                    f"{located(where)} has the key {key!r}, which contains {character!r}; "
                     f"event-model refuses it, use for example {key.replace(character, '_')!r}"
                 )
-        check_metadata_keys(item, f"{where}[{key!r}]", error)
+        check_metadata_keys(item, (where, key), error)
 
 
-def check_event_values(values: Any, where: str, error: type[Exception], limits: Limits, *, depth: int = 0) -> None:
+def check_event_values(values: Any, where: Location, error: type[Exception], limits: Limits, *, depth: int = 0) -> None:
     """Refuse the values of one column, or one value that is an array, that the backend cannot hold.
 
     Vectorised: the cost of a numeric array does not depend on the number of its values.
@@ -131,18 +141,18 @@ def check_event_values(values: Any, where: str, error: type[Exception], limits: 
         _check_depth(depth, where, error)
         for key, item in values.items():
             check_key(key, where, error, limits)
-            check_event_values(item, f"{where}[{key!r}]", error, limits, depth=depth + 1)
+            check_event_values(item, (where, key), error, limits, depth=depth + 1)
         return
     if not isinstance(values, list | tuple):
         if is_array(values):
             _check_array(values, where, error, limits)
-        else:
-            document_value(values, where, error, limits=limits)
+        elif not _is_simple(values):
+            _held_leaf(values, type_of(type(values)), located(where), error, limits)
         return
     types = set(map(type, values))
-    if types <= {float, bool, type(None)}:
+    if types <= _ALWAYS_HELD:
         return
-    if types <= {int, float, bool, type(None)}:
+    if types <= _NUMBERS:
         integers = [v for v in values if type(v) is int]
         for extreme in (min(integers), max(integers)):
             _check_int(extreme, where, error, limits)
@@ -151,7 +161,7 @@ def check_event_values(values: Any, where: str, error: type[Exception], limits: 
     else:
         _check_depth(depth, where, error)
         for i, value in enumerate(values):
-            check_event_values(value, f"{where}[{i}]", error, limits, depth=depth + 1)
+            check_event_values(value, (where, i), error, limits, depth=depth + 1)
 
 
 def to_builtin(value: Any) -> Any:
@@ -192,10 +202,10 @@ def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
     return copies[number]
 
 
-def _check_array(values: Any, where: str, error: type[Exception], limits: Limits) -> None:
+def _check_array(values: Any, where: Location, error: type[Exception], limits: Limits) -> None:
     lost = unstorable(values)
     if lost is not None:
-        raise error(f"{where} {lost.reason}; {lost.remedy}")
+        raise error(f"{located(where)} {lost.reason}; {lost.remedy}")
     value_type, dtype = type_of_dtype(values.dtype), values.dtype
     if value_type in (ValueType.BOOL, ValueType.FLOAT):
         return
@@ -206,25 +216,25 @@ def _check_array(values: Any, where: str, error: type[Exception], limits: Limits
         check_event_values(values.ravel().tolist(), where, error, limits)
     elif value_type is not ValueType.COMPLEX:
         raise error(
-            f"{where} is an array of dtype {dtype}, which no backend can hold; "
+            f"{located(where)} is an array of dtype {dtype}, which no backend can hold; "
             "convert it to numbers, booleans or strings"
         )
     elif not limits.binary:
         raise error(
-            f"{where} holds complex numbers, which {limits.backend} cannot hold; "
+            f"{located(where)} holds complex numbers, which {limits.backend} cannot hold; "
             "store the real and the imaginary part as two columns"
         )
 
 
-def _check_int(value: int, where: str, error: type[Exception], limits: Limits) -> None:
+def _check_int(value: int, where: Location, error: type[Exception], limits: Limits) -> None:
     low, high = limits.integers
     if not low <= value <= high:
         raise error(
-            f"{where} holds the integer {short(value)}, beyond the {low} to {high} "
+            f"{located(where)} holds the integer {short(value)}, beyond the {low} to {high} "
             f"that {limits.backend} can hold; store it as a float or as text"
         )
 
 
-def _check_depth(depth: int, where: str, error: type[Exception]) -> None:
+def _check_depth(depth: int, where: Location, error: type[Exception]) -> None:
     if depth >= MAX_DEPTH:
-        raise error(f"{where[:80]}... is nested deeper than {MAX_DEPTH} levels; flatten it")
+        raise error(f"{located(where)[:80]}... is nested deeper than {MAX_DEPTH} levels; flatten it")

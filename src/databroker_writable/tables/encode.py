@@ -237,7 +237,9 @@ def _encode_extension(values: Any, name: str) -> Encoded:
     if isinstance(dtype, pandas.StringDtype):
         missing = "NA" if dtype.na_value is pandas.NA else "NaN"
         encoding = {"is": "string", "dtype": dtype_name(dtype), "missing": missing}
-        return replace(_encode_objects(values.to_numpy(dtype=object, na_value=None), name), encoding=encoding)
+        encoded = _encode_objects(values.to_numpy(dtype=object, na_value=None), name)
+        encoded.encoding = encoding
+        return encoded
     if isinstance(dtype, pandas.DatetimeTZDtype):
         return _encode_zoned(values, name)
     if isinstance(dtype, pandas.PeriodDtype):

@@ -26,6 +26,28 @@ def short(value: Any, longest: int = 60) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
+Location = str | tuple["Location", Any]
+"""Where a value stands: a text, or the location of what holds it with its key or position there.
+
+Most values are good, and the text that says where they stand costs more than to check them: `located` makes it.
+"""
+
+
+def located(where: Location) -> str:
+    """The text of a location.
+
+    Examples
+    --------
+    >>> located((("metadata", "scan"), 0))
+    "metadata['scan'][0]"
+    """
+    parts: list[str] = []
+    while not isinstance(where, str):
+        where, part = where
+        parts.append(f"[{part!r}]")
+    return where + "".join(reversed(parts))
+
+
 def remedy_for(value: Any) -> str:
     """What to store in place of a value of metadata that no document holds."""
     for types, remedy in _REMEDIES:
