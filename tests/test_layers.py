@@ -71,7 +71,7 @@ def test_one_module_brings_files_to_the_disk_and_gives_them_their_names() -> Non
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.fsync", "os.link")
     }
-    assert calls == {"storage/new_file.py"}
+    assert calls == {"storage/durable_file.py"}
 
 
 def test_no_two_modules_have_the_same_name() -> None:

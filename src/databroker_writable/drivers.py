@@ -21,7 +21,7 @@ from .catalog.wrapping import writable_class
 from .results.headers import open_run
 from .runs.upstream import stock_drivers
 from .runs.upstream_entries import missing_driver
-from .storage.new_file import make_durable_directories
+from .storage.durable_file import make_durable_directories
 from .storage.paths import RUN_FILES, absolute_path
 from .tables.public_types import Broker
 

@@ -14,7 +14,7 @@ import numpy
 import pytest
 
 from databroker_writable.errors import NotWritableError, StoreFailedError
-from databroker_writable.storage import new_file
+from databroker_writable.storage import durable_file
 from databroker_writable.storage.assets import asset_paths, source
 from databroker_writable.storage.assets.datasets import NewAsset
 from support import new_process
@@ -24,7 +24,7 @@ from support.faults import files_grow_to
 STEPS = [
     (NewAsset, "write", set()),
     (NewAsset, "sync", set()),
-    (new_file, "sync_directories", set()),
+    (durable_file, "sync_directories", set()),
     (os, "link", {"after"}),
     (os, "unlink", {"before", "after"}),
 ]
@@ -191,7 +191,7 @@ def test_discarding_keeps_what_others_wrote(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_another_writer_removes_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = new_file.make_directories
+    make = durable_file.make_directories
     made = []
 
     def removed_once(path: str) -> list[str]:
@@ -201,7 +201,7 @@ def test_a_directory_that_another_writer_removes_is_made_again(tmp_path: Path, m
             os.rmdir(path)
         return result
 
-    monkeypatch.setattr(new_file, "make_directories", removed_once)
+    monkeypatch.setattr(durable_file, "make_directories", removed_once)
     path, _ = published(tmp_path, img=frames())
     assert path.exists()
     assert len(made) == 2

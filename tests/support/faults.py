@@ -18,7 +18,7 @@ import suitcase.jsonl
 import suitcase.mongo_normalized
 import suitcase.msgpack
 
-from databroker_writable.storage.new_file import NewFile
+from databroker_writable.storage.durable_file import NewFile
 from support import facility
 
 SYSTEM_CALLS = ("fsync", "link", "unlink", "mkdir", "replace")

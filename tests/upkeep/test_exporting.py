@@ -30,7 +30,7 @@ from databroker_writable import (
     open_directory,
     to_dataset,
 )
-from databroker_writable.storage.new_file import NewFile
+from databroker_writable.storage.durable_file import NewFile
 from databroker_writable.upkeep.exporting import export_with_suitcase, filled
 from support import children, example_runs
 

@@ -10,12 +10,12 @@ require_databroker_1()
 
 # ruff: noqa: E402  one clear sentence rather than the failure of one of these imports
 from .check import check
-from .command_group import CommandGroup
 from .copy import copy
 from .delete import delete
 from .deploy import deploy
 from .diff import diff
 from .export import export
+from .failing import CommandGroup
 from .ls import ls
 from .note import note
 from .serve import serve

@@ -13,7 +13,7 @@ from ..catalog.recipes import without_password
 from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover
 from ..upkeep.recovering import RecoveredRun, recover
-from .command_group import CATALOG_HELP
+from .failing import CATALOG_HELP
 from .parsing import parse_span
 from .targets import open_existing_to_store, open_to_check
 from .text import json_text, say

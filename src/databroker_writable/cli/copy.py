@@ -10,7 +10,7 @@ import click
 
 from ..errors import InvalidRunError
 from ..upkeep.copying import CopyReport, add_copies, uids_to_copy
-from .command_group import CATALOG_HELP, message_of, saying_what_was_done
+from .failing import CATALOG_HELP, message_of, saying_what_was_done
 from .show import find_run
 from .targets import open_to_read, open_to_store, tiled_container
 from .text import say

@@ -11,7 +11,7 @@ import humanize
 from ..results.headers import header_of
 from ..results.impact import results_made_from
 from ..runs.document_parts import name_of
-from .command_group import CATALOG_HELP, warnings_as_messages
+from .failing import CATALOG_HELP, warnings_as_messages
 from .targets import open_existing_to_store
 from .text import say, shown, shown_time, table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..results.differences import diff as difference_of
-from .command_group import CATALOG_HELP
+from .failing import CATALOG_HELP
 from .show import find_run
 from .targets import open_to_read
 from .text import say

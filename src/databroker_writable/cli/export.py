@@ -11,7 +11,7 @@ from ..errors import StoreError
 from ..runs.attachments import attachments
 from ..upkeep.exporting import attachment_paths, export_with_suitcase, filled
 from ..upkeep.exporting import export as export_run
-from .command_group import CATALOG_HELP, message_of
+from .failing import CATALOG_HELP, message_of
 from .show import find_run
 from .targets import open_to_read
 from .text import say

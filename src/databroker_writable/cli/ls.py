@@ -11,7 +11,7 @@ import click
 from ..results.headers import STATUSES
 from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in
-from .command_group import CATALOG_HELP
+from .failing import CATALOG_HELP
 from .parsing import parse_metadata, parse_time
 from .targets import open_to_read
 from .text import json_text, say, table

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .command_group import CATALOG_HELP
+from .failing import CATALOG_HELP
 from .show import find_run
 from .targets import open_existing_to_store, open_to_read
 from .text import say, shown, shown_time, table

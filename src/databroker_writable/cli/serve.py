@@ -7,7 +7,7 @@ import contextlib
 import click
 
 from ..runs import upstream
-from .command_group import CATALOG_HELP
+from .failing import CATALOG_HELP
 from .targets import open_to_read
 from .text import say
 

@@ -14,7 +14,7 @@ from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_f
 from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
-from .command_group import CATALOG_HELP
+from .failing import CATALOG_HELP
 from .first_events import Stream, described, read_streams
 from .targets import open_to_read
 from .text import json_text, say, shown, shown_time, table

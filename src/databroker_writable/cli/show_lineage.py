@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..results.plots import check_matplotlib, save_figure
-from .command_group import CATALOG_HELP, warnings_as_messages
+from .failing import CATALOG_HELP, warnings_as_messages
 from .show import find_run
 from .targets import open_to_read, with_finding
 from .text import say

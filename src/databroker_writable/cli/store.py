@@ -11,7 +11,7 @@ import click
 
 from ..results.headers import has_run
 from ..runs.built_stream import new_uids
-from .command_group import saying_what_was_done, warnings_as_messages
+from .failing import saying_what_was_done, warnings_as_messages
 from .parsing import parse_metadata, parse_sources, parse_units
 from .readers import ReadOptions, read_file
 from .targets import open_to_store

@@ -13,7 +13,7 @@ import numpy
 import xarray
 
 from ..errors import ExportError, StoreError, require_package
-from ..storage.new_file import NewFile
+from ..storage.durable_file import NewFile
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of

@@ -13,7 +13,7 @@ import event_model
 
 from ..errors import RunExistsError
 from ..runs import upstream
-from .new_file import NewFile, sync_directories
+from .durable_file import NewFile, sync_directories
 from .paths import unescaped
 
 if TYPE_CHECKING:

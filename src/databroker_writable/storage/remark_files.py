@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from ..errors import warn_user
-from .new_file import NewFile
+from .durable_file import NewFile
 
 Document = dict[str, Any]
 

@@ -14,7 +14,7 @@ from ..errors import UnreadableAssetError
 from ..storage.assets import SPEC
 from ..storage.assets.asset_paths import find_asset_files, find_partial_files, is_asset
 from ..storage.assets.source import verify
-from ..storage.file_system import is_being_written
+from ..storage.file_rights import is_being_written
 from .findings import Finding, Leftover, remover, shown_age
 
 Document = dict[str, Any]

@@ -18,8 +18,8 @@ from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..storage.assets import SPEC
 from ..storage.assets.source import verify
+from ..storage.durable_file import NewFile
 from ..storage.failures import explaining
-from ..storage.new_file import NewFile
 from ..tables.public_types import Broker
 from .tiled_destination import TiledDestination, is_tiled_client
 

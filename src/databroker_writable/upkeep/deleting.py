@@ -18,10 +18,10 @@ from ..errors import InvalidRunError, NotWritableError, PickledRunError
 from ..results.headers import complete_uid
 from ..storage.assets import SPEC
 from ..storage.assets.asset_paths import is_asset
+from ..storage.durable_file import sync_directories
 from ..storage.files import FileBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from ..storage.new_file import sync_directories
 from .findings import Leftover, age_of
 from .mongo_leftovers import parts_of_run
 from .run_files import UNREADABLE, neighbours, read_run_file, reader_of, run_files

@@ -17,8 +17,8 @@ import yaml
 from ..catalog.recipes import check_variables, without_password
 from ..drivers import unregistered
 from ..errors import InvalidCatalogError
+from ..storage.durable_file import NewFile
 from ..storage.mongo import away
-from ..storage.new_file import NewFile
 
 OPENING_SECONDS = 120
 

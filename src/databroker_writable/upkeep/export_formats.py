@@ -12,7 +12,7 @@ import xarray
 from ..errors import ExportError
 from ..runs.printing import for_json, json_line
 from ..storage.assets.datasets import NewAsset
-from ..storage.new_file import NewFile
+from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
 from .exporting import RunContents
 from .file_columns import for_file

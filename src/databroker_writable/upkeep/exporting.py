@@ -18,8 +18,8 @@ import xarray
 from ..errors import ExportError, StoreError, StoreFailedError, did_you_mean, require_package
 from ..results.axes import first_descriptor, streams_of
 from ..runs.attachments import attachments, check_file_name
+from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
-from ..storage.new_file import NewFile
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 

@@ -16,7 +16,7 @@ from ..results.axes import axis_along, plottable_columns, title_of
 from ..runs.document_parts import NAMES
 from ..runs.printing import json_line
 from ..storage.assets.datasets import NewAsset
-from ..storage.new_file import NewFile
+from ..storage.durable_file import NewFile
 from .exporting import RunContents
 from .file_columns import attribute, for_file
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from ..runs.document_parts import Document
 from ..storage.assets import SPEC
 from ..storage.assets.scales import write_attrs
-from ..storage.file_system import is_being_written
-from ..storage.new_file import NewFile, final_name
+from ..storage.durable_file import NewFile, final_name
+from ..storage.file_rights import is_being_written
 
 
 class PartialAssets:

@@ -15,9 +15,9 @@ from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..runs.stream_documents import counted_numbers, covered_numbers
 from ..storage.assets import SPEC
-from ..storage.file_system import is_being_written
+from ..storage.durable_file import final_name
+from ..storage.file_rights import is_being_written
 from ..storage.files import FileBackend
-from ..storage.new_file import final_name
 from ..storage.run_readers import read_jsonl, read_msgpack
 from ..tables.public_types import Broker
 from .partial_assets import PartialAssets

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 
 from ..storage.backend import Backend
-from ..storage.file_system import is_being_written
-from ..storage.new_file import final_name
+from ..storage.durable_file import final_name
+from ..storage.file_rights import is_being_written
 from ..storage.remark_files import SUFFIX, read_remark
 from .findings import Finding, Leftover, age_of, remover, shown_age
 

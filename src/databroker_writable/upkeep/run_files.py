@@ -14,8 +14,8 @@ import msgpack
 from ..errors import PickledRunError
 from ..runs.checker import may_count
 from ..runs.stream_documents import counted_numbers, covered_numbers
-from ..storage.file_system import is_being_written
-from ..storage.new_file import final_name
+from ..storage.durable_file import final_name
+from ..storage.file_rights import is_being_written
 from ..storage.paths import files_matching
 from ..storage.run_readers import read_jsonl, read_msgpack, why_unreadable
 from .findings import Finding, Leftover, age_of, remover, shown_age

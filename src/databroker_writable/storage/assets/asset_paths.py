@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..new_file import final_name
+from ..durable_file import final_name
 
 if TYPE_CHECKING:
     pass

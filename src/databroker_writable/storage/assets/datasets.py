@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...runs.interrupts import deferred_interrupts
 from ...runs.upstream import hold_hdf5_lock_over_forks
-from ..new_file import NewFile
+from ..durable_file import NewFile
 
 if TYPE_CHECKING:
     import h5py

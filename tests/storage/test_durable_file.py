@@ -20,9 +20,9 @@ import pytest
 
 import databroker_writable
 from databroker_writable import StoreFailedError, StoreWarning
-from databroker_writable.storage import new_file
-from databroker_writable.storage.file_system import is_being_written, make_directories
-from databroker_writable.storage.new_file import NewFile, final_name, sync_directories
+from databroker_writable.storage import durable_file
+from databroker_writable.storage.durable_file import NewFile, final_name, sync_directories
+from databroker_writable.storage.file_rights import is_being_written, make_directories
 from support import new_process
 
 SOURCES = Path(databroker_writable.__file__).parent
@@ -60,7 +60,7 @@ def names(directory: Path) -> list[str]:
 def test_one_module_makes_files_durable() -> None:
     texts = {path.name: path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py")}
     calls = re.compile(r"\bos\.(fsync|fdatasync|link)\(")
-    assert {name for name, text in texts.items() if calls.search(text)} == {"new_file.py"}
+    assert {name for name, text in texts.items() if calls.search(text)} == {"durable_file.py"}
     assert not [name for name, text in texts.items() if "st_nlink" in text]
 
 
@@ -257,7 +257,7 @@ def exit_status(function: Any) -> int:
 def test_the_lock_of_a_killed_writer_is_free_though_its_children_live(tmp_path: Path) -> None:
     program = """
 import os, signal, sys, time
-from databroker_writable.storage.new_file import NewFile
+from databroker_writable.storage.durable_file import NewFile
 
 file = NewFile(sys.argv[1])
 file.write(b"content")
@@ -306,7 +306,7 @@ def test_a_file_stays_young_while_its_run_goes_on(tmp_path: Path, monkeypatch: p
         os.utime(file.partial, (0, 0))
         file.renew()
         assert os.stat(file.partial).st_mtime == 0
-        monkeypatch.setattr(new_file, "RENEWAL_SECONDS", 0)
+        monkeypatch.setattr(durable_file, "RENEWAL_SECONDS", 0)
         file.renew()
         assert os.stat(file.partial).st_mtime > time.time() - 60
 

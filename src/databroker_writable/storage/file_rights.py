@@ -1,4 +1,4 @@
-"""What files and directories need of the system: rights that a group shares, locks, and names that last."""
+"""The rights of files and directories, which a group shares, and the locks of files that are being written."""
 
 from __future__ import annotations
 
