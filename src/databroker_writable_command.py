@@ -1,7 +1,7 @@
-"""The command ``databroker-writable``: how it begins, and what it says of itself.
+"""The command ``databroker-writable``: its start, and its list of commands.
 
-It stands beside the package, because importing that imports databroker, which takes seconds: the list of commands
-comes at once, and an interrupt ends the command without a traceback also while the package is imported.
+It is outside the package, because importing the package imports databroker, which takes seconds. So the list of
+commands appears without delay, and an interrupt during the import ends the command without a traceback.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ SUMMARIES = {
     "ls": "List the runs of CATALOG, newest first.",
     "show": "Show the metadata, streams and first rows of a run, or plot it.",
     "note": "Add a remark, tags or a verdict to a stored run.",
-    "diff": "Show in what two runs differ.",
+    "diff": "Show how two runs differ.",
     "lineage": "Show what a run was made from, and what was made from it.",
     "copy": "Copy runs from one catalog into another.",
-    "export": "Write runs into files for other programs.",
-    "serve": "Serve CATALOG to web browsers and Tiled clients, to read.",
-    "delete": "Delete runs for good.",
+    "export": "Write runs to files for other programs.",
+    "serve": "Serve CATALOG to web browsers and Tiled clients, read-only.",
+    "delete": "Delete runs permanently.",
     "check": "Look for damage in CATALOG, and for what crashes left behind.",
     "deploy": "Put CATALOG.yml where databroker looks for catalogs.",
 }
 
 
 class SummarizedGroup(click.Group):
-    """A group that lists its commands without loading them, each in a whole sentence."""
+    """A group that lists its commands without loading them."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -37,7 +37,7 @@ class SummarizedGroup(click.Group):
 
 
 def make_group(cls: type[SummarizedGroup]) -> click.Group:
-    """Give the group of all commands."""
+    """Make the group of all commands."""
 
     @click.group(cls=cls)
     @click.version_option(package_name="databroker-writable", message="%(version)s")
@@ -57,7 +57,7 @@ def main() -> None:
         make_group(SummarizedGroup)()
     is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_interruptible:
-        # nothing is to be put in order before the command begins
+        # before the command begins there is nothing to clean up
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         from databroker_writable.cli import main as command
@@ -72,5 +72,5 @@ def main() -> None:
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
-    """End as an exception does, so that nothing half-written is left behind."""
+    """Exit with an exception, so that incomplete files are removed."""
     raise SystemExit(128 + signum)

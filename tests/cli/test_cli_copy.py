@@ -181,7 +181,7 @@ def test_a_destination_that_takes_no_runs_is_an_error() -> None:
     write_catalog("guarded.yml", "writable-msgpack-catalog", paths=paths, writable=False)
     assert "writable: false" in fail("copy", "source", "guarded.yml")
     write_catalog("stock.yml", "bluesky-msgpack-catalog", paths=paths)
-    assert "takes no runs" in fail("copy", "source", "stock.yml")
+    assert "cannot store runs" in fail("copy", "source", "stock.yml")
     assert not os.path.exists("copies")
 
 

@@ -43,9 +43,9 @@ def test_it_shows_what_goes_and_what_was_made_from_it_and_asks() -> None:
     assert "scan" in lines[1]
     assert lines[1].endswith("none")
     assert lines[2].endswith("in 1")
-    assert "1 run that stays was made from this, and its input will be gone:" in said
+    assert "1 other run was made from this, and will lose its input:" in said
     assert "  mean-1  results  mean  success" in said
-    assert "Delete these 2 runs for good? [y/N]" in said
+    assert "Delete these 2 runs permanently? [y/N]" in said
     code, said = answer("y\n", "delete", "results", "raw-1", "fit-1")
     assert code == 0
     assert said.endswith("deleted raw-1\ndeleted fit-1\n")
@@ -55,7 +55,7 @@ def test_it_shows_what_goes_and_what_was_made_from_it_and_asks() -> None:
 
 def test_scripts_are_not_asked() -> None:
     said = succeed("delete", "results", "mean-1", "--yes")
-    assert "no run that stays was made from this" in said
+    assert "no other run was made from this" in said
     assert said.endswith("deleted mean-1\n")
     assert runs() == ["fit-1", "raw-1"]
 
@@ -68,7 +68,7 @@ def test_without_an_answer_nothing_is_deleted() -> None:
 def test_a_deletion_that_was_cut_off_is_finished() -> None:
     deletion_of(open_directory("results"), "fit-1").hide()
     assert "cut-off-deletion" in run("check", "results", "--json", "--grace", "0").stdout
-    assert "deletion cut off" in succeed("delete", "results", "fit-1", "--yes")
+    assert "deletion interrupted" in succeed("delete", "results", "fit-1", "--yes")
     assert not list(Path("results").rglob("*.h5"))
     assert "no run 'fit-1'" in fail("delete", "results", "fit-1", "--yes")
 

@@ -57,7 +57,7 @@ def test_a_catalog_is_deployed_into_an_environment() -> None:
     write_catalog("all.yml", DRIVER, paths=PATHS)
     output = succeed("deploy", "all.yml", "--prefix", "env")
     assert files() == ["env/share/intake/all.yml"]
-    assert "where the environment env is activated" in output
+    assert "if the environment env is activated" in output
     assert "all" not in names_in_a_new_process()
     assert "all" in names_in_a_new_process(VIRTUAL_ENV=os.path.abspath("env"))
 

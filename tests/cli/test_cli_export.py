@@ -39,7 +39,7 @@ def test_several_runs_go_to_files_of_their_own() -> None:
 def test_a_name_for_several_runs_must_differ() -> None:
     result = run("export", "results", "aaaa", "bbbb", "-o", "{sample}.csv")
     assert result.exit_code == 2
-    assert "would both go to 'Cu.csv'" in result.stderr
+    assert "would both be written to 'Cu.csv'" in result.stderr
     assert os.listdir() == ["results"]
 
 

@@ -59,11 +59,11 @@ def test_what_is_no_remark_is_refused() -> None:
     assert "there is no run 'elsewhere'" in fail("note", "results", "elsewhere", "x")
     assert "at most 10,000 characters" in fail("note", "results", "fit-1", "x" * 20_000)
     assert "a tag is a text of one line" in fail("note", "results", "fit-1", "--tag", "")
-    assert "say what is wrong with the run as TEXT" in fail("note", "results", "fit-1", "--retract")
+    assert "as TEXT, what is wrong with the run" in fail("note", "results", "fit-1", "--retract")
     assert "neither a directory nor a catalog" in fail("note", "nowhere", "fit-1", "x")
     result = run("note", "results", "fit-1", "x", "--retract", "--restore")
     assert result.exit_code == 2
-    assert "exclude each other" in result.stderr
+    assert "cannot be combined" in result.stderr
     assert open_directory("results").annotations("fit-1") == []
 
 

@@ -84,7 +84,7 @@ def test_an_interrupt_of_copy_says_how_many_runs_are_copied(tmp_path: Path, monk
     interrupt(monkeypatch, CatalogDestination, "copy", at=2)
     result = run("copy", "source", "copies")
     assert result.exit_code == 1
-    assert result.stderr == "\nInterrupted: 1 of 3 copied; run it again to go on\n"
+    assert result.stderr == "\nInterrupted: 1 of 3 copied; run it again to continue\n"
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert succeed("copy", "source", "copies") == "2 copied, 1 there already\n"
@@ -93,8 +93,8 @@ def test_an_interrupt_of_copy_says_how_many_runs_are_copied(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("at", "after", "said"),
     [
-        (1, False, "0 of 2 files stored; run it again from a.csv on"),
-        (2, False, "1 of 2 files stored; run it again from b.csv on"),
+        (1, False, "0 of 2 files stored; run it again, beginning with a.csv"),
+        (2, False, "1 of 2 files stored; run it again, beginning with b.csv"),
         (2, True, "2 of 2 files stored"),
     ],
 )

@@ -152,7 +152,7 @@ def test_one_column_of_words_is_stored() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.nc", "--sep", ";"], "--sep, --comment and --skip-rows are for files of text"),
+        (["a.nc", "--sep", ";"], "--sep, --comment and --skip-rows are for text files"),
         (["a.csv", "b.csv", "--supersedes", "x"], "--supersedes is for one FILE"),
         (["a.csv", "--derived-from", "=x"], "is not UID or ROLE=UID"),
         (["a.csv", "--derived-from", "dark="], "is not UID or ROLE=UID"),
@@ -202,7 +202,11 @@ def test_compressed_text_that_is_cut_off_is_refused() -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("x,y,z\n1,2,3\n4,5\n", [], "its row 3 has 2 values for 3 columns: '4 5'; write a separator for each value"),
+        (
+            "x,y,z\n1,2,3\n4,5\n",
+            [],
+            "its row 3 has 2 values for 3 columns: '4 5'; write a separator for each missing value",
+        ),
         ("x;y\n1;2\n3\n", ["--sep", ";"], "its row 3 has 1 value for 2 columns"),
         ("x;y\n1,5;a\n-2,25;b\n", ["--sep", ";"], "'x' holds numbers with decimal commas, such as '1,5'"),
         ('x,y\n"1,5",1\n', [], "decimal commas"),

@@ -86,9 +86,9 @@ def check(
     as_json: bool,
 ) -> None:
     if writing and cleaning:
-        raise click.UsageError("--write-test looks for no leftovers; give --clean by itself")
+        raise click.UsageError("--write-test does not look for leftovers; use --clean alone")
     if recovering and (writing or cleaning or as_json):
-        raise click.UsageError("--recover publishes runs and does nothing else; give it by itself")
+        raise click.UsageError("--recover only publishes runs; use it alone")
     if recovering:
         say(_recovered(recover(open_existing_to_store(catalog).catalog), catalog))
         return
@@ -106,14 +106,18 @@ def check(
 def _recovered(runs: list[RecoveredRun], catalog: str) -> str:
     lines = [
         f"recovered: {run.uid}: {run.documents} documents"
-        + (f", {run.events_left_out} Events left out, whose assets were not whole" if run.events_left_out else "")
+        + (
+            f", {run.events_left_out} Events left out because their assets were incomplete"
+            if run.events_left_out
+            else ""
+        )
         for run in runs
     ]
     return "\n".join([*lines, f"{catalog}: {len(runs)} runs recovered"])
 
 
 def _read_elsewhere(catalog: str, uid: str) -> str:
-    """Have a new process open the catalog and read a probe run; give what went wrong."""
+    """Open the catalog and read a probe run in a new process; return what went wrong."""
     try:
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", _READ, catalog, uid],
@@ -123,8 +127,8 @@ def _read_elsewhere(catalog: str, uid: str) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"it does not answer within {READING_SECONDS} s"
-    lines = done.stderr.strip().splitlines() or ["no reason was given"]
+        return f"it did not answer within {READING_SECONDS} s"
+    lines = done.stderr.strip().splitlines() or ["it gave no reason"]
     return lines[-1] if done.returncode else ""
 
 
@@ -156,9 +160,9 @@ def _text(report: Report, grace: float, catalog: str) -> str:
 
 def _advice(finding: Leftover, grace: float) -> str:
     if finding.age is None:
-        return "--clean --grace 0 removes it, when nobody stores"
+        return "--clean --grace 0 removes it; use it only while nobody stores"
     if finding.age < grace:
-        return "it may be in the making"
+        return "a process may still be writing it"
     return (
         "--clean --unshared removes it, if no other catalog needs it" if finding.may_be_shared else "--clean removes it"
     )

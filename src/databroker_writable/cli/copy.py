@@ -21,11 +21,12 @@ SECONDS_BETWEEN = 5
 
 @click.command(
     help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their assets.\n\n"
-    f"{CATALOG_HELP} A DESTINATION directory is created if it does not exist; tiled:URI or tiled:PROFILE is a "
-    "Tiled server. Each UID is the uid of a run or its first characters; without UID, all runs are copied. Runs "
-    "that are there already are skipped, so run the command again to continue after an interruption.\n\n"
-    "Exit status: 0 all runs are there, 1 some could not be copied, 2 wrong usage, 3 all but unfinished runs, "
-    "which --as-is copies.",
+    f"{CATALOG_HELP.replace('CATALOG is', 'Each is')} A DESTINATION directory is created if it does not exist; "
+    "tiled:URI or tiled:PROFILE is a Tiled server. Each UID is the uid of a run or its first characters; without "
+    "UID, all runs are copied. Runs that are there already are skipped, so run the command again to continue after an "
+    "interruption.\n\n"
+    "Exit status: 0 all runs are there, 1 some could not be copied, 2 wrong usage, 3 only unfinished runs were not "
+    "copied; --as-is copies them too.",
     epilog="Example: databroker-writable copy results archive.yml",
 )
 @click.argument("source")
@@ -49,15 +50,15 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
         add_copies(report, original, target, full, as_is=as_is, progress=sys.stderr.isatty())
     _say(report, as_is)
     if follow:
-        # with UIDs, it adds what is stored from now on, and leaves the other runs
+        # with UIDs, --follow adds only what is stored from now on
         done = {*full, *everything}.difference(report.unfinished)
-        with saying_what_was_done(lambda: "run it again to go on"):
+        with saying_what_was_done(lambda: "run it again to continue"):
             _follow(original, target, done, as_is)
     ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
 
 
 def _follow(original: Any, target: Any, done: set[str], as_is: bool) -> None:
-    """Copy what is stored later, until an interrupt."""
+    """Copy runs that are stored later, until an interrupt."""
     while True:
         time.sleep(SECONDS_BETWEEN)
         original.force_reload()
@@ -70,7 +71,7 @@ def _follow(original: Any, target: Any, done: set[str], as_is: bool) -> None:
 
 def _progress(report: CopyReport, total: int) -> str:
     there = len(report.copied) + len(report.present)
-    return f"{there:,} of {total:,} copied; run it again to go on"
+    return f"{there:,} of {total:,} copied; run it again to continue"
 
 
 def _say(report: CopyReport, as_is: bool) -> None:

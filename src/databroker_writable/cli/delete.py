@@ -1,4 +1,4 @@
-"""``databroker-writable delete``: runs are removed for good, by an administrator."""
+"""``databroker-writable delete``: remove runs permanently, as an administrator."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ MOST_ROWS = 20
 
 
 @click.command(
-    help="Delete runs for good: their documents, assets and remarks. Shows what will be deleted and what was made "
+    help="Delete runs permanently: their documents, assets and remarks. Shows what will be deleted and what was made "
     "from it, and asks for confirmation.\n\n"
-    f"{CATALOG_HELP} UID is a run's uid or its beginning.\n\n"
-    "If the command is interrupted, each run is either still there or gone; the same command then removes what is "
-    "left, and databroker-writable check finds it. If a run is only wrong, mark it instead: databroker-writable "
-    "note CATALOG "
-    "UID REASON --retract.",
+    f"{CATALOG_HELP} Each UID is a run's uid or its first characters.\n\n"
+    "If the command is interrupted, each run is either still there or gone; databroker-writable check then lists what "
+    "is left, and the same command removes it. If a run is only wrong, mark it instead: databroker-writable note "
+    "CATALOG UID REASON --retract.",
     epilog="Example: databroker-writable delete results 4f3a91c2 77ab01de",
 )
 @click.argument("catalog")
 @click.argument("uids", metavar="UID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
     from ..upkeep.deleting import deletion_of
 
@@ -39,12 +38,12 @@ def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
     deletions = {deletion.uid: deletion for deletion in (deletion_of(opened, uid) for uid in uids)}
     say(table(("uid", "time", "name", "documents", "assets"), [_row(opened, item) for item in deletions.values()]))
     for path in sorted({path for deletion in deletions.values() for path in deletion.kept}):
-        say(f"stays, because others use it or can: {path}")
+        say(f"kept, because other runs use it or could: {path}")
     with warnings_as_messages():
         _say_results(opened, deletions)
     if not yes:
         click.confirm(
-            f"Delete {'this run' if len(deletions) == 1 else f'these {len(deletions)} runs'} for good?", abort=True
+            f"Delete {'this run' if len(deletions) == 1 else f'these {len(deletions)} runs'} permanently?", abort=True
         )
     for uid, deletion in deletions.items():
         deletion.execute()
@@ -56,7 +55,7 @@ def _row(catalog: Any, deletion: Any) -> tuple[str, ...]:
     size = sum(os.path.getsize(path) for path in deletion.assets)
     return (
         deletion.uid,
-        "deletion cut off" if header is None else shown_time(header.start["time"]),
+        "deletion interrupted" if header is None else shown_time(header.start["time"]),
         "" if header is None else shown(name_of(header.start) or "", WIDTH),
         deletion.size,
         f"{humanize.naturalsize(size)} in {len(deletion.assets)}" if deletion.assets else "none",
@@ -64,7 +63,7 @@ def _row(catalog: Any, deletion: Any) -> tuple[str, ...]:
 
 
 def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
-    """Say which runs were made from those that go, and stay."""
+    """Print which other runs were made from those that are deleted."""
     results = {
         result.header.uid: result
         for uid, deletion in deletions.items()
@@ -73,12 +72,12 @@ def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
         if result.header.uid not in deletions
     }
     if not results:
-        say("no run that stays was made from this")
+        say("no other run was made from this")
         return
     if len(results) == 1:
-        say("1 run that stays was made from this, and its input will be gone:")
+        say("1 other run was made from this, and will lose its input:")
     else:
-        say(f"{len(results)} runs that stay were made from this, and their input will be gone:")
+        say(f"{len(results)} other runs were made from this, and will lose their input:")
     rows = [
         (uid, result.catalog or "", shown(name_of(result.header.start) or "", WIDTH), result.header.status)
         for uid, result in results.items()

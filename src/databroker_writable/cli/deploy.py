@@ -1,4 +1,4 @@
-"""``databroker-writable deploy``: catalogs for everybody."""
+"""``databroker-writable deploy``: give a catalog a name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .text import say
 @click.option(
     "--prefix",
     metavar="ENV",
-    help="The directory of a conda or virtual environment, for everybody who uses it. By default it is for you alone.",
+    help="The directory of a conda or virtual environment: for everybody who uses it. The default is for you alone.",
 )
 @click.option("--replace", is_flag=True, help="Replace a file of the same name.")
 def deploy(path: str, prefix: str | None, replace: bool) -> None:
@@ -32,7 +32,7 @@ def deploy(path: str, prefix: str | None, replace: bool) -> None:
         raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
     if not path.endswith((".yml", ".yaml")):
         raise click.ClickException(
-            f"{path!r} ends with neither .yml nor .yaml, and databroker would not see it; rename it"
+            f"{path!r} ends with neither .yml nor .yaml, so databroker would not find it; rename it"
         )
     if prefix is not None and not os.path.isdir(prefix):
         raise click.ClickException(
@@ -43,11 +43,11 @@ def deploy(path: str, prefix: str | None, replace: bool) -> None:
     was_there = os.path.isdir(directory)
     target = os.path.join(directory, os.path.basename(path))
     if without_password(text) != text:
-        say("Warning: the file contains a password; put {{ env(NAME) }} in its place", error=True)
+        say("Warning: the file contains a password; write {{ env(NAME) }} instead", error=True)
     is_new = deploy_catalogs(text, target, replace=replace)
     say(f"deployed as {target}" if is_new else f"{target} exists already with this content")
     say(f"remove it with: rm {shlex.quote(target)}")
     if not is_searched(directory):
-        say(f"databroker looks there where the environment {prefix} is activated")
-    running = ", in running ones within 60 s" if was_there else ", in running ones after a restart"
-    say(f"it appears in databroker.catalog in new processes at once{running}")
+        say(f"databroker looks there if the environment {prefix} is activated")
+    running = "; in running ones within 60 s" if was_there else "; in running ones after a restart"
+    say(f"databroker.catalog has it at once in new processes{running}")

@@ -1,4 +1,4 @@
-"""``databroker-writable diff``: in what two runs differ."""
+"""``databroker-writable diff``: how two runs differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .text import say
 
 @click.command(
     help="Compare two runs: metadata, parameters, versions, columns and values. Reads all data.\n\n"
-    f"{CATALOG_HELP} Each UID is a run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
+    f"{CATALOG_HELP} Each UID is a run's uid or its first characters, a scan_id, or -1 for the latest run.\n\n"
     "Exit status: 0 no differences, 1 the runs cannot be compared, 2 wrong usage, 3 the runs differ.",
     epilog="Example: databroker-writable diff results -2 -1",
     context_settings={"ignore_unknown_options": True},  # -1 is no option

@@ -1,4 +1,4 @@
-"""``databroker-writable export``: runs into files for other programs."""
+"""``databroker-writable export``: write runs to files for other programs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from .text import say
 
 @click.command(
     help="Write runs to files for other programs. Each file is written completely or not at all.\n\n"
-    f"{CATALOG_HELP} Each UID is a run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
-    "The suffix of FILE chooses the format: .nc netCDF, .nxs NeXus, .parquet, .csv (its metadata are lines that begin "
-    "with #), .json. FILE can contain keys of the start document: {sample}_{uid:.6}.nc, {time:%Y-%m-%d}_{scan_id}.csv. "
-    "Attachments become files in a directory beside FILE: those of run.nc are in run-attachments.",
+    f"{CATALOG_HELP} Each UID is a run's uid or its first characters, a scan_id, or -1 for the latest run.\n\n"
+    "The suffix of FILE chooses the format: .nc netCDF, .nxs NeXus, .parquet, .csv (with the metadata in lines that "
+    "begin with #), .json. FILE can contain keys of the start document: {sample}_{uid:.6}.nc, "
+    "{time:%Y-%m-%d}_{scan_id}.csv. Attachments are written to a directory beside FILE: those of run.nc to "
+    "run-attachments.",
     epilog="Example: databroker-writable export results -1 -o '{sample}_{uid:.6}.nxs' --with-inputs",
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uids", nargs=-1, required=True, metavar="UID...")
 @click.option("-o", "--output", metavar="FILE", help="[default: {uid:.8}.nc]")
-@click.option("--stream", metavar="NAME", help="Write only this stream; .csv and .parquet hold one.")
+@click.option("--stream", metavar="NAME", help="Write only this stream. A .csv or .parquet file holds one.")
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="Write this column. May be repeated.")
 @click.option("--with-inputs", is_flag=True, help="Add the metadata of the runs that a run was made from.")
 @click.option(
@@ -49,7 +50,7 @@ def export(
     force: bool,
 ) -> None:
     if suitcase is not None and (force or with_inputs or columns or stream is not None):
-        raise click.UsageError("--suitcase takes none of --force, --with-inputs, --column and --stream")
+        raise click.UsageError("--suitcase cannot be combined with --force, --with-inputs, --column or --stream")
     output = output or ("{uid:.8}-" if suitcase else "{uid:.8}.nc")
     opened = open_to_read(catalog).catalog
     runs = {run.metadata["start"]["uid"]: run for run in (find_run(opened, catalog, uid) for uid in uids)}
@@ -58,7 +59,7 @@ def export(
         name = filled(output, run.metadata["start"])
         if name in names:
             raise click.UsageError(
-                f"the runs {names[name]} and {uid} would both go to {name!r}; give -o a name that differs, "
+                f"the runs {names[name]} and {uid} would both be written to {name!r}; give -o a name that differs, "
                 "such as {uid:.8}.nc"
             )
         names[name] = uid

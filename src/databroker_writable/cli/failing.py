@@ -1,4 +1,4 @@
-"""How every command fails: one line, exit status 1, a traceback only when asked for."""
+"""How every command fails: one line, exit status 1, and a traceback only if it is asked for."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (ca
 _OPTIONS = {
     "one_event=True": "one_event=True (--one-event)",
     ", and the name of that catalog is recorded too": "",
-    "; give the run as its own catalog gives it, catalog[uid]": "; is the uid right, and in full?",
+    "; give the run as its own catalog gives it, catalog[uid]": "; is the uid correct and complete?",
     "; for a run of another catalog give the run as that catalog gives it, catalog[uid]": "; is the uid right?",
     "annotate(run, tags=[...]) gives it to one": "databroker-writable note CATALOG UID --tag TAG gives it to one",
     "derived_from names": "--derived-from names",
     "supersedes names": "--supersedes names",
 }
-"""Words of Python in messages, each with those of the command line."""
+"""Python terms in messages, and what the command line says instead."""
 
 
 class CommandGroup(SummarizedGroup):
-    """A group of commands whose errors and warnings are messages; it has the option ``--traceback``."""
+    """A group of commands that prints errors and warnings as messages; it has the option ``--traceback``."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _as_message():
@@ -62,7 +62,7 @@ class CommandGroup(SummarizedGroup):
 
 @contextlib.contextmanager
 def _as_message() -> Iterator[None]:
-    """Have click's errors, which it prints itself, printed as everything is."""
+    """Print click's errors, which it prints itself, as all other text is printed."""
     try:
         yield
     except click.ClickException as exc:
@@ -74,7 +74,7 @@ def _as_message() -> Iterator[None]:
 
 @contextlib.contextmanager
 def saying_what_was_done(done: Callable[[], str]) -> Iterator[None]:
-    """Have an interrupt say what was done until it came."""
+    """Print what was done when an interrupt ends the command."""
     try:
         yield
     except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def _say_traceback(cls: type[BaseException], exc: BaseException, *_: Any) -> Non
 
 
 def message_of(exc: Exception) -> str:
-    """What went wrong; messages of other libraries can repeat a URI."""
+    """What went wrong, without passwords: messages of other libraries can repeat a URI."""
     if isinstance(exc, StoreError):
         return _in_options(without_password(str(exc)))
     from ..storage.mongo import away, is_away
@@ -100,13 +100,13 @@ def message_of(exc: Exception) -> str:
 
 
 def _in_options(text: str) -> str:
-    """Say in words of the command line what a message says in those of Python."""
+    """Replace Python terms in a message by those of the command line."""
     return functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
 
 
 @contextlib.contextmanager
 def warnings_as_messages() -> Iterator[None]:
-    """Print this package's warnings as lines of their own, without the place in the code."""
+    """Print each warning of this package on its own line, without the place in the code."""
 
     show_others = warnings.showwarning
 

@@ -43,12 +43,12 @@ class Stream:
 
     @property
     def in_files(self) -> set[str]:
-        """The columns that are in files."""
+        """The columns that are stored as assets."""
         return {key for key, data_key in self.data_keys.items() if "external" in data_key}
 
 
 def read_streams(run: Any, events: Mapping[str, int], *, fill: str = "no") -> dict[str, Stream]:
-    """Read the descriptors and first Events; by default data in files stay where they are."""
+    """Read the descriptors and first Events; by default without the data in files."""
     streams: dict[str, Stream] = {}
     by_descriptor: dict[str, Stream] = {}
     for name, doc in run.documents(fill=fill, strict_order=False):
@@ -64,19 +64,19 @@ def read_streams(run: Any, events: Mapping[str, int], *, fill: str = "no") -> di
             name in streams and len(streams[name].pages) >= min(count, FIRST_ROWS) for name, count in events.items()
         ):
             break
-    # as they were begun: databroker gives those of the same time in any order
+    # in the order of their descriptors: databroker gives streams of the same time in any order
     begun = list(events)
     return dict(sorted(streams.items(), key=lambda named: begun.index(named[0]) if named[0] in events else len(begun)))
 
 
 def described(run: Any, name: str, stream: Stream) -> str:
-    """The columns of a stream, and its first rows: of a table as it was stored, of other data as the documents are."""
+    """The columns and first rows of a stream: a table as it was stored, other data as in the documents."""
     try:
         events = _first_values(run, name, stream)
         cells = [{key: _cell(value) for key, value in event.items()} for event in events]
         note = ""
     except Exception as exc:
-        # what is wrong with a file, or a layout, does not keep the documents from being shown
+        # if an asset file or a layout is damaged, the documents are still shown
         events, note = [], f"\n  it cannot be read as it was stored: {shown(message_of(exc), NOTE_WIDTH)}"
     if events:
         columns = table((*COLUMN_HEADER, ""), _columns(events[0]), indent="  ")
@@ -100,7 +100,7 @@ def _first_rows(cells: list[dict[Hashable, str]]) -> str:
 
 
 def _first_values(run: Any, name: str, stream: Stream) -> list[Values]:
-    """The values of the first Events, and their coordinates, as `to_dataset` gives them; none of what was no table."""
+    """The values and coordinates of the first Events, as `to_dataset` gives them; empty if the data were no table."""
     layout = find_layout(stream.descriptor)
     if layout is None:
         return []
@@ -125,7 +125,7 @@ def _columns(event: Values) -> list[tuple[str, ...]]:
 
 
 def _cell(values: xarray.DataArray) -> str:
-    """A value, or the ends of an array; of an array in a file the first ones."""
+    """A value, or the ends of an array, or the first values of an asset."""
     if is_lazy(values.data):
         first = numpy.asarray(values.data[(0,) * (values.ndim - 1)][:FIRST_VALUES])
         return f"{' '.join(shown_cell(value, CELL_WIDTH) for value in first)} … (in a file)"

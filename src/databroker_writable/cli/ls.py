@@ -19,8 +19,8 @@ from .text import json_text, say, table
 
 @click.command(
     help=f"List the runs of CATALOG, newest first.\n\n{CATALOG_HELP}\n\n"
-    "The uids are cut where they still tell the runs apart. The name is that of the analysis or the plan. Rows are "
-    "Events, or those of a table that was stored with --one-event. Tags are those of remarks.",
+    "The uids are shortened, but still differ. The name is that of the analysis or the plan. Rows are Events, or the "
+    "rows of a table that was stored with --one-event. Tags come from remarks.",
     epilog="Example: databroker-writable ls results --where sample=Cu --since 7d",
 )
 @click.argument("catalog")
@@ -29,18 +29,27 @@ from .text import json_text, say, table
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_metadata,
-    help="Only runs whose metadata say so; KEY can be nested, as in sample.name. May be repeated. A VALUE that is "
-    "JSON is taken as such, any other as text.",
+    help="Only runs with this metadata. KEY can be nested, as in sample.name. May be repeated. A VALUE that is JSON "
+    "is read as JSON, any other as text.",
 )
-@click.option("--since", callback=parse_time, metavar="TIME", help="2024-05-31, '2024-05-31 14:30', or 2d: 2 days ago.")
-@click.option("--until", callback=parse_time, metavar="TIME", help="Before that time, given likewise.")
-@click.option("--derived-from", metavar="UID", help="Only results of this run, its uid in full or its beginning.")
-@click.option("--status", type=click.Choice(STATUSES), help="Only runs of this status.")
-@click.option("--tag", multiple=True, metavar="TAG", help="Only runs that were given this tag. May be repeated.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the newest."
+    "--since",
+    callback=parse_time,
+    metavar="TIME",
+    help="Only runs from this time on: 2024-05-31, '2024-05-31 14:30', or 2d for two days ago.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, uids in full.")
+@click.option("--until", callback=parse_time, metavar="TIME", help="Only runs before this time, in the same forms.")
+@click.option("--derived-from", metavar="UID", help="Only results of this run: its uid or the first characters.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
+@click.option("--tag", multiple=True, metavar="TAG", help="Only runs with this tag. May be repeated.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Show at most this many runs, the newest.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with complete uids.")
 def ls(
     catalog: str,
     where: dict[str, Any],

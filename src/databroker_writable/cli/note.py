@@ -1,4 +1,4 @@
-"""``databroker-writable note``: a remark on a stored run, and what was remarked on it before."""
+"""``databroker-writable note``: add a remark to a stored run, or list its remarks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ WIDTH = 60
 
 @click.command(
     help="Add a remark to a stored run: TEXT, tags, or both. Without either, list the remarks on it.\n\n"
-    f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run.\n\n"
-    "Remarks are kept next to the runs, with your user name and the time. They can be added, but not changed.",
+    f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run.\n\n"
+    "Remarks are kept next to the runs, with your user name and the time. They cannot be changed.",
     epilog='Example: databroker-writable note results 4f3a91c2 "beam dump at frame 40" --tag bad-frames',
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uid")
 @click.argument("text", default="")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find the run by. May be repeated.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="A word by which the run can be found. May be repeated."
+)
 @click.option("--retract", is_flag=True, help="Mark the run as wrong; TEXT is the reason. It stays stored.")
 @click.option("--restore", is_flag=True, help="Undo a retraction.")
 @click.option("--to", metavar="RESULTS", help="Keep the remark in this catalog, if the run's own is read-only.")
@@ -33,9 +35,11 @@ def note(
     catalog: str, uid: str, text: str, tags: tuple[str, ...], retract: bool, restore: bool, to: str | None
 ) -> None:
     if retract + restore + bool(tags) > 1:
-        raise click.UsageError("--tag, --retract and --restore exclude each other; give one of them a call")
+        raise click.UsageError("--tag, --retract and --restore cannot be combined; give one of them")
     if retract and not text.strip():
-        raise click.ClickException("a retraction has a reason; say what is wrong with the run as TEXT behind the uid")
+        raise click.ClickException(
+            "a retraction needs a reason; say after the uid, as TEXT, what is wrong with the run"
+        )
     kept = open_existing_to_store(to or catalog).catalog
     run = find_run(open_to_read(catalog).catalog if to else kept, catalog, uid)
     if retract:

@@ -1,4 +1,4 @@
-"""What is written on the command line: metadata as KEY=VALUE, spans of time and dates."""
+"""Parse arguments: metadata as KEY=VALUE, spans of time, and dates."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..results.moments import FORMS, moment_in, seconds_in
 
 
 def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, Any]:
-    """Give the dict of several KEY=VALUE; a callback of click."""
+    """Return a dict of all KEY=VALUE; a click callback."""
     return {key: parse_value(value) for key, value in _pairs(pairs, "KEY=VALUE", "sample=Cu").items()}
 
 
 def parse_units(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, str]:
-    """Give the dict of several COLUMN=TEXT; a callback of click."""
+    """Return a dict of all COLUMN=TEXT; a click callback."""
     return _pairs(pairs, "COLUMN=TEXT", "energy=eV")
 
 
@@ -34,7 +34,7 @@ def _pairs(pairs: Iterable[str], form: str, example: str) -> dict[str, str]:
 
 
 def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[str]) -> list[str | dict[str, str]]:
-    """Give runs, some as ``{role: uid}``, of several UID or ROLE=UID; a callback of click."""
+    """Return the runs of all UID or ROLE=UID, those with a role as ``{role: uid}``; a click callback."""
     sources: list[str | dict[str, str]] = []
     for word in words:
         role, equals, uid = word.rpartition("=")
@@ -45,7 +45,7 @@ def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[st
 
 
 def parse_value(text: str) -> Any:
-    """Give the value of JSON text (``8979``, ``true``, ``[1, 2]``, ``"29"``); other text as it is."""
+    """Return the value of JSON text (``8979``, ``true``, ``[1, 2]``, ``"29"``), and other text unchanged."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
@@ -53,12 +53,12 @@ def parse_value(text: str) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    """NaN and Infinity are no JSON, though Python's reader takes them."""
+    """Refuse NaN and Infinity, which Python's reader accepts, but which are not JSON."""
     raise ValueError(name)
 
 
 def parse_span(ctx: click.Context, param: click.Parameter, text: str) -> float:
-    """Give the seconds in a span; a callback of click."""
+    """Return the seconds of a span; a click callback."""
     seconds = seconds_in(text)
     if seconds is None:
         raise click.BadParameter(f"{text!r} is not a span of time; write it like 1d, 12h, 30m or 0")
@@ -66,7 +66,7 @@ def parse_span(ctx: click.Context, param: click.Parameter, text: str) -> float:
 
 
 def parse_time(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
-    """Give POSIX seconds for a date, a local time, or a span before now; a callback of click."""
+    """Return POSIX seconds for a date, a local time, or a span before now; a click callback."""
     if text is None:
         return None
     seconds = moment_in(text)

@@ -1,4 +1,4 @@
-"""Reading tables from files, with nothing left out and no value changed."""
+"""Read tables from files, completely and without changing a value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STANDARD_INPUT = Path("-")
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the command line says of a file; None, and no rows, where it says nothing."""
+    """The options for text files on the command line: None, and 0 rows, by default."""
 
     group: str | None = None
     separator: str | None = None
@@ -30,7 +30,7 @@ class ReadOptions:
 
 
 def read_file(path: Path, options: ReadOptions) -> Any:
-    """Read a DataFrame or a Dataset from a file, told by its suffix, or from standard input, which is CSV."""
+    """Read a DataFrame or a Dataset from a file, by its suffix, or from standard input as CSV."""
     path = path.expanduser()
     is_input = path == STANDARD_INPUT
     if not is_input and not path.is_file():
@@ -42,9 +42,9 @@ def read_file(path: Path, options: ReadOptions) -> Any:
             "of these"
         )
     if options.group is not None and suffix not in _NETCDF:
-        raise click.UsageError(f"--group names a group of a netCDF file, and {str(path)!r} is none")
+        raise click.UsageError(f"--group is for netCDF files, and {str(path)!r} is not one")
     if suffix not in _TEXT and (options.separator or options.comment or options.skipped_rows):
-        raise click.UsageError(f"--sep, --comment and --skip-rows are for files of text, and {str(path)!r} is none")
+        raise click.UsageError(f"--sep, --comment and --skip-rows are for text files, and {str(path)!r} is not one")
     label = _FORMATS[suffix].label if suffix in _FORMATS else "CSV" if suffix == ".csv" else "text"
     if suffix in _FORMATS:
         require_package(_FORMATS[suffix].package, "files", f"reading {label}")
@@ -60,7 +60,7 @@ def read_file(path: Path, options: ReadOptions) -> Any:
 
 
 def _suffix(path: Path) -> str:
-    """The suffix that tells the format; text may be compressed by gzip."""
+    """The suffix that gives the format; text may be compressed by gzip."""
     uncompressed = Path(path.name.lower().removesuffix(".gz")).suffix
     return uncompressed if uncompressed in _TEXT else path.suffix.lower()
 
@@ -71,9 +71,7 @@ def _read_excel(path: Path) -> Any:
     sheets = pandas.read_excel(path, sheet_name=None, engine="openpyxl")
     tables = {name: sheet for name, sheet in sheets.items() if not sheet.empty}
     if len(tables) != 1:
-        raise ValueError(
-            f"it has {len(tables)} sheets with data; save the one that is to be stored as a file of its own"
-        )
+        raise ValueError(f"it has {len(tables)} sheets with data; save the one to store in its own file")
     (table,) = tables.values()
     return table
 
@@ -93,13 +91,13 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _nullable(column: Any) -> Any:
-    """A column of integers or truth values of Arrow as one of pandas that can miss some; None for other types."""
+    """The nullable pandas column for an Arrow column of integers or bools; None for other types."""
     import pandas
     import pyarrow
 
     if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_boolean(column.type)):
         return None
-    # int64 is int64 in Arrow, and Int64 in pandas where some may be missing
+    # Arrow's int64 is Int64 in pandas if values may be missing
     name = "boolean" if pyarrow.types.is_boolean(column.type) else str(column.type).replace("i", "I").replace("u", "U")
     return column.to_pandas(types_mapper={column.type: pandas.api.types.pandas_dtype(name)}.get)
 
@@ -111,7 +109,7 @@ def _read_netcdf(path: Path, group: str | None = None) -> Any:
     shown = ", ".join(name.strip("/") or "/" for name in groups)
     if group is None:
         if any(name != "/" for name in groups):
-            raise ValueError(f"it has data in groups; give one of them with --group: {shown}")
+            raise ValueError(f"its data are in groups; choose one with --group: {shown}")
         return xarray.load_dataset(path, engine="h5netcdf")
     name = "/" + group.strip("/")
     if name not in groups:
@@ -119,7 +117,7 @@ def _read_netcdf(path: Path, group: str | None = None) -> Any:
     if name == "/":
         return xarray.load_dataset(path, engine="h5netcdf")
     with xarray.open_datatree(path, engine="h5netcdf") as tree:
-        # with the coordinates that it shares with the groups around it
+        # with the coordinates that it inherits from parent groups
         return tree[name].to_dataset().load()
 
 
@@ -136,7 +134,7 @@ def _groups_with_data(path: Path) -> Iterator[str]:
 
 
 class FileFormat(NamedTuple):
-    """How files are read that are no text, and by which package."""
+    """How files that are not text are read, and by which package."""
 
     label: str
     package: str

@@ -1,4 +1,4 @@
-"""``databroker-writable serve``: a catalog in a web browser, and for clients of Tiled."""
+"""``databroker-writable serve``: a catalog for web browsers and Tiled clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .text import say
     epilog="Example: databroker-writable serve results",
 )
 @click.argument("catalog")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 chooses a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 chooses a free port.")
 @click.option("--public", is_flag=True, help="Let every computer on the network read, without a key.")
 def serve(catalog: str, port: int, public: bool) -> None:
     try:
@@ -36,7 +36,7 @@ def serve(catalog: str, port: int, public: bool) -> None:
         say(f"Web page:      {address}/ui/browse/{query}")
         say(f"Python client: tiled.client.from_uri({address + '/api/v1' + query!r})")
         if public:
-            say("Every computer of the network can read, without a key.", error=True)
+            say("Every computer on the network can read without a key.", error=True)
 
     upstream.ignore_warning_of_reading()
     with contextlib.suppress(KeyboardInterrupt):

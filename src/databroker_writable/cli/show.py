@@ -25,17 +25,19 @@ VALUE_WIDTH = 300
 
 @click.command(
     help="Show the metadata, the streams and the first rows of a run.\n\n"
-    f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run.",
+    f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run.",
     epilog="Example: databroker-writable show results -1 --column mu",
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uid")
-@click.option("--column", metavar="NAME", help="Plot this column as text; it is read whole.")
-@click.option("--stream", "stream_name", metavar="NAME", help="The stream of the column, if several have it.")
-@click.option("--plot", metavar="FILE.png", help="Draw the column, or the first that can be, into a new file.")
+@click.option("--column", metavar="NAME", help="Plot this column with text characters. All of it is read.")
+@click.option("--stream", "stream_name", metavar="NAME", help="The stream of the column, if several streams have it.")
+@click.option("--plot", metavar="FILE.png", help="Draw the column, or the first that can be drawn, into a new file.")
 @click.option("--x", metavar="NAME", help="Plot against this column or coordinate.")
-@click.option("--frame", type=int, metavar="N", help="Which image of a stack, from 0; -1 is the last. Or which row.")
+@click.option(
+    "--frame", type=int, metavar="N", help="The image of a stack, or the row of an image, from 0; -1 is the last."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: documents, columns and first rows.")
 def show(
     catalog: str,
@@ -113,7 +115,7 @@ def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
 
 
 def find_run(catalog: Any, name: str, uid: str) -> Any:
-    """Give a run by uid, partial uid, scan_id or negative number, which leaves out probe runs."""
+    """Find a run by uid, partial uid, scan_id or negative number, which does not count probe runs."""
     if re.fullmatch(r"-[1-9]\d*", uid):
         newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
         if len(newest) < -int(uid):

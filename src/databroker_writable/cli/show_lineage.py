@@ -1,4 +1,4 @@
-"""``databroker-writable lineage``: what a run came from, and what came from it."""
+"""``databroker-writable lineage``: what a run was made from, and what was made from it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .text import say
 
 @click.command(
     help="Show the inputs and the results of a run as a tree, results below their inputs.\n\n"
-    f"{CATALOG_HELP} UID is the run's uid or its beginning; a scan_id; or -1 for the latest run. Inputs in other "
-    "catalogs are looked up by the name under which databroker knows these. Runs that are retracted are marked, and so "
-    "is what was made from these, or from superseded runs.",
+    f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run. Inputs in "
+    "other catalogs are found if databroker knows these catalogs by name. Retracted runs are marked, and so are runs "
+    "that were made from retracted or superseded ones.",
     epilog="Example: databroker-writable lineage results -1 --mermaid",
     context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uid")
-@click.option("--downstream", is_flag=True, help="Only the run and what was made from it.")
+@click.option("--downstream", is_flag=True, help="Show only the run and what was made from it.")
 @click.option("--mermaid", is_flag=True, help="Print the text of a Mermaid flowchart.")
 @click.option("--plot", metavar="FILE.png", help="Draw a picture into a file (needs matplotlib).")
 def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str | None) -> None:

@@ -1,4 +1,4 @@
-"""``databroker-writable store``: files become runs."""
+"""``databroker-writable store``: store tables from files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .readers import ReadOptions, read_file
 from .targets import open_to_store
 from .text import say
 
-VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as such, any other as text.'
+VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as JSON, any other as text.'
 
 
 @click.command(
@@ -70,7 +70,7 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     help="A figure, a report or another small file to keep with the run. May be repeated.",
 )
 @click.option(
-    "--stream", default="primary", show_default=True, metavar="NAME", help="The stream that the table becomes."
+    "--stream", default="primary", show_default=True, metavar="NAME", help="The name of the stream for the table."
 )
 @click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
 @click.option("--group", metavar="NAME", help="The group of a netCDF file to store; / is the root group.")
@@ -101,7 +101,7 @@ def store(
     .xdi), each also compressed (.csv.gz), or .parquet, .xlsx or .nc. All files are read before the first is stored.
     """
     if supersedes is not None and len(files) > 1:
-        raise click.UsageError("--supersedes is for one FILE, which replaces that run; store the files one by one")
+        raise click.UsageError("--supersedes is for one FILE, which replaces the run; store the files one at a time")
     attachments = _by_name(attached)
     with saying_what_was_done(lambda: "nothing was stored"):
         tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows)) for file in files]
@@ -127,7 +127,7 @@ def store(
 
 
 def _by_name(files: Sequence[Path]) -> dict[str, Path]:
-    """The files to attach by their names, which must differ."""
+    """The files to attach, by name; the names must differ."""
     attachments: dict[str, Path] = {}
     for file in files:
         other = attachments.setdefault(file.name, file)
@@ -137,7 +137,7 @@ def _by_name(files: Sequence[Path]) -> dict[str, Path]:
 
 
 def _progress(catalog: Any, uids: Sequence[str], files: Sequence[Path]) -> str:
-    """How many files are stored, that one among them during which an interrupt came."""
+    """How many files are stored, including the one during which an interrupt came."""
     stored = sum(has_run(catalog, uid) for uid in uids)
-    rest = f"; run it again from {files[stored]} on" if stored < len(files) else ""
+    rest = f"; run it again, beginning with {files[stored]}" if stored < len(files) else ""
     return f"{stored:,} of {len(files):,} files stored{rest}"

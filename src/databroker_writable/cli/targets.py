@@ -1,4 +1,4 @@
-"""Which catalog a word on the command line means."""
+"""Find the catalog that an argument of the command line names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Target:
-    """An open catalog, and the Python expression that opens it."""
+    """An open catalog, and a Python expression that opens it."""
 
     catalog: Any
     expression: str
@@ -38,12 +38,12 @@ class Entry:
 
 
 def open_to_read(name: str) -> Target:
-    """Open the catalog that a word names; nothing is created."""
+    """Open the catalog with this name or path; nothing is created."""
     return _open(name, _entry_that_is_there(name))
 
 
 def open_to_check(name: str) -> Any:
-    """Open the catalog that a word names without its runs, of which one may be damaged; nothing is created."""
+    """Open the catalog without its runs, because one may be damaged; nothing is created."""
     from ..upkeep.unloaded import unloaded_directory, unloaded_entry
 
     entry = _entry_that_is_there(name)
@@ -53,7 +53,7 @@ def open_to_check(name: str) -> Any:
 
 
 def open_to_store(name: str) -> Target:
-    """Open the catalog that a word names, or make a directory of that name, unless a catalog has nearly this one."""
+    """Open the catalog, or create a directory, unless a catalog has nearly the same name."""
     entry = _entry(name)
     if entry is None and os.sep not in name and not os.path.isdir(name):
         import databroker
@@ -67,7 +67,7 @@ def open_to_store(name: str) -> Target:
 
 
 def tiled_container(name: str) -> Any:
-    """The container of a Tiled server that an address or a profile names."""
+    """The container on a Tiled server with this address or profile."""
     try:
         from tiled.client import from_profile, from_uri
     except ImportError:
@@ -78,12 +78,12 @@ def tiled_container(name: str) -> Any:
 
 
 def open_existing_to_store(name: str) -> Target:
-    """Open the catalog that a word names, to store; nothing is created."""
+    """Open the catalog for storing; nothing is created."""
     return _open_writable(name, _entry_that_is_there(name))
 
 
 def with_finding(catalog: Any) -> Any:
-    """The catalog with `results_of` and `lineage`, which databroker's own do not have."""
+    """The catalog with `results_of` and `lineage`, which databroker's own catalogs do not have."""
     if hasattr(catalog, "results_of"):
         return catalog
     from ..catalog.wrapping import make_writable
@@ -92,7 +92,7 @@ def with_finding(catalog: Any) -> Any:
 
 
 def _entry_that_is_there(name: str) -> Entry | None:
-    """The entry that a word names; None for a directory that is there."""
+    """The entry with this name; None for an existing directory."""
     entry = _entry(name)
     path = Path(name).expanduser()
     if entry is None and not path.is_dir():
@@ -109,12 +109,12 @@ def _entry_that_is_there(name: str) -> Entry | None:
 
 
 def _entry(name: str) -> Entry | None:
-    """The entry that a word names; None for a directory."""
+    """The entry with this name; None for a directory."""
     if "://" in name:
-        # it is not repeated: it may hold a password
+        # the message does not repeat it, because it may hold a password
         raise click.ClickException(
-            "an address is not the name of a catalog; write a YAML file with a driver and the address, like those in "
-            "the directory catalogs of this package's repository, and give that file"
+            "this is an address, not the name of a catalog; write a YAML file with a driver and the address, like "
+            "those in the directory catalogs of this package's repository, and give that file"
         )
     name = os.path.expanduser(name)
     yaml = _YAML.fullmatch(name)
@@ -144,8 +144,8 @@ def _open_writable(name: str, entry: Entry | None) -> Target:
     target = _open(name, entry)
     if not hasattr(target.catalog, "store_run"):
         raise click.ClickException(
-            f"the catalog {name!r} is opened by the driver {type(target.catalog).__qualname__}, which takes no runs; "
-            "name a writable driver in its YAML, such as writable-catalog, or store into another catalog"
+            f"the catalog {name!r} is opened by the driver {type(target.catalog).__qualname__}, which cannot "
+            "store runs; name a writable driver in its YAML, such as writable-catalog, or store into another catalog"
         )
     return target
 
@@ -174,7 +174,7 @@ def _catalog_of_runs(entry: Entry) -> Any:
 
     from ..drivers import check_driver
 
-    # before the driver sees what intake makes of an unset variable
+    # before intake replaces an unset variable and the driver opens the wrong place
     unopened = upstream.entry_named(entry.catalogs, entry.name)
     check_variables(unopened)
     check_driver(unopened)

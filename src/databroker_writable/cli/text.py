@@ -1,4 +1,4 @@
-"""What the command line prints: all of it passes through `say`."""
+"""What the command line prints: everything goes through `say`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DIGITS = 6
 
 
 def say(text: str = "", *, error: bool = False) -> None:
-    """Print lines without control characters and characters that the terminal does not have."""
+    """Print lines; escape control characters, and those that the terminal cannot show."""
     text = "\n".join(map(printable, text.split("\n")))
     encoding = getattr(sys.stderr if error else sys.stdout, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "replace").decode(encoding), err=error)
 
 
 def json_text(value: Any) -> str:
-    """JSON for programs, which has no NaN: null stands for it."""
+    """JSON for programs. JSON has no NaN, so NaN is null."""
     text = json.dumps(for_json(value), indent=2, ensure_ascii=False)
     return "\n".join(
         line if line.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
@@ -35,7 +35,7 @@ def json_text(value: Any) -> str:
 
 
 def shown_cell(value: Any, width: int) -> str:
-    """A value of a table: numbers short, arrays by their first and last values."""
+    """A value for a table: numbers shortened, arrays with their first and last values."""
     if isinstance(value, numpy.ndarray | list | tuple):
         array = numpy.asarray(value)
         texts = [numpy.array2string(array, precision=digits, threshold=4, edgeitems=2) for digits in (DIGITS, 4, 2)]

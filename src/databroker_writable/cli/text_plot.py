@@ -15,8 +15,8 @@ def text_plot(content: Plottable) -> str:
     """Draw a line with characters."""
     if len(content.axes) > 1:
         raise ExportError(
-            f"the column {content.label!r} has the shape {content.values.shape}, too much for text; "
-            "give --plot FILE.png, or one of its rows with --frame"
+            f"the column {content.label!r} has the shape {content.values.shape}, which cannot be drawn as text; "
+            "use --plot FILE.png, or choose a row with --frame"
         )
     (axis,) = content.axes
     x, y = _numbers(axis.values), _numbers(content.values)
@@ -37,7 +37,7 @@ def text_plot(content: Plottable) -> str:
 
 
 def _numbers(values: numpy.ndarray) -> numpy.ndarray:
-    """Numbers that can be placed; of times the seconds since 1970."""
+    """The values as numbers; times as seconds since 1970."""
     if values.dtype.kind == "M":
         seconds = (values - numpy.datetime64(0, "s")) / numpy.timedelta64(1, "s")
         return numpy.where(numpy.isnat(values), numpy.nan, seconds)
@@ -51,7 +51,7 @@ def _shown(number: float, values: numpy.ndarray) -> str:
 
 
 def _steps(values: numpy.ndarray, count: int) -> numpy.ndarray:
-    """Places of values on an axis of so many steps."""
+    """Positions of values on an axis with this many steps."""
     low, high = values.min(), values.max()
     if low == high:
         return numpy.full(len(values), count // 2)

@@ -1,4 +1,4 @@
-"""Tables in text files: CSV, and columns of numbers as instruments write them."""
+"""Read tables from text files: CSV, and columns of numbers as instruments write them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 BLANKS = r"\s+"
 _NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS}
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", " ": "space"}
-"""What may separate values, and how that is written on the command line."""
+"""The separators, and how they are written on the command line."""
 
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How a table is written as text.
+    """The format of a table in a text file.
 
     Attributes
     ----------
     separator : str
-        What stands between values; a regular expression if it is longer than a character.
+        What separates the values; a regular expression if longer than one character.
     comment : str or None
-        What lines that are no rows begin with.
+        How comment lines begin.
     skipped_rows : int
-        Lines before all else.
+        Number of lines to skip at the beginning.
     has_names : bool
-        Whether the first line names the columns; if not, the last comment may.
+        Whether the first line has the names of the columns; if not, the last comment may have them.
     """
 
     separator: str = ","
@@ -44,7 +44,7 @@ class TextFormat:
     has_names: bool = True
 
     def changed(self, separator: str | None, comment: str | None, skipped_rows: int) -> TextFormat:
-        """The same format, but for what a user has said."""
+        """The same format with the user's options."""
         return TextFormat(
             self.separator if separator is None else _NAMED_SEPARATORS.get(separator, separator),
             self.comment if comment is None else comment,
@@ -59,7 +59,7 @@ COLUMNS = TextFormat(BLANKS, "#", has_names=False)
 
 
 def read_text_table(content: bytes, text_format: TextFormat) -> Any:
-    """Read a DataFrame, with nothing left out and no value changed; comments become its attribute ``comments``.
+    """Read a DataFrame completely, without changing a value; comments become its attribute ``comments``.
 
     Raises
     ------
@@ -70,8 +70,8 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
         try:
             content = gzip.decompress(content)
         except (EOFError, zlib.error) as exc:
-            raise ValueError(f"it is not whole: {exc}") from exc
-    # a form feed, say, ends no line, and the ends of lines may be within a value
+            raise ValueError(f"it is incomplete: {exc}") from exc
+    # str.splitlines would also split at a form feed; a line may end within a value
     lines = list(io.StringIO(content.decode("utf-8-sig"), newline=""))[text_format.skipped_rows :]
     comments = [
         line.rstrip("\r\n") for line in lines if text_format.comment and line.lstrip().startswith(text_format.comment)
@@ -83,7 +83,7 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
         frame = _read_csv("".join(lines), text_format.separator, names)
     except ValueError as exc:
         if lines and lines[0].startswith("#"):
-            raise ValueError(f"{str(exc).strip()}; --comment '#' leaves out lines that begin with #") from exc
+            raise ValueError(f"{str(exc).strip()}; --comment '#' skips lines that begin with #") from exc
         raise
     _check_separator(frame)
     _check_decimal_points(frame)
@@ -95,7 +95,7 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
 
 
 def _names(lines: list[str], comments: list[str], text_format: TextFormat) -> list[str] | None:
-    """The names of columns: None if the first line has them, or those of the last comment, or else numbers."""
+    """The names of columns: None if the first line has them, else those in the last comment, else numbers."""
     first = next((line for line in lines if line.strip()), "")
     values = re.split(text_format.separator, first.strip())
     if not all(map(_is_number, values)):
@@ -118,20 +118,20 @@ def _is_number(text: str) -> bool:
 def _read_csv(text: str, separator: str, names: list[str] | None) -> Any:
     import pandas
 
-    # read whole: in pieces, pandas can infer several types for one column
+    # with low_memory, pandas reads in pieces and can infer several types for one column
     options: dict[str, Any] = {"index_col": False, "low_memory": False, "sep": separator}
     options |= {"skipinitialspace": separator == BLANKS, "names": names, "header": "infer" if names is None else None}
     if tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1):
-        options["float_precision"] = "round_trip"  # what later ones do by themselves
+        options["float_precision"] = "round_trip"  # the default of later versions
     with warnings.catch_warnings():
-        # else pandas drops what is beyond the last name, or takes the first column for an index
+        # without this, pandas drops values beyond the last name, or uses the first column as the index
         warnings.simplefilter("error", pandas.errors.ParserWarning)
         try:
             frame = pandas.read_csv(io.StringIO(text, newline=""), **options)
         except pandas.errors.ParserWarning as exc:
             raise ValueError(
                 "its rows have more values than its first line has names; "
-                "name every column, or say with --sep what separates the values"
+                "name every column, or give the separator with --sep"
             ) from exc
     gaps = [number for number in range(frame.shape[1]) if may_be_of_integers(frame.iloc[:, number])]
     if gaps:
@@ -143,14 +143,16 @@ def _read_csv(text: str, separator: str, names: list[str] | None) -> Any:
 
 
 def _check_separator(frame: Any) -> None:
-    """Refuse one column of text that other separators would make columns of numbers of."""
+    """Refuse a single column of text that another separator would split into columns of numbers."""
     if frame.shape[1] != 1 or frame.shape[0] == 0:
         return
     first = str(frame.iloc[0, 0]).strip()
     for separator, word in _OTHER_SEPARATORS.items():
         values = first.split() if separator == " " else first.split(separator)
         if len(values) > 1 and any(map(_is_number, values)):
-            raise ValueError(f"its only column holds text such as {first!r}; say what separates values: --sep '{word}'")
+            raise ValueError(
+                f"its only column holds text such as {first!r}; give the separator of the values: --sep '{word}'"
+            )
 
 
 def _check_decimal_points(frame: Any) -> None:
@@ -162,12 +164,12 @@ def _check_decimal_points(frame: Any) -> None:
         if all(isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()) for value in values):
             raise ValueError(
                 f"the column {name!r} holds numbers with decimal commas, such as {values.iloc[0]!r}; write them with "
-                "points, or read the file with pandas.read_csv(..., decimal=',') and store that with store_run"
+                "points, or use store_run in Python with pandas.read_csv(..., decimal=',')"
             )
 
 
 def _check_whole_rows(text: str, separator: str, width: int) -> None:
-    """Refuse rows with fewer values than there are columns, which pandas fills up."""
+    """Refuse rows with fewer values than columns, which pandas would fill with missing values."""
     source = io.StringIO(text, newline="")
     rows: Iterator[list[str]]
     if len(separator) == 1:
@@ -178,18 +180,18 @@ def _check_whole_rows(text: str, separator: str, width: int) -> None:
         if any(row) and len(row) < width:
             raise ValueError(
                 f"its row {number} has {len(row)} {'value' if len(row) == 1 else 'values'} for {width} columns: "
-                f"{' '.join(row)[:60]!r}; write a separator for each value that is missing, or leave such rows out"
+                f"{' '.join(row)[:60]!r}; write a separator for each missing value, or remove such rows"
             )
 
 
 def may_be_of_integers(column: Any) -> bool:
-    """Whether pandas may have made floats, or objects, of integers or truth values because some are missing."""
+    """Whether pandas may have changed integers or bools to floats or objects, because values are missing."""
     return column.dtype.kind in "fO" and bool(column.isna().any())
 
 
 def exact_integers(column: Any) -> Any:
-    """A nullable column, as Python's integers where some are larger than what floats hold.
+    """A nullable column; as Python integers if some are too large for floats.
 
-    pandas 3 makes floats of nullable integers when an array is asked for, as xarray does.
+    When xarray asks for an array, pandas 3 gives floats for nullable integers.
     """
     return column.astype(object) if exceeds_float64(column) else column
