@@ -137,7 +137,7 @@ def test_the_handler_and_to_dataset_do_without_databroker_1() -> None:
     assert len(sentences) == 2
     for sentence in sentences:
         assert sentence.startswith(
-            "DatabrokerMissingError catalogs need databroker 1.2, and here is databroker 2.0.2; "
+            "DatabrokerMissingError catalogs need databroker 1.2, and databroker 2.0.2 is installed; "
         )
         assert "pip install 'databroker-writable[databroker]'" in sentence
 

@@ -1,4 +1,4 @@
-"""Store analysis results next to the raw data, from the databroker catalog you already hold."""
+"""Store analysis results next to the raw data, from the databroker catalog that you already use."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from .errors import (
 )
 
 if has_databroker_1():
-    import databroker  # noqa: F401  first: its drivers are found while it is imported, ours among them
+    import databroker  # noqa: F401  first: its import finds the drivers, including ours
 
 if TYPE_CHECKING:
     from .catalog.wrapping import make_writable, writable_class
@@ -94,7 +94,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for (PEP 562): importing databroker, too, loads drivers and dask when first needed."""
+    """Import names when they are first used (PEP 562), because databroker, dask and the drivers load slowly."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if _MODULES[name] != "tables":
@@ -105,5 +105,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, which a shell completes."""
+    """The public names, for completion in a shell."""
     return sorted(__all__)

@@ -1,4 +1,4 @@
-"""The drivers that YAML names: entry points of the group ``intake.drivers``."""
+"""The drivers for YAML: entry points of the group ``intake.drivers``."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class WritableCatalog:
     [1, 2, 3]
     """
 
-    # what intake asks of a driver's class before it makes an instance
+    # intake reads this from the class before it makes an instance
     name = "writable-catalog"
     container = "catalog"
     version = "0.0.1"
@@ -134,7 +134,7 @@ class StoredRun:
 
 @functools.lru_cache(maxsize=4)
 def _catalog_of(source: str) -> Any:
-    """The catalog of exported runs, opened once for all of them."""
+    """The catalog of exported runs, opened once for all runs."""
     described = json.loads(source)
     return driver_class(described["driver"])(**described["args"])
 
@@ -182,13 +182,13 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Broker:
         make_durable_directories(directory)
     except OSError as exc:
         raise NotWritableError(
-            f"the directory {directory!r} cannot be created: {exc.strerror}; give one in which you may write"
+            f"the directory {directory!r} cannot be created: {exc.strerror}; give one in which you can write"
         ) from exc
     return catalog
 
 
 def run_directory(path: str | os.PathLike[str]) -> str:
-    """Give the absolute path of a directory of run files; refuse what names none."""
+    """Return the absolute path of a directory of run files; refuse anything else."""
     directory = absolute_path(path, "path")
     existing = directory
     while not os.path.lexists(existing):
@@ -218,28 +218,28 @@ def run_files_of(directory: str) -> tuple[type, str]:
         if not glob.glob(msgpack):
             return WritableJSONLCatalog, jsonl
         warn_user(
-            f"the JSONL files in {directory!r} are left out, because it holds msgpack files too; move them into a "
-            "directory of their own, or open them by a YAML file that names the driver writable-jsonl-catalog"
+            f"the JSONL files in {directory!r} are skipped, because it holds msgpack files too; move them into a "
+            "separate directory, or open them with a YAML file that names the driver writable-jsonl-catalog"
         )
     return WritableMsgpackCatalog, msgpack
 
 
 def unregistered(name: str) -> str:
-    """Say that no driver has this name, and which may have been meant."""
+    """The message that no driver has this name, with a suggestion."""
     known = sorted(known for known in intake.registry if known.endswith("-catalog"))
-    choice = did_you_mean(name, known) or f"; name one of {', '.join(known)}, or give the dotted path of a class"
+    choice = did_you_mean(name, known) or f"; use one of {', '.join(known)}, or the dotted path of a class"
     return f"no driver is registered as {name!r}{choice}"
 
 
 def check_driver(entry: Any) -> None:
-    """Refuse an entry of YAML whose driver is not there; intake's error names a page on the web."""
+    """Refuse a YAML entry whose driver is missing; intake's error only names a web page."""
     missing = missing_driver(entry)
     if missing is not None:
         raise InvalidCatalogError(f"the catalog {entry.name!r} cannot be opened: {unregistered(missing)}")
 
 
 def driver_class(name: str | type) -> type:
-    """Give the class of a driver by its registered name or its dotted path."""
+    """Return the class of a driver by its registered name or its dotted path."""
     if not isinstance(name, str):
         return name
     if name in intake.registry:

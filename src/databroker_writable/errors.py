@@ -41,7 +41,7 @@ LONGEST_WORD = 300
 
 @functools.cache
 def databroker_version() -> str:
-    """The version of databroker that is installed; empty where there is none."""
+    """The version of databroker that is installed; empty if none is."""
     try:
         return importlib.metadata.version("databroker")
     except importlib.metadata.PackageNotFoundError:
@@ -49,23 +49,23 @@ def databroker_version() -> str:
 
 
 def has_databroker_1() -> bool:
-    """Whether catalogs can be opened: databroker 2 has none."""
+    """Whether catalogs can be opened, which databroker 2 cannot do."""
     return databroker_version().startswith("1.")
 
 
 def require_databroker_1() -> None:
-    """Raise `DatabrokerMissingError` where catalogs cannot be opened."""
+    """Raise `DatabrokerMissingError` if catalogs cannot be opened."""
     if not has_databroker_1():
         version = databroker_version()
         raise DatabrokerMissingError(
-            f"catalogs need databroker 1.2, and here is {f'databroker {version}' if version else 'none'}; "
-            "pip install 'databroker-writable[databroker]' in an environment of its own "
+            f"catalogs need databroker 1.2, and {f'databroker {version}' if version else 'no databroker'} is "
+            "installed; pip install 'databroker-writable[databroker]' in a separate environment "
             "(handlers and to_dataset work with databroker 2 and Tiled, too)"
         )
 
 
 def require_package(package: str, extra: str, purpose: str) -> None:
-    """Raise `ExtraMissingError` where a package that an extra installs is not there."""
+    """Raise `ExtraMissingError` if a package that an extra installs is missing."""
     if importlib.util.find_spec(package) is None:
         raise ExtraMissingError(
             f"{purpose} needs the package {package}; install the extra {extra!r}: "
@@ -74,7 +74,7 @@ def require_package(package: str, extra: str, purpose: str) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Ask for what a misspelt word may have meant; empty where nothing is like it."""
+    """Suggest a known word for a misspelt one; empty if none is similar."""
     likely = difflib.get_close_matches(word, list(known), 1, cutoff=0.75)
     return f"; did you mean {likely[0]!r}?" if likely else ""
 
@@ -83,7 +83,7 @@ _WITHIN = ("databroker_writable", "databroker", "intake")
 
 
 class StoreError(Exception):
-    """Base of all errors of this package; a name or value of many characters is cut short in its message."""
+    """Base of all errors of this package; its message shortens long names and values."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: word.group()[:60] + "...", message))
@@ -171,7 +171,7 @@ class StoreWarning(UserWarning):
 
 
 def warn_user(message: str) -> None:
-    """Warn, as of the line outside of this package and databroker from which they were called."""
+    """Warn, with the line outside this package and databroker as the place."""
     level = 1
     frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _WITHIN:

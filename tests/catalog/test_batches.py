@@ -82,7 +82,7 @@ def test_one_run_that_fails_is_named_and_the_others_are_stored(catalog: Any, mon
     fail_to_link("run-2", errno.ENOSPC, monkeypatch)
     with pytest.raises(databroker_writable.StoreFailedError, match="1 of 5 runs were not stored") as caught:
         catalog.store_runs(run_of(catalog, f"run-{i}") for i in range(5))
-    assert "the others were. Why, by position:\n  2: StoreFailedError: " in str(caught.value)
+    assert "the others were. The errors, by position:\n  2: StoreFailedError: " in str(caught.value)
     assert caught.value.stored == ["run-0", "run-1", "run-3", "run-4"]
     assert list(caught.value.failures) == [2]
     assert "No space left" in str(caught.value.failures[2])

@@ -100,7 +100,7 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
         ("sources: {}", "has no catalogs"),
         ("- a", "has no catalogs"),
         ("sources: {a: {args: {}}}", "'a' of bad.yml names no driver"),
-        ("sources: {a: {driver: no-such-driver}}", "a: no driver is registered as 'no-such-driver'; name one of "),
+        ("sources: {a: {driver: no-such-driver}}", "a: no driver is registered as 'no-such-driver'; use one of "),
         ("sources: {a: {driver: no.such.module.Driver}}", "a: no driver is registered as 'no.such.module.Driver'"),
         (
             "sources: {a: {driver: writable-msgpak-catalog}}",
@@ -108,9 +108,9 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
         ),
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {path: [/a/*.msgpack]}}}",
-            "a: writable-msgpack-catalog takes no argument 'path'; did you mean 'paths'?",
+            "a: writable-msgpack-catalog has no argument 'path'; did you mean 'paths'?",
         ),
-        ("sources: {a: {driver: writable-msgpack-catalog}}", "a: writable-msgpack-catalog needs 'paths', which is not"),
+        ("sources: {a: {driver: writable-msgpack-catalog}}", "a: writable-msgpack-catalog needs 'paths' among its"),
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {paths: [runs/*.msgpack]}}}",
             "paths of the catalog 'a' has the relative path 'runs/*.msgpack'",
@@ -124,7 +124,7 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
         ("sources: {a: {driver: writable-msgpack-catalog, args: [1]}}", "import databroker itself would fail"),
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {nonsense: 1}}}",
-            "a: writable-msgpack-catalog takes no argument 'nonsense'; it takes ",
+            "a: writable-msgpack-catalog has no argument 'nonsense'; it has ",
         ),
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {paths: ['{{ env(SOME_DATA) }}/*.msgpack']}}}",

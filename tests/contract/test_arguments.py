@@ -60,7 +60,7 @@ def test_a_variable_that_is_neither_yes_nor_no_is_refused(site, tmp_path, monkey
     if site.driver is None:
         pytest.skip("mongomock has no URI")
     monkeypatch.setenv("RAW_WRITABLE", "flase")
-    with pytest.raises(InvalidCatalogError, match=r"writable is true or false, not 'flase'"):
+    with pytest.raises(InvalidCatalogError, match=r"writable must be true or false, not 'flase'"):
         opened_from_yaml(site, tmp_path, writable="{{ env(RAW_WRITABLE) }}")
 
 

@@ -316,7 +316,7 @@ def test_what_intake_exports_opens_the_same_runs(site, tmp_path):
     ("driver", "arguments", "message"),
     [
         ("writable-msgpack-catalog", {"paths": [], "asset_treshold": 1}, "did you mean 'asset_threshold'"),
-        ("writable-msgpack-catalog", {"paths": [], "nonsense": 1}, "no argument 'nonsense'; it takes .*paths, "),
+        ("writable-msgpack-catalog", {"paths": [], "nonsense": 1}, "no argument 'nonsense'; it has .*paths, "),
         ("writable-jsonl-catalog", {"path": []}, "no argument 'path'; did you mean 'paths'"),
         ("writable-mongo-normalized-catalog", {}, "needs 'metadatastore_db' and 'asset_registry_db'"),
         ("writable-catalog", {"driver": "bluesky-msgpack-catalog"}, "needs catalog_driver"),

@@ -1,4 +1,4 @@
-"""Store many runs, several at a time: the disk is waited for once a batch."""
+"""Store many runs in batches, and wait for the disk once per batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .insertion import RunInsertion, insert_documents
 from .run_store import RunStore
 
 BATCH_BYTES = 64 * 1024 * 1024
-"""A batch is stored when it holds more than this: it is in memory until then."""
+"""A batch is stored when it holds more bytes than this; until then it is in memory."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WaitingRun:
 
 
 class BatchStore:
-    """Stores runs a batch at a time, and remembers which could not be stored.
+    """Stores runs in batches, and remembers which could not be stored.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class BatchStore:
             self._failures[position] = exc
 
     def add(self, position: int, documents: RunDocuments, plan: AssetPlan) -> None:
-        """Take a run, and store the batch when it is full, or what of it cannot wait: a dask array is not copied."""
+        """Add a run; store the batch if it is full, or if it has a dask array, which is not copied."""
         if documents.uid in self._uids:
             self.flush()
         self._waiting.append(WaitingRun(position, documents, plan))
@@ -64,11 +64,11 @@ class BatchStore:
         if is_full or any(is_lazy(column) for page in _pages(documents) for column in page["data"].values()):
             self.flush()
         else:
-            # while these wait, the code that gives the runs goes on
+            # the generator of the runs may reuse its arrays while these wait
             documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
 
     def flush(self) -> None:
-        """Store the runs that wait, before an interrupt is let through."""
+        """Store the waiting runs before an interrupt takes effect."""
         with deferred_interrupts():
             self._flush()
 
@@ -78,13 +78,13 @@ class BatchStore:
             self._store_together(batch)
             for run in batch:
                 if run.position not in self._stored:
-                    # by itself, where what is wrong with it is said
+                    # singly, so that the error is about this run
                     with self.failures_at(run.position):
                         self._store.store(run.documents, self._store.new_insertion(run.plan))
                         self._stored[run.position] = run.documents.uid
 
     def _store_together(self, batch: list[WaitingRun]) -> None:
-        """Store runs with one wait for the disk, where the backend can; those that fail are left."""
+        """Store runs with one wait for the disk, if the backend can; leave those that fail."""
         backend = self._store.backend
         if backend.batch_size == 1:
             return
@@ -95,7 +95,7 @@ class BatchStore:
                     uid = run.documents.uid
                     if not backend.has_run(uid):
                         insertions[uid] = self._store.new_insertion(run.plan)
-                        # what it was shows when the run is stored by itself
+                        # the error is raised again when the run is stored singly
                         with contextlib.suppress(Exception):
                             insert_documents(run.documents, insertions[uid])
                 published, failures = group.publish()
@@ -110,13 +110,13 @@ class BatchStore:
         self._stored.update({run.position: run.documents.uid for run in batch if run.documents.uid in stored})
 
     def uids(self) -> list[str]:
-        """Give the uids of all runs, in order; raise if some were not stored."""
+        """Return the uids of all runs, in order; raise if some were not stored."""
         stored = [self._stored[position] for position in sorted(self._stored)]
         if self._failures:
             reasons = "\n".join(f"  {position}: {type(e).__name__}: {e}" for position, e in self._failures.items())
             raise StoreFailedError(
                 f"{len(self._failures)} of {len(self._failures) + len(stored)} runs were not stored, "
-                f"the others were. Why, by position:\n{reasons}",
+                f"the others were. The errors, by position:\n{reasons}",
                 stored=stored,
                 failures=self._failures,
             )
@@ -124,7 +124,7 @@ class BatchStore:
 
 
 def memory_of(documents: RunDocuments) -> int:
-    """Bytes that a run takes in memory, roughly: arrays, and some 200 bytes per Event."""
+    """Approximate size of a run in memory, in bytes: its arrays, and about 200 bytes per Event."""
     pages = _pages(documents)
     values = [column for page in pages for column in page["data"].values()]
     return sum(200 * len(page["uid"]) for page in pages) + sum(

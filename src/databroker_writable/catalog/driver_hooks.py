@@ -1,4 +1,4 @@
-"""What databroker and intake call of a catalog while it is opened, loaded and written to."""
+"""The hooks that databroker and intake call while a catalog is opened, loaded and written to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .run_store import RunStore
 
 
 class DriverHooks:
-    """The hooks of a driver's writable class, in place of the driver's own."""
+    """The hooks of a driver's writable class, which replace the driver's."""
 
     handler_registry: Mapping[str, Any]
     _backend_class: type[Backend]
@@ -29,7 +29,7 @@ class DriverHooks:
         return self._store.backend
 
     def _register_asset_handler(self) -> None:
-        """Have assets read also where the catalog was given handlers of its own; an entry of the user's wins."""
+        """Register the asset handler also if the user gave handlers; the user's entry takes precedence."""
         if SPEC not in self.handler_registry:
             self.register_handler(SPEC, HDF5AssetHandler)  # type: ignore[attr-defined]
 
@@ -40,5 +40,5 @@ class DriverHooks:
         self._backend.load(super()._load)  # type: ignore[misc]
 
     def _get_serializer(self) -> RunSerializer:
-        """What databroker's v1.insert writes with."""
+        """The serializer for databroker's v1.insert."""
         return self._store.new_serializer()

@@ -1,4 +1,4 @@
-"""What a writable catalog knows about its runs: the latest, the results of a run, and their lineage."""
+"""Find runs: a table of them, the latest, the results of a run, and its lineage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ show_runs_in_ipython()
 
 
 class FindingMethods:
-    """Searches over the provenance that start documents record."""
+    """Searches over the provenance in start documents."""
 
     def table(
         self,
@@ -69,7 +69,7 @@ class FindingMethods:
 
         Notes
         -----
-        O(number of runs): about 20 µs for each in a catalog of files, after listing its directory. MongoDB needs one
+        O(number of runs): about 20 µs per run in a catalog of files, after listing its directory. MongoDB needs one
         query for start documents and a few for stop documents, whatever their number. No run is opened.
 
         Examples
@@ -100,7 +100,7 @@ class FindingMethods:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        # intake's own shows the arguments by which the catalog was opened
+        # intake's display shows the arguments with which the catalog was opened
         display({"text/plain": described(self), "text/html": described_in_html(self)}, raw=True)
 
     def results_of(self, raw: RunOrUid, status: str | None = None, *, role: str | None = None, **query: Any) -> Broker:
@@ -130,7 +130,7 @@ class FindingMethods:
         Warns
         -----
         StoreWarning
-            Nothing is known of the uid, or no run has a key of the query.
+            The uid is unknown, or no run has a key of the query.
 
         Notes
         -----

@@ -1,4 +1,4 @@
-"""The way of one run into a catalog: assets to files, documents through ``v1.insert``."""
+"""Insert one run into a catalog: assets into files, documents through ``v1.insert``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunInsertion:
     Attributes
     ----------
     is_lost : bool
-        Whether a document could not be inserted: the catalog has forgotten the run then.
+        Whether a document could not be inserted; the catalog has then dropped the run.
     """
 
     def __init__(self, store: RunStore, plan: AssetPlan, progress: Callable[[int], Any] | None) -> None:
@@ -51,25 +51,24 @@ class RunInsertion:
         return self._start.get("uid", "")
 
     def write(self, name: str, doc: Document) -> None:
-        """Store one document, which has been checked."""
+        """Store one checked document."""
         if name == "start":
             self._start = doc
         try:
             for part, item in self._router(name, doc):
                 self._insert(part, item)
         except BaseException as exc:
-            # nothing comes after a stop document that would take the run away, and what failed to be stored is to
-            # be stored again as a whole
+            # after the stop document nothing else removes the run, and a retry must start from nothing
             if not self.is_lost and (name == "stop" or isinstance(exc, StoreFailedError | NotWritableError)):
                 self.abandon(exc)
             raise
 
     def forget_descriptor(self, uid: str) -> None:
-        """Leave a descriptor out, none of whose Events could be written."""
+        """Drop a descriptor if none of its Events could be written."""
         self._router.forget_descriptor(uid)
 
     def abandon(self, exc: BaseException) -> None:
-        """Remove what was written of the run, unless it has been published."""
+        """Remove what was written of the run, unless it is published."""
         self.is_lost = True
         if self._store.serializer is not None:
             self._store.serializer.abandon(self._uid)
@@ -78,13 +77,13 @@ class RunInsertion:
             self._router.discard(needed)
 
     def _resources_of_stored_run(self) -> list[Document] | None:
-        """The resources of the run that is stored under the uid, ours or another writer's; None if nobody can tell."""
+        """The resources of the run that is stored under the uid, ours or another writer's; None if unknown."""
         try:
             if not self._store.backend.has_run(self._uid):
                 return []
             return [doc for name, doc in documents_of(self._store.catalog[self._uid]) if name == "resource"]
         except Exception:
-            # the server is gone, say: keep the files, which a run may refer to
+            # for example, the server is gone: keep the files, because a stored run may refer to them
             return None
 
     def _is_published(self) -> bool:
@@ -107,7 +106,7 @@ class RunInsertion:
         except Exception as exc:
             self.abandon(exc)
             if name == "stop" and not isinstance(exc, RunExistsError) and self._is_published():
-                # done, but reported as failed
+                # it was done, but reported as failed
                 self.is_lost = False
                 return
             error = explained(exc, self._uid, self._store.backend.label)
@@ -117,7 +116,7 @@ class RunInsertion:
 
 
 def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:
-    """Store a whole run, or nothing of it."""
+    """Store a run completely or not at all."""
     try:
         for name, doc in documents:
             insertion.write(name, doc)
@@ -128,7 +127,7 @@ def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:
 
 
 class CatalogSink:
-    """Stores a run while it is built: nothing that is refused is written, and what came before stays.
+    """Stores a run while it is built: what is refused is not written, and earlier documents stay.
 
     Parameters
     ----------
@@ -142,7 +141,7 @@ class CatalogSink:
         self._plan = store.plan()
         self._insertion = store.new_insertion(self._plan)
         self._checker = RunChecker(store.backend.limits, self._plan.inline)
-        # nothing is written for a builder to which nothing is added
+        # if nothing is added to the builder, nothing is written
         self._waiting: list[NamedDocument] = []
         self._uid = ""
         self._process = os.getpid()
@@ -154,14 +153,14 @@ class CatalogSink:
 
     @property
     def stored_run(self) -> Any:
-        """The run as the catalog gives it, opened when it is first asked for; None before it is stored."""
+        """The run as the catalog returns it, opened at the first access; None before it is stored."""
         if self._stored_run is None and self._checker.stop is not None and not self.is_lost:
             self._stored_run = self._store.backend.stored_run(self._uid)
         return self._stored_run
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was written: a builder to which nothing is added leaves nothing."""
+        """Whether anything was written."""
         return not self._waiting
 
     def whole(self) -> deferred_interrupts:
@@ -170,8 +169,8 @@ class CatalogSink:
     def check_ours(self) -> None:
         if os.getpid() != self._process:
             raise InvalidRunError(
-                f"the run {self._uid!r} is under way in the process {self._process}, of which this one is a fork, and "
-                "is left to it; build another run here"
+                f"the run {self._uid!r} belongs to the process {self._process}, from which this one was forked; build "
+                "another run here"
             )
 
     def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
@@ -187,7 +186,7 @@ class CatalogSink:
             for name, doc in [*waiting, *checked]:
                 self._insertion.write(name, doc)
         except BaseException:
-            # an array that cannot be computed, say: the run goes on without these documents
+            # for example, an array cannot be computed: the run continues without these documents
             self._checker.forget(checked)
             for name, doc in checked:
                 if name == "descriptor":

@@ -1,4 +1,4 @@
-"""The docstrings of writable catalogs, of which ``catalog?`` and ``help(catalog)`` show the first lines."""
+"""The list of methods at the beginning of ``catalog?`` and ``help(catalog)``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ListsMethods:
-    """Have the docstring of each driver's writable class list what this package adds."""
+    """Add a list of this package's methods to the docstring of each driver's writable class."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -17,7 +17,7 @@ class ListsMethods:
 
 
 def _summaries(cls: type) -> dict[str, str]:
-    """What each method of this package's classes does, in one line."""
+    """A one-line summary of each method of this package's classes."""
     package = __name__.rpartition(".")[0]
     return {
         name: inspect.cleandoc(method.__doc__).partition("\n")[0]

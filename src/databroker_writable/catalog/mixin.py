@@ -1,4 +1,4 @@
-"""What every writable catalog can do in addition to databroker's own."""
+"""The methods for storing that every writable catalog has."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             it is, and takes none of the arguments up to `attachments`: bluesky-live's or databroker's, also from
             another catalog, a `RunBuilder`, or an iterable of documents, ``(name, document)``.
         metadata : dict, optional
-            For the start document, e.g. ``{"sample": "Cu"}``; it wins over the catalog's ``metadata_defaults``.
+            For the start document, e.g. ``{"sample": "Cu"}``; it overrides the catalog's ``metadata_defaults``.
         uid : str, optional
             The uid of the run; a new one by default.
         time : float or datetime, optional
@@ -110,14 +110,14 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             Why, in words.
         one_event : bool, optional
             True stores the whole table as one Event, whose columns are arrays: for spectra, images, and tables of more
-            than some thousand rows. By default each row is an Event.
+            than a few thousand rows. By default each row is an Event.
         stream : str, optional
             The name of the stream; ``"primary"`` by default.
         units : dict of str, optional
             Units of columns, by name, e.g. ``{"x": "mm"}``.
         derived_from : run, uid, or a list or dict of these, optional
             The runs that this one was made from; as a dict by their roles, e.g. ``{"data": raw, "dark": dark}``.
-            The beginning of a uid is enough.
+            The first characters of a uid are enough.
         supersedes : run, uid, or a list of these, optional
             Earlier results that this one replaces.
         versions : list of str, optional
@@ -279,7 +279,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
                     with batches.failures_at(position):
                         batches.add(position, *checked_run(self._store, run))
             finally:
-                # also where the iterable raises: what it gave before is kept
+                # also if the iterable raises: the runs before are kept
                 batches.flush()
             return batches.uids()
 
@@ -337,7 +337,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             ).get_run()
 
     def __setitem__(self, uid: str, run: Any) -> None:
-        """Refuse what intake takes as an entry that is gone when the catalog is loaded again."""
+        """Refuse an assignment, which intake would keep only until the catalog is loaded again."""
         raise NotWritableError(
             f"catalog[{short(uid)}] = ... stores nothing; store_run(run, uid={short(uid)}) stores a table or a run"
         )

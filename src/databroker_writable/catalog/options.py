@@ -1,4 +1,4 @@
-"""What a writable catalog takes beyond the arguments of its driver: parsed and checked once, when it is opened."""
+"""The options of a writable catalog, parsed and checked once, when it is opened."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CatalogOptions:
     asset_threshold : int
         Bytes per Event above which an array is an asset.
     writable : bool
-        False refuses to store, to guard raw data.
+        False refuses to store, to protect raw data.
     metadata_defaults : dict
         Metadata of every run that is built through the catalog, unless the metadata of the run say otherwise.
     allow_pickle : bool
@@ -59,7 +59,7 @@ class CatalogOptions:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
-        """Check options as they come from Python or YAML; None stands for the default.
+        """Check options as they come from Python or YAML; None means the default.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class CatalogOptions:
         return cls(**{name: _PARSERS[name](value) for name, value in values.items() if value is not None})
 
     def changed(self) -> dict[str, Any]:
-        """The options that are not the default."""
+        """The options that differ from the default."""
         default = CatalogOptions()
         return {name: getattr(self, name) for name in OPTION_NAMES if getattr(self, name) != getattr(default, name)}
 
@@ -83,14 +83,14 @@ OPTION_NAMES = tuple(option.name for option in dataclasses.fields(CatalogOptions
 
 
 def without_options(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give a catalog's arguments as those of its driver, and the options."""
+    """Split a catalog's arguments into those of its driver, and the options."""
     options = {name: arguments[name] for name in OPTION_NAMES if name in arguments}
     return {name: value for name, value in arguments.items() if name not in options}, options
 
 
 @contextlib.contextmanager
 def naming_wrong_arguments(driver: type, arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Raise in our words where a driver is opened in the block with arguments that it does not take."""
+    """Raise our error if the driver that is opened in the block does not accept an argument."""
     try:
         yield
     except TypeError as exc:
@@ -100,10 +100,10 @@ def naming_wrong_arguments(driver: type, arguments: Mapping[str, Any]) -> Iterat
         unknown = [unexpected[1]] if unexpected else [name for name in arguments if name not in known]
         driver_name = getattr(driver, "name", driver.__qualname__)
         if (unexpected and unexpected[1] in arguments) or (missing and unknown):
-            choices = did_you_mean(unknown[0], known) or f"; it takes {', '.join(sorted(known - _OF_INTAKE))}"
-            raise InvalidCatalogError(f"{driver_name} takes no argument {unknown[0]!r}{choices}") from exc
+            choices = did_you_mean(unknown[0], known) or f"; it has {', '.join(sorted(known - _OF_INTAKE))}"
+            raise InvalidCatalogError(f"{driver_name} has no argument {unknown[0]!r}{choices}") from exc
         if missing:
-            raise InvalidCatalogError(f"{driver_name} needs {missing[1]}, which is not given") from exc
+            raise InvalidCatalogError(f"{driver_name} needs {missing[1]} among its arguments") from exc
         raise
 
 
@@ -112,7 +112,7 @@ _MISSING = re.compile(r"__init__\(\) missing \d+ required (?:positional|keyword-
 
 
 def _arguments_of(driver: type) -> set[str]:
-    """The names of arguments that a driver takes, by itself or by the classes that it derives from."""
+    """The names of arguments that a driver and its base classes accept."""
     return {
         parameter.name
         for cls in driver.__mro__
@@ -130,24 +130,24 @@ def asset_threshold(value: Any) -> int:
     is_number = isinstance(value, int | numpy.integer) and not isinstance(value, bool)
     if not is_number or value < 0:
         raise InvalidCatalogError(
-            f"asset_threshold is a number of bytes, not {short(value)}; write 1 MiB as {ASSET_THRESHOLD}"
+            f"asset_threshold must be a number of bytes, not {short(value)}; write 1 MiB as {ASSET_THRESHOLD}"
         )
     return int(value)
 
 
 def _yes_or_no(name: str, value: Any) -> bool:
-    """Take the usual spellings of yes and no: YAML's ``{{ env(X) }}`` gives text."""
+    """Parse the usual spellings of yes and no, because YAML's ``{{ env(X) }}`` gives text."""
     if isinstance(value, bool | numpy.bool_):
         return bool(value)
     text = str(value).strip().lower() if isinstance(value, str | int) else ""
     if text not in _YES | _NO:
-        raise InvalidCatalogError(f"{name} is true or false, not {short(value)}")
+        raise InvalidCatalogError(f"{name} must be true or false, not {short(value)}")
     return text in _YES
 
 
 def _metadata_defaults(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise InvalidCatalogError(f"metadata_defaults is a dict of metadata, not {short(value)}")
+        raise InvalidCatalogError(f"metadata_defaults must be a dict of metadata, not {short(value)}")
     return dict(value)
 
 
@@ -179,7 +179,7 @@ class OptionProperties:
 
     @property
     def writable(self) -> bool:
-        """Whether this catalog takes runs at all."""
+        """Whether runs can be stored in this catalog."""
         return self._store.options.writable
 
     @property

@@ -1,4 +1,4 @@
-"""How to open a catalog again, elsewhere: for pickles and for YAML, without secrets."""
+"""How a pickle or YAML opens a catalog again in another process, without secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..runs import upstream
 from .options import without_options
 
 PASSWORD_VARIABLE = "MONGODB_PASSWORD"
-"""Stands in place of a password that was given in Python: set it where the catalog is opened again."""
+"""Replaces a password that was given in Python; set it in the environment that opens the catalog again."""
 
 GENERIC_DRIVER = "databroker_writable.drivers.WritableCatalog"
 
@@ -32,7 +32,7 @@ _CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A driver and its arguments, templates of YAML unexpanded."""
+    """A driver and its arguments, with YAML templates unexpanded."""
 
     name: str
     driver: str
@@ -41,7 +41,7 @@ class Recipe:
     description: str = ""
 
     def yaml(self) -> dict[str, Any]:
-        """Give what intake writes as YAML."""
+        """The entry that intake writes as YAML."""
         entry = {
             "driver": self.driver,
             "description": self.description,
@@ -52,10 +52,10 @@ class Recipe:
 
 
 def describe_catalog(catalog: Any) -> Recipe:
-    """Give the recipe by which a writable catalog can be opened again.
+    """Return the recipe that opens a writable catalog again.
 
-    Passwords that came from the environment stand as the template of the YAML; others are replaced by one that
-    reads `PASSWORD_VARIABLE`.
+    Passwords from the environment remain templates, as in the YAML. Others are replaced by a template that reads
+    `PASSWORD_VARIABLE`.
     """
     captured = upstream.named_arguments(catalog, *upstream.captured_arguments(catalog))
     metadata = dict(captured.pop("metadata", None) or catalog.metadata or {})
@@ -74,7 +74,7 @@ def describe_catalog(catalog: Any) -> Recipe:
 
 
 def reopen(recipe: Recipe) -> Any:
-    """Open a catalog from its recipe: what unpickling calls."""
+    """Open a catalog from its recipe; unpickling calls this."""
     entry = LocalCatalogEntry(
         name=recipe.name,
         description=recipe.description,
@@ -88,7 +88,7 @@ def reopen(recipe: Recipe) -> Any:
 
 
 def pickled(recipe: Recipe) -> tuple[Any, tuple[Recipe]]:
-    """Give what ``__reduce__`` gives; raises where the driver cannot be imported elsewhere."""
+    """The value of ``__reduce__``; raises if another process cannot import the driver."""
     driver = recipe.args.get("catalog_driver", recipe.driver)
     if "<locals>" in driver:
         raise pickle.PicklingError(f"the driver {driver} is defined inside a function; move it to a module")
@@ -101,14 +101,14 @@ def pickled(recipe: Recipe) -> tuple[Any, tuple[Recipe]]:
 
 
 def check_variables(entry: Any) -> None:
-    """Refuse a catalog entry of YAML whose environment variables are not set.
+    """Refuse a YAML entry whose environment variables are not set.
 
-    intake 0.6.4 puts an empty string in their place: ``{{ env(DATA) }}/runs`` becomes ``/runs``.
+    intake 0.6.4 replaces them by an empty string: ``{{ env(DATA) }}/runs`` becomes ``/runs``.
     """
     for name in _VARIABLE.findall(_template_text(upstream.entry_arguments(entry))):
         if not os.environ.get(name):
             raise InvalidCatalogError(
-                f"the environment variable {name}, which the catalog {entry.name!r} is made of, is not set "
+                f"the environment variable {name}, which the catalog {entry.name!r} uses, is not set "
                 f"or is empty; set it before opening the catalog, as in export {name}=..."
             )
 
@@ -120,7 +120,7 @@ def without_password(text: str) -> str:
 
 
 def _raw_arguments(entry: Any) -> dict[str, Any]:
-    """The arguments of a YAML entry, templates unexpanded, those of the generic driver flattened."""
+    """The arguments of a YAML entry, with templates unexpanded, and those of the generic driver flattened."""
     raw = upstream.entry_arguments(entry)
     if not isinstance(raw, Mapping):
         return {}
@@ -144,7 +144,7 @@ def _without_secrets(raw: Any, value: Any, directory: str | None, *, name: str =
 
 
 def _for_yaml(value: Any) -> Any:
-    """Names in place of classes, functions and databases, as databroker's drivers take them from YAML."""
+    """Names instead of classes, functions and databases, as databroker's drivers accept them from YAML."""
     if isinstance(value, Mapping):
         return {key: _for_yaml(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -68,7 +68,7 @@ class RemarkMethods:
             return annotate(self, run, text, tags)
 
     def annotations(self, run: RunOrUid) -> list[dict[str, Any]]:
-        """Give the remarks on a run that are kept in this catalog, oldest first.
+        """Return the remarks on a run that are kept in this catalog, oldest first.
 
         Parameters
         ----------
@@ -250,10 +250,10 @@ class RemarkMethods:
 
     @contextlib.contextmanager
     def _remarking(self) -> Iterator[None]:
-        """Refuse a remark that must not be added here, and say what fails in our words."""
+        """Refuse a remark that cannot be added here, and raise our errors if adding it fails."""
         if upstream.is_search_result(self):
             raise NotWritableError(
-                "remarks cannot be added to search results; annotate the run in the catalog that was searched"
+                "remarks cannot be added through search results; annotate the run in the catalog that was searched"
             )
         if not self._store.options.writable:
             raise NotWritableError(

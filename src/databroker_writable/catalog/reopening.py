@@ -1,4 +1,4 @@
-"""Being a good entry of intake's: shown, configured anew, pickled and written as YAML as a writable catalog."""
+"""Keep a catalog writable when intake configures, pickles or writes it as YAML again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN_DRIVER = "databroker_writable.drivers.StoredRun"
 
 
 class ReopenableMixin:
-    """What intake's catalogs do with their class and arguments, for a class that is made at run time."""
+    """intake's methods that depend on the class and arguments, for a class that is made at run time."""
 
     name: str
     _driver_class: type
@@ -30,7 +30,7 @@ class ReopenableMixin:
         return sorted({*super().__dir__(), *public})
 
     def configure_new(self, **kwargs: Any) -> Broker:
-        """Open this catalog anew with other arguments; it stays writable."""
+        """Open this catalog again with other arguments; it stays writable."""
         from .wrapping import make_writable
 
         return make_writable(super().configure_new(**kwargs))  # type: ignore[misc]
@@ -39,7 +39,7 @@ class ReopenableMixin:
 
     @property
     def _entry(self) -> Any:
-        """The entry of YAML that this catalog comes from, as intake sets it."""
+        """The YAML entry of this catalog, which intake sets."""
         return self.__dict__.get("_entry")
 
     @_entry.setter
@@ -51,7 +51,7 @@ class ReopenableMixin:
         return describe_catalog(self).yaml()
 
     def _export(self, path: str) -> Any:
-        """Write what intake's ``export`` gives, a ``cat.yaml`` whose entries open the runs where they are."""
+        """Write a ``cat.yaml`` for intake's ``export``, whose entries open the runs where they are."""
         (source,) = self._yaml()["sources"].values()
         catalog = {"driver": source["driver"], "args": source["args"]}
         runs = {uid: {"driver": RUN_DRIVER, "args": {"catalog": catalog, "uid": uid}} for uid in self}  # type: ignore[attr-defined]
@@ -61,16 +61,16 @@ class ReopenableMixin:
         return YAMLFileCatalog(target, name=self.name)
 
     def __dask_tokenize__(self) -> str:
-        """What equality and hash go by: a pickled catalog equals the original, whose arguments came without names."""
+        """The token for equality and hash: a pickled catalog equals the original, with positional arguments."""
         if "_token" not in self.__dict__:
             recipe = describe_catalog(self)
             metadata = {key: value for key, value in recipe.metadata.items() if key != "catalog_dir"}
-            # kept, as database objects have another token each time
+            # cached, because database objects get a new token each time
             self._token = tokenize(recipe.driver, recipe.name, recipe.args, metadata)
         return self._token
 
     def __copy__(self) -> Any:
-        """Open it again with the same arguments, those included that cannot be pickled, such as database objects."""
+        """Open it again with the same arguments, including those that cannot be pickled, such as database objects."""
         args, kwargs = upstream.captured_arguments(self)
         copy = type(self)(*args, **kwargs)
         copy._entry = self._entry

@@ -1,4 +1,4 @@
-"""The documents of what is to be stored, with what a catalog knows: its handlers, runs and ``metadata_defaults``."""
+"""The documents of a run to store, with the catalog's handlers, runs and ``metadata_defaults``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .run_store import RunStore
 def checked_run(
     store: RunStore, run: Any, asset_threshold: Any = None, **arguments: Any
 ) -> tuple[RunDocuments, AssetPlan]:
-    """Give the documents of a run, or of one built of a table, and the plan of its assets; nothing is written.
+    """Return the documents of a run, or of one built from a table, and the plan of its assets; nothing is written.
 
     The arguments are those of `build_simple_run`, for a table.
     """
@@ -57,7 +57,7 @@ def table_sink(
     checker: RunChecker | None = None,
     **provenance: Any,
 ) -> TableSink:
-    """Build the run of a table; the arguments are those of `build_simple_run`."""
+    """Build the run of a table, with the arguments of `build_simple_run`."""
     sink = TableSink(catalog.handler_registry, checker)
     origin = provenance_in(catalog, uid, **provenance)
     start = start_metadata(with_defaults(catalog, metadata, uid), uid, time, origin)
@@ -73,16 +73,16 @@ def provenance_in(
     versions: Sequence[str] = (),
     parameters: Any = None,
 ) -> Provenance:
-    """Check the provenance of a run, uids of this catalog in full and with its name."""
+    """Check the provenance of a run; complete the uids of this catalog, and add its name."""
     sources = _resolved(catalog, derived_from, "derived_from", uid)
     replaced = _resolved(catalog, supersedes, "supersedes", uid)
     return Provenance.of(sources, replaced, versions, parameters)
 
 
 def with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
-    """Give metadata on top of the catalog's defaults, and uids of this catalog in them in full and with its name."""
+    """Add metadata to the catalog's defaults; complete uids of this catalog in them, and add its name."""
     if metadata is not None and not isinstance(metadata, Mapping):
-        return metadata  # refused where the start document is composed
+        return metadata  # composing the start document will refuse it
     merged = {**catalog.metadata_defaults, **(metadata or {})}
     for key in merged.keys() & {"derived_from", "supersedes"}:
         merged[key] = _resolved(catalog, merged[key], key, uid)

@@ -1,4 +1,4 @@
-"""Store checked runs into one catalog: each whole or not at all, and a retry finds what is stored."""
+"""Store checked runs into one catalog, each completely or not at all; a retry finds a stored run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .options import CatalogOptions, asset_threshold
 
 
 class RunStore:
-    """What stores the runs of one catalog object, under one lock.
+    """Stores the runs of one catalog object, under one lock.
 
     Parameters
     ----------
@@ -39,17 +39,17 @@ class RunStore:
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
-        """Take a new lock."""
+        """Create a new lock."""
         self.lock = threading.RLock()
 
     def set_options(self, options: CatalogOptions) -> None:
-        """Set what the catalog was opened with."""
+        """Set the options with which the catalog was opened."""
         self.options = options
         self.backend.set_annotations(options.annotations)
         self.backend.allow_pickle, self.backend.index = options.allow_pickle, options.index
 
     def check_writable(self) -> None:
-        """Raise `NotWritableError` where it is known beforehand that nothing can be stored."""
+        """Raise `NotWritableError` if it is already known that nothing can be stored."""
         if upstream.is_search_result(self.catalog):
             raise NotWritableError(
                 "nothing can be stored into search results; store into the catalog that was searched"
@@ -61,30 +61,30 @@ class RunStore:
         self.backend.check_writable()
 
     def new_serializer(self) -> RunSerializer:
-        """Give what databroker's ``v1.insert`` writes with."""
+        """Return the serializer for databroker's ``v1.insert``."""
         self.check_writable()
         self.serializer = RunSerializer(self.backend)
         return self.serializer
 
     def asset_root(self) -> str | None:
-        """Where assets go; None refuses them."""
+        """The directory for assets; None refuses them."""
         return self.options.asset_root or self.backend.default_asset_root()
 
     def plan(self, threshold: Any = None) -> AssetPlan:
-        """Give the plan of a run that is built here; `threshold` takes the place of the catalog's own."""
+        """The plan of a run that is built here; `threshold` replaces that of the catalog."""
         least = self.options.asset_threshold if threshold is None else asset_threshold(threshold)
         return AssetPlan(self.asset_root(), least)
 
     def plan_as_it_is(self) -> AssetPlan:
-        """Give the plan of a finished run, whose documents stay as they are: its dask arrays alone are assets."""
+        """The plan of a finished run, whose documents stay unchanged: only its dask arrays are assets."""
         return AssetPlan(self.asset_root(), math.inf)
 
     def new_insertion(self, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> RunInsertion:
-        """Begin to store a run."""
+        """Start to store a run."""
         return RunInsertion(self, plan, progress)
 
     def store(self, documents: RunDocuments, insertion: RunInsertion) -> Any:
-        """Store a run that was checked; give it as the catalog gives it, also if it is stored already."""
+        """Store a checked run; return it as the catalog does, also if it was stored before."""
         uid = documents.uid
         failure: Exception | None = None
         with self.lock:
@@ -93,7 +93,7 @@ class RunStore:
                     insert_documents(documents, insertion)
                     return self.backend.stored_run(uid)
             except RunExistsError:
-                # another process has stored it since this catalog was loaded
+                # another process may have stored it since this catalog was loaded
                 self.catalog.force_reload()
             except Exception as exc:
                 failure = exc
@@ -110,14 +110,14 @@ class RunStore:
             raise taken(uid, existing, self.backend.label) from failure
 
     def refuse_taken_uid(self, uid: str) -> None:
-        """Raise `RunExistsError` where a run of this uid is stored."""
+        """Raise `RunExistsError` if a run with this uid is stored."""
         with explaining(self.backend.label):
             is_taken = self.backend.has_run(uid)
         if is_taken:
             raise taken(uid, self.catalog[uid], self.backend.label)
 
     def _existing(self, uid: str, failure: Exception | None) -> Any:
-        """The run that is stored under a uid: a failure can also come after publication."""
+        """The run that is stored under a uid; an error can also occur after its publication."""
         try:
             return self.catalog[uid] if self.backend.has_run(uid) else None
         except Exception:

@@ -1,4 +1,4 @@
-"""Builders that are used without a ``with`` block: closed as failed runs when their process ends."""
+"""Close builders without a ``with`` block, as failed runs, when their process ends."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ REASON = "the process ended before the run was closed"
 
 _open: list[tuple[RunBuilder, CatalogSink]] = []
 
-# the finalizers of unfinished files run at the end of the process, too, from when the first of any is made: what is
-# registered with atexit later comes before them
+# the finalizers of unfinished files also run at the end of the process; atexit runs what is registered after them first
 weakref.finalize(RunBuilder, bool).atexit = False
 
 
 def close_at_exit(builder: RunBuilder, sink: CatalogSink) -> None:
-    """Have a builder closed when the process ends, if it is still open then."""
+    """Close a builder when the process ends, if it is still open."""
     _open[:] = [(known, its_sink) for known, its_sink in _open if _is_unfinished(known, its_sink)]
     _open.append((builder, sink))
-    # the last to be registered is the first to run: before others remove what the run has written
+    # registered last, so it runs first, before finalizers remove what the run has written
     atexit.unregister(_close_all)
     atexit.register(_close_all)
 

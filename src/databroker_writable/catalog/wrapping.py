@@ -47,7 +47,7 @@ def writable_class(cls: type) -> type:
     """
     if not inspect.isclass(cls) or not issubclass(cls, Broker):
         raise NotWritableError(
-            f"{cls!r} is not a driver of databroker: it does not derive from databroker.v2.Broker; "
+            f"{cls!r} is not a databroker driver: it does not derive from databroker.v2.Broker; "
             "name the driver of the catalog that holds the runs"
         )
     return cls if issubclass(cls, WritableMixin) else _make_class(cast(Any, cls))
@@ -117,7 +117,7 @@ def make_writable(
     )
     writable = cls.__new__(cls)
     args, kwargs = writable._backend.lasting_arguments(*upstream.captured_arguments(catalog))
-    # what a pickle of the catalog is to be opened with
+    # the arguments for a pickle of the catalog
     upstream.set_captured_arguments(writable, args, {**kwargs, **options.changed()})
     upstream.adopt_state(writable, catalog)
     writable._store.set_options(options)
@@ -138,7 +138,7 @@ def _make_class(cls: Any) -> type:
 
 
 def _backend_class(cls: type) -> type[Backend]:
-    """The backend for a driver: the one that it names itself, or else by the layout that it reads."""
+    """The backend for a driver: the one that it names, or else the one for the layout that it reads."""
     backend: type[Backend] | None = getattr(cls, "writable_backend", None)
     if backend is not None:
         return backend
