@@ -58,7 +58,7 @@ def test_a_run_that_must_not_be_written_to_is_remarked_on_elsewhere() -> None:
 def test_what_is_no_remark_is_refused() -> None:
     assert "there is no run 'elsewhere'" in fail("note", "results", "elsewhere", "x")
     assert "at most 10,000 characters" in fail("note", "results", "fit-1", "x" * 20_000)
-    assert "a tag is a text of one line" in fail("note", "results", "fit-1", "--tag", "")
+    assert "a tag must be one line of text" in fail("note", "results", "fit-1", "--tag", "")
     assert "as TEXT, what is wrong with the run" in fail("note", "results", "fit-1", "--retract")
     assert "neither a directory nor a catalog" in fail("note", "nowhere", "fit-1", "x")
     result = run("note", "results", "fit-1", "x", "--retract", "--restore")

@@ -129,20 +129,23 @@ def test_search_results_know_the_remarks_of_their_catalog(site, catalog, run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("", []), "has a text or tags; give at least one"),
-        (("  \n",), "has a text or tags; give at least one"),
-        (("a" * 10_000_000,), "at most 10,000 characters, and this one 10,000,000; store what is longer as a run"),
-        ((b"bytes",), "the text of a remark is a text, not b'bytes'"),
-        ((None, ["good"]), "the text of a remark is a text, not None"),
+        (("", []), "needs a text or tags; give at least one"),
+        (("  \n",), "needs a text or tags; give at least one"),
+        (
+            ("a" * 10_000_000,),
+            "at most 10,000 characters, but this one has 10,000,000; store longer text as an attachment",
+        ),
+        ((b"bytes",), "the text of a remark must be text, not b'bytes'"),
+        ((None, ["good"]), "the text of a remark must be text, not None"),
         (("\ud800",), "the text of a remark"),
-        (("x", 5), "tags is a list of texts, such as .*, not 5"),
-        (("x", [1]), "a tag is a text of one line, such as 'bad-frames', not 1"),
-        (("x", {"good": 1}), "tags is a list of texts"),
-        (("x", None), "tags is a list of texts"),
-        (("x", [""]), "a tag is a text of one line"),
-        (("x", ["two\nlines"]), "a tag is a text of one line"),
-        (("x", ["a" * 101]), "a tag has at most 100 characters, and .* has 101"),
-        (("x", ["\ud800"]), "a tag is a text of one line"),
+        (("x", 5), "tags must be a list of strings, such as .*, not 5"),
+        (("x", [1]), "a tag must be one line of text, such as 'bad-frames', not 1"),
+        (("x", {"good": 1}), "tags must be a list of strings"),
+        (("x", None), "tags must be a list of strings"),
+        (("x", [""]), "a tag must be one line of text"),
+        (("x", ["two\nlines"]), "a tag must be one line of text"),
+        (("x", ["a" * 101]), "a tag can have at most 100 characters, but .* has 101"),
+        (("x", ["\ud800"]), "a tag must be one line of text"),
     ],
 )
 def test_what_is_no_remark_is_refused(arguments, message, run_here):
@@ -162,7 +165,7 @@ def run_here(tmp_path):
 def test_a_retraction_without_a_reason_is_refused(run_here):
     catalog, run = run_here
     for reason in ("", " "):
-        with pytest.raises(InvalidMetadataError, match=r"say what is wrong with the run, reason='\.\.\.'"):
+        with pytest.raises(InvalidMetadataError, match=r"say what is wrong with the run: reason='\.\.\.'"):
             catalog.retract(run, reason=reason)
     assert retracted(catalog) == frozenset()
 

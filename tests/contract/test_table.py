@@ -159,23 +159,23 @@ def test_tags_and_retractions_show(annotated):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"status": "failed"}, r"status is one of success.*'failed'"),
-        ({"status": ["success"]}, "status is one of"),
+        ({"status": "failed"}, r"status must be one of success.*'failed'"),
+        ({"status": ["success"]}, "status must be one of"),
         ({"since": "2024-06-02", "until": "2024-06-01"}, r"since, 2024-06-02 00:00:00, is after until, 2024-06-01"),
-        ({"since": "yesterday"}, r"since is a time or a run, and not 'yesterday'.*2024-05-31"),
-        ({"until": ""}, "until is a time or a run"),
-        ({"until": float("nan")}, "until is a time or a run"),
-        ({"until": True}, "until is a time or a run"),
-        ({"since": pandas.NaT}, "since is a time or a run"),
-        ({"since": numpy.datetime64("NaT")}, "since is a time or a run"),
-        ({"since": object()}, "since is a time or a run"),
+        ({"since": "yesterday"}, r"since must be a time or a run, not 'yesterday'.*2024-05-31"),
+        ({"until": ""}, "until must be a time or a run"),
+        ({"until": float("nan")}, "until must be a time or a run"),
+        ({"until": True}, "until must be a time or a run"),
+        ({"since": pandas.NaT}, "since must be a time or a run"),
+        ({"since": numpy.datetime64("NaT")}, "since must be a time or a run"),
+        ({"since": object()}, "since must be a time or a run"),
         ({"derived_from": "no-such-run"}, r"derived_from names the run 'no-such-run'.*catalog\[uid\]"),
         ({"derived_from": {"dark": "no-such-run"}}, "derived_from names the run 'no-such-run'"),
         ({"derived_from": 5}, "derived_from takes a run"),
-        ({"tags": 5}, "tags is a tag"),
-        ({"limit": 0}, "limit is a number of runs"),
-        ({"limit": "5"}, "limit is a number of runs"),
-        ({"query": "Cu"}, "a query is a dict"),
+        ({"tags": 5}, "tags must be a tag"),
+        ({"limit": 0}, "limit must be a number of runs"),
+        ({"limit": "5"}, "limit must be a number of runs"),
+        ({"query": "Cu"}, "a query must be a dict"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(catalog, runs, arguments, message):
@@ -186,7 +186,7 @@ def test_what_cannot_be_asked_is_refused(catalog, runs, arguments, message):
 def test_a_column_that_no_run_has_is_refused(catalog, runs):
     with pytest.raises(InvalidMetadataError, match=r"'parameters.windw'.*did you mean 'parameters.window'"):
         catalog.table(None, "parameters.windw")
-    with pytest.raises(InvalidMetadataError, match=r"a column is named by a text"):
+    with pytest.raises(InvalidMetadataError, match=r"the name of a column must be text"):
         catalog.table(None, 5)
     assert catalog.table({"plan_name": "scan"}, "parameters.window")["parameters.window"].tolist() == [None]
 

@@ -156,5 +156,5 @@ def test_a_uid_or_a_catalog_in_place_of_a_run_is_named(name: str, call: Any, tmp
     catalog = open_directory(tmp_path / "results")
     catalog.store_run({"x": [1]}, uid="primary")
     for value in ("scan-17", catalog, None):
-        with pytest.raises(InvalidRunError, match=rf"^{name} takes a run, as catalog\[uid\] gives it, and not "):
+        with pytest.raises(InvalidRunError, match=rf"^{name} takes a run, as catalog\[uid\] gives it, not "):
             call(value)

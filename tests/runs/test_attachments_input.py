@@ -122,7 +122,7 @@ def test_the_limit_of_size_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("contents", [{}, [], "fit.png", [("a.txt", b"")], b"content", Figure()])
 def test_attachments_are_a_dict(contents: Any) -> None:
-    with pytest.raises(InvalidRunError, match="attachments is a dict of files by name"):
+    with pytest.raises(InvalidRunError, match="attachments must be a dict of files by name"):
         attach(contents)
 
 

@@ -92,7 +92,7 @@ TABLES = {
     "values in several units": ({"x": [Length(1, "mm"), Length(1, "m")]}, ["'x'", "several units", "m, mm"]),
     "units of a column that is not there": ({"x": [1]}, ["units", "'y'", "'x'"], {"units": {"y": "mm"}}),
     "units that are no text": ({"x": [1]}, ["'x'", "5", "str"], {"units": {"x": 5}}),
-    "units that are no dict": ({"x": [1]}, ["units is a dict", "'mm'"], {"units": "mm"}),
+    "units that are no dict": ({"x": [1]}, ["units must be a dict", "'mm'"], {"units": "mm"}),
     "units that contradict": ({"x": Length([1], "mm")}, ["'x'", "'mm'", "'m'"], {"units": {"x": "m"}}),
     "an empty name": ({"": [1]}, ["empty|''"]),
     "a name that is not Unicode": ({"\ud800": [1]}, ["column", "surrogate", "replace it"]),

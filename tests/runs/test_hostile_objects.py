@@ -60,10 +60,10 @@ def test_what_cannot_be_shown_is_refused_by_its_type(catalog, site, way):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"one_event": "no"}, InvalidTableError, "one_event is True or False, not 'no'"),
-        ({"versions": 5}, InvalidMetadataError, "versions is a list of names of packages, not 5"),
-        ({"versions": [b"numpy"]}, InvalidMetadataError, "versions is a list of names of packages"),
-        ({"versions": numpy.array(["numpy", "h5py"])}, InvalidMetadataError, "versions is a list"),
+        ({"one_event": "no"}, InvalidTableError, "one_event must be True or False, not 'no'"),
+        ({"versions": 5}, InvalidMetadataError, "versions must be a list of names of packages, not 5"),
+        ({"versions": [b"numpy"]}, InvalidMetadataError, "versions must be a list of names of packages"),
+        ({"versions": numpy.array(["numpy", "h5py"])}, InvalidMetadataError, "versions must be a list"),
     ],
 )
 def test_an_argument_of_another_type_is_refused(catalog, site, arguments, error, words):

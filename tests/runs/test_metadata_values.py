@@ -97,7 +97,9 @@ def test_the_result_of_a_fit_offers_its_parameters(given, expected):
 
 @pytest.mark.parametrize("given", [5, Settings, [1, 2], (numpy.ones(1), numpy.ones((1, 1)))])
 def test_what_offers_no_parameters_is_refused_with_an_example(given):
-    with pytest.raises(InvalidMetadataError, match=r"parameters is a dict, not .*e\.g\. \{'slope': result\.slope\}"):
+    with pytest.raises(
+        InvalidMetadataError, match=r"parameters must be a dict, not .*e\.g\. \{'slope': result\.slope\}"
+    ):
         build_simple_run({"x": [1]}, parameters=given)
 
 

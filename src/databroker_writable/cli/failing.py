@@ -31,7 +31,7 @@ _OPTIONS = {
     ", and the name of that catalog is recorded too": "",
     "; give the run as its own catalog gives it, catalog[uid]": "; is the uid correct and complete?",
     "; for a run of another catalog give the run as that catalog gives it, catalog[uid]": "; is the uid right?",
-    "annotate(run, tags=[...]) gives it to one": "databroker-writable note CATALOG UID --tag TAG gives it to one",
+    "annotate(run, tags=[...]) adds it to one": "databroker-writable note CATALOG UID --tag TAG adds it to one",
     "derived_from names": "--derived-from names",
     "supersedes names": "--supersedes names",
 }

@@ -1,4 +1,4 @@
-"""Against what the columns of a stream are plotted."""
+"""Choose the axis against which a column is plotted."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..runs.document_parts import NAMES
 from ..tables.remote_columns import descriptor_of, is_remote
 
 MEASURED, TIMES = "biufc", "mM"
-"""Kinds of numpy's dtypes that can be plotted."""
+"""Kinds of numpy dtypes that can be plotted."""
 
 
 def is_plottable(array: Any) -> bool:
-    """Whether a column, or a coordinate, holds numbers, truth values or times."""
+    """Whether a column or a coordinate holds numbers, bools or times."""
     return getattr(array.dtype, "kind", "") in MEASURED + TIMES and array.dtype.names is None
 
 
 def axis_along(dataset: xarray.Dataset, dim: Hashable, start: Mapping[str, Any], stream: str) -> str | None:
-    """The column or coordinate against which others are plotted along a dimension; None for the numbers of the values.
+    """The column or coordinate for the axis along a dimension; None counts the values.
 
     The plan's own hint comes first, then the coordinate.
     """
@@ -38,7 +38,7 @@ def axis_along(dataset: xarray.Dataset, dim: Hashable, start: Mapping[str, Any],
 def plottable_columns(
     dataset: xarray.Dataset, start: Mapping[str, Any], stream: str, descriptor: Mapping[str, Any]
 ) -> list[str]:
-    """The columns that can be plotted against something else, those that devices hint at first, single values last."""
+    """The columns that can be plotted, with the devices' hints first, and single values last."""
     axes = {axis_along(dataset, dim, start, stream) for dim in dataset.dims}
     names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
     hinted = {field for hint in descriptor.get("hints", {}).values() for field in hint.get("fields", ())}
@@ -46,7 +46,7 @@ def plottable_columns(
 
 
 def streams_of(run: Any, stream: str | None) -> list[str]:
-    """The streams of a run but its attachments, ``primary`` first, or the one that is asked for.
+    """The streams of a run without its attachments, ``primary`` first, or only the requested one.
 
     Raises
     ------
@@ -75,11 +75,11 @@ def first_descriptor(run: Any, stream: str) -> Mapping[str, Any]:
 
 
 def title_of(start: Mapping[str, Any]) -> str:
-    """What a run is, in a few words."""
+    """A short description of a run."""
     words = [start[key] for key in (*NAMES, "sample") if isinstance(start.get(key), str)]
     return " ".join(words) or f"run {start['uid']}"
 
 
 def _dimensions(start: Mapping[str, Any]) -> list[tuple[list[str], str]]:
-    """The dimensions that a plan of bluesky hints at: fields and their stream."""
+    """The dimensions in the hints of a bluesky plan: fields and their stream."""
     return [(pair[0], pair[1]) for pair in start.get("hints", {}).get("dimensions", ()) if len(pair) == 2]

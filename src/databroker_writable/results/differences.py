@@ -1,4 +1,4 @@
-"""In what two runs differ."""
+"""Compare two runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PARTS = ("parameters", "versions")
 
 
 class _Absent:
-    """Stands for a key that one of the runs does not have."""
+    """The value of a key that one of the runs does not have."""
 
     def __repr__(self) -> str:
         return "-"
@@ -166,7 +166,7 @@ _Difference = tuple[str, int | None, Any, float | None, tuple[int, ...] | None]
 
 
 def _columns(first: Any, second: Any) -> Iterator[tuple[str, str, _Difference | None]]:
-    """Each column of either run, and its difference, None where there is none."""
+    """Each column of either run, and its difference, or None."""
     uids = [run.metadata["start"]["uid"] for run in (first, second)]
     length = unambiguous_length(uids)
     short = [uid[:length] for uid in uids]
@@ -187,7 +187,7 @@ def _difference(first: xarray.DataArray, second: xarray.DataArray) -> _Differenc
     words = []
     for what in ("dims", "shape", "dtype"):
         a, b = (getattr(array, what) for array in (first, second))
-        # text is as wide as its longest value
+        # the width of a text dtype is that of its longest value, and is no difference
         if str(a) != str(b) and not (what == "dtype" and {getattr(x, "kind", "O") for x in (a, b)} <= {"U", "O"}):
             words.append(f"{what} {_listed(a)} and {_listed(b)}")
     units = [array.attrs.get("units") for array in (first, second)]
@@ -216,7 +216,7 @@ def _amount(largest: Any, relative: float | None) -> str:
 
 
 def _of_values(first: Any, second: Any) -> tuple[int, Any, float | None, tuple[int, ...]]:
-    """How many values differ, the largest difference, relative to the larger value, and where that is."""
+    """How many values differ, and the largest difference, absolute and relative, with its position."""
     count = 0
     largest: Any = None
     relative: float | None = None
@@ -229,7 +229,7 @@ def _of_values(first: Any, second: Any) -> tuple[int, Any, float | None, tuple[i
         distances = _distances(a, b)
         if distances is None:
             continue
-        # a value that is missing on one side differs by no number
+        # no number describes the difference to a missing value
         distances = numpy.where(differing & ~numpy.isnan(distances), distances, -1)
         place = numpy.unravel_index(int(numpy.argmax(distances)), distances.shape)
         if distances[place] >= 0 and (largest is None or distances[place] > largest):
@@ -243,7 +243,7 @@ def _of_values(first: Any, second: Any) -> tuple[int, Any, float | None, tuple[i
 
 
 def _plain(array: xarray.DataArray) -> Any:
-    """Values of numpy or dask; of the types of pandas numbers with NaN, or objects."""
+    """Values as numpy or dask arrays; pandas types as numbers with NaN, or as objects."""
     if isinstance(array.dtype, numpy.dtype):
         return array.data
     values = array.to_series()
@@ -253,7 +253,7 @@ def _plain(array: xarray.DataArray) -> Any:
 
 
 def _slabs(first: Any, second: Any) -> Iterator[tuple[int, numpy.ndarray, numpy.ndarray]]:
-    """Parts of two arrays of one shape along their first axis, and where they begin: assets are not read at once."""
+    """Parts of two arrays along their first axis, with their positions, so that assets are read piece by piece."""
     if not first.ndim:
         yield 0, numpy.atleast_1d(numpy.asarray(first)), numpy.atleast_1d(numpy.asarray(second))
         return
@@ -281,11 +281,11 @@ def _same(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
 
 
 def _distances(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray | None:
-    """How far values are apart, times in seconds; None for those that are no numbers."""
+    """The absolute differences, of times in seconds; None if the values are not numbers."""
     kinds = {first.dtype.kind, second.dtype.kind}
     with numpy.errstate(all="ignore"):
         if kinds <= set("iu"):
-            # differences of large integers have no place in their own type
+            # the differences of large integers can overflow their type
             return numpy.abs(first.astype(numpy.longdouble) - second.astype(numpy.longdouble))
         if kinds <= set("iufc"):
             return numpy.abs(first.astype("complex128" if "c" in kinds else "float64") - second)

@@ -17,7 +17,7 @@ from .remarks import RETRACTED, retracted
 from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
 
 _OPTIONS = ("since", "until", "tags", "limit")
-"""What `table` has and other methods do not."""
+"""Options of `table` that other methods do not have."""
 
 
 def results_of(
@@ -25,14 +25,14 @@ def results_of(
 ) -> Any:
     """A search result of the runs that were derived from a raw run, newest first."""
     if role is not None and (not isinstance(role, str) or not role):
-        raise InvalidMetadataError(f"role is a text such as 'dark', or None for any, and not {short(role)}")
+        raise InvalidMetadataError(f"role must be text such as 'dark', or None for any, not {short(role)}")
     refresh(catalog)
     check_keywords(query, "results_of", ("status", "role"))
     uid = source_uid(catalog, raw, "results_of")
     if uid is None:
         uid = str(reference(raw, "results_of")["uid"])
         warn_user(
-            f"{label_of(catalog)!r} has no run {uid!r}, and none of its runs was made from it; check the uid, or ask "
+            f"{label_of(catalog)!r} has no run {uid!r}, and no run that was made from it; check the uid, or ask "
             "the catalog that holds the results"
         )
     chosen = select(catalog, query, status, sources=[(uid, role)])
@@ -54,7 +54,7 @@ def latest(
     derived_from: Any = None,
     before: Any = None,
 ) -> Any:
-    """The newest run of a status that no successful run supersedes, as it was before a moment."""
+    """The newest run with a status that no successful run superseded before a moment."""
     refresh(catalog)
     until = None if before is None else moment_of(catalog, before, "before")
     check_status(status)
@@ -79,26 +79,26 @@ def latest(
 
 
 def _nothing_fits(label: str, asked: str, status: str | None, others: set[str]) -> str:
-    """Say that there is no such run, and of which status there are some."""
-    wanted = "run" if status is None else f"run of the status {status!r}"
+    """The message that there is no such run, with the status of those that fit otherwise."""
+    wanted = "run" if status is None else f"run with the status {status!r}"
     hint = ""
     if others - {RETRACTED}:
-        hint = f", but some of the status {' or '.join(sorted(others - {RETRACTED}))} do: status=None takes any"
+        hint = f", but some with the status {' or '.join(sorted(others - {RETRACTED}))} do: status=None finds any"
     elif others:
-        hint = ", but some that were retracted do: status='retracted' takes these"
+        hint = ", but some that were retracted do: status='retracted' finds them"
     return f"no {wanted} in {label!r} fits {asked}{hint}"
 
 
 def joined(query: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A query, with the conditions that were given as keywords."""
+    """The query together with the conditions in keywords."""
     check_keywords(more, "latest", ("derived_from", "status", "before"))
     return {**check_query({} if query is None else query), **more}
 
 
 def check_keywords(query: Mapping[str, Any], method: str, options: Sequence[str]) -> None:
-    """Refuse the options of other methods, which would be taken for keys of start documents."""
+    """Refuse the options of other methods, which would be treated as keys of start documents."""
     for key in query:
         if key in _OPTIONS:
             raise InvalidMetadataError(
-                f"{method} has no option {key!r}, but {', '.join(options)}; catalog.table(..., {key}=...) has it"
+                f"{method} has no option {key!r}; it has {', '.join(options)}. Use catalog.table(..., {key}=...)"
             )

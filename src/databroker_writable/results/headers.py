@@ -24,10 +24,10 @@ PROBE = "databroker_writable_probe"
 NO_PROBES = {PROBE: {"$exists": False}}
 
 STATUSES = ("success", "abort", "fail", "unfinished", "retracted")
-"""What ``exit_status`` can be; a run without a stop document is unfinished, and one can be retracted afterwards."""
+"""The values of ``exit_status``, and two more: a run without a stop document, and one that was retracted."""
 
 BATCHES = (100, 1_000, 10_000, 100_000)
-"""How many stop documents are asked for at once: few where only the newest runs matter; 16 MB hold so many uids."""
+"""How many stop documents are requested at once: first few, as often only the newest runs matter, at most 16 MB."""
 
 SHORTEST_UID = 8
 LAST_CHARACTER = "\U0010ffff"
@@ -37,7 +37,7 @@ Transform = Callable[[Any], Any]
 
 
 class Header(NamedTuple):
-    """The start document of a run, and its stop document, None where there is none yet."""
+    """The start document of a run, and its stop document, None if it has none yet."""
 
     start: Mapping[str, Any]
     stop: Mapping[str, Any] | None
@@ -52,7 +52,7 @@ class Header(NamedTuple):
 
 
 def value_at(metadata: Mapping[str, Any], name: str) -> Any:
-    """The value of a name with dots, or None where there is none."""
+    """The value of a name with dots, or None if there is none."""
     value: Any = metadata
     for key in name.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -60,10 +60,10 @@ def value_at(metadata: Mapping[str, Any], name: str) -> Any:
 
 
 def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[Header]:
-    """Headers of the runs that fit a query on start documents, newest first.
+    """Headers of the runs that match a query on start documents, newest first.
 
-    MongoDB is asked once, and in the normalized layout for the stop documents of 100 runs, then of 1,000, 10,000 and
-    each 100,000 more. Catalogs of files hold their headers in memory; `refresh` has them look for new ones.
+    MongoDB needs one query, and in the normalized layout more for the stop documents: of 100 runs, then of 1,000,
+    10,000 and each 100,000 more. Catalogs of files hold their headers in memory; `refresh` looks for new ones.
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
@@ -81,7 +81,7 @@ def _newest_first(starts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 
 def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
-    """Headers of runs of a catalog in memory; whoever takes the first alone need not compare the others."""
+    """Headers of the runs of a catalog in memory, one at a time: for the first, the others are not compared."""
     transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
     for start in starts:
@@ -90,14 +90,14 @@ def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[He
 
 
 def _on_copies(transform: Transform) -> Transform:
-    """Have a transform, which may change what it is given, not change what databroker searches."""
+    """Copy the document for a transform, which may change it, so that databroker's searches do not change."""
     if upstream.changes_nothing(transform):
         return transform
     return lambda doc: transform(copy.copy(doc))
 
 
 def _matcher(query: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
-    """What tells whether start documents fit; mongoquery takes longer than all else, and is asked only what it must."""
+    """A test whether start documents match; it uses mongoquery, which is slow, only where needed."""
     parts = query["$and"] if list(query) == ["$and"] else [query]
     tests = [Query(part).match for part in parts if part and part != NO_PROBES]
     if NO_PROBES in parts:
@@ -137,20 +137,20 @@ def _normalized(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mappin
 
 
 def check_query(query: Any) -> Mapping[str, Any]:
-    """Refuse what is no query."""
+    """Refuse anything that is not a query."""
     if not isinstance(query, Mapping):
-        raise InvalidMetadataError(f"a query is a dict of conditions on start documents, not {query!r}")
+        raise InvalidMetadataError(f"a query must be a dict of conditions on start documents, not {query!r}")
     return query
 
 
 def check_status(status: Any) -> None:
     """Refuse a status that no run has."""
     if status is not None and status not in STATUSES:
-        raise InvalidMetadataError(f"status is one of {', '.join(STATUSES)}, or None for any, and not {short(status)}")
+        raise InvalidMetadataError(f"status must be one of {', '.join(STATUSES)}, or None for any, not {short(status)}")
 
 
 def header_of(catalog: Any, uid: str) -> Header | None:
-    """The header of the run of exactly this uid, if the catalog has it."""
+    """The header of the run with exactly this uid, if the catalog has it."""
     if upstream.is_in_memory(catalog):
         start = upstream.loaded_start_documents(catalog).get(uid)
         return None if start is None else next(_in_memory(catalog, [start]))
@@ -158,12 +158,12 @@ def header_of(catalog: Any, uid: str) -> Header | None:
 
 
 def has_run(catalog: Any, uid: str) -> bool:
-    """Whether a writable catalog has a run of exactly this uid; another process may have stored it just now."""
+    """Whether a writable catalog has a run with exactly this uid, perhaps just stored by another process."""
     return catalog._backend.has_run(uid)
 
 
 def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
-    """Headers of the runs that say that they were made from some runs, or replace them, newest first."""
+    """Headers of the runs that name some runs as inputs or as superseded, newest first."""
     if upstream.is_in_memory(catalog):
         runs_naming = _runs_naming(catalog)
         naming = dict.fromkeys(itertools.chain.from_iterable(runs_naming.get(uid, ()) for uid in uids))
@@ -174,7 +174,7 @@ def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
 
 
 def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any]) -> Iterator[Header]:
-    """Headers of the runs that fit a query and say that they were made from each of some runs, newest first."""
+    """Headers of the runs that match a query and were made from each of some runs, newest first."""
     if uids and upstream.is_in_memory(catalog):
         naming = set.intersection(*(set(_runs_naming(catalog).get(uid, ())) for uid in uids))
         starts = [upstream.loaded_start_documents(catalog)[uid] for uid in naming]
@@ -184,7 +184,7 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
 
 
 def headers_superseding(catalog: Any) -> Iterator[Header]:
-    """Headers of the runs that say that they replace others, newest first."""
+    """Headers of the runs that supersede others, newest first."""
     if upstream.is_in_memory(catalog):
         starts = upstream.loaded_start_documents(catalog).values()
         return _in_memory(catalog, _newest_first(start for start in starts if "supersedes" in start))
@@ -192,20 +192,20 @@ def headers_superseding(catalog: Any) -> Iterator[Header]:
 
 
 def refresh(catalog: Any) -> None:
-    """Have a catalog of files look for runs of other processes; MongoDB is asked each time anyway."""
+    """Let a catalog of files look for runs of other processes; MongoDB is queried each time anyway."""
     if upstream.is_in_memory(catalog):
         catalog.force_reload()
 
 
 def made_from(uid: str | Mapping[str, Any]) -> dict[str, Any]:
-    """A query for the results of a run; other programs write uids alone."""
+    """A query for the results of a run; other programs store only uids."""
     return {"$or": [{"derived_from.uid": uid}, {"derived_from": uid}]}
 
 
 def complete_uid(catalog: Any, text: str) -> str | None:
-    """The uid of the run whose uid is a text or, literally, begins with it; None where there is none.
+    """The uid of the run with this uid or these first characters, taken literally; None if there is none.
 
-    No text but a full uid is given to a driver: databroker takes it for a scan_id, a position or a regular expression.
+    The driver gets full uids only: databroker treats other text as a scan_id, a position or a regular expression.
     """
     if header_of(catalog, text) is not None:
         return text
@@ -213,7 +213,7 @@ def complete_uid(catalog: Any, text: str) -> str | None:
 
 
 def unambiguous_length(uids: Collection[str]) -> int:
-    """How many characters tell uids apart."""
+    """How many characters are needed to distinguish uids."""
     length = SHORTEST_UID
     while len({uid[:length] for uid in uids}) < len(set(uids)):
         length += 1
@@ -221,7 +221,7 @@ def unambiguous_length(uids: Collection[str]) -> int:
 
 
 def only_one(uids: Iterable[str], text: str) -> str | None:
-    """The only uid that begins with a text, or None; raises ValueError where there are several."""
+    """The only uid that begins with a text, or None; raises ValueError if there are several."""
     fitting = sorted(set(uids))
     if len(fitting) > 1:
         shown = ", ".join(fitting[:3]) + (", ..." if len(fitting) > 3 else "")
@@ -241,7 +241,7 @@ def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
 
 
 def open_run(catalog: Any, uid: str) -> Any:
-    """Open the run of exactly this uid, also where databroker would read it as a scan_id or a regular expression."""
+    """Open the run with exactly this uid, also if databroker would read it as a scan_id or a regular expression."""
     if not is_number(uid) and not isinstance(catalog, upstream.stock_drivers().mongo_embedded):
         return catalog[uid]
     try:
@@ -253,7 +253,7 @@ def open_run(catalog: Any, uid: str) -> Any:
 
 
 def is_number(text: str) -> bool:
-    """Whether databroker takes a text for a scan_id or a position."""
+    """Whether databroker treats a text as a scan_id or a position."""
     try:
         int(text)
     except ValueError:
@@ -262,12 +262,12 @@ def is_number(text: str) -> bool:
 
 
 def is_mongo(catalog: Any) -> bool:
-    """Whether a catalog is of one of databroker's layouts of MongoDB."""
+    """Whether a catalog has one of databroker's MongoDB layouts."""
     return isinstance(catalog, upstream.stock_drivers().mongo_normalized | upstream.stock_drivers().mongo_embedded)
 
 
 def _runs_naming(catalog: Any) -> dict[str, dict[str, None]]:
-    """The runs of a catalog in memory that name a uid, for each uid; each start document is looked at once."""
+    """For each uid, the runs of a catalog in memory that name it; one pass over the start documents."""
     count, naming = catalog.__dict__.get("_runs_naming", (0, {}))
     starts = list(upstream.loaded_start_documents(catalog).values())
     for start in starts[count:]:

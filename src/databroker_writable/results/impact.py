@@ -1,4 +1,4 @@
-"""What was made from a run, and which results rest on inputs that no longer hold."""
+"""Find what was made from a run, and results whose inputs were retracted or superseded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STALE_COLUMNS = ("time", "name", "status", "input", "verdict", "reason")
 
 
 class Result(NamedTuple):
-    """A run that was made from another one, in so many steps."""
+    """A run that was made from another one, and in how many steps."""
 
     catalog: str | None
     header: Header
@@ -40,14 +40,14 @@ def impact(catalog: Any, run: Any) -> pandas.DataFrame:
 
 
 def results_made_from(catalog: Any, run: Any) -> list[Result]:
-    """The runs that were made from a run, and from those, in a catalog and in those that runs name; nearest first."""
+    """The runs that were made from a run, directly or indirectly, across catalogs; nearest first."""
     first = reference(run, "impact")
     uid = (known_uid(catalog, run, "impact") if isinstance(run, str) else None) or first["uid"]
     reached = ReachedCatalogs(catalog)
     _, known = reached.find(uid, first["catalog"])
     found = _follow(reached, [uid], _inputs)
     if known is None and not found.results and start_of(run) is None:
-        raise KeyError(f"nothing is known of the run {uid!r}")
+        raise KeyError(f"the run {uid!r} is unknown")
     withdrawn = retractions(reached.ask_each(remarks))
     replaced = successors(found.naming, withdrawn)
     verdicts = {**dict.fromkeys(replaced, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}
@@ -79,9 +79,9 @@ def stale(catalog: Any) -> pandas.DataFrame:
 
 
 class _Followed(NamedTuple):
-    """What was made from some runs: where it is, in how many steps, and from which of them.
+    """What was made from some runs: its catalog, the number of steps, and from which of the runs.
 
-    ``naming`` has the headers of all runs that name one of them, or of these.
+    ``naming`` has the headers of all runs that name one of these runs.
     """
 
     results: dict[str, tuple[str | None, Header]]
@@ -95,7 +95,7 @@ def _inputs(header: Header) -> list[str]:
 
 
 def _inputs_not_replaced(header: Header) -> list[str]:
-    """What a run was made from and is not in the place of."""
+    """The inputs of a run, without the runs that it supersedes."""
     replaced = superseded_by(header.start)
     return [uid for uid in _inputs(header) if uid not in replaced]
 
@@ -118,7 +118,7 @@ def _follow(reached: ReachedCatalogs, uids: Iterable[str], inputs_of: Callable[[
 
 
 def _reach_inputs(reached: ReachedCatalogs) -> None:
-    """Reach the catalogs in which the inputs of results are, and the inputs of these."""
+    """Open the catalogs that hold the inputs of results, and the inputs of those."""
     known: dict[int, set[str | None]] = {}
 
     def names(catalog: Any) -> set[str | None]:
@@ -135,12 +135,12 @@ def _reach_inputs(reached: ReachedCatalogs) -> None:
 
 
 def superseding_runs(catalog: Any) -> list[Header]:
-    """Headers of the runs that say that they replace others."""
+    """Headers of the runs that supersede others."""
     return list(headers_superseding(catalog))
 
 
 def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
-    """What runs supersede, and the uid of the newest that does, is successful and not retracted."""
+    """The superseded uids, each with the newest run that supersedes it, is successful and is not retracted."""
     valid = [header for header in superseding if header.status == "success" and header.uid not in withdrawn]
     return {uid: header.uid for header in reversed(valid) for uid in superseded_by(header.start)}
 

@@ -30,11 +30,10 @@ STYLES: dict[str, Any] = {"derived": "solid", "superseded": "dashed"}
 class Lineage(networkx.DiGraph):
     """A directed graph from inputs to results; nodes are uids.
 
-    Nodes have ``catalog`` (a name or None), ``start`` (the start document, or None where the run cannot be
-    reached), ``status``, ``label``, ``verdict`` (``"retracted"``, ``"superseded"`` by a successful run that is not
-    retracted, or None), ``outdated_by`` (the uid of the nearest run with a verdict that it was made from, or None) and
-    ``mark``, a text of what is wrong with it; edges have ``kind``, ``"derived"``, or ``"superseded"`` where the result
-    replaces the earlier one.
+    Nodes have ``catalog`` (a name or None), ``start`` (the start document, or None if the run cannot be reached),
+    ``status``, ``label``, ``verdict`` (``"retracted"``, ``"superseded"`` by a successful run that is not retracted, or
+    None), ``outdated_by`` (the uid of the nearest input with a verdict, or None) and ``mark``, a text that says what is
+    wrong with it. Edges have ``kind``: ``"derived"``, or ``"superseded"`` if the result replaces the earlier one.
     """
 
     def __repr__(self) -> str:
@@ -54,7 +53,7 @@ class Lineage(networkx.DiGraph):
         return self.subgraph({uid, *networkx.descendants(derived, uid)}).copy()
 
     def mermaid(self) -> str:
-        """Return the graph as the text of a Mermaid flowchart, https://mermaid.js.org/syntax/flowchart.html.
+        """Return the graph as text of a Mermaid flowchart, https://mermaid.js.org/syntax/flowchart.html.
 
         Examples
         --------
@@ -109,7 +108,7 @@ class Lineage(networkx.DiGraph):
             from matplotlib import pyplot
 
             _, ax = pyplot.subplots(figsize=self._size(), layout="constrained")
-        # a row for each run, and a place between the columns for each run's arrows: none passes through another run
+        # each run has its own row, and its arrows their own place between the columns, so none crosses another run
         row = {uid: -y for y, uid in enumerate(networkx.dfs_preorder_nodes(self._in_drawing_order()))}
         column = {uid: x for x, uids in enumerate(generations) for uid in uids}
         turn = {
@@ -137,7 +136,7 @@ class Lineage(networkx.DiGraph):
         forms = {"text/plain": self.tree(), "text/markdown": f"```mermaid\n{self.mermaid()}\n```"}
         if importlib.util.find_spec("matplotlib") is not None:
             drawing = self._svg()
-            # as HTML, too: programs that export notebooks prefer the text of Mermaid, which they do not draw, to SVG
+            # also as HTML: programs that export notebooks prefer Mermaid to SVG, but show only its text
             forms |= {"image/svg+xml": drawing, "text/html": drawing[drawing.index("<svg") :]}
         return forms
 
@@ -148,13 +147,13 @@ class Lineage(networkx.DiGraph):
         figure = Figure(figsize=self._size(), layout="constrained")
         self.plot(figure.subplots())
         content = io.StringIO()
-        # text stays text, and the same graph gives the same drawing
+        # text stays text, and the same graph gives the same file
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": "lineage"}):
             figure.savefig(content, format="svg", metadata={"Date": None})
         return content.getvalue()
 
     def _size(self) -> tuple[float, float]:
-        """Inches that a drawing takes."""
+        """The size of a drawing in inches."""
         longest = max(len(line) for uid in self for line in self._text(uid).split("\n"))
         return (1 + 0.09 * longest) * len(self._generations()), 0.6 * (1 + len(self))
 
@@ -162,7 +161,7 @@ class Lineage(networkx.DiGraph):
         return [uid for uids in self._generations() for uid in uids]
 
     def _in_drawing_order(self) -> networkx.DiGraph:
-        """The graph with runs and edges from early to late, and one line of text for each run."""
+        """The graph with runs and edges in order of time, and one line of text for each run."""
         order = {uid: number for number, uid in enumerate(self._in_order())}
         drawn = networkx.DiGraph()
         drawn.add_nodes_from((uid, {"label": self._line(uid)}) for uid in order)
@@ -186,15 +185,15 @@ class Lineage(networkx.DiGraph):
         return "\n".join([self.nodes[uid]["label"], *self._marks(uid)])
 
     def short_name(self, uid: str) -> str:
-        """As much of a uid as tells the runs apart."""
+        """The first characters of a uid that distinguish the runs."""
         return self.nodes[uid]["label"].partition("\n")[0]
 
     def _age(self, uid: str) -> tuple[float, str]:
-        """What runs of one generation are put in order by."""
+        """The sort key within a generation."""
         return (self.nodes[uid]["start"] or {}).get("time", 0.0), uid
 
     def _generations(self) -> list[list[str]]:
-        """Runs in columns, each to the right of its inputs; runs that are each other's inputs stand in one column."""
+        """Runs in columns, each to the right of its inputs; runs that are inputs of each other share a column."""
         groups = networkx.condensation(self)
         return [
             sorted((uid for group in column for uid in groups.nodes[group]["members"]), key=self._age)
@@ -203,7 +202,7 @@ class Lineage(networkx.DiGraph):
 
 
 def lineage_of(run: Any, catalog: Any) -> Lineage:
-    """Follow a run to its inputs and its results, in a catalog and in those that runs name."""
+    """Follow a run to its inputs and its results, across catalogs."""
     graph = Lineage()
     reached = ReachedCatalogs(catalog)
     first = reference(run, "lineage")
@@ -222,14 +221,14 @@ def lineage_of(run: Any, catalog: Any) -> Lineage:
             _describe(graph, header.uid, name, header.start, header)
         is_growing = bool(pending or results)
     if len(graph) == 1 and graph.nodes[first["uid"]]["start"] is None:
-        raise KeyError(f"nothing is known of the run {first['uid']!r}")
+        raise KeyError(f"the run {first['uid']!r} is unknown")
     _label(graph)
     _judge(graph, retractions(reached.ask_each(remarks)))
     return graph
 
 
 def _mention(graph: Lineage, uid: str, name: str | None) -> None:
-    """Have a run looked up: one that is new, or was not reached and is said to be in another catalog."""
+    """Mark a run for look-up: a new one, or one that was not reached and may be in another catalog."""
     known = graph.nodes.get(uid)
     if known is None or (known.get("start") is None and name not in (None, known["catalog"])):
         graph.add_node(uid, catalog=name)
@@ -249,7 +248,7 @@ def _describe(
 
 
 def _label(graph: Lineage) -> None:
-    """Label runs by what they are, and by as much of their uids as tells them apart."""
+    """Label runs with their names and the first characters of their uids."""
     long = [uid for uid in graph if len(uid) > LONGEST_UID]
     length = unambiguous_length(long)
     for uid, data in graph.nodes(data=True):
@@ -261,7 +260,7 @@ def _label(graph: Lineage) -> None:
 
 
 def _judge(graph: Lineage, retracted: Mapping[str, Remark]) -> None:
-    """Mark the runs that are retracted or superseded, and what was made from these."""
+    """Mark the runs that are retracted or superseded, and what was made from them."""
     for data in graph.nodes.values():
         data.update(verdict=None, outdated_by=None, mark="")
     for uid, successor, kind in graph.edges(data="kind"):

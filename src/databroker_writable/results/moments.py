@@ -1,4 +1,4 @@
-"""Moments, as users give them: seconds, dates, spans before now, and runs."""
+"""Parse times from users: seconds, dates, spans before now, and runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def moment_in(text: str) -> float | None:
 
 
 def moment_of(catalog: Any, value: Any, argument: str) -> float:
-    """POSIX seconds of a time, or of the start of a run; what has no zone is local time."""
+    """POSIX seconds of a time, or of the start of a run; a time without a zone is local."""
     start = start_of(value)
     if start is not None:
         seconds: Any = start.get("time")
@@ -53,14 +53,14 @@ def moment_of(catalog: Any, value: Any, argument: str) -> float:
         seconds = _seconds_of(value)
     if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool) or not math.isfinite(seconds):
         raise InvalidMetadataError(
-            f"{argument} is a time or a run, and not {short(value)}; give a run, the uid of a run of this catalog, "
+            f"{argument} must be a time or a run, not {short(value)}; give a run, the uid of a run of this catalog, "
             f"POSIX seconds, a datetime, or a text like {FORMS}"
         )
     return float(seconds)
 
 
 def local_time(seconds: float) -> datetime | None:
-    """POSIX seconds as local time; None where no calendar has them."""
+    """POSIX seconds as local time; None if the calendar does not reach so far."""
     try:
         return datetime.fromtimestamp(seconds)
     except (ValueError, OverflowError, OSError):
@@ -68,12 +68,12 @@ def local_time(seconds: float) -> datetime | None:
 
 
 def local_times(seconds: Iterable[float]) -> Any:
-    """POSIX seconds as a column of local times, without a zone, as databroker's own tables have them."""
+    """POSIX seconds as a column of local times without a zone, as in databroker's tables."""
     return numpy.array([local_time(moment) for moment in seconds], "datetime64[us]").astype("datetime64[ns]")
 
 
 def _moment_of_text(catalog: Any, text: str, argument: str) -> float | None:
-    """The moment of a text: a run's where it is the uid, and a uid's beginning only where it is no time."""
+    """The time of the run with this uid, else the time in the text, else that of the run whose uid it begins."""
     header = header_of(catalog, text)
     seconds = None if header is not None else moment_in(text)
     if header is None and seconds is None and text:
@@ -88,7 +88,7 @@ def _seconds_of(value: Any) -> Any:
     if value is pandas.NaT:
         return None
     if isinstance(value, pandas.Timestamp):
-        value = value.to_pydatetime(warn=False)  # whose own timestamp() takes local time for that of Greenwich
+        value = value.to_pydatetime(warn=False)  # pandas' timestamp() treats local time as UTC
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
     try:

@@ -1,4 +1,4 @@
-"""What IPython and Jupyter show of databroker's runs and streams, which have no display that tells what is in them."""
+"""Displays of databroker's runs and streams in IPython and Jupyter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .remarks import remark_facts
 
 
 def show_runs_in_ipython() -> None:
-    """Register displays with IPython where it runs; databroker's classes stay as they are, a user's displays first."""
+    """Register displays if IPython runs. databroker's classes do not change, and a user's displays are kept."""
     ipython = sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
     if shell is None:
@@ -26,7 +26,7 @@ def show_runs_in_ipython() -> None:
         page.for_type(BlueskyRun, lambda run: _displayed(_display_of_run, run).html())
     whole = shell.display_formatter.ipython_display_formatter
     if BlueskyEventStream not in whole.type_printers:
-        # intake's own shows all the documents of the run
+        # intake's display shows all documents of the run
         whole.for_type(BlueskyEventStream, _display_stream)
 
 
@@ -51,5 +51,5 @@ def _displayed(describe: Callable[[Any], Display], thing: Any) -> Display:
     try:
         return describe(thing)
     except Exception as exc:
-        # to show a run must not fail; the message of another library can repeat a URI with its password
+        # displaying a run must not fail; messages of other libraries can repeat a URI with its password
         return Display(repr(thing), [], [], f"it cannot be read now ({type(exc).__name__})")

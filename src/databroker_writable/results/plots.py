@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKED = 64
-"""Lines of so many points have their points marked."""
+"""Up to this many points of a line are marked."""
 
 _POSIX = 1e8
-"""What stands along ``time`` is seconds since 1970 where it is larger than this, else since some beginning."""
+"""Values along ``time`` above this are seconds since 1970, others are seconds since some start."""
 
 _SMALLEST = 0.3
-"""The smallest part of the height of a figure that a colour bar takes."""
+"""The smallest height of a colour bar, as a fraction of the figure."""
 
 _COUNTED = {"time": "number of the Event", "row": "number of the value", "value": "number of the value"}
-"""What the numbers along a line are called where the name of its dimension says nothing."""
+"""The label of an axis that counts values, if the name of its dimension says nothing."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Numbers or times, and what they are."""
+    """The values of an axis, with their label."""
 
     values: numpy.ndarray
     label: str
     is_counted: bool = False
-    """The numbers of the values, where there is no coordinate."""
+    """An axis that counts the values, if there is no coordinate."""
 
 
 @dataclass(frozen=True)
 class Plottable:
-    """What is drawn of a column: a line of one axis, or an image of two, whose rows are along the first."""
+    """What is drawn: a line with one axis, or an image with two, whose rows are along the first."""
 
     values: numpy.ndarray
     label: str
     title: str
     axes: tuple[Axis, ...]
     same_units: bool = False
-    """Both axes of an image are lengths of one unit, or pixels."""
+    """Whether both axes of an image are lengths with the same unit, or pixels."""
 
 
 def plot(
@@ -120,7 +120,7 @@ def plot(
 def plottable(
     run: Any, column: str | None = None, *, stream: str | None = None, x: str | None = None, frame: int | None = None
 ) -> Plottable:
-    """Read what is drawn of a column; parameters as for `plot`."""
+    """Read the data to draw; parameters as for `plot`."""
     name, dataset, column = _column(run, column, stream)
     array = dataset[column]
     if not is_plottable(array):
@@ -137,7 +137,7 @@ def plottable(
         if x is not None:
             raise ExportError(
                 f"x is for lines, and the column {column!r} is an image of {array.shape}; "
-                "give frame (--frame) to draw one of its rows"
+                "use frame (--frame) to draw one of its rows"
             )
         axes = tuple(_axis(dataset, dim, array.sizes[dim], start, name, descriptor) for dim in array.dims)
         units = [axis.label.partition(" (")[2] for axis in axes]
@@ -186,7 +186,7 @@ def _draw_image(content: Plottable, ax: Any) -> None:
     if values.dtype.kind == "M":
         values = (values - numpy.nanmin(values)) / numpy.timedelta64(1, "s")
     if rows.is_counted and columns.is_counted:
-        # as a camera shows it: the first row at the top, pixels square
+        # as a camera shows it: the first row at the top, and square pixels
         image = ax.imshow(values, origin="upper", aspect="equal", interpolation="nearest")
     else:
         image = ax.pcolormesh(columns.values, rows.values, values, shading="nearest", rasterized=True)
@@ -203,7 +203,7 @@ def _draw_image(content: Plottable, ax: Any) -> None:
 
 
 def save_figure(figure: Any, path: str) -> str:
-    """Write a drawing, whole, into a file that is not there; its suffix tells matplotlib the format."""
+    """Write a drawing completely into a new file; its suffix gives matplotlib the format."""
     path = os.path.expanduser(path)
     is_there = f"the picture {path!r} exists already; give another name, or remove it"
     if os.path.lexists(path):
@@ -226,7 +226,7 @@ def save_figure(figure: Any, path: str) -> str:
 
 
 def check_matplotlib() -> None:
-    """Say which extra brings matplotlib, if it is not there."""
+    """Raise an error that names the extra if matplotlib is not installed."""
     require_package("matplotlib", "lineage", "a picture")
 
 
@@ -246,7 +246,7 @@ def _column(run: Any, column: str | None, stream: str | None) -> tuple[str, xarr
 
 
 def _framed(array: xarray.DataArray, frame: int | None) -> tuple[xarray.DataArray, str]:
-    """One image of a stack, or one row of an image, and what the title says of it."""
+    """One image of a stack, or one row of an image, with its part of the title."""
     whole, array = array, array.squeeze()
     if frame in (0, -1) and array.ndim == 2 < whole.ndim and numpy.prod(whole.shape[:-2]) == 1:
         return array, ""  # a stack of one image
@@ -268,7 +268,7 @@ def _framed(array: xarray.DataArray, frame: int | None) -> tuple[xarray.DataArra
 
 
 def _labelled(array: xarray.DataArray, descriptor: Mapping[str, Any]) -> tuple[str, numpy.ndarray]:
-    """What is drawn of values, and what it is called; POSIX seconds along ``time`` are shown as times."""
+    """The values to draw, with their label; POSIX seconds along ``time`` become times."""
     values = numpy.asarray(array.values)
     units = array.attrs.get("units") or descriptor.get("data_keys", {}).get(array.name, {}).get("units")
     name = str(array.name)
@@ -291,7 +291,7 @@ def _axis(
 ) -> Axis:
     """The axis along a dimension."""
     name = axis_along(dataset, dim, start, stream)
-    # the times of Events are no axis that was scanned
+    # the times of Events are not a scanned axis
     if name is not None and (name != "time" or dataset[name].dtype.kind in TIMES):
         label, values = _labelled(dataset[name], descriptor)
         if numpy.isfinite(values).all():
@@ -307,7 +307,8 @@ def _chosen_axis(dataset: xarray.Dataset, x: str, array: xarray.DataArray, descr
         raise ExportError(f"the column {x!r} holds {chosen.dtype}, and cannot be an axis; choose another one")
     if chosen.dims != array.dims:
         raise ExportError(
-            f"the column {x!r} has the dims {chosen.dims}, and {array.name!r} {array.dims}; choose one of the same dims"
+            f"the column {x!r} has the dims {chosen.dims}, but {array.name!r} has {array.dims}; choose one "
+            "with these dims"
         )
     label, values = _labelled(chosen, descriptor)
     return Axis(numpy.atleast_1d(_not_boolean(values)), label)
@@ -318,7 +319,7 @@ def _not_boolean(values: numpy.ndarray) -> numpy.ndarray:
 
 
 def _ascending(content: Plottable) -> Plottable:
-    """An image with its rows and columns in the order of their axes."""
+    """The image with rows and columns sorted by their axes."""
     rows, columns = (numpy.argsort(axis.values, kind="stable") for axis in content.axes)
     axes = tuple(
         replace(axis, values=axis.values[order]) for axis, order in zip(content.axes, (rows, columns), strict=True)

@@ -1,4 +1,4 @@
-"""The catalogs that the runs of one catalog lead to, by the names under which databroker knows them."""
+"""The catalogs that the runs of one catalog name, opened by databroker's names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 
 
 class ReachedCatalogs:
-    """The one that is asked, and those that runs name, opened when they are first asked."""
+    """The searched catalog, and those that runs name, opened when first needed."""
 
     def __init__(self, catalog: Any) -> None:
         self._first: str | None = catalog.name
@@ -27,12 +27,12 @@ class ReachedCatalogs:
         return len(self._catalogs)
 
     def reach(self, name: str | None) -> None:
-        """Open a catalog that a run names, to be asked like the others."""
+        """Open a catalog that a run names."""
         if name is not None:
             self._ask(name, lambda catalog: None)
 
     def find(self, uid: str, name: str | None) -> tuple[str | None, Header | None]:
-        """The catalog where a run is, and its header; None where it is not reached."""
+        """The catalog of a run, and its header; None if it is not reached."""
         for candidate in dict.fromkeys([name or self._first, self._first]):
             header: Header | None = self._ask(candidate, lambda catalog: header_of(catalog, uid))
             if header is not None:
@@ -40,7 +40,7 @@ class ReachedCatalogs:
         return name, None
 
     def naming(self, uids: Iterable[str]) -> Iterator[tuple[str | None, Header]]:
-        """Catalogs and headers of what was made from runs or replaces them, where this was not yet asked."""
+        """Catalogs and headers of new runs that were made from these runs, or supersede them."""
         for name in list(self._catalogs):
             searched = self._searched.setdefault(name, set())
             new = [uid for uid in uids if uid not in searched]
@@ -50,12 +50,12 @@ class ReachedCatalogs:
                 yield from ((name, header) for header in headers)
 
     def ask_each(self, question: Callable[[Any], Answer]) -> list[Answer]:
-        """What the catalogs answer that can be asked."""
+        """The answers of all catalogs that can be searched."""
         answers = [self._ask(name, question) for name in list(self._catalogs)]
         return [answer for answer in answers if answer is not None]
 
     def _ask(self, name: str | None, question: Callable[[Any], Any]) -> Any:
-        """What a catalog answers; None where another than the first cannot be asked, which is warned of."""
+        """The answer of a catalog; None, with a warning, if another than the first cannot be searched."""
         if name in self._silent:
             return None
         try:
@@ -68,10 +68,10 @@ class ReachedCatalogs:
             if name == self._first:
                 raise
             self._silent.add(name)
-            # the message of another library can repeat a URI with its password
+            # messages of other libraries can repeat a URI with its password
             warn_user(
                 f"the catalog {name!r}, which runs name, cannot be searched ({type(exc).__name__}); "
-                f"databroker.catalog[{name!r}] says why"
+                f"databroker.catalog[{name!r}] shows why"
             )
             return None
 

@@ -1,4 +1,4 @@
-"""What ``derived_from`` and ``supersedes`` name, as references to runs of a catalog."""
+"""Resolve ``derived_from`` and ``supersedes`` to references to runs of a catalog."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .headers import complete_uid, has_run, header_of, headers_naming
 
 
 def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]]:
-    """Give references to runs, with the uids of this catalog in full and with its name.
+    """Return references to runs, with complete uids and the name of this catalog for its own runs.
 
-    A run is given as such, as its uid, as the beginning of that or as a reference; `argument` is what it was given as,
-    and `uid` that of the run which refers to it. Costs O(1) in the number of runs that the catalog holds; in MongoDB by
-    the indexes that are made on the first store.
+    A run is given as an object, its uid, its first characters, or a reference. `argument` is the name of the argument,
+    and `uid` that of the referring run. O(1) in the number of stored runs; in MongoDB thanks to the indexes that the
+    first store creates.
     """
     resolved = references(runs, argument, functools.partial(_resolved, catalog))
     if uid is not None:
@@ -25,9 +25,9 @@ def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> l
 
 
 def known_uid(catalog: Any, text: str, argument: str) -> str | None:
-    """The uid of the run of a catalog that is a text, or begins with it; None where there is none."""
+    """The uid of a catalog's run that equals a text, or begins with it; None if there is none."""
     if not text:
-        raise InvalidMetadataError(f"{argument} takes the uid of a run, and not an empty one")
+        raise InvalidMetadataError(f"{argument} has an empty uid; give the uid of a run")
     try:
         return complete_uid(catalog, text)
     except ValueError:
@@ -55,11 +55,11 @@ def _resolved(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
 
 
 def _refuse_cycle(catalog: Any, uid: str, resolved: list[dict[str, Any]], argument: str) -> None:
-    """Refuse a run that is among its own inputs, as far as this catalog knows them."""
+    """Refuse a run that would be among its own inputs, as far as this catalog knows them."""
     naming = headers_naming(catalog, [uid])
     is_source = any(source["uid"] == uid for header in naming for source in sources_of(header.start))
     if all(source["uid"] != uid for source in resolved) and not is_source:
-        return  # without a run that names this one as its input, no way leads back to it
+        return  # if no run names this one as its input, there is no cycle
     waiting, seen = [source["uid"] for source in resolved], set()
     while waiting:
         ancestor = waiting.pop()

@@ -1,4 +1,4 @@
-"""Remarks on runs, made afterwards: notes, tags and verdicts. They are added, never changed."""
+"""Remarks on stored runs: notes, tags and verdicts. They are added, never changed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .references import known_uid
 
 MAX_TEXT = 10_000
 MAX_TAG = 100
-"""Characters of a remark, and of a tag."""
+"""The largest numbers of characters in a remark and in a tag."""
 
 RETRACTED, RESTORED = "retracted", "restored"
 SUPERSEDED = "superseded"
-"""What a successful run says of an earlier one, in its start document, is a verdict, too."""
+"""The verdict on an earlier run that a successful run supersedes; it is in the start document of the latter."""
 
 Remark = dict[str, Any]
 """``uid``, ``time``, ``run`` (a uid), ``catalog`` (a name or None), ``user``, ``text``, ``tags`` and ``verdict``."""
@@ -33,20 +33,20 @@ def annotate(catalog: Any, run: Any, text: Any, tags: Any) -> Remark:
     """Add a note to a run."""
     text, tags = _checked_text(text, "text"), _checked_tags(tags)
     if not text and not tags:
-        raise InvalidMetadataError("a remark has a text or tags; give at least one of them")
+        raise InvalidMetadataError("a remark needs a text or tags; give at least one of them")
     return _add(catalog, run, "annotate", text=text, tags=tags, verdict=None)
 
 
 def retract(catalog: Any, run: Any, reason: Any) -> Remark:
-    """Say that a run is wrong, and why."""
+    """Add the verdict that a run is wrong, with the reason."""
     text = _checked_text(reason, "reason")
     if not text:
-        raise InvalidMetadataError("a retraction has a reason; say what is wrong with the run, reason='...'")
+        raise InvalidMetadataError("a retraction needs a reason; say what is wrong with the run: reason='...'")
     return _add(catalog, run, "retract", text=text, tags=[], verdict=RETRACTED)
 
 
 def restore(catalog: Any, run: Any, reason: Any) -> Remark:
-    """Take a retraction back."""
+    """Undo a retraction."""
     return _add(catalog, run, "restore", text=_checked_text(reason, "reason"), tags=[], verdict=RESTORED)
 
 
@@ -56,7 +56,7 @@ def remarks_on(catalog: Any, run: Any) -> list[Remark]:
 
 
 def remark_facts(catalog: Any, uid: str) -> list[tuple[str, str]]:
-    """What displays of a run say of the remarks on it: its retraction, its tags, its notes."""
+    """The remarks on a run for its displays: its retraction, its tags, its notes."""
     kept = _remarks_of(catalog, uid)
     facts = [(RETRACTED, _quoted(remark)) for remark in retractions([kept]).values()]
     facts += [("tags", ", ".join(tags)) for tags in _tags_by_run(kept).values()]
@@ -69,12 +69,12 @@ def tags_of(catalog: Any) -> dict[str, list[str]]:
 
 
 def retracted(catalog: Any) -> frozenset[str]:
-    """The uids of the runs that were retracted here and not restored since."""
+    """The uids of the runs that were retracted here and not restored."""
     return frozenset(retractions([remarks(catalog)]))
 
 
 def retractions(kept: Iterable[list[Remark]]) -> dict[str, Remark]:
-    """What retracts runs that are not restored since, by uid; the remarks of several catalogs hold together."""
+    """The retractions that were not undone, by uid, from the remarks of several catalogs."""
     verdicts = [remark for listed in kept for remark in listed if remark.get("verdict")]
     last = {remark["run"]: remark for remark in sorted(verdicts, key=_when)}
     return {uid: remark for uid, remark in last.items() if remark["verdict"] == RETRACTED}
@@ -83,7 +83,7 @@ def retractions(kept: Iterable[list[Remark]]) -> dict[str, Remark]:
 def remarks(catalog: Any) -> list[Remark]:
     """All remarks that are kept in a catalog, oldest first; a catalog that is not writable has none.
 
-    Files are read when they are new, so that this costs a look at the directory; MongoDB is asked once.
+    This lists the directory and reads new files; MongoDB needs one query.
     """
     backend = getattr(catalog, "_backend", None)
     return [] if backend is None else sorted(backend.remarks(), key=_when)
@@ -116,7 +116,7 @@ def _add(catalog: Any, run: Any, argument: str, **content: Any) -> Remark:
     earlier = [remark["time"] for remark in backend.remarks() if remark["run"] == named["uid"]]
     remark = {
         "uid": str(uuid.uuid4()),
-        # after what is there, whatever the clocks of other computers said: the last verdict counts
+        # later than all existing remarks, whatever the clocks of computers say, because the last verdict counts
         "time": max([time.time(), *(moment + 1e-6 for moment in earlier)]),
         "run": named["uid"],
         "catalog": named["catalog"],
@@ -128,7 +128,7 @@ def _add(catalog: Any, run: Any, argument: str, **content: Any) -> Remark:
 
 
 def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
-    """A reference to a run: of this catalog, of another one that its run object names, or remarked on here before."""
+    """A reference to a run of this catalog, of the catalog that its object names, or with earlier remarks here."""
     named = reference(run, argument)
     if named["catalog"] not in (None, catalog.name):
         return named
@@ -147,17 +147,17 @@ def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers
+    except (KeyError, OSError):  # a user without a name, for example in a container
         return str(os.getuid())
 
 
 def _checked_text(text: Any, argument: str) -> str:
     if not isinstance(text, str):
-        raise InvalidMetadataError(f"the {argument} of a remark is a text, not {short(text)}")
+        raise InvalidMetadataError(f"the {argument} of a remark must be text, not {short(text)}")
     if len(text) > MAX_TEXT:
         raise InvalidMetadataError(
-            f"the {argument} of a remark has at most {MAX_TEXT:,} characters, and this one {len(text):,}; store what "
-            "is longer as a run, or as a file that the remark names"
+            f"the {argument} of a remark can have at most {MAX_TEXT:,} characters, but this one has {len(text):,}; "
+            "store longer text as an attachment of a run"
         )
     return str(document_value(text, f"the {argument} of a remark", InvalidMetadataError)).strip()
 
@@ -166,15 +166,15 @@ def _checked_tags(tags: Any) -> list[str]:
     if isinstance(tags, str):
         tags = [tags]
     if not isinstance(tags, list | tuple | set | frozenset):
-        raise InvalidMetadataError(f"tags is a list of texts, such as ['bad-frames'], not {short(tags)}")
+        raise InvalidMetadataError(f"tags must be a list of strings, such as ['bad-frames'], not {short(tags)}")
     return list(dict.fromkeys(_checked_tag(tag) for tag in tags))
 
 
 def _checked_tag(tag: Any) -> str:
     if not isinstance(tag, str) or not tag.strip() or not tag.isprintable():
-        raise InvalidMetadataError(f"a tag is a text of one line, such as 'bad-frames', not {short(tag)}")
+        raise InvalidMetadataError(f"a tag must be one line of text, such as 'bad-frames', not {short(tag)}")
     if len(tag) > MAX_TAG:
         raise InvalidMetadataError(
-            f"a tag has at most {MAX_TAG} characters, and {short(tag)} has {len(tag)}; put it into the text"
+            f"a tag can have at most {MAX_TAG} characters, but {short(tag)} has {len(tag)}; put it into the text"
         )
     return str.__str__(tag.strip())

@@ -1,4 +1,4 @@
-"""Runs as a table: for programs a DataFrame, for people the newest of them."""
+"""Runs as a table: a DataFrame, and the display of a catalog."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .selection import select, sources_in, warn_of_unknown_keys
 COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
 NEWEST = 10
 SECONDS = 2
-"""For how long a server is waited for, to show a catalog."""
+"""The time limit for a server when a catalog is displayed."""
 WIDTH = 30
 
 Record = dict[str, Any]
@@ -43,11 +43,11 @@ def table(
     limit: int | None = None,
     **filters: Any,
 ) -> pandas.DataFrame:
-    """The runs that fit, newest first, with their metadata in `columns`; the filters are those of `select`."""
+    """The matching runs, newest first, with their metadata in `columns`; the filters are those of `select`."""
     if isinstance(query, str):
         raise InvalidMetadataError(
-            f"a query is a dict of conditions on start documents, not {short(query)}; for a column of metadata write "
-            f"table(None, {short(query)})"
+            f"a query must be a dict of conditions on start documents, not {short(query)}; for a column of metadata "
+            f"use table(None, {short(query)})"
         )
     _check_columns(columns)
     _check_limit(limit)
@@ -57,7 +57,7 @@ def table(
     if not chosen and query:
         warn_of_unknown_keys(catalog, query)
     tags, streams = tags_of(catalog), [rows_by_stream(header.stop) for header, _ in chosen]
-    # no dict for each run: so many new objects would have Python look through all that the catalog holds for garbage
+    # no dict per run: so many new objects would start garbage collections over everything in the catalog
     frame = pandas.DataFrame(
         {
             "time": local_times(header.start["time"] for header, _ in chosen),
@@ -77,7 +77,7 @@ def table(
 
 
 def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Record]:
-    """What is told of each run: uid, POSIX time, status, sample, name, rows by stream, and tags."""
+    """The fields of each run: uid, POSIX time, status, sample, name, rows by stream, and tags."""
     tags = tags_of(catalog)
     return [
         {
@@ -94,7 +94,7 @@ def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Recor
 
 
 def text_table(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """A header and a row of text for each run; a column of tags where there are some."""
+    """A header and a row of text for each run, with a column of tags if there are any."""
     names = ["uid", "time", "sample", "name", "streams", "rows", "status"]
     if any(record["tags"] for record in records):
         names.append("tags")
@@ -121,14 +121,14 @@ def _described(catalog: Any) -> tuple[str, list[tuple[str, ...]]]:
             count = len(catalog)
             records = records_of(catalog, itertools.islice(select(catalog), NEWEST))
     except Exception as exc:
-        # to show a catalog must not fail; the message of another library can repeat a URI with its password
+        # displaying a catalog must not fail; messages of other libraries can repeat a URI with its password
         return f"{title}, which cannot be read now ({type(exc).__name__})", []
     newest = f", of which the newest {len(records)}:" if count > len(records) else ""
     return f"{title}: {count:,} run{'' if count == 1 else 's'}{newest}", text_table(records) if records else []
 
 
 def _answer_within(seconds: float) -> AbstractContextManager[Any]:
-    """Have a server of MongoDB not waited for, which pymongo can do from 4.2 on."""
+    """Do not wait long for a MongoDB server, which pymongo can do from 4.2 on."""
     timeout = getattr(pymongo, "timeout", None)
     return contextlib.nullcontext() if timeout is None else timeout(seconds)
 
@@ -153,17 +153,17 @@ def _rows(streams: Mapping[str, int]) -> int | None:
 def _objects(values: Sequence[Any]) -> numpy.ndarray:
     column = numpy.empty(len(values), dtype=object)
     for position, value in enumerate(values):
-        column[position] = value  # lists of one length would become an array of two dimensions
+        column[position] = value  # lists of equal length would become a two-dimensional array
     return column
 
 
 def _metadata(catalog: Any, name: str, chosen: list[Header]) -> Any:
-    """A column of metadata; a name that no run of the catalog has is a mistake."""
+    """A column of metadata; refuse a name that no run of the catalog has."""
     values = [value_at(header.start, name) for header in chosen]
     if values and all(value is None for value in values):
         _check_known(catalog, name, chosen)
     column = pandas.Series(_objects(values))
-    # numbers stay what they are beside runs that have none
+    # numbers keep their type beside runs without a value
     return (column if any(value is None for value in values) else column.infer_objects()).array
 
 
@@ -172,7 +172,7 @@ def _check_known(catalog: Any, name: str, chosen: list[Header]) -> None:
         return
     known = sorted({known for header in chosen for known in _names_in(header.start)})
     alike = difflib.get_close_matches(name, known, 1)
-    remedy = f"did you mean {alike[0]!r}?" if alike else f"leave it out, or take one of {', '.join(known)}"
+    remedy = f"did you mean {alike[0]!r}?" if alike else f"leave it out, or use one of {', '.join(known)}"
     raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has {name!r} in its metadata; {remedy}")
 
 
@@ -189,12 +189,12 @@ def _check_columns(columns: Sequence[str]) -> None:
     for name in columns:
         if not isinstance(name, str) or not name:
             raise InvalidMetadataError(
-                f"a column is named by a text such as 'parameters.window', not {short(name)}; conditions come first, "
-                "as one dict"
+                f"the name of a column must be text such as 'parameters.window', not {short(name)}; conditions come "
+                "first, in one dict"
             )
 
 
 def _check_limit(limit: Any) -> None:
     is_count = isinstance(limit, int | numpy.integer) and not isinstance(limit, bool) and limit > 0
     if limit is not None and not is_count:
-        raise InvalidMetadataError(f"limit is a number of runs, from 1, or None for all, and not {short(limit)}")
+        raise InvalidMetadataError(f"limit must be a number of runs, at least 1, or None for all, not {short(limit)}")

@@ -1,4 +1,4 @@
-"""Runs chosen by their metadata, status, time, inputs and remarks."""
+"""Select runs by metadata, status, time, inputs and remarks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .references import ambiguous
 from .remarks import RETRACTED, retracted, tags_of
 
 _LOOKED_AT = 1_000
-"""Of so many runs the keys are looked at, to find a misspelt one."""
+"""How many runs are searched for keys, to find a misspelt one."""
 
 Source = tuple[str, str | None]
 """The uid of an input, and the role in which it was used; None for any."""
@@ -42,7 +42,7 @@ def select(
     sources: Sequence[Source] = (),
     tags: Any = None,
 ) -> Iterator[tuple[Header, str]]:
-    """Headers of the runs that fit, each with its status, newest first; probe runs are left out."""
+    """Headers of the matching runs, each with its status, newest first, without probe runs."""
     check_status(status)
     conditions = [NO_PROBES, check_query({} if query is None else query)]
     span = _span(catalog, since, until)
@@ -63,7 +63,7 @@ def select(
 
 
 def sources_in(catalog: Any, runs: Any, argument: str = "derived_from") -> list[Source]:
-    """The inputs that results are looked for by; a uid that nothing is known of is refused."""
+    """The inputs in a search for results; an unknown uid is refused."""
     if runs is None:
         return []
     sources: list[Source] = []
@@ -73,14 +73,14 @@ def sources_in(catalog: Any, runs: Any, argument: str = "derived_from") -> list[
         if uid is None:
             raise InvalidMetadataError(
                 f"{argument} names the run {named['uid']!r}, which the catalog {label_of(catalog)!r} does not have, "
-                "and none of its runs was made from it; give the run as its own catalog gives it, catalog[uid]"
+                "and no run that was made from it; give the run as its own catalog gives it, catalog[uid]"
             )
         sources.append((uid, named.get("role")))
     return sources
 
 
 def source_uid(catalog: Any, run: Any, argument: str) -> str | None:
-    """The uid of a run, here or an input of runs here, that is given as such, by its uid or the beginning of that."""
+    """The uid of a run here, or of an input of runs here, from an object, a uid or its first characters."""
     uid = str(reference(run, argument)["uid"])
     if not isinstance(run, str) or header_of(catalog, uid) is not None:
         return uid
@@ -105,7 +105,7 @@ def _span(catalog: Any, since: Any, until: Any) -> dict[str, float]:
     if len(span) == 2 and span["$gte"] > span["$lt"]:
         first, last = (local_time(moment) or moment for moment in span.values())
         raise InvalidMetadataError(
-            f"since, {first:%Y-%m-%d %H:%M:%S}, is after until, {last:%Y-%m-%d %H:%M:%S}: no run is in between; "
+            f"since, {first:%Y-%m-%d %H:%M:%S}, is after until, {last:%Y-%m-%d %H:%M:%S}, so no run is in between; "
             "exchange them, or leave one out"
         )
     return span
@@ -115,12 +115,12 @@ def _tagged(catalog: Any, tags: Any) -> list[str]:
     """The uids of the runs that have all of some tags."""
     wanted = [tags] if isinstance(tags, str) else tags
     if not isinstance(wanted, list | tuple | set | frozenset) or not all(isinstance(tag, str) for tag in wanted):
-        raise InvalidMetadataError(f"tags is a tag or a list of tags, such as ['bad-frames'], and not {short(tags)}")
+        raise InvalidMetadataError(f"tags must be a tag or a list of tags, such as ['bad-frames'], not {short(tags)}")
     given = tags_of(catalog)
     known = sorted({tag for names in given.values() for tag in names})
     unknown = [tag for tag in wanted if tag not in known]
     if unknown:
-        choices = f"those given are {', '.join(known)}" if known else "annotate(run, tags=[...]) gives it to one"
+        choices = f"those given are {', '.join(known)}" if known else "annotate(run, tags=[...]) adds it to one"
         raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has the tag {unknown[0]!r}; {choices}")
     return [uid for uid, names in given.items() if set(wanted) <= set(names)]
 
@@ -133,9 +133,9 @@ def _is_made_from(header: Header, sources: Sequence[Source]) -> bool:
 
 
 def unknown_keys(catalog: Any, query: Mapping[str, Any]) -> str:
-    """Say which key of a query no run has, and which may have been meant; empty if each is known.
+    """The message for a key of a query that no run has, with a suggestion; empty if all are known.
 
-    Asked only where nothing fits: it looks at the newest runs, and at all for a key that these do not have.
+    Call it only if nothing was found: it reads the newest runs, and all runs for a key that they do not have.
     """
     for name in query:
         if name.startswith("$") or next(headers(catalog, {name: {"$exists": True}}), None) is not None:
@@ -147,7 +147,7 @@ def unknown_keys(catalog: Any, query: Mapping[str, Any]) -> str:
 
 
 def warn_of_unknown_keys(catalog: Any, query: Mapping[str, Any]) -> None:
-    """Warn where nothing was found because no run has a key of the query."""
+    """Warn if nothing was found because no run has a key of the query."""
     unknown = unknown_keys(catalog, query)
     if unknown:
-        warn_user(f"nothing is found: {unknown}")
+        warn_user(f"nothing was found: {unknown}")

@@ -114,7 +114,7 @@ def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
     """
     if not isinstance(contents, Mapping) or not contents:
         raise InvalidRunError(
-            f"attachments is a dict of files by name, e.g. {{'fit.png': figure}}, not {short(contents)}"
+            f"attachments must be a dict of files by name, e.g. {{'fit.png': figure}}, not {short(contents)}"
         )
     _check_names(contents)
     keys = data_keys_of(contents)
@@ -129,7 +129,7 @@ def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
 def check_file_name(name: Any) -> None:
     """Refuse what is no name of a file on every system, or names one elsewhere, with `InvalidRunError`."""
     if not isinstance(name, str) or not name:
-        raise InvalidRunError(f"the name of an attachment is a text such as 'fit.png', not {short(name)}")
+        raise InvalidRunError(f"the name of an attachment must be text such as 'fit.png', not {short(name)}")
     if len(name) > LONGEST_NAME or len(name.encode(errors="replace")) > 2 * LONGEST_NAME:
         problem = f"has {len(name)} characters, {LONGEST_NAME} is the most; shorten it"
     elif not name.isprintable():

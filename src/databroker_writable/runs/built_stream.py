@@ -182,7 +182,7 @@ def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[
     if timestamps is None:
         return dict.fromkeys(keys, times)
     if not isinstance(timestamps, Mapping):
-        raise InvalidTableError(f"timestamps is a dict of an array for each column, not {str(timestamps)[:60]!r}")
+        raise InvalidTableError(f"timestamps must be a dict of an array for each column, not {str(timestamps)[:60]!r}")
     columns = dict(timestamps)
     if set(columns) != set(keys):
         raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, the data have {sorted(keys)}")
@@ -195,7 +195,7 @@ def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
         return list(range(last + 1, last + 1 + length))
     numbers = numpy.asarray(seq_num)
     if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
-        raise InvalidTableError(f"seq_num is an array of {length} integers, not {str(seq_num)[:60]!r}")
+        raise InvalidTableError(f"seq_num must be an array of {length} integers, not {str(seq_num)[:60]!r}")
     if (numpy.diff(numbers, prepend=last) <= 0).any():
         raise InvalidTableError(f"seq_num does not increase, or not beyond the last one, {last}")
     rising: list[int] = numbers.tolist()
@@ -229,10 +229,10 @@ def _times(values: Any, length: int, what: str) -> numpy.ndarray[Any, numpy.dtyp
         given = numpy.asarray(values)
         times = given.astype(float)
     except (TypeError, ValueError):
-        raise InvalidTableError(f"{what} is an array of POSIX seconds, not {str(values)[:60]!r}") from None
+        raise InvalidTableError(f"{what} must be an array of POSIX seconds, not {str(values)[:60]!r}") from None
     if given.dtype.kind in "mMUS":
         raise InvalidTableError(
-            f"{what} is an array of POSIX seconds, not of {given.dtype}; convert it, "
+            f"{what} must be an array of POSIX seconds, not of {given.dtype}; convert it, "
             "e.g. times.astype('M8[us]').astype('int64') / 1e6"
         )
     if times.shape != (length,):

@@ -20,14 +20,14 @@ WIDER = ("number", "integer")
 def checked_one_event(one_event: Any) -> bool:
     """Refuse what is neither true nor false, such as the name of a stream."""
     if not isinstance(one_event, bool | numpy.bool_):
-        raise InvalidTableError(f"one_event is True or False, not {short(one_event)}")
+        raise InvalidTableError(f"one_event must be True or False, not {short(one_event)}")
     return bool(one_event)
 
 
 def check_stream(name: Any, data: Any, data_keys: Mapping[str, Any] | None) -> None:
     """Refuse a stream without a name, or of which nothing is known."""
     if not isinstance(name, str) or not name:
-        raise InvalidTableError(f"the name of a stream is a string, not {name!r}")
+        raise InvalidTableError(f"the name of a stream must be a string, not {name!r}")
     if data is None and not data_keys:
         raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
 
@@ -48,7 +48,9 @@ def with_declarations(
         if inferred is not None and key not in merged:
             raise InvalidTableError(f"data_keys names {key!r}, which is not a column; there are {sorted(merged)}")
         if not isinstance(value, Mapping):
-            raise InvalidTableError(f"data_keys[{key!r}] is a dict with source, dtype and shape, not {short(value)}")
+            raise InvalidTableError(
+                f"data_keys[{key!r}] must be a dict with source, dtype and shape, not {short(value)}"
+            )
         merged[key] = {**merged.get(key, {}), **value}
         missing = {"source", "dtype", "shape"} - merged[key].keys()
         if missing:
@@ -94,7 +96,7 @@ def _mapping(given: Any, where: str, form: str = CONFIGURATION) -> Mapping[str, 
 def _check_object_keys(object_keys: Mapping[str, Sequence[str]], data_keys: Mapping[str, Any]) -> None:
     for name, keys in object_keys.items():
         if isinstance(keys, str):
-            raise InvalidTableError(f"object_keys[{name!r}] is a list of columns, not {keys!r}")
+            raise InvalidTableError(f"object_keys[{name!r}] must be a list of columns, not {keys!r}")
         unknown = [key for key in keys if key not in data_keys]
         if unknown:
             raise InvalidTableError(

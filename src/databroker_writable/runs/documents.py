@@ -72,7 +72,7 @@ def check_stop(doc: Mapping[str, Any], limits: Limits) -> Document:
 def check_exit_status(exit_status: Any) -> None:
     """Refuse an exit status that bluesky does not know."""
     if exit_status not in EXIT_STATUSES:
-        raise InvalidRunError(f"exit_status is one of {', '.join(EXIT_STATUSES)}, not {exit_status!r}")
+        raise InvalidRunError(f"exit_status must be one of {', '.join(EXIT_STATUSES)}, not {exit_status!r}")
 
 
 def check_resource(doc: Mapping[str, Any], limits: Limits) -> Document:
@@ -113,7 +113,7 @@ def check_run_uid(uid: Any) -> None:
 def check_safe_uid(uid: Any) -> None:
     """Refuse a run's uid that is unsafe as a file name."""
     if not isinstance(uid, str):
-        raise InvalidRunError(f"the uid of a run is a string, not {short(uid)}")
+        raise InvalidRunError(f"the uid of a run must be a string, not {short(uid)}")
     if len(uid) > MAX_UID_LENGTH:
         raise InvalidRunError(f"the uid {uid[:40]!r}... has {len(uid)} characters, {MAX_UID_LENGTH} is the most")
     if not _SAFE_UID.match(uid) or uid.endswith(".") or uid.split(".")[0].lower() in _RESERVED_NAMES:
@@ -185,7 +185,7 @@ def _check_stream_name(name: Any, limits: Limits) -> None:
     """Refuse a name of a stream that would be read back as another, or that a reader or the backend cannot take."""
     where = "the name of a stream"
     if not isinstance(name, str) or not name:
-        raise InvalidRunError(f"{where} is text of at least one character, not {name!r}")
+        raise InvalidRunError(f"{where} must be text of at least one character, not {name!r}")
     if not name.isprintable():
         raise InvalidRunError(f"{where}, {name!r}, holds a character that is not shown; leave it out")
     _check_templates(name, where, InvalidRunError)

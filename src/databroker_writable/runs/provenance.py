@@ -68,7 +68,7 @@ class Provenance:
             parameters = plain_metadata(plain_parameters(parameters))
             if not isinstance(parameters, Mapping):
                 raise InvalidMetadataError(
-                    f"parameters is a dict, not {short(parameters)}, of type {type(parameters).__name__}; "
+                    f"parameters must be a dict, not {short(parameters)}, of type {type(parameters).__name__}; "
                     "give a dict of what is to be kept, e.g. {'slope': result.slope}"
                 )
             parameters = document_value(parameters, "parameters", InvalidMetadataError)
@@ -120,7 +120,7 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
         metadata = {}
     if not isinstance(metadata, Mapping):
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
-        raise InvalidMetadataError(f"metadata is a dict, such as {{'sample': 'Cu'}}, not {what}")
+        raise InvalidMetadataError(f"metadata must be a dict, such as {{'sample': 'Cu'}}, not {what}")
     result: dict[str, Any] = plain_metadata({**metadata, **_provenance_in(metadata)})
     if "time" in metadata:
         result["time"] = posix_seconds(metadata["time"])
@@ -176,7 +176,7 @@ def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
             continue
         for role, value in item.items():
             if not isinstance(role, str) or not role:
-                raise InvalidMetadataError(f"a role in {argument} is a text, not {short(role)}")
+                raise InvalidMetadataError(f"a role in {argument} must be text such as 'dark', not {short(role)}")
             pairs += [(run, role) for run in listed(value)]
     return pairs
 
@@ -235,7 +235,7 @@ def _checked_reference(named: Mapping[str, Any], argument: str) -> dict[str, Any
         raise InvalidMetadataError(f"{argument} names a run by a dict without its uid: {short(dict(named))}")
     for key in keys[1:]:
         if named.get(key) is not None and not isinstance(named[key], str):
-            raise InvalidMetadataError(f"the {key} in {argument} is a text, not {short(named[key])}")
+            raise InvalidMetadataError(f"the {key} in {argument} must be text, not {short(named[key])}")
     role = named.get("role")
     return {"uid": named["uid"], "catalog": named.get("catalog"), **({} if role is None else {"role": role})}
 
@@ -290,7 +290,7 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
     found = dict(_versions())
     names = [packages] if isinstance(packages, str) else packages
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
-        raise InvalidMetadataError(f"versions is a list of names of packages, not {short(packages)}")
+        raise InvalidMetadataError(f"versions must be a list of names of packages, not {short(packages)}")
     for package in names:
         try:
             found[package.replace(".", "_")] = importlib.metadata.version(package)

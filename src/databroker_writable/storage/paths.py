@@ -86,7 +86,7 @@ def absolute_globs(paths: Any) -> list[str]:
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     if not isinstance(paths, Iterable):
-        raise InvalidCatalogError(f"paths is a list of globs, not {short(paths)}; give ['DIRECTORY/*.msgpack']")
+        raise InvalidCatalogError(f"paths must be a list of globs, not {short(paths)}; give ['DIRECTORY/*.msgpack']")
     return [absolute_glob(path, "paths") for path in paths]
 
 
@@ -157,7 +157,7 @@ def _checked(path: Any, name: str) -> str:
             "of?)"
         )
     if not isinstance(path, str):
-        raise InvalidCatalogError(f"{name} is the path of a directory, not {short(path)}")
+        raise InvalidCatalogError(f"{name} must be the path of a directory, not {short(path)}")
     if _URL.match(path):
         raise InvalidCatalogError(
             f"{name} is the path of a directory, not the URL {short(path)}; mount that place as a directory"

@@ -98,7 +98,7 @@ def check_run(run: Any, function: str) -> None:
         )
     if not isinstance(metadata, Mapping) or "start" not in metadata:
         remedy = f"; give catalog[{short(run, 80)}]" if isinstance(run, str) else ""
-        raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, and not {short(run, 80)}{remedy}")
+        raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, not {short(run, 80)}{remedy}")
 
 
 def _layout_of(descriptor: dict[str, Any], stream: str) -> dict[str, Any] | None:

@@ -69,7 +69,7 @@ def known_form(table: Any) -> KnownForm:
         return KnownForm(*columns_from_arrow(table))
     if hasattr(table, "colnames") and hasattr(table, "meta"):
         return _of_astropy(table)
-    raise InvalidTableError(f"a table is {ACCEPTED}, not {_what_it_is_instead(table)}")
+    raise InvalidTableError(f"a table must be {ACCEPTED}, not {_what_it_is_instead(table)}")
 
 
 def path_of(value: Any) -> str | None:

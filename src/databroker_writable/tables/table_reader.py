@@ -81,7 +81,7 @@ def _read_source(table: Any) -> Source:
 def _set_units(source: Source, units: Any) -> None:
     """Give columns the units that the user says; they must not contradict those that a column carries."""
     if not isinstance(units, Mapping):
-        raise InvalidTableError(f"units is a dict of texts by column, e.g. {{'x': 'mm'}}, not {short(units)}")
+        raise InvalidTableError(f"units must be a dict of strings by column, e.g. {{'x': 'mm'}}, not {short(units)}")
     variables = {variable.name: variable for variable in source.variables}
     for name, text in units.items():
         if name not in variables:
