@@ -244,7 +244,7 @@ def test_few_runs_are_held_in_memory(directory: Path, monkeypatch: pytest.Monkey
         return run
 
     monkeypatch.setattr(tiled_serve, "open_run", counted)
-    tree = tiled_serve.CatalogNode(tiled_serve._ServedRuns(open_directory(directory)))
+    tree = tiled_serve.CatalogNode(tiled_serve._ServedRuns(open_directory(directory)).current)
     for uid in list(tree)[:40]:
         assert len(list(tree[uid]["primary"]["data"])) > 0
     gc.collect()
@@ -266,7 +266,7 @@ def test_a_search_opens_no_run_and_asks_the_catalog_once_in_some_seconds(
         monkeypatch.setattr(tiled_serve, name, counted)
     clock = [100.0]
     monkeypatch.setattr(tiled_serve.time, "monotonic", lambda: clock[0])
-    tree = tiled_serve.CatalogNode(tiled_serve._ServedRuns(open_directory(directory)))
+    tree = tiled_serve.CatalogNode(tiled_serve._ServedRuns(open_directory(directory)).current)
     runs = len(tree)
     assert sorted(asked) == ["headers"] + ["plain"] * 2 * runs
     asked.clear()

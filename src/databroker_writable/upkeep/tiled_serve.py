@@ -20,7 +20,6 @@ from tiled import queries
 from tiled.adapters.mapping import MapAdapter
 from tiled.config import Authentication
 from tiled.media_type_registration import default_serialization_registry
-from tiled.serialization import register_builtin_serializers
 from tiled.server.app import build_app
 from tiled.server.authentication import check_scopes
 from tiled.structures.core import Spec
@@ -31,16 +30,9 @@ from ..results.headers import Header, headers, open_run, value_at
 from ..runs.upstream_entries import release_run
 from .tiled_streams import plain, stream_node
 
-OPEN_RUNS = 16
-"""How many runs are held in memory, beside the start and stop documents of all."""
-
-SECONDS_BETWEEN = 2.0
-"""After which the catalog is looked at again; a catalog that takes long is looked at less often."""
-
-SHARE = 0.1
-"""Of the time, at most, goes to looking for new runs."""
-
-MAY_READ = Security(check_scopes, scopes=["read:data", "read:metadata"])
+OPEN_RUNS = 16  # are in memory with their contents, all others with their start and stop documents
+SECONDS_BETWEEN = 2.0  # after which the catalog is looked at again; one that takes long is looked at less often
+SHARE = 0.1  # of the time, at most, goes to looking for new runs
 
 
 def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | None], None]) -> None:
@@ -52,7 +44,7 @@ def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | 
     runs = _ServedRuns(catalog)
     key = secrets.token_hex(32)
     app = build_app(
-        CatalogNode(runs, specs=[Spec("CatalogOfBlueskyRuns", version="1")]),
+        CatalogNode(runs.current, specs=[Spec("CatalogOfBlueskyRuns", version="1")]),
         Authentication(allow_anonymous_access=public, single_user_api_key=key),
         serialization_registry=_serializers(),
         include_routers=[_documents_route(runs)],
@@ -62,8 +54,7 @@ def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | 
         listener = socket.create_server((host, port))
     except OSError as exc:
         raise NotWritableError(
-            f"the server cannot listen on port {port} ({os.strerror(exc.errno or 0)}); give another port, or 0 for a "
-            "free one"
+            f"cannot listen on port {port} ({os.strerror(exc.errno or 0)}); give another port, or 0 for a free one"
         ) from exc
     with listener:
         ready(f"http://{host}:{listener.getsockname()[1]}", None if public else key)
@@ -78,7 +69,6 @@ class _ServedRuns:
         self.streams = functools.lru_cache(OPEN_RUNS)(self._streams)
         self._lock = threading.Lock()
         self._nodes: dict[str, MapAdapter] = {}
-        self._looks = 0
         self._next_look = 0.0
         self.current()
 
@@ -100,7 +90,6 @@ class _ServedRuns:
 
     def _look(self) -> None:
         self.catalog.force_reload()
-        self._looks += 1
         oldest_first = sorted(headers(self.catalog), key=lambda header: header.start["time"])
         self._nodes = {header.uid: self._node(header) for header in oldest_first}
 
@@ -117,88 +106,74 @@ class _ServedRuns:
         if known is not None and known.metadata()["stop"] is not None:
             return known
         metadata = {"start": plain(header.start), "stop": header.stop and plain(header.stop)}
-        node = MapAdapter({}, metadata=metadata, specs=[Spec("BlueskyRun", version="1")])
+        node = LazyNode({}, metadata=metadata, specs=[Spec("BlueskyRun", version="1")])
         # its constructor would ask for the streams; the contents of an unfinished run are read anew after each look
-        node._mapping = _Streams(functools.partial(self.streams, header.uid, self._looks))
+        node._mapping = functools.partial(self.streams, header.uid, time.monotonic())
         return node
 
-    def _streams(self, uid: str, look: int) -> Mapping[str, MapAdapter]:
+    def _streams(self, uid: str, seen: float) -> Mapping[str, MapAdapter]:
         """The streams of a run, each read when it is asked for."""
         run = self.opened(uid)
         return OneShotCachedMap({name: functools.partial(stream_node, run, name) for name in run})
 
 
-class _Streams(Mapping[str, MapAdapter]):
-    """The streams of a run that is opened when they are asked for."""
-
-    def __init__(self, opened: Callable[[], Mapping[str, MapAdapter]]) -> None:
-        self._opened = opened
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._opened())
-
-    def __len__(self) -> int:
-        return len(self._opened())
-
-    def __getitem__(self, name: str) -> MapAdapter:
-        return self._opened()[name]
-
-
-class CatalogNode(MapAdapter):
-    """The runs of a catalog, or those that fit queries; Tiled's own search and sort fail where runs differ in keys."""
+class LazyNode(MapAdapter):
+    """A node whose children are looked up each time that they are asked for."""
 
     @property
-    def _mapping(self) -> dict[str, MapAdapter]:
-        return self._source.current() if isinstance(self._source, _ServedRuns) else self._source
+    def _mapping(self) -> Mapping[str, MapAdapter]:
+        return self._children()
 
     @_mapping.setter
-    def _mapping(self, source: Any) -> None:
-        self._source = source
+    def _mapping(self, children: Any) -> None:
+        self._children = children if callable(children) else lambda: children
+
+
+class CatalogNode(LazyNode):
+    """The runs of a catalog, or those that fit queries; Tiled's own search and sort fail where runs differ in keys."""
 
     def search(self, query: Any) -> CatalogNode:
         """Give the runs that fit a query."""
         if isinstance(query, _PartialUID):
-            return self._where(lambda uid, _: uid.startswith(tuple(query.partial_uids)))
-        key: Any = getattr(query, "key", None)
-        if isinstance(query, queries.KeyPresent):  # Tiled 0.2.20 looks for the value in the name of the key
-            return self._where(lambda _, node: (value_at(node.metadata(), key) is not None) == query.exists)
+            return self._where("start.uid", lambda uid: uid.startswith(tuple(query.partial_uids)))
+        key = getattr(query, "key", None)
         if key is None:
             return super().search(query)
-        with_key = self._where(lambda _, node: value_at(node.metadata(), key) is not None)
-        if isinstance(query, queries.Comparison):
-            with_key = with_key._where(
-                lambda _, node: _rank(value_at(node.metadata(), key))[0] == _rank(query.value)[0]
-            )
+        if isinstance(query, queries.KeyPresent):  # Tiled 0.2.20 looks for the value in the name of the key
+            return self._where(key, lambda value: (value is not None) == query.exists)
+        rank = _rank(query.value)[0] if isinstance(query, queries.Comparison) else None
+        with_key = self._where(key, lambda value: value is not None and rank in (None, _rank(value)[0]))
         return super(CatalogNode, with_key).search(query)
 
     def sort(self, sorting: Any) -> CatalogNode:
         """Sort by keys of the metadata with dots, such as start.time; what has no such key comes last."""
-        nodes = list(self._mapping.items())
+        items = list(self._mapping.items())
         for key, direction in reversed(sorting):
             if key != "_":
-                nodes.sort(key=lambda item: _rank(value_at(item[1].metadata(), key)), reverse=direction < 0)
-                nodes.sort(key=lambda item: value_at(item[1].metadata(), key) is None)
+                items.sort(key=lambda item: _rank(value_at(item[1].metadata(), key)), reverse=direction < 0)
+                items.sort(key=lambda item: value_at(item[1].metadata(), key) is None)
             elif direction < 0:
-                nodes.reverse()
-        return self.new_variation(mapping=dict(nodes), sorting=sorting)
+                items.reverse()
+        return self.new_variation(mapping=dict(items), sorting=sorting)
 
-    def _where(self, fits: Callable[[str, MapAdapter], bool]) -> CatalogNode:
-        return self.new_variation(mapping={uid: node for uid, node in self._mapping.items() if fits(uid, node)})
+    def _where(self, key: str, fits: Callable[[Any], bool]) -> CatalogNode:
+        fitting = {uid: node for uid, node in self._mapping.items() if fits(value_at(node.metadata(), key))}
+        return self.new_variation(mapping=fitting)
 
 
-def _rank(value: Any) -> tuple[str, Any]:
+def _rank(value: Any) -> tuple[int, Any]:
     """What can be compared with what: numbers, text, and nothing else."""
-    if isinstance(value, int | float):
-        return "number", value
-    return ("text", value) if isinstance(value, str) else ("other", "")
+    if isinstance(value, int | float | str):
+        return 2 if isinstance(value, str) else 1, value
+    return 0, None
 
 
 def _documents_route(runs: _ServedRuns) -> APIRouter:
     """The route by which databroker 2's clients ask for a run's documents."""
     router = APIRouter()
 
-    @router.get("/documents/{uid}")
-    def documents(uid: str, fill: bool = False, _: Any = MAY_READ) -> Any:
+    @router.get("/documents/{uid}", dependencies=[Security(check_scopes, scopes=["read:data", "read:metadata"])])
+    def documents(uid: str, fill: bool = False) -> Any:
         if uid not in runs.current():
             raise HTTPException(404, f"There is no run {uid!r}.")
         named = runs.opened(uid).documents(fill="yes" if fill else "no")
@@ -210,13 +185,11 @@ def _documents_route(runs: _ServedRuns) -> APIRouter:
 
 def _serializers() -> Any:
     """Tiled's own, but for the records of tables, whose separator the web page of Tiled 0.2.20 cannot read."""
-    register_builtin_serializers()
     registry = copy.deepcopy(default_serialization_registry)
-    tiled_records = registry.dispatch("table", "application/json-seq")
+    write = registry.dispatch("table", "application/json-seq")
 
     def records(*args: Any, **options: Any) -> Iterator[bytes]:
-        for record in tiled_records(*args, **options):
-            yield record.lstrip(b"\x1e")
+        return (record.lstrip(b"\x1e") for record in write(*args, **options))
 
     registry.register("table", "application/json-seq", records)
     return registry

@@ -22,8 +22,6 @@ from ..runs.document_parts import PRIMARY
 from ..tables import to_dataset, with_text_names
 from ..tables.layout import find_layout
 
-NUMBERS = bool | int | float | numpy.number | numpy.bool_
-
 
 def stream_node(run: Any, name: str) -> MapAdapter:
     """The node of one stream; its parts are read when they are asked for."""
@@ -50,13 +48,12 @@ def plain(value: Any) -> Any:
 
 def _timestamps(run: Any, descriptors: list[Any]) -> xarray.Dataset:
     uids = {descriptor["uid"] for descriptor in descriptors}
-    columns: dict[str, list[float]] = {key: [] for key in ("time", *descriptors[0]["data_keys"])}
-    for kind, doc in run.documents(fill="no"):
-        if kind == "event_page" and doc["descriptor"] in uids:
-            for key, values in {**doc["timestamps"], "time": doc["time"]}.items():
-                columns[key].extend(values)
-    time = columns.pop("time")
-    return xarray.Dataset({key: ("time", values) for key, values in columns.items()}, {"time": time})
+    pages = [doc for name, doc in run.documents(fill="no") if name == "event_page" and doc["descriptor"] in uids]
+    columns = {
+        key: ("time", [time for page in pages for time in page["timestamps"][key]])
+        for key in descriptors[0]["data_keys"]
+    }
+    return xarray.Dataset(columns, {"time": [time for page in pages for time in page["time"]]})
 
 
 def _table(dataset: xarray.Dataset) -> TableAdapter:
@@ -72,8 +69,7 @@ def _nullable(column: pandas.Series) -> Any:
     try:
         return pandas.arrays.ArrowExtensionArray(pyarrow.array(column, from_pandas=True))
     except pyarrow.ArrowException:
-        # values of several types
-        return column.map(str, na_action="ignore")
+        return column.map(str, na_action="ignore")  # values of several types
 
 
 def _arrays(dataset: xarray.Dataset, data_keys: Mapping[str, Any] | None = None) -> DatasetAdapter:
@@ -85,8 +81,7 @@ def _arrays(dataset: xarray.Dataset, data_keys: Mapping[str, Any] | None = None)
             declared = (data_keys or {}).get(str(name), {}).get("dtype_numpy")
             data = _without_objects(data.ravel().tolist(), declared).reshape(variable.shape)
         variables[name] = xarray.Variable(variable.dims, data, plain(variable.attrs))
-    coordinates = {name: variables.pop(name) for name in dataset.coords}
-    coords = xarray.Coordinates(coordinates, indexes={})
+    coords = xarray.Coordinates({name: variables.pop(name) for name in dataset.coords}, indexes={})
     return DatasetAdapter.from_dataset(xarray.Dataset(variables, coords, plain(dataset.attrs)))
 
 
@@ -99,7 +94,7 @@ def _without_objects(objects: list[Any], declared: str | None) -> numpy.ndarray:
     if declared is not None:
         return numpy.array(items).astype(declared)
     known = [item for item in items if item is not None]
-    if known and all(isinstance(item, NUMBERS) for item in known):
+    if known and all(isinstance(item, int | float | numpy.number | numpy.bool_) for item in known):
         return numpy.array([float("nan") if item is None else item for item in items])
     if known and all(isinstance(item, pandas.Timestamp) for item in known):
         return pandas.to_datetime(pandas.Series(items), utc=True).dt.tz_localize(None).to_numpy()
