@@ -74,6 +74,7 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
     number, batch = (5, 20) if quick else (50, 1_000)
     sizes = (10, 50, 100) if quick else (100, 10_000, 100_000)
     few, more, most = sizes
+    served = 100 if quick else 3_000
     slower = {"number": batch, "delay": 0.001}
     return {
         "events": Workload(
@@ -186,6 +187,17 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
                 Target("latest, seconds", ("ours", "latest"), 1.0, at_most=0.3),
                 Target("results_of, seconds", ("ours", "results_of"), 1.0, at_most=0.3),
                 Target("impact, seconds", ("ours", "impact"), 1.0, at_most=0.3),
+            ),
+        ),
+        "serving": Workload(
+            f"databroker-writable serve with {served:,} small runs: a process until its first answer, then searches",
+            {"serve": Case("serving:answers", needs="tiled", runs=served)},
+            (
+                Target("first answer, seconds", ("serve", "start"), 1.0, at_most=2),
+                Target("search for a value, seconds", ("serve", "search"), 1.0, at_most=0.1),
+                Target("search for a word, seconds", ("serve", "words"), 1.0, at_most=0.1),
+                Target("the newest first, seconds", ("serve", "newest"), 1.0, at_most=0.1),
+                Target("the longest of the searches of 5 s", ("serve", "longest"), 1.0, at_most=0.1),
             ),
         ),
         "import": Workload(

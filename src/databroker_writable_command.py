@@ -6,8 +6,11 @@ commands appears without delay, and an interrupt during the import ends the comm
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 
 import click
@@ -60,7 +63,8 @@ def main() -> None:
         # before the command begins there is nothing to clean up
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        from databroker_writable.cli import main as command
+        with keeping_what_is_imported():
+            from databroker_writable.cli import main as command
     except ImportError as exc:
         sys.exit(f"databroker-writable: {exc}")
 
@@ -69,6 +73,17 @@ def main() -> None:
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _end)
     command()
+
+
+@contextlib.contextmanager
+def keeping_what_is_imported() -> Iterator[None]:
+    """Collect no garbage meanwhile, and none of what is there at the end: that takes a fifth of the time of imports."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +24,21 @@ def test_help_says_who_can_read() -> None:
     text = succeed("serve", "--help")
     assert "--public" in text
     assert "with the key" in text
+
+
+def test_no_garbage_is_looked_for_while_a_command_is_imported() -> None:
+    code = (
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(gc.get_stats()[2]['collections'], gc.isenabled()))\n"
+        "sys.argv = ['databroker-writable', 'serve', '--help']\n"
+        "from databroker_writable_command import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    collections, is_enabled = done.stdout.splitlines()[-1].split()
+    assert int(collections) <= 2
+    assert is_enabled == "True"
 
 
 def test_without_tiled_the_command_says_what_to_install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

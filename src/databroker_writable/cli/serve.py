@@ -6,6 +6,8 @@ import contextlib
 
 import click
 
+from databroker_writable_command import keeping_what_is_imported
+
 from ..runs import upstream
 from .failing import CATALOG_HELP
 from .targets import open_to_read
@@ -24,7 +26,8 @@ from .text import say
 @click.option("--public", is_flag=True, help="Let every computer on the network read, without a key.")
 def serve(catalog: str, port: int, public: bool) -> None:
     try:
-        from ..upkeep.tiled_serve import serve as serve_catalog
+        with keeping_what_is_imported():
+            from ..upkeep.tiled_serve import serve as serve_catalog
     except ModuleNotFoundError as exc:
         raise click.ClickException(
             f"Tiled's server is not installed ({exc.name} is missing); "
