@@ -7,6 +7,7 @@ import gc
 import re
 import runpy
 import shutil
+import sys
 import threading
 import time
 import weakref
@@ -264,6 +265,7 @@ def test_a_search_opens_no_run_and_asks_the_catalog_once_in_some_seconds(
             return original(*args)
 
         monkeypatch.setattr(tiled_serve, name, counted)
+    monkeypatch.setattr(tiled_serve, "PATIENCE", 30)
     clock = [100.0]
     monkeypatch.setattr(tiled_serve.time, "monotonic", lambda: clock[0])
     tree = tiled_serve.CatalogNode(tiled_serve._ServedRuns(open_directory(directory)).current)
@@ -279,7 +281,36 @@ def test_a_search_opens_no_run_and_asks_the_catalog_once_in_some_seconds(
     assert asked == ["headers"]
 
 
-def test_requests_do_not_wait_while_another_one_looks_for_new_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ask", "most"),
+    [
+        (lambda tree: tree.search(Eq("start.sample", "Cu")), 16),
+        (lambda tree: tree.search(Comparison("ge", "start.scan_id", 5)), 16),
+        (lambda tree: tree.search(FullText("foil")), 60),
+        (lambda tree: tree.sort([("start.time", -1)]), 16),
+    ],
+    ids=["value", "comparison", "word", "sort"],
+)
+def test_a_search_takes_few_calls_of_functions_per_run(ask: Any, most: int) -> None:
+    start = {"uid": "u", "time": 1.0, "scan_id": 5, "sample": "Cu foil", "plan_name": "scan"}
+
+    def calls(runs: int) -> int:
+        nodes = {str(i): tiled_serve.LazyNode({}, metadata={"start": start, "stop": start}) for i in range(runs)}
+        tree = tiled_serve.CatalogNode(nodes)
+        noted: list[str] = []
+        sys.setprofile(lambda frame, event, _: noted.append(event) if event == "call" else None)
+        try:
+            ask(tree)
+        finally:
+            sys.setprofile(None)
+        return len(noted)
+
+    assert calls(1_100) - calls(100) <= most * 1_000
+
+
+@pytest.fixture
+def endless_look(tmp_path: Path) -> Iterator[Any]:
+    """The runs of a catalog that a request has begun to look at, which does not end."""
     catalog = open_directory(tmp_path)
     catalog.store_run({"x": [1]}, uid="first")
     runs = tiled_serve._ServedRuns(catalog)
@@ -293,15 +324,24 @@ def test_requests_do_not_wait_while_another_one_looks_for_new_runs(tmp_path: Pat
 
     catalog.force_reload = slow_reload
     runs._next_look = 0.0
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        looking = pool.submit(runs.current)
-        assert looks.wait(30)
-        other = pool.submit(runs.current)
-        try:
-            assert list(other.result(10)) == ["first"]
-        finally:
-            goes_on.set()
-        assert list(looking.result(30)) == ["first"]
+    runs.current()
+    assert looks.wait(30)
+    yield runs
+    goes_on.set()
+    with runs._looking:
+        pass
+
+
+def test_no_request_waits_while_new_runs_are_looked_for(endless_look: Any) -> None:
+    assert list(endless_look.current()) == ["first"]
+    assert endless_look._looking.locked()
+
+
+def test_a_run_is_opened_while_new_runs_are_looked_for(endless_look: Any) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        table = pool.submit(lambda: endless_look.current()["first"]["primary"]["table"].read()).result(30)
+    assert table["x"].tolist() == [1]
+    assert endless_look._looking.locked()
 
 
 def test_the_how_to_reads_what_the_first_command_of_the_readme_stored(

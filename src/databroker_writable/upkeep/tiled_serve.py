@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import os
@@ -32,6 +33,7 @@ from .tiled_streams import plain, stream_node
 
 OPEN_RUNS = 16  # are in memory with their contents, all others with their start and stop documents
 SECONDS_BETWEEN = 2.0  # after which the catalog is looked at again; one that takes long is looked at less often
+PATIENCE = 0.05  # seconds that a request waits for what it has begun to look for
 SHARE = 0.1  # of the time, at most, goes to looking for new runs
 
 
@@ -67,35 +69,36 @@ class _ServedRuns:
     def __init__(self, catalog: Any) -> None:
         self.catalog = catalog
         self.streams = functools.lru_cache(OPEN_RUNS)(self._streams)
-        self._lock = threading.Lock()
+        self._looking, self._opening = threading.Lock(), threading.Lock()
         self._nodes: dict[str, MapAdapter] = {}
-        self._next_look = 0.0
-        self.current()
+        self._looking.acquire()
+        self._look()
 
     def current(self) -> dict[str, MapAdapter]:
         """The runs as they were a moment ago, oldest first; the dict stays as it is.
 
-        One request looks for new runs, and those that come meanwhile do not wait for it.
+        Some time after the last look a request begins another one, and hardly waits for it.
         """
-        if self._lock.acquire(blocking=False):
-            try:
-                begin = time.monotonic()
-                if begin >= self._next_look:
-                    self._look()
-                    end = time.monotonic()
-                    self._next_look = end + max(SECONDS_BETWEEN, (end - begin) / SHARE)
-            finally:
-                self._lock.release()
+        if time.monotonic() >= self._next_look and self._looking.acquire(blocking=False):
+            look = threading.Thread(target=self._look, daemon=True)
+            look.start()
+            look.join(PATIENCE)
         return self._nodes
 
     def _look(self) -> None:
-        self.catalog.force_reload()
-        oldest_first = sorted(headers(self.catalog), key=lambda header: header.start["time"])
-        self._nodes = {header.uid: self._node(header) for header in oldest_first}
+        begin = time.monotonic()
+        try:
+            self.catalog.force_reload()
+            oldest_first = sorted(headers(self.catalog), key=lambda header: header.start["time"])
+            self._nodes = {header.uid: self._node(header) for header in oldest_first}
+        finally:
+            self._next_look = time.monotonic() + max(SECONDS_BETWEEN, (time.monotonic() - begin) / SHARE)
+            self._looking.release()
 
     def opened(self, uid: str) -> Any:
-        """A run that nothing else holds."""
-        with self._lock:
+        """A run that nothing else holds; one that may change waits for a look, which reads it anew."""
+        stays = self._nodes[uid].metadata()["stop"] is not None
+        with contextlib.nullcontext() if stays else self._looking, self._opening:
             run = open_run(self.catalog, uid)
             release_run(run)
         return run
