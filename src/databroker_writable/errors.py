@@ -106,13 +106,24 @@ class RunExistsError(StoreError, FileExistsError):
 
     Attributes
     ----------
-    run : databroker.core.BlueskyRun
-        The stored run with that uid.
+    run : databroker.core.BlueskyRun or None
+        The stored run with that uid; None where documents are inserted one by one.
     """
 
     def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
+
+    @classmethod
+    def of_uid(cls, uid: str, where: str, run: Any = None) -> RunExistsError:
+        """Say that a run of this uid is stored; another one, where it was opened to be compared."""
+        if run is None:
+            return cls(f"a run of the uid {uid!r} is stored already in {where!r}; it stays as it was")
+        return cls(
+            f"another run of the uid {uid!r} is stored in {where!r}; it stays as it was. "
+            "It is this error's 'run'; store yours under another uid",
+            run,
+        )
 
 
 class NotWritableError(StoreError, PermissionError):

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFailedError
-from ..runs import upstream
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunChecker, RunDocuments
-from ..runs.comparison import same_run, transformed
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..runs.interrupts import deferred_interrupts
 from ..storage.assets.router import AssetRouter
-from ..storage.failures import explained
+from ..storage.failures import raise_explained
 from ..storage.serializer import CheckedDocument
+from .retries import is_published
 
 if TYPE_CHECKING:
     from .run_store import RunStore
@@ -86,17 +85,6 @@ class RunInsertion:
             # for example, the server is gone: keep the files, because a stored run may refer to them
             return None
 
-    def _is_published(self) -> bool:
-        catalog = self._store.catalog
-        try:
-            if not self._store.backend.has_run(self._uid):
-                return False
-            stored = catalog[self._uid].metadata["start"]
-        except Exception:
-            return False
-        own = transformed([("start", self._start)], upstream.transforms_of(catalog))
-        return same_run([("start", stored)], own)
-
     def _insert(self, name: str, doc: Document) -> None:
         self._is_ending = self._is_ending or name == "stop"
         try:
@@ -105,14 +93,13 @@ class RunInsertion:
                 self._store.catalog.v1.insert(name, CheckedDocument(doc))
         except Exception as exc:
             self.abandon(exc)
-            if name == "stop" and not isinstance(exc, RunExistsError) and self._is_published():
+            store = self._store
+            may_be_done = name == "stop" and not isinstance(exc, RunExistsError)
+            if may_be_done and is_published(store.catalog, store.backend, self._start):
                 # it was done, but reported as failed
                 self.is_lost = False
                 return
-            error = explained(exc, self._uid, self._store.backend.label)
-            if error is exc:
-                raise
-            raise error from exc
+            raise_explained(exc, self._uid, store.backend.label)
 
 
 def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:

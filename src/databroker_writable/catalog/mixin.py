@@ -20,9 +20,10 @@ from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
 from .method_list import ListsMethods
-from .options import CatalogOptions, OptionProperties, naming_wrong_arguments, without_options
+from .options import DIRECTORIES, CatalogOptions, OptionProperties, naming_wrong_arguments, without_options
 from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
+from .retries import refuse_taken_uid
 from .run_documents import checked_run, provenance_in, table_sink, with_defaults
 from .unclosed import close_at_exit
 
@@ -61,7 +62,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         args, kwargs = self._backend.lasting_arguments(args, kwargs)
         driver_kwargs, given = without_options(kwargs)
         options = CatalogOptions.parse(given)
-        directories = {"asset_root": options.asset_root, "annotations": options.annotations}
+        directories = {name: getattr(options, name) for name in DIRECTORIES}
         kwargs = {**kwargs, **{name: path for name, path in directories.items() if path is not None}}
         upstream.set_captured_arguments(self, args, kwargs)
         self._store.set_options(options)
@@ -229,7 +230,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             start = start_metadata(with_defaults(self, metadata, uid), uid, time, provenance)
             sink = CatalogSink(self._store)
             builder = RunBuilder.into(sink, start, one_event)
-            self._store.refuse_taken_uid(builder.uid)
+            refuse_taken_uid(self, self._backend, builder.uid)
             close_at_exit(builder, sink)
             return builder
 

@@ -79,6 +79,9 @@ class CatalogOptions:
         return {name: getattr(self, name) for name in OPTION_NAMES if getattr(self, name) != getattr(default, name)}
 
 
+DIRECTORIES = ("asset_root", "annotations")
+"""The options that are paths of directories."""
+
 OPTION_NAMES = tuple(option.name for option in dataclasses.fields(CatalogOptions))
 
 

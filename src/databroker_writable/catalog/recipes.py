@@ -27,7 +27,7 @@ _SECRET_ARGUMENT = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
 _PASSWORD_TEMPLATE = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
 _CALLED_TEMPLATE = re.compile(r"\{\{.*\b(env|client_env|shell|client_shell)\s*\(")
 _VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*\)")
-_CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
+CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _raw_arguments(entry: Any) -> dict[str, Any]:
 
 def _without_secrets(raw: Any, value: Any, directory: str | None, *, name: str = "") -> Any:
     if isinstance(raw, str) and _CALLED_TEMPLATE.search(raw):
-        return _CATALOG_DIR.sub((directory or "").replace("\\", r"\\"), raw)
+        return CATALOG_DIR.sub((directory or "").replace("\\", r"\\"), raw)
     if isinstance(value, str):
         return _PASSWORD_TEMPLATE if value and _SECRET_ARGUMENT.search(name) else without_password(value)
     if isinstance(value, Mapping):

@@ -11,14 +11,12 @@ from ..errors import NotWritableError, RunExistsError
 from ..runs import upstream
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
-from ..runs.comparison import same_but_for_assets, transformed
 from ..runs.forks import begin_anew_in_children
-from ..runs.inputs import documents_of
 from ..storage.backend import Backend
-from ..storage.failures import explained, explaining, in_the_way, taken
 from ..storage.serializer import RunSerializer
 from .insertion import RunInsertion, insert_documents
 from .options import CatalogOptions, asset_threshold
+from .retries import result_of_retry
 
 
 class RunStore:
@@ -97,30 +95,4 @@ class RunStore:
                 self.catalog.force_reload()
             except Exception as exc:
                 failure = exc
-            existing = self._existing(uid, failure)
-            if existing is not None and same_but_for_assets(
-                documents_of(existing), transformed(documents, upstream.transforms_of(self.catalog))
-            ):
-                return existing
-            if failure is not None and existing is None:
-                error = explained(failure, uid, self.backend.label)
-                raise error from (failure if error is not failure else failure.__cause__)
-            if existing is None:
-                raise in_the_way(uid, self.backend.obstacle(uid), self.backend.label) from failure
-            raise taken(uid, existing, self.backend.label) from failure
-
-    def refuse_taken_uid(self, uid: str) -> None:
-        """Raise `RunExistsError` if a run with this uid is stored."""
-        with explaining(self.backend.label):
-            is_taken = self.backend.has_run(uid)
-        if is_taken:
-            raise taken(uid, self.catalog[uid], self.backend.label)
-
-    def _existing(self, uid: str, failure: Exception | None) -> Any:
-        """The run that is stored under a uid; an error can also occur after its publication."""
-        try:
-            return self.catalog[uid] if self.backend.has_run(uid) else None
-        except Exception:
-            if failure is None:
-                raise
-            return None
+            return result_of_retry(self.catalog, self.backend, documents, failure)

@@ -17,6 +17,8 @@ STREAM_EXTERNAL = "STREAM:"
 PRIMARY = "primary"
 """The stream of descriptors without a name: old bluesky had no other."""
 
+STREAM_DOCUMENTS = ("stream_resource", "stream_datum")
+
 EXIT_STATUSES = ("success", "abort", "fail")
 
 EVENT_PARTS = ("descriptor", "uid", "time", "seq_num", "data", "timestamps", "filled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pymongo.errors
 
@@ -13,7 +13,7 @@ from ..errors import NotWritableError, RunExistsError, StoreError, StoreFailedEr
 from .mongo import is_unauthorized, reason_of
 
 
-def explained(exc: Exception, uid: str | None, label: str) -> Exception:
+def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:
     """Give the error to raise for what failed while a run was stored into the catalog of that label.
 
     Only failures of the disk and of the server become errors of this package; any other error is the caller's to see.
@@ -50,19 +50,10 @@ def explaining(label: str, uid: str | None = None) -> Iterator[None]:
 
 def raise_explained(exc: BaseException, uid: str | None, label: str) -> NoReturn:
     """Raise what failed in this package's words."""
-    error = explained(exc, uid, label) if isinstance(exc, Exception) else exc
+    error = _in_our_words(exc, uid, label) if isinstance(exc, Exception) else exc
     if error is exc:
         raise exc
     raise error from exc
-
-
-def taken(uid: str, existing: Any, label: str) -> RunExistsError:
-    """Give the error that says that another run has this uid."""
-    return RunExistsError(
-        f"another run of the uid {uid!r} is stored in {label!r}; it stays as it was. "
-        "It is this error's 'run'; store yours under another uid",
-        existing,
-    )
 
 
 def in_the_way(uid: str, obstacle: str, label: str) -> RunExistsError:

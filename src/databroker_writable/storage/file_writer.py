@@ -13,6 +13,7 @@ import event_model
 
 from ..errors import RunExistsError
 from ..runs import upstream
+from ..runs.document_parts import STREAM_DOCUMENTS
 from .durable_file import NewFile, sync_directories
 from .paths import unescaped
 
@@ -132,7 +133,7 @@ class FileRunWriter(SerializerWriter):
             super().__call__(name, doc)
         except FileExistsError as exc:
             raise self._exists(exc) from None
-        if name in ("stream_resource", "stream_datum"):
+        if name in STREAM_DOCUMENTS:
             for callback in self._callbacks:
                 upstream.write_stream_document(callback, name, doc)
 
@@ -152,7 +153,7 @@ class FileRunWriter(SerializerWriter):
             raise self._exists(exc) from None
 
     def _exists(self, exc: OSError) -> RunExistsError:
-        return RunExistsError(f"the run {self.uid!r} is stored already, in {exc.filename2 or exc.filename!r}")
+        return RunExistsError.of_uid(self.uid, str(exc.filename2 or exc.filename))
 
 
 class RunGroup:

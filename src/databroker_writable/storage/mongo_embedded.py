@@ -30,7 +30,8 @@ class EmbeddedRunWriter:
 
     def __init__(self, backend: MongoEmbeddedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
-            raise RunExistsError(f"the run {start['uid']!r} is stored already")
+            raise RunExistsError.of_uid(start["uid"], backend.label)
+        self._backend = backend
         self._database = backend.database
         self._uid = start["uid"]
         self._header: dict[str, Any] = {
@@ -72,7 +73,7 @@ class EmbeddedRunWriter:
         try:
             self._database.header.insert_one({**header, **counts, "event_count": events, "datum_count": datums})
         except pymongo.errors.DuplicateKeyError:
-            raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer") from None
+            raise RunExistsError.of_uid(self._uid, self._backend.label) from None
 
     def abandon(self) -> None:
         """Remove the pages, unless a published run rests on them."""

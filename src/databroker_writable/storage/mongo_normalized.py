@@ -36,7 +36,7 @@ class NormalizedRunWriter:
 
     def __init__(self, backend: MongoNormalizedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
-            raise RunExistsError(f"the run {start['uid']!r} is stored already")
+            raise RunExistsError.of_uid(start["uid"], backend.label)
         self._backend = backend
         self._collections = backend.collections
         self._uid = start["uid"]
@@ -69,7 +69,7 @@ class NormalizedRunWriter:
         try:
             self._collections.starts.insert_one(to_builtin(dict(self._start)))
         except pymongo.errors.DuplicateKeyError:
-            raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer") from None
+            raise RunExistsError.of_uid(self._uid, self._backend.label) from None
         self._remove_leftovers()
         self._backend.last_counts = self._uid, self._counts
 
@@ -124,7 +124,7 @@ class NormalizedRunWriter:
         until = time.monotonic() + CLAIM_SECONDS
         while True:
             if self._backend.has_run(self._uid):
-                raise RunExistsError(f"the run {self._uid!r} is stored already, by another writer")
+                raise RunExistsError.of_uid(self._uid, self._backend.label)
             try:
                 stops.insert_one(to_builtin(dict(self._stop)))
                 return

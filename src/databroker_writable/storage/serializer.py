@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import InvalidRunError, StoreError, warn_user
-from ..runs.document_parts import NamedDocument
+from ..runs.document_parts import STREAM_DOCUMENTS, NamedDocument
 from ..runs.forks import begin_anew_in_children
 from ..runs.inserted import check_inserted
 from ..runs.interrupts import deferred_interrupts
@@ -79,6 +79,8 @@ class RunSerializer:
         runs = list(self._runs_of(name, doc))
         if name == "stream_resource":
             _warn_of_stream_resource(runs[0], doc, self._backend.insert_limits)
+        if name in STREAM_DOCUMENTS and not self._backend.insert_limits.stream_assets:
+            return
         for run in runs:
             self._write(run, name, doc)
 

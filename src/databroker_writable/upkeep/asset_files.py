@@ -11,7 +11,7 @@ from typing import Any
 import humanize
 
 from ..errors import UnreadableAssetError
-from ..storage.assets import SPEC
+from ..storage.assets import is_our_asset
 from ..storage.assets.asset_paths import find_asset_files, find_partial_files, is_asset
 from ..storage.assets.source import verify
 from ..storage.file_rights import is_being_written
@@ -39,7 +39,7 @@ class Assets:
     def refer(self, resources: Iterable[Document]) -> None:
         """Take note of what a run refers to."""
         for resource in resources:
-            if resource.get("spec") == SPEC:
+            if is_our_asset(resource):
                 self._needed[self._path(resource)] = str(resource.get("run_start", "?"))
                 if self.root:
                     # files that were moved here are the run's, although no root_map says so yet

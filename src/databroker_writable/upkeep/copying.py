@@ -16,7 +16,7 @@ from ..results.headers import NO_PROBES, header_of, headers, open_run
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from ..storage.assets import SPEC
+from ..storage.assets import is_our_asset
 from ..storage.assets.source import verify
 from ..storage.durable_file import NewFile
 from ..storage.failures import explaining
@@ -197,7 +197,7 @@ def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, lis
     made: list[str] = []
     try:
         for name, doc in documents_of(_opened(source, uid)):
-            if name == "resource" and doc.get("spec") == SPEC:
+            if name == "resource" and is_our_asset(doc):
                 doc = _with_file(doc, root_map, roots, destination, uid, made)
             documents.append((name, doc))
         store(destination, documents)

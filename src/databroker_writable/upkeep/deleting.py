@@ -16,7 +16,7 @@ import humanize
 
 from ..errors import InvalidRunError, NotWritableError, PickledRunError
 from ..results.headers import complete_uid
-from ..storage.assets import SPEC
+from ..storage.assets import is_our_asset
 from ..storage.assets.asset_paths import is_asset
 from ..storage.durable_file import sync_directories
 from ..storage.files import FileBackend
@@ -88,7 +88,7 @@ class Deletion(ABC):
 
     def find_assets(self, resources: list[Document]) -> None:
         """Sort the files that resources name into those that go and those that stay."""
-        own = [resource for resource in resources if resource.get("spec") == SPEC]
+        own = [resource for resource in resources if is_our_asset(resource)]
         root = self.catalog._store.asset_root()
         used = self.used_by_others(own) if own else set()
         for path in sorted({self.path_of(resource) for resource in own}):
@@ -134,7 +134,7 @@ class FileDeletion(Deletion):
         used: set[str] = set()
         for path in paths:
             file = read_run_file(path, reader_of(path) if path in others else self.backend.read_file)
-            used.update(self.path_of(resource) for resource in file.resources if resource.get("spec") == SPEC)
+            used.update(self.path_of(resource) for resource in file.resources if is_our_asset(resource))
         return used
 
 
@@ -151,7 +151,7 @@ class NormalizedDeletion(Deletion):
         self.is_visible = self.backend.has_run(uid)
         resources = list(self.backend.collections.resources.find({"run_start": uid}, {"_id": False}))
         if self.backend.has_registry_apart:
-            self.kept = [self.path_of(resource) for resource in resources if resource.get("spec") == SPEC]
+            self.kept = [self.path_of(resource) for resource in resources if is_our_asset(resource)]
         else:
             self.find_assets(resources)
 
@@ -215,10 +215,7 @@ class EmbeddedDeletion(Deletion):
         others = {"resources.resource_path": {"$in": names}, "start.uid": {"$ne": self.uid}}
         headers = self.backend.database.header.find(others, {"resources": True})
         return {
-            self.path_of(resource)
-            for header in headers
-            for resource in header["resources"]
-            if resource.get("spec") == SPEC
+            self.path_of(resource) for header in headers for resource in header["resources"] if is_our_asset(resource)
         }
 
     def _pages(self) -> Iterator[tuple[Any, Document]]:

@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from ..catalog.recipes import check_variables, without_password
+from ..catalog.options import DIRECTORIES
+from ..catalog.recipes import CATALOG_DIR, check_variables, without_password
 from ..drivers import unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
@@ -22,9 +23,7 @@ from ..storage.mongo import away
 
 OPENING_SECONDS = 120
 
-_CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
-
-_PATHS = ("paths", "asset_root", "annotations")
+_PATHS = ("paths", *DIRECTORIES)
 
 _AWAY = re.compile(r"(?:ServerSelectionTimeoutError|AutoReconnect|NetworkTimeout): (.*)")
 
@@ -128,14 +127,14 @@ def _check_absolute(name: str, arguments: Any) -> None:
 
 def _with_directory(path: str, text: str) -> str:
     directory = os.path.dirname(os.path.abspath(path))
-    if not _CATALOG_DIR.search(text):
+    if not CATALOG_DIR.search(text):
         return text
     if re.search(r"[^\w/.+,=@ -]", directory):
         raise InvalidCatalogError(
             f"{path} refers to its directory, {directory!r}, whose characters do not fit into YAML as they are; "
             "write the paths out in place of {{ CATALOG_DIR }}"
         )
-    return _CATALOG_DIR.sub(lambda _: directory, text)
+    return CATALOG_DIR.sub(lambda _: directory, text)
 
 
 def _python_of(prefix: str | None) -> str:

@@ -13,7 +13,7 @@ import numpy
 
 from ..errors import StoreError
 from ..results.headers import PROBE
-from ..storage.assets import SPEC
+from ..storage.assets import SPEC, is_our_asset
 from ..storage.files import FileBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
@@ -119,7 +119,7 @@ def _asset_paths(run: Any) -> list[str]:
     return [
         os.path.join(doc["root"], doc["resource_path"])
         for name, doc in run.documents(fill="no")
-        if name == "resource" and doc["spec"] == SPEC
+        if name == "resource" and is_our_asset(doc)
     ][:1]
 
 

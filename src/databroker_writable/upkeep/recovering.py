@@ -14,7 +14,7 @@ from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..runs.stream_documents import counted_numbers, covered_numbers
-from ..storage.assets import SPEC
+from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name
 from ..storage.file_rights import is_being_written
 from ..storage.files import FileBackend
@@ -116,7 +116,7 @@ def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
 
 def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
     written = len(documents)
-    resources = [doc for name, doc in documents if name == "resource" and doc.get("spec") == SPEC]
+    resources = [doc for name, doc in documents if name == "resource" and is_our_asset(doc)]
     assets = PartialAssets(resources)
     kept, left_out = _readable(documents, assets)
     uid = documents[0][1]["uid"]

@@ -6,8 +6,8 @@ point, reads it. HDF5 and dask are imported when they are first needed.
 
 from __future__ import annotations
 
-from .asset_paths import SPEC
+from .asset_paths import SPEC, is_our_asset
 from .handler import HDF5AssetHandler
 from .stream_assets import StreamAssets
 
-__all__ = ["SPEC", "HDF5AssetHandler", "StreamAssets"]
+__all__ = ["SPEC", "HDF5AssetHandler", "StreamAssets", "is_our_asset"]

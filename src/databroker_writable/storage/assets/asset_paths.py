@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import quote
 
 from ..durable_file import final_name
 
-if TYPE_CHECKING:
-    pass
-
-
 SPEC = "DATABROKER_WRITABLE_HDF5"
+
+
+def is_our_asset(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource is the file of an asset of this package."""
+    return resource.get("spec") == SPEC
+
 
 # File systems take 255 bytes; the hidden name is 15 longer, and that of a retry some more.
 _LONGEST_NAME = 200

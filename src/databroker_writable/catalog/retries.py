@@ -1,0 +1,66 @@
+"""What happens where a run of the same uid is stored already: a retry finds it, and another run is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import RunExistsError
+from ..runs import upstream
+from ..runs.checker import RunDocuments
+from ..runs.comparison import same_but_for_assets, same_run, transformed
+from ..runs.document_parts import Document
+from ..runs.inputs import documents_of
+from ..storage.backend import Backend
+from ..storage.failures import explaining, in_the_way, raise_explained
+
+
+def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, failure: Exception | None) -> Any:
+    """Give the stored run that these documents make, or raise what says why there is none.
+
+    Parameters
+    ----------
+    catalog : databroker.v2.Broker
+    backend : Backend
+    documents : RunDocuments
+        They were not stored now.
+    failure : Exception or None
+        Why not; None where something has their uid.
+    """
+    uid = documents.uid
+    existing = _existing(catalog, backend, uid, failure)
+    if existing is None:
+        if failure is not None:
+            raise_explained(failure, uid, backend.label)
+        raise in_the_way(uid, backend.obstacle(uid), backend.label)
+    if not same_but_for_assets(documents_of(existing), transformed(documents, upstream.transforms_of(catalog))):
+        raise RunExistsError.of_uid(uid, backend.label, existing) from failure
+    return existing
+
+
+def refuse_taken_uid(catalog: Any, backend: Backend, uid: str) -> None:
+    """Raise `RunExistsError` where a run of this uid is stored: one that is built bit by bit is no retry."""
+    with explaining(backend.label):
+        is_taken = backend.has_run(uid)
+    if is_taken:
+        raise RunExistsError.of_uid(uid, backend.label, catalog[uid])
+
+
+def is_published(catalog: Any, backend: Backend, start: Document) -> bool:
+    """Whether a run with this start document is stored, though its storing was reported as failed."""
+    try:
+        if not backend.has_run(start["uid"]):
+            return False
+        stored = catalog[start["uid"]].metadata["start"]
+    except Exception:
+        return False
+    return same_run([("start", stored)], transformed([("start", start)], upstream.transforms_of(catalog)))
+
+
+def _existing(catalog: Any, backend: Backend, uid: str, failure: Exception | None) -> Any:
+    """The run that is stored under a uid: a failure can also come after publication."""
+    try:
+        return catalog[uid] if backend.has_run(uid) else None
+    except Exception:
+        if failure is None:
+            raise
+        return None
