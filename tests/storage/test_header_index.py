@@ -151,6 +151,11 @@ def _replace_by_a_database_of_another_program(path: Path) -> None:
         database.execute("CREATE TABLE headers (something TEXT)")
 
 
+def _change_the_types_of_what_is_stored(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE headers SET uid = NULL, time = 'soon', name = CAST(name AS TEXT)")
+
+
 def _replace_by_a_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -173,6 +178,7 @@ HARMS = [
     _damage,
     _truncate,
     _replace_by_a_database_of_another_program,
+    _change_the_types_of_what_is_stored,
     _replace_by_a_directory,
     _fill_the_disk,
     _forbid,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+import msgpack
 import pymongo
-from mongoquery import Query
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.provenance import sources_of, superseded_by
+from ..runs.run_headers import RunHeader, matcher
+from ..runs.upstream_entries import loaded_header, loaded_headers
 from ..storage.embedded_query import header_query
 from ..storage.mongo import naming_a_server_that_is_away
 from ..tables.wording import short
@@ -67,8 +69,7 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        starts = _newest_first(upstream.loaded_start_documents(catalog).values())
-        yield from _in_memory(catalog, filter(_matcher(query), starts))
+        yield from _in_memory(catalog, filter(matcher(query), _newest_first(loaded_headers(catalog))))
         return
     transforms = upstream.transforms_of(catalog)
     with naming_a_server_that_is_away():
@@ -76,17 +77,17 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
             yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
 
-def _newest_first(starts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(starts, key=itemgetter("time"), reverse=True)
+def _newest_first(found: Iterable[RunHeader]) -> list[RunHeader]:
+    return sorted(found, key=attrgetter("time"), reverse=True)
 
 
-def _in_memory(catalog: Any, starts: Iterable[Mapping[str, Any]]) -> Iterator[Header]:
+def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
     """Headers of the runs of a catalog in memory, one at a time: for the first, the others are not compared."""
     transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
-    for start in starts:
-        stop = stop_of(start["uid"])
-        yield Header(changed_start(start), stop and changed_stop(stop))
+    for header in found:
+        stop = stop_of(header.uid)
+        yield Header(changed_start(header.start), stop and changed_stop(stop))
 
 
 def _on_copies(transform: Transform) -> Transform:
@@ -94,15 +95,6 @@ def _on_copies(transform: Transform) -> Transform:
     if upstream.changes_nothing(transform):
         return transform
     return lambda doc: transform(copy.copy(doc))
-
-
-def _matcher(query: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
-    """A test whether start documents match; it uses mongoquery, which is slow, only where needed."""
-    parts = query["$and"] if list(query) == ["$and"] else [query]
-    tests = [Query(part).match for part in parts if part and part != NO_PROBES]
-    if NO_PROBES in parts:
-        tests.append(lambda start: PROBE not in start)
-    return lambda start: all(test(start) for test in tests)
 
 
 def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
@@ -152,8 +144,8 @@ def check_status(status: Any) -> None:
 def header_of(catalog: Any, uid: str) -> Header | None:
     """The header of the run with exactly this uid, if the catalog has it."""
     if upstream.is_in_memory(catalog):
-        start = upstream.loaded_start_documents(catalog).get(uid)
-        return None if start is None else next(_in_memory(catalog, [start]))
+        header = loaded_header(catalog, uid)
+        return None if header is None else next(_in_memory(catalog, [header]))
     return next(headers(catalog, {"uid": uid}), None)
 
 
@@ -167,7 +159,7 @@ def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     if upstream.is_in_memory(catalog):
         runs_naming = _runs_naming(catalog)
         naming = dict.fromkeys(itertools.chain.from_iterable(runs_naming.get(uid, ()) for uid in uids))
-        yield from _in_memory(catalog, _newest_first(upstream.loaded_start_documents(catalog)[uid] for uid in naming))
+        yield from _in_memory(catalog, _newest_first(_loaded(catalog, naming)))
         return
     among = {"$in": list(uids)}
     yield from headers(catalog, {"$or": [made_from(among), {"supersedes": among}]})
@@ -177,17 +169,20 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
     """Headers of the runs that match a query and were made from each of some runs, newest first."""
     if uids and upstream.is_in_memory(catalog):
         naming = set.intersection(*(set(_runs_naming(catalog).get(uid, ())) for uid in uids))
-        starts = [upstream.loaded_start_documents(catalog)[uid] for uid in naming]
-        made = [start for start in starts if {source["uid"] for source in sources_of(start)}.issuperset(uids)]
-        return _in_memory(catalog, filter(_matcher(query), _newest_first(made)))
+        made = [
+            header
+            for header in _loaded(catalog, naming)
+            if {source["uid"] for source in sources_of(header.start)}.issuperset(uids)
+        ]
+        return _in_memory(catalog, filter(matcher(query), _newest_first(made)))
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
 
 def headers_superseding(catalog: Any) -> Iterator[Header]:
     """Headers of the runs that supersede others, newest first."""
     if upstream.is_in_memory(catalog):
-        starts = upstream.loaded_start_documents(catalog).values()
-        return _in_memory(catalog, _newest_first(start for start in starts if "supersedes" in start))
+        fits = matcher({"supersedes": {"$exists": True}})
+        return _in_memory(catalog, _newest_first(filter(fits, loaded_headers(catalog))))
     return headers(catalog, {"supersedes": {"$exists": True}})
 
 
@@ -231,7 +226,7 @@ def only_one(uids: Iterable[str], text: str) -> str | None:
 
 def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
     if upstream.is_in_memory(catalog):
-        known: Iterable[str] = list(upstream.loaded_start_documents(catalog))
+        known: Iterable[str] = [header.uid for header in loaded_headers(catalog)]
     elif is_mongo(catalog):
         between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})
         known = (header.uid for header in itertools.islice(between, 4))
@@ -269,9 +264,18 @@ def is_mongo(catalog: Any) -> bool:
 def _runs_naming(catalog: Any) -> dict[str, dict[str, None]]:
     """For each uid, the runs of a catalog in memory that name it; one pass over the start documents."""
     count, naming = catalog.__dict__.get("_runs_naming", (0, {}))
-    starts = list(upstream.loaded_start_documents(catalog).values())
-    for start in starts[count:]:
-        for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
-            naming.setdefault(uid, {})[start["uid"]] = None
-    catalog.__dict__["_runs_naming"] = (len(starts), naming)
+    known = loaded_headers(catalog)
+    for header in known[count:]:
+        if any(map(header.may_hold, _KEYS_OF_INPUTS)):
+            start = header.start
+            for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
+                naming.setdefault(uid, {})[header.uid] = None
+    catalog.__dict__["_runs_naming"] = (len(known), naming)
     return naming
+
+
+_KEYS_OF_INPUTS = tuple(map(msgpack.packb, ("derived_from", "supersedes")))
+
+
+def _loaded(catalog: Any, uids: Iterable[str]) -> Iterator[RunHeader]:
+    return filter(None, (loaded_header(catalog, uid) for uid in uids))

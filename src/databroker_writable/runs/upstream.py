@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .run_headers import RunHeader
+
 Document = dict[str, Any]
 
 VIEW = "search results"
@@ -131,12 +133,6 @@ def stock_files() -> StockFiles:
 # databroker: catalogs in memory, as those of files are
 
 
-def loaded_start_documents(catalog: Any) -> Mapping[str, Document]:
-    """Start documents by uid of a catalog that holds them in memory."""
-    starts: Mapping[str, Document] = catalog._uid_to_run_start_doc
-    return starts
-
-
 def is_in_memory(catalog: Any) -> bool:
     """Whether databroker holds the start documents, and searches them by mongoquery."""
     return hasattr(catalog, "_uid_to_run_start_doc")
@@ -160,12 +156,12 @@ def loaded_files(catalog: Any) -> dict[str, float]:
     return files
 
 
-def add_run_file(
-    catalog: Any, path: str, start: Document, stop: Document | None, read_file: Callable[[str], Any], modified: float
-) -> None:
+def add_run_file(catalog: Any, path: str, header: RunHeader, read_file: Callable[[str], Any], modified: float) -> None:
     """Add one file to an open catalog, as databroker's ``_load`` does for each file."""
-    add = getattr(catalog._entries, "add", catalog.upsert)
-    add(start, stop, read_file, (path,), {})
+    if hasattr(catalog._entries, "add"):
+        catalog._entries.add(header, read_file, path)
+    else:
+        catalog.upsert(*header.documents, read_file, (path,), {})
     # last: a file that is noted here is not looked at again
     loaded_files(catalog)[path] = modified
 

@@ -8,7 +8,7 @@ written.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import cachetools
@@ -17,7 +17,11 @@ from databroker._drivers import mongo_embedded, mongo_normalized
 from databroker.in_memory import BlueskyInMemoryCatalog
 from databroker.utils import LazyMap
 from intake.catalog.local import LocalCatalogEntry
-from mongoquery import Query
+
+from .run_headers import RunHeader, StartDocuments, matcher
+
+Reader = Callable[[str], Any]
+"""What gives the documents of a run file."""
 
 
 class _UnrenderedArguments(LocalCatalogEntry):
@@ -69,15 +73,15 @@ class RunEntries(MutableMapping[str, Any]):
     readers : dict
         What reads the files of runs, in place of what their entries name.
     later : dict
-        What databroker is to make entries of, when these are asked for, by uid. It takes longer than all else that
-        opening a catalog does.
+        What databroker is to make entries of, when these are asked for, by uid: the header of a run, what reads its
+        file, and the path of that. To make them takes longer than all else that opening a catalog does.
     """
 
     def __init__(self, entries: MutableMapping[str, Any], catalog: Any) -> None:
         self.by_uid = entries
         self._catalog = catalog
         self.readers: dict[Any, Any] = {}
-        self.later: dict[str, tuple[Any, ...]] = {}
+        self.later: dict[str, tuple[RunHeader, Reader, str]] = {}
         # a container that is no dict may make its entries when they are asked for, in any number
         self._unrendered: MutableMapping[str, tuple[Any, Any]] = (
             {} if isinstance(entries, dict) else cachetools.LRUCache(1024)
@@ -91,8 +95,8 @@ class RunEntries(MutableMapping[str, Any]):
     def stop_document(self, uid: str) -> dict[str, Any] | None:
         """The stop document of a run, if there is one; an entry's ``describe`` would copy both documents."""
         stop: dict[str, Any] | None
-        if arguments := self.later.get(uid):
-            stop = arguments[1]
+        if later := self.later.get(uid):
+            stop = later[0].documents[1]
         elif isinstance(entry := self.by_uid[uid], LocalCatalogEntry):
             stop = entry._metadata["stop"]
         else:
@@ -101,23 +105,34 @@ class RunEntries(MutableMapping[str, Any]):
 
     def path(self, uid: str) -> str:
         """The path of the file of a run."""
-        arguments = self.later.get(uid)
-        (path,) = arguments[3] if arguments else self.by_uid[uid]._open_args["gen_args"]
+        later = self.later.get(uid)
+        (path,) = (later[2],) if later else self.by_uid[uid]._open_args["gen_args"]
         return str(path)
 
-    def add(self, start: Any, *arguments: Any) -> None:
+    def add(self, header: RunHeader, reader: Reader, path: str) -> None:
         """Do what ``catalog.upsert`` of databroker 1.2.5 does, but for making the entry."""
         if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert or type(self.by_uid) is not dict:
-            self._catalog.upsert(start, *arguments)
-        elif Query(self._catalog._query).match(start):
-            self._catalog._uid_to_run_start_doc[start["uid"]] = start
-            self.later[start["uid"]] = start, *arguments
-            self.by_uid[start["uid"]] = None
+            self._upsert(header, reader, path)
+        elif self._fits(header):
+            starts = self._catalog._uid_to_run_start_doc
+            if type(starts) is dict:
+                starts = self._catalog._uid_to_run_start_doc = StartDocuments(starts)
+            starts.headers[header.uid] = header
+            self.later[header.uid] = header, reader, path
+            self.by_uid[header.uid] = None
+
+    def _upsert(self, header: RunHeader, reader: Reader, path: str) -> None:
+        self._catalog.upsert(*header.documents, reader, (path,), {})
+
+    @functools.cached_property
+    def _fits(self) -> Callable[[RunHeader], bool]:
+        """Whether a run is among those of the search whose result the catalog is."""
+        return matcher(self._catalog._query)
 
     def __getitem__(self, uid: str) -> Any:
-        arguments = self.later.get(uid)
-        if arguments is not None:
-            self._catalog.upsert(*arguments)
+        later = self.later.get(uid)
+        if later is not None:
+            self._upsert(*later)
         entry = self.by_uid[uid]
         original, unrendered = self._unrendered.get(uid, (None, None))
         if original is not entry:
@@ -150,8 +165,8 @@ class RunEntries(MutableMapping[str, Any]):
 class SharedRunEntries(RunEntries):
     """The entries of a catalog in memory that another catalog object has, too."""
 
-    def add(self, *arguments: Any) -> None:
-        self._catalog.upsert(*arguments)
+    def add(self, header: RunHeader, reader: Reader, path: str) -> None:
+        self._upsert(header, reader, path)
 
 
 class _UnrenderedEntries:
@@ -178,6 +193,22 @@ def _unrendered_container_class(cls: Any) -> type[Any]:
 @functools.cache
 def _unrendered_class(cls: Any) -> type[Any]:
     return type(cls.__name__, (cls, _UnrenderedArguments), {"__module__": cls.__module__})
+
+
+def loaded_headers(catalog: Any) -> list[RunHeader]:
+    """The headers of the runs of a catalog that holds their start documents in memory."""
+    starts = catalog._uid_to_run_start_doc
+    if isinstance(starts, StartDocuments):
+        return list(starts.headers.values())
+    return [RunHeader.of(start, None) for start in list(starts.values())]
+
+
+def loaded_header(catalog: Any, uid: str) -> RunHeader | None:
+    """The header of one run of such a catalog, if it has it."""
+    starts = catalog._uid_to_run_start_doc
+    if uid not in starts:
+        return None
+    return starts.headers[uid] if isinstance(starts, StartDocuments) else RunHeader.of(starts[uid], None)
 
 
 def unrendered_entries(entries: Any, catalog: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ..errors import InvalidCatalogError, NotWritableError
 from ..runs import upstream
 from ..runs.forks import begin_anew_in_children
+from ..runs.run_headers import RunHeader
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Arguments, Backend, Document, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
@@ -209,7 +210,8 @@ class FileBackend(Backend):
         for writer in writers:
             path = writer.files[0].path
             modified = os.path.getmtime(path)
-            upstream.add_run_file(self.catalog, path, writer.start, writer.stop, self.read_file, modified)
+            header = RunHeader.of(writer.start, writer.stop)
+            upstream.add_run_file(self.catalog, path, header, self.read_file, modified)
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at

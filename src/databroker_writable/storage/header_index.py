@@ -6,30 +6,30 @@ It is a cache of the user's own, not in the directory of the runs. What it does 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import sqlite3
 import struct
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgpack
 import platformdirs
 
-Document = dict[str, Any]
-Header = tuple[Document, Document | None]
-"""The start document, and the stop document if there is one."""
+from ..runs.run_headers import RunHeader
+
 Files = Mapping[str, os.stat_result]
 """What the file system says of run files, by path."""
-Known = dict[str, tuple[bytes, Header]]
+Known = dict[str, tuple[bytes, RunHeader]]
 """The state of a file, and its header then, by path."""
 
 T = TypeVar("T")
 
-FILE_NAME = "headers-1.sqlite"
+FILE_NAME = "headers-2.sqlite"
 """The number is the version of the table."""
 
 SECONDS_TO_SETTLE = 2
@@ -40,12 +40,13 @@ LARGEST = 2**30
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS headers (
-    place BLOB, name BLOB, state BLOB, checksum INTEGER, header BLOB, PRIMARY KEY (place, name)
+    place BLOB, name BLOB, state BLOB, uid BLOB, time REAL, header BLOB, checksum INTEGER, PRIMARY KEY (place, name)
 ) WITHOUT ROWID
 """
-_INSERT = "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?)"
-_SELECT = "SELECT name, state, checksum, header FROM headers WHERE place = ?"
+_INSERT = "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?, ?, ?)"
+_SELECT = "SELECT name, state, uid, time, header, checksum FROM headers WHERE place = ?"
 _STATE = struct.Struct("<5Q")
+_TIME = struct.Struct("<d")
 _64_BITS = 2**64 - 1
 
 _log = logging.getLogger(__name__)
@@ -75,16 +76,21 @@ class HeaderIndex:
         """Whether it can serve in place of another."""
         return (self.run_format, self.on_disk) == (other.run_format, other.on_disk)
 
-    def headers(self, files: Files) -> dict[str, Header]:
+    def headers(self, files: Files) -> dict[str, RunHeader]:
         """The headers that are known of files in this state."""
         states = {path: _state(status) for path, status in files.items()}
         if self.on_disk and _is_worthwhile(states.keys() - self._known.keys(), files):
             nothing: Known = {}
             self._known |= _in_database(lambda database: _read(database, states, self.run_format), nothing)
-        known = self._known
-        return {path: known[path][1] for path, state in states.items() if path in known and known[path][0] == state}
+        known, unknown = self._known, (b"", None)
+        return {
+            path: header
+            for path, state in states.items()
+            for known_state, header in (known.get(path, unknown),)
+            if header is not None and known_state == state
+        }
 
-    def add(self, headers: Mapping[str, Header], files: Files) -> None:
+    def add(self, headers: Mapping[str, RunHeader], files: Files) -> None:
         """Keep headers that were read from files in this state."""
         read = {path: (_state(files[path]), header) for path, header in headers.items()}
         self._known |= read
@@ -96,21 +102,31 @@ class HeaderIndex:
 
 def _is_worthwhile(paths: Iterable[str], files: Files) -> bool:
     """Whether to read the files takes longer than to open a database, as about 100 small ones do."""
-    return sum(files[path].st_size + 20_000 for path in paths) > 2_000_000
+    sizes = itertools.accumulate(files[path].st_size + 20_000 for path in paths)
+    return any(size > 2_000_000 for size in sizes)
 
 
 def _state(status: os.stat_result) -> bytes:
-    numbers = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return _STATE.pack(*[number & _64_BITS for number in numbers])
+    return _STATE.pack(
+        status.st_dev & _64_BITS,
+        status.st_ino & _64_BITS,
+        status.st_size & _64_BITS,
+        status.st_mtime_ns & _64_BITS,
+        status.st_ctime_ns & _64_BITS,
+    )
 
 
-def _row(path: str, state: bytes, header: Header, run_format: str) -> tuple[bytes, bytes, bytes, int, bytes] | None:
-    directory, name = os.path.split(path)
+def _row(path: str, state: bytes, header: RunHeader, run_format: str) -> tuple[Any, ...] | None:
     try:
-        packed = msgpack.packb(list(header), strict_types=True)
-    except (TypeError, ValueError, OverflowError):
+        seconds = float(header.time)
+        uid = header.uid.encode()
+    except (OverflowError, UnicodeEncodeError):
         return None
-    return _place(directory, run_format), os.fsencode(name), state, _checksum(state, packed), packed
+    if header.packed is None or seconds != header.time:
+        return None
+    directory, name = os.path.split(path)
+    checksum = _checksum(state, uid, seconds, header.packed)
+    return _place(directory, run_format), os.fsencode(name), state, uid, seconds, header.packed, checksum
 
 
 def _place(directory: str, run_format: str) -> bytes:
@@ -119,17 +135,22 @@ def _place(directory: str, run_format: str) -> bytes:
 
 def _read(database: sqlite3.Connection, states: Mapping[str, bytes], run_format: str) -> Known:
     known: Known = {}
-    for directory in set(map(os.path.dirname, states)):
-        for name, state, checksum, packed in database.execute(_SELECT, (_place(directory, run_format),)):
-            path = os.path.join(directory, os.fsdecode(name))
-            if states.get(path) == state and checksum == _checksum(state, packed):
-                start, stop = msgpack.unpackb(packed, strict_map_key=False)
-                known[path] = state, (start, stop)
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    try:
+        for directory in set(map(os.path.dirname, states)):
+            beginning = os.path.join(directory, "")
+            rows = database.execute(_SELECT, (_place(directory, run_format),))
+            for name, state, uid, seconds, packed, checksum in rows:
+                path = beginning + name.decode(encoding, errors)
+                if states.get(path) == state and checksum == _checksum(state, uid, seconds, packed):
+                    known[path] = state, RunHeader(uid.decode(), seconds, packed)
+    except (AttributeError, TypeError, ValueError, struct.error) as exc:
+        raise sqlite3.DatabaseError("a row holds values of other types") from exc
     return known
 
 
-def _checksum(state: bytes, packed: bytes) -> int:
-    return zlib.crc32(packed, zlib.crc32(state))
+def _checksum(state: bytes, uid: bytes, seconds: float, packed: bytes) -> int:
+    return zlib.crc32(packed, zlib.crc32(state + uid + _TIME.pack(seconds)))
 
 
 def _in_database(work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
@@ -93,17 +94,24 @@ def absolute_globs(paths: Any) -> list[str]:
 def files_matching(patterns: Iterable[str]) -> Iterator[str]:
     """The files that globs match; a directory that may not be listed is an error, for `glob` it is empty."""
     for pattern in map(str, patterns):
-        directory = os.path.dirname(pattern)
-        if not has_wildcards(directory):
-            _check_listable(unescaped(directory))
-        yield from glob.iglob(pattern)
+        directory, name = os.path.split(pattern)
+        if has_wildcards(directory):
+            yield from glob.iglob(pattern)
+            continue
+        # as glob does, but for asking of each file what its directory is
+        beginning = os.path.join(unescaped(directory), "")
+        names = _names_in(unescaped(directory))
+        if not name.startswith("."):
+            names = [found for found in names if not found.startswith(".")]
+        for found in fnmatch.filter(names, name):
+            yield beginning + found
 
 
-def _check_listable(directory: str) -> None:
+def _names_in(directory: str) -> list[str]:
     try:
-        os.scandir(directory or ".").close()
+        return os.listdir(directory or ".")
     except (FileNotFoundError, NotADirectoryError):
-        return  # it is made by the first run
+        return []  # it is made by the first run
     except PermissionError:
         raise InvalidCatalogError(
             f"the directory {directory!r} cannot be read by this user; ask its owner{_named_owner(directory)} for the "

@@ -17,11 +17,14 @@ import msgpack_numpy
 
 from ..errors import PickledRunError, warn_user
 from ..runs import upstream
-from .header_index import Header, HeaderIndex
+from ..runs.run_headers import RunHeader
+from .header_index import HeaderIndex
 from .paths import files_matching, owner_of
 
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
+Header = tuple[Document, Document | None]
+"""The start document, and the stop document if there is one."""
 
 HOLDS_A_PICKLE = (
     "holds an array of objects, a pickle, and to unpack it can run any code; if you trust its author, open the catalog "
@@ -147,7 +150,7 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex) -> N
     warning, and looked at again next time: for databroker 1.2.5 it closes the whole catalog.
     """
     complaints: list[tuple[str, str]] = []
-    read: dict[str, Header] = {}
+    read: dict[str, RunHeader] = {}
     with _without_garbage_collection():
         files = _new_files(catalog, complaints)
         known = index.headers(files)
@@ -157,19 +160,20 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex) -> N
                 if header is not None:
                     if path not in known:
                         read[path] = header
-                    upstream.add_run_file(catalog, path, *header, run_format.read, status.st_mtime)
+                    upstream.add_run_file(catalog, path, header, run_format.read, status.st_mtime)
         finally:
             index.add(read, files)
     if complaints:
         _warn(complaints)
 
 
-def _read_header(path: str, run_format: RunFormat, complaints: list[tuple[str, str]]) -> Header | None:
+def _read_header(path: str, run_format: RunFormat, complaints: list[tuple[str, str]]) -> RunHeader | None:
     try:
         header = run_format.read_header(path)
-        if header is not None:
-            _check_header(*header)
-        return header
+        if header is None:
+            return None
+        _check_header(*header)
+        return RunHeader.packed_of(*header)
     except (OSError, PickledRunError) as exc:
         _note(path, exc, complaints)
     except Exception as exc:  # files of others hold anything

@@ -1,0 +1,85 @@
+"""Headers that stay packed are found as mongoquery finds the documents in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mongoquery import Query
+
+from databroker_writable.runs import run_headers
+from databroker_writable.runs.run_headers import RunHeader, StartDocuments, matcher
+
+TEXTS = st.sampled_from(["Cu", "C", "u", "", "a", "sample", "ü", "x" * 40])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "sample"]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+STARTS = st.dictionaries(st.sampled_from(["sample", "a", "b", "scan"]), VALUES, max_size=4)
+CONDITIONS = st.one_of(
+    TEXTS,
+    VALUES,
+    st.sampled_from(
+        [{"$exists": True}, {"$exists": False}, {"$in": ["Cu", 1]}, {"$ne": "Cu"}, {"$gt": 1}, {"$bad": 1}]
+    ),
+)
+SIMPLE = st.dictionaries(st.sampled_from(["sample", "a", "b", "a.b", "a.0", "scan.id", "$no"]), CONDITIONS, max_size=3)
+QUERIES = st.one_of(
+    SIMPLE,
+    st.builds(lambda *parts: {"$and": list(parts)}, SIMPLE, SIMPLE),
+    st.builds(lambda *parts: {"$or": list(parts)}, SIMPLE, SIMPLE),
+)
+
+
+def outcome(function: Callable[[], Any]) -> Any:
+    try:
+        return bool(function())
+    except Exception as exc:
+        return type(exc)
+
+
+@given(start=STARTS, query=QUERIES)
+def test_a_packed_header_fits_the_queries_that_its_document_fits(start: dict[str, Any], query: dict[str, Any]) -> None:
+    start = {"uid": "u", "time": 1.0, **start}
+    for header in (RunHeader.packed_of(start, {"reason": "Cu"}), RunHeader.of(start, None)):
+        assert outcome(lambda header=header: matcher(query)(header)) == outcome(lambda: Query(query).match(start))
+
+
+def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = [
+        RunHeader.packed_of({"uid": f"{n}", "time": n, "sample": f"s{n % 10}", "points": [n]}, None) for n in range(100)
+    ]
+    unpacked: list[int] = []
+    unpack = run_headers.msgpack.unpackb
+    monkeypatch.setattr(
+        run_headers.msgpack, "unpackb", lambda *given, **options: unpacked.append(1) or unpack(*given, **options)
+    )
+    assert len(list(filter(matcher({"sample": "s3"}), headers))) == len(unpacked) == 10
+    unpacked.clear()
+    assert len(list(filter(matcher({"probe": {"$exists": False}}), headers))) == 100
+    assert not list(filter(matcher({"$and": [{"other": {"$exists": True}}, {"points": 1}]}), headers))
+    assert not unpacked
+
+
+def test_documents_that_msgpack_would_change_are_kept_as_they_are() -> None:
+    start = {"uid": "u", "time": 1, "shape": (1, 2), "big": 2**70}
+    assert RunHeader.packed_of(start, None).start is start
+
+
+def test_start_documents_are_put_in_order_of_time_and_looked_up_by_scan_id() -> None:
+    documents = StartDocuments({})
+    for n in (2, 0, 1):
+        documents.headers[f"run-{n}"] = RunHeader.packed_of({"uid": f"run-{n}", "time": n, "scan_id": 7}, None)
+    newest_first = sorted(documents.values(), key=lambda start: -start["time"])
+    assert [start["uid"] for start in newest_first] == ["run-2", "run-1", "run-0"]
+    assert dict(newest_first[0]) == documents["run-2"] == {"uid": "run-2", "time": 2, "scan_id": 7}
+    documents["run-3"] = {"uid": "run-3", "time": 3}
+    del documents["run-0"]
+    assert list(documents) == ["run-2", "run-1", "run-3"]
+    assert "run-0" not in documents
