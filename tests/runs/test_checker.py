@@ -13,7 +13,7 @@ import pytest
 from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTableError, StoreError, build_simple_run
 from databroker_writable.runs.builder import RunBuilder
 from databroker_writable.runs.checker import RunChecker, check_documents
-from databroker_writable.runs.documents import check_start
+from databroker_writable.runs.document_checks import check_start
 from databroker_writable.runs.inserted import check_inserted
 from databroker_writable.tables.backend_limits import ANY_BACKEND, INT64, Limits
 from support import example_runs

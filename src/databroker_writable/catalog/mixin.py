@@ -10,7 +10,7 @@ from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.inputs import check_many, is_table
-from ..runs.provenance import start_metadata
+from ..runs.start_document import start_metadata
 from ..storage.assets.router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here

@@ -11,9 +11,10 @@ from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.checker import RunChecker, RunDocuments, check_documents
 from ..runs.inputs import documents_of, is_table, warn_of_slow_reading
-from ..runs.provenance import Provenance, start_metadata
+from ..runs.provenance import Provenance
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
+from ..runs.start_document import start_metadata
 from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..tables.public_types import Time

@@ -20,9 +20,10 @@ from .attachments import STREAM, attachment_table
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids, reason_of
 from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
-from .provenance import Provenance, start_metadata
+from .provenance import Provenance
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink, check_kept
+from .start_document import start_metadata
 
 
 class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):

@@ -14,8 +14,8 @@ from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable
 from ..tables.wording import short
 from .declarations import check_columns, check_configuration, check_declared, with_objects
+from .document_checks import check_exit_status, check_time, check_times, without_templates
 from .document_parts import Document, NamedDocument
-from .documents import check_exit_status, check_time, check_times, without_templates
 
 MICROSECOND = 1e-6
 LONGEST_REASON = 10_000

@@ -8,8 +8,7 @@ from typing import Any
 from ..errors import InvalidRunError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.wording import short
-from .document_parts import Document, NamedDocument, other_datum_kwargs
-from .documents import (
+from .document_checks import (
     check_datum_page,
     check_descriptor,
     check_resource,
@@ -17,9 +16,10 @@ from .documents import (
     check_stop,
     check_stream_document,
 )
+from .document_parts import Document, NamedDocument, other_datum_kwargs
 from .event_pages import InlinePart, check_event_page, check_length, whole_page
 from .paging import packed
-from .stream_documents import StreamDocuments, counted_numbers
+from .stream_document_checks import StreamDocuments, counted_numbers
 
 
 class RunDocuments(list[NamedDocument]):

@@ -11,8 +11,8 @@ from ..errors import InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import check_event_values
 from ..tables.wording import short
+from .document_checks import check_times
 from .document_parts import EVENT_PARTS, STREAM_EXTERNAL, Document, check_mappings, check_parts, listed
-from .documents import check_times
 
 InlinePart = Callable[[Document, Document], Document]
 """``inline(page, descriptor)`` gives the page without the columns that go to asset files."""

@@ -13,6 +13,7 @@ from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_event_values, document_value
 from ..tables.wording import short
+from .document_checks import check_safe_uid, check_time
 from .document_parts import (
     PRIMARY,
     REQUIRED_KEYS,
@@ -23,7 +24,6 @@ from .document_parts import (
     check_form,
     error_for,
 )
-from .documents import check_safe_uid, check_time
 
 
 def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:

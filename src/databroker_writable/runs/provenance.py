@@ -11,8 +11,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
-from ..tables.metadata_values import plain_metadata, plain_parameters, posix_seconds
-from ..tables.public_types import Time
+from ..tables.metadata_values import plain_metadata, plain_parameters
 from ..tables.wording import short
 from . import upstream
 
@@ -83,82 +82,6 @@ class Provenance:
         """What goes into the start document, but for the versions."""
         said = {"derived_from": self.derived_from, "supersedes": self.supersedes, "parameters": self.parameters}
         return {key: value for key, value in said.items() if value is not None}
-
-
-def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance: Provenance) -> dict[str, Any]:
-    """Give the metadata of a run that is built here, with its provenance.
-
-    Parameters
-    ----------
-    metadata : mapping or None
-        The user's own; what stands there wins, and must not contradict the other arguments.
-    uid, time
-        As for `RunBuilder`.
-    provenance : Provenance
-
-    Returns
-    -------
-    dict
-        A new dict, with ``uid`` and ``time`` where they were given.
-
-    Raises
-    ------
-    InvalidMetadataError
-        Metadata that are not a mapping or that contradict an argument; a run that refers to itself.
-
-    Notes
-    -----
-    O(1) in the number of runs stored: nothing is looked up.
-
-    Examples
-    --------
-    >>> result = start_metadata({"sample": "Cu"}, "fit-1", None, Provenance.of("raw-1", None, (), None))
-    >>> result["derived_from"], result["original_run_uid"]
-    ([{'uid': 'raw-1', 'catalog': None}], 'raw-1')
-    """
-    if metadata is None:
-        metadata = {}
-    if not isinstance(metadata, Mapping):
-        what = f"{short(metadata)}, of type {type(metadata).__name__}"
-        raise InvalidMetadataError(f"metadata must be a dict, such as {{'sample': 'Cu'}}, not {what}")
-    result: dict[str, Any] = plain_metadata({**metadata, **_provenance_in(metadata)})
-    if "time" in metadata:
-        result["time"] = posix_seconds(metadata["time"])
-    arguments: dict[str, Any] = {
-        "uid": uid,
-        "time": posix_seconds(time),
-        **provenance.said(),
-    }
-    inputs = {source["uid"] for source in provenance.derived_from or ()}
-    if len(inputs) == 1:
-        [arguments["original_run_uid"]] = inputs
-    for key, value in arguments.items():
-        if value is None:
-            continue
-        # arrays have no single answer to whether they are equal
-        if key in result and _document_value(result[key], f"metadata[{key!r}]") != _document_value(value, key):
-            raise InvalidMetadataError(
-                f"metadata[{key!r}] is {short(result[key])}, but the argument {key} says {short(value)}; "
-                "give only one of them"
-            )
-        result[key] = value
-    sources = {source["uid"] for source in sources_of(result)}
-    if len(sources) == 1:
-        result.setdefault("original_run_uid", *sources)
-    _refuse_self_reference(result)
-    own_versions = result.get("versions", {})
-    if isinstance(own_versions, Mapping):
-        result["versions"] = {**provenance.versions, **own_versions}
-    return result
-
-
-def _provenance_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What metadata say of the origin of a run, held to the rules of the arguments of these names."""
-    said = [metadata.get(key) for key in ("derived_from", "supersedes", "parameters")]
-    if all(value is None for value in said):
-        return {}
-    derived_from, supersedes, parameters = said
-    return Provenance.of(derived_from, supersedes, (), parameters).said()
 
 
 def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
@@ -302,10 +225,6 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
-def _document_value(value: Any, where: str) -> Any:
-    return document_value(value, where, InvalidMetadataError)
-
-
 def listed(value: Any) -> list[Any]:
     """One run, or several, as a list."""
     is_single = isinstance(value, str | Mapping) or start_of(value) is not None or not isinstance(value, Iterable)
@@ -314,9 +233,3 @@ def listed(value: Any) -> list[Any]:
 
 def _items(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _refuse_self_reference(start: Mapping[str, Any]) -> None:
-    uid = start.get("uid")
-    if uid is not None and uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
-        raise InvalidMetadataError(f"the run {uid!r} refers to itself; derived_from and supersedes name other runs")

@@ -9,9 +9,10 @@ from ..tables.public_types import Files, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from .builder import RunBuilder
 from .built_run import BuiltRun
-from .documents import check_exit_status
-from .provenance import Provenance, start_metadata
+from .document_checks import check_exit_status
+from .provenance import Provenance
 from .sinks import DocumentSink, TableSink
+from .start_document import start_metadata
 
 
 def build_simple_run(

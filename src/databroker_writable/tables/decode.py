@@ -12,7 +12,7 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from .layout import decode_attribute, decode_attributes
 from .list_columns import flatten, object_array
-from .time_columns import NAT, in_zone, ticks
+from .time_columns import decode_times
 
 MARKERS = {"None": None, "NA": pandas.NA, "NaN": float("nan"), "NaT": pandas.NaT}
 
@@ -25,7 +25,7 @@ def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact:
     if form == "masked":
         return _masked(values, shape, encoding["dtype"])
     if form in ("datetime", "timedelta"):
-        return _times(encoding, values, shape, exact)
+        return decode_times(encoding, values, shape, exact)
     if form == "interval":
         bounds = decode(encoding["bounds"], values, shape, exact)
         left, right = (numpy.ascontiguousarray(bounds[..., side]) for side in (0, 1))
@@ -64,27 +64,6 @@ def _masked(values: Any, shape: tuple[int, ...], dtype: str) -> Any:
         flat = [numpy.nan if value is None else value for value in flat]
         return _numeric(flat, shape, dtype)
     return object_array(flat).reshape(shape)
-
-
-def _times(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any) -> Any:
-    dtype = encoding["dtype"]
-    if exact is None:
-        integers = _ticks(values, shape, numpy.datetime_data(numpy.dtype(dtype))[0])
-    elif isinstance(exact, numpy.ndarray | dask.array.Array) and exact.dtype.kind != "O":
-        integers = exact.astype("int64")
-    else:
-        flat = [NAT if value is None else value for value in flatten(exact, len(shape))]
-        integers = numpy.asarray(flat, dtype="int64").reshape(shape)
-    times = integers.astype(dtype)
-    return in_zone(times, encoding["zone"]) if "zone" in encoding else times
-
-
-def _ticks(values: Any, shape: tuple[int, ...], unit: str) -> Any:
-    if isinstance(values, dask.array.Array):
-        return dask.array.where(dask.array.isnan(values), NAT, ticks(dask.array.nan_to_num(values), unit))
-    seconds = numpy.asarray(values, dtype="float64").reshape(shape)
-    missing = numpy.isnan(seconds)
-    return numpy.where(missing, NAT, ticks(numpy.where(missing, 0, seconds), unit))
 
 
 def _extension(flat: list[Any], name: str) -> Any:

@@ -6,7 +6,7 @@ JSON-able rule by which `decode` gives the original back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import dask.array
@@ -23,35 +23,19 @@ from .classifier import (
     type_of_dtype,
     unsupported,
 )
+from .encoded import Encoded
 from .layout import NULL_TEXTS, encode_attribute
 from .list_columns import array_from_list, flatten, holds_times, in_shape, nest, object_column
-from .time_columns import PER_SECOND, check_resolution, ticks, unnamed_zone, zone_name
+from .time_columns import encode_times, encode_zoned
 
 DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "c": "number", "U": "string"}
 """event-model's names of the types of one value."""
-
-EPOCH = "1970-01-01T00:00:00Z"
-LONG_UNIT = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 _STORED_AS_THEY_ARE = frozenset(
     numpy.dtype(f"<{item}")
     for item in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
 )
 _NOT_LAZY = frozenset({ValueType.OBJECTS, ValueType.TEXT, ValueType.STRING_DTYPE})
-
-
-@dataclass(slots=True)
-class Encoded:
-    """The stored form of one column."""
-
-    values: Any  # numpy array, nested list or dask array
-    shape: tuple[int, ...]
-    dtype: str  # event-model's name of the type of one value
-    dtype_numpy: str
-    encoding: dict[str, Any]
-    units: str | None = None
-    exact: Encoded | None = None  # exact integers, where float64 seconds may lose some digits
-    extra_dims: tuple[str, ...] = ()  # dims of the stored values that the column does not have
 
 
 def encode(values: Any, name: str) -> Encoded:
@@ -84,7 +68,7 @@ def _encode_dask(values: Any, name: str) -> Encoded:
             f"make them numpy arrays, with table[{name!r}].map_blocks",
         )
     if dtype.kind in "mM":
-        return _encode_times(values, name)
+        return encode_times(values, name)
     check_column_dtype(dtype, name)
     stored = values if dtype == _little_endian(dtype) else values.astype(_little_endian(dtype))
     return Encoded(stored, values.shape, DTYPES[dtype.kind], stored.dtype.str, _as_it_is(dtype))
@@ -101,7 +85,7 @@ def _encode_in_memory(values: Any, name: str) -> Encoded:
     if dtype.kind == "O":
         return _encode_objects(values, name)
     if dtype.kind in "mM":
-        return _encode_times(values, name)
+        return encode_times(values, name)
     check_column(values, name)
     check_column_dtype(dtype, name)
     stored_dtype = _little_endian(dtype)
@@ -152,48 +136,6 @@ def _encode_masked(values: numpy.ma.MaskedArray, name: str) -> Encoded:
     return encoded
 
 
-def _encode_times(values: Any, name: str) -> Encoded:
-    """Encode datetime64 or timedelta64 as float64 seconds, with their exact integers where these lose digits."""
-    kind = values.dtype.kind
-    unit, step = numpy.datetime_data(values.dtype)
-    check_resolution([values.dtype], name)
-    if unit == "generic":
-        raise unsupported(name, f"{values.dtype}", f"convert it, e.g. with .astype('{kind}8[ns]')")
-    if unit not in PER_SECOND or step != 1:
-        values, unit = _at_resolution(values, unit, name)
-    lazy = isinstance(values, dask.array.Array)
-    absent = values.map_blocks(numpy.isnat, dtype=bool) if lazy else numpy.isnat(values)
-    integers = values.astype("int64")
-    where = dask.array.where if lazy else numpy.where
-    seconds = where(absent, numpy.nan, integers / PER_SECOND[unit])
-    encoding = {"is": "datetime" if kind == "M" else "timedelta", "dtype": f"{kind}8[{unit}]"}
-    exact = None
-    if unit == "ns" or (unit != "s" if lazy else not _recovered(seconds, integers, absent, unit)):
-        units = f"{LONG_UNIT[unit]} since {EPOCH}" if kind == "M" else unit
-        exact = Encoded(integers, values.shape, "integer", "<i8", {}, units)
-        encoding["exact"] = unit
-    units = f"seconds since {EPOCH}" if kind == "M" else "s"
-    return Encoded(seconds, values.shape, "number", "<f8", encoding, units, exact)
-
-
-def _at_resolution(values: Any, unit: str, name: str) -> tuple[Any, str]:
-    """Bring days, hours and the like to the resolution that xarray would give them."""
-    kind = values.dtype.kind
-    if kind == "m" and unit in ("Y", "M"):
-        raise unsupported(name, f"{values.dtype}", "months and years have no fixed length; use days or seconds")
-    unit = unit if unit in PER_SECOND else "s"
-    changed = values.astype(f"{kind}8[{unit}]")
-    lazy = isinstance(values, dask.array.Array)
-    if not lazy and not numpy.array_equal(changed.astype(values.dtype), values, equal_nan=True):
-        raise unsupported(name, f"{values.dtype} out of the range of {changed.dtype}", "use fewer digits")
-    return changed, unit
-
-
-def _recovered(seconds: numpy.ndarray, integers: numpy.ndarray, absent: numpy.ndarray, unit: str) -> bool:
-    with numpy.errstate(invalid="ignore", over="ignore"):
-        return bool(numpy.array_equal(ticks(seconds, unit)[~absent], integers[~absent]))
-
-
 def has_nulls(encoded: Encoded) -> bool:
     """Whether a column whose values are a list has missing ones."""
     return None in _flat(encoded)
@@ -241,7 +183,7 @@ def _encode_extension(values: Any, name: str) -> Encoded:
         encoded.encoding = encoding
         return encoded
     if isinstance(dtype, pandas.DatetimeTZDtype):
-        return _encode_zoned(values, name)
+        return encode_zoned(values, name)
     if isinstance(dtype, pandas.PeriodDtype):
         return _encode_period(values, name)
     if isinstance(dtype, pandas.IntervalDtype):
@@ -262,15 +204,6 @@ def _encode_extension(values: Any, name: str) -> Encoded:
         stored = values.to_numpy(dtype=numpy_dtype)
     encoding = {"is": "extension", "dtype": str(dtype)}
     return Encoded(stored, (len(values),), DTYPES[kind], _little_endian(numpy_dtype).str, encoding)
-
-
-def _encode_zoned(values: Any, name: str) -> Encoded:
-    zone = zone_name(values.dtype.tz)
-    if zone is None:
-        raise unnamed_zone(name, values.dtype.tz, f"table[{name!r}] = table[{name!r}].dt.tz_convert('UTC')")
-    encoded = _encode_times(values.tz_convert("UTC").tz_localize(None).to_numpy(), name)
-    encoded.encoding["zone"] = zone
-    return encoded
 
 
 def _encode_period(values: Any, name: str) -> Encoded:

@@ -1,4 +1,4 @@
-"""Datetimes and timedeltas of Python, pandas and numpy as arrays, without loss of resolution or zone."""
+"""How datetimes and timedeltas are read from a column, stored and given back, without loss of resolution or zone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import Any
 
+import dask.array
 import numpy
 import pandas
 
 from ..errors import InvalidTableError
 from .classifier import MISSING, ValueType, type_of, unsupported
+from .encoded import Encoded
 
 LATEST = 2**33
 """Seconds, in the year 2242: beyond, float64 no longer tells microseconds apart. The earliest time is 0, in 1970."""
@@ -20,6 +22,8 @@ LATEST = 2**33
 NAT = numpy.iinfo("int64").min
 """What numpy takes for NaT."""
 
+EPOCH = "1970-01-01T00:00:00Z"
+LONG_UNIT = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -114,3 +118,75 @@ def ticks(seconds: Any, unit: str) -> Any:
     whole = numpy.floor(seconds)
     factor = PER_SECOND[unit]
     return whole.astype("int64") * factor + numpy.rint((seconds - whole) * factor).astype("int64")
+
+
+def encode_times(values: Any, name: str) -> Encoded:
+    """Encode datetime64 or timedelta64 as float64 seconds, with their exact integers where these lose digits."""
+    kind = values.dtype.kind
+    unit, step = numpy.datetime_data(values.dtype)
+    check_resolution([values.dtype], name)
+    if unit == "generic":
+        raise unsupported(name, f"{values.dtype}", f"convert it, e.g. with .astype('{kind}8[ns]')")
+    if unit not in PER_SECOND or step != 1:
+        values, unit = _at_resolution(values, unit, name)
+    lazy = isinstance(values, dask.array.Array)
+    absent = values.map_blocks(numpy.isnat, dtype=bool) if lazy else numpy.isnat(values)
+    integers = values.astype("int64")
+    where = dask.array.where if lazy else numpy.where
+    seconds = where(absent, numpy.nan, integers / PER_SECOND[unit])
+    encoding = {"is": "datetime" if kind == "M" else "timedelta", "dtype": f"{kind}8[{unit}]"}
+    exact = None
+    if unit == "ns" or (unit != "s" if lazy else not _recovered(seconds, integers, absent, unit)):
+        units = f"{LONG_UNIT[unit]} since {EPOCH}" if kind == "M" else unit
+        exact = Encoded(integers, values.shape, "integer", "<i8", {}, units)
+        encoding["exact"] = unit
+    units = f"seconds since {EPOCH}" if kind == "M" else "s"
+    return Encoded(seconds, values.shape, "number", "<f8", encoding, units, exact)
+
+
+def _at_resolution(values: Any, unit: str, name: str) -> tuple[Any, str]:
+    """Bring days, hours and the like to the resolution that xarray would give them."""
+    kind = values.dtype.kind
+    if kind == "m" and unit in ("Y", "M"):
+        raise unsupported(name, f"{values.dtype}", "months and years have no fixed length; use days or seconds")
+    unit = unit if unit in PER_SECOND else "s"
+    changed = values.astype(f"{kind}8[{unit}]")
+    lazy = isinstance(values, dask.array.Array)
+    if not lazy and not numpy.array_equal(changed.astype(values.dtype), values, equal_nan=True):
+        raise unsupported(name, f"{values.dtype} out of the range of {changed.dtype}", "use fewer digits")
+    return changed, unit
+
+
+def _recovered(seconds: numpy.ndarray, integers: numpy.ndarray, absent: numpy.ndarray, unit: str) -> bool:
+    with numpy.errstate(invalid="ignore", over="ignore"):
+        return bool(numpy.array_equal(ticks(seconds, unit)[~absent], integers[~absent]))
+
+
+def encode_zoned(values: Any, name: str) -> Encoded:
+    zone = zone_name(values.dtype.tz)
+    if zone is None:
+        raise unnamed_zone(name, values.dtype.tz, f"table[{name!r}] = table[{name!r}].dt.tz_convert('UTC')")
+    encoded = encode_times(values.tz_convert("UTC").tz_localize(None).to_numpy(), name)
+    encoded.encoding["zone"] = zone
+    return encoded
+
+
+def decode_times(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any) -> Any:
+    dtype = encoding["dtype"]
+    if exact is None:
+        integers = _ticks(values, shape, numpy.datetime_data(numpy.dtype(dtype))[0])
+    elif isinstance(exact, numpy.ndarray | dask.array.Array) and exact.dtype.kind != "O":
+        integers = exact.astype("int64")
+    else:
+        objects = numpy.asarray(exact, dtype=object)
+        integers = numpy.where(pandas.isna(objects), NAT, objects).astype("int64").reshape(shape)
+    times = integers.astype(dtype)
+    return in_zone(times, encoding["zone"]) if "zone" in encoding else times
+
+
+def _ticks(values: Any, shape: tuple[int, ...], unit: str) -> Any:
+    if isinstance(values, dask.array.Array):
+        return dask.array.where(dask.array.isnan(values), NAT, ticks(dask.array.nan_to_num(values), unit))
+    seconds = numpy.asarray(values, dtype="float64").reshape(shape)
+    missing = numpy.isnan(seconds)
+    return numpy.where(missing, NAT, ticks(numpy.where(missing, 0, seconds), unit))

@@ -13,7 +13,7 @@ import msgpack
 
 from ..errors import PickledRunError
 from ..runs.checker import may_count
-from ..runs.stream_documents import counted_numbers, covered_numbers
+from ..runs.stream_document_checks import counted_numbers, covered_numbers
 from ..storage.durable_file import final_name
 from ..storage.file_rights import is_being_written
 from ..storage.paths import files_matching

@@ -1,0 +1,20 @@
+"""The stored form of a column, as `encode` gives it and `decode` takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Encoded:
+    """The stored form of one column."""
+
+    values: Any  # numpy array, nested list or dask array
+    shape: tuple[int, ...]
+    dtype: str  # event-model's name of the type of one value
+    dtype_numpy: str
+    encoding: dict[str, Any]
+    units: str | None = None
+    exact: Encoded | None = None  # exact integers, where float64 seconds may lose some digits
+    extra_dims: tuple[str, ...] = ()  # dims of the stored values that the column does not have
