@@ -62,7 +62,20 @@ def panels(*, quick: bool = False) -> dict[str, Panel]:
             (
                 of_runs("store", "store", "ours:small_runs", 100_000),
                 of_runs("stock recipe", "store", "stock:small_runs", 10_000),
-                of_runs("open the catalog", "open", "ours:opening", 100_000),
+            ),
+        ),
+        "opening": Panel(
+            "opening a directory of runs, and looking for some",
+            "runs in the catalog",
+            (
+                of_runs("open, first time", "first", "ours:looking", 100_000),
+                of_runs("open again", "open", "ours:looking", 100_000),
+                of_runs("stock open", "open", "stock:looking", 100_000),
+                of_runs("search", "search", "ours:looking", 100_000),
+                of_runs("stock search", "search", "stock:looking", 100_000),
+                of_runs("latest", "latest", "ours:looking", 100_000),
+                of_runs("results_of", "results_of", "ours:looking", 100_000),
+                of_runs("table", "table", "ours:looking", 100_000),
             ),
         ),
         "arrays": Panel(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .child import MISSING
 from .filling import fill_catalog
 from .workloads import Case
 
@@ -44,12 +45,20 @@ class Runner:
         self._say = say
 
     def medians(self, cases: Mapping[str, Case], repeats: int) -> dict[str, dict[str, float]]:
-        """The median of each step of each case, over `repeats` rounds; cases without their server are left out."""
+        """The median of each step of each case, over `repeats` rounds.
+
+        Cases without their server, or a package that they need, are left out.
+        """
         able = {name: case for name, case in cases.items() if self._can_run(name, case)}
         results: dict[str, list[dict[str, float]]] = {name: [] for name in able}
         for _ in range(repeats):
-            for name, case in able.items():
-                results[name].append(self._run(case))
+            for name in list(results):
+                measured = self._run(able[name])
+                if MISSING in measured:
+                    self._say(f"   {name}: skipped, {measured[MISSING]}")
+                    del results[name]
+                else:
+                    results[name].append(measured)
         return {
             name: {step: statistics.median(one[step] for one in measured) for step in measured[0]}
             for name, measured in results.items()
@@ -62,7 +71,7 @@ class Runner:
         self._say(f"   {name}: skipped, there is no {'MongoDB server' if case.needs == 'mongo' else 'Tiled'}")
         return False
 
-    def _run(self, case: Case) -> dict[str, float]:
+    def _run(self, case: Case) -> dict[str, Any]:
         directory = self._new_directory()
         options = {**case.options, **self._servers, "directory": str(directory)}
         if case.runs is not None:

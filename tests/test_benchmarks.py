@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from benchmarks import report
+from benchmarks import child, report, runner
+from benchmarks.contenders import plain
 from benchmarks.filling import fill_catalog
 from benchmarks.growth import panels
 from benchmarks.runner import Runner
@@ -19,6 +21,7 @@ from databroker_writable import open_directory
 pytestmark = pytest.mark.usefixtures("warm_processes")
 
 CHECKOUT = Path(__file__).parents[1]
+PLAIN = {"Parquet": "parquet_table", "HDF5": "hdf5_table"}
 
 
 def test_the_command_measures_and_keeps_numbers(tmp_path: Path) -> None:
@@ -41,6 +44,26 @@ def test_a_contender_without_its_server_is_skipped_with_a_word(tmp_path: Path) -
     cases = {"Tiled": Case("tiled:table", {"rows": 1}, needs="tiled")}
     assert runner.medians(cases, 1) == {}
     assert said == ["   Tiled: skipped, there is no Tiled"]
+
+
+def test_a_contender_without_a_package_is_skipped_by_name_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_pyarrow(meter: Any) -> None:
+        raise ImportError("Unable to find a usable engine;\n pyarrow is required")
+
+    def in_this_process(command: list[str]) -> str:
+        monkeypatch.setattr(sys, "argv", command[2:])
+        child.main()
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(plain, "parquet_table", without_pyarrow)
+    monkeypatch.setattr(runner, "_run", in_this_process)
+    said: list[str] = []
+    cases = {name: Case(f"plain:{function}", {"rows": 1}) for name, function in PLAIN.items()}
+    measured = Runner(tmp_path, {}, sys.executable, said.append).medians(cases, 2)
+    assert list(measured) == ["HDF5"]
+    assert said == ["   Parquet: skipped, Unable to find a usable engine; pyarrow is required"]
 
 
 def test_a_case_that_fails_is_not_passed_over(tmp_path: Path) -> None:
@@ -89,5 +112,6 @@ def test_the_growth_reaches_the_sizes_that_the_docs_speak_of() -> None:
     assert {name: max(max(s.cases) for s in panel.series) for name, panel in panels().items()} == {
         "rows": 1_000_000,
         "runs": 100_000,
+        "opening": 100_000,
         "arrays": 2048 * 2 * 1024 * 1024,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import Any
 
 import dask.array
@@ -11,6 +12,7 @@ import databroker_writable
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
 
 from .. import data
+from ..filling import SAMPLE, TEMPLATE
 from ..meter import Meter, delay_durability, switch_durability_off
 
 
@@ -52,9 +54,21 @@ def small_runs(meter: Meter) -> None:
     meter.steps("store", meter["number"], lambda: catalog.store_run(table))
 
 
-def opening(meter: Meter) -> None:
-    with meter.step("open"):
+def looking(meter: Meter) -> None:
+    """Open a catalog that this user has never opened, then again, and look for runs in it."""
+    os.environ["XDG_CACHE_HOME"] = str(meter.directory / "cache")
+    with meter.step("first"):
         _filled(meter)
+    with meter.step("open"):
+        catalog = _filled(meter)
+    with meter.step("search"):
+        len(catalog.search({"sample": SAMPLE}))
+    with meter.step("latest"):
+        catalog.latest({"sample": SAMPLE})
+    with meter.step("results_of"):
+        catalog.results_of(TEMPLATE)
+    with meter.step("table"):
+        catalog.table({"sample": SAMPLE})
 
 
 def finding(meter: Meter) -> None:

@@ -10,6 +10,7 @@ from databroker._drivers.mongo_normalized import BlueskyMongoCatalog
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from .. import data
+from ..filling import SAMPLE
 from ..meter import Meter
 
 
@@ -50,6 +51,13 @@ def small_runs(meter: Meter) -> None:
     catalog, table = _open(Path(meter["filled"])), data.small_table()
     _store(catalog, table)
     meter.steps("store", meter["number"], lambda: _store(catalog, table))
+
+
+def looking(meter: Meter) -> None:
+    with meter.step("open"):
+        catalog = _open(Path(meter["filled"]))
+    with meter.step("search"):
+        len(catalog.search({"sample": SAMPLE}))
 
 
 def images(meter: Meter) -> None:
