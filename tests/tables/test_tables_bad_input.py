@@ -33,7 +33,9 @@ def message(table, **options):
 )
 def test_what_is_no_table_is_named_with_what_is_accepted(given, expected):
     text = message(given)
-    assert text.startswith("a table must be a dict of columns, a list of dicts, a pandas DataFrame or Series, an xarray ")
+    assert text.startswith(
+        "a table must be a dict of columns, a list of dicts, a pandas DataFrame or Series, an xarray "
+    )
     assert expected in text
 
 

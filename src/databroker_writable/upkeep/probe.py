@@ -15,33 +15,12 @@ from ..errors import StoreError
 from ..results.headers import PROBE
 from ..storage.assets import SPEC, is_our_asset
 from ..storage.files import FileBackend
-from ..storage.mongo_embedded import MongoEmbeddedBackend
-from ..storage.mongo_normalized import MongoNormalizedBackend
 from .findings import Finding, Report
+from .upkeep_by_backend import upkeep_of
 
 SKEW_SECONDS = 5.0
 
 _NUMBERS = [1.0, 2.0]
-
-_INDEXED = {
-    MongoNormalizedBackend: (
-        ("starts", "uid", True),
-        ("stops", "run_start", True),
-        ("descriptors", "uid", True),
-        ("descriptors", "run_start", False),
-        ("events", "uid", True),
-        ("events", "descriptor", False),
-        ("resources", "run_start", False),
-        ("datums", "datum_id", True),
-    ),
-    MongoEmbeddedBackend: (
-        ("header", "start.uid", False),
-        ("header", "uid", False),
-        ("event", "descriptor", False),
-        ("datum", "resource", False),
-    ),
-}
-"""What is looked up by: the collection, the field, and whether that must be unique."""
 
 
 def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
@@ -85,10 +64,10 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     for path in paths:
         report.findings += _permission_findings(path)
         report.findings += _skew_findings(f"the file system of {path}", os.stat(path).st_mtime, began, time.time())
-    for backend, indexed in _INDEXED.items():
-        if isinstance(catalog._backend, backend):
-            report.findings += _index_findings(catalog._backend, indexed)
-            report.findings += _server_clock_findings(_collection(catalog._backend, indexed[0][0]).database)
+    upkeep = upkeep_of(catalog)
+    report.findings += upkeep.missing_indexes()
+    if upkeep.database is not None:
+        report.findings += _server_clock_findings(upkeep.database)
     return report
 
 
@@ -172,23 +151,9 @@ def _skew_findings(what: str, shown: float, earliest: float, latest: float) -> I
         )
 
 
-def _index_findings(backend: Any, indexed: tuple[tuple[str, str, bool], ...]) -> Iterator[Finding]:
-    for name, field, is_unique in indexed:
-        collection = _collection(backend, name)
-        indexes = [index for index in collection.index_information().values() if index["key"][0][0] == field]
-        if not any(index.get("unique") or not is_unique for index in indexes):
-            what = "there is no unique index" if is_unique else "there is no index"
-            advice = "let a user with the role readWrite store a run, or create it in the database"
-            yield Finding("index-missing", f"{collection.name}.{field}", f"{what}; {advice}")
-
-
 def _server_clock_findings(database: Any) -> Iterator[Finding]:
     before = time.time()
     told = database.command("isMaster").get("localTime")
     if told is not None:
         shown = told.replace(tzinfo=timezone.utc).timestamp()
         yield from _skew_findings("the MongoDB server", shown, before, time.time())
-
-
-def _collection(backend: Any, name: str) -> Any:
-    return getattr(backend.collections, name) if isinstance(backend, MongoNormalizedBackend) else backend.database[name]
