@@ -215,7 +215,7 @@ def test_a_missing_file_of_arrays_is_a_finding() -> None:
     path = store_with_assets("results", uid="the-run")
     path.unlink()
     text = check("results", status=1)
-    assert f"problem: {path.resolve()}: run the-run cannot be read whole" in text
+    assert f"problem: {path.resolve()}: run the-run cannot be read completely" in text
     assert "root_map" in text
 
 

@@ -167,7 +167,7 @@ def test_a_resource_that_leads_out_of_the_asset_root_is_refused() -> None:
     evil.store_run([(name, {**doc, **changed.get(name, {}), **_of("evil", doc)}) for name, doc in documents])
     result = run("copy", "evil", "copies")
     assert result.exit_code == 1
-    assert "leads out of the asset root" in result.stderr
+    assert "is outside the asset root" in result.stderr
     assert not list(Path().rglob("out.h5"))
 
 

@@ -96,7 +96,7 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sources: {a: [", "is not YAML"),
+        ("sources: {a: [", "is not valid YAML"),
         ("sources: {}", "has no catalogs"),
         ("- a", "has no catalogs"),
         ("sources: {a: {args: {}}}", "'a' of bad.yml names no driver"),
@@ -120,8 +120,8 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
             "asset_root: files, catalog_args: {paths: [/a/*.msgpack]}}}}",
             "write '{{ CATALOG_DIR }}/files'",
         ),
-        ("sources: {a: {driver: databroker.NoSuch}}", "import databroker itself would fail"),
-        ("sources: {a: {driver: writable-msgpack-catalog, args: [1]}}", "import databroker itself would fail"),
+        ("sources: {a: {driver: databroker.NoSuch}}", "it would make import databroker fail"),
+        ("sources: {a: {driver: writable-msgpack-catalog, args: [1]}}", "it would make import databroker fail"),
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {nonsense: 1}}}",
             "a: writable-msgpack-catalog has no argument 'nonsense'; it has ",
@@ -158,7 +158,7 @@ def test_a_name_that_another_file_has_is_refused(place: str) -> None:
         yaml.safe_dump({"sources": {"mine": {"driver": DRIVER, "args": {"paths": []}}}})
     )
     write_catalog("mine.yml", DRIVER, paths=PATHS)
-    assert "'mine' is defined in" in fail("deploy", "mine.yml")
+    assert "'mine' is already defined in" in fail("deploy", "mine.yml")
     assert files() == [f"{place}/first.yml"]
 
 

@@ -98,7 +98,7 @@ def test_a_run_that_cannot_be_read_elsewhere_is_found() -> None:
 def test_reading_elsewhere_compares_the_values() -> None:
     catalog = open_directory("results")
     catalog.store_run({"x": [1.0, 2.5]}, uid="other")
-    with pytest.raises(ValueError, match="not those that were stored"):
+    with pytest.raises(ValueError, match="differ from those that were stored"):
         probe.read_probe(catalog, "other")
 
 

@@ -124,9 +124,9 @@ def test_a_tilde_is_the_home(two_directories):
         ("results/*.msgpack", r"names run files; give their directory, as in open_directory\('.*/results'\)"),
         ("results/run-1.msgpack", "names run files; give their directory"),
         ("file", "is not a directory; give the directory"),
-        (5, "path is the path of a directory, not 5"),
-        (b"results", "path is the path of a directory"),
-        (None, "path is the path of a directory"),
+        (5, "path must be the path of a directory, not 5"),
+        (b"results", "path must be the path of a directory"),
+        (None, "path must be the path of a directory"),
     ],
 )
 def test_open_directory_refuses_what_names_no_directory(two_directories, path, message):

@@ -77,7 +77,7 @@ def test_a_block_that_catches_a_failed_store_is_told_that_nothing_is_stored(site
     def disk_is_full(*args, **kwargs):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(InvalidRunError, match=r"fit-1.* is not stored"), catalog.run_builder(uid="fit-1") as builder:  # noqa: PT012
+    with pytest.raises(InvalidRunError, match=r"fit-1.* was not stored"), catalog.run_builder(uid="fit-1") as builder:  # noqa: PT012
         builder.add_stream("primary", data={"image": numpy.zeros((1, 3))})
         with monkeypatch.context() as patch:
             patch.setattr(os, "mkdir", disk_is_full)

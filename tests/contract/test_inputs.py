@@ -248,7 +248,7 @@ def test_the_origin_of_a_run_may_be_said_in_its_metadata(catalog, site):
     [
         ({"derived_from": 5}, "derived_from takes a run"),
         ({"supersedes": [1]}, "supersedes takes a run"),
-        ({"parameters": "fast"}, "parameters is a dict"),
+        ({"parameters": "fast"}, "parameters must be a dict"),
         ({"derived_from": {"uid": "raw-1", "color": "red"}}, "color"),
     ],
 )

@@ -377,7 +377,7 @@ def the_configuration_of_the_table(catalog: Any) -> Steps:
         def add(owner: str, configuration: Any) -> None:
             builder.add_stream("primary", data={"x": [1]}, configuration={owner: configuration})
 
-        yield "name the object otherwise", lambda: add(name, {**parts, **keys})
+        yield "choose another name for the object", lambda: add(name, {**parts, **keys})
         yield "name the same in each", lambda: add("det", {**parts, "data_keys": {}})
         add("det", {**parts, **keys})
     return {"x": [1]}
@@ -486,7 +486,7 @@ def an_uneven_datum(catalog: Any) -> Steps:
         ]
 
     stop = run.compose_stop()
-    yield "use a resource for each kind", lambda: catalog.store_run(documents(1))
+    yield "use a resource for each set", lambda: catalog.store_run(documents(1))
     catalog.store_run(documents(2))
     return {}
 
@@ -511,7 +511,7 @@ def a_copy_of_documents_that_break_the_rules(catalog: Any) -> Steps:
         for error in copy_runs(catalog, destination, as_is=as_is).failures.values():
             raise error
 
-    yield "were some lost on the way?", copy
+    yield "were some lost?", copy
     copy(as_is=True)
     assert destination["mended"].primary.read()["x"].values.tolist() == [0.5, 1.5, 2.5]
     return {"x": [0.5, 1.5, 2.5]}

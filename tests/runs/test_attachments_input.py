@@ -50,7 +50,7 @@ def test_a_name_that_is_no_file_name_on_every_system_is_refused(name: Any) -> No
 
 @pytest.mark.parametrize("names", [("Fit.png", "fit.PNG"), ("straße", "STRASSE"), ("é.txt", "e\u0301.txt")])
 def test_names_that_differ_in_case_or_accents_alone_are_refused(names: tuple[str, str]) -> None:
-    with pytest.raises(InvalidRunError, match="would be one file on Windows and macOS"):
+    with pytest.raises(InvalidRunError, match="would be the same file on Windows and macOS"):
         attach(dict.fromkeys(names, b"content"))
 
 
@@ -73,8 +73,8 @@ def test_usual_names_are_taken(name: str) -> None:
         (io.BytesIO(b"a"), r"give buffer\.getvalue\(\)"),
         (Figure().subplots(), r"give axes\.get_figure\(\)"),
         (pickle.dumps({"a": numpy.zeros(3)}), "is a pickle, which can run any code"),
-        ("\ud800", "UTF-8 cannot hold"),
-        ("absent.png", r"is the text 'absent\.png', and such a file holds no text; give .* pathlib\.Path"),
+        ("\ud800", "encoded as UTF-8"),
+        ("absent.png", r"is the text 'absent\.png', but such a file does not contain text; give .* pathlib\.Path"),
         (Path("absent.txt"), "'absent.txt' cannot be read .*check the path"),
         (Path("."), "'.' is not a file"),
     ],
@@ -106,7 +106,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_figure_needs_a_format_that_it_can_be_saved_in() -> None:
-    with pytest.raises(InvalidRunError, match=r"no ending to tell the format; call it 'fit\.png'"):
+    with pytest.raises(InvalidRunError, match=r"no ending for the format; call it 'fit\.png'"):
         attach({"fit": Figure()})
     with pytest.raises(InvalidRunError, match=r"cannot be saved: .*end its name with \.png, \.pdf or \.svg"):
         attach({"fit.docx": Figure()})
@@ -116,7 +116,7 @@ def test_the_limit_of_size_is_told(tmp_path: Path) -> None:
     with (tmp_path / "film.mp4").open("wb") as file:
         file.truncate(LARGEST + 1)
     for content in (tmp_path / "film.mp4", bytes(LARGEST + 1)):
-        with pytest.raises(InvalidRunError, match=r"'film\.mp4' has 100,000,001 bytes, 100 MB is the most"):
+        with pytest.raises(InvalidRunError, match=r"'film\.mp4' has 100,000,001 bytes, but at most 100 MB"):
             attach({"film.mp4": content})
 
 

@@ -400,7 +400,7 @@ def test_documents_that_are_not_one_whole_run_are_refused(refuses, documents, wo
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
 def test_a_stream_of_a_run_is_refused_with_what_to_store_of_it(catalog):
     stream = catalog.store_run({"x": [1]}).primary
-    with pytest.raises(InvalidTableError, match=r"of a stream give what its read\(\) gives"):
+    with pytest.raises(InvalidTableError, match=r"for a stream give the result of its read\(\)"):
         catalog.store_run(stream)
     assert catalog.store_run(stream.read()).primary.read()["x"].values.tolist() == [1]
 
@@ -556,7 +556,7 @@ def test_what_is_no_catalog_is_not_made_writable(thing):
     [
         ("mine.csv", r"pandas\.read_csv\('mine\.csv'\), or .* databroker-writable store"),
         (pathlib.Path("mine.nc"), r"xarray\.load_dataset\('mine\.nc'\)"),
-        ("0123abcd", r"of a uid give the run, as catalog\[uid\] gives it"),
+        ("0123abcd", r"for a uid give the run, catalog\[uid\]"),
     ],
 )
 def test_the_path_of_a_file_is_answered_with_how_to_read_it(tmp_path, path, remedy):

@@ -157,7 +157,7 @@ def test_a_copy_between_files_has_the_stream_documents(catalog: Any, other: str,
 
 @pytest.mark.parametrize("site", DATABASES, indirect=True)
 def test_a_database_refuses_a_run_with_stream_documents_by_their_name(catalog: Any, site: sites.Site) -> None:
-    with pytest.raises(InvalidRunError, match=r"stream_resource 'frames'.*MongoDB has no place.*catalog of files"):
+    with pytest.raises(InvalidRunError, match=r"stream_resource 'frames'.*MongoDB cannot hold; .*catalog of msgpack"):
         catalog.store_run(with_streams())
     assert site.snapshot() == {}
 

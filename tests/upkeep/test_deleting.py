@@ -64,7 +64,7 @@ def test_nothing_of_a_deleted_run_is_left(site, catalog, assets):
 def test_a_run_that_is_not_there_is_refused(catalog):
     store(catalog, "run-1")
     store(catalog, "run-2")
-    with pytest.raises(InvalidRunError, match="no run 'elsewhere', and no deletion of one that was cut off"):
+    with pytest.raises(InvalidRunError, match="no run 'elsewhere', and no interrupted deletion of it"):
         deletion_of(catalog, "elsewhere")
     with pytest.raises(InvalidRunError, match="Multiple matches to 'run-'"):
         deletion_of(catalog, "run-")

@@ -1,4 +1,4 @@
-"""Which columns of a run go to asset files: decided in one place, for the check before and for the writing."""
+"""Decide which columns of a run are assets, for the check and for the writing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .document_parts import Document
 
 
 class AssetPlan:
-    """Decides, with the first Events of each stream, which of its columns are assets.
+    """Decides with the first Events of each stream which of its columns are assets.
 
     Parameters
     ----------
     root : str or None
-        Directory of the assets; None where the catalog has none.
+        Directory of the assets; None if the catalog has none.
     threshold : float
         Bytes per Event above which an array is an asset.
     """
@@ -30,7 +30,7 @@ class AssetPlan:
     def __init__(self, root: str | None, threshold: float) -> None:
         self.root = root
         self._threshold = threshold
-        # the documents of finished runs stay as they are
+        # the documents of finished runs do not change
         self._takes_attachments = root is not None and math.isfinite(threshold)
         self._columns: dict[str, set[str]] = {}
 
@@ -40,7 +40,7 @@ class AssetPlan:
         Raises
         ------
         InvalidTableError
-            There are some, and the catalog has no directory for them.
+            There are such columns, but the catalog has no directory for them.
         """
         stream = descriptor.get("name", "primary")
         if stream not in self._columns:
@@ -50,13 +50,13 @@ class AssetPlan:
         return self._columns[stream]
 
     def columns_of_stream(self, stream: str) -> set[str]:
-        """The asset columns of a stream of which Events were seen; none for any other."""
+        """The asset columns of a stream that has had Events; empty for any other."""
         return self._columns.get(stream, set())
 
     def large_columns(self, page: Document, descriptor: Document) -> set[str]:
-        """The columns of an event page that are dask arrays, or large for one Event, or that lists cannot hold.
+        """The columns of an event page that are dask arrays, large per Event, or impossible to store as lists.
 
-        Attachments are assets wherever there is a directory for them.
+        Attachments are assets if there is a directory for them.
         """
         length = max(len(page["uid"]), 1)
         return {
@@ -75,7 +75,7 @@ class AssetPlan:
         }
 
     def inline(self, page: Document, descriptor: Document) -> Document:
-        """The page without its asset columns, which are checked to be arrays."""
+        """The page without its asset columns; checks that these are arrays."""
         columns = self.columns(page, descriptor)
         if not columns:
             return page
@@ -85,7 +85,7 @@ class AssetPlan:
 
     @contextlib.contextmanager
     def unchanged_on_error(self) -> Iterator[None]:
-        """Forget what was decided in the block if it raises."""
+        """Undo what was decided in the block if it raises."""
         before = dict(self._columns)
         try:
             yield
@@ -95,7 +95,7 @@ class AssetPlan:
 
 
 def asset_values(values: Any, key: str, descriptor: Document) -> Any:
-    """The values of an asset column as an array, though some be missing: a later table of a stream can have such.
+    """The values of an asset column as an array, also if a later table of the stream has missing values.
 
     Missing datetimes become numpy's NaT in the column of their exact integers, and masked floats NaN, as they do
     when they are read.
@@ -112,8 +112,8 @@ def asset_values(values: Any, key: str, descriptor: Document) -> Any:
         missing = numpy.nan
     else:
         raise InvalidTableError(
-            f"column {key!r} holds missing values in this table, while that of the tables before it is kept in a file, "
-            "which has no value for them; begin another stream, or fill them"
+            f"column {key!r} holds missing values in this table, but in the tables before it is an asset, "
+            "which cannot hold them; begin another stream, or fill them"
         )
     objects = numpy.asarray(values, dtype=object)
     flat = [missing if value is None else value for value in objects.ravel()]
@@ -121,7 +121,7 @@ def asset_values(values: Any, key: str, descriptor: Document) -> Any:
 
 
 def _check_root(root: str | None, page: Document, columns: set[str], stream: str) -> None:
-    """Refuse asset columns where the catalog has no directory for them."""
+    """Refuse asset columns if the catalog has no directory for them."""
     if not columns or root is not None:
         return
     sizes = {key: page["data"][key].nbytes / max(len(page["uid"]), 1) for key in columns}
@@ -129,7 +129,7 @@ def _check_root(root: str | None, page: Document, columns: set[str], stream: str
     if loses_dims_in_lists(page["data"][key].shape[1:]):
         raise InvalidTableError(
             f"column {key!r} of stream {stream!r} is an empty array of shape {page['data'][key].shape[1:]} per Event, "
-            "which belongs into a file, since lists lose the dims after one of length 0, but the catalog has no "
+            "which must be an asset, because lists lose the dims after one of length 0, but the catalog has no "
             "asset_root; open it with asset_root='DIRECTORY', on a file system that all readers share, or leave the "
             "column out"
         )
@@ -137,7 +137,7 @@ def _check_root(root: str | None, page: Document, columns: set[str], stream: str
     if is_lazy(page["data"][key]):
         what, remedy = " and is a dask array", f"compute it first, e.g. table[{key!r}].compute()"
     raise InvalidTableError(
-        f"column {key!r} of stream {stream!r} takes {sizes[key] / 1e6:.3g} MB per Event{what}, which belongs into a "
-        "file, but the catalog has no asset_root; open it with asset_root='DIRECTORY', on a file system that all "
+        f"column {key!r} of stream {stream!r} takes {sizes[key] / 1e6:.3g} MB per Event{what}, which must be an "
+        "asset, but the catalog has no asset_root; open it with asset_root='DIRECTORY', on a file system that all "
         f"readers share, or {remedy}"
     )

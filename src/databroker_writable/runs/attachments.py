@@ -23,17 +23,17 @@ from ..tables.wording import short
 STREAM = "attachments"
 
 LARGEST = 100_000_000
-"""Bytes of one attachment; larger data belong into arrays, or stay where they are."""
+"""The largest size of an attachment in bytes; larger data should be arrays, or stay in their files."""
 
 LONGEST_NAME = 100
 
 FILE_NAME, MEDIA_TYPE = "file_name", "media_type"
-"""What a data key tells of an attachment, beyond event-model's own."""
+"""The keys of a data key for an attachment, in addition to event-model's."""
 
 _REFUSED_IN_NAMES = re.compile(r'[/\\:*?"<>|]|^[. ]|[. ]$')
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
 _NO_TEXT = ("image/png", "image/jpeg", "image/gif", "image/tiff", "application/pdf", "audio/", "video/")
-"""Media types, or what they begin with, of files that hold no text."""
+"""Media types, or their beginnings, of files that are not text."""
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
@@ -72,7 +72,7 @@ def attachments(run: Run) -> Mapping[str, bytes]:
 
 
 class Attachments(Mapping[str, bytes]):
-    """The files of a run by name, read when they are asked for; other columns of the Dataset are passed over."""
+    """The files of a run by name, read at the first access; other columns of the Dataset are ignored."""
 
     def __init__(self, dataset: xarray.Dataset) -> None:
         self._columns = {str(name): array for name, array in dataset.data_vars.items() if MEDIA_TYPE in array.attrs}
@@ -110,7 +110,7 @@ def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
     Raises
     ------
     InvalidRunError
-        A name that is no safe name of a file, or content that is no file.
+        A name is not a safe file name, or content is not a file.
     """
     if not isinstance(contents, Mapping) or not contents:
         raise InvalidRunError(
@@ -127,15 +127,15 @@ def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
 
 
 def check_file_name(name: Any) -> None:
-    """Refuse what is no name of a file on every system, or names one elsewhere, with `InvalidRunError`."""
+    """Refuse a name that is not a file name on every system, or that names a file elsewhere."""
     if not isinstance(name, str) or not name:
         raise InvalidRunError(f"the name of an attachment must be text such as 'fit.png', not {short(name)}")
     if len(name) > LONGEST_NAME or len(name.encode(errors="replace")) > 2 * LONGEST_NAME:
-        problem = f"has {len(name)} characters, {LONGEST_NAME} is the most; shorten it"
+        problem = f"has {len(name)} characters, but at most {LONGEST_NAME} are allowed; shorten it"
     elif not name.isprintable():
         problem = "holds characters that cannot be printed; leave them out"
     elif refused := _REFUSED_IN_NAMES.search(name):
-        problem = f"holds {refused[0]!r} where not every system allows it; give the name alone, such as 'fit.png'"
+        problem = f"holds {refused[0]!r} where not every system allows it; use a name such as 'fit.png'"
     elif _WINDOWS_DEVICES.fullmatch(name):
         problem = "is the name of a device on Windows; choose another one"
     else:
@@ -156,7 +156,8 @@ def _check_names(contents: Mapping[str, Any]) -> None:
         other = alike.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)
         if other != name:
             raise InvalidRunError(
-                f"the attachments {other!r} and {name!r} would be one file on Windows and macOS; rename one of them"
+                f"the attachments {other!r} and {name!r} would be the same file on Windows and macOS; rename one "
+                "of them"
             )
 
 
@@ -176,7 +177,7 @@ def _bytes_of(content: Any, name: str) -> bytes:
         return _text(content, name)
     if isinstance(content, Path):
         return _no_pickle(_file(content, name), name)
-    # of the class: the module pyplot has a function of that name, which draws what happens to be current
+    # the method of a class: pyplot has a function savefig, which saves whichever figure is current
     if hasattr(type(content), "savefig"):
         return _figure(content, name)
     remedy = "convert it to one of them"
@@ -193,17 +194,19 @@ def _bytes_of(content: Any, name: str) -> bytes:
 def _text(text: str, name: str) -> bytes:
     if len(text) < 1000 and "\n" not in text and "\0" not in text and _is_file(Path(text)):
         raise InvalidRunError(
-            f"the attachment {name!r} is the text {short(text)}, which is the name of a file; give "
+            f"the attachment {name!r} is the text {short(text)}, which is a file name; give "
             f"pathlib.Path({short(text)}) to attach the file, or the text as bytes"
         )
     try:
         content = text.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidRunError(f"the attachment {name!r} is a text that UTF-8 cannot hold: {exc}; give bytes") from None
+        raise InvalidRunError(
+            f"the attachment {name!r} is text that cannot be encoded as UTF-8: {exc}; give bytes"
+        ) from None
     if media_type(name).startswith(_NO_TEXT):
         raise InvalidRunError(
-            f"the attachment {name!r} is the text {short(text)}, and such a file holds no text; give its bytes, "
-            "a figure, or a pathlib.Path of the file"
+            f"the attachment {name!r} is the text {short(text)}, but such a file does not contain text; give its "
+            "bytes, a figure, or a pathlib.Path of the file"
         )
     return content
 
@@ -216,9 +219,9 @@ def _is_file(path: Path) -> bool:
 
 
 def _file(path: Path, name: str) -> bytes:
-    """The content of a file, which is not read far beyond the limit."""
+    """The content of a file; reading stops soon after the limit."""
     if path.exists() and not path.is_file():
-        raise InvalidRunError(f"the attachment {name!r}: {str(path)!r} is not a file; attach its files one by one")
+        raise InvalidRunError(f"the attachment {name!r}: {str(path)!r} is not a file; attach its files separately")
     try:
         with path.open("rb") as file:
             _check_size(path.stat().st_size, name)
@@ -233,7 +236,7 @@ def _figure(figure: Any, name: str) -> bytes:
     suffix = Path(name).suffix[1:].lower()
     if not suffix:
         raise InvalidRunError(
-            f"the attachment {name!r} is a figure, and its name has no ending to tell the format; call it '{name}.png'"
+            f"the attachment {name!r} is a figure, but its name has no ending for the format; call it '{name}.png'"
         )
     buffer = io.BytesIO()
     try:
@@ -262,6 +265,6 @@ def _checked_size(content: bytes, name: str) -> bytes:
 def _check_size(size: int, name: str) -> None:
     if size > LARGEST:
         raise InvalidRunError(
-            f"the attachment {name!r} has {size:,} bytes, {LARGEST / 1e6:.0f} MB is the most; store its values "
-            "as a table, or keep the file where it is and its path in the metadata"
+            f"the attachment {name!r} has {size:,} bytes, but at most {LARGEST / 1e6:.0f} MB are allowed; store its "
+            "values as a table, or keep the file and store its path in the metadata"
         )

@@ -83,7 +83,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
 
     @classmethod
     def into(cls, sink: DocumentSink, metadata: dict[str, Any], one_event: bool) -> RunBuilder:
-        """Give a builder whose documents go to a sink; the metadata are what `start_metadata` gives."""
+        """A builder whose documents go to a sink, with the metadata from `start_metadata`."""
         builder = cls.__new__(cls)
         builder._begin(metadata, one_event, sink)
         return builder
@@ -128,7 +128,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         hints: Mapping[str, Any] | None = None,
         units: Mapping[Any, str] | None = None,
     ) -> None:
-        """Define a stream and, where `data` is given, add its first table.
+        """Define a stream and, if `data` is given, add its first table.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             schema = with_declarations(table.schema if table else None, data_keys, object_keys, configuration, hints)
             moment = self._now() if time is None else time
             stream = BuiltStream(composed_descriptor(self.uid, name, schema, moment, uid), units=units)
-            # together, so that a table which is refused leaves no stream behind
+            # together, so that a refused table leaves no stream behind
             self._take_table(stream, table, [("descriptor", stream.descriptor)], time=time)
 
     def add_data(
@@ -216,7 +216,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         Raises
         ------
         InvalidRunError
-            A name that is not safe, or content that is no file.
+            A name is not safe, or content is not a file.
         StreamExists
             The run has attachments already.
         """
@@ -224,7 +224,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             self.add_stream(STREAM, data=attachment_table(attachments))
 
     def update_configuration(self, name: str, configuration: Mapping[str, Any]) -> None:
-        """Give a stream another configuration from here on, by a new descriptor.
+        """Change the configuration of a stream from here on, with a new descriptor.
 
         Parameters
         ----------
@@ -267,7 +267,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         time = self._now() if time is None else time
         stop = composed_stop(self.uid, self._streams, exit_status, reason, time, uid)
         with self._sink.whole():
-            # listeners may store the run when its stop document comes
+            # listeners may store the run when they get its stop document
             self._is_closed = True
             try:
                 self._sink.take([("stop", stop)])
@@ -286,14 +286,14 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             self._close_after(value)
 
     def _close_after(self, error: BaseException) -> None:
-        """Keep what was added before the block of the builder raised."""
+        """Store what was added before the builder's block raised, as a failed run."""
         if self._sink.is_lost:
             return
         try:
             self.close("fail", reason_of(error))
         except StoreError as exc:
             self._sink.abandon(exc)
-            # the exception of the block goes on; that its data are not kept must not go unsaid
+            # the block's exception continues, so a warning must say that its data are lost
             warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 
     def get_run(self, **kwargs: Any) -> BlueskyRun:
@@ -327,14 +327,14 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             raise InvalidRunError(f"the run {self.uid!r} is closed; build another one")
 
     def _now(self) -> float:
-        """The current time, or the next moment after the last Event if that is later."""
+        """The current time, or the next time after the last Event if that is later."""
         now = self._last_time if self._has_fixed_time else time_module.time()
         return max(now, self._last_time)
 
     def _take_table(
         self, stream: BuiltStream, table: StreamTable | None, before: list[NamedDocument], **columns: Any
     ) -> None:
-        """Pass the Events of a table on, after the documents that they need."""
+        """Send the Events of a table to the sink, after the documents that they need."""
         page = None
         if table is not None and table.length:
             descriptor = before[0][1] if before else stream.descriptor

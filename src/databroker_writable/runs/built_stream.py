@@ -1,4 +1,4 @@
-"""Compose the documents of a run that is built; its Events go on where the last ones of their stream ended."""
+"""Compose the documents of a run that is built in pieces."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class BuiltStream:
     """A stream's latest descriptor, and where its Events end."""
 
     descriptor: Document
-    schema: StreamSchema | None = None  # of its first table, with which the later ones must agree
-    units: Mapping[Any, str] | None = None  # that the user said with it
+    schema: StreamSchema | None = None  # of its first table; later tables must agree with it
+    units: Mapping[Any, str] | None = None  # from the user
     length: int = 0
     rows: int = 0
     last_seq_num: int = 0
     last_time: float = -math.inf
 
     def fitted(self, table: StreamTable) -> StreamTable:
-        """Give a later table as it goes on after the first one; refuse one that does not."""
+        """Fit a later table to the first one; refuse it if it does not fit."""
         name, data_keys = self.descriptor["name"], self.descriptor["data_keys"]
         if self.schema is not None:
             table = table.fitted(self.schema, name)
@@ -45,7 +45,7 @@ class BuiltStream:
         return table
 
     def descriptor_before(self, table: StreamTable, time: float) -> list[NamedDocument]:
-        """Give the descriptor that a later table needs, if any: from it on integers are floats."""
+        """The new descriptor for a later table in which integers become floats, or None."""
         if self.schema is None or not self.schema.widened(table.schema):
             return []
         old = self.descriptor
@@ -58,7 +58,7 @@ class BuiltStream:
         return {key: {**data_key, **wider.get(key, {})} for key, data_key in self.descriptor["data_keys"].items()}
 
     def reconfigured(self, configuration: Mapping[str, Any]) -> StreamSchema:
-        """The schema with another configuration; objects that are not named keep theirs."""
+        """The schema with a changed configuration; objects that are not named keep theirs."""
         old = self.descriptor
         check_configuration(configuration, old["configuration"])
         merged = {**old["configuration"], **configuration}
@@ -75,7 +75,7 @@ class BuiltStream:
         seq_num: Any = None,
         uid: Any = None,
     ) -> Document:
-        """Compose the page of a table that follows; its Events begin `now` unless a time is given."""
+        """Compose the page of the next table; its Events begin `now` unless a time is given."""
         times = self._times(table, time, now)
         return {
             "uid": event_uids(uid, table.length),
@@ -88,7 +88,7 @@ class BuiltStream:
         }
 
     def add(self, table: StreamTable, page: Document) -> None:
-        """Note that the page of a table was passed on."""
+        """Record that the page of a table was sent."""
         if self.schema is None or self.schema.widened(table.schema):
             self.schema = table.schema
         self.length += table.length
@@ -140,7 +140,7 @@ def composed_stop(
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in a stop document that an error ended the run."""
+    """Record in a stop document that an error ended the run."""
     return without_templates(short(error, LONGEST_REASON))
 
 
@@ -155,17 +155,17 @@ def event_times(first: float, length: int) -> list[float]:
 
 
 def times_from(first: Any, length: int) -> list[float]:
-    """Times for Events from the moment on that the user gave."""
+    """Times for Events, from the user's time on."""
     return event_times(float(_times([first], 1, "time")[0]), length)
 
 
 def after(time: float) -> float:
-    """The next time at which an Event can follow."""
+    """The earliest time for the next Event."""
     return time + _step_at(time)
 
 
 def user_times(values: Any, length: int, last: float) -> list[float]:
-    """Check the Events' times that the user gave."""
+    """Check the user's times of Events."""
     times = _times(values, length, "time")
     falls = numpy.diff(times, prepend=last) <= 0 if length and math.isfinite(last) else numpy.diff(times) <= 0
     if falls.any():
@@ -185,19 +185,19 @@ def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[
         raise InvalidTableError(f"timestamps must be a dict of an array for each column, not {str(timestamps)[:60]!r}")
     columns = dict(timestamps)
     if set(columns) != set(keys):
-        raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, the data have {sorted(keys)}")
+        raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, but the data have {sorted(keys)}")
     return {key: _times(columns[key], len(times), f"timestamps[{key!r}]").tolist() for key in keys}
 
 
 def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
-    """Sequence numbers that go on from the last one, or the user's, checked."""
+    """Sequence numbers that continue from the last one, or the user's, checked."""
     if seq_num is None:
         return list(range(last + 1, last + 1 + length))
     numbers = numpy.asarray(seq_num)
     if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
         raise InvalidTableError(f"seq_num must be an array of {length} integers, not {str(seq_num)[:60]!r}")
     if (numpy.diff(numbers, prepend=last) <= 0).any():
-        raise InvalidTableError(f"seq_num does not increase, or not beyond the last one, {last}")
+        raise InvalidTableError(f"seq_num must increase, and start above the last one, {last}")
     rising: list[int] = numbers.tolist()
     return rising
 

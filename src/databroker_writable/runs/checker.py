@@ -1,4 +1,4 @@
-"""Whether the documents of a run may be stored: the whole run, or each document as it comes."""
+"""Check whether documents can be stored: those of a whole run, or each one as it arrives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .stream_document_checks import StreamDocuments, counted_numbers
 
 
 class RunDocuments(list[NamedDocument]):
-    """The documents of one whole run, checked: start first, stop last, Events and Datums in pages."""
+    """The checked documents of one complete run: start first, stop last, Events and Datums in pages."""
 
     @property
     def uid(self) -> str:
@@ -35,7 +35,7 @@ class RunDocuments(list[NamedDocument]):
 def check_documents(
     documents: Iterable[Any], limits: Limits = ANY_BACKEND, inline: InlinePart = whole_page
 ) -> RunDocuments:
-    """Check that documents are one whole run and give them back, packed into pages.
+    """Check that documents are one complete run, and return them, packed into pages.
 
     Events and Datums that follow each other become pages; all other documents are copied into plain Python. The data
     of event pages are passed on, not copied, unless the documents come from an iterator.
@@ -84,23 +84,23 @@ def check_documents(
 
 
 class RunChecker:
-    """Check the documents of one run, each when it comes: what comes after it is not needed for that.
+    """Check the documents of one run, each as it arrives.
 
-    Calling it with a name and a document gives both in the form to store. A document that it refuses leaves no trace:
-    another one can follow.
+    A call with a name and a document returns both in the form to store. A refused document leaves no trace, and another
+    one can follow.
 
     Parameters
     ----------
     limits : Limits
         What the backend can hold.
     inline : callable
-        ``inline(page, descriptor)`` gives the page without the columns that go to asset files: only what stays must
-        be held by the backend.
+        ``inline(page, descriptor)`` returns the page without the columns that are assets. The backend must be able to
+        hold this page.
 
     Attributes
     ----------
     start, stop : dict or None
-        These documents, once they have come.
+        These documents, once they have arrived.
     """
 
     def __init__(self, limits: Limits = ANY_BACKEND, inline: InlinePart = whole_page) -> None:
@@ -130,7 +130,7 @@ class RunChecker:
         return name, _CHECKS[name](self, doc)
 
     def all_or_none(self, documents: Iterable[NamedDocument]) -> list[NamedDocument]:
-        """Check documents that belong together; where one is refused, none of them leaves a trace."""
+        """Check documents that belong together; if one is refused, none of them leaves a trace."""
         checked: list[NamedDocument] = []
         try:
             for item in documents:
@@ -141,7 +141,7 @@ class RunChecker:
         return checked
 
     def forget(self, documents: list[NamedDocument]) -> None:
-        """Take back the last documents of a builder, which were found good and could not be kept."""
+        """Undo the last documents of a builder, which passed the check but could not be kept."""
         for name, doc in reversed(documents):
             if name == "event_page":
                 self._event_uids.difference_update(doc["uid"])
@@ -153,7 +153,7 @@ class RunChecker:
         if self.start is not None:
             raise InvalidRunError(
                 f"the run {self._uid!r} has a second start document, {doc.get('uid')!r}; "
-                "store each run by itself, or all by store_runs"
+                "store each run separately, or all with store_runs"
             )
         start = check_start(doc, self._limits)
         self._uid = start["uid"]
@@ -228,7 +228,7 @@ class RunChecker:
             if not may_count(number, seq_nums, self._streams.seq_nums.get(stream, [])):
                 raise InvalidRunError(
                     f"the stop document counts {number} events in stream {stream!r}, "
-                    f"but {sum(map(len, seq_nums))} were given; were some lost on the way?"
+                    f"but {sum(map(len, seq_nums))} were given; were some lost?"
                 )
         self._streams.check_columns(self._descriptors.values(), [s for s, pages in self._seq_nums.items() if pages])
         self.stop = stop
@@ -246,10 +246,10 @@ class RunChecker:
 
 
 def may_count(number: int, pages: list[Any], ranges: Sequence[range] = ()) -> bool:
-    """Whether a stop document may count so many Events, whose numbers are given page by page.
+    """Whether the count of Events in a stop document is possible for these sequence numbers, given page by page.
 
-    bluesky measures again, after a pause, what came after the last checkpoint, and counts it once. It also counts
-    the numbers, given as ranges, that stream_datums cover.
+    After a pause bluesky repeats the measurements since the last checkpoint, and counts them once. It also counts the
+    sequence numbers that stream_datums cover, which are given as ranges.
     """
     return number == sum(map(len, pages)) or number == counted_numbers(pages, ranges)
 

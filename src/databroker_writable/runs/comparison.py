@@ -1,4 +1,4 @@
-"""Compare runs by their documents, whatever the backend makes of pages and types."""
+"""Compare runs by their documents, independent of how the backend stores pages and types."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .document_parts import PRIMARY, NamedDocument
 
 
 def same_run(first: Iterable[NamedDocument], second: Iterable[NamedDocument]) -> bool:
-    """Whether two sequences of documents tell of the same run, however they are paged."""
+    """Whether two sequences of documents are the same run, however they are paged."""
     first, second = list(first), list(second)
-    # before any value is looked at: there may be gigabytes of them, or still to be computed
+    # before any value is read: there may be gigabytes, and dask may have to compute them
     return _uids(first) == _uids(second) and _canonical(first) == _canonical(second)
 
 
 def same_but_for_assets(stored: Iterable[NamedDocument], built: Iterable[NamedDocument]) -> bool:
-    """Whether a run is stored, but for arrays that were moved to files when it was.
+    """Whether a run is stored, perhaps with arrays as assets.
 
-    The uids of the Events, random and new for every run that is built, vouch for those arrays.
+    The Events' uids are random and new for every built run, so equal uids mean equal arrays.
     """
     stored = list(stored)
     external = {
@@ -36,7 +36,7 @@ def same_but_for_assets(stored: Iterable[NamedDocument], built: Iterable[NamedDo
 
 
 def transformed(documents: Iterable[NamedDocument], transforms: Mapping[str, Any]) -> Iterator[NamedDocument]:
-    """Give documents as a catalog with these transforms would read them."""
+    """The documents as a catalog with these transforms would read them."""
     for name, doc in documents:
         transform = transforms.get(name)
         yield name, doc if transform is None else transform(doc)
@@ -59,7 +59,7 @@ def _without(documents: Iterable[NamedDocument], columns: set[tuple[str, str]]) 
 
 
 def _uids(documents: Iterable[NamedDocument]) -> set[str]:
-    """The uids of all documents but resources and datums, however they are paged."""
+    """The uids of all documents except resources and datums, however they are paged."""
     found: set[str] = set()
     for name, doc in documents:
         if name not in ("resource", "datum", "datum_page"):
@@ -81,7 +81,7 @@ def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
             for datum in [doc] if name == "datum" else event_model.unpack_datum_page(doc):
                 result["datum", datum["datum_id"]] = as_text(datum)
         else:
-            # one without a name is stored, and read, under that of old bluesky's only stream
+            # a stream without a name is stored and read with the name of old bluesky's only stream
             named = {"name": PRIMARY, **doc} if name == "descriptor" else doc
             result[name, doc["uid"]] = as_text(named)
     for descriptor, items in events.items():
@@ -90,7 +90,7 @@ def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
 
 
 def as_text(doc: Any) -> str:
-    """A document in a form that is equal for equal ones, also where they hold NaN or numpy arrays."""
+    """A form of a document that is equal for equal documents, also if they hold NaN or numpy arrays."""
     return json.dumps(doc, sort_keys=True, default=_json_default)
 
 

@@ -1,4 +1,4 @@
-"""The documents of databroker's runs, with those that its own ``documents()`` leaves out."""
+"""The documents of databroker's runs, including those that its ``documents()`` omits."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .stream_document_checks import lost_column, stream_columns
 
 
 def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
-    """Give the documents of a run of databroker 1.2.5, unfilled, each descriptor with a name.
+    """Return the documents of a run of databroker 1.2.5, unfilled, each descriptor with a name.
 
-    Its ``documents()`` leaves out stream_resources and stream_datums, and all Events of descriptors without a name.
+    Its ``documents()`` omits stream_resources and stream_datums, and all Events of descriptors without a name.
     """
     descriptors: list[Document] = upstream.loaded_descriptors(run)
     has_unnamed = any("name" not in descriptor for descriptor in descriptors)
@@ -36,7 +36,7 @@ def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
 
 
 def _without_streams(documents: Iterable[NamedDocument], lost: InvalidRunError) -> Iterator[NamedDocument]:
-    """Give what databroker gives of a run whose stream_resources are lost; it can fail at their columns."""
+    """databroker's documents of a run without its stream_resources; databroker can fail at their columns."""
     try:
         yield from documents
     except event_model.EventModelError as exc:
@@ -54,8 +54,8 @@ def _with_names(run: Any, arguments: Mapping[str, Any]) -> Any:
     get_event_descriptors = arguments.get("get_event_descriptors")
     if get_event_descriptors is None:
         raise InvalidRunError(
-            f"the run {run.metadata['start']['uid']!r} has a descriptor without a name, as old bluesky wrote it, of "
-            "which databroker 1.2.5 reads no Events; give its documents, each descriptor with the name 'primary'"
+            f"the run {run.metadata['start']['uid']!r} has a descriptor without a name, written by old bluesky, and "
+            "databroker 1.2.5 reads no Events of it; give its documents, each descriptor with the name 'primary'"
         )
     named = [{"name": PRIMARY, **descriptor} for descriptor in get_event_descriptors()]
     return type(run)(**{**arguments, "get_event_descriptors": lambda: named})

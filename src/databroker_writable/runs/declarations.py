@@ -1,4 +1,4 @@
-"""What the user declares of a stream, over what is inferred from its first table."""
+"""Merge what the user declares about a stream with what is inferred from its first table."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ WIDER = ("number", "integer")
 
 
 def checked_one_event(one_event: Any) -> bool:
-    """Refuse what is neither true nor false, such as the name of a stream."""
+    """Refuse values that are not bools, such as the name of a stream."""
     if not isinstance(one_event, bool | numpy.bool_):
         raise InvalidTableError(f"one_event must be True or False, not {short(one_event)}")
     return bool(one_event)
 
 
 def check_stream(name: Any, data: Any, data_keys: Mapping[str, Any] | None) -> None:
-    """Refuse a stream without a name, or of which nothing is known."""
+    """Refuse a stream without a name, or with neither data nor data keys."""
     if not isinstance(name, str) or not name:
         raise InvalidTableError(f"the name of a stream must be a string, not {name!r}")
     if data is None and not data_keys:
@@ -39,7 +39,7 @@ def with_declarations(
     configuration: Mapping[str, Any] | None,
     hints: Mapping[str, Any] | None,
 ) -> StreamSchema:
-    """What the user says of a stream wins over what was inferred from its first table."""
+    """Let the user's declarations override what was inferred from the first table."""
     if inferred is not None and not any((data_keys, object_keys, configuration)) and hints is None:
         return with_objects(inferred)
     schema = inferred or StreamSchema({}, {}, {}, {})
@@ -71,13 +71,13 @@ def with_declarations(
 
 
 def check_configuration(configuration: Any, present: Mapping[str, Any]) -> None:
-    """Refuse a configuration that readers fail at, or that would take the place of the table's own."""
+    """Refuse a configuration that readers cannot read, or that would replace that of the table."""
     parts = tuple(NO_CONFIGURATION)
     for name, given in _mapping(configuration, "configuration").items():
         where = f"configuration[{name!r}]"
         if name == OBJECT and find_layout({"configuration": present}) is not None:
             raise InvalidTableError(
-                f"{where} would take the place of the table's own coordinates and layout; name the object otherwise"
+                f"{where} would replace the coordinates and layout of the table; choose another name for the object"
             )
         keys = [list(_mapping(_mapping(given, where).get(part), f"{where}[{part!r}]")) for part in parts]
         for part, found in zip(parts, keys, strict=True):
@@ -112,12 +112,12 @@ def _check_hints(hints: Any) -> None:
 
 
 def with_objects(schema: StreamSchema) -> StreamSchema:
-    """Name each object wherever readers look it up: in the object keys, the configuration and its data keys."""
+    """Name each object where readers look for it: in the object keys, the configuration and the data keys."""
     objects = [*schema.object_keys, *schema.configuration]
     object_of = {key: name for name, keys in schema.object_keys.items() for key in keys}
     return StreamSchema(
         {
-            # suitcase-specfile 0.3 fails at data keys that do not say it
+            # suitcase-specfile 0.3 fails without it
             key: {**({"object_name": object_of[key]} if key in object_of else {}), **data_key}
             for key, data_key in schema.data_keys.items()
         },
@@ -128,7 +128,7 @@ def with_objects(schema: StreamSchema) -> StreamSchema:
 
 
 def check_declared(data_keys: Mapping[str, Any], schema: StreamSchema, stream: str) -> None:
-    """Refuse a table that its data keys contradict: readers go by them."""
+    """Refuse a table that contradicts its data keys, because readers rely on them."""
     for key, declared in data_keys.items():
         inferred = schema.data_keys[key]
         for part, agree in _AGREEMENTS.items():
@@ -152,7 +152,7 @@ def _same_shape(declared: Any, found: Any) -> bool:
 
 _AGREEMENTS: dict[str, Callable[[Any, Any], bool]] = {
     "shape": _same_shape,
-    # an integer is a number; "array" says nothing of the type of the values
+    # an integer is a number; "array" does not give the type of the values
     "dtype": lambda declared, found: declared in (found, "array") or found == "array" or (declared, found) == WIDER,
     # strings may be of any length
     "dtype_numpy": lambda declared, found: declared == found or str(declared)[:2] == str(found)[:2] == "<U",
@@ -160,14 +160,14 @@ _AGREEMENTS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _object_keys(inferred: Mapping[str, list[str]], given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The user's objects; those that were inferred keep the columns that no object of the user has."""
+    """The user's objects; inferred objects keep the columns that the user did not assign."""
     claimed = {key for keys in given.values() for key in keys}
     kept = {name: [key for key in keys if key not in claimed] for name, keys in inferred.items()}
     return {**kept, **{name: list(keys) for name, keys in given.items()}}
 
 
 def _hints(inferred: Mapping[str, Any], object_keys: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The hints of the table, given to the objects that its columns belong to."""
+    """The hints of the table, for the objects of its columns."""
     fields = [field for hint in inferred.values() for field in hint["fields"]]
     owned = {name: [field for field in fields if field in keys] for name, keys in object_keys.items()}
     return {name: {"fields": names} for name, names in owned.items() if names}

@@ -1,4 +1,4 @@
-"""Check documents by themselves, one function for each type: what of them no backend, or this one, can hold."""
+"""Check single documents, with one function for each type, for what the backends can hold."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _SAFE_UIDS = "use a UUID4, or letters, digits and any of _-.+=@~"
 _SAFE_UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@~-]*\Z")
 
 _RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
-"""Windows makes no files of these names, with or without an ending."""
+"""Windows cannot create files with these names, with or without a suffix."""
 
 _TEMPLATE = re.compile(r"\{(?=[{%#])[{%#]")
-"""Text that intake 0.6.4 takes for a Jinja template, and runs, when a run is read."""
+"""Text that intake 0.6.4 would render as a Jinja template when a run is read."""
 
 _TIME_UNITS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
 
 
 def check_start(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a start document, or metadata with ``uid`` and ``time``, and give a copy in plain Python."""
+    """Check a start document, or metadata with ``uid`` and ``time``; return a copy in plain Python."""
     start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
     check_metadata_keys(start, "metadata", InvalidMetadataError)
     _check_templates(start, "metadata", InvalidMetadataError)
@@ -55,7 +55,7 @@ def check_start(doc: Mapping[str, Any], limits: Limits) -> Document:
 
 
 def check_descriptor(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a descriptor and give a copy in plain Python, with a name."""
+    """Check a descriptor; return a copy in plain Python, with a name."""
     descriptor = document_value(doc, "the descriptor", InvalidRunError, limits=limits)
     checked = _checked("descriptor", {"name": PRIMARY, **descriptor}, limits)
     _check_stream_name(checked["name"], limits)
@@ -63,7 +63,7 @@ def check_descriptor(doc: Mapping[str, Any], limits: Limits) -> Document:
 
 
 def check_stop(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a stop document and give a copy in plain Python."""
+    """Check a stop document; return a copy in plain Python."""
     stop = document_value(doc, "the stop document", InvalidRunError, limits=limits)
     _check_templates(stop, "the stop document", InvalidRunError)
     return _checked("stop", stop, limits)
@@ -76,22 +76,22 @@ def check_exit_status(exit_status: Any) -> None:
 
 
 def check_resource(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a resource and give a copy in plain Python."""
+    """Check a resource; return a copy in plain Python."""
     return _checked("resource", document_value(doc, "the resource", InvalidRunError, limits=limits), limits)
 
 
 def check_datum_page(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a page of Datums and give a copy in plain Python."""
+    """Check a page of Datums; return a copy in plain Python."""
     check_parts("a datum_page", doc, DATUM_PARTS)
     return _checked("datum_page", document_value(doc, "the datum_page", InvalidRunError, limits=limits), limits)
 
 
 def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a stream_resource or a stream_datum, whose forms event-model has changed, and give a plain copy."""
+    """Check a stream_resource or a stream_datum in any version's form; return a copy in plain Python."""
     if not limits.stream_assets:
         raise InvalidRunError(
-            f"the run has the {name} {short(doc.get('uid'))}, for which {limits.backend} has no place; "
-            "store the run in a catalog of files, of msgpack or JSONL"
+            f"the run has the {name} {short(doc.get('uid'))}, which {limits.backend} cannot hold; "
+            "store the run in a catalog of msgpack or JSONL files"
         )
     check_form(name, doc)
     check_dropped_keys(name, doc)
@@ -115,13 +115,15 @@ def check_safe_uid(uid: Any) -> None:
     if not isinstance(uid, str):
         raise InvalidRunError(f"the uid of a run must be a string, not {short(uid)}")
     if len(uid) > MAX_UID_LENGTH:
-        raise InvalidRunError(f"the uid {uid[:40]!r}... has {len(uid)} characters, {MAX_UID_LENGTH} is the most")
+        raise InvalidRunError(
+            f"the uid {uid[:40]!r}... has {len(uid)} characters, but at most {MAX_UID_LENGTH} are allowed"
+        )
     if not _SAFE_UID.match(uid) or uid.endswith(".") or uid.split(".")[0].lower() in _RESERVED_NAMES:
-        raise InvalidRunError(f"the uid {uid!r} is not safe as the name of a file; {_SAFE_UIDS}")
+        raise InvalidRunError(f"the uid {uid!r} is not safe as a file name; {_SAFE_UIDS}")
 
 
 def check_time(time: Any, where: str, error: type[StoreError]) -> None:
-    """Refuse a number that is no time: pandas, and with it v1 tables, and datetime fail at it whenever it is read."""
+    """Refuse a number that is not a time: pandas, v1 tables and datetime would fail when it is read."""
     if not isinstance(time, numbers.Real):
         raise error(f"{where} is {short(time)}; give POSIX seconds")
     seconds = float(time)
@@ -130,7 +132,7 @@ def check_time(time: Any, where: str, error: type[StoreError]) -> None:
 
 
 def check_times(times: numpy.ndarray[Any, Any], where: str, error: type[StoreError]) -> None:
-    """Refuse times of Events, of which one is no time, naming it."""
+    """Refuse times of Events if one is not a time, and name it."""
     is_time = (times >= 0) & (times < LATEST)
     if not is_time.all():
         position = int(numpy.argmin(is_time))
@@ -146,7 +148,7 @@ def _time_remedy(time: float) -> str:
 
 
 def without_templates(text: str) -> str:
-    """Separate the braces that intake would take for a template.
+    """Separate braces that intake would treat as a template.
 
     Examples
     --------
@@ -161,7 +163,7 @@ def _check_templates(value: Any, where: Location, error: type[StoreError]) -> No
     if isinstance(value, str):
         if "{" in value and _TEMPLATE.search(value):
             raise error(
-                f"{located(where)} is {value[:60]!r}: intake takes '{{{{', '{{%' and '{{#' for a template, which it "
+                f"{located(where)} is {value[:60]!r}: intake treats '{{{{', '{{%' and '{{#' as a template, which it "
                 f"would run whenever the run is read; write for example {without_templates(value)[:60]!r}"
             )
     elif isinstance(value, dict):
@@ -182,19 +184,19 @@ def _checked(name: str, doc: Document, limits: Limits) -> Document:
 
 
 def _check_stream_name(name: Any, limits: Limits) -> None:
-    """Refuse a name of a stream that would be read back as another, or that a reader or the backend cannot take."""
+    """Refuse the name of a stream if readers or the backend would change or reject it."""
     where = "the name of a stream"
     if not isinstance(name, str) or not name:
         raise InvalidRunError(f"{where} must be text of at least one character, not {name!r}")
     if not name.isprintable():
-        raise InvalidRunError(f"{where}, {name!r}, holds a character that is not shown; leave it out")
+        raise InvalidRunError(f"{where}, {name!r}, holds a character that cannot be displayed; leave it out")
     _check_templates(name, where, InvalidRunError)
     # the stop document has it as a key
     check_key(name, "the stop document, which counts Events by stream,", InvalidRunError, limits)
 
 
 def _check_size(name: str, doc: Document, limits: Limits) -> None:
-    """Refuse any document but a page of Events that is larger than the backend can hold."""
+    """Refuse a document, other than a page of Events, that is too large for the backend."""
     if limits.event_bytes is None:
         return
     sizes = {key: limits.size_of(value) for key, value in doc.items()}
@@ -208,7 +210,7 @@ def _check_size(name: str, doc: Document, limits: Limits) -> None:
 
 
 def _way_to_seconds(value: Any) -> str:
-    """Say how a time is given in seconds."""
+    """How to write a time in seconds."""
     try:
         datetime.datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -217,12 +219,12 @@ def _way_to_seconds(value: Any) -> str:
 
 
 def _check_schema(name: str, doc: Document) -> None:
-    """Refuse a document, of plain Python values, that does not fit event-model's schema."""
+    """Refuse a document of plain Python values that does not match event-model's schema."""
     if _fits(name, doc):
         return
     finding = jsonschema.exceptions.best_match(_event_model_validator(name).iter_errors(doc))
     if finding is None:
-        return  # it holds bytes or complex numbers, which only jsonschema-rs minds
+        return  # it holds bytes or complex numbers, which only jsonschema-rs refuses
     value: Any = doc
     for part in finding.absolute_path:
         value = value[part]
@@ -238,7 +240,7 @@ def _fits(name: str, doc: Document) -> bool:
     try:
         return bool(_validator(name).is_valid(doc))
     except ValueError:
-        # jsonschema-rs 0.61 takes no bytes and no complex numbers
+        # jsonschema-rs 0.61 does not accept bytes and complex numbers
         return False
 
 
@@ -253,7 +255,7 @@ def _event_model_validator(name: str) -> Any:
 
 
 def _expected_types(finding: jsonschema.ValidationError) -> list[str]:
-    """The types, one of which the value should have; none where its type is right."""
+    """The types that the value may have; empty if its type is right."""
     alternatives = finding.context if finding.validator in ("anyOf", "oneOf") else [finding]
     if any(error.validator != "type" or error.absolute_path != finding.absolute_path for error in alternatives):
         return []

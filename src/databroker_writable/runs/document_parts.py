@@ -1,4 +1,4 @@
-"""What the documents of each type consist of, by event-model, and the errors for one that lacks a part."""
+"""The parts of each type of document, from event-model, and the errors for missing parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
 
 STREAM_EXTERNAL = "STREAM:"
-"""What the data keys of columns say in ``external`` that stand in a stream_resource."""
+"""The value of ``external`` in the data keys of columns in a stream_resource."""
 
 PRIMARY = "primary"
 """The stream of descriptors without a name: old bluesky had no other."""
@@ -44,16 +44,16 @@ _MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 
 NAMES = ("analysis_name", "analysis", "plan_name")
-"""Keys of start documents that name what a run is, the first that is there."""
+"""Keys of start documents that name a run; the first that exists is used."""
 
 
 def name_of(start: Mapping[str, Any]) -> Any:
-    """What a start document calls its run: an analysis, or a plan."""
+    """The name of a run in its start document: that of an analysis, or of a plan."""
     return next((start[key] for key in NAMES if start.get(key)), None)
 
 
 def called(name: str) -> str:
-    """What messages call a document of this type."""
+    """The name of this type of document in messages."""
     return "metadata" if name == "start" else f"the {name} document"
 
 
@@ -63,7 +63,7 @@ def error_for(name: str) -> type[StoreError]:
 
 
 def check_form(name: str, doc: Mapping[str, Any]) -> None:
-    """Refuse a document of any type that lacks what it is found by, or has it in another form."""
+    """Refuse a document of any type without a valid uid or reference."""
     where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
     for key in REQUIRED_KEYS[name]:
         if key not in doc:
@@ -71,12 +71,12 @@ def check_form(name: str, doc: Mapping[str, Any]) -> None:
     texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
     for key in texts:
         if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
-            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which is a string")
+            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which must be a string")
     check_mappings(where, doc, _MAPPINGS)
 
 
 def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> None:
-    """Refuse a document of Events or Datums that lacks one of its parts or has others, which readers would not give."""
+    """Refuse a document of Events or Datums with missing parts, or with others, which readers would not return."""
     for part in parts:
         if part not in doc and part != "filled":
             raise InvalidRunError(f"{where} lacks {part!r}")
@@ -89,14 +89,16 @@ def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> Non
 
 
 def check_mappings(where: str, doc: Mapping[str, Any], parts: Iterable[str]) -> None:
-    """Refuse a document whose parts of named columns are anything but dicts."""
+    """Refuse a document whose parts for columns are not dicts."""
     for part in parts:
         if part in doc and not isinstance(doc[part], Mapping):
-            raise InvalidRunError(f"{where} has {short(doc[part])} as {part!r}, which is a dict, one item a key")
+            raise InvalidRunError(
+                f"{where} has {short(doc[part])} as {part!r}, which must be a dict with one item for each key"
+            )
 
 
 def check_dropped_keys(name: str, doc: Mapping[str, Any]) -> None:
-    """Refuse the key under which MongoDB numbers its documents, which databroker takes off when it reads them."""
+    """Refuse the key of MongoDB's own ids, which databroker removes when it reads documents."""
     if "_id" in doc:
         raise error_for(name)(
             f"{called(name)} has the key '_id', which MongoDB keeps for itself and which would not be read back; "
@@ -105,10 +107,10 @@ def check_dropped_keys(name: str, doc: Mapping[str, Any]) -> None:
 
 
 def other_datum_kwargs(resource: Any, first: Iterable[Any], other: Iterable[Any]) -> InvalidRunError:
-    """databroker 1.2.5 merges the datums of a resource, and fails where their datum_kwargs differ."""
+    """databroker 1.2.5 merges the datums of a resource, and fails if their datum_kwargs differ."""
     return InvalidRunError(
         f"the datums of the resource {str(resource)[:60]!r} have the datum_kwargs {listed(first)} and then "
-        f"{listed(other)}; give each the same ones, or use a resource for each kind"
+        f"{listed(other)}; give each the same ones, or use a resource for each set"
     )
 
 

@@ -15,7 +15,7 @@ from .document_checks import check_times
 from .document_parts import EVENT_PARTS, STREAM_EXTERNAL, Document, check_mappings, check_parts, listed
 
 InlinePart = Callable[[Document, Document], Document]
-"""``inline(page, descriptor)`` gives the page without the columns that go to asset files."""
+"""``inline(page, descriptor)`` returns the page without the columns that are assets."""
 
 
 def whole_page(page: Document, descriptor: Document) -> Document:
@@ -26,7 +26,7 @@ def whole_page(page: Document, descriptor: Document) -> Document:
 def check_event_page(
     page: Mapping[str, Any], descriptor: Document, datum_ids: Collection[str], limits: Limits, inline: InlinePart
 ) -> Document:
-    """Check a page of Events by itself and against its descriptor, and give it with all its parts.
+    """Check a page of Events, alone and against its descriptor; return it with all its parts.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ def check_event_page(
     Raises
     ------
     InvalidRunError
-        A part of the page that does not fit the others, the descriptor or the datums.
+        A part of the page does not fit the others, the descriptor or the datums.
     InvalidTableError
-        Values of a column that cannot be held.
+        Values of a column cannot be held.
 
     Notes
     -----
-    O(number of Events); the values of numeric columns are not looked at one by one.
+    O(number of Events); the values of numeric columns are not checked one by one.
     """
     stream = descriptor["name"]
     where = f"an event page of stream {stream!r}"
@@ -101,7 +101,7 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
 
 
 def check_length(part: str, values: Any, length: int, where: str) -> None:
-    """Refuse a column of a page that has not one value for each row."""
+    """Refuse a column of a page without one value for each row."""
     try:
         number = len(values)
     except TypeError:

@@ -1,4 +1,4 @@
-"""What a forked child must not share with its parent: locks, and runs that are under way."""
+"""Release what a forked child must not share with its parent: locks, and runs in progress."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Protocol
 
 
 class ForkAware(Protocol):
-    """Something that holds locks or runs under way."""
+    """Something that holds locks or runs in progress."""
 
     def begin_anew(self) -> None:
-        """Take new locks, and let go of runs that are the parent's, in a child that was forked."""
+        """Create new locks, and drop the parent's runs, in a forked child."""
 
 
 _lock = threading.Lock()
-# references without callbacks: those of a WeakSet are Python code, in which an interrupt is swallowed
+# no WeakSet: its callbacks are Python code, in which an interrupt would be lost
 _known: list[weakref.ref[ForkAware]] = []
 _enough = 1000
 
 
 def begin_anew_in_children(thing: ForkAware) -> None:
-    """Have this called in each child that is forked from now on: a lock may be held by a thread it does not have."""
+    """Call this in each child that is forked later, where a lock may be held by a thread that does not exist."""
     global _enough
     with _lock:
         if len(_known) >= _enough:

@@ -1,4 +1,4 @@
-"""What `store_run` accepts: tables, runs, builders, documents."""
+"""Classify what `store_run` accepts: tables, runs, builders, documents."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .document_parts import NamedDocument
 from .sinks import MemorySink
 
 SECONDS_PER_VALUE = 0.0006
-"""What databroker 1.2.5's ``read()`` takes for one column of one Event, of which it makes a dask array of its own."""
+"""Seconds that databroker 1.2.5's ``read()`` needs for one column of one Event, for which it makes a dask array."""
 
 PATIENCE = 5
-"""Seconds of reading from which on there is a warning."""
+"""Warn if reading takes longer than this many seconds."""
 
 
 def is_table(value: Any) -> bool:
-    """Whether what is to be stored is to be read as a table; anything else gives documents."""
+    """Whether the input is a table; anything else must give documents."""
     if _is_run(value):
         return False
     if isinstance(value, Mapping) or any(_has(value, name) for name in ("to_dataset", "data_vars", "columns")):
@@ -33,12 +33,12 @@ def is_table(value: Any) -> bool:
         return True
     path = path_of(value)
     if path is not None:
-        remedy = way_to_read(path) or "of a uid give the run, as catalog[uid] gives it"
+        remedy = way_to_read(path) or "for a uid give the run, catalog[uid]"
         raise InvalidTableError(
             f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; {remedy}"
         )
     if value is None or isinstance(value, bytes) or not isinstance(value, Iterable):
-        remedy = "; of a stream give what its read() gives" if _has(value, "to_dask") else ""
+        remedy = "; for a stream give the result of its read()" if _has(value, "to_dask") else ""
         raise InvalidTableError(
             f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; give a BlueskyRun, "
             f"a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset{remedy}"
@@ -47,20 +47,20 @@ def is_table(value: Any) -> bool:
 
 
 def check_many(runs: Any) -> None:
-    """Refuse one run, or what gives no runs, where many are wanted."""
+    """Refuse one run, or something without runs, instead of many."""
     if isinstance(runs, str | bytes) or not isinstance(runs, Iterable):
         what, remedy = short(runs), "give them as a list"
     elif _has(runs, "search") and not _is_run(runs):
-        what, remedy = "a catalog", "give its values(), or copy them by copy_runs"
+        what, remedy = "a catalog", "give its values(), or copy its runs with copy_runs"
     elif _is_run(runs) or (is_table(runs) and not isinstance(runs, list | tuple)):
-        what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or store it by store_run"
+        what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or use store_run"
     else:
         return
-    raise InvalidRunError(f"store_runs takes runs, one after the other, not {what}; {remedy}")
+    raise InvalidRunError(f"store_runs takes an iterable of runs, not {what}; {remedy}")
 
 
 def documents_of(run: Any) -> Iterable[NamedDocument]:
-    """Give the documents of a run, unfilled, its event pages as they are; an iterable of documents as it is."""
+    """Return the documents of a run, unfilled, with its event pages; an iterable of documents is returned as it is."""
     if _has(run, "get_run"):
         sink = getattr(run, "_sink", None)
         if not run.closed:
@@ -81,17 +81,17 @@ def documents_of(run: Any) -> Iterable[NamedDocument]:
 
 
 def _is_run(value: Any) -> bool:
-    """Whether it is a run, or a builder of one."""
+    """Whether it is a run or a builder."""
     return _has(value, "documents") or _has(value, "get_run")
 
 
 def _has(value: Any, name: str) -> bool:
-    """Whether all objects of its type have this attribute: a DataFrame has its columns as attributes, too."""
+    """Whether its type has this attribute, because a DataFrame also has its columns as attributes."""
     return hasattr(value.__class__, name)
 
 
 def warn_of_slow_reading(documents: RunDocuments) -> None:
-    """Warn of streams that databroker reads slowly, and name what reads them fast."""
+    """Warn about streams that databroker reads slowly, and name what reads them quickly."""
     columns = {doc["name"]: len(doc["data_keys"]) for name, doc in documents if name == "descriptor"}
     stop = documents[-1][1]
     for stream, count in (stop.get("num_events") or {}).items():
@@ -99,6 +99,6 @@ def warn_of_slow_reading(documents: RunDocuments) -> None:
         if seconds > PATIENCE:
             warn_user(
                 f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {count} Events of "
-                f"{columns[stream]} columns in the stream {stream!r}. Read it with "
-                "databroker_writable.to_dataset(run), at once, or store the table as one Event with one_event=True"
+                f"{columns[stream]} columns in the stream {stream!r}. Read it with databroker_writable."
+                "to_dataset(run), which is fast, or store the table as one Event with one_event=True"
             )

@@ -1,7 +1,7 @@
-"""Check a document that comes straight to `v1.insert`, from an acquisition say: only what nobody could read is refused.
+"""Check a document that comes directly to `v1.insert`, for example from an acquisition; refuse only what is unreadable.
 
-That is what would be written as a pickle (msgpack-numpy 0.4.8 pickles arrays of objects), be read back as one, leave
-the directory, stop the serializer half-way, or make the catalog unreadable for good.
+That is what would be written as a pickle (msgpack-numpy 0.4.8 pickles arrays of objects), be read back as one, be
+written outside the directory, stop the serializer half-way, or make the catalog permanently unreadable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .document_parts import (
 
 
 def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
-    """Give the name and the document in the form to write.
+    """Return the name and the document in the form to write.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     ('stop', {'uid': 'a', 'run_start': 'b', 'reason': ['done']})
     """
     if not isinstance(name, str):
-        # databroker 1.2.5 compares it with "stop" to know when to show the run
+        # databroker 1.2.5 compares it with "stop" to decide when to show the run
         raise InvalidRunError(f"the name of a document is {short(name)}; give the name as a string, as in 'start'")
     if name not in REQUIRED_KEYS:
-        raise InvalidRunError(f"databroker 1 does not read documents of type {short(name)} back")
+        raise InvalidRunError(f"databroker 1 cannot read documents of type {short(name)} back")
     if not isinstance(doc, Mapping):
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
     check_dropped_keys(name, doc)
@@ -62,7 +62,7 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
         _check_event(name, doc, limits)
         return name, dict(doc)
     plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
-    # old bluesky named no stream, and databroker 1.2.5 reads no Events of a descriptor without a name
+    # old bluesky wrote descriptors without a name, and databroker 1.2.5 reads no Events of these
     return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain
 
 

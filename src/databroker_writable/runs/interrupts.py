@@ -1,4 +1,4 @@
-"""Ctrl-C while something is written: put off until that is done, and never lost."""
+"""Defer Ctrl-C while something is written, without losing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .forks import begin_anew_in_children
 
 
 class _Deferral:
-    """Of the main thread, which alone runs signal handlers.
+    """The state of the main thread, which is the only one that runs signal handlers.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class _Deferral:
     handler : callable or int
         What SIGINT did before the outermost of them.
     is_pending : bool
-        Whether SIGINT came in the meantime.
+        Whether SIGINT arrived in the meantime.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Deferral:
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
-        """Let SIGINT through: a child may be forked by another thread, or never leave the block it was forked in."""
+        """Stop deferring: a child may be forked by another thread, or never leave the block it was forked in."""
         self.depth, self.is_pending = 0, False
         if signal.getsignal(signal.SIGINT) is _note:
             signal.signal(signal.SIGINT, self.handler)
@@ -49,7 +49,7 @@ def _in_main_thread() -> bool:
 
 
 class deferred_interrupts:
-    """Put SIGINT off until the end of a block, in the main thread; elsewhere do nothing.
+    """Defer SIGINT to the end of a block, in the main thread; elsewhere do nothing.
 
     Python runs the handler of SIGINT between any two instructions, and inside callbacks whose C callers drop its
     KeyboardInterrupt. After the outermost of nested blocks the handler that was in force before runs: by default it
@@ -81,11 +81,11 @@ class deferred_interrupts:
         if not self._depth:
             handler = signal.getsignal(signal.SIGINT)
             if not callable(handler):
-                # ignored, or left to the system, which ends the process: no Python code is interrupted
+                # SIGINT is ignored, or ends the process: it does not interrupt Python code
                 self._is_counted = False
                 return
             _deferral.handler, _deferral.is_pending = handler, False
-            # from here on nothing can be raised between two lines
+            # from here on no exception can occur between two lines
             signal.signal(signal.SIGINT, _note)
         _deferral.depth = self._depth + 1
 
@@ -100,14 +100,14 @@ class deferred_interrupts:
 
 
 class interruptible:
-    """Let SIGINT through for a block within `deferred_interrupts`: for a long wait that may be given up.
+    """Allow SIGINT in a block within `deferred_interrupts`, for a long wait that may be interrupted.
 
-    What is around it must bear an exception from any point of the block.
+    The surrounding code must handle an exception at any point of the block.
 
     Raises
     ------
     KeyboardInterrupt
-        SIGINT came, before or in the block, and nobody has set another handler for it.
+        SIGINT arrived, before or in the block, and no other handler is set.
     """
 
     def __enter__(self) -> None:
@@ -133,7 +133,7 @@ class interruptible:
 
 
 def _end_deferral(frame: FrameType) -> None:
-    """Put the user's handler back in force, and let it see what came meanwhile."""
+    """Restore the user's handler, and call it if SIGINT arrived meanwhile."""
     if signal.getsignal(signal.SIGINT) is _note:
         signal.signal(signal.SIGINT, _deferral.handler)
     if _deferral.is_pending:

@@ -1,4 +1,4 @@
-"""Events and Datums: one by one, in bulk as old bluesky gave them, and in pages."""
+"""Convert Events and Datums: single, in bulk as in old bluesky, and in pages."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .document_parts import (
 )
 
 _WAITING = ("event", "event_page", "datum")
-"""Documents that are passed on, or packed with those that follow them."""
+"""Documents that are passed on, or packed together with the next ones."""
 
 
 def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
-    """Give ``bulk_events`` and ``bulk_datum`` as Events and Datums, others as they are, and no page without rows.
+    """Convert ``bulk_events`` and ``bulk_datum`` to Events and Datums; drop pages without rows.
 
     databroker's documents() cannot read a page without rows back.
     """
@@ -41,7 +41,7 @@ def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
 
 
 def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
-    """Pack Events and Datums that follow each other into pages."""
+    """Pack consecutive Events and Datums into pages."""
     documents = (_named(document) for item in items for document in unpacked(*_named(item)))
     if not isinstance(items, list | tuple):
         # between two documents the code that gives them goes on; of these the others are copied when they are checked
@@ -75,7 +75,7 @@ def _named(item: Any) -> NamedDocument:
             if isinstance(item, Mapping)
             else "; a column of values has a name, as in {'x': [1, 2, 3]}"
         )
-        raise InvalidRunError(f"documents come as pairs (name, document), not as {short(item)}{remedy}")
+        raise InvalidRunError(f"documents must be pairs (name, document), not {short(item)}{remedy}")
     return name, dict(doc)
 
 
@@ -106,7 +106,7 @@ def _is_empty(page: Any, key: str) -> bool:
 
 def _bulk_events(doc: Any) -> Iterator[NamedDocument]:
     if not isinstance(doc, Mapping) or not all(map(_is_sequence, doc.values())):
-        raise InvalidRunError("a bulk_events document is a dict of lists of events, one list a descriptor")
+        raise InvalidRunError("a bulk_events document must be a dict of lists of events, one list for each descriptor")
     for events in doc.values():
         for event in events:
             yield "event", event
@@ -116,7 +116,7 @@ def _bulk_datums(doc: Any) -> Iterator[NamedDocument]:
     parts: list[Any] = [doc.get(key) for key in ("datum_ids", "datum_kwarg_list")] if isinstance(doc, Mapping) else []
     if not parts or not all(map(_is_sequence, parts)) or len(parts[0]) != len(parts[1]) or "resource" not in doc:
         raise InvalidRunError(
-            "a bulk_datum document has a 'resource', and lists of one length, 'datum_ids' and 'datum_kwarg_list'"
+            "a bulk_datum document needs a 'resource', and lists 'datum_ids' and 'datum_kwarg_list' of equal length"
         )
     for datum_id, kwargs in zip(*parts, strict=True):
         yield "datum", {"resource": doc["resource"], "datum_id": datum_id, "datum_kwargs": kwargs}

@@ -1,4 +1,4 @@
-"""Text of documents, made safe to show: on a terminal, in a table, and in a drawing."""
+"""Make text of documents safe to show on a terminal, in a table and in a drawing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ENTITIES = str.maketrans({"&": "#amp;", "<": "#lt;", ">": "#gt;", '"': "#quot;"
 
 
 def printable(text: str) -> str:
-    """Give one line, with a space in place of every character that could steer a terminal."""
+    """Return one line, with spaces instead of characters that could control a terminal."""
     return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
 def mermaid_label(lines: list[str]) -> str:
-    """Give a label of a Mermaid flowchart, whose text is neither markup nor an end of the drawing."""
+    """Return a label for a Mermaid flowchart, escaped so that it is neither markup nor syntax."""
     return '"' + "<br/>".join(printable(line).translate(_ENTITIES) for line in lines) + '"'
 
 
@@ -36,7 +36,7 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str
 
 
 def html_table(rows: Sequence[Sequence[str]]) -> str:
-    """A table in HTML, whose first row is its header, without colours of its own."""
+    """A table in HTML without colours; the first row is its header."""
     tags = itertools.chain(["th"], itertools.repeat("td"))
     lines = [
         "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
@@ -59,7 +59,7 @@ def shown_time(time: float) -> str:
 
 
 def for_json(value: Any) -> Any:
-    """Give a value of a document as JSON holds it, which has no NaN: None stands for it."""
+    """Return a value of a document for JSON; NaN, which JSON does not have, becomes None."""
     if isinstance(value, numpy.ndarray | numpy.generic):
         if value.dtype.kind in "mM":
             value = numpy.ma.masked_array(value.astype(str), numpy.isnat(value))
@@ -74,5 +74,5 @@ def for_json(value: Any) -> Any:
 
 
 def json_line(value: Any) -> str:
-    """Give JSON on one line."""
+    """Return JSON on one line."""
     return json.dumps(for_json(value), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Where a run comes from: what the start document says of its inputs and of the software."""
+"""The provenance of a run in its start document: its inputs, parameters and software."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("databroker", "databroker-writable")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a run comes from, checked: its inputs, what it replaces, the software and its parameters.
+    """The checked provenance of a run: its inputs, what it replaces, the software and its parameters.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Provenance:
     versions : dict
         Versions of the software, name to version.
     parameters : dict or None
-        The analysis' own parameters.
+        The parameters of the analysis.
     """
 
     derived_from: list[dict[str, Any]] | None
@@ -68,7 +68,7 @@ class Provenance:
             if not isinstance(parameters, Mapping):
                 raise InvalidMetadataError(
                     f"parameters must be a dict, not {short(parameters)}, of type {type(parameters).__name__}; "
-                    "give a dict of what is to be kept, e.g. {'slope': result.slope}"
+                    "give a dict of the values to keep, e.g. {'slope': result.slope}"
                 )
             parameters = document_value(parameters, "parameters", InvalidMetadataError)
         return cls(
@@ -79,13 +79,13 @@ class Provenance:
         )
 
     def said(self) -> dict[str, Any]:
-        """What goes into the start document, but for the versions."""
+        """The entries for the start document, without the versions."""
         said = {"derived_from": self.derived_from, "supersedes": self.supersedes, "parameters": self.parameters}
         return {key: value for key, value in said.items() if value is not None}
 
 
 def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
-    """Give one run, several, or those of ``{"role": run}``, each with its role, if it has one.
+    """Return one run, several, or those of ``{"role": run}``, each with its role or None.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
 
 
 def in_role(named: dict[str, Any], role: str | None, argument: str) -> dict[str, Any]:
-    """Give a reference with a role; one that says another role itself is refused."""
+    """Add a role to a reference; refuse one that has another role."""
     if role is None:
         return named
     if named.get("role", role) != role:
@@ -117,13 +117,13 @@ def in_role(named: dict[str, Any], role: str | None, argument: str) -> dict[str,
 
 
 def _names_roles(item: Any) -> bool:
-    """Whether a dict has roles for keys, and not the parts of one reference."""
+    """Whether the keys of a dict are roles, not the parts of one reference."""
     is_dict = isinstance(item, Mapping) and start_of(item) is None
     return is_dict and "uid" not in item and not set(item) <= {"uid", "catalog", "role"}
 
 
 def reference(run: Any, argument: str) -> dict[str, Any]:
-    """Give ``{"uid", "catalog"}``, and ``"role"`` where one is told, of a run, a v1 Header, a uid or a reference."""
+    """Return ``{"uid", "catalog"}``, and ``"role"`` if known, for a run, a v1 Header, a uid or a reference."""
     if isinstance(run, str) and run:
         return {"uid": run, "catalog": None}
     start = start_of(run)
@@ -141,7 +141,7 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
 def references(
     runs: Any, argument: str, refer: Callable[[Any, str], dict[str, Any]] = reference
 ) -> list[dict[str, Any]]:
-    """Give references to one run or to several, each once in each role; `refer` gives that to one."""
+    """Return references to one or several runs, each once in each role; `refer` makes a reference."""
     found = [in_role(refer(run, argument), role, argument) for run, role in with_roles(runs, argument)]
     return list({(source["uid"], source.get("role")): source for source in found[::-1]}.values())[::-1]
 
@@ -151,8 +151,8 @@ def _checked_reference(named: Mapping[str, Any], argument: str) -> dict[str, Any
     unknown = [key for key in named if key not in keys]
     if unknown:
         raise InvalidMetadataError(
-            f"{argument} names a run by a dict with the keys {', '.join(keys)}, and not {short(unknown[0])}; "
-            "give the run itself, or these keys alone"
+            f"{argument} names a run by a dict with the keys {', '.join(keys)}, not {short(unknown[0])}; "
+            "give the run itself, or only these keys"
         )
     if not isinstance(named.get("uid"), str) or not named["uid"]:
         raise InvalidMetadataError(f"{argument} names a run by a dict without its uid: {short(dict(named))}")
@@ -173,7 +173,7 @@ def start_of(run: Any) -> Mapping[str, Any] | None:
 
 
 def sources_of(start: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a start document says that its run was made from; other programs may write uids alone, or anything.
+    """The inputs of a run in its start document; other programs may write only uids, or anything.
 
     Examples
     --------
@@ -191,7 +191,7 @@ def _read_reference(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def superseded_by(start: Mapping[str, Any]) -> list[str]:
-    """The uids of the runs that a start document says its run replaces."""
+    """The uids of the runs that a run replaces, from its start document."""
     return [uid for uid in _items(start.get("supersedes")) if isinstance(uid, str)]
 
 
@@ -203,7 +203,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 
 def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Versions of the software that made a run, under the key where RunEngine writes them.
+    """Versions of the software that made a run, for the key where RunEngine writes them.
 
     Examples
     --------
@@ -220,7 +220,7 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             raise InvalidMetadataError(
                 f"versions names the package {package!r}, which is not installed here; "
-                "give the name under which it is installed, or put its version into metadata['versions']"
+                "give the name with which it was installed, or put its version into metadata['versions']"
             ) from None
     return found
 

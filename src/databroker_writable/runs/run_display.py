@@ -1,4 +1,4 @@
-"""How runs, and their streams, show themselves: as text in a terminal, and as HTML in a notebook."""
+"""Displays of runs and streams: text in a terminal, HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Display:
 
 
 def rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
-    """Events of each stream; of a table that is one Event, its rows."""
+    """The number of Events of each stream, or of rows of a table that is one Event."""
     events: Mapping[str, int] = (stop or {}).get("num_events") or {}
     return {**events, **stop["num_rows"]} if stop is not None and stop.get("num_rows") else events
 
@@ -66,7 +66,7 @@ def status_of(stop: Mapping[str, Any] | None) -> str:
 
 
 def display_of(run: Any) -> Display:
-    """What a run shows of itself: databroker's, or one in memory."""
+    """The display of a run of databroker, or of one in memory."""
     start, stop = run.metadata["start"], run.metadata["stop"]
     documents = upstream.cached_documents(run)
     if documents is None:
@@ -100,7 +100,7 @@ def _display_of_builder(builder: Any) -> Display:
 
 
 def display_of_stream(stream: Any) -> Display:
-    """What a stream of a run of databroker's shows of itself."""
+    """The display of a stream of databroker's."""
     (descriptor, *_), start = upstream.loaded_descriptors(stream), stream.metadata["start"]
     name = descriptor.get("name", PRIMARY)
     rows = rows_by_stream(stream.metadata["stop"]).get(name)
@@ -134,7 +134,7 @@ def attachment_rows(data_keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
 
 
 def _dtype(data_key: Mapping[str, Any]) -> str:
-    """The numpy name of numbers where the documents tell, else event-model's."""
+    """The numpy dtype if the documents have it, else event-model's."""
     try:
         dtype = numpy.dtype(data_key["dtype_numpy"])
     except (KeyError, TypeError):
@@ -167,7 +167,7 @@ def _streams(descriptors: Iterable[Document], rows: Mapping[str, int]) -> list[R
 
 
 def _listed(data_keys: Mapping[str, Document]) -> str:
-    """Columns, each array with its shape; attachments by their names."""
+    """The columns, arrays with their shapes, and attachments by name."""
     shapes = {
         str(data_key.get(FILE_NAME, name)): " x ".join(map(str, data_key["shape"]))
         for name, data_key in data_keys.items()

@@ -111,7 +111,7 @@ def build_table(
     units: Mapping[Any, str] | None = None,
     attachments: Files | None = None,
 ) -> None:
-    """Give a sink the documents of a run of one stream; the metadata are what `start_metadata` gives."""
+    """Send the documents of a run of one stream to a sink, with the metadata from `start_metadata`."""
     check_exit_status(exit_status)
     builder = RunBuilder.into(sink, metadata, one_event)
     builder.add_stream(stream, data=data, units=units)

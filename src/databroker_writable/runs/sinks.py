@@ -1,4 +1,4 @@
-"""Where the documents of a run go while it is built."""
+"""Sinks: where the documents of a run go while it is built."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .interrupts import deferred_interrupts
 
 
 class DocumentSink(Protocol):
-    """Takes the documents of one run, each when it is complete.
+    """Accepts the documents of one run, each when it is complete.
 
     Attributes
     ----------
     keeps_arrays : bool
-        Whether it holds a table's arrays after it took them, when the user may fill them again.
+        Whether it keeps a table's arrays, which the user may fill again.
     is_lost : bool
-        Whether what it took is gone, after a failure.
+        Whether its documents are lost after a failure.
     stored_run : databroker.core.BlueskyRun or None
-        The run as a catalog gives it, once it is closed.
+        The run as a catalog returns it, once it is closed.
     """
 
     keeps_arrays: bool
@@ -39,28 +39,28 @@ class DocumentSink(Protocol):
     def is_lost(self) -> bool: ...
 
     def whole(self) -> AbstractContextManager[None]:
-        """Give the context of a step of the builder that an interrupt must not leave half done."""
+        """The context of a builder's step that an interrupt must not leave incomplete."""
 
     def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
-        """Check documents and take all of them or, where one is refused, none; give them as they are kept."""
+        """Check documents and accept all or, if one is refused, none; return them as they are kept."""
 
     def get_run(self, **kwargs: Any) -> Any:
-        """Give the run."""
+        """Return the run."""
 
     def check_ours(self) -> None:
         """Raise `InvalidRunError` in a forked child, to which the run does not belong."""
 
     def abandon(self, exc: BaseException) -> None:
-        """Let go of a run that cannot be completed."""
+        """Drop a run that cannot be completed."""
 
 
 def check_kept(sink: DocumentSink, uid: str) -> None:
-    """Raise `InvalidRunError` where what a sink took of a run is gone."""
+    """Raise `InvalidRunError` if the sink's documents are lost."""
     sink.check_ours()
     if sink.is_lost:
         raise InvalidRunError(
-            f"the run {uid!r} is not stored: an error in its with block, which was caught there, removed it; build and "
-            "store it again"
+            f"the run {uid!r} was not stored: an error that was caught in its with block removed it; build and store "
+            "it again"
         )
 
 
@@ -72,7 +72,7 @@ class MemorySink:
     handler_registry : dict or None
         For reading external data through ``get_run()``; by default the handlers that are installed.
     checker : RunChecker, optional
-        Says what may be kept; by default, what any backend can hold.
+        Decides what may be kept; by default, what any backend can hold.
     """
 
     keeps_arrays = True
@@ -107,7 +107,7 @@ class MemorySink:
         kwargs.setdefault("handler_registry", self._handler_registry)
         with self._lock:
             if self._cache is None:
-                # bluesky-live's signals, of which it is full, cost as much as all else: not where nobody listens
+                # bluesky-live's many signals cost as much as everything else, so they are sent only if somebody listens
                 cache = DocumentCache()
                 for item in self.documents:
                     cache(*item)
@@ -115,16 +115,16 @@ class MemorySink:
         return BuiltRun(self._cache, **kwargs)
 
     def check_ours(self) -> None:
-        """A child has a copy of its own."""
+        """A forked child has its own copy."""
 
     def abandon(self, exc: BaseException) -> None:
         """Nothing was written."""
 
 
 class TableSink(MemorySink):
-    """Keeps a run whose tables are complete before the user has them back, and shares their arrays."""
+    """Keeps a run that is complete when the call returns, and shares the arrays of its tables."""
 
     keeps_arrays = False
 
     def whole(self) -> AbstractContextManager[None]:
-        return nullcontext()  # an interrupt ends the build, and the builder with it
+        return nullcontext()  # an interrupt also ends the builder

@@ -1,4 +1,4 @@
-"""The stream_resources and stream_datums of a run, as ophyd-async emits them: arrays of whole streams."""
+"""The stream_resources and stream_datums of a run: arrays of whole streams, as ophyd-async emits them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .document_parts import STREAM_EXTERNAL, Document
 
 @dataclass
 class StreamDocuments:
-    """Those that a run has had so far.
+    """The stream documents of a run so far.
 
     Attributes
     ----------
     columns : dict
-        The data key of each stream_resource, by its uid; None where an old one names none.
+        The data key of each stream_resource, by its uid; None if an old one names none.
     datums : set of str
     seq_nums : dict
         The ranges of sequence numbers that stream_datums cover, by stream.
@@ -28,11 +28,11 @@ class StreamDocuments:
     seq_nums: dict[str, list[range]] = field(default_factory=dict)
 
     def add_resource(self, doc: Document) -> None:
-        """Take a stream_resource."""
+        """Add a stream_resource."""
         self.columns[doc["uid"]] = doc.get("data_key")
 
     def add_datum(self, doc: Document, descriptors: Mapping[str, Document]) -> None:
-        """Take a stream_datum, or raise where it refers to what did not come before it."""
+        """Add a stream_datum; raise if it refers to a document that did not come before it."""
         for key, known in (("stream_resource", self.columns), ("descriptor", descriptors)):
             if key in doc and doc[key] not in known:
                 raise InvalidRunError(
@@ -47,7 +47,7 @@ class StreamDocuments:
             self.seq_nums.setdefault(descriptors[doc["descriptor"]]["name"], []).append(numbers)
 
     def check_columns(self, descriptors: Iterable[Document], streams: Iterable[str]) -> None:
-        """Refuse a run in whose streams, which have Events, there are columns without a stream_resource."""
+        """Refuse a run if a stream with Events has external columns without a stream_resource."""
         if None in self.columns.values():
             return
         streams, columns = set(streams), set(self.columns.values())
@@ -58,15 +58,15 @@ class StreamDocuments:
 
 
 def stream_columns(descriptor: Document) -> list[str]:
-    """The data keys of columns that stand in a stream_resource."""
+    """The data keys of columns in a stream_resource."""
     return [key for key, data_key in descriptor["data_keys"].items() if data_key.get("external") == STREAM_EXTERNAL]
 
 
 def lost_column(column: str, stream: str) -> InvalidRunError:
-    """The error for a column whose stream_resource is not there."""
+    """The error for a column whose stream_resource is missing."""
     return InvalidRunError(
-        f"the arrays of column {column!r} of stream {stream!r} stand in a stream_resource, which is not among the "
-        "documents of the run; databroker's catalogs in MongoDB lose it: give the documents as they were acquired"
+        f"the arrays of column {column!r} of stream {stream!r} are in a stream_resource, which is missing from the "
+        "documents of the run; databroker's MongoDB catalogs lose it: give the documents as they were acquired"
     )
 
 
@@ -91,6 +91,6 @@ def covered_numbers(doc: Document) -> range:
     if type(start) is int and type(stop) is int and start <= stop:
         return range(start, stop)
     raise InvalidRunError(
-        f"the stream_datum {doc['uid']!r} has {short(numbers)} as 'seq_nums', which is a dict of two integers, "
+        f"the stream_datum {doc['uid']!r} has {short(numbers)} as 'seq_nums', which must be a dict of two integers, "
         "'start' and a 'stop' that is not below it"
     )

@@ -1,4 +1,4 @@
-"""All that this package touches of the private names of others, with the versions in which they were looked at.
+"""All private names of other packages that this package uses, with the versions in which they were checked.
 
 databroker 1.2.5, intake 0.6.4, bluesky-live 0.0.8, event-model 1.24, suitcase-utils 0.5.5.
 """
@@ -18,7 +18,7 @@ from .run_headers import RunHeader
 Document = dict[str, Any]
 
 VIEW = "search results"
-"""The name that databroker gives to what it finds, in place of the catalog's own."""
+"""The name that databroker gives to search results."""
 
 
 # bluesky-live: runs in memory
@@ -35,7 +35,7 @@ def cached_documents(run: Any) -> list[tuple[str, Document]] | None:
 
 @functools.cache
 def hold_hdf5_lock_over_forks() -> None:
-    """Have a child never begin with the lock taken, by a thread that it does not have; h5py 3.14 does so itself."""
+    """Let no child start with a lock that a missing thread holds; h5py 3.14 does this itself."""
     from h5py._objects import phil  # only assets need HDF5
 
     if hasattr(os, "register_at_fork"):
@@ -46,7 +46,7 @@ def hold_hdf5_lock_over_forks() -> None:
 
 
 def loaded_descriptors(run: Any) -> list[Document]:
-    """The descriptors of a run of databroker, or of a stream of one; none of one on a server of intake."""
+    """The descriptors of a databroker run or of one of its streams; empty on an intake server."""
     return getattr(run, "_descriptors", [])
 
 
@@ -54,7 +54,7 @@ def loaded_descriptors(run: Any) -> list[Document]:
 
 
 def directory_of_serializer(callback: Any) -> str | None:
-    """The directory into which one of suitcase's serializers writes; None for any other."""
+    """The directory to which a suitcase serializer writes; None for any other."""
     import suitcase.utils
 
     manager = getattr(callback, "_manager", None)
@@ -62,12 +62,12 @@ def directory_of_serializer(callback: Any) -> str | None:
 
 
 def set_manager(callback: Any, manager: Any) -> None:
-    """Have one of suitcase's serializers write into the files of another manager."""
+    """Let a suitcase serializer write to the files of another manager."""
     callback._manager = manager
 
 
 def write_stream_document(callback: Any, name: str, doc: Document) -> None:
-    """Write a stream_resource or stream_datum, which suitcase-msgpack 0.3 passes over; other serializers do so."""
+    """Write a stream_resource or stream_datum, which suitcase-msgpack 0.3 skips; other serializers write them."""
     import suitcase.msgpack
 
     if isinstance(callback, suitcase.msgpack.Serializer) and "stream_resource" not in vars(type(callback)):
@@ -78,7 +78,7 @@ def write_stream_document(callback: Any, name: str, doc: Document) -> None:
 
 
 class StockDrivers(NamedTuple):
-    """databroker's own drivers, as classes."""
+    """The classes of databroker's drivers."""
 
     msgpack: Any
     jsonl: Any
@@ -88,7 +88,7 @@ class StockDrivers(NamedTuple):
 
 @functools.cache
 def stock_drivers() -> StockDrivers:
-    """Give databroker's own drivers."""
+    """Return databroker's drivers."""
     from databroker._drivers import jsonl, mongo_embedded, mongo_normalized, msgpack
 
     return StockDrivers(
@@ -103,7 +103,7 @@ def stock_drivers() -> StockDrivers:
 
 
 def ignore_warning_of_reading() -> None:
-    """Have ``read()`` of databroker 1.2.5 and bluesky-live 0.0.8 not warn users of its own use of xarray."""
+    """Silence the warnings that databroker 1.2.5 and bluesky-live 0.0.8 cause by their own use of xarray."""
     for message, module in (
         ("The return type of `Dataset.dims`", r"databroker\.intake_xarray_core\.base"),
         ("In a future version of xarray", r"(databroker|bluesky_live)\..*"),
@@ -115,7 +115,7 @@ def ignore_warning_of_reading() -> None:
 
 
 class StockFiles(NamedTuple):
-    """How databroker's own drivers read run files."""
+    """The functions with which databroker's drivers read run files."""
 
     read_msgpack: Any
     read_jsonl: Any
@@ -124,17 +124,17 @@ class StockFiles(NamedTuple):
 
 
 def stock_files() -> StockFiles:
-    """Give what databroker's own drivers read run files with."""
+    """Return the functions with which databroker's drivers read run files."""
     from databroker._drivers import jsonl, msgpack
 
     return StockFiles(msgpack.gen, jsonl.gen, jsonl.get_stop, msgpack.UNPACK_OPTIONS)
 
 
-# databroker: catalogs in memory, as those of files are
+# databroker: catalogs in memory, such as those of files
 
 
 def is_in_memory(catalog: Any) -> bool:
-    """Whether databroker holds the start documents, and searches them by mongoquery."""
+    """Whether databroker holds the start documents, and searches them with mongoquery."""
     return hasattr(catalog, "_uid_to_run_start_doc")
 
 
@@ -144,14 +144,14 @@ def loaded_entries(catalog: Any) -> Any:
 
 
 def loaded_stop_documents(catalog: Any) -> Callable[[str], Document | None]:
-    """What gives the stop document of a run in a catalog in memory."""
+    """The function that returns the stop document of a run in a catalog in memory."""
     entries = loaded_entries(catalog)
     own: Callable[[str], Document | None] | None = getattr(entries, "stop_document", None)
     return own or (lambda uid: entries[uid].describe()["metadata"]["stop"])
 
 
 def loaded_files(catalog: Any) -> dict[str, float]:
-    """When the files were modified that a catalog has loaded, and does not look at again."""
+    """Modification times of the files that a catalog has loaded, and does not read again."""
     files: dict[str, float] = catalog._filename_to_mtime
     return files
 
@@ -162,22 +162,22 @@ def add_run_file(catalog: Any, path: str, header: RunHeader, read_file: Callable
         catalog._entries.add(header, read_file, path)
     else:
         catalog.upsert(*header.documents, read_file, (path,), {})
-    # last: a file that is noted here is not looked at again
+    # last, because a file that is recorded here is not read again
     loaded_files(catalog)[path] = modified
 
 
 def read_files_by(catalog: Any, stock_reader: Any, reader: Any) -> None:
-    """Have the entries of a catalog read their files by another function than databroker's."""
+    """Let the entries of a catalog read their files with another function."""
     catalog._entries.readers = {stock_reader: reader}
 
 
 def is_method_of(bound: Any, cls: type, name: str) -> bool:
-    """Whether a bound method is the one that a class defines."""
+    """Whether a bound method is that of a class."""
     return getattr(bound, "__func__", None) is getattr(cls, name)
 
 
 def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
-    """The run as its entry gives it, but for some of its arguments; the entry would keep its documents in memory."""
+    """The run as its entry returns it, but with some other arguments, and without keeping its documents in memory."""
     opener, opened = entry._create_open_args(arguments)
     run = opener(**opened)
     run.catalog_object = run.cat = catalog
@@ -186,7 +186,7 @@ def open_entry(entry: Any, catalog: Any, **arguments: Any) -> Any:
 
 
 def put_in_order(results: Any, uids: Iterable[str]) -> None:
-    """Give the entries of a search result in another order."""
+    """Reorder the entries of a search result."""
     entries = getattr(results._entries, "by_uid", results._entries)
     for uid in uids:
         if uid in entries:
@@ -194,13 +194,13 @@ def put_in_order(results: Any, uids: Iterable[str]) -> None:
 
 
 def search_known(catalog: Any, uids: Sequence[str]) -> Any:
-    """A search result of runs that are known; databroker's own search opens every file of a directory again."""
+    """A search result of known runs; databroker's search would open every file of a directory again."""
     query = {"uid": {"$in": list(uids)}}
     stock = (stock_drivers().msgpack, stock_drivers().jsonl)
     driver = next((cls for cls in stock if isinstance(catalog, cls)), None)
     if driver is None or type(catalog).search is not driver.search or not hasattr(catalog.paths, "among"):
         return catalog.search(query)
-    # as databroker's search, but for the paths
+    # like databroker's search, but without the paths
     return type(catalog)(
         paths=catalog.paths.among(list(map(loaded_entries(catalog).path, uids))),
         query={"$and": [catalog._query, query]} if catalog._query else query,
@@ -223,24 +223,24 @@ def query_of(catalog: Any) -> Mapping[str, Any]:
 
 
 def find_options(catalog: Any) -> dict[str, Any]:
-    """The options with which a catalog over MongoDB has collections searched."""
+    """The options with which a MongoDB catalog searches its collections."""
     options: dict[str, Any] = catalog._find_kwargs
     return options
 
 
 def is_search_result(catalog: Any) -> bool:
-    """Whether a catalog is what a search found."""
+    """Whether a catalog is a search result."""
     return bool(getattr(catalog, "_query", None)) or catalog.name == VIEW
 
 
 def transforms_of(catalog: Any) -> Mapping[str, Callable[[Any], Any]]:
-    """What a catalog makes of documents when they are read."""
+    """The transforms that a catalog applies to documents when it reads them."""
     transforms: Mapping[str, Callable[[Any], Any]] = catalog._transforms
     return transforms
 
 
 def changes_nothing(transform: Callable[[Any], Any]) -> bool:
-    """Whether a transform is the one that databroker puts where none was given."""
+    """Whether a transform is databroker's default."""
     from databroker import core
 
     return transform is core._no_op
@@ -283,7 +283,7 @@ def embedded_database(catalog: Any) -> Any:
 
 
 def entry_of_start(catalog: Any, start: Any) -> Any:
-    """The entry of a run in the normalized layout; None where a facility has entries of its own."""
+    """The entry of a run in the normalized layout; None if a facility has its own entries."""
     from .upstream_entries import NormalizedEntries
 
     if type(catalog._entries) is not NormalizedEntries:
@@ -305,13 +305,13 @@ def set_captured_arguments(catalog: Any, args: tuple[Any, ...], kwargs: dict[str
 
 
 def named_arguments(catalog: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a catalog's driver, those by position under their names."""
+    """The arguments of a catalog's driver, positional ones by name."""
     names = list(inspect.signature(catalog._driver_class.__init__).parameters)[1:]
     return dict(zip(names, args, strict=False)) | kwargs
 
 
 def adopt_state(catalog: Any, original: Any) -> None:
-    """Share the state of another object of the same driver, but for what belongs to the object itself."""
+    """Share the state of another object of the same driver, except what belongs to the object itself."""
     from .upstream_entries import shared_entries
 
     own = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
@@ -326,7 +326,7 @@ def driver_name(catalog: Any) -> str:
 
 
 def entry_arguments(entry: Any) -> Any:
-    """The arguments of an entry of YAML, templates unexpanded; None for any other entry."""
+    """The arguments of a YAML entry, with templates unexpanded; None for any other entry."""
     return getattr(entry, "_open_args", None)
 
 
@@ -341,5 +341,5 @@ def entry_named(catalogs: Any, name: str) -> Any:
 
 
 def driver_of_entry(entry: Any) -> tuple[Any, dict[str, Any]] | None:
-    """Driver and expanded arguments of an entry of YAML; None for one of databroker 0."""
+    """Driver and expanded arguments of a YAML entry; None for one of databroker 0."""
     return entry._create_open_args({}) if hasattr(entry, "_create_open_args") else None

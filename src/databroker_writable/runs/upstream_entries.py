@@ -1,8 +1,7 @@
-"""Entries of databroker 1.2.5 that take what is stored for text: like `upstream`, by the private names of others.
+"""Entries of databroker 1.2.5 that treat stored text as text; like `upstream` they use private names.
 
-intake 0.6.4 takes every string among the arguments of an entry for a Jinja template, with the environment and a shell
-at hand. The arguments of a run's entry are the documents of the run and the path of its file, which anybody may have
-written.
+intake 0.6.4 renders every string among the arguments of an entry as a Jinja template that can read the environment and
+run a shell. The arguments of a run's entry are its documents and the path of its file, which anyone may have written.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ Reader = Callable[[str], Any]
 
 
 class _UnrenderedArguments(LocalCatalogEntry):
-    """What a run, or a stream, is opened with: as intake gives it, but for the templates.
+    """The driver and arguments for opening a run or a stream, as in intake but without templates.
 
-    It stands below the class of an entry and above intake's, so that the code of a facility's entry runs as before.
+    It is below the class of an entry and above intake's, so that the code of a facility's entry runs as before.
     """
 
     def _create_open_args(self, user_parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         stored = self._open_args
-        # the arguments of an entry that declares parameters are templates by intention
+        # an entry that declares parameters has templates on purpose
         templates = {key: stored[key] for key in stored if key != "metadata"} if self._user_parameters else {}
         asked, unrendered = user_parameters, dict[str, Any]()
         if not self._user_parameters:
@@ -57,21 +56,21 @@ class StreamEntries(LazyMap):
 
 
 class RunEntries(MutableMapping[str, Any]):
-    """The entries of a catalog, kept by another container, whose further methods are there, too.
+    """The entries of a catalog in another container, with the methods of that container.
 
     Parameters
     ----------
     entries : MutableMapping
         The dict of a catalog in memory, or a facility's own container.
     catalog : databroker.v2.Broker
-        The catalog to which runs belong that are opened by these entries.
+        The catalog of the runs that these entries open.
 
     Attributes
     ----------
     by_uid : dict
-        The entries that databroker has made, which may hold templates, and None for others.
+        The entries that databroker made, which may hold templates, and None for others.
     readers : dict
-        What reads the files of runs, in place of what their entries name.
+        The functions that read run files, instead of those in the entries.
     later : dict
         What databroker is to make entries of, when these are asked for, by uid: the header of a run, what reads its
         file, and the path of that. To make them takes longer than all else that opening a catalog does.
@@ -82,7 +81,7 @@ class RunEntries(MutableMapping[str, Any]):
         self._catalog = catalog
         self.readers: dict[Any, Any] = {}
         self.later: dict[str, tuple[RunHeader, Reader, str]] = {}
-        # a container that is no dict may make its entries when they are asked for, in any number
+        # a container that is not a dict may make its entries on demand, in any number
         self._unrendered: MutableMapping[str, tuple[Any, Any]] = (
             {} if isinstance(entries, dict) else cachetools.LRUCache(1024)
         )
@@ -110,7 +109,7 @@ class RunEntries(MutableMapping[str, Any]):
         return str(path)
 
     def add(self, header: RunHeader, reader: Reader, path: str) -> None:
-        """Do what ``catalog.upsert`` of databroker 1.2.5 does, but for making the entry."""
+        """Do the same as ``catalog.upsert`` of databroker 1.2.5, but do not make the entry."""
         if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert or type(self.by_uid) is not dict:
             self._upsert(header, reader, path)
         elif self._fits(header):
@@ -163,14 +162,14 @@ class RunEntries(MutableMapping[str, Any]):
 
 
 class SharedRunEntries(RunEntries):
-    """The entries of a catalog in memory that another catalog object has, too."""
+    """The entries of a catalog in memory, shared with another catalog object."""
 
     def add(self, header: RunHeader, reader: Reader, path: str) -> None:
         self._upsert(header, reader, path)
 
 
 class _UnrenderedEntries:
-    """What stands above a container for MongoDB: databroker's, or a facility's that derives from it."""
+    """The class above a container for MongoDB: databroker's, or a facility's that derives from it."""
 
     def _doc_to_entry(self, run_start_doc: dict[str, Any]) -> Any:
         return _unrendered(super()._doc_to_entry(run_start_doc))  # type: ignore[misc]
@@ -222,13 +221,13 @@ def unrendered_entries(entries: Any, catalog: Any) -> Any:
 
 
 def shared_entries(entries: Any, catalog: Any) -> Any:
-    """The same for a catalog that has them together with another catalog object."""
+    """The same for a catalog that shares them with another catalog object."""
     shared = unrendered_entries(entries, catalog)
     return SharedRunEntries(entries, catalog) if type(shared) is RunEntries else shared
 
 
 def _unrendered(entry: Any, **arguments: Any) -> Any:
-    """The same entry without templates; what intake does not render, such as a run, stays what it is."""
+    """The same entry without templates; what intake does not render, such as a run, is unchanged."""
     if not isinstance(entry, LocalCatalogEntry) or isinstance(entry, _UnrenderedArguments):
         return entry
     unrendered = _with_state_of(entry, _unrendered_class(entry.__class__), _default_source=None)
@@ -244,14 +243,14 @@ def _unrendered(entry: Any, **arguments: Any) -> Any:
 
 
 def _with_state_of(original: Any, cls: type, **changes: Any) -> Any:
-    """An object of another class with the attributes of an original, but for some."""
+    """An object of another class with the attributes of the original, except some."""
     made: Any = object.__new__(cls)
     made.__dict__.update(original.__dict__, **changes)
     return made
 
 
 def _unpickled(cls: type) -> Any:
-    """An entry whose state is yet to be set."""
+    """An entry without state, which is set later."""
     return object.__new__(_unrendered_class(cls))
 
 
@@ -260,7 +259,7 @@ def _made(make: Any) -> Any:
 
 
 def _opened(driver: Any, **arguments: Any) -> Any:
-    """Open a run or a stream; the entries of a run's streams are made when they are asked for."""
+    """Open a run or a stream; the entries of a run's streams are made on demand."""
     source = driver(**arguments)
     streams: Any = getattr(source, "_entries", None)
     if type(streams) is LazyMap:
@@ -270,7 +269,7 @@ def _opened(driver: Any, **arguments: Any) -> Any:
 
 
 def _copied(value: Any) -> Any:
-    """Copy as intake does when it renders: containers anew, and whatever derives from dict as a dict."""
+    """Copy as intake does when it renders: new containers, and every subclass of dict as a dict."""
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
@@ -279,12 +278,12 @@ def _copied(value: Any) -> Any:
 
 
 def release_run(run: Any) -> None:
-    """Let the entry of a run no longer hold it, and what was read of it."""
+    """Make the entry of a run drop the run and its data."""
     entry = run._BlueskyRun__entry
     entry.cache_clear()
     entry._default_source = None
 
 
 def missing_driver(entry: Any) -> str | None:
-    """The name of the driver of an entry of YAML, if no driver is registered under it."""
+    """The name of the driver of a YAML entry, if it is not registered."""
     return str(entry._driver) if getattr(entry, "_plugin", None) == [] else None

@@ -1,4 +1,4 @@
-"""Look a catalog over: what crashes left behind, what is missing or damaged, and whether runs can be stored."""
+"""Check a catalog: leftovers of crashes, missing or damaged files, and whether runs can be stored."""
 
 from __future__ import annotations
 

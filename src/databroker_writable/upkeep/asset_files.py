@@ -1,4 +1,4 @@
-"""Assets: those that no run refers to, and those that are missing or damaged."""
+"""Find assets that no run refers to, and assets that are missing or damaged."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Document = dict[str, Any]
 
 
 class Assets:
-    """The files under a catalog's asset root, as they were before its runs are read.
+    """The files under a catalog's asset root, listed before its runs are read.
 
-    What is published in between is not among them, and so cannot be taken for a leftover.
+    So what is published in between is not mistaken for a leftover.
     """
 
     def __init__(self, catalog: Any) -> None:
@@ -37,12 +37,12 @@ class Assets:
         self.unknown_resources = 0
 
     def refer(self, resources: Iterable[Document]) -> None:
-        """Take note of what a run refers to."""
+        """Record what a run refers to."""
         for resource in resources:
             if is_our_asset(resource):
                 self._needed[self._path(resource)] = str(resource.get("run_start", "?"))
                 if self.root:
-                    # files that were moved here are the run's, although no root_map says so yet
+                    # files that were moved here belong to the run, even without a root_map
                     self._referred.add(os.path.realpath(os.path.join(self.root, str(resource["resource_path"]))))
             else:
                 self.unknown_resources += 1
@@ -52,7 +52,7 @@ class Assets:
         return len(self._needed)
 
     def leftovers(self, unreadable: str) -> Iterator[Finding]:
-        """Partial files, and those that no run refers to; `unreadable` names a run whose references are unknown."""
+        """Partial files, and files that no run refers to; `unreadable` names a run whose references are unknown."""
         for path, status in self._partial.items():
             if not is_being_written(path):
                 yield self._leftover("partial-asset", "partial asset file", path, status, remover(path))
@@ -68,7 +68,7 @@ class Assets:
                 yield self._leftover("orphan-asset", what, path, status, remover(path, is_asset))
 
     def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
-        """Read every file that runs refer to, checksums included; `report` is called with the bytes of each."""
+        """Read every file that runs refer to, and verify checksums; `report` is called with the bytes of each."""
         for path, run in self._needed.items():
             try:
                 verify(path)
@@ -77,14 +77,14 @@ class Assets:
                 missing = isinstance(exc.__cause__, FileNotFoundError)
                 advice = " (if the files were moved, map their root with root_map)" if missing else ""
                 category = "missing-asset" if missing else "damaged-asset"
-                yield Finding(category, path, f"run {run} cannot be read whole: {exc}{advice}")
+                yield Finding(category, path, f"run {run} cannot be read completely: {exc}{advice}")
 
     def _path(self, resource: Document) -> str:
         root = str(resource.get("root", ""))
         return os.path.realpath(os.path.join(self._root_map.get(root, root), str(resource["resource_path"])))
 
     def _in_use(self) -> set[tuple[int, int]]:
-        """Device and inode of the files that runs refer to: file systems may not tell names of another case apart."""
+        """Device and inode of the files that runs refer to, because file systems may ignore the case of names."""
         files = set()
         for path in (*self._needed, *self._referred):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Copy runs from one catalog to another, with their files of arrays."""
+"""Copy runs from one catalog to another, with their assets."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def copy_runs(
 def add_copies(
     report: CopyReport, source: Any, destination: Any, uids: Iterable[str], *, as_is: bool, progress: bool = False
 ) -> None:
-    """Copy runs, and note in a report what became of each: it holds what was done when an interrupt comes, too."""
+    """Copy runs, and record the result of each in a report, which is valid after an interrupt, too."""
     from tqdm import tqdm
 
     target = (
@@ -123,7 +123,7 @@ def add_copies(
                 continue
             target.copy(source, uid)
         except Exception as exc:
-            # whatever is wrong with one run, the others are copied
+            # whatever the error of one run, the others are copied
             report.failures[uid] = exc
         else:
             report.copied.append(uid)
@@ -155,7 +155,7 @@ class CatalogDestination:
         _copy_run(source, self._catalog, uid, self._store)
 
     def take_remarks(self, remarked: list[Document]) -> None:
-        """Add the remarks that are not there; a catalog without a place for them gets none, which is warned of."""
+        """Add the missing remarks; warn if the catalog cannot keep any."""
         backend = self._catalog._backend
         with explaining(backend.label):
             present = {remark["uid"] for remark in backend.remarks()}
@@ -164,7 +164,7 @@ class CatalogDestination:
                 for remark in missing:
                     backend.add_remark(remark)
             except NotWritableError as exc:
-                warn_user(f"{len(missing)} remarks on the runs are not copied: {exc}")
+                warn_user(f"{len(missing)} remarks on the runs were not copied: {exc}")
 
 
 def _store(destination: Any, documents: list[NamedDocument]) -> None:
@@ -172,9 +172,9 @@ def _store(destination: Any, documents: list[NamedDocument]) -> None:
 
 
 def _store_as_is(destination: Any, documents: list[NamedDocument]) -> None:
-    """Store a run, and documents that no run should have as the backend can hold them."""
+    """Store a run, with irregular documents as the backend can hold them."""
     if documents[-1][0] == "stop":
-        # those that keep the rules are stored like all others
+        # regular runs are stored as usual
         with contextlib.suppress(InvalidRunError):
             destination.store_run(documents)
             return
@@ -202,7 +202,7 @@ def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, lis
             documents.append((name, doc))
         store(destination, documents)
     except StoreFailedError:
-        # the server may be gone after the run was stored: a repetition takes the files up again
+        # the server may be gone after the run was stored: the next attempt uses the files again
         raise
     except BaseException:
         for path in made:
@@ -213,7 +213,7 @@ def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, lis
 
 def _opened(source: Any, uid: str) -> Any:
     with warnings.catch_warnings():
-        # of a descriptor that old bluesky wrote, which gets its name here
+        # an old bluesky wrote the descriptor without a name, and gets one here
         warnings.filterwarnings("ignore", "EventDescriptor .* has no 'name'", UserWarning)
         return open_run(source, uid)
 
@@ -221,20 +221,20 @@ def _opened(source: Any, uid: str) -> Any:
 def _with_file(
     resource: Document, root_map: Any, roots: list[str], destination: Any, uid: str, made: list[str]
 ) -> Document:
-    """Copy the file of a resource, and give the resource as it is at the destination."""
+    """Copy the file of a resource, and return the resource for the destination."""
     root = destination._store.asset_root()
     if root is None:
         raise InvalidRunError(
-            f"the run {uid!r} has arrays in files, and the catalog {destination.name!r} has no asset_root; "
+            f"the run {uid!r} has assets, but the catalog {destination.name!r} has no asset_root; "
             "open it with asset_root='DIRECTORY', on a file system that all readers share"
         )
     recorded, relative = str(resource["root"]), str(resource["resource_path"])
     path, target = os.path.join(root_map.get(recorded, recorded), relative), os.path.join(root, relative)
     if not _is_below(target, root):
-        raise InvalidRunError(f"the run {uid!r} refers to {relative!r}, which leads out of the asset root")
+        raise InvalidRunError(f"the run {uid!r} refers to {relative!r}, which is outside the asset root")
     if not any(_is_below(path, known) for known in roots):
         raise InvalidRunError(
-            f"the run {uid!r} refers to {path}, which lies below no asset root of the source; if that file is to be "
+            f"the run {uid!r} refers to {path}, which is in no asset root of the source; if that file is to be "
             f"copied, open the source with root_map={{{recorded!r}: 'DIRECTORY'}}, the directory that holds it"
         )
     if target not in made and _copy_file(path, target):
@@ -243,7 +243,7 @@ def _with_file(
 
 
 def _asset_roots(source: Any) -> list[str]:
-    """The directories from which asset files of a catalog may be taken, whatever its documents say."""
+    """The directories from which asset files of a catalog may be copied, whatever its documents say."""
     roots = list((getattr(source, "root_map", None) or {}).values())
     store = getattr(source, "_store", None)
     own = store.asset_root() if store is not None else None
@@ -256,7 +256,7 @@ def _is_below(path: str, root: str) -> bool:
 
 
 def _copy_file(path: str, target: str) -> bool:
-    """Copy a file, whole and durably, or find it copied; give whether it was not there."""
+    """Copy a file completely and durably, unless it is there already; return whether it was copied."""
     if not os.path.isfile(path):
         raise StoreFailedError(f"the file {path} is missing; restore it, or map its root with root_map at the source")
     if os.path.lexists(target):
@@ -276,8 +276,8 @@ def _copy_file(path: str, target: str) -> bool:
 def _check_same(path: str, target: str) -> None:
     if not filecmp.cmp(path, target, shallow=False):
         raise StoreFailedError(
-            f"{target} exists already and differs from {path}; databroker-writable check tells whether it is a leftover"
+            f"{target} exists already and differs from {path}; databroker-writable check shows whether it is a leftover"
         )
-    # what is in use again is not to be taken for an old leftover before its run is stored
+    # a file that is used again must not look like an old leftover before its run is stored
     if not os.path.samefile(path, target):
         os.utime(target)

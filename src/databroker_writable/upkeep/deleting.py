@@ -1,7 +1,7 @@
-"""Delete runs for good, with their assets and remarks.
+"""Delete runs permanently, with their assets and remarks.
 
-A run disappears whole, in one step. What is left of it then is removed; if the process is killed in between, deleting
-the run once more finishes that, and `check` names it.
+A run disappears in one step. Its parts are removed afterwards. If the process is killed in between, `check` names the
+run, and deleting it again removes the rest.
 """
 
 from __future__ import annotations

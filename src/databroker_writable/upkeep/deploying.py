@@ -1,4 +1,4 @@
-"""Put a YAML file of catalogs where databroker looks, once it has been shown to work."""
+"""Put a YAML file of catalogs where databroker looks, after checking that it works."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AWAY = re.compile(r"(?:ServerSelectionTimeoutError|AutoReconnect|NetworkTimeout
 
 _UNREGISTERED = re.compile(r"ValueError: No plugins loaded for this entry: (\S+).*")
 
-# Opens each catalog as databroker will; prints the names, or the name and the reason of the one that cannot be.
+# Opens each catalog as databroker will; prints the names, or the name and error of the first that fails.
 _OPEN = """
 import sys
 import databroker
@@ -43,7 +43,7 @@ for name in sys.argv[1:]:
 
 
 def search_path_of(prefix: str | None) -> str:
-    """The directory in which databroker looks for YAML: the user's, or that of an environment."""
+    """The directory in which databroker looks for YAML files: the user's, or that of an environment."""
     if prefix is not None:
         return os.path.join(os.path.abspath(prefix), "share", "intake")
     import databroker
@@ -52,17 +52,17 @@ def search_path_of(prefix: str | None) -> str:
 
 
 def is_searched(directory: str) -> bool:
-    """Whether databroker looks into a directory, here and now."""
+    """Whether databroker looks into a directory in this process."""
     return os.path.realpath(directory) in map(os.path.realpath, _searched())
 
 
 def check_catalogs(path: str, prefix: str | None = None) -> str:
-    """Check a YAML file of catalogs as it will be used, and give the text to deploy.
+    """Check a YAML file of catalogs as it will be used, and return the text to deploy.
 
-    In the text the directory of the file stands in place of ``{{ CATALOG_DIR }}``, which would else name the
-    directory that it is deployed to. Each catalog is opened in a new process, by the environment's Python if `prefix`
-    names one. Raises InvalidCatalogError where the file cannot be parsed, a driver cannot be imported, a variable is
-    not set, or a catalog cannot be opened.
+    In the text ``{{ CATALOG_DIR }}`` is replaced by the directory of the file, because it would name the directory to
+    which it is deployed. Each catalog is opened in a new process, by the environment's Python if `prefix` names one.
+    Raises InvalidCatalogError if the file cannot be parsed, a driver cannot be imported, a variable is not set, or a
+    catalog cannot be opened.
     """
     text = Path(path).read_text(encoding="utf-8")
     sources = check_sources(path, text)
@@ -77,7 +77,7 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
 
 
 def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
-    """Put a text under its final name, durably and at once; give whether it was not there already."""
+    """Write a text under its final name, durably and in one step; return whether it is new."""
     if os.path.exists(target) and Path(target).read_text(encoding="utf-8") == text:
         return False
     _check_names(text, target)
@@ -86,20 +86,20 @@ def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
             file.write(text.encode())
             file.replace() if replace else file.publish()
     except FileExistsError:
-        raise InvalidCatalogError(
-            f"{target} exists already and has other content; give --replace to replace it"
-        ) from None
+        raise InvalidCatalogError(f"{target} exists already with other content; --replace replaces it") from None
     return True
 
 
 def check_sources(path: str, text: str) -> dict[str, Any]:
-    """Give the entries that a text in YAML defines, of which each names a driver; refuse any other text."""
+    """Return the entries in a YAML text, each of which must name a driver; refuse any other text."""
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise InvalidCatalogError(f"{path} is not YAML: {getattr(exc, 'problem', exc)}{where}; correct it") from None
+        raise InvalidCatalogError(
+            f"{path} is not valid YAML: {getattr(exc, 'problem', exc)}{where}; correct it"
+        ) from None
     sources = content.get("sources") if isinstance(content, dict) else None
     if not isinstance(sources, dict) or not sources:
         raise InvalidCatalogError(f"{path} has no catalogs; it needs 'sources:' with NAME: {{driver: ..., args: ...}}")
@@ -110,7 +110,7 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
 
 
 def _check_absolute(name: str, arguments: Any) -> None:
-    """Refuse relative paths, which would name another place for each program that opens the catalog."""
+    """Refuse relative paths, which would depend on the working directory of each program."""
     if not isinstance(arguments, Mapping):
         return
     _check_absolute(name, arguments.get("catalog_args"))
@@ -121,7 +121,7 @@ def _check_absolute(name: str, arguments: Any) -> None:
                 raise InvalidCatalogError(
                     f"{argument} of the catalog {name!r} has the relative path {path!r}, which would depend on where "
                     f"Python is started; write {os.path.join('{{ CATALOG_DIR }}', path)!r} for the directory of the "
-                    "YAML file, or the whole path"
+                    "YAML file, or an absolute path"
                 )
 
 
@@ -131,21 +131,21 @@ def _with_directory(path: str, text: str) -> str:
         return text
     if re.search(r"[^\w/.+,=@ -]", directory):
         raise InvalidCatalogError(
-            f"{path} refers to its directory, {directory!r}, whose characters do not fit into YAML as they are; "
-            "write the paths out in place of {{ CATALOG_DIR }}"
+            f"{path} refers to its directory, {directory!r}, which has characters that cannot be inserted into YAML; "
+            "write absolute paths instead of {{ CATALOG_DIR }}"
         )
     return CATALOG_DIR.sub(lambda _: directory, text)
 
 
 def _python_of(prefix: str | None) -> str:
-    """The Python of an environment; ours where it has none."""
+    """The Python of an environment; ours if it has none."""
     names = ("bin/python", "python.exe", "Scripts/python.exe")
     candidates = [os.path.join(prefix, name) for name in names] if prefix is not None else []
     return next(filter(os.path.exists, candidates), sys.executable)
 
 
 def _open_elsewhere(python: str, directory: str, names: list[str], path: str) -> None:
-    """Let a new process import databroker and open the catalogs, with nothing else on the search path."""
+    """Import databroker and open the catalogs in a new process, with nothing else on the search path."""
     environment = {
         **os.environ,
         "INTAKE_PATH": directory,
@@ -163,20 +163,20 @@ def _open_elsewhere(python: str, directory: str, names: list[str], path: str) ->
         )
     except subprocess.TimeoutExpired:
         raise InvalidCatalogError(
-            f"the catalogs of {path} do not open within {OPENING_SECONDS} s; is their server or file system there?"
+            f"the catalogs of {path} do not open within {OPENING_SECONDS} s; is their server or file system available?"
         ) from None
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
         reason = reason.replace("InvalidCatalogError: ", "")
         reason = _UNREGISTERED.sub(lambda match: unregistered(match[1]), reason)
         reason = _AWAY.sub(lambda match: away(match[1]), reason)
         at_import = "Traceback" in done.stderr
-        effect = "import databroker itself would fail with it" if at_import else "a catalog cannot be opened"
+        effect = "it would make import databroker fail" if at_import else "a catalog cannot be opened"
         raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))
 
 
 def _check_names(text: str, target: str) -> None:
-    """Refuse a name that another file has: intake 0.6.4 then raises while databroker is imported."""
+    """Refuse a name that another file defines, because intake 0.6.4 then raises while databroker is imported."""
     names = set(yaml.safe_load(text)["sources"])
     for other in _yaml_files({os.path.dirname(target), *_searched()}):
         if os.path.realpath(other) == os.path.realpath(target):
@@ -187,13 +187,13 @@ def _check_names(text: str, target: str) -> None:
             continue
         if taken:
             raise InvalidCatalogError(
-                f"the catalog {min(taken)!r} is defined in {other} already, and databroker refuses to be imported with "
-                "two of a name; rename one of them, or remove that file"
+                f"the catalog {min(taken)!r} is already defined in {other}, and databroker cannot be imported with two "
+                "catalogs of one name; rename one of them, or remove that file"
             )
 
 
 def _searched() -> list[str]:
-    """Where databroker looks, here and now."""
+    """The directories in which databroker looks in this process."""
     import databroker
     from intake.config import conf
 

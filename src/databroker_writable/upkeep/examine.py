@@ -1,4 +1,4 @@
-"""Look through a catalog of any kind."""
+"""Check a catalog of any type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats of exported runs but NeXus; each function gives a file that is written and not yet published."""
+"""The formats of exported runs except NeXus; each function returns a file that is not published yet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOCUMENTS = "databroker_run"
 
 
 class _NewNetCDF(NewAsset):
-    """A new file that h5netcdf writes into."""
+    """A new file that h5netcdf writes."""
 
     def open_hdf5(self) -> Any:
         import h5netcdf
@@ -61,7 +61,7 @@ def parquet(contents: RunContents, path: str) -> NewFile:
         table = pyarrow.Table.from_pandas(frame, preserve_index=has_index)
     except pyarrow.ArrowException as exc:
         raise ExportError(
-            f"Parquet cannot hold this table: {exc}; choose among its columns with columns (--column), or export to .nc"
+            f"Parquet cannot hold this table: {exc}; choose columns with columns (--column), or export to .nc"
         ) from exc
     documents = {f"{DOCUMENTS}.{name}": json_line(document) for name, document in contents.documents().items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **documents})
@@ -81,7 +81,7 @@ def csv(contents: RunContents, path: str) -> NewFile:
     text = frame.to_csv(**options)
     if "#" in text or "\r" in text:
         text = frame.to_csv(**options, quoting=csv_rules.QUOTE_NONNUMERIC)
-    # a line must not end within a comment
+    # a comment must stay on one line
     lines = [" ".join(line.splitlines()) for line in header]
     return _written(path, lambda file: file.write("\n".join([*lines, text]).encode()))
 
@@ -111,7 +111,7 @@ def _variable(array: xarray.DataArray) -> dict[str, Any]:
 
 
 def _frame(contents: RunContents) -> tuple[Any, bool]:
-    """The table as a DataFrame, and whether its index is one of the columns of the run."""
+    """The table as a DataFrame, and whether its index is a column of the run."""
     dataset = contents.table()
     dims = list(dataset.dims)
     if not dims:

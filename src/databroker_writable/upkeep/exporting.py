@@ -1,4 +1,4 @@
-"""Give a run to people without the tool: a file that says what it holds and where that came from."""
+"""Export a run to a file that contains its metadata and provenance, for people without databroker."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _UNSAFE = re.compile(r"[^\w.+=@-]+")
 
 @dataclass(frozen=True)
 class RunContents:
-    """What is written of a run.
+    """The contents of an exported run.
 
     Attributes
     ----------
     start, stop : mapping
-        The documents; a run that is not finished has no stop document.
+        The documents; an unfinished run has no stop document.
     descriptors : dict
         The first descriptor of each stream, by the stream's name.
     inputs : list of mapping or None
@@ -48,31 +48,31 @@ class RunContents:
     streams: dict[str, xarray.Dataset]
 
     def documents(self) -> dict[str, Any]:
-        """The documents, by what they are."""
+        """The documents, by their type."""
         documents = {"start": self.start, "stop": self.stop, "descriptors": self.descriptors, "inputs": self.inputs}
         return {name: document for name, document in documents.items() if document is not None}
 
     def units(self, stream: str, column: str) -> str | None:
-        """The units that a descriptor tells."""
+        """The units in a descriptor."""
         units = self.descriptors[stream].get("data_keys", {}).get(column, {}).get("units")
         return units if isinstance(units, str) else None
 
     def table(self) -> xarray.Dataset:
-        """The only stream, whose columns are along one dimension."""
+        """The only stream; its columns must be along one dimension."""
         if len(self.streams) > 1:
             raise ExportError(
-                f"such a file holds one table, and the run has the streams {', '.join(self.streams)}; "
+                f"such a file holds one table, but the run has the streams {', '.join(self.streams)}; "
                 "choose one of them with stream (--stream)"
             )
         if not self.streams:
-            raise ExportError("such a file holds one table, and the run has none; export to .nc, .nxs or .json")
+            raise ExportError("such a file holds one table, but the run has none; export to .nc, .nxs or .json")
         ((name, dataset),) = self.streams.items()
         dims = {variable.dims for variable in dataset.data_vars.values() if variable.ndim}
         if len(dims) > 1 or any(len(along) > 1 for along in dims):
             shapes = ", ".join(f"{key} ({', '.join(map(str, dataset[key].dims))})" for key in dataset.data_vars)
             raise ExportError(
-                f"such a file holds columns along one dimension, and the stream {name!r} has {shapes}; choose among "
-                "them with columns (--column), or export to .nc or .nxs"
+                f"such a file holds columns along one dimension, but the stream {name!r} has {shapes}; choose "
+                "columns with columns (--column), or export to .nc or .nxs"
             )
         return dataset
 
@@ -86,7 +86,7 @@ def export(
     with_inputs: bool = False,
     force: bool = False,
 ) -> str:
-    """Write a run into a file for people and programs that do not know databroker.
+    """Write a run to a file for people and programs without databroker.
 
     Parameters
     ----------
@@ -154,12 +154,12 @@ def export(
 
 
 def _not_written(files: Mapping[str, bytes], paths: Mapping[str, str]) -> dict[str, str]:
-    """Leave out the attachments that are there, as after an export of the same run to another format."""
+    """Skip attachments that exist already, for example after an export of the same run to another format."""
     return {n: p for n, p in paths.items() if not (os.path.isfile(p) and Path(p).read_bytes() == files[n])}
 
 
 def attachment_paths(files: Mapping[str, bytes], path: str) -> dict[str, str]:
-    """Where the attachments of a run go beside its file, by their names, which may be those of a run of others."""
+    """The paths of a run's attachments beside its file; their names may come from another program."""
     directory = f"{os.path.splitext(path)[0]}-attachments"
     for name in files:
         check_file_name(name)
@@ -177,7 +177,7 @@ def _attachment(files: Mapping[str, bytes], name: str, path: str) -> NewFile:
 
 
 def _write_all(writers: Sequence[Callable[[], NewFile]], force: bool) -> None:
-    """Write files, and publish them when all are whole; after an error, remove them."""
+    """Write files, and publish them when all are complete; remove them after an error."""
     files: list[NewFile] = []
     try:
         for write in writers:
@@ -186,7 +186,7 @@ def _write_all(writers: Sequence[Callable[[], NewFile]], force: bool) -> None:
             file.replace() if force else file.publish()
     except BaseException:
         for file in files:
-            # what took the place of another file stays: that one is gone
+            # a file that replaced another one is kept, because the other one is gone
             if not (force and file.is_published):
                 file.abandon()
         raise
@@ -201,7 +201,7 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
     suitcase : str
         Such as ``csv``, for the package suitcase-csv.
     path : str
-        How the names of the files begin: a directory and a prefix, which can contain keys of the start document.
+        The beginning of the file names: a directory and a prefix, which can contain keys of the start document.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
         package = _SUITCASES.get(suitcase)
         remedy = f"is not installed; pip install {package}" if package else f"is not known{choice}"
         raise ExportError(f"the suitcase {suitcase!r} {remedy}") from None
-    # a brace in a prefix would be filled in a second time
+    # suitcase would fill in braces in the prefix again
     prefix = prefix.replace("{", "{{").replace("}", "}}")
     writer = SerializerWriter(serializer(directory or os.curdir, file_prefix=prefix), dict(start))
     try:
@@ -242,7 +242,7 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
 
 
 def filled(template: str, start: Mapping[str, Any]) -> str:
-    """Fill keys of a start document into the name of a file; what has no place in one becomes an underscore."""
+    """Insert keys of a start document into a file name; characters that are not allowed become underscores."""
     try:
         return _FileName().vformat(template, (), start)
     except (ValueError, TypeError) as exc:
@@ -260,7 +260,7 @@ class _FileName(string.Formatter):
         for key in field_name.split("."):
             if not isinstance(value, Mapping) or key not in value:
                 raise ExportError(
-                    f"the name of the file asks for {{{field_name}}}, which the start document of "
+                    f"the name of the file contains {{{field_name}}}, which the start document of "
                     f"{kwargs['uid']!r} does not have; it has {', '.join(map(str, kwargs))}"
                 )
             value = value[key]
@@ -278,7 +278,7 @@ def _exists(path: str) -> ExportError:
 def _writer(path: str) -> Callable[[RunContents, str], NewFile]:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _FORMATS:
-        raise ExportError(f"{path!r} has none of the suffixes {', '.join(_FORMATS)}; give it one of them")
+        raise ExportError(f"{path!r} has none of the suffixes {', '.join(_FORMATS)}; use one of them")
     module, function, package = _FORMATS[suffix]
     if package is not None:
         require_package(package, "files", f"writing {suffix}")
@@ -291,7 +291,7 @@ _SUITCASES = {
     "json_metadata": "suitcase-json-metadata",
     **dict.fromkeys(("tiff_series", "tiff_stack"), "suitcase-tiff"),
 }
-"""The suitcases of bluesky that write files, and the packages that hold them."""
+"""bluesky's suitcases that write files, and their packages."""
 
 _FORMATS = {
     ".nc": (".export_formats", "netcdf", "h5netcdf"),
@@ -300,13 +300,13 @@ _FORMATS = {
     ".csv": (".export_formats", "csv", None),
     ".json": (".export_formats", "json", None),
 }
-"""The function that writes a file of a suffix, and the package that it needs."""
+"""The function that writes files with a suffix, and the package that it needs."""
 
 
 def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_inputs: bool) -> RunContents:
     names = streams_of(run, stream)
     if not names and not attachments(run):
-        raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, and nothing to export")
+        raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, so there is nothing to export")
     streams = {name: with_text_names(to_dataset(run, name)) for name in names}
     described = {name: first_descriptor(run, name) for name in names}
     inputs = _inputs(run) if with_inputs else None
@@ -328,10 +328,12 @@ def _chosen(streams: Mapping[str, xarray.Dataset], columns: Sequence[str]) -> di
 
 
 def _inputs(run: Any) -> list[dict[str, Any]]:
-    """The runs that one was made from, directly or not, inputs first."""
+    """The runs that a run was made from, directly or indirectly, inputs first."""
     catalog = getattr(run, "catalog_object", None)
     if catalog is None:
-        raise ExportError("the inputs are looked up in the catalog of the run, and this run is of none; store it first")
+        raise ExportError(
+            "the inputs are looked up in the catalog of the run, but this run is in no catalog; store it first"
+        )
     require_package("networkx", "lineage", "the lineage of a run")
     import networkx
 
@@ -339,7 +341,7 @@ def _inputs(run: Any) -> list[dict[str, Any]]:
 
     graph = lineage_of(run, catalog)
     before = networkx.ancestors(graph, run.metadata["start"]["uid"])
-    # runs that are inputs of each other, by mistake, are one node
+    # runs that are, by mistake, inputs of each other become one node
     groups = networkx.condensation(graph.subgraph(before))
     uids = [uid for group in networkx.topological_sort(groups) for uid in sorted(groups.nodes[group]["members"])]
     return [{"uid": uid, "catalog": graph.nodes[uid]["catalog"], "start": graph.nodes[uid]["start"]} for uid in uids]

@@ -1,4 +1,4 @@
-"""Columns and attributes of a Dataset as HDF5 and netCDF can hold them."""
+"""Convert columns and attributes of a Dataset to what HDF5 and netCDF can hold."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from ..runs.printing import json_line
 from ..tables.classifier import exceeds_float64
 
 _OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}
-"""Attributes that xarray does not give back, but acts on."""
+"""Attributes that xarray interprets and does not return."""
 
 
 def for_file(dataset: xarray.Dataset) -> xarray.Dataset:
-    """Give a Dataset of numbers, truth values, text, times and complex numbers alone, and warn of what was changed."""
+    """Return a Dataset with only numbers, bools, text, times and complex numbers; warn about changes."""
     levels = [name for name, index in dataset.indexes.items() if isinstance(index, pandas.MultiIndex)]
     dataset = dataset.reset_index([name for name in levels if name in dataset.dims])
     renamed = {name: str(name).replace("/", "_") for name in (*dataset.variables, *dataset.dims) if "/" in str(name)}
     for name, new in renamed.items():
         if new in dataset.variables or list(renamed.values()).count(new) > 1:
-            raise ExportError(f"the column {name!r} would have the name {new!r} of another; export the others by name")
-        warn_user(f"the column {name!r} is written as {new!r}: a slash has a meaning in such files")
+            raise ExportError(
+                f"the column {name!r} would be named {new!r}, like another column; choose the other columns by name"
+            )
+        warn_user(f"the column {name!r} is written as {new!r}, because a slash has a meaning in such files")
     if renamed:
         dataset = dataset.rename(renamed)
     changed = {name: _variable(str(name), variable) for name, variable in dataset.variables.items()}
@@ -37,18 +39,18 @@ def for_file(dataset: xarray.Dataset) -> xarray.Dataset:
 def _variable(name: str, variable: xarray.Variable) -> xarray.Variable:
     attrs = _attributes(variable.attrs)
     if variable.dtype.kind in "mM" and "units" in attrs:
-        # how times are written is said there
+        # the encoding of times is set there
         attrs["original_units"] = attrs.pop("units")
     return xarray.Variable(variable.dims, _values(name, variable), attrs)
 
 
 def _values(name: str, variable: xarray.Variable) -> Any:
-    """The values, where they are held; else the nearest form, of which a warning tells."""
+    """The values in a type that the file can hold, with a warning if it is another one."""
     dtype = variable.dtype
     if isinstance(dtype, numpy.dtype) and dtype.kind in "biufcmMSU" and dtype.itemsize != 2 * (dtype.kind == "f"):
         return variable.data
     if isinstance(dtype, numpy.dtype) and dtype.kind == "f":
-        warn_user(f"the column {name!r} ({dtype}) is written as float32: netCDF has no such type")
+        warn_user(f"the column {name!r} ({dtype}) is written as float32, because netCDF does not have its type")
         return variable.data.astype("float32")
     data = variable.data
     values = pandas.Series(numpy.ravel(data) if isinstance(dtype, numpy.dtype) else getattr(data, "array", data))
@@ -62,12 +64,14 @@ def _values(name: str, variable: xarray.Variable) -> Any:
     if not is_text:
         written = "text" if plain.dtype.kind == "O" else str(plain.dtype)
         missing = ", empty where missing" if written == "text" and values.isna().any() else ""
-        warn_user(f"the column {name!r} ({dtype}) is written as {written}{missing}: such files have no such type")
+        warn_user(
+            f"the column {name!r} ({dtype}) is written as {written}{missing}, because such files do not have its type"
+        )
     return plain.astype(str).reshape(variable.shape) if plain.dtype.kind == "O" else plain.reshape(variable.shape)
 
 
 def _numbers(values: pandas.Series) -> numpy.ndarray | None:
-    """Nullable numbers and truth values as numpy's, with NaN for those that are missing; None for anything else."""
+    """Nullable numbers and bools as numpy arrays, with NaN for missing values; None for other types."""
     dtype = values.dtype
     if isinstance(dtype, numpy.dtype) or not pandas.api.types.is_numeric_dtype(dtype):
         return None
@@ -85,7 +89,7 @@ def _attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def attribute(value: Any) -> Any:
-    """The value of an attribute; as JSON text where attributes of HDF5 and netCDF hold no such value."""
+    """The value of an attribute; as JSON text if HDF5 and netCDF cannot hold it."""
     if isinstance(value, str):
         return value if "\0" not in value else json_line(value)
     if isinstance(value, list | tuple | numpy.ndarray) and len(numpy.shape(value)):

@@ -1,4 +1,4 @@
-"""What a check finds, and the removal of leftovers."""
+"""The findings of a check, and the removal of leftovers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
     removed: bool = False
 
     def needs_attention(self, grace: float) -> bool:
-        """Whether somebody should do something about it."""
+        """Whether it needs attention."""
         return self.is_problem
 
     def as_json(self, grace: float) -> dict[str, Any]:
@@ -41,12 +41,12 @@ class Finding:
 
 @dataclass
 class Leftover(Finding):
-    """Something that no run refers to: left by a process that was killed, or being written at this moment."""
+    """Something that no run refers to: a killed process left it, or a process is still writing it."""
 
-    age: float | None = None  # seconds since it was last written; None where nothing tells
-    may_be_shared: bool = False  # whether other catalogs can have theirs in the same place, so that this cannot tell
+    age: float | None = None  # seconds since it was last written; None if unknown
+    may_be_shared: bool = False  # whether other catalogs can use the same place
     remove: Callable[[float], bool] = field(default=lambda grace: False, repr=False)
-    """Removes it, after having looked once more; gives whether it did. Takes the grace period."""
+    """Checks it again and removes it; takes the grace period, and returns whether it was removed."""
 
     def needs_attention(self, grace: float) -> bool:
         return not self.removed and (self.age is None or self.age >= grace)
@@ -57,22 +57,22 @@ class Leftover(Finding):
 
 @dataclass
 class Report:
-    """What was looked at, in numbers (``runs``, ``assets``, ``bytes``, ``unknown_resources``), and what was found."""
+    """How much was checked (``runs``, ``assets``, ``bytes``, ``unknown_resources``), and what was found."""
 
     looked_at: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def needs_attention(self, grace: float = DAY) -> bool:
-        """Whether anything needs attention; leftovers do from an age in seconds on."""
+        """Whether anything needs attention; leftovers do above an age in seconds."""
         return any(finding.needs_attention(grace) for finding in self.findings)
 
 
 def clean(findings: Iterable[Finding], grace: float = DAY, *, unshared: bool = False) -> None:
     """Remove the leftovers that are older than a grace period, and mark them as removed.
 
-    The age is that of the youngest part: the modification time of a file, the time in an ObjectId, which the writer's
-    clock sets. What has neither is removed with a grace period of 0 only, to be used when nobody stores. `unshared`
-    removes also what lies where other catalogs can keep theirs: say so only if no other catalog does.
+    The age is that of the youngest part: the modification time of a file, or the time in an ObjectId, which the
+    writer's clock sets. What has neither is removed only with a grace period of 0, which is for when nobody stores.
+    `unshared` also removes leftovers from places that other catalogs can use: only for catalogs that share none.
     """
     for finding in findings:
         if not isinstance(finding, Leftover) or (finding.may_be_shared and not unshared):
@@ -95,7 +95,7 @@ def shown_age(age: float | None) -> str:
 
 
 def remover(path: str, is_ours: Callable[[str], bool] = lambda path: True) -> Callable[[float], bool]:
-    """Give a function that removes a file if it is still that old, and nobody is writing it."""
+    """Return a function that removes a file if it is still that old, and no process is writing it."""
 
     def remove(grace: float) -> bool:
         age = age_of(path)

@@ -1,4 +1,4 @@
-"""MongoDB documents of runs that were never published: no start document, or no header, leads to them."""
+"""Find MongoDB documents of runs that were never published: no start document or header leads to them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Document = dict[str, Any]
 def normalized_findings(
     backend: MongoNormalizedBackend, refer: Callable[[Iterable[Document]], None]
 ) -> tuple[int, list[Finding]]:
-    """Look through the normalized layout; give the number of runs, and leftovers.
+    """Check the normalized layout; return the number of runs, and leftovers.
 
-    Reads the uid of each start document and descriptor and each resource, and one grouping by the server of Events
-    and of Datums. What refers is read before what it refers to: what a writer publishes meanwhile is no leftover.
+    Reads the uid of each start document, descriptor and resource. The server groups Events and Datums. References are
+    read before their targets, so that what a writer publishes meanwhile is not mistaken for a leftover.
     """
     collections = backend.collections
     events, datums = collections.events, collections.datums
@@ -49,12 +49,12 @@ def normalized_findings(
         )
     for uid in sorted(event_owners - descriptors):
         is_published = partial(_has, collections.descriptors, {"uid": uid})
-        what = f"Events whose descriptor {uid} is not there"
+        what = f"Events whose descriptor {uid} is missing"
         parts = [(events, {"descriptor": uid})]
         findings.append(_leftover("events-without-descriptor", f"{events.name}/{uid}", what, parts, is_published))
     for uid in sorted(datum_owners - resources):
         is_published = partial(_has, collections.resources, {"uid": uid})
-        what = f"Datums whose resource {uid} is not there"
+        what = f"Datums whose resource {uid} is missing"
         parts = [(datums, {"resource": uid})]
         findings.append(_leftover("datums-without-resource", f"{datums.name}/{uid}", what, parts, is_published, apart))
     return len(published), findings
@@ -63,7 +63,7 @@ def normalized_findings(
 def embedded_findings(
     backend: MongoEmbeddedBackend, refer: Callable[[Iterable[Document]], None]
 ) -> tuple[int, list[Finding]]:
-    """Look through the embedded layout; give the number of runs, and leftovers. Reads every header."""
+    """Check the embedded layout; return the number of runs, and leftovers. Reads every header."""
     database = backend.database
     event_owners, datum_owners = _owners(database.event, "descriptor"), _owners(database.datum, "resource")
     descriptors: set[str] = set()
@@ -80,8 +80,8 @@ def embedded_findings(
                 Finding(
                     "header-without-start",
                     f"header/{header['_id']}",
-                    "header without a start document, which keeps databroker from listing this catalog: wait for its "
-                    "writer; if that was ended, look at the header in the database before you remove it there",
+                    "header without a start document, so databroker cannot list this catalog: wait for its writer; if "
+                    "the writer was killed, look at the header in the database before you remove it there",
                 )
             )
     for name, collection, owner, orphans in (
@@ -101,7 +101,7 @@ def embedded_findings(
 def parts_of_run(
     collections: NormalizedCollections, run: str, *, with_resources: bool
 ) -> Iterator[tuple[Any, Document]]:
-    """Collections and queries of what belongs to a run, in the order in which it is to be removed."""
+    """The collections and queries for the documents of a run, in the order of their removal."""
     of_run = {"run_start": run}
     owners_and_pages = [("descriptor", collections.descriptors, collections.events)]
     if with_resources:
@@ -136,11 +136,11 @@ def _leftover(
 
 
 def _age(parts: list[tuple[Any, Document]]) -> float | None:
-    """Seconds since the youngest of some documents was made; None where one does not tell."""
+    """Seconds since the youngest of some documents was written; None if one has no time."""
     youngest = None
     for collection, query in parts:
         for doc in collection.find(query, {"_id": True}).sort("_id", -1).limit(1):
-            # the pages of the embedded layout have names for ids, and times of measurement, which may be long ago
+            # pages of the embedded layout have text as ids, and times of measurement, which may be long ago
             if not isinstance(doc["_id"], bson.ObjectId):
                 return None
             made = doc["_id"].generation_time.timestamp()

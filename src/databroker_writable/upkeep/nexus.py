@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 _INVALID = re.compile(r"[^a-zA-Z0-9_]+")
 _OF_NEXUS = {"signal", "axes", "NX_class", "target"}
-"""Attributes that have a meaning in NeXus, and may have another in a table."""
+"""Attributes with a meaning in NeXus, which can have another meaning in a table."""
 
 
 class _NewNeXus(NewAsset):
-    """A new HDF5 file of the format that all viewers read."""
+    """A new HDF5 file in the format that all viewers read."""
 
     def open_hdf5(self) -> Any:
         import h5py
 
-        # with the order of the columns
+        # keep the order of the columns
         return h5py.File(self, "w", track_order=True)
 
 
@@ -75,13 +75,13 @@ def _describe(entry: h5py.Group, contents: RunContents) -> None:
 
 
 def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
-    """Add an NXdata for the columns of each shape: a viewer plots them against their axes; others are collected."""
+    """Add an NXdata for the columns of each shape, which viewers plot against their axes; collect the others."""
     dataset, start = for_file(contents.streams[stream]), contents.start
     signals = plottable_columns(dataset, start, stream, contents.descriptors[stream])
     by_dims: dict[tuple[Hashable, ...], list[str]] = {}
     for name, array in dataset.data_vars.items():
         by_dims.setdefault(array.dims if array.ndim else (), []).append(str(name))
-    # what has no place in an NXdata of its own
+    # columns that are not plotted
     loose = [name for dims, names in by_dims.items() if not dims or not set(names) & set(signals) for name in names]
     for dims, names in by_dims.items():
         chosen = [name for name in signals if name in names] if dims else []
@@ -91,7 +91,7 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
         group = _group(entry, stream if is_first else f"{stream}_{chosen[0]}", "NXdata")
         along = [str(name) for name, array in dataset.coords.items() if set(array.dims) <= set(dims)]
         axes = [axis_along(dataset, dim, start, stream) for dim in dims]
-        # along a time axis that is hinted at, the hinted column is of the same shape
+        # the time axis gives way to a hinted column of the same shape
         along += [name for name in axes if name is not None and name not in (*names, *along)]
         fields = {
             name: _field(group, name, dataset[name].variable, contents.units(stream, name)) for name in (*names, *along)
@@ -117,12 +117,12 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
 
 
 def _add_numbers(group: h5py.Group, dim: Hashable, size: int) -> str:
-    """Number the values along a dimension that has no coordinate, so that viewers show its name."""
+    """Number the values along a dimension without a coordinate, so that viewers show its name."""
     return _field(group, str(dim), xarray.Variable((dim,), numpy.arange(size)), None)
 
 
 def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str | None) -> str:
-    """Add a field; give its name, which is one that NeXus allows."""
+    """Add a field; return its name, which NeXus allows."""
     attrs = dict(variable.attrs)
     if units:
         attrs.setdefault("units", units)
@@ -149,7 +149,7 @@ def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str |
 
 
 def _add_processes(entry: h5py.Group, contents: RunContents) -> None:
-    """Add an NXprocess for each run that led to this one, where they are told, and one for this."""
+    """Add an NXprocess for this run, and one for each of its inputs if they are exported."""
     runs = [source["start"] for source in contents.inputs or () if source["start"] is not None] + [contents.start]
     for number, start in enumerate(runs, 1):
         group = _group(entry, "process" if start is contents.start else f"process_{number}", "NXprocess")
@@ -177,7 +177,7 @@ def _group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
 
 
 def _free(group: h5py.Group, name: str) -> str:
-    """A name that NeXus allows, and that the group does not have yet."""
+    """A name that NeXus allows, and that is not used in the group."""
     valid = _INVALID.sub("_", name) or "_"
     return next(
         free for free in itertools.chain([valid], (f"{valid}_{i}" for i in itertools.count(2))) if free not in group

@@ -1,4 +1,4 @@
-"""Assets that a writer left partial when it was killed: what they hold, and their publication."""
+"""Read and publish incomplete assets of a killed writer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..storage.file_rights import is_being_written
 
 
 class PartialAssets:
-    """The asset files of one run, by what its resource documents say.
+    """The asset files of one run, according to its resource documents.
 
     Parameters
     ----------
     resources : iterable of dict
-        Those that are files of this package.
+        Only those of this package's assets.
     """
 
     def __init__(self, resources: Iterable[Document]) -> None:
@@ -33,10 +33,10 @@ class PartialAssets:
                 self._partial[final] = next(_partial_files(final), "")
 
     def holds(self, datum_page: Document) -> bool:
-        """Whether the rows that a page of datums refers to are there."""
+        """Whether the file has the rows that a page of datums refers to."""
         resource = self._resources.get(datum_page["resource"])
         if resource is None:
-            # of another package's
+            # of another package
             return True
         kwargs = datum_page["datum_kwargs"]
         keys = kwargs.get("key") or [resource["resource_kwargs"]["key"]]
@@ -44,7 +44,7 @@ class PartialAssets:
         return all(self._rows_of(_path(resource), key) >= needed for key in set(keys))
 
     def publish(self) -> None:
-        """Give the files their names, durably, with the attributes that a whole one has."""
+        """Complete the files' attributes, and give them their final names, durably."""
         import h5py
 
         for resource in self._resources.values():
@@ -54,19 +54,19 @@ class PartialAssets:
                 continue
             with NewFile(final) as copy, open(partial, "rb") as left:
                 shutil.copyfileobj(left, copy, 2**24)
-                # this process itself has the lock
+                # this process has the lock
                 with h5py.File(copy.partial, "r+", locking=False) as file:
                     write_attrs(file, {"creator": SPEC, "run_uid": resource["run_start"]})
                 copy.publish()
 
     def remove(self) -> None:
-        """Remove the partial files, whose contents are published."""
+        """Remove the partial files after their contents are published."""
         for partial in filter(None, self._partial.values()):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(partial)
 
     def _rows_of(self, final: str, key: str) -> int:
-        """How many rows a dataset has; none where the file cannot be read."""
+        """The number of rows of a dataset; 0 if the file cannot be read."""
         import h5py
 
         if (final, key) not in self._rows:
@@ -84,7 +84,7 @@ def _path(resource: Document) -> str:
 
 
 def _partial_files(final: str) -> Iterator[str]:
-    """Partial files of dead writers that were to have this name, the newest first."""
+    """Partial files of dead writers for this final name, the newest first."""
     directory, name = os.path.split(final)
     entries = os.scandir(directory) if os.path.isdir(directory) else ()
     partial = [e for e in entries if final_name(e.name) == name and not is_being_written(e.path)]

@@ -1,4 +1,4 @@
-"""Store a probe run and look at what became of it: what an admin runs after deployment."""
+"""Store a probe run and check it, for an administrator after deployment."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NUMBERS = [1.0, 2.0]
 
 
 def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
-    """Store a small run that is marked as a probe, have it read elsewhere, and look at where it lies.
+    """Store a small run that is marked as a probe, read it in another process, and check where it was stored.
 
-    The run stays, since nothing is deleted from catalogs; ``ls``, ``latest`` and ``results_of`` leave it out.
-    `read_elsewhere` takes its uid, opens the catalog in a new process and calls `read_probe`; it gives what went wrong
-    there, or an empty string. In the report, ``looked_at["runs"]`` is 1 if the probe was stored.
+    The run stays in the catalog; ``ls``, ``latest`` and ``results_of`` do not show it. `read_elsewhere` takes its uid,
+    opens the catalog in a new process and calls `read_probe`. It returns what went wrong there, or an empty string. In
+    the report, ``looked_at["runs"]`` is 1 if the probe was stored.
     """
     report = Report({"runs": 0})
     root = catalog._store.asset_root()
@@ -36,7 +36,7 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     with_array = not report.findings
     began = time.time()
     try:
-        # numbers alone where there are no files: FerretDB takes no array within an array
+        # only numbers if there are no files: FerretDB does not accept arrays of arrays
         data = {"x": _NUMBERS, **({"image": _image()} if with_array else {})}
         run = catalog.store_run(data, {PROBE: True}, asset_threshold=0)
     except StoreError as exc:
@@ -47,7 +47,7 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     complaint = read_elsewhere(uid)
     if SPEC in complaint:
         advice = (
-            f"the handler of {SPEC} is not there, so assets cannot be read; install databroker-writable where the "
+            f"the handler of {SPEC} is missing, so assets cannot be read; install databroker-writable where the "
             "catalog is read, and name the handler in handler_registry if the catalog's arguments have one"
         )
         report.findings.append(Finding("handler-missing", catalog.name, advice))
@@ -72,11 +72,11 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
 
 
 def read_probe(catalog: Any, uid: str) -> None:
-    """Read a probe run, arrays included, and raise where it is not what was stored."""
+    """Read a probe run with its arrays, and raise if it differs from what was stored."""
     dataset = catalog[uid].primary.read()
     same = dataset["x"].values.tolist() == _NUMBERS
     if not same or ("image" in dataset and not (dataset["image"].values == _image()).all()):
-        raise ValueError("its values are not those that were stored")
+        raise ValueError("its values differ from those that were stored")
 
 
 def _image() -> numpy.ndarray:
@@ -88,7 +88,7 @@ def _asset_root_findings(catalog: Any, root: str | None) -> Iterator[Finding]:
         what = "there is no asset_root: arrays over asset_threshold and dask arrays are refused"
         yield Finding("no-asset-root", catalog.name, what, is_problem=False)
     elif catalog.asset_root is not None and not os.path.isdir(root):
-        advice = "the asset_root is not there; mount its file system here, or make the directory"
+        advice = "the asset_root does not exist; mount its file system here, or create the directory"
         yield Finding("asset-root-unreachable", root, advice)
     elif os.path.isdir(root) and not os.access(root, os.W_OK | os.X_OK):
         yield Finding("asset-root-unreachable", root, "no permission to write into the asset_root; ask its owner")
@@ -103,29 +103,28 @@ def _asset_paths(run: Any) -> list[str]:
 
 
 def _permission_findings(path: str) -> Iterator[Finding]:
-    """Whether those who share a directory can use what is stored there."""
+    """Whether users who share a directory can use what is stored there."""
     if os.name == "nt":
         return
     directory = os.path.dirname(path)
     around, file = os.stat(directory), os.stat(path)
     if around.st_mode & stat.S_IWOTH and not around.st_mode & stat.S_ISVTX:
-        yield Finding("world-writable", directory, f"everybody may remove runs; chmod o-w {directory}")
+        yield Finding("world-writable", directory, f"everybody can remove runs; chmod o-w {directory}")
     if not around.st_mode & stat.S_IWGRP:
         return
     if file.st_gid != around.st_gid:
-        what = f"new files get another group than the directory's; chmod g+s {directory}"
+        what = f"new files do not get the group of the directory; chmod g+s {directory}"
         yield Finding("group-permissions", directory, what)
     if not file.st_mode & stat.S_IRGRP:
         yield Finding(
             "group-permissions",
             path,
-            "its group cannot read it, though it may write into the directory; set umask 002 or 027 where runs are "
-            "stored",
+            "its group cannot read it, but can write to the directory; set umask 002 or 027 where runs are stored",
         )
 
 
 def _directory_findings(path: str, top: str) -> Iterator[Finding]:
-    """Whether the group that may write into a directory may so into those that were made below it."""
+    """Whether the group that can write to a directory can write to its new subdirectories."""
     if os.name == "nt" or not os.stat(top).st_mode & stat.S_IWGRP:
         return
     directory = os.path.dirname(path)
@@ -134,7 +133,7 @@ def _directory_findings(path: str, top: str) -> Iterator[Finding]:
             yield Finding(
                 "group-permissions",
                 directory,
-                f"its group may not write into this directory, though it may into {top}; set umask 002 where runs are "
+                f"its group cannot write to this directory, but can write to {top}; set umask 002 where runs are "
                 f"stored, and chmod g+w {directory}",
             )
         directory = os.path.dirname(directory)
@@ -146,8 +145,8 @@ def _skew_findings(what: str, shown: float, earliest: float, latest: float) -> I
         yield Finding(
             "clock-skew",
             what,
-            f"its clock and the one here differ by {skew:.0f} s, which disturbs the order of runs and the ages of "
-            "leftovers; synchronise them, e.g. by NTP",
+            f"its clock and that of this computer differ by {skew:.0f} s, which affects the order of runs and the age "
+            "of leftovers; synchronise them, e.g. by NTP",
         )
 
 

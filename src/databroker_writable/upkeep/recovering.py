@@ -45,7 +45,7 @@ class RecoveredRun:
 
 
 def recover(catalog: Broker) -> list[RecoveredRun]:
-    """Publish the runs of killed writers, as far as they were written.
+    """Publish the runs of killed writers, up to the last complete document.
 
     Every complete document in a partial file becomes part of a run with ``exit_status="abort"`` and a reason, if the
     writer of the file is no longer running. Assets are kept up to the last complete Event. The partial files are
@@ -93,7 +93,7 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
 
 
 def _partial_files(backend: FileBackend) -> Iterator[str]:
-    """Partial run files of writers that no longer live."""
+    """Partial run files of writers that no longer run."""
     if not os.path.isdir(backend.directory):
         return
     for entry in os.scandir(backend.directory):
@@ -103,13 +103,13 @@ def _partial_files(backend: FileBackend) -> Iterator[str]:
 
 
 def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
-    """The documents of a file that is cut off somewhere."""
+    """The documents of an incomplete file."""
     documents = _READERS[suffix](path)
     while True:
         try:
             name, doc = next(documents)
         except (StopIteration, ValueError):
-            # the last one is not whole
+            # the last one is incomplete
             return
         yield name, doc
 
@@ -133,7 +133,7 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
 
 
 def _readable(documents: list[NamedDocument], assets: PartialAssets) -> tuple[list[NamedDocument], int]:
-    """The documents without Events whose assets are not whole, and how many Events these are."""
+    """The documents without Events whose assets are incomplete, and the number of these Events."""
     kept: list[NamedDocument] = []
     unreadable: set[str] = set()
     left_out = 0
@@ -159,7 +159,7 @@ def _event_times(name: str, doc: Document) -> list[float]:
 
 
 def _is_stored(catalog: Any, uid: str, documents: list[NamedDocument]) -> bool:
-    """Whether a run was published before, but for its stop document."""
+    """Whether a run was published before, apart from its stop document."""
     if not catalog._backend.has_run(uid):
         return False
     stored = [(name, doc) for name, doc in documents_of(catalog[uid]) if name != "stop"]
@@ -189,7 +189,7 @@ def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str)
             ranges[streams[doc["descriptor"]]].append(covered_numbers(doc))
     reason = f"recovered: the writer was killed after {written} documents"
     if left_out:
-        reason += f"; {left_out} Events are left out, whose assets were not whole"
+        reason += f"; {left_out} Events are left out because their assets were incomplete"
     if uid != start["uid"]:
         reason += f"; another run has its uid, {uid}"
     return {

@@ -1,4 +1,4 @@
-"""Remarks on runs that a crash left partial, and files among them that are none."""
+"""Find partial remarks, and files among the remarks that are not remarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .findings import Finding, Leftover, age_of, remover, shown_age
 
 
 def remark_findings(backend: Backend) -> Iterator[Finding]:
-    """Look through the folder of remarks, where a catalog has one; MongoDB inserts each whole."""
+    """Check the directory of remarks, if the catalog has one; MongoDB inserts each completely."""
     folder = backend.remark_folder
     if folder is None or not os.path.isdir(folder.path):
         return
@@ -30,5 +30,5 @@ def remark_findings(backend: Backend) -> Iterator[Finding]:
             except FileNotFoundError:
                 continue
             except (ValueError, OSError) as exc:
-                message = f"no remark on a run ({exc}); restore it from a copy, or move it away"
+                message = f"not a remark on a run ({exc}); restore it from a copy, or move it away"
                 yield Finding("bad-remark", path, message)

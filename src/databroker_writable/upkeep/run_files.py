@@ -1,4 +1,4 @@
-"""Run files of msgpack and JSONL: those left partial, and those that are cut off or of other programs."""
+"""Check run files of msgpack and JSONL: partial files, truncated files and files of other programs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Document = dict[str, Any]
 
 _READERS: dict[str, Callable[[str], Iterator[Any]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
-"""What reading a file raises that is no run, or is cut off."""
+"""The errors of reading a file that is truncated or not a run."""
 
 
 @dataclass
 class RunFile:
-    """What a run file holds.
+    """The contents of a run file.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ def run_files(catalog: Any) -> list[str]:
 
 
 def neighbours(catalog: Any) -> list[str]:
-    """Run files of other catalogs in the same directory, which share its assets."""
+    """Run files of other catalogs in the same directory, which can share its assets."""
     own = set(run_files(catalog))
     directory = glob.escape(catalog._backend.directory)
     found = [path for suffix in _READERS for path in glob.glob(os.path.join(directory, f"*{suffix}"))]
@@ -59,7 +59,7 @@ def neighbours(catalog: Any) -> list[str]:
 
 
 def partial_files(catalog: Any) -> Iterator[Leftover]:
-    """Hidden files in which runs are written before they are published."""
+    """Hidden files of runs that are not published yet."""
     directory = catalog._backend.directory
     if not os.path.isdir(directory):
         return
@@ -74,7 +74,7 @@ def partial_files(catalog: Any) -> Iterator[Leftover]:
 
 
 def reader_of(path: str) -> Callable[[str], Iterator[Any]]:
-    """What reads the run files of a suffix."""
+    """The reader for run files with a suffix."""
     return _READERS[os.path.splitext(path)[1]]
 
 
@@ -111,8 +111,8 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
     except UNREADABLE as exc:
         found.is_known = False
         found.complaint = (
-            f"cannot be read from document {len(names) + 1} on ({type(exc).__name__}): it is cut off, damaged or no "
-            "run; restore it from a copy, or move it away"
+            f"cannot be read from document {len(names) + 1} on ({type(exc).__name__}): it is truncated, damaged or not "
+            "a run; restore it from a copy, or move it away"
         )
         return found
     if not names or names[0] != "start":
@@ -120,7 +120,7 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
         found.is_known = False
     elif names[-1] != "stop":
         found.complaint = (
-            "has no stop document: another program is still writing it or was ended, or it is cut off; "
+            "has no stop document: another program is still writing it, or was killed, or it is truncated; "
             "wait, restore it from a copy, or move it away"
         )
         found.is_known = False
@@ -139,7 +139,7 @@ def read_run_file(path: str, read: Callable[[str], Iterator[Any]]) -> RunFile:
 
 
 def complaint_of(file: RunFile) -> Finding | None:
-    """A finding about a run file, if something is wrong with it. It is never touched."""
+    """A finding about a run file, if something is wrong with it. The file is never changed."""
     if not file.complaint:
         return None
     return Finding("bad-run-file", file.path, f"run file {file.complaint}")

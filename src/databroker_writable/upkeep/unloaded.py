@@ -1,4 +1,4 @@
-"""Open a catalog without its runs, of which one may be damaged."""
+"""Open a catalog without its runs, because one may be damaged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def unloaded_directory(path: str) -> Any:
 
 
 def unloaded_entry(entry: Any) -> Any:
-    """The catalog of an entry of YAML, in its writable form and without its runs where its driver is known."""
+    """The writable catalog of a YAML entry, without its runs if its driver is known."""
     check_driver(entry)
     opening = upstream.driver_of_entry(entry)
     if opening is None:
@@ -34,9 +34,9 @@ def unloaded_entry(entry: Any) -> Any:
 
 
 def _unloaded(cls: Any) -> Any:
-    """A subclass that opens without looking at the runs.
+    """A subclass that opens without reading the runs.
 
-    databroker 1.2.5 opens no catalog at all in which one JSONL file is cut off.
+    databroker 1.2.5 cannot open a catalog in which one JSONL file is truncated.
     """
     if issubclass(cls._backend_class, ForeignBackend):
         return cls
