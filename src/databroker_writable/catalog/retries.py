@@ -57,7 +57,7 @@ def is_published(catalog: Any, backend: Backend, start: Document) -> bool:
 
 
 def _existing(catalog: Any, backend: Backend, uid: str, failure: Exception | None) -> Any:
-    """The run that is stored under a uid: a failure can also come after publication."""
+    """The run that is stored under a uid; an error can also occur after its publication."""
     try:
         return catalog[uid] if backend.has_run(uid) else None
     except Exception:

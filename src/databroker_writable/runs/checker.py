@@ -62,7 +62,7 @@ def check_documents(
 
     Notes
     -----
-    O(number of Events); the values of numeric columns are not looked at one by one.
+    O(number of Events); the values of numeric columns are not checked one by one.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from .provenance import Provenance, sources_of, superseded_by
 
 
 def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance: Provenance) -> dict[str, Any]:
-    """Give the metadata of a run that is built here, with its provenance.
+    """Return the metadata of a run that is built here, with its provenance.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
     for key, value in arguments.items():
         if value is None:
             continue
-        # arrays have no single answer to whether they are equal
+        # comparing arrays gives an array
         if key in result and _document_value(result[key], f"metadata[{key!r}]") != _document_value(value, key):
             raise InvalidMetadataError(
                 f"metadata[{key!r}] is {short(result[key])}, but the argument {key} says {short(value)}; "
@@ -81,7 +81,7 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
 
 
 def _provenance_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What metadata say of the origin of a run, held to the rules of the arguments of these names."""
+    """The provenance in metadata, checked by the rules of the arguments with these names."""
     said = [metadata.get(key) for key in ("derived_from", "supersedes", "parameters")]
     if all(value is None for value in said):
         return {}
@@ -96,4 +96,6 @@ def _document_value(value: Any, where: str) -> Any:
 def _refuse_self_reference(start: Mapping[str, Any]) -> None:
     uid = start.get("uid")
     if uid is not None and uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
-        raise InvalidMetadataError(f"the run {uid!r} refers to itself; derived_from and supersedes name other runs")
+        raise InvalidMetadataError(
+            f"the run {uid!r} refers to itself; derived_from and supersedes must name other runs"
+        )

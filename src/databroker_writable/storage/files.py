@@ -115,7 +115,7 @@ class FileBackend(Backend):
     def has_run(self, uid: str) -> bool:
         known = upstream.loaded_entries(self.catalog)
         if uid not in known and os.path.lexists(self.run_file(uid)):
-            # another process has stored it since this catalog was loaded
+            # another process may have stored it since this catalog was loaded
             self.catalog.force_reload()
         return uid in known
 

@@ -65,7 +65,7 @@ class BackendUpkeep:
     def deletion_of(self, uid: str) -> Deletion | None:
         """Prepare the deletion of the run with this uid; None where there is none."""
         raise NotWritableError(
-            f"the driver of the catalog {self.backend.label!r} has no way to delete a run; use the facility's own tools"
+            f"the driver of the catalog {self.backend.label!r} cannot delete runs; use the facility's own tools"
         )
 
     def missing_indexes(self) -> Iterator[Finding]:

@@ -16,17 +16,17 @@ Document = dict[str, Any]
 
 
 class Deletion(ABC):
-    """The deletion of one run, which begins or goes on.
+    """The deletion of one run, new or interrupted.
 
     Attributes
     ----------
     uid : str
     is_visible : bool
-        Whether the run is still there; False where an earlier deletion was cut off.
+        Whether the run is still there; False if an earlier deletion was interrupted.
     assets : list of str
-        Paths of the asset files that go with it.
+        Paths of the asset files that are deleted with it.
     kept : list of str
-        Paths of asset files that stay, because another run uses them or they lie outside of the asset root.
+        Paths of asset files that are kept, because another run uses them or they are outside the asset root.
     """
 
     def __init__(self, catalog: Any, uid: str) -> None:
@@ -41,22 +41,22 @@ class Deletion(ABC):
     @property
     @abstractmethod
     def size(self) -> str:
-        """How much the documents are, for people."""
+        """The size of the documents, as text."""
 
     @abstractmethod
     def hide(self) -> None:
-        """Take the run out of sight in one step, so that its deletion can be found again."""
+        """Hide the run in one step, in a way that its deletion can be found again."""
 
     @abstractmethod
     def remove_documents(self) -> None:
-        """Remove the documents, and last of all that by which the deletion is found again."""
+        """Remove the documents, and last the one by which the deletion is found again."""
 
     @abstractmethod
     def used_by_others(self, resources: list[Document]) -> set[str]:
         """Real paths of the assets that other runs refer to."""
 
     def execute(self) -> None:
-        """Delete the run, or go on with it."""
+        """Delete the run, or finish its deletion."""
         if self.is_visible:
             self.hide()
         for path in self.assets:
@@ -67,7 +67,7 @@ class Deletion(ABC):
         self.remove_documents()
 
     def find_assets(self, resources: list[Document]) -> None:
-        """Sort the files that resources name into those that go and those that stay."""
+        """Divide the files of resources into those to delete and those to keep."""
         own = [resource for resource in resources if is_our_asset(resource)]
         root = self.catalog._store.asset_root()
         used = self.used_by_others(own) if own else set()
@@ -79,7 +79,7 @@ class Deletion(ABC):
                 self.kept.append(path)
 
     def path_of(self, resource: Document) -> str:
-        """Where the file of a resource is."""
+        """The path of the file of a resource."""
         root = str(resource.get("root", ""))
         root_map = getattr(self.catalog, "root_map", None) or {}
         return os.path.realpath(os.path.join(root_map.get(root, root), str(resource["resource_path"])))

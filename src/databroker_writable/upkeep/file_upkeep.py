@@ -19,7 +19,7 @@ from .findings import Leftover, age_of
 from .run_files import UNREADABLE, complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
 
 DELETED = ".deleted"
-"""The end of the hidden name that a run file has while what belongs to it is removed."""
+"""The suffix of the hidden name of a run file during its deletion."""
 
 
 class FileUpkeep(BackendUpkeep):
@@ -70,7 +70,7 @@ class FileUpkeep(BackendUpkeep):
 
 
 class FileDeletion(Deletion):
-    """A run file: it gets a hidden name, and goes last."""
+    """A run file: it gets a hidden name, and is removed last."""
 
     def __init__(self, catalog: Any, uid: str, path: str, *, is_visible: bool) -> None:
         super().__init__(catalog, uid)
@@ -84,7 +84,7 @@ class FileDeletion(Deletion):
         return str(humanize.naturalsize(os.path.getsize(self._path)))
 
     def hide(self) -> None:
-        os.utime(self._path)  # the age that a check goes by
+        os.utime(self._path)  # check computes the age from this
         os.replace(self._path, self._hidden)
         sync_directories([self._path])
 
@@ -103,13 +103,13 @@ class FileDeletion(Deletion):
 
 
 def _hidden_name(path: str) -> str:
-    """The name of a run file while its run is deleted."""
+    """The name of a run file during the deletion of its run."""
     directory, name = os.path.split(path)
     return os.path.join(directory, f".{name}{DELETED}")
 
 
 def _uid_in(path: str, backend: FileBackend) -> str | None:
-    """The uid of the run in a file; None where its beginning cannot be read."""
+    """The uid of the run in a file; None if its start document cannot be read."""
     try:
         name, doc = next(iter(backend.read_file(path)), ("", {}))
         return str(doc["uid"]) if name == "start" else None

@@ -15,7 +15,7 @@ from .findings import Finding, Leftover
 from .mongo_leftovers import embedded_findings, normalized_findings, parts_of_run
 
 DELETIONS = "deletions"
-"""The collection of what is left to be removed of runs of the embedded layout."""
+"""The collection that lists what is still to be removed of runs in the embedded layout."""
 
 _NORMALIZED_INDEXES = (
     ("starts", "uid", True),
@@ -33,7 +33,7 @@ _EMBEDDED_INDEXES = (
     ("event", "descriptor", False),
     ("datum", "resource", False),
 )
-"""What is looked up by: the collection, the field, and whether that must be unique."""
+"""The indexes: collection, field, and whether it must be unique."""
 
 
 class NormalizedUpkeep(BackendUpkeep):
@@ -97,9 +97,9 @@ def _missing(collection_of: Callable[[str], Any], indexes: tuple[tuple[str, str,
 
 
 class NormalizedDeletion(Deletion):
-    """The documents of a run in the normalized layout: without its start document no reader sees them.
+    """The documents of a run in the normalized layout, which no reader sees without its start document.
 
-    Resources and Datums in a registry of their own stay, with the assets: another catalog can use them.
+    Resources and Datums in a separate registry are kept, with the assets, because another catalog can use them.
     """
 
     backend: MongoNormalizedBackend
@@ -136,7 +136,7 @@ class NormalizedDeletion(Deletion):
 
 
 class EmbeddedDeletion(Deletion):
-    """The header of a run in the embedded layout, and what it leads to, which is noted before the header goes."""
+    """The header of a run in the embedded layout; its other documents are listed before the header is removed."""
 
     backend: MongoEmbeddedBackend
 
