@@ -51,7 +51,7 @@ def deletion_of(catalog: Any, uid: str) -> Deletion:
     deletion = upkeep_of(catalog).deletion_of(full)
     if deletion is None:
         raise InvalidRunError(
-            f"the catalog {catalog._backend.label!r} has no run {uid!r}, and no deletion of one that was cut off; "
-            "databroker-writable ls lists the runs (give the uid in full to finish a deletion)"
+            f"the catalog {catalog._backend.label!r} has no run {uid!r}, and no interrupted deletion of it; "
+            "databroker-writable ls lists the runs (give the complete uid to finish a deletion)"
         )
     return deletion

@@ -44,7 +44,7 @@ class FileUpkeep(BackendUpkeep):
         for name in self._hidden_runs():
             path = os.path.join(self.backend.directory, name)
             uid = _uid_in(path, self.backend)
-            message = f"run that a deletion took away and did not finish: {CUT_OFF} {uid} finishes it"
+            message = f"run whose deletion was interrupted: {CUT_OFF} {uid} finishes it"
             yield Leftover("cut-off-deletion", path, message, age=age_of(path))
 
     def deletion_of(self, uid: str) -> Deletion | None:

@@ -74,7 +74,7 @@ class EmbeddedUpkeep(BackendUpkeep):
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
         for doc in self.database[DELETIONS].find({}, {"_id": True}):
-            message = f"run that a deletion took away and did not finish: {CUT_OFF} {doc['_id']} finishes it"
+            message = f"run whose deletion was interrupted: {CUT_OFF} {doc['_id']} finishes it"
             yield Leftover("cut-off-deletion", f"{DELETIONS}/{doc['_id']}", message)
 
     def deletion_of(self, uid: str) -> Deletion | None:
