@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from .workloads import Workload
 
 MEGABYTE = 1_000_000
+_NO_DURATIONS = ("_memory", "_work", "_trips")
 
 
 def seconds(value: float) -> str:
@@ -21,7 +22,11 @@ def lines(workload: Workload, medians: Mapping[str, Mapping[str, float]]) -> Ite
     """What was measured, and the ratios beside their targets."""
     yield f"\n{workload.title}"
     for name, steps in medians.items():
-        told = [f"{step} {seconds(value)}" for step, value in steps.items() if not step.endswith(("_memory", "_work"))]
+        told = [
+            f"{step} {seconds(value)}"
+            for step, value in steps.items()
+            if not step.endswith(("_memory", "_work", "_trips"))
+        ]
         if "store_memory" in steps:
             told.append(f"memory +{steps['store_memory'] / MEGABYTE:.0f} MB")
         yield f"   {name:22} " + ", ".join(told)

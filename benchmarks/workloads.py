@@ -165,6 +165,22 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
                 ),
             ),
         ),
+        "network": Workload(
+            "small runs where each open, link, fsync and stat takes 2 ms more",
+            {
+                "ours": Case("ours:on_network", {"delay": 0.002}),
+                "plain files": Case("plain:small_files", {"delay": 0.002}),
+            },
+            tuple(
+                Target(
+                    f"round trips to {step}, ours / plain files",
+                    ("ours", f"{step}_trips"),
+                    ("plain files", f"{step}_trips"),
+                    at_most=3,
+                )
+                for step in ("store", "batch", "open", "search")
+            ),
+        ),
         "images": Workload(
             f"{frames} images of 1024 x 1024 uint16",
             {

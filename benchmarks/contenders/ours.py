@@ -14,6 +14,7 @@ from databroker_writable.drivers import WritableMongoNormalizedCatalog
 from .. import data
 from ..filling import SAMPLE, TEMPLATE
 from ..meter import Meter, delay_durability, switch_durability_off
+from ..network import measure
 
 
 def _catalog(meter: Meter) -> Any:
@@ -114,6 +115,20 @@ def batch_on_slower_disk(meter: Meter) -> None:
 def one_by_one_on_slower_disk(meter: Meter) -> None:
     delay_durability(meter["delay"])
     one_by_one(meter)
+
+
+def on_network(meter: Meter) -> None:
+    """Stores, a batch, opening and a search, where each question about a file takes a round trip."""
+    catalog, table = _catalog(meter), data.small_table()
+    directory = meter.directory / "runs"
+    catalog.store_runs([table] * 2)
+    steps = {
+        "store": lambda: catalog.store_run(table),
+        "batch": lambda: catalog.store_runs([table] * 64),
+        "open": lambda: databroker_writable.open_directory(directory),
+        "search": lambda: len(catalog.search({"sample": SAMPLE})),
+    }
+    measure(meter, directory, steps)
 
 
 def images(meter: Meter) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import uuid
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -10,6 +12,7 @@ import pandas
 
 from .. import data
 from ..meter import Meter
+from ..network import measure
 
 
 def _fsync(path: os.PathLike[str]) -> None:
@@ -60,3 +63,41 @@ def hdf5_images(meter: Meter) -> None:
         file["image"][0].sum()
     with meter.step("read"), h5py.File(path) as file:
         file["image"][:]
+
+
+def small_files(meter: Meter) -> None:
+    """Files that are there as a whole or not at all, as a program would write them, and a look at each."""
+    directory = meter.directory / "files"
+    directory.mkdir()
+    content = b"x" * 2_000
+    write_whole(directory, [content] * 3)  # as many as the catalog has
+
+    def look(*, read: bool) -> None:
+        for name in os.listdir(directory):
+            os.stat(directory / name)
+            if read:
+                (directory / name).read_bytes()
+
+    steps = {
+        "store": lambda: write_whole(directory, [content]),
+        "batch": lambda: write_whole(directory, [content] * 64),
+        "open": lambda: look(read=True),
+        "search": lambda: look(read=False),
+    }
+    measure(meter, directory, steps)
+
+
+def write_whole(directory: Path, contents: list[bytes]) -> None:
+    """Write files under other names, bring them to the disk, and give them their names; then the directory."""
+    for content in contents:
+        path = directory / uuid.uuid4().hex
+        partial = path.with_suffix(".part")
+        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        os.link(partial, path)
+        os.unlink(partial)
+    descriptor = os.open(directory, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
