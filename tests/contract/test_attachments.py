@@ -100,6 +100,13 @@ def test_a_copy_has_the_attachments(catalog, tmp_path):
     assert examine(open_directory(tmp_path / "copy")).findings == []
 
 
+def test_attachments_are_copied_into_a_catalog(catalog, tmp_path):
+    source = open_directory(tmp_path / "source", asset_threshold=0)
+    uid = source.store_run({"x": [1]}, attachments=FILES).metadata["start"]["uid"]
+    assert copy_runs(source, catalog).copied == [uid]
+    assert dict(attachments(catalog[uid])) == FILES
+
+
 @pytest.mark.parametrize("site", DELETABLE, indirect=True)
 def test_nothing_of_the_attachments_of_a_deleted_run_is_left(catalog, site, tmp_path):
     uid = catalog.store_run({"x": [1]}, attachments=FILES).metadata["start"]["uid"]

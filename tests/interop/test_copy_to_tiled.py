@@ -16,7 +16,15 @@ import pandas
 import pytest
 import xarray
 
-from databroker_writable import InvalidRunError, StoreFailedError, copy_runs, open_directory, to_dataset
+from databroker_writable import (
+    InvalidRunError,
+    StoreFailedError,
+    attachments,
+    copy_runs,
+    open_directory,
+    to_dataset,
+)
+from databroker_writable.upkeep import tiled_survey
 from support import tiled_server
 
 simple = pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
@@ -239,8 +247,6 @@ def test_null_in_one_stream_leaves_a_column_of_that_name_in_another(catalog, cli
 def test_a_run_larger_than_a_piece_is_sent_in_several_and_keeps_its_values(catalog, client, monkeypatch, threshold):
     from bluesky_tiled_plugins.writing.tiled_writer import _RunWriter
 
-    from databroker_writable.upkeep import tiled_destination
-
     rows, write = [], _RunWriter._write_internal_data
 
     def counted(self, data_cache, *args, **kwargs):
@@ -248,13 +254,67 @@ def test_a_run_larger_than_a_piece_is_sent_in_several_and_keeps_its_values(catal
         return write(self, data_cache, *args, **kwargs)
 
     monkeypatch.setattr(_RunWriter, "_write_internal_data", counted)
-    monkeypatch.setattr(tiled_destination, "PIECE", 2**18)
+    monkeypatch.setattr(tiled_survey, "PIECE", 2**18)
     images = numpy.random.default_rng(1).random((10, 100, 100))
     table = {"image": images, "x": list(range(10)), "text": ["a", None] * 5}
     catalog.store_run(table, asset_threshold=threshold)
     assert not copy_runs(catalog, client).failures
     assert max(rows) * images[0].nbytes <= 2**18
     assert_copied(client, catalog, catalog)
+
+
+LARGE_EVENTS = {
+    "a table": {
+        "x": numpy.arange(20_000.0),
+        "n": numpy.arange(20_000, dtype="int16"),
+        "text": ["a", "long text"] * 10_000,
+        "flag": [True, None] * 10_000,
+        "count": [1, None] * 10_000,
+    },
+    "images": {"image": numpy.random.default_rng(1).integers(0, 9, (5, 100, 300), "uint16"), "scale": 0.5},
+    "one wide image": {"image": numpy.random.default_rng(1).random((1, 3, 20_000))},
+}
+
+
+@pytest.mark.filterwarnings("ignore:The data type .* does not have a Zarr V3 specification")
+@pytest.mark.parametrize("threshold", [1000, 10**9], ids=["assets", "inline"])
+@pytest.mark.parametrize("table", LARGE_EVENTS.values(), ids=LARGE_EVENTS)
+def test_an_event_larger_than_a_piece_is_sent_in_several(catalog, client, monkeypatch, table, threshold):
+    monkeypatch.setattr(tiled_survey, "PIECE", 2**16)
+    largest_sent, largest_read = [0], [0]
+    hooks = {
+        "request": [lambda request: largest_sent.append(int(request.headers.get("content-length", 0)))],
+        "response": [lambda response: largest_read.append(len(response.read()))],
+    }
+    before = client.context.http_client.event_hooks
+    client.context.http_client.event_hooks = {name: [*before.get(name, ()), *hooks[name]] for name in hooks}
+    uid = catalog.store_run(table, asset_threshold=threshold, one_event=True).metadata["start"]["uid"]
+    try:
+        assert copy_runs(catalog, client).copied == [uid]
+    finally:
+        client.context.http_client.event_hooks = before
+    assert max(largest_sent) <= 2**16
+    assert max(largest_read) <= 2**17  # with what stands before the values
+    assert_copied(client, catalog, [uid])
+
+
+def test_large_events_of_several_are_each_in_their_place(catalog, client, monkeypatch):
+    monkeypatch.setattr(tiled_survey, "PIECE", 2**10)
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"image": numpy.full((2, 30, 40), 1)})
+        builder.add_data("primary", data={"image": numpy.full((1, 30, 40), 2)})
+    assert copy_runs(catalog, client).copied == [builder.uid]
+    assert_copied(client, catalog, [builder.uid])
+
+
+def test_attachments_are_copied(catalog, client, monkeypatch):
+    monkeypatch.setattr(tiled_survey, "PIECE", 2**16)
+    files = {"fit.png": bytes(range(256)) * 400, "notes µ.txt": "µm\n".encode(), "fit_png": b"another"}
+    for threshold in (1000, 10**9):
+        uid = catalog.store_run({"x": [1, 2]}, attachments=files, asset_threshold=threshold).metadata["start"]["uid"]
+        assert copy_runs(catalog, client, [uid]).copied == [uid]
+        assert dict(attachments(client[uid])) == files
+        assert_copied(client, catalog, [uid])
 
 
 def test_a_copy_that_differs_is_removed_and_named(catalog, client, monkeypatch):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 
 from ..errors import InvalidRunError, StoreFailedError
 from ..results.headers import open_run
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.inputs import documents_of
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
 from ..tables.remote_columns import is_null, read_stream
-from .tiled_references import ColumnOfStream, Reference, ReferencedColumns, documents_of_references, is_readable
-
-PIECE = 2**24
-"""Bytes of Events that are sent together."""
+from . import tiled_survey
+from .tiled_blocks import blocks
+from .tiled_references import ColumnOfStream, Reference, documents_of_references, is_readable
+from .tiled_survey import Survey, has_nulls, survey
 
 _ROWS = ("uid", "time", "seq_num")
 
@@ -56,7 +54,7 @@ class TiledDestination:
         Assets stay in the files where they are if the server reads them there, and gives what they hold.
         """
         run = open_run(source, uid)
-        surveyed = _survey(run, getattr(source, "root_map", None) or {})
+        surveyed = survey(run, getattr(source, "root_map", None) or {})
         known = surveyed.references.items()
         references = {column: reference for column, reference in known if reference.root not in self._unreadable}
         try:
@@ -66,22 +64,51 @@ class TiledDestination:
                 raise
             self._write(run, uid, surveyed, {})
 
-    def _write(self, run: Any, uid: str, surveyed: _Survey, references: Mapping[ColumnOfStream, Reference]) -> None:
+    def _write(self, run: Any, uid: str, surveyed: Survey, references: Mapping[ColumnOfStream, Reference]) -> None:
         from bluesky_tiled_plugins import TiledWriter
 
         # arrays of up to 16 elements would become text of 8 digits
         writer = TiledWriter(self._client, max_array_size=0, batch_size=surveyed.batch_size)
         try:
+            data_keys: dict[str, Document] = {}
             for name, doc in documents_for_tiled(run, surveyed, references):
+                if name == "stop":
+                    self._write_blocks(run, uid, surveyed, references, data_keys)
+                elif name == "descriptor":
+                    data_keys[doc["name"]] = doc["data_keys"]
                 writer(name, doc)
             self._check_readable(uid, references)
             self._compare(documents_for_tiled(run, surveyed, {}), uid)
+            self._compare_blocks(run, uid, surveyed)
         except BaseException as exc:
             if uid in self._client:
                 self._remove(uid)
             if not isinstance(exc, Exception) or isinstance(exc, InvalidRunError | StoreFailedError):
                 raise
             raise StoreFailedError(f"Tiled did not take the run {uid!r} ({type(exc).__name__}: {exc})") from exc
+
+    def _write_blocks(
+        self,
+        run: Any,
+        uid: str,
+        surveyed: Survey,
+        references: Mapping[ColumnOfStream, Reference],
+        data_keys: Mapping[str, Document],
+    ) -> None:
+        columns = {column: in_blocks for column, in_blocks in surveyed.in_blocks.items() if column not in references}
+        arrays = {
+            (stream, key): in_blocks.array_in(self._client[uid][stream].base, key, data_keys[stream][key])
+            for (stream, key), in_blocks in columns.items()
+        }
+        for block in blocks(surveyed.documents(run) if columns else (), columns):
+            arrays[block.column].write_block(block.values[numpy.newaxis], block.number)
+
+    def _compare_blocks(self, run: Any, uid: str, surveyed: Survey) -> None:
+        columns = surveyed.in_blocks
+        arrays = {(stream, key): self._client[uid][stream][key] for stream, key in columns}
+        for block in blocks(surveyed.documents(run) if columns else (), columns):
+            if not _is_same(block.values, arrays[block.column][block.place]):
+                raise _other_values(*block.column, uid)
 
     def _check_readable(self, uid: str, references: Mapping[ColumnOfStream, Reference]) -> None:
         for (stream, key), reference in references.items():
@@ -112,70 +139,20 @@ class TiledDestination:
                     node = written[stream]
                     columns[stream, key] = node[key] if (stream, key) in arrays else read_stream(node, key)[key].values
                 if not _is_same(values, columns[stream, key][start : ends[stream]]):
-                    raise StoreFailedError(
-                        f"Tiled gives other values for column {key!r} of stream {stream!r} of the run {uid!r}; the "
-                        "copy was removed"
-                    )
+                    raise _other_values(stream, key, uid)
 
     def _remove(self, uid: str) -> None:
         self._client[uid].delete(recursive=True, external_only=False)
 
 
-class _Survey(NamedTuple):
-    """What is to be known of a run before its first document is sent.
-
-    Attributes
-    ----------
-    nulls : set of (str, str)
-        Streams and names of the columns that hold null.
-    dtypes : dict
-        The ``dtype`` and ``dtype_numpy`` of each column, by stream and name, in its last descriptor: Tiled keeps the
-        data keys of the first, and integers may have become floats.
-    event_size : int
-        Bytes of the largest Event, at 8 for each element.
-    has_resources : bool
-        Whether some arrays are in files.
-    references : dict
-        Where columns are in files of this package, each a dataset that has nothing else.
-    """
-
-    nulls: set[tuple[str, str]]
-    dtypes: dict[tuple[str, str], Document]
-    event_size: int
-    has_resources: bool
-    references: dict[ColumnOfStream, Reference]
-
-    @property
-    def batch_size(self) -> int:
-        """How many Events fit into a piece: TiledWriter holds so many in memory, and 10,000 unless told otherwise."""
-        return min(10_000, max(1, PIECE // self.event_size))
-
-
-def _survey(run: Any, root_map: Mapping[str, str]) -> _Survey:
-    """Look through the documents of a run once."""
-    streams: dict[str, str] = {}
-    nulls: set[tuple[str, str]] = set()
-    dtypes: dict[tuple[str, str], Document] = {}
-    event_size, has_resources = 1, False
-    referenced = ReferencedColumns(root_map)
-    for name, doc in documents_of(run):
-        referenced.add(name, doc)
-        if name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
-            for key, data_key in doc["data_keys"].items():
-                dtypes[doc["name"], key] = {p: data_key[p] for p in ("dtype", "dtype_numpy") if p in data_key}
-            sizes = (8 * math.prod(data_key.get("shape") or ()) for data_key in doc["data_keys"].values())
-            event_size = max(event_size, sum(sizes))
-        elif name == "event_page":
-            stream = streams[doc["descriptor"]]
-            nulls.update((stream, key) for key, values in doc["data"].items() if _has_nulls(values))
-        elif name == "resource":
-            has_resources = True
-    return _Survey(nulls, dtypes, event_size, has_resources, referenced.columns())
+def _other_values(stream: str, key: str, uid: str) -> StoreFailedError:
+    return StoreFailedError(
+        f"Tiled gives other values for column {key!r} of stream {stream!r} of the run {uid!r}; the copy was removed"
+    )
 
 
 def documents_for_tiled(
-    run: Any, surveyed: _Survey, references: Mapping[ColumnOfStream, Reference]
+    run: Any, surveyed: Survey, references: Mapping[ColumnOfStream, Reference]
 ) -> Iterator[NamedDocument]:
     """Give the documents of a run with arrays in memory, in pieces of pages that fit into it, but for references.
 
@@ -186,7 +163,8 @@ def documents_for_tiled(
     """
     descriptors: dict[str, Document] = {}
     lengths: dict[str, int] = {}
-    for name, doc in _filled_documents(run) if surveyed.has_resources else documents_of(run):
+    elsewhere = {*references, *surveyed.in_blocks}
+    for name, doc in surveyed.documents(run):
         if name == "descriptor":
             stays = {key for stream, key in references if stream == doc["name"]}
             doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed, stays)
@@ -195,7 +173,7 @@ def documents_for_tiled(
             descriptor = descriptors[doc["descriptor"]]
             stream = descriptor["name"]
             lengths[stream] = lengths.get(stream, 0) + len(doc["uid"])
-            data = {key: values for key, values in doc["data"].items() if (stream, key) not in references}
+            data = {key: values for key, values in doc["data"].items() if (stream, key) not in elsewhere}
             for piece in _pieces({**doc, "data": data}, descriptor["data_keys"]):
                 yield name, piece
         elif name not in ("resource", "datum", "datum_page"):
@@ -205,13 +183,7 @@ def documents_for_tiled(
             yield name, dict(doc)
 
 
-def _filled_documents(run: Any) -> Iterator[NamedDocument]:
-    """Give the documents of a run, with lazy arrays in place of references."""
-    for name, doc in run.documents(fill="delayed"):
-        yield name, doc.to_dict() if hasattr(doc, "to_dict") else doc
-
-
-def _descriptor(doc: Document, surveyed: _Survey, stays: set[str]) -> Document:
+def _descriptor(doc: Document, surveyed: Survey, stays: set[str]) -> Document:
     """A descriptor of a stream whose columns are in its Events, but for those that stay in files.
 
     The dtypes hold the nulls.
@@ -254,7 +226,7 @@ def _descriptor(doc: Document, surveyed: _Survey, stays: set[str]) -> Document:
 def _pieces(page: Document, data_keys: Document) -> Iterator[Document]:
     length = len(page["uid"])
     size = sum(int(getattr(values, "nbytes", 64 * length)) for values in page["data"].values())
-    rows = max(1, length * PIECE // max(size, 1))
+    rows = max(1, length * tiled_survey.PIECE // max(size, 1))
     for start in range(0, length, rows):
         part = slice(start, start + rows)
         yield {
@@ -272,15 +244,11 @@ def _computed(values: Any, data_key: Document) -> Any:
         return values.compute()
     if isinstance(values, list) and any(map(is_lazy, values)):
         return [value.compute() for value in values]
-    if _has_nulls(values) and numpy.dtype(data_key["dtype_numpy"]).kind == "f":
+    if has_nulls(values) and numpy.dtype(data_key["dtype_numpy"]).kind == "f":
         return numpy.array(values, dtype=object).astype(data_key["dtype_numpy"])
     if data_key["dtype"] == "number" and not data_key["shape"]:
         return numpy.asarray(values, dtype=data_key.get("dtype_numpy"))
     return values
-
-
-def _has_nulls(values: Any) -> bool:
-    return isinstance(values, list) and any(value is None for value in values)
 
 
 def _is_same(sent: Any, read: numpy.ndarray) -> bool:
