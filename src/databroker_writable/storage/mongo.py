@@ -95,11 +95,21 @@ class MongoBackend(Backend):
 def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> None:
     """Create indexes, each ``(keys, unique)``; what exists in another form, or a server cannot do, stays so."""
     for keys, unique in indexes:
-        try:
-            collection.create_index(keys, unique=unique)
-        except pymongo.errors.OperationFailure as exc:
-            if exc.code in UNAUTHORIZED:
-                raise
+        _ensure_index(collection, keys, unique=unique)
+
+
+def ensure_provenance_indexes(collection: Any, prefix: str = "") -> None:
+    """Create the indexes by which results are found; most runs are raw data, which are not in them."""
+    for key in PROVENANCE:
+        _ensure_index(collection, prefix + key, sparse=True)
+
+
+def _ensure_index(collection: Any, keys: Keys, **options: bool) -> None:
+    try:
+        collection.create_index(keys, **options)
+    except pymongo.errors.OperationFailure as exc:
+        if exc.code in UNAUTHORIZED:
+            raise
 
 
 def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bool:

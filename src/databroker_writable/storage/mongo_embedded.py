@@ -17,7 +17,7 @@ from ..runs import upstream
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
-from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
+from .mongo import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
 from .paths import REMARKS
 
 PAGE_BYTES = 5_000_000
@@ -167,9 +167,9 @@ class MongoEmbeddedBackend(MongoBackend):
                 ("uid", False),
                 ([("start.uid", _DESCENDING)], False),
                 ([("start.time", _DESCENDING), ("start.scan_id", _DESCENDING)], False),
-                *((f"start.{key}", False) for key in PROVENANCE),
             ],
         )
+        ensure_provenance_indexes(self.database.header, "start.")
         ensure_indexes(self.database.event, [([("descriptor", _DESCENDING), ("last_index", _ASCENDING)], False)])
         ensure_indexes(self.database.datum, [("resource", False), ("datum_id", False)])
 

@@ -16,7 +16,7 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets.asset_paths import SPEC
-from .mongo import PROVENANCE, MongoBackend, ensure_indexes, insert_new, used_elsewhere
+from .mongo import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
 from .paths import REMARKS
 
 BATCH = 10_000
@@ -217,7 +217,7 @@ class MongoNormalizedBackend(MongoBackend):
             self._create_needed_indexes()
         # suitcase-mongo 0.7.0 has none by which databroker finds the resources of a run
         ensure_indexes(self.collections.resources, [("run_start", False)])
-        ensure_indexes(self.collections.starts, [(key, False) for key in PROVENANCE])
+        ensure_provenance_indexes(self.collections.starts)
 
     def _create_needed_indexes(self) -> None:
         collections = self.collections
