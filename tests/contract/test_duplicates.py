@@ -152,7 +152,7 @@ def test_a_run_with_ids_of_another_run_leaves_that_run_as_it_was(catalog, site, 
     else:
         assert isinstance(error, InvalidRunError), error
         assert site.is_mongo
-        assert "an id of its own" in str(error)
+        assert "Use a new id" in str(error)
         assert site.snapshot() == before
     assert same_run(site.documents(first[0][1]["uid"]), first)
 

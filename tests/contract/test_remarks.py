@@ -195,7 +195,7 @@ def test_a_driver_of_others_says_how_it_takes_remarks(tmp_path):
 def test_a_directory_for_remarks_is_refused_where_they_have_a_place(site, tmp_path):
     if site.kind in ("collecting", "adopted"):
         pytest.skip("no place of its own, or opened without options")
-    with pytest.raises(InvalidCatalogError, match=r"this catalog keeps them .*: leave the option out"):
+    with pytest.raises(InvalidCatalogError, match=r"this catalog keeps them .*: omit the option"):
         site.open(annotations=str(tmp_path / "notes"))
 
 

@@ -164,7 +164,7 @@ def test_a_database_refuses_a_run_with_stream_documents_by_their_name(catalog: A
 
 @pytest.mark.parametrize("site", DATABASES, indirect=True)
 def test_an_acquisition_goes_on_without_what_a_database_has_no_place_for(catalog: Any, site: sites.Site) -> None:
-    with pytest.warns(StoreWarning, match=r"stream_resource 'frames' of column 'img'.*no place.*stored without it"):
+    with pytest.warns(StoreWarning, match=r"stream_resource 'frames' of column 'img'.*cannot hold.*stored without it"):
         store(catalog, with_streams(), "insert")
     assert site.open()["fly-1"].metadata["stop"]["num_events"] == {"primary": 3}
 

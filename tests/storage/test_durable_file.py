@@ -209,7 +209,7 @@ def test_a_hidden_name_that_cannot_be_removed_is_named_and_the_file_is_stored(
     with monkeypatch.context() as patch:
         failing("unlink", errno.EPERM, patch)
         with pytest.warns(
-            StoreWarning, match=r"run\.msgpack: it is stored, but its hidden name .* could not be removed"
+            StoreWarning, match=r"run\.msgpack: it was stored, but its hidden name .* could not be removed"
         ):
             published(tmp_path / "run.msgpack")
     assert [final_name(name) for name in names(tmp_path)] == ["run.msgpack", None]
@@ -222,7 +222,7 @@ def test_an_append_only_directory_takes_runs(tmp_path: Path) -> None:
     if subprocess.run(["chattr", "+a", directory], capture_output=True, check=False).returncode:
         pytest.skip("needs root and a file system with attributes")
     try:
-        with pytest.warns(StoreWarning, match="is stored, but its hidden name"):
+        with pytest.warns(StoreWarning, match="was stored, but its hidden name"):
             run = catalog.store_run({"x": [1, 2]})
     finally:
         subprocess.run(["chattr", "-a", directory], check=True)

@@ -1,4 +1,4 @@
-"""What a backend is: where the runs of a catalog are kept, and how a run becomes visible.
+"""The interface of backends: where the runs of a catalog are kept, and how a run becomes visible.
 
 A catalog holds its backend as an object. The class attribute ``writable_backend`` of a driver names another backend.
 """
@@ -21,7 +21,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class RunWriter(Protocol):
-    """Writes the documents of one run where readers do not see them yet."""
+    """Writes the documents of one run, which readers do not see until it is published."""
 
     def __call__(self, name: str, doc: Document) -> Any:
         """Write one document."""
@@ -97,8 +97,8 @@ class Backend(ABC):
         """Whether a run with this uid is visible, including one that another process has stored meanwhile."""
 
     def obstacle(self, uid: str) -> str:
-        """Say what occupies the place of a run that is not visible, and what to do about it."""
-        return "something else has its place, which this catalog cannot read as a run; store yours under another uid"
+        """Return what occupies the place of a run that is not visible, and what to do about it."""
+        return "something that is not a run has its place; store yours under another uid"
 
     def stored_run(self, uid: str) -> Any:
         """Return the run that was published last; O(1) in the number of stored runs."""
@@ -129,7 +129,7 @@ class Backend(ABC):
         """Raise `NotWritableError` if it is known beforehand that no remark can be stored."""
         if self.remark_folder is None:
             raise NotWritableError(
-                f"the catalog {self.label!r} has no place for remarks on runs; open it with annotations=DIRECTORY"
+                f"the catalog {self.label!r} cannot keep remarks on runs; open it with annotations=DIRECTORY"
             )
 
     def add_remark(self, remark: Document) -> None:
@@ -158,11 +158,11 @@ class Backend(ABC):
 
 
 def refuse_annotations(directory: str | None, where: str) -> None:
-    """Raise `InvalidCatalogError` for a directory of remarks where a backend keeps them in its own place."""
+    """Raise `InvalidCatalogError` for a directory of remarks if the backend keeps them itself."""
     if directory is not None:
         raise InvalidCatalogError(
-            f"annotations={directory!r} is for drivers that have no place for remarks; this catalog keeps them "
-            f"{where}: leave the option out"
+            f"annotations={directory!r} is for drivers that cannot keep remarks; this catalog keeps them "
+            f"{where}: omit the option"
         )
 
 

@@ -1,4 +1,4 @@
-"""How a file becomes durable: written under a hidden name, then visible under its own, whole, or not at all.
+"""Write a file under a hidden name, and publish it durably under its own, completely or not at all.
 
 Nothing else in this package calls `os.fsync` or `os.link`.
 """
@@ -33,17 +33,17 @@ _NO_HARD_LINKS = {
     *(errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV),
     *(errno.EINVAL, errno.EACCES, errno.ENOTTY, errno.EROFS),
 }
-"""What file systems without hard links (FAT, network shares, FUSE) answer."""
+"""The errors of file systems without hard links (FAT, network shares, FUSE)."""
 
 _NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
-"""What file systems answer whose directories cannot be synced, or not be opened."""
+"""The errors of file systems whose directories cannot be synced or opened."""
 
 RENEWAL_SECONDS = 10.0
-"""A file that is being written looks no older than this and the pause between two documents of its run."""
+"""A file that is being written looks no older than this plus the pause between two documents."""
 
 
 class NewFile(io.FileIO):
-    """A new file: hidden until it is published, then whole and durable.
+    """A new file: hidden until it is published, then complete and durable.
 
     It belongs to the process that made it. A forked child only reads it: nothing is written, published or removed
     there. What is written goes to the system at once, so that no crash of the process can lose it. While the file is
@@ -82,7 +82,7 @@ class NewFile(io.FileIO):
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process made the file, and is no child that was forked since."""
+        """Whether this process made the file, and is not a child that was forked later."""
         return os.getpid() == self._process
 
     def write(self, data: Any) -> int:
@@ -97,41 +97,41 @@ class NewFile(io.FileIO):
         return len(view)
 
     def renew(self) -> None:
-        """Keep the file from looking like one that was left behind, to hosts that do not see its lock."""
+        """Renew the age of the file, for hosts that do not see its lock."""
         if time.monotonic() - self._renewed > RENEWAL_SECONDS and self.is_ours and not self.closed:
             os.utime(self.fileno())
             self._renewed = time.monotonic()
 
     def start_sync(self) -> None:
-        """Have the system begin to bring what was written to the disk, where it can be told to."""
+        """Tell the system, if possible, to start writing the data to the disk."""
         self.check_ours()
         if hasattr(os, "posix_fadvise"):
             with self._descriptor() as descriptor:
-                # Linux begins to write pages that it is to forget, and forgets only those that are written
+                # Linux then starts to write the pages, and drops only those that are written
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
-        """Bring what was written to the disk, and the names of directories that were made for it."""
+        """Sync the data, and the names of directories that were made for the file."""
         self.check_ours()
         with self._descriptor() as descriptor:
             os.fsync(descriptor)
         sync_directories(self._made_directories)
 
     def link(self) -> None:
-        """Give the file its name, which `sync_directories` makes durable; `FileExistsError` where it is taken."""
+        """Give the file its final name, or raise `FileExistsError`; `sync_directories` makes the name durable."""
         self.check_ours()
         with deferred_interrupts():
             if os.name == "nt":
-                # Windows renames and removes no open file
+                # Windows cannot rename or remove an open file
                 self.close()
             self._take_name()
             self.is_published = True
-            # not before it has its name, or it could be taken for one that was left behind
+            # only after it has its name, or it could look like a leftover
             self.close()
-            self._remove_partial("it is stored")
+            self._remove_partial("it was stored")
 
     def publish(self) -> None:
-        """Bring the file to the disk and give it its name, durably; after an error nothing is visible."""
+        """Sync the file and give it its final name, durably; after an error nothing is visible."""
         self.sync()
         with deferred_interrupts():
             self.link()
@@ -142,7 +142,7 @@ class NewFile(io.FileIO):
                 raise
 
     def replace(self) -> None:
-        """Bring the file to the disk and put it in the place of the one that has its name, if there is one."""
+        """Sync the file, and replace an existing one with its name."""
         self.sync()
         with deferred_interrupts():
             self.close()
@@ -151,11 +151,11 @@ class NewFile(io.FileIO):
             sync_directories([self.path])
 
     def abandon(self) -> None:
-        """Remove the file, published or not, and directories made for it that are empty. Others' stay."""
+        """Remove the file, published or not, and the empty directories that were made for it."""
         if not self.is_ours:
             return
         with deferred_interrupts():
-            # where the disk is full, closing may fail too
+            # if the disk is full, closing may fail too
             with contextlib.suppress(OSError):
                 self.close()
             self._remove_partial("nothing was stored")
@@ -165,9 +165,9 @@ class NewFile(io.FileIO):
             remove_empty_directories(self._made_directories)
 
     def begin_anew(self) -> None:
-        """In a forked child, open anew for reading what the parent writes.
+        """In a forked child, open the parent's file again for reading.
 
-        The copy that the child has would keep the lock when the parent is killed, and move the parent's position.
+        The child's inherited copy would keep the lock after the parent's death, and would move the parent's position.
         """
         if self.closed:
             return
@@ -198,13 +198,13 @@ class NewFile(io.FileIO):
         """Raise `StoreFailedError` in a forked child."""
         if not self.is_ours:
             raise StoreFailedError(
-                f"{self.path} belongs to the process {self._process}, of which this one is a fork, and is left to it; "
-                "store another run here"
+                f"{self.path} belongs to the process {self._process}, from which this one was forked; store another "
+                "run here"
             )
 
     @contextlib.contextmanager
     def _descriptor(self) -> Iterator[int]:
-        """Of the open file, or of one opened anew where the serializer has closed it."""
+        """Sync the open file, or open it again if the serializer has closed it."""
         if not self.closed:
             yield self.fileno()
             return
@@ -226,7 +226,7 @@ class NewFile(io.FileIO):
             self._rename_to_free_name()
 
     def _rename_to_free_name(self) -> None:
-        """Take the name with an empty file, which fails where there is one, then rename over that.
+        """Claim the name with an empty file, which fails if it exists, then rename over that file.
 
         Readers skip the empty file that is there for an instant.
         """
@@ -240,7 +240,7 @@ class NewFile(io.FileIO):
             raise
 
     def _has_name(self) -> bool:
-        """Whether the file at the final path is this one; the number of links may be cached, or be a backup's."""
+        """Whether the file at the final path is this one; the number of links can be cached, or include a backup's."""
         try:
             return os.path.samestat(self._status, os.stat(self.path, follow_symlinks=False))
         except OSError:
@@ -256,23 +256,23 @@ class NewFile(io.FileIO):
                 return
             warn_user(
                 f"{self.path}: {outcome}, but its hidden name {self.partial} could not be removed ({error.strerror}); "
-                "remove that file, or let 'databroker-writable check --clean' do it"
+                "remove that file, or run databroker-writable check --clean"
             )
 
 
 def final_name(partial: str) -> str | None:
-    """The name that a file is to have when it is whole; None for the name of another file."""
+    """The final name for the hidden name of a file; None for other names."""
     match = _PARTIAL.fullmatch(partial)
     return None if match is None else match[1]
 
 
 def make_durable_directories(path: str) -> None:
-    """Make a directory and its parents, each durably entered in its own parent."""
+    """Make a directory and its parents, each durably."""
     sync_directories(make_directories(os.path.abspath(path)))
 
 
 def sync_directories(paths: Iterable[str]) -> None:
-    """Make the names of files and directories durable, where the file system can be told to."""
+    """Make the names of files and directories durable, if the file system can do so."""
     for directory in {os.path.dirname(path) or os.curdir for path in paths}:
         try:
             descriptor = os.open(directory, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Queries on start documents, as the headers of databroker's embedded layout of MongoDB hold them."""
+"""Translate queries on start documents for the headers of databroker's embedded layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AS_THEY_ARE = ("$comment", "$text")
 
 
 def header_query(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the query on headers that asks the same of their start documents.
+    """Return the query on headers for a query on start documents.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def header_query(query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mended(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the query that the search of databroker 1.2.5 meant: it writes ``start.`` before operators, too."""
+    """Correct the query of databroker 1.2.5's search, which writes ``start.`` before operators, too."""
     return dict(_mended_item(key, value) for key, value in query.items())
 
 

@@ -1,4 +1,4 @@
-"""What failed while a run was stored, in this package's words."""
+"""Turn failures of storing into this package's errors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .mongo import is_unauthorized, reason_of
 
 
 def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:
-    """Give the error to raise for what failed while a run was stored into the catalog of that label.
+    """Return the error for a failure while a run was stored into the catalog with this label.
 
-    Only failures of the disk and of the server become errors of this package; any other error is the caller's to see.
+    Only failures of the disk and of the server become errors of this package; other errors are unchanged.
     """
     if isinstance(exc, StoreError):
         return exc
@@ -28,8 +28,7 @@ def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:
         )
     if isinstance(exc, PermissionError) or (isinstance(exc, OSError) and exc.errno == errno.EROFS):
         return NotWritableError(
-            f"no permission to store into the catalog {label!r}: {exc}; ask its owner, "
-            "or store into a catalog of your own"
+            f"no permission to store into the catalog {label!r}: {exc}; ask its owner, or store into your own catalog"
         )
     if isinstance(exc, OSError | pymongo.errors.PyMongoError):
         return StoreFailedError(
@@ -41,7 +40,7 @@ def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:
 
 @contextlib.contextmanager
 def explaining(label: str, uid: str | None = None) -> Iterator[None]:
-    """Raise what fails in the block in this package's words."""
+    """Raise failures in the block as this package's errors."""
     try:
         yield
     except Exception as exc:
@@ -49,7 +48,7 @@ def explaining(label: str, uid: str | None = None) -> Iterator[None]:
 
 
 def raise_explained(exc: BaseException, uid: str | None, label: str) -> NoReturn:
-    """Raise what failed in this package's words."""
+    """Raise a failure as this package's error."""
     error = _in_our_words(exc, uid, label) if isinstance(exc, Exception) else exc
     if error is exc:
         raise exc
@@ -57,5 +56,5 @@ def raise_explained(exc: BaseException, uid: str | None, label: str) -> NoReturn
 
 
 def in_the_way(uid: str, obstacle: str, label: str) -> RunExistsError:
-    """Give the error that says that something is in the place of the run of this uid."""
+    """Return the error for something else in the place of the run with this uid."""
     return RunExistsError(f"the run {uid!r} cannot be stored in {label!r}: {obstacle}")

@@ -1,4 +1,4 @@
-"""The rights of files and directories, which a group shares, and the locks of files that are being written."""
+"""The rights of files and directories in shared directories, and the locks of files that are being written."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ except ImportError:  # Windows
 
 FILE_MODE = 0o664
 DIRECTORY_MODE = 0o775
-"""The umask takes from these; whatever it is, not everybody may write."""
+"""The rights before the umask; never writable by everybody."""
 
 
 def make_directories(path: str) -> list[str]:
-    """Make a directory and its parents; gives those that this call made, outermost first."""
+    """Make a directory and its parents; return those that this call made, outermost first."""
     missing = []
     parent = os.path.abspath(path)
     while not os.path.isdir(parent):
@@ -39,21 +39,21 @@ def make_directories(path: str) -> list[str]:
 
 
 def remove_empty_directories(paths: Sequence[str]) -> None:
-    """Remove those of the directories, innermost first, that hold nothing."""
+    """Remove the empty ones of the directories, innermost first."""
     for directory in reversed(paths):
         try:
             os.rmdir(directory)
         except FileNotFoundError:
             continue
         except OSError:
-            # Another run's file is in it by now: it stays, and so do its parents.
+            # Another run's file is in it now, so it stays, with its parents.
             return
 
 
 def share_with_group(new: str | int, directory: str) -> None:
-    """Give a new file (its descriptor) or directory the group rights of the directory it is in, if a group shares that.
+    """Give a new file (its descriptor) or directory the group rights of its directory, if a group shares that.
 
-    A directory is shared whose setgid bit is set, or to which its group may write. Else members with a umask of
+    A directory is shared if its setgid bit is set, or if its group can write to it. Otherwise members with a umask of
     022 or 077 would lock the others out of what they make first.
     """
     shared, status = os.stat(directory), os.stat(new)
@@ -63,25 +63,25 @@ def share_with_group(new: str | int, directory: str) -> None:
     mode = stat.S_IMODE(status.st_mode)
     wanted = mode & ~stat.S_IRWXG | shared.st_mode & rights
     if mode != wanted:
-        # file systems without such rights refuse to change them, and need no change
+        # file systems without such rights refuse the change, and do not need it
         with contextlib.suppress(PermissionError):
             os.chmod(new, wanted)
 
 
 def lock(descriptor: int) -> None:
-    """Lock an open file until it is closed, where the file system has locks."""
+    """Lock an open file until it is closed, if the file system has locks."""
     if fcntl is not None:
-        # elsewhere the age of the file tells
+        # without locks, check uses the age of the file
         with contextlib.suppress(OSError):
-            # shared: HDF5 reads the file, to verify it, under a shared lock of its own
+            # shared, because HDF5 uses its own shared lock to verify the file
             fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def is_being_written(path: str) -> bool:
-    """Whether a process that lives, here or where the file system shares locks, holds the lock of a partial file."""
+    """Whether a running process holds the lock of a partial file, here or on a host that shares the locks."""
     if fcntl is None:
         return False
-    # NFS wants a lock like this to be taken by one who may write
+    # NFS allows such a lock only on a file that is open for writing
     for flags in (os.O_RDWR, os.O_RDONLY):
         try:
             descriptor = os.open(path, flags)
@@ -100,5 +100,5 @@ def is_being_written(path: str) -> bool:
 
 
 def open_new_file(path: str, flags: int) -> int:
-    """Open a new file, with the rights that files have here."""
+    """Open a new file with the rights of files in its directory."""
     return os.open(path, flags, FILE_MODE)

@@ -1,4 +1,4 @@
-"""Write runs with serializers into files that become visible whole: each run by itself, or many together."""
+"""Write runs with serializers into files that become visible when complete, singly or in groups."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 SYNC_THREADS = 4
-"""Each waits for its part of a batch: what is asked of a disk at the same time is acknowledged together."""
+"""The number of waiting threads for a batch: a disk acknowledges simultaneous requests together."""
 
 
 class PublishingManager:
-    """Opens new files for a serializer, in place of `suitcase.utils.MultiFileManager`, whose methods it has."""
+    """Opens new files for a serializer; has the methods of `suitcase.utils.MultiFileManager`."""
 
     def __init__(self, directory: str, run: SerializerWriter, check_name: Callable[[str], None]) -> None:
         self._directory = directory
         self._run = run
         self._check_name = check_name
-        # would close their files if they were forgotten
+        # if they were garbage-collected, they would close their files
         self._texts: list[IO[str]] = []
 
     @property
@@ -58,13 +58,13 @@ class PublishingManager:
         return text
 
     def close(self) -> None:
-        """Serializers call this at the stop document; nothing is kept back that would have to be written."""
+        """Do nothing; serializers call this at the stop document, and nothing is buffered."""
 
 
 class SerializerWriter:
-    """Writes one run with a driver's own serializer.
+    """Writes one run with the driver's serializer.
 
-    Where that is one of suitcase's for files they are published whole; how other serializers publish is theirs.
+    Files of suitcase's serializers are published when complete; other serializers publish in their own way.
     """
 
     def __init__(self, serializer: Any, start: Document, check_name: Callable[[str], None] = lambda path: None) -> None:
@@ -101,12 +101,12 @@ class SerializerWriter:
         sync_directories(self.paths)
 
     def start_sync(self) -> None:
-        """Have the system begin to bring what was written to the disk."""
+        """Tell the system to start writing the files to the disk."""
         for file in self.files:
             file.start_sync()
 
     def sync(self) -> None:
-        """Bring what was written to the disk."""
+        """Sync the files."""
         for file in self.files:
             file.sync()
 
@@ -138,7 +138,7 @@ class FileRunWriter(SerializerWriter):
                 upstream.write_stream_document(callback, name, doc)
 
     def publish(self) -> None:
-        """Publish the run, or have it wait for others of its group."""
+        """Publish the run, or let it wait for others of its group."""
         group = self._backend.group
         if group is not None and group.takes(self):
             self._backend.published = []
@@ -159,8 +159,8 @@ class FileRunWriter(SerializerWriter):
 class RunGroup:
     """Runs whose writers wait to be published together.
 
-    All begin their way to the disk before the first is waited for: file systems then take them in one commit of their
-    journal, or few. Then a few threads wait, because a disk is asked to acknowledge each file by itself.
+    The system starts to write all files before the first sync, so that file systems need one or few commits of their
+    journal. Then a few threads wait, because a disk acknowledges each file separately.
     """
 
     def __init__(self, uids: Iterable[str]) -> None:
@@ -168,14 +168,14 @@ class RunGroup:
         self._writers: list[SerializerWriter] = []
 
     def takes(self, writer: SerializerWriter) -> bool:
-        """Whether a complete run waits for others of this group, as it does from now on."""
+        """Add a complete run to the group, if it belongs to it; return whether it waits now."""
         if writer.uid not in self._uids:
             return False
         self._writers.append(writer)
         return True
 
     def publish(self) -> tuple[list[SerializerWriter], dict[str, Exception]]:
-        """Make the runs visible, durably; give their writers, and what went wrong with the others by their uid."""
+        """Publish the runs durably; return their writers, and the errors of the others by uid."""
         published, failures = [], {}
         errors = self._errors_of_syncing()
         for writer in self._writers:
@@ -192,7 +192,7 @@ class RunGroup:
         return published, failures
 
     def _errors_of_syncing(self) -> dict[str, Exception | None]:
-        """Bring all runs to the disk; give what went wrong with each."""
+        """Sync all runs; return the error of each."""
         errors: dict[str, Exception | None] = {}
         for writer in self._writers:
             error = _error_of(writer.start_sync)
@@ -201,7 +201,7 @@ class RunGroup:
 
         def sync(writers: list[SerializerWriter]) -> None:
             for writer in writers:
-                # once: after an fsync that failed the next one may succeed, and nothing be on the disk
+                # only once: after a failed fsync the next one may succeed, without data on the disk
                 if writer.uid not in errors:
                     errors[writer.uid] = _error_of(writer.sync)
 
@@ -209,7 +209,7 @@ class RunGroup:
             with ThreadPoolExecutor(SYNC_THREADS) as pool:
                 list(pool.map(sync, [self._writers[i::SYNC_THREADS] for i in range(SYNC_THREADS)]))
         except RuntimeError:
-            # no thread can be started: the interpreter shuts down, or the user's limit is reached
+            # no thread can be started: the interpreter shuts down, or a limit is reached
             sync(self._writers)
         return errors
 
@@ -220,7 +220,7 @@ class RunGroup:
 
 
 def _callbacks_of(serializer: Any, start: Document) -> list[Callable[[str, Document], Any]]:
-    """Give the callbacks with which a driver's serializer writes one run.
+    """Return the callbacks with which a driver's serializer writes one run.
 
     The factories of a plain `event_model.RunRouter` are called directly: the router's Filler (event-model 1.24)
     unpacks and repacks each event page in Python although it has nothing to fill.

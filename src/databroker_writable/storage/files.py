@@ -31,7 +31,7 @@ class FileBackend(Backend):
     batch_size = 64
     suffix: ClassVar[str]
     stock_driver: ClassVar[Any]  # the driver class whose _load is known
-    stock_reader: ClassVar[Any]  # what it reads files with
+    stock_reader: ClassVar[Any]  # the functions that read its files
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
         super().__init__(catalog, driver_serializer)
@@ -42,7 +42,7 @@ class FileBackend(Backend):
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
-        """Leave a group that is under way to the process that began it."""
+        """Leave an open group to the process that began it."""
         self.group, self.published = None, None
 
     @property
@@ -52,7 +52,7 @@ class FileBackend(Backend):
 
     @property
     def read_file(self) -> Callable[[str], Iterator[tuple[str, Document]]]:
-        """What gives the documents of a run file."""
+        """The function that reads the documents of a run file."""
         return self.run_format.read
 
     def lasting_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
@@ -67,7 +67,7 @@ class FileBackend(Backend):
         return (), {**named, "paths": absolute_globs(paths)}
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
-        """Add the map by which assets are found after the directory was moved."""
+        """Add the map that finds assets after the directory was moved."""
         if "paths" not in kwargs:
             return kwargs
         paths = self._paths(kwargs["paths"])
@@ -106,7 +106,7 @@ class FileBackend(Backend):
             raise NotWritableError(f"{existing!r} is not a directory; open the catalog with another path")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise NotWritableError(
-                f"no permission to write into {existing!r}; ask its owner, or store into a catalog of your own"
+                f"no permission to write into {existing!r}; ask its owner, or store into your own catalog"
             )
 
     def open_writer(self, start: Document) -> FileRunWriter:
@@ -124,20 +124,20 @@ class FileBackend(Backend):
         others = [name for name in os.listdir(self.directory) if name.lower() == os.path.basename(path).lower()]
         if others and os.path.basename(path) not in others:
             return (
-                f"its file system takes {os.path.basename(path)!r} and {others[0]!r}, which is there, for one name; "
+                f"its file system does not distinguish {os.path.basename(path)!r} from {others[0]!r}, which exists; "
                 "store yours under another uid"
             )
         if not os.path.isfile(path):
             return f"{path!r} is not a file that can be opened; store yours under another uid"
         if not os.path.getsize(path):
             return (
-                f"{path!r} is an empty file, which a store that was cut off leaves on a file system without hard "
+                f"{path!r} is an empty file, which an interrupted store leaves on a file system without hard "
                 "links; remove it if no program is about to write it, or store yours under another uid"
             )
         if not os.access(path, os.R_OK):
-            return f"you may not read {path!r}, which can be a run; ask its owner, or store yours under another uid"
+            return f"you cannot read {path!r}, which may be a run; ask its owner, or store yours under another uid"
         return (
-            f"{path!r} is there, and this catalog does not show it as that run; look at it with databroker-writable "
+            f"{path!r} exists, but this catalog does not show it as this run; look at it with databroker-writable "
             "check, and store yours under another uid"
         )
 
@@ -149,7 +149,7 @@ class FileBackend(Backend):
 
     @property
     def directory(self) -> str:
-        """Where runs are written."""
+        """The directory to which runs are written."""
         return unescaped(os.path.dirname(str(self.catalog.paths[0])))
 
     def set_annotations(self, directory: str | None) -> None:
@@ -160,7 +160,7 @@ class FileBackend(Backend):
 
     @property
     def remark_folder(self) -> RemarkFolder | None:
-        """The folder beside the run files; None for a catalog whose first path names no directory."""
+        """The folder beside the run files; None if the first path of the catalog names no directory."""
         paths = self.catalog.paths
         if not paths or has_wildcards(os.path.dirname(str(paths[0]))):
             return None

@@ -1,4 +1,4 @@
-"""What both layouts in MongoDB share: limits, indexes that must not stop a store, inserts that can be repeated."""
+"""The common parts of both MongoDB layouts: limits, indexes, and inserts that can be repeated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIMITS = Limits(
 )
 
 PROVENANCE = ("derived_from.uid", "derived_from", "supersedes")
-"""Keys of start documents by which the runs that name another one are found."""
+"""Keys of start documents for finding the runs that name another one."""
 
 DUPLICATE_KEY = 11000
 UNAUTHORIZED = {13, 18, 8000}
@@ -40,10 +40,10 @@ Keys = str | list[tuple[str, int]]
 
 
 class MongoBackend(Backend):
-    """What both layouts share; whether anything may be written the server says when it is asked to."""
+    """The common part of both layouts; the server checks permissions only when something is written."""
 
     limits = LIMITS
-    # the server takes bytes, and most take such keys: an acquisition goes on
+    # servers accept bytes, and most accept such keys, so an acquisition can continue
     insert_limits = dataclasses.replace(LIMITS, mongo_keys=False, binary=True)
     uri_arguments: ClassVar[tuple[str, ...]]
 
@@ -52,7 +52,7 @@ class MongoBackend(Backend):
         self.has_indexes = False
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
-        """Check URIs before a client is made of them."""
+        """Check URIs before a client uses them."""
         arguments = dict(zip(self.uri_arguments, args, strict=False)) | kwargs
         for argument in self.uri_arguments:
             check_uri(arguments.get(argument), argument)
@@ -88,12 +88,12 @@ class MongoBackend(Backend):
             self.has_indexes = True
 
     def create_indexes(self) -> None:
-        """Make what the documents of runs are looked up by."""
+        """Create the indexes for looking up the documents of runs."""
         raise NotImplementedError
 
 
 def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> None:
-    """Create indexes, each ``(keys, unique)``; what exists in another form, or a server cannot do, stays so."""
+    """Create indexes, each ``(keys, unique)``; ignore existing ones, and those that the server cannot create."""
     for keys, unique in indexes:
         _ensure_index(collection, keys, unique=unique)
 
@@ -113,7 +113,7 @@ def _ensure_index(collection: Any, keys: Keys, **options: bool) -> None:
 
 
 def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bool:
-    """Insert documents; whether some were there already, the same ones, from an attempt that was cut off."""
+    """Insert documents; return whether some were already there, from an interrupted attempt."""
     if not documents:
         return False
     try:
@@ -127,18 +127,17 @@ def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bo
             if repeated.pop(stored[key]) != as_text(_without_id(stored)):
                 raise used_elsewhere(key, stored[key]) from None
         if repeated:
-            # another writer has removed them meanwhile
+            # another writer has removed it meanwhile
             raise
         return True
     return False
 
 
 def used_elsewhere(key: str, value: str) -> InvalidRunError:
-    """Give the error that says that an id within a run is not its own."""
+    """Return the error for an id in a run that another document has."""
     return InvalidRunError(
-        f"another document is stored here under the {key} {value!r} that a document of this run has, in another run or "
-        "left by a store that was cut off; give this one an id of its own, or remove what was left with "
-        "databroker-writable check --clean"
+        f"another document here has the same {key} {value!r} as a document of this run; it is in another run, or was "
+        "left by an interrupted store. Use a new id, or remove what was left with databroker-writable check --clean"
     )
 
 
@@ -147,7 +146,7 @@ def _without_id(doc: dict[str, Any]) -> dict[str, Any]:
 
 
 def reason_of(exc: BaseException) -> str:
-    """What went wrong, in one line; pymongo repeats whole documents."""
+    """The error in one line; pymongo repeats whole documents."""
     if is_away(exc):
         return away(str(exc))
     details = getattr(exc, "details", None) or {}
@@ -162,7 +161,7 @@ def is_away(exc: BaseException) -> bool:
 
 
 def away(text: str) -> str:
-    """Say in place of pymongo's text, most of which is the topology, which server does not answer, and why."""
+    """The message which server does not answer, and why; pymongo's text is mostly topology."""
     reasons = _TIMEOUTS.sub("", text).partition(", Timeout:")[0]
     servers = dict.fromkeys(":".join(server) for server in _SERVER.findall(text))
     unnamed = "".join(f"{server}: " for server in servers if server not in reasons)
@@ -174,7 +173,7 @@ def away(text: str) -> str:
 
 @contextlib.contextmanager
 def naming_a_server_that_is_away() -> Iterator[None]:
-    """Raise in our words where a server does not answer while runs are looked for."""
+    """Raise `ServerAwayError` if a server does not answer while runs are looked up."""
     try:
         yield
     except pymongo.errors.ConnectionFailure as exc:
@@ -184,23 +183,23 @@ def naming_a_server_that_is_away() -> Iterator[None]:
 
 
 def is_unauthorized(exc: BaseException) -> bool:
-    """Whether a server refused because of who asks."""
+    """Whether a server refused for lack of permission."""
     return isinstance(exc, pymongo.errors.OperationFailure) and exc.code in UNAUTHORIZED
 
 
 def check_uri(uri: Any, argument: str) -> None:
-    """Refuse a URI without a database, or an empty one, before a client is made of it."""
+    """Refuse an empty URI, or one without a database, before a client uses it."""
     if not isinstance(uri, str):
         return
     if not uri.strip():
         raise InvalidCatalogError(
             f"{argument} is empty; give a URI like mongodb://HOST:27017/DATABASE "
-            "(in YAML: is the environment variable set that it is made of?)"
+            "(in YAML: is its environment variable set?)"
         )
     try:
         database = pymongo.uri_parser.parse_uri(uri, validate=False, warn=False)["database"]
     except (pymongo.errors.PyMongoError, ValueError) as exc:
-        # pymongo's message can repeat the URI, and with it the password
+        # pymongo's message can repeat the URI with its password
         raise InvalidCatalogError(
             f"{argument} is not a MongoDB URI ({type(exc).__name__}); give one like mongodb://HOST:27017/DATABASE, "
             "with special characters of user name and password percent-encoded"

@@ -1,7 +1,7 @@
-"""Storing into databroker's embedded layout of MongoDB: one header per run, and pages of Events and Datums.
+"""Store into databroker's embedded MongoDB layout: one header per run, and pages of Events and Datums.
 
 The documents are those of suitcase.mongo_embedded 0.7.0. Its serializer is not used: it starts three threads for
-each run, which keep the interpreter from ending after a failure, and it writes the header first, in pieces.
+each run, which keep Python from exiting after a failure, and it writes the header first, in pieces.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 
 
 class EmbeddedRunWriter:
-    """Writes pages as they come, and at the end the header, in one insert: the run appears with it."""
+    """Writes pages as they arrive, and at the end the header, which makes the run visible."""
 
     def __init__(self, backend: MongoEmbeddedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
@@ -35,10 +35,10 @@ class EmbeddedRunWriter:
         self._database = backend.database
         self._uid = start["uid"]
         self._header: dict[str, Any] = {
-            # the same for every writer of this uid, so that only one can insert it
+            # the same _id for every writer of this uid, so that only one can insert it
             "_id": start["uid"],
             "run_id": start["uid"],
-            # databroker 1.2.5 looks a run up by this, and without it by a regular expression on start.uid
+            # databroker 1.2.5 looks up a run by this key, or, without it, by a regular expression on start.uid
             "uid": start["uid"],
             "start": [to_builtin(start)],
             "descriptors": [],
@@ -76,7 +76,7 @@ class EmbeddedRunWriter:
             raise RunExistsError.of_uid(self._uid, self._backend.label) from None
 
     def abandon(self) -> None:
-        """Remove the pages, unless a published run rests on them."""
+        """Remove the pages, unless a published run uses them."""
         database = self._database
         uids_here = {part: [doc["uid"] for doc in self._header[part]] for part in ("descriptors", "resources")}
         published = database.header.find(
@@ -107,7 +107,7 @@ class EmbeddedRunWriter:
         self._insert_page(owner_key, page)
 
     def _insert_page(self, owner_key: str, page: dict[str, Any]) -> None:
-        """Insert a page in pieces that MongoDB can hold, each under an _id that a repetition has too."""
+        """Insert a page in pieces that MongoDB can hold, each with an _id that a retry uses, too."""
         page = to_builtin(dict(page))
         collection = self._database.event if owner_key == "descriptor" else self._database.datum
         length = len(page["uid" if owner_key == "descriptor" else "datum_id"])
@@ -134,12 +134,12 @@ class EmbeddedRunWriter:
 
 
 class MongoEmbeddedBackend(MongoBackend):
-    """The layout of `databroker._drivers.mongo_embedded.BlueskyMongoCatalog`, which has no serializer itself."""
+    """The layout of `databroker._drivers.mongo_embedded.BlueskyMongoCatalog`, which has no serializer."""
 
     uri_arguments = ("datastore_db",)
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
-        """Check the URI, and mend the query that databroker 1.2.5 makes for its search results."""
+        """Check the URI, and correct the query that databroker 1.2.5 makes for its search results."""
         kwargs = super().driver_arguments(args, kwargs, asset_root)
         return {**kwargs, "query": mended(kwargs.get("query") or {})}
 

@@ -1,4 +1,4 @@
-"""Storing into databroker's normalized layout of MongoDB: a collection per type of document."""
+"""Store into databroker's normalized MongoDB layout: one collection for each type of document."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .paths import REMARKS
 
 BATCH = 10_000
 CLAIM_SECONDS = 2.0
-"""How long the last steps of another writer of the same uid are waited for; they take milliseconds."""
+"""Seconds to wait for the last steps of another writer of the same uid, which take milliseconds."""
 
 _ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 
@@ -29,9 +29,9 @@ _ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 class NormalizedRunWriter:
     """Writes one run so that it appears with its start document, last of all.
 
-    Events, datums and resources are written as they come: readers reach them through descriptors only. At the end
-    follow the stop document, whose unique ``run_start`` keeps other writers of the same uid out, the descriptors
-    and the start document.
+    Events, datums and resources are written as they arrive, because readers find them only through descriptors. Then
+    follow the stop document, whose unique ``run_start`` keeps out other writers of the same uid, the descriptors, and
+    the start document.
     """
 
     def __init__(self, backend: MongoNormalizedBackend, start: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ class NormalizedRunWriter:
             self._insert(self._collections.datums, name, doc)
 
     def publish(self) -> None:
-        if self._stop:  # else the run was left unfinished, and is copied as it is
+        if self._stop:  # without one the run is unfinished, and is copied unchanged
             self._claim()
         # suitcase-mongo 0.7.0 passes descriptors through JSON, which has no bytes
         insert_new(self._collections.descriptors, [to_builtin(dict(doc)) for doc in self._descriptors], "uid")
@@ -74,7 +74,7 @@ class NormalizedRunWriter:
         self._backend.last_counts = self._uid, self._counts
 
     def abandon(self) -> None:
-        """Remove what this writer inserted, unless a published run rests on it."""
+        """Remove what this writer inserted, unless a published run uses it."""
         published = self._collections.starts.find_one({"uid": self._uid}, {"_id": False})
         if published is not None and same_run([("start", published)], [("start", self._start)]):
             return
@@ -87,7 +87,7 @@ class NormalizedRunWriter:
             collections.stops.delete_many({"uid": self._stop["uid"], "run_start": self._uid})
 
     def _check_descriptor(self, doc: dict[str, Any]) -> None:
-        """Refuse the descriptor of another run: that run's readers would see the Events of this one."""
+        """Refuse the descriptor of another run, whose readers would see the Events of this one."""
         others = {"uid": doc["uid"], "run_start": {"$ne": self._uid}}
         if self._collections.descriptors.find_one(others, {"_id": True}) is not None:
             raise used_elsewhere("uid", doc["uid"])
@@ -104,7 +104,7 @@ class NormalizedRunWriter:
             raise used_elsewhere("uid", doc["uid"])
 
     def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> int:
-        """Insert Events or Datums, also from a page, and give their number."""
+        """Insert Events or Datums, also from a page, and return their number."""
         # suitcase-mongo 0.7.0 compares a document that exists already with ==, which NaN never passes,
         # and passes every page through JSON
         doc = to_builtin(doc)
@@ -119,7 +119,7 @@ class NormalizedRunWriter:
         return len(documents)
 
     def _claim(self) -> None:
-        """Insert the stop document; taken by another writer, wait until that one has published or is gone."""
+        """Insert the stop document; if another writer has the uid, wait until it has published or is gone."""
         stops = self._collections.stops
         until = time.monotonic() + CLAIM_SECONDS
         while True:
@@ -136,13 +136,13 @@ class NormalizedRunWriter:
                 if stops.find_one(others, {"_id": True}) is not None:
                     raise used_elsewhere("uid", self._stop["uid"]) from None
             if time.monotonic() > until:
-                # left over from a writer that was cut off
+                # left by an interrupted writer
                 stops.delete_many({"run_start": self._uid, "uid": (claim or {}).get("uid")})
             else:
                 time.sleep(0.02)
 
     def _remove_leftovers(self) -> None:
-        """Remove what attempts that were cut off left: descriptors of the same run, resources, and what is theirs."""
+        """Remove what interrupted attempts left: descriptors of the same run, resources, and their documents."""
         collections, descriptors = self._collections, [doc["uid"] for doc in self._descriptors]
         leftover = {"run_start": self._uid, "uid": {"$nin": descriptors}}
         uids = [d["uid"] for d in collections.descriptors.find(leftover, {"uid": True})]
@@ -152,14 +152,14 @@ class NormalizedRunWriter:
         if self._resources:
             self._remove_leftover_resources()
         if self._stop:
-            # a writer that waited too long may have taken this one's claim away
+            # a writer that waited too long may have removed this one's claim
             collections.stops.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
 
     def _remove_leftover_resources(self) -> None:
         collections = self._collections
         leftover = {"run_start": self._uid, "uid": {"$nin": self._resources}}
         if self._backend.has_registry_apart:
-            # in a registry that others share, those of other kinds may be of a copy of this run elsewhere
+            # in a shared registry, other resources may belong to a copy of this run elsewhere
             leftover["spec"] = SPEC
         uids = [d["uid"] for d in collections.resources.find(leftover, {"uid": True})]
         if uids:
@@ -174,7 +174,7 @@ class MongoNormalizedBackend(MongoBackend):
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
         super().__init__(catalog, driver_serializer)
-        # the uid of the run that was published last, and its Events by descriptor
+        # the uid of the last published run, and its Events by descriptor
         self.last_counts: tuple[str, dict[str, int]] = ("", {})
 
     @property
@@ -188,7 +188,7 @@ class MongoNormalizedBackend(MongoBackend):
 
     @property
     def has_registry_apart(self) -> bool:
-        """Whether resources and datums are in a database of their own, which other catalogs may share."""
+        """Whether resources and datums are in a separate database, which other catalogs may share."""
         documents, registry = upstream.normalized_databases(self.catalog)
         return bool(documents != registry)
 
@@ -200,7 +200,7 @@ class MongoNormalizedBackend(MongoBackend):
         return self.collections.starts.find_one({"uid": uid}, {"_id": True}) is not None
 
     def stored_run(self, uid: str) -> Any:
-        """The run, with its Events as they were counted when inserted: else databroker has the server count them."""
+        """The run, with the Events counted at insertion, so that databroker does not let the server count them."""
         published, counts = self.last_counts
         if published == uid:
             entry = upstream.entry_of_start(self.catalog, self.collections.starts.find_one({"uid": uid}))
@@ -209,13 +209,13 @@ class MongoNormalizedBackend(MongoBackend):
         return super().stored_run(uid)
 
     def create_indexes(self) -> None:
-        # nothing in databroker 1.2.5 calls create_indexes(), without which duplicates go unnoticed
+        # databroker 1.2.5 never calls create_indexes(), and without indexes duplicates are not detected
         try:
             suitcase.mongo_normalized.Serializer(*upstream.normalized_databases(self.catalog)).create_indexes()
         except pymongo.errors.OperationFailure:
-            # a server without text indexes, or one index in another form, stops it half-way
+            # without text indexes in the server, or with one index in another form, it stops half-way
             self._create_needed_indexes()
-        # suitcase-mongo 0.7.0 has none by which databroker finds the resources of a run
+        # suitcase-mongo 0.7.0 has no index for databroker's look-up of the resources of a run
         ensure_indexes(self.collections.resources, [("run_start", False)])
         ensure_provenance_indexes(self.collections.starts)
 

@@ -1,4 +1,4 @@
-"""Where runs and assets lie: paths as users give them, globs of run files, and the directory of assets beside them."""
+"""Resolve paths of runs and assets: users' paths, globs of run files, and the directory of assets beside them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class RunPaths(list[str]):
-    """The globs of the run files of a catalog, and how these are read, which search results get, too.
+    """The globs of a catalog's run files, and how these are read; shared with search results.
 
     Attributes
     ----------
     allow_pickle : bool
         Whether pickles are unpacked.
     headers : HeaderIndex
-        What is known of the files.
+        The cached headers of the files.
     files : sequence of str or None
-        The files to look at; None for all that the globs match.
+        The files to read; None for all that the globs match.
     """
 
     def __init__(
@@ -43,24 +43,24 @@ class RunPaths(list[str]):
         self.files = files
 
     def among(self, files: Sequence[str]) -> RunPaths:
-        """The same globs, of which only some files are to be looked at."""
+        """The same globs, limited to some files."""
         return RunPaths(self, self.allow_pickle, self.headers, files)
 
 
 class AssetRoots(dict[str, str]):
-    """A `root_map` that finds the assets beside the run files where their recorded root is gone, or another's by now.
+    """A `root_map` that finds the assets beside the run files if the recorded root is gone, or belongs to other runs.
 
-    Resources record the absolute root, so that databroker reads them without this package. A directory that was
-    moved, or is mounted elsewhere, brings its ``assets`` along; a new one may have taken its place.
+    Resources record the absolute root, so that databroker reads them without this package. If the directory is moved or
+    mounted elsewhere, its ``assets`` move with it, and a new directory may take its place.
     """
 
     def __init__(self, root_map: dict[str, str], assets: str, asset_root: str | None = None) -> None:
-        # not empty, or databroker 1.2.5 replaces it by a dict of its own
+        # not empty, or databroker 1.2.5 replaces it by its own dict
         super().__init__({assets: assets, **({asset_root: asset_root} if asset_root else {}), **root_map})
         self._assets = assets
 
     def get(self, root: str, default: Any = None) -> Any:
-        """Give the place of a recorded root; event_model's Filler asks by this method."""
+        """Return the directory for a recorded root; event_model's Filler calls this."""
         if root in self:
             return self[root]
         recorded = root.replace("\\", "/").rstrip("/")
@@ -72,18 +72,18 @@ class AssetRoots(dict[str, str]):
 
 
 def absolute_path(path: Any, name: str) -> str:
-    """Give the absolute path of a directory, maybe in a home (``~``); `name` is that of the argument, for messages."""
+    """Return the absolute path of a directory, with ``~`` expanded; `name` is the argument, for messages."""
     return os.path.abspath(os.path.join(*_home_and_rest(_checked(path, name), name)))
 
 
 def absolute_glob(pattern: Any, name: str) -> str:
-    """Give an absolute glob, as `absolute_path` gives a path."""
+    """Return an absolute glob, as `absolute_path` does for a path."""
     home, rest = _home_and_rest(_checked(pattern, name), name)
     return os.path.normpath(os.path.join(glob.escape(home or os.getcwd()), rest))
 
 
 def absolute_globs(paths: Any) -> list[str]:
-    """Give the globs of a catalog as absolute ones."""
+    """Return the absolute globs of a catalog."""
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     if not isinstance(paths, Iterable):
@@ -92,7 +92,7 @@ def absolute_globs(paths: Any) -> list[str]:
 
 
 def files_matching(patterns: Iterable[str]) -> Iterator[str]:
-    """The files that globs match; a directory that may not be listed is an error, for `glob` it is empty."""
+    """The files that globs match; unlike `glob`, raise for a directory that cannot be listed."""
     for pattern in map(str, patterns):
         directory, name = os.path.split(pattern)
         if has_wildcards(directory):
@@ -119,30 +119,30 @@ def _names_in(directory: str) -> list[str]:
         ) from None
     except OSError as exc:
         raise InvalidCatalogError(
-            f"the directory {directory!r} cannot be read ({exc.strerror}); is its file system there?"
+            f"the directory {directory!r} cannot be read ({exc.strerror}); is its file system mounted?"
         ) from exc
 
 
 def _named_owner(path: str) -> str:
     try:
         return f", {owner_of(path)},"
-    except OSError:  # a directory above may not be looked into, either
+    except OSError:  # a parent directory may be unreadable, too
         return ""
 
 
 def owner_of(path: str) -> str:
-    """Name the owner of a file."""
+    """The name of the owner of a file."""
     user = os.lstat(path).st_uid
     try:
         import pwd
 
         return pwd.getpwuid(user).pw_name
-    except (ImportError, KeyError):  # no such database on Windows, or a user of another machine
+    except (ImportError, KeyError):  # Windows has no such database, and a user may be from another machine
         return f"user {user}"
 
 
 def assets_beside(path: str) -> str:
-    """The directory of assets of the run files that a glob names."""
+    """The directory of assets for the run files of a glob."""
     return os.path.join(os.path.abspath(unescaped(os.path.dirname(path))), ASSETS)
 
 
@@ -161,27 +161,26 @@ def _checked(path: Any, name: str) -> str:
         path = os.fspath(path)
     if isinstance(path, str) and not path.strip():
         raise InvalidCatalogError(
-            f"{name} is empty; give the path of a directory (in YAML: is the environment variable set that it is made "
-            "of?)"
+            f"{name} is empty; give the path of a directory (in YAML: is its environment variable set?)"
         )
     if not isinstance(path, str):
         raise InvalidCatalogError(f"{name} must be the path of a directory, not {short(path)}")
     if _URL.match(path):
         raise InvalidCatalogError(
-            f"{name} is the path of a directory, not the URL {short(path)}; mount that place as a directory"
+            f"{name} is the path of a directory, not the URL {short(path)}; mount it as a directory"
         )
     return path
 
 
 def _home_and_rest(path: str, name: str) -> tuple[str, str]:
-    """Split off the home that a path begins with; '' where it begins with none."""
+    """Split off the home at the beginning of a path; '' if there is none."""
     if not path.startswith("~"):
         return "", path
     user, _, rest = path.partition(os.sep)
     home = os.path.expanduser(user)
     if home == user:
         raise InvalidCatalogError(
-            f"{name} is {short(path)}, and no user {user[1:]!r} is known here; give the whole path, or "
+            f"{name} is {short(path)}, but no user {user[1:]!r} is known here; give the absolute path, or "
             f"{os.path.join('.', path)!r} for a directory of that name"
         )
     return home, rest

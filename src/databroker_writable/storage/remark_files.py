@@ -1,4 +1,4 @@
-"""Remarks on runs as files: a folder of small JSON files, each written once and never changed."""
+"""Keep remarks on runs as small JSON files, each written once and never changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RemarkFolder:
         self._known: dict[str, Document | None] = {}
 
     def add(self, remark: Document) -> None:
-        """Publish a remark durably; one that exists already stays as it is."""
+        """Publish a remark durably; an existing one does not change."""
         path = self.file_of(remark)
         if os.path.exists(path):
             return
@@ -45,7 +45,7 @@ class RemarkFolder:
             file.publish()
 
     def read(self) -> list[Document]:
-        """Give all remarks, in no order; a file that is none is warned of once."""
+        """Return all remarks, in any order; warn once about each file that is not a remark."""
         try:
             names = [name for name in os.listdir(self.path) if name.endswith(SUFFIX) and not name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
@@ -54,7 +54,7 @@ class RemarkFolder:
         return [remark for remark in self._known.values() if remark is not None]
 
     def remove(self, remark: Document) -> None:
-        """Remove a remark, whose run is deleted."""
+        """Remove a remark of a deleted run."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.file_of(remark))
 
@@ -74,18 +74,18 @@ class RemarkFolder:
 
 
 def read_remark(path: str) -> Document:
-    """Read a remark; raises ValueError where the file holds none, and OSError where it cannot be read."""
+    """Read a remark; raise ValueError if the file is not a remark, and OSError if it cannot be read."""
     with open(path, encoding="utf-8") as file:
         remark = json.load(file)
     if not isinstance(remark, dict) or not is_remark(remark):
-        raise ValueError("it lacks what a remark has")
+        raise ValueError("it lacks keys of a remark")
     if remark["uid"] + SUFFIX != os.path.basename(path):
-        raise ValueError("its name is not its uid")
+        raise ValueError("its name differs from its uid")
     return remark
 
 
 def is_remark(remark: Document) -> bool:
-    """Whether a document has what others rely on."""
+    """Whether a document has the required keys."""
     texts = [remark.get(key) for key in ("uid", "run", "text", "user")]
     tags = remark.get("tags")
     return (

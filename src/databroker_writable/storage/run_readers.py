@@ -1,4 +1,4 @@
-"""Read and load run files: regular files only, no pickle unless the catalog says so, and none in the way of others."""
+"""Read and load run files: only regular files, and pickles only if the catalog allows them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Header = tuple[Document, Document | None]
 """The start document, and the stop document if there is one."""
 
 HOLDS_A_PICKLE = (
-    "holds an array of objects, a pickle, and to unpack it can run any code; if you trust its author, open the catalog "
-    "with allow_pickle=True"
+    "holds a pickle (an array of objects), and unpacking it can run any code; if you trust its author, open the "
+    "catalog with allow_pickle=True"
 )
 
 _NOT_BLOCKING = getattr(os, "O_NONBLOCK", 0)
 
 
 def read_msgpack(path: str) -> Iterator[NamedDocument]:
-    """The documents of a msgpack file; `PickledRunError` instead of unpacking a pickle."""
+    """The documents of a msgpack file; raises `PickledRunError` instead of unpacking a pickle."""
     return _unpacked(path, _decode_without_pickles)
 
 
@@ -77,7 +77,7 @@ def jsonl_header(path: str) -> Header | None:
 
 @contextlib.contextmanager
 def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
-    """Open a regular file to read it; a named pipe, on which opening waits for a writer, is refused."""
+    """Open a regular file for reading; refuse a named pipe, on which opening would wait for a writer."""
 
     def opener(path: str, flags: int) -> int:
         return os.open(path, flags | _NOT_BLOCKING)
@@ -90,7 +90,7 @@ def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
 
 @dataclass(frozen=True)
 class RunFormat:
-    """How the run files of a catalog are read: all documents, or those of the header, None while there are none yet."""
+    """The readers of a catalog's run files: for all documents, and for the header, which is None if incomplete."""
 
     name: str
     read: Callable[[str], Iterator[NamedDocument]]
@@ -120,13 +120,13 @@ def _unpacked(path: str, decode: Callable[[Document], Any]) -> Iterator[NamedDoc
 
 
 class _PickleFound(Exception):
-    """Stops the reading of a file."""
+    """Stops reading a file."""
 
 
 def _decode_without_pickles(obj: dict[Any, Any]) -> Any:
-    """Decode what msgpack-numpy 0.4.8 makes of arrays, but for objects.
+    """Decode msgpack-numpy 0.4.8's arrays, but not arrays of objects.
 
-    It unpickles those of kind O, and takes the bytes of an array whose dtype holds objects for addresses in memory.
+    It would unpickle those of kind O, and treat the bytes of structured arrays with objects as memory addresses.
     """
     if b"nd" in obj:
         array_kind = obj.get(b"kind", b"")
@@ -140,14 +140,14 @@ def _decode_without_pickles(obj: dict[Any, Any]) -> Any:
 
 
 _OF_THIS_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
-"""What hinders this process, whatever file it would read."""
+"""Errors of this process, not of the file."""
 
 
 def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex) -> None:
-    """Add each file that is new, or has changed, to the entries of a catalog.
+    """Add each new or changed file to the entries of a catalog.
 
-    A file is noted as loaded after its entry is there. One that cannot be read, or is no run, is passed over with a
-    warning, and looked at again next time: for databroker 1.2.5 it closes the whole catalog.
+    A file is recorded as loaded after its entry is made. A file that is unreadable or not a run is skipped with a
+    warning, and tried again next time; databroker 1.2.5 could not open the catalog at all.
     """
     complaints: list[tuple[str, str]] = []
     read: dict[str, RunHeader] = {}
@@ -176,13 +176,13 @@ def _read_header(path: str, run_format: RunFormat, complaints: list[tuple[str, s
         return RunHeader.packed_of(*header)
     except (OSError, PickledRunError) as exc:
         _note(path, exc, complaints)
-    except Exception as exc:  # files of others hold anything
+    except Exception as exc:  # other programs' files can contain anything
         complaints.append((path, why_unreadable(path, exc)))
     return None
 
 
 def _check_header(start: Any, stop: Any) -> None:
-    """Refuse what has not even what a run is found by."""
+    """Refuse a start document without a uid or time."""
     if not isinstance(start, dict) or not isinstance(start.get("uid"), str) or not isinstance(stop, dict | None):
         raise ValueError("no start document")
     if isinstance(start.get("time"), bool) or not isinstance(start.get("time"), int | float):
@@ -191,7 +191,7 @@ def _check_header(start: Any, stop: Any) -> None:
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Make many dicts at once: to look through them again and again for garbage takes longer than to make them."""
+    """Pause garbage collection while many dicts are made; its passes take longer than making them."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -202,7 +202,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> dict[str, os.stat_result]:
-    """The files that a catalog has not loaded as they are now."""
+    """The files that a catalog has not loaded in their present state."""
     noted = upstream.loaded_files(catalog)
     files: dict[str, os.stat_result] = {}
     paths = catalog.paths.files
@@ -220,7 +220,7 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> dict[str, os.
 
 
 def _note(path: str, exc: OSError | PickledRunError, complaints: list[tuple[str, str]]) -> None:
-    """Take a file that cannot be read into the complaints; one that was removed meanwhile is none."""
+    """Record the complaint about an unreadable file, unless the file was removed meanwhile."""
     if isinstance(exc, OSError) and exc.errno in _OF_THIS_PROCESS:
         raise exc
     if not isinstance(exc, FileNotFoundError) or os.path.islink(path):
@@ -229,7 +229,7 @@ def _note(path: str, exc: OSError | PickledRunError, complaints: list[tuple[str,
 
 @contextlib.contextmanager
 def noting_only_what_is_loaded(catalog: Any) -> Iterator[None]:
-    """Have a driver's own ``_load``, when it raises, look at the same files again next time."""
+    """Make a driver's ``_load`` read the same files again next time if it raises."""
     noted = upstream.loaded_files(catalog)
     before = dict(noted)
     try:
@@ -241,7 +241,7 @@ def noting_only_what_is_loaded(catalog: Any) -> Iterator[None]:
 
 
 def why_unreadable(path: str, exc: Exception | None = None) -> str:
-    """Say why a run file cannot be read, and what to do about it; `exc` is what reading it raised."""
+    """The reason why a run file cannot be read, and what to do; `exc` is the error of reading."""
     if isinstance(exc, PickledRunError):
         return HOLDS_A_PICKLE
     try:
@@ -249,13 +249,13 @@ def why_unreadable(path: str, exc: Exception | None = None) -> str:
     except FileNotFoundError:
         if os.path.islink(path):
             return (
-                f"is a link to {os.readlink(path)!r}, which is not there; mount its file system, or restore that file"
+                f"is a link to {os.readlink(path)!r}, which does not exist; mount its file system, or restore that file"
             )
         return "was removed meanwhile"
     except OSError as error:
-        return f"cannot be looked at ({error.strerror}); ask its owner, {owner_of(path)}, for the permission to read it"
+        return f"cannot be accessed ({error.strerror}); ask its owner, {owner_of(path)}, for the permission to read it"
     if not stat.S_ISREG(mode):
-        return "is not a file but a directory, a pipe or the like; move it away, or give it another name"
+        return "is not a regular file; move it away, or rename it"
     if isinstance(exc, PermissionError):
         return f"cannot be read by this user; ask its owner, {owner_of(path)}, for the permission to read it"
     if isinstance(exc, OSError):

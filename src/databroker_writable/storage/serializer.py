@@ -1,4 +1,4 @@
-"""What `v1.insert` writes with: it sorts documents by run and publishes each run whole, or not at all."""
+"""The serializer for `v1.insert`: it sorts documents by run, and publishes each run completely or not at all."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _OWNERS = {
     "datum_page": "resource",
     "stream_datum": "stream_resource",
 }
-"""Which key of a document names the document that it belongs to."""
+"""The key of a document that names its owner."""
 
 
 class CheckedDocument(dict[str, Any]):
-    """A document of a run that is stored here: it was checked, and interrupts are put off for the whole run."""
+    """A document of a run that is stored here: it was checked, and interrupts are deferred for the whole run."""
 
 
 class RunSerializer:
-    """Route documents, of any number of runs at a time, to one `RunWriter` a run.
+    """Route documents of any number of runs at a time to one `RunWriter` for each run.
 
-    A run becomes visible when its stop document has been written. If anything fails the run is forgotten and
-    what was written of it is removed, so that the same documents can be sent again.
+    A run becomes visible when its stop document has been written. If anything fails, the run is dropped and its files
+    or documents are removed, so that the same documents can be sent again.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -43,7 +43,7 @@ class RunSerializer:
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
-        """Take a new lock and leave runs that are under way to the process that began them."""
+        """Create a new lock, and leave open runs to the process that began them."""
         self._lock = threading.RLock()
         self._writers: dict[str, RunWriter] = {}
         # uid of a descriptor or resource -> uids of the runs that it belongs to
@@ -59,7 +59,7 @@ class RunSerializer:
                 self._route(*item)
 
     def abandon(self, run: str) -> None:
-        """Forget a run that is under way, if there is one, and remove what was written of it."""
+        """Drop an open run, if there is one, and remove what was written of it."""
         with self._lock:
             writer = self._writers.get(run)
             self._forget(run)
@@ -70,7 +70,7 @@ class RunSerializer:
         try:
             return [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
         except StoreError:
-            # a later stop document would publish the run without this one
+            # otherwise a later stop document would publish the run without this document
             for run in self._meant_by(doc):
                 self.abandon(run)
             raise
@@ -103,7 +103,7 @@ class RunSerializer:
             yield doc["uid"]
         elif name in ("descriptor", "resource", "stream_resource", "stop"):
             # resources of old runs do not say which run they belong to: like event_model's RunRouter,
-            # hand them to every run that is under way
+            # send them to every open run
             runs = [doc["run_start"]] if "run_start" in doc else list(self._writers)
             if not runs or runs[0] not in self._writers:
                 raise _unknown(name, "run", doc.get("run_start"))
@@ -117,7 +117,7 @@ class RunSerializer:
             yield from self._runs[doc[owner]]
 
     def _meant_by(self, doc: Any) -> list[str]:
-        """The runs under way that a refused document belongs to; if it names none, the only one under way."""
+        """The open runs of a refused document; if it names none, the only open run."""
         keys = ("run_start", *sorted(set(_OWNERS.values())))
         texts = [doc[key] for key in keys if isinstance(doc.get(key), str)] if isinstance(doc, Mapping) else []
         if not texts:
@@ -137,13 +137,13 @@ def _warn_of_stream_resource(run: str, doc: dict[str, Any], limits: Limits) -> N
         warn_user(f"{what}: it is stored, but databroker 1 cannot read its arrays; read the file that it names")
     else:
         warn_user(
-            f"{what}, which databroker 1 cannot read and {limits.backend} has no place for: the run is stored without "
-            "it; insert the run into a catalog of files, too, which keeps it"
+            f"{what}, which databroker 1 cannot read and {limits.backend} cannot hold: the run is stored without it; "
+            "also insert the run into a catalog of files, which keeps it"
         )
 
 
 def _unknown(name: str, owner: str, uid: Any) -> InvalidRunError:
     return InvalidRunError(
-        f"a {name!r} document refers to the {owner} {uid!r}, which is not under way; "
-        "insert its start document first (after an error begin again with the start document)"
+        f"a {name!r} document refers to the {owner} {uid!r}, which is not open; "
+        "insert its start document first (after an error start again with the start document)"
     )
