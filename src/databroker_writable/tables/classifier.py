@@ -224,12 +224,12 @@ def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
     held = [type_ for type_ in types if type_of(type_) not in MISSING]
     remedy = "give the values of each type a column of their own"
     if {*map(type_of, held)} <= _KEPT_BY_TEXT:
-        remedy = f"make it one type, e.g. {as_text(name, types)}"
+        remedy = f"make it one type, e.g. {way_to_text(name, types)}"
     names = sorted(map(type_name, held if len(held) > 1 else types))
     return InvalidTableError(f"column {name!r} holds mixed types ({', '.join(names)}); {remedy}")
 
 
-def as_text(name: str, types: Iterable[type]) -> str:
+def way_to_text(name: str, types: Iterable[type]) -> str:
     """Say how the values of a column become texts; those that are missing stay so."""
     if MISSING.isdisjoint(map(type_of, types)):
         return f"table[{name!r}] = [str(v) for v in table[{name!r}]]"

@@ -24,7 +24,7 @@ from .classifier import (
     MISSING,
     TIMES,
     ValueType,
-    as_text,
+    way_to_text,
     check_column,
     check_text,
     mixed,
@@ -199,7 +199,7 @@ def _way_to_convert(types: Iterable[type], name: str) -> str:
             "[list(v) for v in ...], and the content of a file by attachments={'NAME': content}"
         )
     if all(issubclass(type_, _KEPT_AS_TEXT) for type_ in held):
-        return f"convert them, e.g. {as_text(name, types)}"
+        return f"convert them, e.g. {way_to_text(name, types)}"
     return (
         "store the numbers or the text of which they are made, each as a column; figures and files are stored by "
         "attachments={'NAME': figure}"
