@@ -69,7 +69,7 @@ def read_streams(run: Any, events: Mapping[str, int], *, fill: str = "no") -> di
     return dict(sorted(streams.items(), key=lambda named: begun.index(named[0]) if named[0] in events else len(begun)))
 
 
-def described(run: Any, name: str, stream: Stream) -> str:
+def stream_in_words(run: Any, name: str, stream: Stream) -> str:
     """The columns and first rows of a stream: a table as it was stored, other data as in the documents."""
     try:
         events = _first_values(run, name, stream)

@@ -15,7 +15,7 @@ from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
 from .failing import CATALOG_HELP
-from .first_events import Stream, described, read_streams
+from .first_events import Stream, read_streams, stream_in_words
 from .targets import open_to_read
 from .text import json_text, say, shown, shown_time, table
 from .text_plot import text_plot
@@ -94,7 +94,7 @@ def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, 
             say(table(ATTACHMENT_HEADER, attachment_rows(stream.data_keys), indent="  "))
             continue
         say(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
-        say(described(run, name, stream))
+        say(stream_in_words(run, name, stream))
 
 
 def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:

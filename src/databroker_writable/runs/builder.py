@@ -17,7 +17,7 @@ from ..tables.document_values import private_copy
 from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from .attachments import STREAM, attachment_table
-from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids, reason_of
+from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids, reason_of_failure
 from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
 from .provenance import Provenance
@@ -290,7 +290,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         if self._sink.is_lost:
             return
         try:
-            self.close("fail", reason_of(error))
+            self.close("fail", reason_of_failure(error))
         except StoreError as exc:
             self._sink.abandon(exc)
             # the block's exception continues, so a warning must say that its data are lost

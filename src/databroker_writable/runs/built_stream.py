@@ -139,8 +139,8 @@ def composed_stop(
     }
 
 
-def reason_of(error: BaseException) -> str:
-    """Record in a stop document that an error ended the run."""
+def reason_of_failure(error: BaseException) -> str:
+    """Give what the stop document records of the error that ended the run."""
     return without_templates(short(error, LONGEST_REASON))
 
 

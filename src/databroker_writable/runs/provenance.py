@@ -93,14 +93,14 @@ def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
     [('raw-1', 'data'), ('dark-1', 'dark'), ('dark-2', 'dark')]
     """
     pairs: list[tuple[Any, str | None]] = []
-    for item in listed(runs):
+    for item in as_list(runs):
         if argument != "derived_from" or not _names_roles(item):
             pairs.append((item, None))
             continue
         for role, value in item.items():
             if not isinstance(role, str) or not role:
                 raise InvalidMetadataError(f"a role in {argument} must be text such as 'dark', not {short(role)}")
-            pairs += [(run, role) for run in listed(value)]
+            pairs += [(run, role) for run in as_list(value)]
     return pairs
 
 
@@ -225,7 +225,7 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """One run, or several, as a list."""
     is_single = isinstance(value, str | Mapping) or start_of(value) is not None or not isinstance(value, Iterable)
     return [value] if is_single else list(value)

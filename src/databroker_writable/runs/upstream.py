@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .document_parts import Document
 from .run_headers import RunHeader
-
-Document = dict[str, Any]
 
 VIEW = "search results"
 """The name that databroker gives to search results."""

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ..errors import InvalidCatalogError, NotWritableError
+from ..runs.document_parts import Document
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from .file_writer import RunGroup
 from .remark_files import RemarkFolder
 
-Document = dict[str, Any]
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """By position and by name."""
 

@@ -13,14 +13,13 @@ import event_model
 
 from ..errors import RunExistsError
 from ..runs import upstream
-from ..runs.document_parts import STREAM_DOCUMENTS
+from ..runs.document_parts import STREAM_DOCUMENTS, Document
 from .durable_file import NewFile, sync_directories
 from .paths import unescaped
 
 if TYPE_CHECKING:
     from .files import FileBackend
 
-Document = dict[str, Any]
 
 SYNC_THREADS = 4
 """The number of waiting threads for a batch: a disk acknowledges simultaneous requests together."""

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 
 from ..errors import InvalidCatalogError, NotWritableError
 from ..runs import upstream
+from ..runs.document_parts import Document
 from ..runs.forks import begin_anew_in_children
 from ..runs.run_headers import RunHeader
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
-from .backend import Arguments, Backend, Document, refuse_annotations
+from .backend import Arguments, Backend, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
 from .header_index import HeaderIndex
 from .paths import REMARKS, AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped

@@ -6,9 +6,10 @@ from typing import Any
 
 from ..errors import NotWritableError
 from ..runs import upstream
+from ..runs.document_parts import Document
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import private_copy
-from .backend import Backend, Document
+from .backend import Backend
 from .file_writer import SerializerWriter
 
 

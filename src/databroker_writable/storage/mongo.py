@@ -12,8 +12,9 @@ import pymongo.errors
 
 from ..errors import InvalidCatalogError, InvalidRunError, ServerAwayError
 from ..runs.comparison import as_text
+from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
-from .backend import Backend, Document, refuse_annotations
+from .backend import Backend, refuse_annotations
 from .paths import REMARKS
 
 LIMITS = Limits(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import Any
 
 from ..errors import warn_user
+from ..runs.document_parts import Document
 from .durable_file import NewFile
-
-Document = dict[str, Any]
 
 SUFFIX = ".json"
 

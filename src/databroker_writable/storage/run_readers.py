@@ -17,11 +17,11 @@ import msgpack_numpy
 
 from ..errors import PickledRunError, warn_user
 from ..runs import upstream
+from ..runs.document_parts import Document
 from ..runs.run_headers import RunHeader
 from .header_index import HeaderIndex
 from .paths import files_matching, owner_of
 
-Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
 Header = tuple[Document, Document | None]
 """The start document, and the stop document if there is one."""

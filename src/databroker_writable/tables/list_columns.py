@@ -24,13 +24,13 @@ from .classifier import (
     MISSING,
     TIMES,
     ValueType,
-    way_to_text,
     check_column,
     check_text,
     mixed,
     type_name,
     type_of,
     unsupported,
+    way_to_text,
 )
 from .time_columns import times_from_list
 

@@ -11,13 +11,12 @@ from typing import Any
 import humanize
 
 from ..errors import UnreadableAssetError
+from ..runs.document_parts import Document
 from ..storage.assets import is_our_asset
 from ..storage.assets.asset_paths import find_asset_files, find_partial_files, is_asset
 from ..storage.assets.source import verify
 from ..storage.file_rights import is_being_written
 from .findings import Finding, Leftover, remover, shown_age
-
-Document = dict[str, Any]
 
 
 class Assets:

@@ -9,12 +9,11 @@ from typing import Any
 
 import bson
 
+from ..runs.document_parts import Document
 from ..runs.upstream import NormalizedCollections
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .findings import Finding, Leftover, shown_age
-
-Document = dict[str, Any]
 
 
 def normalized_findings(

@@ -84,13 +84,13 @@ _WAITING_BYTES = 2**28
 _SMALL, _MERGED = 2**22, 2**24
 
 
-class Target(Protocol):
+class BlockTarget(Protocol):
     """Takes blocks at their place, from any thread."""
 
     def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None: ...
 
 
-def store_blocks(array: dask.array.Array, target: Target) -> None:
+def store_blocks(array: dask.array.Array, target: BlockTarget) -> None:
     """Compute an array, block by block, into a target of its shape."""
     import dask.base
     import dask.local
@@ -122,7 +122,7 @@ def merged(array: dask.array.Array) -> dask.array.Array:
     return larger
 
 
-def _store_here(array: dask.array.Array, target: Target, **options: Any) -> None:
+def _store_here(array: dask.array.Array, target: BlockTarget, **options: Any) -> None:
     """One graph for all blocks, so that what they share is computed once."""
     import dask.array
 
@@ -137,7 +137,7 @@ def _pool_limit(array: dask.array.Array) -> dict[str, int]:
     return {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
 
 
-def _store_from_cluster(array: dask.array.Array, target: Target, client: distributed.Client) -> None:
+def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: distributed.Client) -> None:
     """Have a few blocks computed at a time, and write each from this process when it is there."""
     from distributed import as_completed
 
