@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy
+import pandas
 
 COLUMNS = 10
 
@@ -16,6 +17,13 @@ def table(rows: int) -> dict[str, numpy.ndarray]:
 def small_table() -> dict[str, list[float]]:
     """10 rows of 3 columns."""
     return {name: [float(i) for i in range(10)] for name in ("energy", "i0", "mu")}
+
+
+def small_frame() -> pandas.DataFrame:
+    """10 rows of 3 columns, two of them of text."""
+    return pandas.DataFrame(
+        {"name": [f"s{i}" for i in range(10)], "i0": [float(i) for i in range(10)], "of": ["Cu"] * 10}
+    )
 
 
 def images(frames: int) -> numpy.ndarray:

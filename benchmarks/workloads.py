@@ -122,8 +122,10 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
                 "ours": Case("ours:small_runs", {"number": number}, runs=few),
                 "ours, not durable": Case("ours:small_runs_not_durable", {"number": number}, runs=few),
                 "stock": Case("stock:small_runs", {"number": number}, runs=few),
+                "plain file": Case("plain:small_file", {"number": number}),
             },
             (
+                Target("ours, durable / plain file", ("ours", "store"), ("plain file", "store"), at_most=2),
                 Target("stock / ours, not durable", ("stock", "store"), ("ours, not durable", "store"), at_least=5),
                 Target("ours, durable / stock", ("ours", "store"), ("stock", "store"), at_most=1),
             ),
@@ -152,11 +154,19 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
             {
                 "store_runs": Case("ours:batch", {"number": batch}),
                 "store_run": Case("ours:one_by_one", {"number": batch}),
+                "store_runs, DataFrames": Case("ours:batch", {"number": batch, "frame": True}),
+                "store_run, DataFrames": Case("ours:one_by_one", {"number": batch, "frame": True}),
                 "store_runs, slower disk": Case("ours:batch_on_slower_disk", slower),
                 "store_run, slower disk": Case("ours:one_by_one_on_slower_disk", slower),
             },
             (
                 Target("store_run / store_runs", ("store_run", "store"), ("store_runs", "store"), at_least=3),
+                Target(
+                    "the same, DataFrames with text",
+                    ("store_run, DataFrames", "store"),
+                    ("store_runs, DataFrames", "store"),
+                    at_least=3,
+                ),
                 Target(
                     "the same, where fsync takes 1 ms more",
                     ("store_run, slower disk", "store"),

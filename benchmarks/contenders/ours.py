@@ -93,18 +93,22 @@ def small_runs_not_durable(meter: Meter) -> None:
 
 
 def batch(meter: Meter) -> None:
-    catalog, table = _catalog(meter), data.small_table()
+    catalog, table = _catalog(meter), _small(meter)
     catalog.store_run(table)
     with meter.step("store"):
         catalog.store_runs(itertools.repeat(table, meter["number"]))
 
 
 def one_by_one(meter: Meter) -> None:
-    catalog, table = _catalog(meter), data.small_table()
+    catalog, table = _catalog(meter), _small(meter)
     catalog.store_run(table)
     with meter.step("store"):
         for _ in range(meter["number"]):
             catalog.store_run(table)
+
+
+def _small(meter: Meter) -> Any:
+    return data.small_frame() if meter.options.get("frame") else data.small_table()
 
 
 def batch_on_slower_disk(meter: Meter) -> None:

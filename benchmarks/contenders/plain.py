@@ -87,6 +87,11 @@ def small_files(meter: Meter) -> None:
     measure(meter, directory, steps)
 
 
+def small_file(meter: Meter) -> None:
+    """As many bytes as a run of 10 x 3."""
+    meter.steps("store", meter["number"], lambda: write_whole(meter.directory, [b"x" * 2_600]))
+
+
 def write_whole(directory: Path, contents: list[bytes]) -> None:
     """Write files under other names, bring them to the disk, and give them their names; then the directory."""
     for content in contents:
