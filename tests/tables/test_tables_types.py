@@ -108,13 +108,13 @@ NUMBERS = [
     Row(
         "dask array of numbers",
         lambda: dask.array.arange(6, chunks=2, dtype="float32").reshape((3, 2)),
-        "never computed by describing it; lazy again if it was stored as an asset",
+        "not computed when it is described; lazy again if it was stored as an asset",
         backends=("memory",),
     ),
     Row(
         "masked array of floats",
         lambda: numpy.ma.masked_array([1.5, 2.5, numpy.nan], [False, True, False], dtype="float32"),
-        "masked: null, then NaN, as xarray has it",
+        "masked: null, then NaN, as in xarray",
         back=lambda: numpy.array([1.5, numpy.nan, numpy.nan], dtype="float32"),
     ),
     Row(
@@ -138,7 +138,7 @@ TIMES = [
             lambda unit=unit: stamps(unit),
             "exact"
             if unit != "ns"
-            else "exact, by whole nanoseconds in `x_ns`; NaT is NaN in the seconds, null in `x_ns`",
+            else "exact, from whole nanoseconds in `x_ns`; NaT is NaN in the seconds, null in `x_ns`",
         )
         for unit in ("s", "ms", "us", "ns")
     ),
@@ -152,7 +152,7 @@ TIMES = [
         Row(
             f"array of timedelta64[{unit}]",
             lambda unit=unit: spans(unit),
-            "exact" if unit != "ns" else "exact, by whole nanoseconds in `x_ns`",
+            "exact" if unit != "ns" else "exact, from whole nanoseconds in `x_ns`",
         )
         for unit in ("s", "ms", "us", "ns")
     ),
@@ -299,8 +299,8 @@ REFUSED = {
     "values of different types": lambda: [1, "a"],
     "bools among numbers": lambda: [True, 2],
     "integers beyond 64 bits": lambda: [2**64],
-    "integers that float64 does not hold, among floats": lambda: [2**53 + 1, 0.5],
-    "lists of different lengths that are no numbers": lambda: [["a", "b"], ["c"]],
+    "integers among floats that float64 cannot hold": lambda: [2**53 + 1, 0.5],
+    "lists of different lengths that are not numbers": lambda: [["a", "b"], ["c"]],
     "bytes": lambda: numpy.array([b"a"]),
     "structured arrays": lambda: numpy.zeros(2, dtype=[("a", "f8")]),
     "longdouble and clongdouble": lambda: numpy.zeros(2, dtype="longdouble"),

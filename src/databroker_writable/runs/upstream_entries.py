@@ -20,7 +20,7 @@ from intake.catalog.local import LocalCatalogEntry
 from .run_headers import RunHeader, StartDocuments, matcher
 
 Reader = Callable[[str], Any]
-"""What gives the documents of a run file."""
+"""The function that reads the documents of a run file."""
 
 
 class _UnrenderedArguments(LocalCatalogEntry):
