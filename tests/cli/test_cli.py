@@ -249,7 +249,7 @@ def test_an_entry_of_a_yaml_file_is_named_after_a_colon(table: str) -> None:
     ("text", "message"),
     [
         ("sources: {}\n", "a.yml has no catalogs; it needs 'sources:' with NAME: {driver: ..., args: ...}"),
-        ("sources: {a: [\n", "a.yml is not YAML: "),
+        ("sources: {a: [\n", "a.yml is not valid YAML: "),
     ],
 )
 def test_a_yaml_file_without_catalogs_is_named(text: str, message: str) -> None:
@@ -369,7 +369,7 @@ def test_ls_shows_failed_runs() -> None:
     catalog = databroker_writable.open_directory("results")
     catalog.store_run({"x": [1]}, exit_status="fail", reason="beam lost")
     assert succeed("ls", "results").splitlines()[1].endswith("fail")
-    assert "status: fail beam lost" in succeed("show", "results", "-1")
+    assert "status: fail (beam lost)" in succeed("show", "results", "-1")
 
 
 def test_ls_of_an_empty_directory_says_so() -> None:

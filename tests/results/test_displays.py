@@ -62,7 +62,7 @@ def test_a_stored_run_shows_what_it_is_and_how_it_is_read(catalog, notebook):
 
 def test_a_run_that_failed_shows_the_reason(catalog, notebook):
     run = catalog.store_run({"x": [1]}, exit_status="fail", reason="beam lost")
-    assert "status: fail beam lost" in shown(notebook, run)[0]
+    assert "status: fail (beam lost)" in shown(notebook, run)[0]
 
 
 def test_a_stream_shows_its_columns_in_place_of_documents(catalog, notebook, capsys):

@@ -150,7 +150,7 @@ class Lineage(networkx.DiGraph):
         # text stays text, and the same graph gives the same file
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": "lineage"}):
             figure.savefig(content, format="svg", metadata={"Date": None})
-        return content.getvalue()
+        return content.getvalue().replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
     def _size(self) -> tuple[float, float]:
         """The size of a drawing in inches."""

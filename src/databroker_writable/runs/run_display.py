@@ -62,7 +62,8 @@ def rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
 def status_of(stop: Mapping[str, Any] | None) -> str:
     """How a run ended, and why."""
     ended = stop or {}
-    return " ".join(filter(None, (ended.get("exit_status", "unfinished"), ended.get("reason"))))
+    status, reason = ended.get("exit_status", "unfinished"), ended.get("reason")
+    return f"{status} ({reason})" if reason else str(status)
 
 
 def display_of(run: Any) -> Display:
