@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,16 @@ class SummarizedGroup(click.Group):
             formatter.write_dl(list(SUMMARIES.items()))
 
 
+class NamedCommands(SummarizedGroup):
+    """A group whose commands have names and summaries, and nothing else."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return click.Command(name, help=SUMMARIES[name]) if name in SUMMARIES else None
+
+
 def make_group(cls: type[SummarizedGroup]) -> click.Group:
     """Make the group of all commands."""
 
@@ -56,8 +67,8 @@ def make_group(cls: type[SummarizedGroup]) -> click.Group:
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in ([], ["--help"], ["--version"]):
-        make_group(SummarizedGroup)()
+    if sys.argv[1:] in ([], ["--help"], ["--version"]) and not _completes_a_command():
+        make_group(NamedCommands)()
     is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_interruptible:
         # before the command begins there is nothing to clean up
@@ -73,6 +84,11 @@ def main() -> None:
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _end)
     command()
+
+
+def _completes_a_command() -> bool:
+    """Whether a shell asks for what can follow the name of a command, which the command itself knows."""
+    return not SUMMARIES.keys().isdisjoint(os.environ.get("COMP_WORDS", "").split()[1:-1])
 
 
 @contextlib.contextmanager
