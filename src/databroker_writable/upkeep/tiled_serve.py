@@ -11,12 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from bluesky_tiled_plugins.queries import _PartialUID
 from fastapi import APIRouter, HTTPException, Security
 from starlette.responses import StreamingResponse
+from starlette.staticfiles import StaticFiles
 from tiled import queries
 from tiled.adapters.mapping import MapAdapter
 from tiled.config import Authentication
@@ -31,6 +33,7 @@ from ..results.headers import Header, headers, open_run, value_at
 from ..runs.upstream_entries import release_run
 from .tiled_streams import plain, stream_node
 
+PAGE = Path(__file__).with_name("page")
 OPEN_RUNS = 16  # are in memory with their contents, all others with their start and stop documents
 SECONDS_BETWEEN = 2.0  # after which the catalog is looked at again; one that takes long is looked at less often
 PATIENCE = 0.05  # seconds that a request waits for what it has begun to look for
@@ -43,6 +46,7 @@ def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | 
     ``ready`` is called with the server's address, and the key unless it is public, once requests are taken. Port 0 is
     one that is free. Raises NotWritableError if the port cannot be listened on.
     """
+    os.environ["TILED_UI_SETTINGS"] = str(PAGE / "settings.yml")
     runs = _ServedRuns(catalog)
     key = secrets.token_hex(32)
     app = build_app(
@@ -51,6 +55,7 @@ def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | 
         serialization_registry=_serializers(),
         include_routers=[_documents_route(runs)],
     )
+    app.mount("/page", StaticFiles(directory=PAGE))
     host = "0.0.0.0" if public else "127.0.0.1"
     try:
         listener = socket.create_server((host, port))

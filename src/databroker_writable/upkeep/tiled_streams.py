@@ -47,12 +47,9 @@ def plain(value: Any) -> Any:
 
 
 def _timestamps(run: Any, descriptors: list[Any]) -> xarray.Dataset:
-    uids = {descriptor["uid"] for descriptor in descriptors}
+    uids, keys = {descriptor["uid"] for descriptor in descriptors}, descriptors[0]["data_keys"]
     pages = [doc for name, doc in run.documents(fill="no") if name == "event_page" and doc["descriptor"] in uids]
-    columns = {
-        key: ("time", [time for page in pages for time in page["timestamps"][key]])
-        for key in descriptors[0]["data_keys"]
-    }
+    columns = {key: ("time", [time for page in pages for time in page["timestamps"][key]]) for key in keys}
     return xarray.Dataset(columns, {"time": [time for page in pages for time in page["time"]]})
 
 
@@ -86,10 +83,7 @@ def _arrays(dataset: xarray.Dataset, data_keys: Mapping[str, Any] | None = None)
 
 
 def _without_objects(objects: list[Any], declared: str | None) -> numpy.ndarray:
-    """NaN among numbers, NaT among times, and no text among text, in the place of nulls.
-
-    Where a type is declared, they are cast as databroker 2 does: `to_dataset` of a client knows these.
-    """
+    """NaN, NaT and no text in the place of nulls; or cast as databroker 2 does, which `to_dataset` knows."""
     items = [None if pandas.api.types.is_scalar(item) and pandas.isna(item) else item for item in objects]
     if declared is not None:
         return numpy.array(items).astype(declared)
