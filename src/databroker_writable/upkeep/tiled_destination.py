@@ -16,7 +16,7 @@ from ..tables.remote_columns import is_null, read_stream
 from . import tiled_survey
 from .tiled_blocks import blocks
 from .tiled_references import ColumnOfStream, Reference, documents_of_references, is_readable
-from .tiled_survey import Survey, has_nulls, survey
+from .tiled_survey import Survey, ends_in_nul, has_nulls, survey
 
 _ROWS = ("uid", "time", "seq_num")
 
@@ -232,14 +232,18 @@ def _pieces(page: Document, data_keys: Document) -> Iterator[Document]:
         yield {
             **page,
             **{name: page[name][part] for name in _ROWS},
-            "data": {key: _computed(values[part], data_keys[key]) for key, values in page["data"].items()},
+            "data": {key: _computed(values[part], key, data_keys[key]) for key, values in page["data"].items()},
             "timestamps": {key: times[part] for key, times in page["timestamps"].items()},
             "filled": {},
         }
 
 
-def _computed(values: Any, data_key: Document) -> Any:
+def _computed(values: Any, key: str, data_key: Document) -> Any:
     """Values of a column that a server can be sent: arrays in memory, and NaN for null among numbers."""
+    if ends_in_nul(values):
+        raise InvalidRunError(
+            f"column {key!r} has text that ends in a NUL character, which Tiled leaves out; store it without"
+        )
     if is_lazy(values):
         return values.compute()
     if isinstance(values, list) and any(map(is_lazy, values)):

@@ -105,3 +105,10 @@ def _arrays_of_large_events(data_keys: Document) -> Document:
 
 def has_nulls(values: Any) -> bool:
     return isinstance(values, list) and any(value is None for value in values)
+
+
+def ends_in_nul(values: Any) -> bool:
+    """Whether some text does, at any depth; numpy leaves such characters out."""
+    if isinstance(values, str):
+        return values.endswith("\0")
+    return isinstance(values, list) and any(map(ends_in_nul, values))
