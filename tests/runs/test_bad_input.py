@@ -207,7 +207,7 @@ def test_what_one_backend_cannot_hold_is_refused_there(refuses, site):
         refuses(InvalidMetadataError, [r"metadata\['b'\]", "bytes", name, "as text"], table, {"b": b"abc"})
         refuses(InvalidTableError, ["'z'", "complex", name, "real and the imaginary"], {"z": numpy.array([1 + 2j])})
     if site.is_mongo:
-        refuses(InvalidMetadataError, [r"'\$a'", "MongoDB refuses", r"leave out '\$'"], table, {"$a": 1})
+        refuses(InvalidMetadataError, [r"'\$a'", "MongoDB refuses", r"remove '\$'"], table, {"$a": 1})
         refuses(InvalidMetadataError, ["MongoDB refuses", "NUL"], table, {"a\0b": 1})
         refuses(InvalidMetadataError, [r"\['n'\]", "beyond", "MongoDB"], table, {"n": 2**63})
         refuses(InvalidTableError, ["'n'", "beyond", "MongoDB"], {"n": numpy.array([2**63], dtype="uint64")})

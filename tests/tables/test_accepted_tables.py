@@ -290,7 +290,7 @@ def test_rows_of_unequal_length_are_padded_and_come_back(rows, dtype, backend, o
 
 def test_a_column_of_rows_of_one_length_is_not_ragged():
     run = databroker_writable.build_simple_run({"x": [[1, 2], [3, 4]]})
-    with pytest.raises(InvalidRunError, match="the rows of 'x' are of one length"):
+    with pytest.raises(InvalidRunError, match="the rows of 'x' have equal lengths"):
         databroker_writable.ragged(databroker_writable.to_dataset(run), "x")
 
 

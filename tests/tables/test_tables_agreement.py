@@ -93,7 +93,7 @@ def test_a_piece_of_a_larger_frame_is_told_to_reset_its_index():
         (
             {"time": [1.0], "x": [1]},
             {"time": [numpy.nan], "x": [1]},
-            "'time' as \"the Events' own time\", but this table has 'a column'; make it rise in every table",
+            "'time' as \"the Events' own time\", but this table has 'a column'; make it increase in every table",
         ),
         ({"x": [1]}, pandas.DataFrame({"x": [1]}), "the kind of the table 'mapping'"),
         (

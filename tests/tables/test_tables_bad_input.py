@@ -56,7 +56,7 @@ def test_what_is_no_table_is_named_with_what_is_accepted(given, expected):
             {"x": pandas.Series([1], index=[5]), "y": pandas.Series([1])},
             "column 'y' is a pandas Series with another index than the others; pass pandas.DataFrame(table)",
         ),
-        ({"x": pandas.Series([1], index=[5]), "y": [1, 2]}, "do not fit beside a pandas Series"),
+        ({"x": pandas.Series([1], index=[5]), "y": [1, 2]}, "do not fit to a pandas Series"),
         (pandas.Series([1]), "the Series has no name"),
         (xarray.DataArray([1]), "the DataArray has no name"),
         ({True: [1]}, "the name of column True is of type bool; make it a str"),
@@ -115,7 +115,7 @@ class Fit:
     ("value", "remedy"),
     [
         (b"abc", r"\[bytes\(v\)\.decode\(\) for v in table\['x'\]\], other bytes as numbers, \[list\(v\)"),
-        (Fit(), "store the numbers or the text of which they are made, each as a column; .* attachments="),
+        (Fit(), "store their numbers or text, each as a column; .* attachments="),
         (decimal.Decimal("0.1"), r"\[str\(v\) for v in table\['x'\]\]"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_coordinate_called_layout_in_a_foreign_run_is_no_layout():
 def test_a_newer_layout_asks_for_an_upgrade():
     docs = list(documents(read_table({"x": [1]})))
     docs[1][1]["configuration"]["table"]["data"]["layout"] = '{"version": 99}'
-    with pytest.raises(InvalidRunError, match="layout version 99, this package reads up to 2; upgrade"):
+    with pytest.raises(InvalidRunError, match="layout version 99, but this package reads up to 2; upgrade"):
         to_dataset(build_one_run_from_documents(docs))
 
 

@@ -528,5 +528,5 @@ def test_an_index_that_was_not_given_is_no_column_of_a_file(catalog, tmp_path):
 def test_a_stream_in_place_of_a_run_is_named(catalog, tmp_path, function):
     stream = catalog.store_run({"x": [1, 2]}).primary
     others = {"export": [tmp_path / "fit.csv"], "diff": [stream]}.get(function, [])
-    with pytest.raises(InvalidRunError, match=f"{function} takes a run and not one of its streams"):
+    with pytest.raises(InvalidRunError, match=f"{function} takes a run, not one of its streams"):
         getattr(databroker_writable, function)(stream, *others)

@@ -1,4 +1,4 @@
-"""Columns and tables of Arrow, which pyarrow, polars and others export, without loss of digits, zones or categories."""
+"""Convert Arrow columns and tables, of pyarrow, polars and others, without loss of digits, zones or categories."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def is_arrow(values: Any) -> bool:
 
 
 def is_arrow_dtype(dtype: Any) -> bool:
-    """Whether a pandas column holds Arrow's values of types that pandas has under other names, too."""
+    """Whether a pandas column holds Arrow values of types that pandas also has itself."""
     return isinstance(dtype, pandas.ArrowDtype) and getattr(dtype.numpy_dtype, "kind", "O") not in "biuf"
 
 
 def columns_from_arrow(table: Any) -> tuple[dict[str, Any], dict[str, dict[str, str]], dict[str, str]]:
-    """Give the columns of an Arrow table, the attributes of each, and those of the table."""
+    """Return the columns of an Arrow table, the attributes of each, and those of the table."""
     table = _import_pyarrow("the table").table(table)
     schema = table.schema
     if len(set(schema.names)) < len(schema.names):
@@ -38,7 +38,7 @@ def columns_from_arrow(table: Any) -> tuple[dict[str, Any], dict[str, dict[str, 
 
 
 def column_from_arrow(values: Any, name: str) -> Any:
-    """Make a numpy or a pandas array of an Arrow array, whole or in chunks, or of pandas' array of Arrow values."""
+    """Convert an Arrow array, whole or in chunks, or a pandas array of Arrow values, to numpy or pandas."""
     pyarrow = _import_pyarrow(f"column {name!r}")
     remedy = "make them text or numbers, e.g. with .cast('string') in pyarrow, .cast(str) in polars"
     if isinstance(values, pandas.api.extensions.ExtensionArray):
@@ -57,14 +57,14 @@ def column_from_arrow(values: Any, name: str) -> Any:
 
 def _import_pyarrow(what: str) -> Any:
     try:
-        import pyarrow  # only Arrow's columns need it
+        import pyarrow  # only Arrow columns need it
     except ImportError as error:
-        raise InvalidTableError(f"{what} is Arrow's, which needs pyarrow to be read; install it") from error
+        raise InvalidTableError(f"{what} is an Arrow column, which needs pyarrow; install it") from error
     return pyarrow
 
 
 def _is_known(type_: Any, pyarrow: Any) -> bool:
-    """Whether numpy or pandas have a type of the same values."""
+    """Whether numpy or pandas have a type for the same values."""
     types = pyarrow.types
     if types.is_dictionary(type_) or _is_list(type_, types):
         return _is_known(type_.value_type, pyarrow)
@@ -90,13 +90,13 @@ def _converted(values: Any, name: str, pyarrow: Any) -> Any:
         return _whole_numbers(values, pyarrow).view(f"m8[{type_.unit}]")
     is_text = not (types.is_boolean(type_) or types.is_integer(type_) or types.is_floating(type_))
     if is_text or values.null_count:
-        # numpy has no missing numbers: pyarrow would make floats of all, and lose digits
+        # numpy has no missing integers: pyarrow would convert all to floats, and lose digits
         return array_from_list(values.to_pylist(), name)
     return values.to_numpy(zero_copy_only=False)
 
 
 def _whole_numbers(values: Any, pyarrow: Any) -> numpy.ndarray:
-    """The counts of datetimes, with numpy's NaT for what is missing."""
+    """The counts of datetimes, with numpy's NaT for missing ones."""
     return numpy.asarray(values.cast(pyarrow.int64()).fill_null(NAT).to_numpy(zero_copy_only=False))
 
 
@@ -109,12 +109,12 @@ def _categorical(values: Any, name: str, pyarrow: Any) -> Any:
 
 
 def _stacked(values: Any, name: str, pyarrow: Any) -> Any:
-    """Make one array of lists of one length."""
+    """Make one array of lists of equal length."""
     if values.null_count:
         raise unsupported(name, "missing lists", "fill them, or make them a column of another table")
     lengths = {len(item) for item in values}
     if len(lengths) > 1:
-        # which says so, with the remedy
+        # it raises the error
         return array_from_list(values.to_pylist(), name)
     flat = _converted(values.flatten(), name, pyarrow)
     if not isinstance(flat, numpy.ndarray):
@@ -123,7 +123,7 @@ def _stacked(values: Any, name: str, pyarrow: Any) -> Any:
 
 
 def _metadata(pairs: dict[bytes, bytes] | None, where: str) -> dict[str, str]:
-    """What a schema says beside names and types, but for what pyarrow and pandas note down for themselves."""
+    """The metadata of a schema, without those that pyarrow and pandas write for themselves."""
     try:
         texts = {key.decode(): value.decode() for key, value in (pairs or {}).items()}
     except UnicodeDecodeError as error:

@@ -20,7 +20,7 @@ class Limits:
     Parameters
     ----------
     backend : str
-        As messages name it.
+        Its name in messages.
     integers : tuple of int
         The smallest and the largest integer.
     binary : bool
@@ -28,11 +28,11 @@ class Limits:
     mongo_keys : bool
         Whether MongoDB's rules for keys hold: no leading ``$``, no NUL.
     stream_assets : bool
-        Whether stream_resources and stream_datums survive, which refer to the arrays of whole streams.
+        Whether it keeps stream_resources and stream_datums, which refer to the arrays of whole streams.
     event_bytes, page_bytes : int or None
         The largest Event and the largest event page, as `size_of` counts.
     size_of : callable
-        Gives the bytes that a value takes, from above and without encoding it.
+        Returns an upper limit for the bytes of a value, without encoding it.
     """
 
     backend: str
@@ -49,7 +49,7 @@ ANY_BACKEND = Limits("any backend", binary=True, stream_assets=True)
 
 
 def raw_size(value: Any) -> int:
-    """Bytes that a value takes where arrays are kept as they are, as in msgpack."""
+    """The bytes of a value where arrays are kept as arrays, as in msgpack."""
     if isinstance(value, numpy.ndarray):
         return value.nbytes + 64
     if isinstance(value, str | bytes):
@@ -67,7 +67,7 @@ def raw_size(value: Any) -> int:
 
 
 def bson_size(value: Any) -> int:
-    """Bytes that a value takes in BSON.
+    """The bytes of a value in BSON.
 
     BSON keeps an array as a document whose keys are the positions in decimal (https://bsonspec.org/spec.html):
     for each element its type, the key and a NUL, then 8 bytes for a number.

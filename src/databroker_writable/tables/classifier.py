@@ -1,6 +1,6 @@
-"""What a value is, and what of it documents could not hold: the one place that columns, metadata and attributes ask.
+"""Classify values, and find what documents could not hold, for columns, metadata and attributes alike.
 
-A value is known by its type, an array by its dtype as well. What may be stored where follows from that: see
+A value is classified by its type, and an array also by its dtype. This decides what may be stored where: see
 `encode` for columns, `document_values` for metadata and Events, `layout` for attributes.
 """
 
@@ -23,7 +23,7 @@ SCALARS = frozenset({int, float, str, bool, type(None)})
 
 
 class ValueType(enum.Enum):
-    """What a value is; messages give the value of the member."""
+    """The type of a value; messages show the value of the member."""
 
     NONE = "None"
     NA = "NA"
@@ -91,25 +91,25 @@ _known: dict[type, ValueType] = {}
 
 
 def type_of(type_: type) -> ValueType:
-    """What the values of a Python type are."""
+    """The type of the values of a Python type."""
     value_type = _known.get(type_)
     if value_type is None:
         value_type = next((known for known, types in _TYPES if issubclass(type_, types)), ValueType.OTHER)
         if len(_known) >= _MOST_KNOWN:
-            _known.clear()  # of types that programs make while they run
+            _known.clear()  # in case a program makes many types while it runs
         _known[type_] = value_type
     return value_type
 
 
 def type_of_dtype(dtype: numpy.dtype[Any]) -> ValueType:
-    """What the items of an array are."""
+    """The type of the items of an array."""
     if dtype.char in "gG":
         return ValueType.LONGDOUBLE
     return _DTYPES.get(dtype.kind, ValueType.OTHER)
 
 
 def type_name(type_: type) -> str:
-    """A type as messages name it."""
+    """The name of a type in messages."""
     value_type = type_of(type_)
     return type_.__name__ if value_type in (ValueType.OTHER, ValueType.LIST, ValueType.ARRAY) else value_type.value
 
@@ -118,7 +118,7 @@ COLUMN = "<column>"
 
 
 class Unstorable(NamedTuple):
-    """What of a value documents cannot hold, as messages say it after the value's name."""
+    """What documents would lose of a value, for messages that begin with its name."""
 
     reason: str
     remedy: str  # for a value of metadata, and for an attribute
@@ -126,7 +126,7 @@ class Unstorable(NamedTuple):
 
 
 def unstorable(value: Any) -> Unstorable | None:
-    """What of a value no document can hold, wherever it stands: units, masks, fields, digits; None if it is whole."""
+    """What no document can hold of a value: units, masks, fields or digits; None if nothing is lost."""
     units = units_of(value)
     if units is not None:
         return _with_units(units)
@@ -156,7 +156,7 @@ def unstorable_dtype(dtype: numpy.dtype[Any]) -> Unstorable | None:
 
 
 def units_of(value: Any) -> str | None:
-    """The units that a number or an array of another package carries: numpy would drop them without a word."""
+    """The units of a number or an array of another package, which numpy would silently drop."""
     type_ = type(value)
     if type_ in SCALARS or type_ is numpy.ndarray or type_of(type_) in _WITHOUT_UNITS or issubclass(type_, enum.Enum):
         return None
@@ -165,9 +165,9 @@ def units_of(value: Any) -> str | None:
     for attribute in ("units", "unit"):
         units = getattr(value, attribute, None)
         if units is not None and not callable(units):
-            # pint writes symbols, as astropy does, only if asked
+            # pint writes symbols, like astropy, only on request
             return format(units, "~") if type(units).__module__.startswith("pint") else str(units)
-    # of a dask array only the pattern of its blocks tells
+    # a dask array only shows the type of its blocks
     return units_of(value._meta) if is_lazy(value) and hasattr(value, "_meta") else None
 
 
@@ -183,7 +183,7 @@ def is_masked(value: Any) -> bool:
 
 
 def exceeds_float64(column: pandas.Series) -> bool:
-    """Whether a column has integers of which float64 does not hold each, as beyond 2**53; missing ones are none."""
+    """Whether a column has integers that float64 cannot hold, such as some beyond 2**53; missing ones do not count."""
     return column.dtype.kind in "iu" and bool((column.gt(2**53) | column.lt(-(2**53))).any())
 
 
@@ -198,7 +198,7 @@ def is_lazy(values: Any) -> bool:
 
 
 def loses_dims_in_lists(shape: Sequence[int | None]) -> bool:
-    """Whether nested lists of a shape, as JSON and BSON have them, do not tell its last dims."""
+    """Whether nested lists, as in JSON and BSON, would lose the last dims of a shape."""
     return 0 in shape[:-1]
 
 
@@ -219,7 +219,7 @@ _MASKED = Unstorable(
 
 
 def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
-    """Refuse a column of several types, those of missing values among them or not."""
+    """Refuse a column of several types, with or without missing values."""
     types = list(types)
     held = [type_ for type_ in types if type_of(type_) not in MISSING]
     remedy = "give the values of each type a column of their own"
@@ -230,7 +230,7 @@ def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
 
 
 def way_to_text(name: str, types: Iterable[type]) -> str:
-    """Say how the values of a column become texts; those that are missing stay so."""
+    """The code that converts the values of a column to text, except missing ones."""
     if MISSING.isdisjoint(map(type_of, types)):
         return f"table[{name!r}] = [str(v) for v in table[{name!r}]]"
     return f"table[{name!r}] = [None if pandas.isna(v) else str(v) for v in table[{name!r}]]"
@@ -241,7 +241,7 @@ def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:
 
 
 def check_column(values: Any, name: str) -> None:
-    """Refuse a column whose units, fields or digits would be lost, or the mask of a lazy one."""
+    """Refuse a column if units, fields, digits, or the mask of a lazy column would be lost."""
     lost = unstorable(values)
     if lost is _MASKED and isinstance(values, numpy.ma.MaskedArray):
         lost = unstorable_dtype(values.dtype)
@@ -249,7 +249,7 @@ def check_column(values: Any, name: str) -> None:
 
 
 def check_computed(block: Any, name: str) -> None:
-    """Refuse what a lazy column has computed to, if its units, mask, fields or digits would be lost."""
+    """Refuse the computed values of a lazy column if units, mask, fields or digits would be lost."""
     _refuse_column(unstorable(block), name)
 
 
@@ -266,7 +266,7 @@ def _refuse_column(lost: Unstorable | None, name: str) -> None:
 
 
 def check_column_dtype(dtype: numpy.dtype[Any], name: str) -> None:
-    """Refuse the dtypes of items that only metadata or objects may have."""
+    """Refuse dtypes that are allowed only in metadata or objects."""
     if type_of_dtype(dtype) in _REFUSED:
         what, remedy = _REFUSED[type_of_dtype(dtype)]
         raise unsupported(name, what.format(dtype), remedy)

@@ -1,4 +1,4 @@
-"""Columns that carry more than numbers, as plain ones: with units, with uncertainties, of rows of unequal length."""
+"""Convert columns with units, uncertainties or rows of unequal length to plain columns."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .list_columns import array_from_list
 from .names import free_name
 
 COUNT = "ragged_count"
-"""The attribute of a padded column that names the column of how many values each row has."""
+"""The attribute of a padded column that names the column with the lengths of the rows."""
 
 DTYPE = "ragged_dtype"
-"""The attribute of a padded column that names the dtype of its values, where this is not its own."""
+"""The attribute of a padded column with the dtype of its values, if this differs from that of the column."""
 
 _PLAIN = SCALARS - {type(None)}
 
 
 @dataclass
 class Part:
-    """One plain column, of the one or two that a column becomes."""
+    """One of the one or two plain columns of a column."""
 
     name: Any
     values: Any
@@ -35,7 +35,7 @@ class Part:
 
 
 def parts_of_columns(columns: Iterable[tuple[Any, Any]], names: Iterable[Any]) -> dict[Any, list[Part]]:
-    """Give each column, by its name, as plain ones; none of these has the name of another, or one of `names`."""
+    """Return the plain columns of each column, by name, all with names that differ from each other and from `names`."""
     taken, parts = set(names), {}
     for name, values in columns:
         parts[name] = _parts_of(values, name, taken)
@@ -44,7 +44,7 @@ def parts_of_columns(columns: Iterable[tuple[Any, Any]], names: Iterable[Any]) -
 
 
 def _parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
-    """Give a column as plain ones; the second one has a name that is not taken."""
+    """Return the plain columns of a column; the second one gets a free name."""
     if _is_plain(values):
         return [Part(name, values)]
     plain, units = without_units(values, name)
@@ -64,14 +64,14 @@ def _parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
 
 
 def _is_plain(values: Any) -> bool:
-    """Whether it is clear at a glance that a column is of numbers or text alone: most are."""
+    """Whether a quick test shows that a column has only numbers or text, as most do."""
     if type(values) is list:
         return bool(values) and type(values[0]) in _PLAIN
     return type(values) is numpy.ndarray and values.dtype.kind != "O"
 
 
 def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
-    """Give the plain numbers of values that carry units, and these; anything else as it is."""
+    """Return the plain numbers of values with units, and the units; other values unchanged."""
     first = values[0] if isinstance(values, list | tuple) and values else None
     if first is not None and type(first) not in SCALARS and units_of(first) is not None:
         pairs = [without_units(value, name) for value in values]
@@ -89,7 +89,7 @@ def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
 
 
 def check_units_agree(name: Any, carried: Any, said: Any, sayer: str) -> None:
-    """Refuse units that contradict those that the values of a column carry."""
+    """Refuse units that contradict those of the values."""
     if carried != said:
         raise InvalidTableError(
             f"column {name!r} carries the units {carried!r}, but {sayer} says {said!r}; give one of them"
@@ -127,14 +127,14 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
     """
     column = dataset[name]
     if COUNT not in column.attrs:
-        raise InvalidRunError(f"the rows of {name!r} are of one length; use dataset[{name!r}].values")
+        raise InvalidRunError(f"the rows of {name!r} have equal lengths; use dataset[{name!r}].values")
     counts = dataset[column.attrs[COUNT]].values.tolist()
     dtype = column.attrs.get(DTYPE, column.dtype)
     return [row[:count].astype(dtype) for row, count in zip(column.values, counts, strict=True)]
 
 
 def _magnitude(values: Any) -> Any:
-    """The plain numbers of astropy's, unyt's, pint's and other quantities; None where they are not known."""
+    """The plain numbers of quantities of astropy, unyt, pint and others; None if unknown."""
     if isinstance(values, numpy.ma.MaskedArray):
         return numpy.ma.MaskedArray(numpy.asarray(values.data), numpy.ma.getmaskarray(values))
     if hasattr(values, "unmasked"):  # astropy's
@@ -148,7 +148,7 @@ def _magnitude(values: Any) -> Any:
 
 
 def _first(values: Any) -> Any:
-    """The first of a list, or of an array of objects, that is not missing; of a single value this itself."""
+    """The first item of a list or an object array that is not missing; a single value itself."""
     if isinstance(values, pandas.Series):
         values = values.array
     if isinstance(values, numpy.ndarray):
@@ -163,12 +163,12 @@ def _first(values: Any) -> Any:
 
 
 def _is_uncertain(value: Any) -> bool:
-    """Whether it is a number with a standard deviation, as the package uncertainties has them."""
+    """Whether it is a number with a standard deviation of the package uncertainties."""
     return hasattr(value, "nominal_value") and hasattr(value, "std_dev")
 
 
 def _uncertain(values: Any) -> tuple[Any, Any]:
-    """Numbers and standard deviations, of one value or of a list or an array of them."""
+    """The numbers and standard deviations of one value, a list or an array."""
     if _is_uncertain(values):
         return float(values.nominal_value), float(values.std_dev)
     array = numpy.asarray(values, dtype=object)
@@ -188,7 +188,7 @@ def _is_ragged(values: Any, first: Any) -> bool:
 
 
 def _padded(rows: Sequence[Any], name: Any) -> tuple[numpy.ndarray, numpy.ndarray, numpy.dtype[Any]] | None:
-    """Rows of numbers filled up with NaN, how many each has, and their dtype; None if they are no numbers."""
+    """Rows of numbers padded with NaN, their lengths, and their dtype; None if they are not numbers."""
     lengths = numpy.asarray([len(row) for row in rows])
     arrays = [row for row in rows if isinstance(row, numpy.ndarray)]
     if len(arrays) == len(rows) and all(type(row) is numpy.ndarray and row.dtype.kind in "iuf" for row in arrays):

@@ -1,4 +1,4 @@
-"""Columns of tables, however they are given, as named variables: numpy, dask or pandas arrays with dims."""
+"""Convert the columns of any table to named variables: numpy, dask or pandas arrays with dims."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .names import data_keys_of, free_name, plain_names
 from .wording import remedy_for, short
 
 _SINGLE = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
-"""What a column may be, or have, one of."""
+"""A single value, or an item of a column."""
 
 
 @dataclass
 class Variable:
-    """One column, with the name that the user gave it."""
+    """One column, with the user's name."""
 
-    name: Any  # text, a number or a tuple of these
+    name: Any  # text, a number or a tuple of them
     dims: tuple[str, ...]
     values: Any  # numpy, dask or pandas array
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -48,7 +48,7 @@ class Source:
     variables: list[Variable]
     dim: str | None  # the one leading dim of a table; None for a Dataset, and for columns of different lengths
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
-    indexes: dict[str, Any] = field(default_factory=dict[str, Any])  # JSON-able: how to put the indexes back
+    indexes: dict[str, Any] = field(default_factory=dict[str, Any])  # JSON-able: how to restore the indexes
 
 
 def source_from_mapping(table: Mapping[Any, Any]) -> Source:
@@ -76,7 +76,7 @@ def source_from_mapping(table: Mapping[Any, Any]) -> Source:
 
 
 def _leading_dims(columns: Mapping[Any, Any], keys: Mapping[Any, str]) -> dict[Any, tuple[str, ...]]:
-    """Name the leading dims of columns: one for all of the same length, and none for single values."""
+    """Name the leading dims of columns: one for each length, and none for single values."""
     by_length: dict[int, str] = {}
     dims: dict[Any, tuple[str, ...]] = {}
     for name, values in columns.items():
@@ -91,21 +91,21 @@ def _leading_dims(columns: Mapping[Any, Any], keys: Mapping[Any, str]) -> dict[A
 
 
 def inner_dims(name: str, first: int, values: Any, taken: Collection[Any]) -> tuple[str, ...]:
-    """Names for the axes of a column from the `first` on, which the user did not name."""
+    """Names for the axes of a column without names, from the `first` on."""
     if values.ndim <= first:
         return ()
     return tuple(free_name(f"{name}_{axis}", taken) for axis in range(first, values.ndim))
 
 
 def is_one_value(column: Any) -> bool:
-    """Whether a column is a single value, as it is given: of Python, numpy, or of a quantity."""
+    """Whether a column is a single value of Python or numpy, or a single quantity."""
     if isinstance(column, numpy.ndarray) or is_lazy(column) or hasattr(column, "ndim"):
         return bool(column.ndim == 0)
     return type_of(type(column)) in _SINGLE
 
 
 class reading:
-    """Turn what other packages raise while a column is read into an error that names the column."""
+    """Turn other packages' exceptions while a column is read into an error that names the column."""
 
     __slots__ = ("_name",)
 
@@ -125,7 +125,7 @@ def unreadable(name: str, error: Exception) -> InvalidTableError:
 
 
 def array_from_column(column: Any, name: Any) -> Any:
-    """Make an array of one column of a dict; of a single value one without dims."""
+    """Make an array of one column of a dict, without dims for a single value."""
     if isinstance(column, list | tuple):
         with reading(name):
             return array_from_list(column, name)
@@ -136,7 +136,7 @@ def array_from_column(column: Any, name: Any) -> Any:
 
 
 def _in_memory(column: Any) -> Any:
-    """A sequence as a list, here, so that what it raises by itself is passed on as it is."""
+    """Convert a sequence to a list; its own exceptions pass through unchanged."""
     is_sequence = isinstance(column, list | tuple | range) and type(column) not in (list, tuple)
     return list(column) if is_sequence else column
 
@@ -174,14 +174,14 @@ def _array(column: Any, name: str) -> Any:
 
 
 def array_from_array(values: Any, name: str) -> Any:
-    """Take an array as it is, or stack one of objects that are arrays or lists of one shape."""
+    """Return an array unchanged, or stack an object array of arrays or lists of one shape."""
     if isinstance(values, pandas.arrays.NumpyExtensionArray):
         values = values.to_numpy()
     elif isinstance(values, pandas.api.extensions.ExtensionArray):
         return column_from_arrow(values, name) if is_arrow_dtype(values.dtype) else values
     elif is_lazy(values) and any(math.isnan(length) for length in values.shape):
         raise InvalidTableError(
-            f"column {name!r} is a dask array of unknown length; find it out first: "
+            f"column {name!r} is a dask array of unknown length; compute it first: "
             f"table[{name!r}] = table[{name!r}].compute_chunk_sizes()"
         )
     check_column(values, name)
@@ -196,6 +196,6 @@ def is_default_index(index: Any) -> bool:
 
 
 def index_values(index: pandas.Index) -> Any:
-    """The values of an index as an array that `encode` takes, without loss of dtype."""
+    """The values of an index as an array for `encode`, with its dtype."""
     values = index.array
     return values.to_numpy() if isinstance(values, pandas.arrays.NumpyExtensionArray) else values

@@ -1,4 +1,4 @@
-"""The original columns and Datasets from the values that documents hold: the inverse of `encode`."""
+"""Restore columns and Datasets from the values in documents: the inverse of `encode`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARKERS = {"None": None, "NA": pandas.NA, "NaN": float("nan"), "NaT": pandas.NaT
 
 
 def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any = None) -> Any:
-    """Give a column back, of arrays or nested lists as the documents hold them; `exact` is that of its datetimes."""
+    """Restore a column from the arrays or nested lists of documents; `exact` has the integers of datetimes."""
     form = encoding["is"]
     if form == "numpy":
         return _numeric(values, shape, encoding["dtype"])
@@ -69,10 +69,10 @@ def _masked(values: Any, shape: tuple[int, ...], dtype: str) -> Any:
 def _extension(flat: list[Any], name: str) -> Any:
     dtype: Any = pandas.api.types.pandas_dtype(name)
     if isinstance(dtype, pandas.ArrowDtype):
-        import pyarrow  # only Arrow's columns need it
+        import pyarrow  # only Arrow columns need it
 
         return dtype.construct_array_type()(pyarrow.array(flat, dtype.pyarrow_dtype))
-    # Not pandas.array: it takes NaN for a missing value.
+    # Not pandas.array, which treats NaN as a missing value.
     absent = numpy.asarray([value is None for value in flat], dtype=bool)
     filled: list[Any] = [0 if value is None else value for value in flat]
     return dtype.construct_array_type()(numpy.asarray(filled, dtype=dtype.numpy_dtype), absent)
@@ -121,14 +121,14 @@ def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
         dataset[name].attrs = pairs
     dataset.attrs = decode_attributes(layout["attrs"])
     if frame is not None:
-        # xarray (2026.9) has put the names of dims in place of the index's own
+        # xarray (2026.9) has replaced the names of the index by those of dims
         index: Any = dataset.xindexes[frame["dim"]]
         index.index = index.index.set_names(frame["names"])
     return dataset
 
 
 def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variable:
-    """Make a variable of decoded values; xarray wraps most pandas arrays, but no datetimes with a zone."""
+    """Make a variable of decoded values; xarray wraps most pandas arrays, but not datetimes with a zone."""
     if is_index:
         return xarray.Variable(dims, values if isinstance(values, numpy.ndarray) else pandas.Index(values))
     if isinstance(values, pandas.arrays.DatetimeArray):
@@ -136,7 +136,7 @@ def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variabl
     variable = xarray.Variable(dims, values)
     if isinstance(values, numpy.ndarray) and values.dtype == variable.dtype == object:
         # xarray (2026.9, as_compatible_data) passes objects through a pandas Series, and with pandas 3
-        # that makes NaN of None among strings.
+        # that turns None among strings into NaN.
         variable.data[...] = values
     return variable
 
@@ -147,7 +147,7 @@ def _multi_coords(group: dict[str, Any], values: dict[str, Any]) -> xarray.Coord
     index = PandasMultiIndex(pandas.MultiIndex.from_arrays(arrays, names=group["levels"]), group["dim"])
     for level in group["levels"]:
         if isinstance(values[level], numpy.ndarray) and values[level].dtype.kind == "U":
-            # pandas has no strings of fixed width, xarray remembers them beside the index.
+            # pandas has no strings of fixed width, but xarray remembers the width.
             index.level_coords_dtype[level] = values[level].dtype
     variables = index.create_variables()
     return xarray.Coordinates(variables, indexes=dict.fromkeys(variables, index))
@@ -170,5 +170,5 @@ def _index(values: Any, frame: dict[str, Any]) -> pandas.Index:
     try:
         return type(index)(index, freq=freq)
     except ValueError:
-        # Tables that were added one after the other need not go on at the first one's frequency.
+        # Later tables of a stream may not continue the frequency of the first.
         return index

@@ -1,6 +1,6 @@
-"""Values as documents hold them: JSON-like, and in Events also numpy arrays.
+"""Convert values for documents: JSON-like, and in Events also numpy arrays.
 
-Each backend says in its `Limits` what it can hold beyond or short of None, bool, int, float, str, lists and dicts.
+The `Limits` of each backend say how it differs from None, bool, int, float, str, lists and dicts.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _ALWAYS_HELD = frozenset({float, bool, type(None)})
 _NUMBERS = _ALWAYS_HELD | {int}
 
 MAX_DEPTH = 64
-"""Deepest nesting of metadata: MongoDB takes 100 levels, and documents add some of their own."""
+"""Deepest nesting of metadata: MongoDB allows 100 levels, and documents need some themselves."""
 
 
 def document_value(value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND) -> Any:
-    """Copy a value of metadata as documents hold it, or raise `error` that names what cannot be held.
+    """Copy a value of metadata for documents, or raise `error` that names what cannot be held.
 
     Numpy scalars and arrays become numbers and nested lists, tuples become lists, mappings become dicts, and the
-    members of enumerations of text or integers become these.
+    members of enumerations of text or integers become text or integers.
     """
     return value if _is_simple(value) else _held(value, where, error, limits, 0)
 
@@ -55,9 +55,9 @@ def _held(value: Any, where: Location, error: type[Exception], limits: Limits, d
 
 
 def _held_leaf(value: Any, value_type: ValueType, where: str, error: type[Exception], limits: Limits) -> Any:
-    """A single value that is more than plain."""
+    """A single value that is not of a plain type."""
     if value_type is ValueType.TEXT:
-        # not str(value): that of an enumeration of text is its name
+        # not str(value), which for an enumeration of text is its name
         text = str.__str__(value)
         check_text(text, where, error)
         return text
@@ -90,7 +90,7 @@ def _held_leaf(value: Any, value_type: ValueType, where: str, error: type[Except
 
 
 def _is_simple(value: Any) -> bool:
-    """Whether every backend holds the value as it is."""
+    """Whether every backend holds the value unchanged."""
     type_: type[Any] = type(value)
     if type_ is str:
         return bool(value.isascii())
@@ -108,13 +108,13 @@ def check_key(key: Any, where: Location, error: type[Exception], limits: Limits 
     if limits.mongo_keys and (key.startswith("$") or "\0" in key or "." in key):
         other = key.lstrip("$").replace("\0", "").replace(".", "_")
         raise error(
-            f"{located(where)} has the key {key!r}, which {limits.backend} refuses; leave out '$', '.' and NUL, as in "
+            f"{located(where)} has the key {key!r}, which {limits.backend} refuses; remove '$', '.' and NUL, as in "
             f"{other!r}"
         )
 
 
 def check_metadata_keys(metadata: Any, where: Location, error: type[Exception]) -> None:
-    """Refuse the keys, at any depth, that event-model refuses in start documents."""
+    """Refuse keys, at any depth, that event-model refuses in start documents."""
     if isinstance(metadata, list):
         for i, item in enumerate(metadata):
             check_metadata_keys(item, (where, i), error)
@@ -133,7 +133,7 @@ def check_metadata_keys(metadata: Any, where: Location, error: type[Exception]) 
 
 
 def check_event_values(values: Any, where: Location, error: type[Exception], limits: Limits, *, depth: int = 0) -> None:
-    """Refuse the values of one column, or one value that is an array, that the backend cannot hold.
+    """Refuse values of one column, or an array, that the backend cannot hold.
 
     Vectorised: the cost of a numeric array does not depend on the number of its values.
     """
@@ -165,7 +165,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
 
 
 def to_builtin(value: Any) -> Any:
-    """Replace numpy arrays and scalars by Python's own, as JSON and BSON need."""
+    """Replace numpy arrays and scalars by Python values, which JSON and BSON need."""
     if isinstance(value, numpy.ndarray | numpy.generic):
         return value.tolist()
     if isinstance(value, Mapping):
@@ -178,7 +178,7 @@ def to_builtin(value: Any) -> Any:
 
 
 def private_copy(value: Any) -> Any:
-    """Copy the arrays, lists and dicts of a value, which a readout loop may go on to fill, unless nested too deeply."""
+    """Copy the arrays, lists and dicts of a value, which may be filled again, unless nested too deeply."""
     return _copied(value, 0, {})
 
 

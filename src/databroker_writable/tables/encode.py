@@ -1,7 +1,7 @@
-"""Columns as the values that documents hold.
+"""Encode columns as values for documents.
 
-Each encoder returns the values with all their axes, what a data key says of them, and the `encoding`: the
-JSON-able rule by which `decode` gives the original back.
+Each encoder returns the values with all their axes, the entries of their data key, and the `encoding`: a JSON-able rule
+with which `decode` restores the original.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .list_columns import array_from_list, flatten, holds_times, in_shape, nest,
 from .time_columns import encode_times, encode_zoned
 
 DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "c": "number", "U": "string"}
-"""event-model's names of the types of one value."""
+"""event-model's names for the types of single values."""
 
 _STORED_AS_THEY_ARE = frozenset(
     numpy.dtype(f"<{item}")
@@ -39,7 +39,7 @@ _NOT_LAZY = frozenset({ValueType.OBJECTS, ValueType.TEXT, ValueType.STRING_DTYPE
 
 
 def encode(values: Any, name: str) -> Encoded:
-    """Encode a column, given as a numpy, dask or pandas array."""
+    """Encode a column that is a numpy, dask or pandas array."""
     if type(values) is numpy.ndarray and values.dtype in _STORED_AS_THEY_ARE and values.flags.c_contiguous:
         return Encoded(values, values.shape, DTYPES[values.dtype.kind], values.dtype.str, _as_it_is(values.dtype))
     if isinstance(values, dask.array.Array):
@@ -98,7 +98,7 @@ def _encode_in_memory(values: Any, name: str) -> Encoded:
 
 
 def _as_it_is(dtype: numpy.dtype[Any]) -> dict[str, Any]:
-    """The encoding of an array that documents hold as it is."""
+    """The encoding of an array that documents hold unchanged."""
     return {"is": "numpy", "dtype": dtype.str}
 
 
@@ -137,12 +137,12 @@ def _encode_masked(values: numpy.ma.MaskedArray, name: str) -> Encoded:
 
 
 def has_nulls(encoded: Encoded) -> bool:
-    """Whether a column whose values are a list has missing ones."""
+    """Whether a column whose values are a list has missing values."""
     return None in _flat(encoded)
 
 
 def null_safe(encoded: Encoded) -> Encoded:
-    """Declare a column that has nulls by a dtype that can hold one: NaN in float64, or text of four characters."""
+    """Declare a column with nulls with a dtype that can hold them: float64 with NaN, or text of four characters."""
     stored = numpy.dtype(encoded.dtype_numpy)
     if stored.kind in "biu":
         return replace(encoded, dtype="number", dtype_numpy="<f8")
@@ -152,9 +152,9 @@ def null_safe(encoded: Encoded) -> Encoded:
 
 
 def null_marks(encoded: Encoded) -> Encoded | None:
-    """Say of each value whether it is null, where a cast makes nulls look like values that the column has, too."""
+    """Flag each null, if a cast would make nulls look like values of the column."""
     flat = _flat(encoded)
-    # what is masked in floats comes back as NaN
+    # masked floats come back as NaN
     if encoded.encoding["is"] == "masked" or not any(value in NULL_TEXTS or value != value for value in flat):
         return None
     marks = numpy.array([value is None for value in flat]).reshape(encoded.shape)
@@ -166,7 +166,7 @@ def _flat(encoded: Encoded) -> list[Any]:
 
 
 def dtype_name(dtype: Any) -> str:
-    """The name from which pandas makes the same dtype again; that of strings does not tell their storage."""
+    """The name from which pandas makes the same dtype again; for strings, str(dtype) omits the storage."""
     if isinstance(dtype, pandas.StringDtype):
         return f"string[{dtype.storage}]" if dtype.na_value is pandas.NA else "str"
     return str(dtype)
@@ -238,7 +238,7 @@ def _encode_category(values: Any, name: str) -> Encoded:
     if not themselves:
         labels = encoding["labels"] = [str(value) for value in values.categories]
     if len(set(labels)) < len(labels):
-        raise unsupported(name, "categories that read alike as text", "rename them apart")
+        raise unsupported(name, "categories that look the same as text", "rename one of them")
     flat = [None if code < 0 else labels[code] for code in values.codes.tolist()]
     if not themselves or categories.dtype == "string":
         return Encoded(flat, (len(flat),), "string", _text_dtype(labels), encoding)

@@ -1,4 +1,4 @@
-"""The stored form of a column, as `encode` gives it and `decode` takes it."""
+"""The stored form of a column, from `encode` and for `decode`."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class Encoded:
     dtype_numpy: str
     encoding: dict[str, Any]
     units: str | None = None
-    exact: Encoded | None = None  # exact integers, where float64 seconds may lose some digits
+    exact: Encoded | None = None  # exact integers, if float64 seconds may lose digits
     extra_dims: tuple[str, ...] = ()  # dims of the stored values that the column does not have

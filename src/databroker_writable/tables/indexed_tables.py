@@ -1,4 +1,4 @@
-"""DataFrames and Datasets, whose rows have indexes, as named variables with dims."""
+"""Convert DataFrames and Datasets, whose rows have indexes, to named variables with dims."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
 
 
 def _frame_column(column: pandas.Series) -> Any:
-    # of a numpy array with units pandas keeps the numbers in .array
+    # pandas keeps the numbers of an array with units in .array
     return column.values if isinstance(column.dtype, numpy.dtype) else column.array
 
 
@@ -89,7 +89,7 @@ def _frequency(index: Any) -> str | None:
         known = False
     if not known:
         raise InvalidTableError(
-            f"the index has the frequency {freq!r}, which its name {freq.freqstr!r} does not give back; "
+            f"the index has the frequency {freq!r}, which cannot be restored from its name {freq.freqstr!r}; "
             "drop it with df.index.freq = None"
         )
     return str(freq.freqstr)
@@ -132,7 +132,7 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
             listed = ", ".join(map(repr, coords))
             raise InvalidTableError(
                 f"the coordinates {listed} have an index of type {type(index).__name__}, which cannot be "
-                f"put back; drop it with dataset.drop_indexes([{listed}])"
+                f"restored; drop it with dataset.drop_indexes([{listed}])"
             )
         else:
             other += [str(name) for name in coords if name not in dataset.dims]
@@ -165,7 +165,7 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
 
 
 def _variable_values(variable: xarray.Variable, index: Any, name: Any) -> Any:
-    """The values of a variable: as pandas holds them where numpy has no such dtype."""
+    """The values of a variable; the pandas array if numpy has no such dtype."""
     dtype = variable.dtype
     if index is None or (isinstance(dtype, numpy.dtype) and dtype.kind != "O"):
         return variable.data

@@ -1,7 +1,7 @@
 """The layout: a JSON text in the descriptor's configuration, from which the original is rebuilt.
 
-Attributes stand in it exactly: strings, booleans, integers, finite floats, None and lists are themselves, members of
-enumerations of text or integers are these; anything else is an object with the key "is".
+Attributes are kept exactly: strings, booleans, integers, finite floats, None and lists as JSON, members of enumerations
+of text or integers as text or integers, and anything else as an object with the key "is".
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ SOURCE = "databroker-writable"
 OBJECT = "table"
 LAYOUT = "layout"
 VERSION = 2
-"""The newest layout that is read; 2 has single values in rows of several Events, and names that are no text."""
+"""The newest layout that is read; 2 adds single values among rows, and names that are not text."""
 
 NULL_TEXTS = ("None", "<NA>", "nan")
-"""What a null becomes where a column is cast to text, by databroker 2, Tiled or pandas."""
+"""The text of a null after a cast to text by databroker 2, Tiled or pandas."""
 
 _encode = json.JSONEncoder(allow_nan=False).encode
 _ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
@@ -65,12 +65,12 @@ def find_layout(descriptor: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _tuple_of(levels: list[Any]) -> tuple[Any, ...]:
-    """A name of several levels, of which JSON makes lists."""
+    """A name of several levels, which JSON turns into a list."""
     return tuple(_tuple_of(level) if isinstance(level, list) else level for level in levels)
 
 
 def _layout_keys(names: Iterable[str]) -> list[str]:
-    """The names that are `layout` with underscores, shortest first, and the next one: the layout's is the longest."""
+    """The used names `layout`, `layout_`, ..., shortest first, and the next one; the longest is that of the layout."""
     taken = sorted((name for name in names if name.rstrip("_") == LAYOUT), key=len)
     return [*taken, taken[-1] + "_" if taken else LAYOUT]
 

@@ -1,6 +1,6 @@
-"""Columns given as lists, or as arrays of Python objects, as arrays of one type, exactly.
+"""Convert columns that are lists or arrays of Python objects to arrays of one type, exactly.
 
-numpy.asarray alone is not enough: it makes strings of `[1, "a"]` and integers of `[True, 2]`.
+numpy.asarray is not enough: it turns `[1, "a"]` into strings and `[True, 2]` into integers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MAX_AXES = 32
 
 _NUMBERS = frozenset({ValueType.INT, ValueType.FLOAT})
 _OBJECTS = frozenset({ValueType.TEXT, ValueType.INT, ValueType.FLOAT, ValueType.BOOL, ValueType.COMPLEX})
-"""The types of values that a column may mix with None."""
+"""The types of values that a column can mix with None."""
 
 _BUILTIN: dict[ValueType, Callable[[Any], Any]] = {
     ValueType.TEXT: str.__str__,
@@ -51,7 +51,7 @@ _BUILTIN: dict[ValueType, Callable[[Any], Any]] = {
 
 
 def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
-    """Make one array of a column given as a list: numpy's, but pandas' of datetimes in a zone; missing values stay."""
+    """Make an array of a list: numpy's, or pandas' for datetimes with a zone; missing values are kept."""
     if not values:
         return numpy.asarray([], dtype="float64")
     types = set(map(type, values))
@@ -79,7 +79,7 @@ def array_from_list(values: Sequence[Any], name: str, *, depth: int = 1) -> Any:
             array = numpy.asarray(values)
             if array.tolist() == list(values):
                 return array
-            # numpy strips NULs at the end of a string: such a column stays one of Python strings.
+            # numpy strips NULs at the end of strings, so such a column keeps Python strings.
     return object_array(values)
 
 
@@ -90,7 +90,7 @@ def holds_times(values: Iterable[Any]) -> bool:
 
 
 def with_builtin_types(values: Sequence[Any], types: set[type], name: str) -> Sequence[Any]:
-    """Values of the types that others derive from Python's own, such as enumerations, as Python's own."""
+    """Values of subclasses of Python's types, such as enumerations, as values of Python's types."""
     derived = {
         type_: _BUILTIN[type_of(type_)]
         for type_ in types
@@ -105,7 +105,7 @@ def with_builtin_types(values: Sequence[Any], types: set[type], name: str) -> Se
 
 
 def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | None, str]:
-    """Give the values of a column of objects, None where one is missing; their type, if any; the mark of those."""
+    """Return the values of an object column with None for missing ones, their type, and the marker of missing ones."""
     types = set(map(type, flat))
     flat = list(with_builtin_types(flat, types, name))
     value_types = set(map(type_of, types))
@@ -141,7 +141,7 @@ def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | No
 
 
 def object_array(values: Iterable[Any]) -> numpy.ndarray:
-    """Make a flat array of objects, whatever they are."""
+    """Make a flat object array of any objects."""
     values = list(values)
     array = numpy.empty(len(values), dtype=object)
     array[:] = values
@@ -185,11 +185,11 @@ _KEPT_AS_TEXT = (
     enum.Enum,
     type,
 )
-"""Types whose text is all that they are."""
+"""Types whose text contains everything."""
 
 
 def _way_to_convert(types: Iterable[type], name: str) -> str:
-    """Say how values of these types are stored with nothing of them lost."""
+    """How values of these types can be stored without loss."""
     held = [type_ for type_ in types if type_of(type_) not in MISSING]
     if any(hasattr(type_, "__array__") for type_ in held):
         return f"convert them, e.g. table[{name!r}] = [numpy.asarray(v) for v in table[{name!r}]]"
@@ -200,14 +200,11 @@ def _way_to_convert(types: Iterable[type], name: str) -> str:
         )
     if all(issubclass(type_, _KEPT_AS_TEXT) for type_ in held):
         return f"convert them, e.g. {way_to_text(name, types)}"
-    return (
-        "store the numbers or the text of which they are made, each as a column; figures and files are stored by "
-        "attachments={'NAME': figure}"
-    )
+    return "store their numbers or text, each as a column; figures and files are stored by attachments={'NAME': figure}"
 
 
 def in_shape(values: Any, shape: tuple[int, ...], name: str) -> Any:
-    """Reshape what `array_from_list` gives; pandas' arrays have one axis."""
+    """Reshape the result of `array_from_list`; pandas arrays have one axis."""
     if len(shape) == 1:
         return values
     if not isinstance(values, numpy.ndarray):
@@ -247,7 +244,7 @@ def _numbers(values: Sequence[Any], types: set[ValueType], name: str) -> numpy.n
         return array
     if types == {ValueType.INT}:
         if array.dtype.kind not in "iu" and min(values) >= 0 and max(values) < 2**64:
-            # numpy finds float64 for integers on both sides of 2**63.
+            # numpy chooses float64 for integers on both sides of 2**63.
             array = numpy.asarray(values, dtype="uint64")
         if array.dtype.kind not in "iu":
             raise unsupported(

@@ -1,4 +1,4 @@
-"""What users give as metadata and parameters, in values that documents hold: paths, times, the results of fits."""
+"""Convert users' metadata and parameters to values for documents: paths, times, results of fits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .document_values import MAX_DEPTH
 
 
 def plain_metadata(value: Any, depth: int = 0) -> Any:
-    """Give metadata with paths, dates, times and UUIDs as text, and durations as seconds; anything else as it is.
+    """Convert paths, dates, times and UUIDs in metadata to text, and durations to seconds.
 
     Examples
     --------
@@ -41,12 +41,12 @@ def plain_metadata(value: Any, depth: int = 0) -> Any:
 
 
 def posix_seconds(time: Any) -> Any:
-    """Give the POSIX seconds of a datetime, one without a zone in that of this computer; anything else as it is."""
+    """Return the POSIX seconds of a datetime, which is local if it has no zone; other values unchanged."""
     return time.timestamp() if isinstance(time, datetime.datetime) else time
 
 
 def plain_parameters(value: Any) -> Any:
-    """Give the parameters that the result of a fit, an estimator or a record of settings offers; else the value."""
+    """Return the parameters of the result of a fit, an estimator or a record of settings; other values unchanged."""
     for offer in _OFFERS:
         parameters = offer(value)
         if isinstance(parameters, Mapping):
@@ -71,7 +71,7 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 
 
 def _called(name: str) -> Callable[[Any], Any]:
-    """What a method of a value gives, where it has one."""
+    """The result of a method, if a value has it."""
 
     def offer(value: Any) -> Any:
         method = None if isinstance(value, type) else getattr(value, name, None)
@@ -85,13 +85,13 @@ def _dataclass_fields(value: Any) -> Any:
 
 
 _OFFERS: tuple[Callable[[Any], Any], ...] = (
-    _called("valuesdict"),  # lmfit's Parameters, a dict of more than numbers
+    _called("valuesdict"),  # lmfit's Parameters, a dict of objects
     lambda value: value if isinstance(value, Mapping) else None,
     lambda value: getattr(value, "best_values", None),  # lmfit's ModelResult
     lambda value: plain_parameters(value.params) if hasattr(value, "params") else None,  # lmfit's MinimizerResult
     _called("get_params"),  # scikit-learn's estimators
-    _called("_asdict"),  # named tuples, and what scipy.stats gives
+    _called("_asdict"),  # named tuples, and results of scipy.stats
     _dataclass_fields,
     lambda value: vars(value) if isinstance(value, argparse.Namespace | types.SimpleNamespace) else None,
 )
-"""Each gives the parameters of one kind of object, or None."""
+"""Each returns the parameters of one type of object, or None."""

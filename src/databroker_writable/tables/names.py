@@ -1,4 +1,4 @@
-"""Names of columns, and the data keys that stand for those that documents do not allow."""
+"""Names of columns, and data keys for names that documents do not allow."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .classifier import check_text
 LONGEST_NAME = 1000
 
 _REFUSED_IN_KEYS = re.compile(r"[./\x00-\x1f\x7f]|^\$")
-"""What event-model, MongoDB or terminals do not take in a data key."""
+"""Characters that event-model, MongoDB or terminals do not accept in a data key."""
 
 
 def plain_names(labels: Iterable[Any], what: str) -> list[Any]:
-    """Give names as text, numbers or tuples of these, which JSON gives back; refuse any others.
+    """Return names as text, numbers or tuples of these, which JSON preserves; refuse any others.
 
-    `what` says whose names they are ("column", "index"), for messages.
+    `what` says for messages what has the names ("column", "index").
     """
     return [label if _is_identifier(label) else _plain_name(label, what) for label in labels]
 
 
 def data_keys_of(names: Iterable[Any]) -> dict[Any, str]:
-    """Give the data key of each name: the name itself, or, where documents do not allow it, one made of it.
+    """Return the data key of each name: the name itself, or one made from it if documents do not allow the name.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def data_keys_of(names: Iterable[Any]) -> dict[Any, str]:
 
 
 def with_text_names(dataset: xarray.Dataset) -> xarray.Dataset:
-    """Give a Dataset whose variables have texts for names, as files and plots need: their data keys where not."""
+    """Rename variables whose names are not text to their data keys, for files and plots."""
     if all(isinstance(name, str) for name in dataset.variables):
         return dataset
     keys = data_keys_of(dataset.variables)
@@ -54,7 +54,7 @@ def with_text_names(dataset: xarray.Dataset) -> xarray.Dataset:
 
 
 def free_name(wanted: str, taken: Collection[Any]) -> str:
-    """Return `wanted`, with as many underscores appended as it takes to be free."""
+    """Return `wanted`, with underscores appended until it is free."""
     while wanted in taken:
         wanted += "_"
     return wanted
@@ -78,7 +78,8 @@ def _plain_name(label: Any, what: str) -> Hashable:
     text = _text_of(name)
     if len(text) > LONGEST_NAME:
         raise InvalidTableError(
-            f"the name of {what} {text[:40]!r}... has {len(text)} characters, {LONGEST_NAME} is the most; shorten it"
+            f"the name of {what} {text[:40]!r}... has {len(text)} characters, but at most {LONGEST_NAME} "
+            "are allowed; shorten it"
         )
     if not text:
         raise InvalidTableError(f"a {what} has the empty string as its name; give it a name")
@@ -99,7 +100,7 @@ def _plain(label: Any) -> Hashable:
 
 
 def _key_text(name: Any) -> str:
-    """The text of a name as a key; databases of tables, as Tiled has them, take none that begins with a digit."""
+    """The text of a name as a key; Tiled's tables do not accept keys that begin with a digit."""
     text = _text_of(name)
     if isinstance(name, str):
         return _REFUSED_IN_KEYS.sub("_", text)
@@ -108,5 +109,5 @@ def _key_text(name: Any) -> str:
 
 
 def _text_of(name: Any) -> str:
-    """The text of a name; the empty levels that pandas gives to columns of fewer levels are left out."""
+    """The text of a name, without the empty levels that pandas adds to columns with fewer levels."""
     return "_".join(filter(None, map(_text_of, name))) if isinstance(name, tuple) else str(name)

@@ -1,4 +1,4 @@
-"""What public functions take, by the names that their signatures have."""
+"""The types in the signatures of public functions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TableWithColumns(Protocol):
 
 
 class Figure(Protocol):
-    """A figure of matplotlib, or of what draws with it."""
+    """A figure of matplotlib, or of a package that uses it."""
 
     def savefig(self, fname: Any, **kwargs: Any) -> Any: ...
 
@@ -60,13 +60,13 @@ Table: TypeAlias = (
 """A dict of columns, or a table of another package."""
 
 RunLike: TypeAlias = Run | UnfinishedRun | Iterable[tuple[str, Mapping[str, Any]]] | Table
-"""What is or makes a run."""
+"""A run, or an object that makes one."""
 
 RunOrUid: TypeAlias = Run | str
 """A run, or its uid."""
 
 Sources: TypeAlias = RunOrUid | Sequence[RunOrUid] | Mapping[str, RunOrUid | Sequence[RunOrUid]]
-"""The runs that a run was made from, or those by their roles."""
+"""The runs that a run was made from, possibly by role."""
 
 Files: TypeAlias = Mapping[str, bytes | bytearray | memoryview | str | Path | Figure]
 """Files to store with a run, by their names."""
@@ -75,4 +75,4 @@ Moment: TypeAlias = str | float | datetime | Run
 """A time, or a run that began then."""
 
 Time: TypeAlias = float | datetime
-"""A moment: POSIX seconds, or a datetime, one without a zone in that of this computer."""
+"""A time: POSIX seconds, or a datetime, which is local if it has no zone."""

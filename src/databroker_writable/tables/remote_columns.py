@@ -1,4 +1,4 @@
-"""The columns of a stream that a client of Tiled or databroker 2 gives; tried with bluesky-tiled-plugins 2.0."""
+"""Read the columns of a stream through a client of Tiled or databroker 2; tried with bluesky-tiled-plugins 2.0."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_remote(run: Any) -> bool:
 
 
 def descriptor_of(stream: Any) -> dict[str, Any]:
-    """The last descriptor of a stream, in plain Python: from it on integers may have become floats."""
+    """The last descriptor of a stream, in plain Python, because integers may have become floats."""
     descriptor: dict[str, Any] = _plain(max(stream.descriptors, key=lambda descriptor: descriptor["time"]))
     return descriptor
 
@@ -27,14 +27,14 @@ def descriptor_of(stream: Any) -> dict[str, Any]:
 def read_stream(stream: Any, *columns: str) -> xarray.Dataset:
     """Read some columns of a stream, or all."""
     with warnings.catch_warnings():
-        # bluesky-tiled-plugins 2.0.12 gives all axes of one length, as those of a square image, the same name
+        # bluesky-tiled-plugins 2.0.12 gives the same name to axes of equal length, such as those of a square image
         warnings.filterwarnings("ignore", "Duplicate dimension names present", UserWarning)
         dataset: xarray.Dataset = stream.read(list(columns)) if columns else stream.read()
     return dataset
 
 
 class RemoteColumns:
-    """The columns of all Events of a stream, with null where the server can only show something in its place."""
+    """The columns of all Events of a stream, with null where the server shows a substitute."""
 
     def __init__(self, stream: Any, descriptor: dict[str, Any]) -> None:
         self.data_keys = descriptor["data_keys"]
@@ -63,7 +63,7 @@ class RemoteColumns:
 
 
 def is_null(value: Any) -> bool:
-    """Whether a value of a server's stands for a null, if its column has any."""
+    """Whether a server's value means null, if its column has nulls."""
     return value is None or value != value or (isinstance(value, str) and value in NULL_TEXTS)
 
 

@@ -1,4 +1,4 @@
-"""Give back the Dataset of a stored run."""
+"""Restore the Dataset of a stored run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
             return read_stream(source)
         return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
     pages, descriptors = _read(run, stream, fill="no")
-    # the last one: from it on integers may have become floats
+    # the last one, because integers may have become floats
     last = max(descriptors, key=lambda doc: doc["time"]) if descriptors else None
     layout = None if last is None else _layout_of(last, stream)
     if last is None or layout is None:
@@ -81,7 +81,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
 
 
 def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream: str) -> xarray.Dataset | None:
-    """One Event as `to_dataset` gives it, from a page of it alone; None where it is not of a table."""
+    """One Event as `to_dataset` returns it, from its page; None if it is not from a table."""
     layout = _layout_of(descriptor, stream)
     if layout is None:
         return None
@@ -90,11 +90,11 @@ def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream
 
 
 def check_run(run: Any, function: str) -> None:
-    """Refuse what is not a run, such as a uid or a catalog; the function is the one that the user called."""
+    """Refuse anything but a run, such as a uid or a catalog; `function` is the one that the user called."""
     metadata = getattr(run, "metadata", None)
     if isinstance(metadata, Mapping) and "descriptors" in metadata:
         raise InvalidRunError(
-            f"{function} takes a run and not one of its streams; give the run itself, and choose the stream by its name"
+            f"{function} takes a run, not one of its streams; give the run, and choose the stream by its name"
         )
     if not isinstance(metadata, Mapping) or "start" not in metadata:
         remedy = f"; give catalog[{short(run, 80)}]" if isinstance(run, str) else ""
@@ -105,7 +105,7 @@ def _layout_of(descriptor: dict[str, Any], stream: str) -> dict[str, Any] | None
     layout = find_layout(descriptor)
     if layout is not None and layout["version"] > VERSION:
         raise InvalidRunError(
-            f"stream {stream!r} has layout version {layout['version']}, this package reads up to {VERSION}; "
+            f"stream {stream!r} has layout version {layout['version']}, but this package reads up to {VERSION}; "
             "upgrade databroker-writable"
         )
     return layout
@@ -136,7 +136,7 @@ def _read(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, Any]], li
 def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Read the documents of one stream of a databroker run.
 
-    Not run.documents(): that reads every stream, and its NoFiller (event-model 1.24) takes each page apart.
+    Not run.documents(), which reads every stream, and whose NoFiller (event-model 1.24) unpacks each page.
     """
     filler: Any = _as_they_are if fill == "no" else fill
     for index in itertools.count():
@@ -217,9 +217,9 @@ def _dataset(layout: dict[str, Any], configuration: dict[str, Any], events: Any)
 
 
 def _with_single_values(layout: dict[str, Any], values: dict[Any, Any]) -> dict[str, Any]:
-    """Take one of the values that each Event repeats, where the table had one; give the layout that then holds.
+    """Restore single values that are repeated in each Event; return the layout for the result.
 
-    In a stream of several tables it may have changed from one to the next: then it stays a column.
+    If a value differs between the tables of a stream, it stays a column.
     """
     entries, has_columns = [], any(layout["dim"] in entry["dims"] for entry in layout["variables"])
     for entry in layout["variables"]:
@@ -251,7 +251,7 @@ def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any)
 
 
 def _along_events(datasets: list[xarray.Dataset], stream: str) -> xarray.Dataset:
-    """Join tables that are one Event each along a new dim."""
+    """Join tables, each of which is one Event, along a new dim."""
     names = set(datasets[0].variables) | set(datasets[0].dims)
     dim = "event"
     while dim in names:
@@ -261,5 +261,5 @@ def _along_events(datasets: list[xarray.Dataset], stream: str) -> xarray.Dataset
     except ValueError as error:
         raise InvalidRunError(
             f"the Events of stream {stream!r} are tables with different indexes ({error}); "
-            "read them one by one with run.documents()"
+            "read them separately with run.documents()"
         ) from error

@@ -1,4 +1,4 @@
-"""What a table becomes in the documents of one stream, and whether a later table of the stream fits the first."""
+"""The form of a table for the documents of a stream, and whether a later table fits the first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StreamSchema:
     """The fixed part of a stream: what goes to its event descriptor."""
 
     data_keys: dict[str, dict[str, Any]]
-    object_keys: dict[str, list[str]]  # all data keys under one pseudo-object, which carries the configuration
+    object_keys: dict[str, list[str]]  # all data keys in one pseudo-object, which has the configuration
     configuration: dict[str, dict[str, Any]]  # coordinates that are not along the Events, and the layout
     hints: dict[str, Any]
 
@@ -30,7 +30,7 @@ class StreamSchema:
         return {name: form["dtype"] for name, form in forms.items() if form["is"] == "numpy"}
 
     def widened(self, later: StreamSchema) -> dict[str, dict[str, Any]]:
-        """What the data keys say from a later table on, in which integers have become floats."""
+        """The data keys from a later table on, in which integers have become floats."""
         if self.data_keys == later.data_keys:
             return {}
         return {
@@ -40,7 +40,7 @@ class StreamSchema:
         }
 
     def check_agrees(self, later: StreamSchema, stream: str) -> None:
-        """Raise InvalidTableError, with both sides, at the first difference of a later table that matters."""
+        """Raise InvalidTableError, which shows both sides, at the first relevant difference of a later table."""
         if self.data_keys == later.data_keys and self._configured() == later._configured():
             return
         later = later.fitted(self, stream)
@@ -61,7 +61,7 @@ class StreamSchema:
         _check_configuration(self.configuration, later.configuration, ours["variables"], stream)
 
     def fitted(self, first: StreamSchema, stream: str) -> StreamSchema:
-        """Take over the dtypes and marks of nulls of the stream's first table, and warn where these do not do."""
+        """Use the dtypes and flags of nulls of the stream's first table, and warn if these cannot mark new nulls."""
         if self.data_keys == first.data_keys:
             return self
         before, after = _variables(first), _variables(self)
@@ -87,7 +87,7 @@ class StreamSchema:
         return replace(self, data_keys=data_keys)
 
     def _configured(self) -> dict[str, Any]:
-        """The configuration but for the time of its reading."""
+        """The configuration without its timestamps."""
         return {name: configured["data"] for name, configured in self.configuration.items()}
 
 
@@ -95,18 +95,18 @@ class StreamSchema:
 class StreamTable:
     """A table as the Events of a stream.
 
-    The leading axis of each column is that of the Events. numpy arrays share memory with the table that was read;
-    numbers that came in a list are a list.
+    The leading axis of each column is that of the Events. numpy arrays share memory with the user's table; numbers from
+    a list are a list.
     """
 
     schema: StreamSchema
     data: dict[str, Any]
     length: int
-    rows: int  # where the whole table is one Event, those of the table
-    time: numpy.ndarray | None  # POSIX seconds of each Event, where the table's own `time` can be theirs
+    rows: int  # if the whole table is one Event, those of the table
+    time: numpy.ndarray | None  # POSIX seconds of each Event, if the table's `time` can be used
 
     def fitted(self, first: StreamSchema, stream: str) -> StreamTable:
-        """Take over the dtypes and marks of nulls of the stream's first table, which has the same columns."""
+        """Use the dtypes and flags of nulls of the stream's first table, which has the same columns."""
         schema = self.schema.fitted(first, stream)
         if schema is self.schema:
             return self
@@ -123,17 +123,17 @@ def _variables(schema: StreamSchema) -> dict[str, dict[str, Any]]:
 
 
 def _value_dtype(entry: dict[str, Any], schema: StreamSchema) -> str:
-    """The dtype of the values that are there; strings may be of any length."""
+    """The dtype of the existing values; strings may have any length."""
     dtype: str = entry.get("nulls") or schema.data_keys[entry["key"]]["dtype_numpy"]
     return dtype[:2] if dtype[1:2] == "U" else dtype
 
 
 def _check_times(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
-    """Whether `time` rises is found anew for each table."""
+    """Each table's `time` may increase or not."""
     stored_in = [entry["in"] for entries in (first, later) for entry in entries if entry["name"] == "time"]
     if len(stored_in) == 2 and stored_in[0] != stored_in[1] and "time" in stored_in:
         before, after = ("the Events' own time" if part == "time" else "a column" for part in stored_in)
-        raise _difference(stream, "'time' as", before, after, "make it rise in every table, or rename it")
+        raise _difference(stream, "'time' as", before, after, "make it increase in every table, or rename it")
 
 
 def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]], stream: str) -> None:
@@ -158,11 +158,11 @@ def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], s
         raise _difference(stream, "the names", list(before), list(after))
     for name, entry in before.items():
         other = after[name]
-        # a column that began as objects, some of them missing, may go on with values of the same type
+        # a column that began as objects with missing ones may continue with values of the same type
         goes_on = (entry["encoding"]["is"], other["encoding"]["is"]) == ("object", "numpy")
-        # what has become of numbers their data keys tell
+        # the data keys show changes of numbers
         goes_on = goes_on or entry["encoding"]["is"] == other["encoding"]["is"] == "numpy"
-        # a single value stands in each Event, as one of a column does
+        # a single value is repeated in each Event, like a column
         is_single = not (entry["dims"] and other["dims"])
         may_differ = {"encoding": goes_on, "dims": is_single}
         for part in ("encoding", "dims", "coordinate", "attrs", "in"):
@@ -173,7 +173,7 @@ def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], s
 def _check_configuration(
     first: dict[str, Any], later: dict[str, Any], variables: list[dict[str, Any]], stream: str
 ) -> None:
-    """Coordinates that are stored once must hold for every table of the stream."""
+    """Coordinates that are stored once must be the same in every table of the stream."""
     for entry in variables:
         if entry["in"] != "configuration":
             continue
@@ -195,7 +195,7 @@ def _is_wider(first: dict[str, Any], later: dict[str, Any]) -> bool:
 
 
 def _loose(value: Any) -> Any:
-    """Forget what may differ: the width of strings, the frequency and number of an index."""
+    """Remove what may differ: the width of strings, the frequency and number of an index."""
     if isinstance(value, str) and value[:2] in ("<U", ">U"):
         return "U"
     if isinstance(value, dict):

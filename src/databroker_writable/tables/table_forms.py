@@ -1,4 +1,4 @@
-"""What users give as a table, as one of the three forms that are read: a dict of columns, a DataFrame or a Dataset."""
+"""Convert users' tables to one of three forms: a dict of columns, a DataFrame or a Dataset."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _READERS = {
     ".parquet": "pandas.read_parquet",
     **dict.fromkeys((".nc", ".nc4"), "xarray.load_dataset"),
 }
-"""How a table is read from a file of a suffix."""
+"""The function that reads a table from a file, by suffix."""
 
 
 @dataclass
 class KnownForm:
-    """A table in one of the forms that are read, and what it says beside its columns."""
+    """A table in one of these forms, with what it says in addition to its columns."""
 
     table: Mapping[Any, Any] | pandas.DataFrame | xarray.Dataset
     column_attrs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
@@ -43,14 +43,14 @@ class KnownForm:
 
 
 def is_records(value: Any) -> bool:
-    """Whether it is a list of dicts, one for each row; dicts of lists alone may be tables, one for each run."""
+    """Whether it is a list of dicts, one for each row; dicts of lists may be tables, one for each run."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
         return False
     return any(is_one_value(item) for row in value for item in row.values())
 
 
 def known_form(table: Any) -> KnownForm:
-    """Give a table in one of the forms that are read, without loss; refuse what is no table."""
+    """Convert a table to one of these forms, without loss; refuse anything that is not a table."""
     if isinstance(table, xarray.Dataset | pandas.DataFrame):
         return KnownForm(table)
     if isinstance(table, Mapping):
@@ -73,28 +73,28 @@ def known_form(table: Any) -> KnownForm:
 
 
 def path_of(value: Any) -> str | None:
-    """Give the path where a value is a path or an open file; a text may be another thing, too."""
+    """Return the path if a value is a path or an open file; text may also be something else."""
     if isinstance(value, io.IOBase):
         value = getattr(value, "name", "")
     return os.fspath(value) if isinstance(value, str | os.PathLike) else None
 
 
 def way_to_read(path: str) -> str | None:
-    """Say how a file becomes a table; None where the path does not look like that of a file."""
+    """How to read a file as a table; None if the text does not look like a path."""
     reader = _READERS.get(os.path.splitext(path)[1].lower())
     if reader is None and not os.path.isfile(path):
         return None
     example = "" if reader is None else f", as in {reader}({path!r})"
-    return f"read the file first{example}, or store it by databroker-writable store"
+    return f"read the file first{example}, or use databroker-writable store"
 
 
 def _check_named(table: Any, what: str, remedy: str) -> None:
     if table.name is None:
-        raise InvalidTableError(f"the {what} has no name, which its column is to have; name it, e.g. {remedy}")
+        raise InvalidTableError(f"the {what} has no name for its column; name it, e.g. {remedy}")
 
 
 def _of_columns(table: Mapping[Any, Any]) -> Mapping[Any, Any] | pandas.DataFrame | xarray.Dataset:
-    """A dict of columns; one of Series or DataArrays, whose indexes or dims must be kept, as what keeps these."""
+    """A dict of columns; of Series as a DataFrame, and of DataArrays as a Dataset, to keep indexes and dims."""
     columns = list(table.values())
     if any(isinstance(column, xarray.DataArray) for column in columns):
         return _dataset_of(table)
@@ -131,24 +131,24 @@ def _frame_of(table: Mapping[Any, Any], indexed: list[pandas.Series]) -> pandas.
             )
         columns[name] = column if is_series or is_one_value(column) else array_from_column(column, name)
     try:
-        # with its dtype, or pandas 3 makes NaN of None among strings
+        # with its dtype, or pandas 3 turns None among strings into NaN
         arrays = {n: pandas.Series(c, index, c.dtype) if hasattr(c, "dtype") else c for n, c in columns.items()}
         return pandas.DataFrame(arrays, index=index)
     except ValueError as error:
         raise InvalidTableError(
-            f"the columns do not fit beside a pandas Series with an index of its own: {short(error, 200)}; "
+            f"the columns do not fit to a pandas Series with its own index: {short(error, 200)}; "
             "pass the .array of each Series to drop it"
         ) from error
 
 
 def _columns_of_records(rows: Any) -> dict[Any, list[Any]]:
-    """The columns of a list of dicts; what a row does not have is missing, None."""
+    """The columns of a list of dicts; keys that a row does not have are None."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _of_astropy(table: Any) -> KnownForm:
-    """The columns of astropy's Table or QTable, with units, descriptions and what it says of itself."""
+    """The columns of an astropy Table or QTable, with units, descriptions and meta."""
     columns, attrs = {}, {}
     for name in table.colnames:
         column = columns[name] = table[name]

@@ -1,4 +1,4 @@
-"""Tables as the Events of a stream: where each variable goes, and what the descriptor says of it."""
+"""Describe tables as the Events of a stream: where each variable goes, and its entry in the descriptor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .table_forms import known_form
 from .time_columns import LATEST
 from .wording import short
 
-CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would bloat every descriptor
+CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would make every descriptor too large
 
 
 def read_table(
@@ -80,7 +80,7 @@ def _read_source(table: Any) -> Source:
 
 
 def _set_units(source: Source, units: Any) -> None:
-    """Give columns the units that the user says; they must not contradict those that a column carries."""
+    """Set the user's units of columns, which must not contradict those of the values."""
     if not isinstance(units, Mapping):
         raise InvalidTableError(f"units must be a dict of strings by column, e.g. {{'x': 'mm'}}, not {short(units)}")
     variables = {variable.name: variable for variable in source.variables}
@@ -90,7 +90,7 @@ def _set_units(source: Source, units: Any) -> None:
             raise InvalidTableError(f"units names the column {name!r}, which the table does not have; it has {listed}")
         if not isinstance(text, str) or not text:
             raise InvalidTableError(
-                f"the units of column {name!r} are a text, e.g. 'mm', not {short(text)}; give str(units)"
+                f"the units of column {name!r} must be text, e.g. 'mm', not {short(text)}; give str(units)"
             )
         carried = variables[name].attrs.setdefault("units", str.__str__(text))
         check_units_agree(name, carried, text, "the argument units")
@@ -176,7 +176,7 @@ class _StreamComposer:
         return StreamTable(schema, self.data, self.length, self._rows(), self.time)
 
     def _rows(self) -> int:
-        """How many rows a reader would count: in one Event, along the dim that all arrays share and one has alone."""
+        """The number of rows that a user would count: in one Event, along the dim that all arrays share."""
         arrays = [data_key for data_key in self.data_keys.values() if data_key["shape"]]
         along_one = [data_key for data_key in arrays if len(data_key["shape"]) == 1]
         if not self.one_event or not along_one or len({data_key["dims"][0] for data_key in arrays}) > 1:
@@ -185,7 +185,7 @@ class _StreamComposer:
         return rows
 
     def _name(self, name: str) -> str:
-        """The name of a key or dim in documents, where `time` is taken.
+        """The name of a key or dim in documents, in which `time` is reserved.
 
         databroker's reader gives every variable a leading dim and a coordinate of that name (bluesky_live 0.0.8
         conversion.py).
@@ -195,7 +195,7 @@ class _StreamComposer:
         return free_name("time_", self.names | {dim for v in self.source.variables for dim in v.dims})
 
     def _can_be_event_time(self, encoded: Encoded) -> bool:
-        """Whether `time` rises, and there is a column beside it: a reader shows no Events that hold nothing."""
+        """Whether `time` increases, and there is another column, because readers do not show empty Events."""
         has_others = any(v.name != "time" and (self.dim in v.dims or not v.coordinate) for v in self.source.variables)
         return (encoded.exact is not None or has_others) and _rises(encoded)
 
@@ -211,7 +211,7 @@ class _StreamComposer:
         if not is_array(values) and loses_dims_in_lists(shape):
             raise InvalidTableError(
                 f"column {key!r} is an empty array of text or objects of shape {shape}, which the lists of "
-                "documents cannot hold, since they lose the dims after one of length 0; leave the column out"
+                "documents cannot hold, because they lose the dims after one of length 0; leave the column out"
             )
         if self.one_event:
             self.data[key] = values[None] if is_array(values) else [values]
@@ -263,20 +263,20 @@ def _event_dim(source: Source) -> str:
     if len(leading) > 1:
         listed = ", ".join(f"{v.name}: {v.dims}" for v in source.variables if not v.coordinate)
         raise InvalidTableError(
-            f"the variables of the Dataset share no leading dim ({listed}), so that its rows cannot be Events; "
+            f"the variables of the Dataset share no leading dim ({listed}), so its rows cannot be Events; "
             "store it as a whole with one_event=True"
         )
     return leading.pop()[0]
 
 
 def _length_along(source: Source, dim: str | None) -> int:
-    """How many Events a table is: its length along their dim; a table of single values is one."""
+    """The number of Events of a table: its length along their dim; a table of single values is one."""
     lengths = (v.values.shape[v.dims.index(dim)] for v in source.variables if dim is not None and dim in v.dims)
     return next(lengths, 1)
 
 
 def _as_numbers(values: Any, dtype: str | None) -> Any:
-    """Numbers in another dtype, where it holds each of them; otherwise as they are."""
+    """Numbers in another dtype, if it holds each of them exactly; otherwise unchanged."""
     if dtype is None or not isinstance(values, numpy.ndarray) or values.dtype.str == dtype:
         return values
     if values.dtype.kind not in "iuf" or numpy.dtype(dtype).kind not in "iuf":
@@ -288,14 +288,14 @@ def _as_numbers(values: Any, dtype: str | None) -> Any:
 
 
 def _repeated(values: Any, length: int) -> numpy.ndarray[Any, Any]:
-    """A single value once for each Event."""
+    """A single value repeated for each Event."""
     value = values.compute() if is_lazy(values) else values
     return numpy.full(length, value, value.dtype)
 
 
 def _is_list_of_numbers(encoded: Encoded) -> bool:
-    """Whether a list of Python's own numbers serves as well: the documents compare and are JSON, as bluesky-live's."""
-    # from a list of integers over 2**63-1 numpy would make floats when it is read
+    """Whether to use a list of Python numbers, so that documents can be compared and are JSON, as in bluesky-live."""
+    # numpy would read a list of integers over 2**63-1 as floats
     is_numbers = isinstance(encoded.values, numpy.ndarray) and encoded.values.dtype.kind in "bif"
     return is_numbers and len(encoded.shape) == 1 and encoded.encoding.get("is") == "numpy"
 
@@ -305,7 +305,7 @@ def _is_large(values: Any) -> bool:
 
 
 def _rises(encoded: Encoded) -> bool:
-    """Whether a column can be the Events' own time: each row at least a microsecond after the one before."""
+    """Whether a column can be the time of the Events: each row at least a microsecond after the one before."""
     values = encoded.values
     if encoded.encoding["is"] not in ("numpy", "datetime", "extension") or len(encoded.shape) != 1:
         return False

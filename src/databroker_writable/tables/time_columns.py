@@ -1,4 +1,4 @@
-"""How datetimes and timedeltas are read from a column, stored and given back, without loss of resolution or zone."""
+"""Read, store and restore datetimes and timedeltas without loss of resolution or zone."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .classifier import MISSING, ValueType, type_of, unsupported
 from .encoded import Encoded
 
 LATEST = 2**33
-"""Seconds, in the year 2242: beyond, float64 no longer tells microseconds apart. The earliest time is 0, in 1970."""
+"""Seconds, in the year 2242: above, float64 no longer resolves microseconds. The earliest time is 0, in 1970."""
 
 NAT = numpy.iinfo("int64").min
-"""What numpy takes for NaT."""
+"""numpy's integer for NaT."""
 
 EPOCH = "1970-01-01T00:00:00Z"
 LONG_UNIT = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -28,7 +28,7 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def times_from_list(values: Sequence[Any], value_type: ValueType, name: str) -> Any:
-    """Make an array of datetimes or timedeltas, of the finest resolution among them: pandas' where they have a zone."""
+    """Make an array of datetimes or timedeltas in their finest resolution: a pandas array if they have a zone."""
     is_present = [type_of(type(value)) not in MISSING for value in values]
     present = list(compress(values, is_present))
     check_resolution({value.dtype for value in present if isinstance(value, numpy.generic)}, name)
@@ -43,7 +43,7 @@ def times_from_list(values: Sequence[Any], value_type: ValueType, name: str) -> 
         raise unsupported(name, what, "store them as numbers, with the attribute 'units'") from error
     if len(dtypes) > 1:
         for value, scalar, kept in zip(present, scalars, array[is_present], strict=True):
-            # numpy wraps around what is out of the range of the finer unit
+            # numpy wraps around values outside the range of the finer unit
             if not numpy.isnat(kept) and kept.astype(scalar.dtype) != scalar:
                 what = f"{value!r}, out of the range of {array.dtype} among the others"
                 raise unsupported(name, what, "give all one resolution")
@@ -65,7 +65,7 @@ def _to_numpy(value: Any) -> Any:
 
 
 def check_resolution(dtypes: Iterable[numpy.dtype[Any]], name: str) -> None:
-    """Refuse datetimes and timedeltas that are finer than nanoseconds."""
+    """Refuse datetimes and timedeltas finer than nanoseconds."""
     for dtype in dtypes:
         if dtype.kind in "mM" and numpy.datetime_data(dtype)[0] in ("ps", "fs", "as"):
             raise unsupported(name, f"{dtype}", f"convert it, e.g. with .astype('{dtype.kind}8[ns]')")
@@ -74,7 +74,7 @@ def check_resolution(dtypes: Iterable[numpy.dtype[Any]], name: str) -> None:
 def zone_name(zone: Any) -> str | None:
     """The name from which pandas makes the same zone again; None if there is none."""
     if isinstance(zone, datetime.timezone):
-        # an offset may have a name of its own, even that of a zone: "CET"
+        # an offset can have a name, even that of a zone: "CET"
         name = str(datetime.timezone(zone.utcoffset(None)))
         return name if name == str(zone) else None
     # pytz calls it zone; the key of dateutil's is that of a file
@@ -94,7 +94,7 @@ def unnamed_zone(name: str, zone: Any, remedy: str) -> InvalidTableError:
 
 
 def in_zone(utc: numpy.ndarray, zone: str) -> Any:
-    """Datetimes in UTC as those of a zone."""
+    """Convert datetimes from UTC to a zone."""
     return pandas.DatetimeIndex(utc).tz_localize("UTC").tz_convert(zone).array
 
 
@@ -121,7 +121,7 @@ def ticks(seconds: Any, unit: str) -> Any:
 
 
 def encode_times(values: Any, name: str) -> Encoded:
-    """Encode datetime64 or timedelta64 as float64 seconds, with their exact integers where these lose digits."""
+    """Encode datetime64 or timedelta64 as float64 seconds, with exact integers if these lose digits."""
     kind = values.dtype.kind
     unit, step = numpy.datetime_data(values.dtype)
     check_resolution([values.dtype], name)
@@ -145,7 +145,7 @@ def encode_times(values: Any, name: str) -> Encoded:
 
 
 def _at_resolution(values: Any, unit: str, name: str) -> tuple[Any, str]:
-    """Bring days, hours and the like to the resolution that xarray would give them."""
+    """Convert days, hours and similar units to the resolution that xarray would choose."""
     kind = values.dtype.kind
     if kind == "m" and unit in ("Y", "M"):
         raise unsupported(name, f"{values.dtype}", "months and years have no fixed length; use days or seconds")

@@ -1,4 +1,4 @@
-"""Where the tracebacks of errors end."""
+"""Shorten the tracebacks of errors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ FULL_TRACEBACK = "DATABROKER_WRITABLE_TRACEBACK"
 
 
 class ErrorsEndHere:
-    """Have the traceback of an error of this package end at the public method that holds this ``with`` block.
+    """End the traceback of this package's errors at the public method with this ``with`` block.
 
-    The message says what is wrong with the call; which functions found it out only developers want to know, who set
-    the environment variable ``DATABROKER_WRITABLE_TRACEBACK``.
+    The message says what is wrong with the call. Developers who want the whole traceback set the environment variable
+    ``DATABROKER_WRITABLE_TRACEBACK``.
     """
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""Values as messages show them, and what to do with those that cannot be stored."""
+"""Show values in messages, and say what to do with those that cannot be stored."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import pandas
 
 
 def short(value: Any, longest: int = 60) -> str:
-    """A value as messages show it."""
+    """A value for messages, shortened."""
     try:
         text = repr(value)
     except RecursionError:
         text = f"a {type(value).__name__}, nested deeply or in itself"
     except Exception:
-        # the message is of more use than what the object's own code says
+        # the message is more useful than the error in the object's own code
         text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 Location = str | tuple["Location", Any]
-"""Where a value stands: a text, or the location of what holds it with its key or position there.
+"""The location of a value: a text, or the location of its container with its key or position.
 
-Most values are good, and the text that says where they stand costs more than to check them: `located` makes it.
+Most values are valid, and the text costs more than the check, so `located` makes it only for messages.
 """
 
 
@@ -49,7 +49,7 @@ def located(where: Location) -> str:
 
 
 def remedy_for(value: Any) -> str:
-    """What to store in place of a value of metadata that no document holds."""
+    """What to store instead of a value of metadata that no document can hold."""
     for types, remedy in _REMEDIES:
         if isinstance(value, types):
             return remedy
