@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -119,7 +120,7 @@ def _interrupted_loop(catalog: Any, uid: str, form: str, caught: bool, *moments:
     except KeyboardInterrupt:
         problem = "the interrupt left the block that had caught it" if caught else None
     except Exception as exc:
-        problem = f"{type(exc).__name__}: {exc}"
+        problem = "".join(traceback.format_exception(exc))
     for timer in timers:
         if timer.is_alive():
             # an error has ended the loop before its interrupt
