@@ -128,6 +128,20 @@ def test_a_long_wait_within_can_be_interrupted() -> None:
     assert done == ["this"]
 
 
+def test_an_interrupt_that_comes_while_a_lock_is_taken_back_is_an_interrupt() -> None:
+    def interrupted() -> None:
+        with interruptible():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                threading.Lock().release()
+
+    with pytest.raises(KeyboardInterrupt), deferred_interrupts():
+        interrupted()
+    with pytest.raises(RuntimeError, match="unlocked"), deferred_interrupts(), interruptible():
+        threading.Lock().release()
+
+
 def test_what_came_before_a_long_wait_ends_it_at_once() -> None:
     done = []
 

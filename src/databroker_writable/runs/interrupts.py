@@ -125,6 +125,10 @@ class interruptible:
     ) -> Literal[False]:
         if self._depth:
             self._defer_again()
+            interrupt = error.__context__ if isinstance(error, RuntimeError) else None
+            if isinstance(interrupt, KeyboardInterrupt) and "unlocked lock" in str(error):
+                # Python's Condition.wait releases a lock that the interrupt kept it from taking back
+                raise interrupt from None
         return False
 
     def _defer_again(self) -> None:
