@@ -16,6 +16,8 @@ from types import FrameType
 
 import click
 
+import databroker_writable_known_commands as known_commands
+
 SUMMARIES = {
     "store": "Store the table in each FILE as a run.",
     "ls": "List the runs of CATALOG, newest first.",
@@ -67,8 +69,13 @@ def make_group(cls: type[SummarizedGroup]) -> click.Group:
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in ([], ["--help"], ["--version"]) and not _completes_a_command():
+    is_about_all = sys.argv[1:] in ([], ["--help"], ["--version"])
+    if is_about_all and not _completes_a_command():
         make_group(NamedCommands)()
+    if is_about_all or (sys.argv[1] in SUMMARIES and sys.argv[2:] == ["--help"]):
+        known = known_commands.recall()
+        if known is not None:
+            _with_commands(known)()
     is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_interruptible:
         # before the command begins there is nothing to clean up
@@ -76,6 +83,7 @@ def main() -> None:
     try:
         with keeping_what_is_imported():
             from databroker_writable.cli import main as command
+        known_commands.remember(command.commands)
     except ImportError as exc:
         sys.exit(f"databroker-writable: {exc}")
 
@@ -89,6 +97,13 @@ def main() -> None:
 def _completes_a_command() -> bool:
     """Whether a shell asks for what can follow the name of a command, which the command itself knows."""
     return not SUMMARIES.keys().isdisjoint(os.environ.get("COMP_WORDS", "").split()[1:-1])
+
+
+def _with_commands(commands: list[click.Command]) -> click.Group:
+    group = make_group(SummarizedGroup)
+    for command in commands:
+        group.add_command(command)
+    return group
 
 
 @contextlib.contextmanager

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import types
+from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+import databroker_writable
 import databroker_writable_command
+import databroker_writable_known_commands as known_commands
+from databroker_writable.cli import main
 
 CODE = """
 import sys
@@ -18,6 +27,12 @@ try:
 finally:
     print("databroker" in sys.modules, file=sys.stderr)
 """
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def completed(words: str) -> tuple[list[str], bool]:
@@ -42,5 +57,53 @@ def test_commands_are_completed_without_importing_databroker(words: str, expecte
     assert completed(words) == (expected, False)
 
 
-def test_options_of_a_command_are_completed() -> None:
+def test_options_of_a_command_are_completed_and_the_next_time_without_importing_databroker() -> None:
     assert completed("databroker-writable ls --sta") == (["--status"], True)
+    assert completed("databroker-writable ls --sta") == (["--status"], False)
+    assert completed("databroker-writable ls --status re") == (["retracted"], False)
+    assert completed("databroker-writable copy --") == (completed("databroker-writable copy --")[0], False)
+
+
+def test_the_help_of_a_command_is_given_without_importing_databroker_once_it_is_known() -> None:
+    known_commands.remember(main.commands)
+    code = f"import sys; sys.argv = ['databroker-writable', 'copy', '--help']\n{CODE}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    help_text = CliRunner().invoke(main, ["copy", "--help"], prog_name="databroker-writable").output
+    assert done.stdout.split() == help_text.split()
+    assert done.stderr.split() == ["False"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_known_commands_give_the_help_of_the_commands(width: int) -> None:
+    known_commands.remember(main.commands)
+    recalled = known_commands.recall()
+    assert recalled is not None
+    for command in recalled:
+        helps = [
+            one.get_help(click.Context(one, info_name=command.name, max_content_width=width, terminal_width=width))
+            for one in (command, main.commands[str(command.name)])
+        ]
+        assert helps[0] == helps[1]
+    assert [command.name for command in recalled] == list(main.commands)
+
+
+def test_commands_that_changed_are_not_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known_commands.remember(main.commands)
+    package = Path(str(databroker_writable.__file__)).parent
+    shutil.copytree(package / "cli", tmp_path / "changed" / "cli")
+    changed = types.SimpleNamespace(origin=str(tmp_path / "changed" / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: changed)
+    assert known_commands.recall() is None
+
+
+@pytest.mark.parametrize("content", ["", "[{}]", "[1]", '{"a": 1}'])
+def test_what_is_not_a_list_of_commands_is_not_known(content: str) -> None:
+    known_commands.remember(main.commands)
+    known_commands._path().write_text(content)
+    assert known_commands.recall() is None
+
+
+def test_where_nothing_can_be_kept_commands_run_all_the_same(cache: Path) -> None:
+    cache.write_text("in the place of the directory")
+    known_commands.remember(main.commands)
+    assert known_commands.recall() is None
