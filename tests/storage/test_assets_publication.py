@@ -120,7 +120,7 @@ def test_a_file_that_took_the_name_meanwhile_stays(tmp_path: Path, file_system: 
     for assets, offset in ((one, 0), (other, 1)):
         assets.append("img", frames() + offset, dims="tyx")
     one.publish()
-    with pytest.raises(StoreFailedError, match=r"another writer took .*d34db33f-primary\.h5 .* a retry is safe$"):
+    with pytest.raises(StoreFailedError, match=r"another writer, .*d34db33f-primary\.h5 .* a retry is safe$"):
         other.publish()
     with pytest.raises(StoreFailedError, match="failed before"):
         other.publish()

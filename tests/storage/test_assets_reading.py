@@ -278,7 +278,7 @@ def test_another_file_in_its_place_is_not_taken_for_it(tmp_path: Path, other: nu
     path, assets = published(tmp_path / "one", img=frames())
     wrong, _ = published(tmp_path / "two", img=other)
     shutil.copy(wrong, path)
-    with pytest.raises(UnreadableAssetError, match=r"it is another file, and root_map can name the right root"):
+    with pytest.raises(UnreadableAssetError, match=r"it is another file; root_map can give the right root"):
         whole(path, assets, "img", 6).compute()
 
 

@@ -206,7 +206,7 @@ def test_nothing_is_on_disk_before_the_first_write(tmp_path: Path) -> None:
 
 def test_a_published_file_takes_no_more(tmp_path: Path) -> None:
     _, assets = published(tmp_path, img=frames())
-    with pytest.raises(StoreFailedError, match="is published and takes no more"):
+    with pytest.raises(StoreFailedError, match="is already published"):
         assets.append("img", frames(), dims=["img_0", "img_1", "img_2"])
 
 

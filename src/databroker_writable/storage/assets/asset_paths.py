@@ -1,4 +1,4 @@
-"""Where the asset file of a run's stream lies, what its datasets are called, and which files lie there."""
+"""Paths of asset files, names of their datasets, and lists of the files in an asset root."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SPEC = "DATABROKER_WRITABLE_HDF5"
 
 
 def is_our_asset(resource: Mapping[str, Any]) -> bool:
-    """Whether a resource is the file of an asset of this package."""
+    """Whether a resource is an asset file of this package."""
     return resource.get("spec") == SPEC
 
 
-# File systems take 255 bytes; the hidden name is 15 longer, and that of a retry some more.
+# File systems allow 255 bytes; the hidden name is 15 longer, and that of a retry a few more.
 _LONGEST_NAME = 200
 _ASSET = re.compile(r"[^.].*\.h5")
 
@@ -36,15 +36,15 @@ def asset_path(run_uid: str, stream: str, time: float) -> str:
 
 
 def free_path(root: str, relative: str) -> str:
-    """The path itself, or where a file is in its place, the first of ``…+2.h5``, ``…+3.h5``, … that is free.
+    """The path itself, or if it exists, the first of ``…+2.h5``, ``…+3.h5``, … that is free.
 
-    What is in place can be the leftover of an attempt that was killed before its documents were written.
+    An existing file can be a leftover of an attempt that was killed before its documents were written.
     """
     stem = relative.removesuffix(".h5")
     candidate, n = relative, 1
     while os.path.lexists(os.path.join(root, candidate)):
         n += 1
-        # Percent-encoding leaves no plus sign in a run's or stream's name: this cannot be another stream's.
+        # Percent-encoding leaves no plus sign in the names of runs and streams, so no other stream has this path.
         candidate = f"{stem}+{n}.h5"
     return candidate
 
@@ -54,7 +54,7 @@ def is_asset_name(name: str) -> bool:
 
 
 def dataset_name(key: str) -> str:
-    """Name of the dataset of a column: HDF5 takes a slash for a group and a dot for the group itself."""
+    """Name of the dataset of a column, without slash and dot, which have a meaning in HDF5."""
     if set(key) <= {"."}:
         return key.replace(".", "%2E") or "%"
     return key.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
@@ -69,17 +69,17 @@ _YEAR, _MONTH = re.compile(r"\d{4}"), re.compile(r"\d\d")
 
 
 def find_partial_files(root: str) -> dict[str, os.stat_result]:
-    """Files under a root, with their status, that are being written, or that a killed process left."""
+    """Hidden files under a root, with their status, that are being written or were left by a killed process."""
     return _find(root, lambda name: is_asset_name(final_name(name) or ""))
 
 
 def find_asset_files(root: str) -> dict[str, os.stat_result]:
-    """Published files under a root, with their status; other programs may have files of such names, see `is_asset`."""
+    """Published files under a root, with their status; other programs may use such names, too, see `is_asset`."""
     return _find(root, is_asset_name)
 
 
 def is_asset(path: str) -> bool:
-    """Whether this package wrote a file, or it is the empty one that holds a name for a moment; False if unreadable."""
+    """Whether this package wrote a file, or reserved its name with an empty one; False if unreadable."""
     import h5py
 
     if os.path.getsize(path) == 0:
@@ -92,7 +92,7 @@ def is_asset(path: str) -> bool:
 
 
 def _find(root: str, wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
-    """The wanted files in ``{root}/{year}/{month}``."""
+    """The matching files in ``{root}/{year}/{month}``."""
     files = {}
     for year in _directories(root, _YEAR):
         for month in _directories(year, _MONTH):

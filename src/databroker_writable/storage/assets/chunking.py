@@ -1,4 +1,4 @@
-"""How arrays are cut, in the file and for dask, and written block by block, whoever computes the blocks."""
+"""Divide arrays into chunks and dask blocks, and write them block by block."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 FILE_CHUNK = 2**20
 DASK_CHUNK = 2**24
-# A column that grows by small pages is not cut smaller than this.
+# Columns that grow by small pages have at least chunks of this size.
 _SMALLEST_CHUNK = 2**14
 
 
 def file_chunks(block: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Shape of a chunk in the file, about 1 MiB, that divides blocks of the given shape where that is sensible.
+    """Shape of a chunk in the file, about 1 MiB, that divides blocks of the given shape if this is sensible.
 
-    Whole frames along the leading axis; a frame above 1 MiB is cut along its slowest axes.
+    Whole frames along the leading axis; a frame above 1 MiB is divided along its slowest axes.
     """
     trailing = [max(1, n) for n in block[1:]]
     for axis, extent in enumerate(trailing):
@@ -40,7 +40,7 @@ def file_chunks(block: Sequence[int], itemsize: int) -> tuple[int, ...]:
 
 
 def _part(extent: int, pieces: int) -> int:
-    """Length of the pieces of an axis cut into at least `pieces`, all equal where that takes few more."""
+    """Length of the pieces of an axis in at least `pieces` pieces, equal if this needs only few more."""
     if pieces >= extent:
         return 1
     for n in range(pieces, min(extent, 2 * pieces) + 1):
@@ -50,7 +50,7 @@ def _part(extent: int, pieces: int) -> int:
 
 
 def _divisor(extent: int, limit: int) -> int:
-    """The largest divisor of `extent` up to `limit`, or `limit` where that is far smaller."""
+    """The largest divisor of `extent` up to `limit`, or `limit` if the divisor is far smaller."""
     for n in range(limit, max(1, limit // 4) - 1, -1):
         if extent % n == 0:
             return n
@@ -67,25 +67,25 @@ def dask_block(shape: Sequence[int], chunks: Sequence[int], itemsize: int) -> tu
 
 
 def cut(start: int, stop: int, step: int) -> tuple[int, ...]:
-    """Lengths of the pieces of [start, stop) cut at the multiples of `step`."""
+    """Lengths of the pieces of [start, stop) divided at the multiples of `step`."""
     if start == stop:
         return (0,)
     edges = [start, *range((start // step + 1) * step, stop, step), stop]
     return tuple(b - a for a, b in itertools.pairwise(edges))
 
 
-# Blocks that a cluster computes ahead of the one that is being written.
+# Number of blocks that a cluster computes in advance.
 _IN_FLIGHT = 4
-# What the blocks that threads hold while they wait for the file may take together.
+# Limit for the total size of blocks in threads that wait for the file.
 _WAITING_BYTES = 2**28
 
 
-# Blocks below the first are merged to the second: each costs some milliseconds of bookkeeping.
+# Blocks smaller than the first are merged to the second, because each costs dask some milliseconds.
 _SMALL, _MERGED = 2**22, 2**24
 
 
 class BlockTarget(Protocol):
-    """Takes blocks at their place, from any thread."""
+    """Accepts blocks with their position, from any thread."""
 
     def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None: ...
 
@@ -103,7 +103,7 @@ def store_blocks(array: dask.array.Array, target: BlockTarget) -> None:
     elif get is dask.local.get_sync:
         _store_here(array, target, scheduler="synchronous")
     else:
-        # The target lives in this process: a pool of processes could not write into it.
+        # The target is in this process, so a pool of processes could not write to it.
         _store_here(array, target, scheduler="threads", **_pool_limit(array))
 
 
@@ -126,19 +126,19 @@ def _store_here(array: dask.array.Array, target: BlockTarget, **options: Any) ->
     """One graph for all blocks, so that what they share is computed once."""
     import dask.array
 
-    # The target has its own lock: dask's would be held while the next block is computed.
+    # The target has its own lock; dask would hold its lock while it computes the next block.
     dask.array.store(array, target, lock=False, **options)  # type: ignore[arg-type]
 
 
 def _pool_limit(array: dask.array.Array) -> dict[str, int]:
-    """Fewer threads where each holds so large a block that together they would fill the memory."""
+    """Use fewer threads if their blocks together would fill the memory."""
     largest = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks)
     allowed = max(1, _WAITING_BYTES // max(1, largest))
     return {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
 
 
 def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: distributed.Client) -> None:
-    """Have a few blocks computed at a time, and write each from this process when it is there."""
+    """Let the cluster compute a few blocks at a time, and write each in this process when it arrives."""
     from distributed import as_completed
 
     remaining = _regions(array)
@@ -146,7 +146,7 @@ def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: di
 
     def submit(count: int) -> Iterator[distributed.Future[Any]]:
         for index, region in itertools.islice(remaining, count):
-            # dask 2026.8 da.store cannot send the open file's graph to a cluster; a block's own graph it can.
+            # dask 2026.8 da.store cannot send a graph with the open file to a cluster; single blocks can be sent.
             future = client.compute(array.blocks[index].to_delayed().item(), optimize_graph=True)
             regions[future.key] = region
             yield future
@@ -158,7 +158,7 @@ def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: di
 
 
 def _regions(array: dask.array.Array) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Index and place of each block, in the order of the file."""
+    """Index and position of each block, in the order of the file."""
     edges = [[0, *itertools.accumulate(lengths)] for lengths in array.chunks]
     for index in numpy.ndindex(*array.numblocks):
         yield (

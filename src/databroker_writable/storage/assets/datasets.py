@@ -1,4 +1,4 @@
-"""A new asset file, and the dataset of one column in it: what may go into it, and the writing of its rows."""
+"""Create an asset file, check columns, and write their rows to datasets."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 
 class NewAsset(NewFile):
-    """A new file for h5py's driver of file objects that remembers a failure instead of reporting it.
+    """A new file for h5py's driver of file objects that records a failure instead of reporting it.
 
-    Where a write fails, HDF5 (1.14 and 2.0) keeps the chunk, tries again when the file is closed, and takes the
+    If a write fails, HDF5 (1.14 and 2.0) keeps the chunk, tries again when the file is closed, and aborts the
     process down. Here a failed write seems to succeed, all later ones are dropped, and `check` raises.
     """
 
@@ -57,17 +57,17 @@ class NewAsset(NewFile):
         """Open the file for writing; it is closed when it is published or abandoned."""
         import h5py
 
-        # from the format of 1.10 on HDF5 keeps checksums of its own structures too
+        # since the format of 1.10, HDF5 also has checksums of its own structures
         return h5py.File(self, "w", libver=("v110", "v110"))
 
     def check(self) -> None:
-        """Raise what failed since the file was made."""
+        """Raise the recorded failure of the file, if any."""
         if self._failure is not None:
             raise OSError(self._failure.errno, self._failure.strerror, self.partial)
 
     @contextlib.contextmanager
     def filling(self) -> Iterator[None]:
-        """Abandon the file if a block fails; what the disk refused is raised, not what HDF5 made of it later."""
+        """Abandon the file if the block fails; raise the error of the disk rather than a later one of HDF5."""
         try:
             yield
             self.check()
@@ -94,7 +94,7 @@ class NewAsset(NewFile):
         return self.tell() if size is None else size
 
     def sync(self) -> None:
-        """Let HDF5 finish the file, and bring it to the disk."""
+        """Let HDF5 finish the file, and sync it."""
         with deferred_interrupts():
             self.hdf5.close()
         self.check()
@@ -103,7 +103,7 @@ class NewAsset(NewFile):
     def abandon(self) -> None:
         with deferred_interrupts():
             if self.hdf5 is not None:
-                # a write that failed is behind us, and what HDF5 still has to say of it
+                # a failed write was reported before, so later errors of HDF5 about it are ignored
                 with contextlib.suppress(OSError, RuntimeError):
                     self.hdf5.close()
             super().abandon()
@@ -138,7 +138,7 @@ def check_array(key: str, block: Any, dims: Sequence[str]) -> None:
 
 
 def _check_dtype(key: str, dtype: numpy.dtype, ndim: int) -> None:
-    """Refuse what HDF5 cannot hold exactly, or not along a leading axis."""
+    """Refuse values that HDF5 cannot hold exactly, or without a leading axis."""
     if dtype.kind in "USOT":
         raise InvalidTableError(
             f"column {key!r} holds text or objects ({dtype}), which arrays in HDF5 cannot; keep strings "
@@ -165,11 +165,11 @@ def _check_dtype(key: str, dtype: numpy.dtype, ndim: int) -> None:
             f"of one, e.g. numpy.atleast_1d(table[{key!r}])"
         )
     if ndim > _HIGHEST_RANK:
-        raise InvalidTableError(f"column {key!r} has {ndim} axes, and HDF5 takes {_HIGHEST_RANK}; reshape it to fewer")
+        raise InvalidTableError(f"column {key!r} has {ndim} axes, but HDF5 allows {_HIGHEST_RANK}; reshape it to fewer")
 
 
 def check_agrees(key: str, block: Block, dims: tuple[str, ...], dataset: h5py.Dataset, known: tuple[str, ...]) -> None:
-    """Refuse an array that is not like those the column holds."""
+    """Refuse an array that differs in type or shape from those in the column."""
     before = (dataset.dtype, dataset.shape[1:], known)
     now = (block.dtype, block.shape[1:], dims)
     if before != now:
@@ -185,14 +185,14 @@ def create_column(file: h5py.File, name: str, block: Block, units: str | None) -
     dataset = file.create_dataset(
         name,
         shape=(0, *block.shape[1:]),
-        # HDF5 takes no chunk longer than an axis that cannot grow, and here an axis may have no length.
+        # HDF5 refuses a chunk longer than an axis that cannot grow, and an axis may have length 0.
         maxshape=(None, *(n or None for n in block.shape[1:])),
         chunks=file_chunks(_block_shape(block), block.dtype.itemsize),
         dtype=block.dtype,
         fletcher32=True,
     )
     if block.dtype == bool:
-        # h5py writes an enumeration, which xarray takes for integers without this.
+        # without this, xarray reads h5py's enumeration as integers
         dataset.attrs["dtype"] = "bool"
     if units is not None:
         dataset.attrs["units"] = units
@@ -200,14 +200,14 @@ def create_column(file: h5py.File, name: str, block: Block, units: str | None) -
 
 
 def _block_shape(block: Any) -> tuple[int, ...]:
-    """Shape of the blocks in which an array comes."""
+    """Shape of the blocks of an array."""
     if isinstance(block, numpy.ndarray):
         return tuple(block.shape)
     return tuple(max(lengths) for lengths in block.chunks)
 
 
 class Rows:
-    """Rows of a dataset from `start` on, as what numpy or dask writes into, from any thread."""
+    """The rows of a dataset from `start` on, as a target for numpy or dask, from any thread."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ class Rows:
         key: str,
         progress: Callable[[int], None] | None,
     ) -> None:
-        from numcodecs.fletcher32 import Fletcher32  # only assets need it
+        from numcodecs.fletcher32 import Fletcher32  # only assets need this
 
         self._dataset = dataset
         self._checksum = Fletcher32()
@@ -237,14 +237,14 @@ class Rows:
             region_in_file, piece = (slice(a, b), *region[1:]), value[a - first : b - first]
             with self._lock, deferred_interrupts():
                 if self._closed:
-                    raise StoreFailedError(f"writing column {self._key!r} was given up")
+                    raise StoreFailedError(f"writing column {self._key!r} was interrupted")
                 with explained(f"writing column {self._key!r}", self._asset):
                     self._write(region_in_file, piece)
                 if self._progress is not None:
                     self._progress(piece.nbytes)
 
     def _write(self, region: tuple[slice, ...], values: numpy.ndarray) -> None:
-        """Write whole chunks beside HDF5's filter, which takes more than twice as long for the same bytes."""
+        """Write whole chunks without HDF5's filter, which takes more than twice as long for the same bytes."""
         axes = list(zip(region, self._chunks, strict=True))
         if values.dtype != self._dataset.dtype or any(s.start % n or s.stop % n for s, n in axes):
             self._dataset[region] = numpy.ascontiguousarray(values)
@@ -254,17 +254,17 @@ class Rows:
             self._dataset.id.write_direct_chunk(corner, self._checksum.encode(numpy.ascontiguousarray(chunk)))
 
     def flush(self) -> None:
-        """Write the last chunk, which HDF5 keeps back, where a failure still belongs to this column."""
+        """Write the last chunk, which HDF5 buffers, so that a failure is reported for this column."""
         with explained(f"writing column {self._key!r}", self._asset):
             self._dataset.flush()
 
     def close(self) -> None:
-        """Refuse what threads that outlive a failure still bring."""
+        """Refuse blocks from threads that continue after a failure."""
         with self._lock:
             self._closed = True
 
     def _slabs(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Rows to write at once: about 16 MiB of whole chunks, and what is left before and after them."""
+        """Ranges of rows to write at once: about 16 MiB of whole chunks, and the rest before and after them."""
         chunk = self._chunks[0]
         row = self._dataset.dtype.itemsize * math.prod(self._frame)
         step = chunk * max(1, _SLAB // max(1, row * chunk))
@@ -273,7 +273,7 @@ class Rows:
         return itertools.pairwise(sorted({start, *inner, stop}))
 
     def _checked(self, value: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray:
-        """A computed block, if it is what the lazy array announced: HDF5 would broadcast and cast it."""
+        """A computed block; refuse it if it differs from the lazy array's type or shape, which HDF5 would cast."""
         check_computed(value, self._key)
         value = numpy.asarray(value)
         if value.shape != shape or not numpy.can_cast(value.dtype, self._dataset.dtype, "same_kind"):
@@ -288,7 +288,7 @@ class Rows:
 def write_rows(block: Block, rows: Rows) -> None:
     """Write all rows of an array."""
     try:
-        # what takes long can be given up
+        # long writes can be interrupted
         with interruptible():
             if isinstance(block, numpy.ndarray):
                 rows[tuple(slice(0, n) for n in block.shape)] = block
@@ -301,13 +301,13 @@ def write_rows(block: Block, rows: Rows) -> None:
 
 @contextlib.contextmanager
 def explained(what: str, asset: NewAsset) -> Iterator[None]:
-    """Failures of the file as errors of this package."""
+    """Raise failures of the file as errors of this package."""
     try:
         yield
         asset.check()
     except StoreError:
         raise
-    # h5py raises RuntimeError for some of what fails inside HDF5.
+    # h5py raises RuntimeError for some failures inside HDF5.
     except (OSError, RuntimeError) as error:
         raise StoreFailedError(
             f"{what} failed ({error}); nothing was published, and a retry is safe once the disk has space and answers"

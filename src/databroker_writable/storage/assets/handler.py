@@ -1,4 +1,4 @@
-"""Read the columns that lie in HDF5 files, lazily; databroker finds the handler by its entry point."""
+"""Read columns in HDF5 files lazily; databroker finds the handler by its entry point."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 LARGEST_EVENT = 2**47
-"""Bytes of one Event's array: 128 TiB, in some ten million pieces that dask keeps books of."""
+"""The largest size of one Event's array: 128 TiB, about ten million blocks for dask."""
 
 
 class HDF5AssetHandler:
-    """Give the Events' values of one external column as dask arrays.
+    """Return the Events' values of one external column as dask arrays.
 
     Neither opening nor calling it touches the file: databroker does both for every column when it builds a
     Dataset, and columns whose files are missing must not hide the others. The file is opened when values are
@@ -55,7 +55,7 @@ class HDF5AssetHandler:
     dask.array<...shape=(100, 1024, 1024), dtype=uint16, chunksize=(8, 1024, 1024), ...>
     """
 
-    # databroker and event_model look these up on the class.
+    # databroker and event_model read these from the class.
     specs = {SPEC}  # noqa: RUF012
     return_type = {"delayed": True}  # noqa: RUF012
 
@@ -69,7 +69,7 @@ class HDF5AssetHandler:
         chunks: Sequence[int],
         run_uid: str,
     ) -> None:
-        # Processes that compute may have another working directory. A '..' is kept, for the reader to refuse.
+        # Worker processes may have another working directory. A '..' is kept, so that the reader refuses it.
         self._path = os.path.join(os.getcwd(), resource_path)
         self._key = key
         self._dtype = numpy.dtype(dtype)
@@ -79,7 +79,7 @@ class HDF5AssetHandler:
         self._check(self._chunks)
 
     def _check(self, shape: tuple[int, ...]) -> None:
-        """Refuse what no file holds before memory is asked for it: documents may be anybody's."""
+        """Refuse impossible sizes before memory is reserved, because anyone may have written the documents."""
         lengths = (*shape, *self._frame_shape, *self._chunks)
         is_possible = (
             self._dtype.kind in "biufc"
@@ -90,7 +90,7 @@ class HDF5AssetHandler:
         )
         if not is_possible:
             raise UnreadableAssetError(
-                f"column {self._key!r} of run {self._run_uid}: its documents tell of an array of {self._dtype} "
+                f"column {self._key!r} of run {self._run_uid}: its documents announce an array of {self._dtype} "
                 f"{shape} in chunks of {self._chunks}, which {self._path} cannot hold; restore the run from a copy"
             )
 
@@ -110,12 +110,12 @@ class HDF5AssetHandler:
         start, stop : int, optional
             The Event's value is these rows, leading axis kept.
         key : str, optional
-            The dataset, where columns of the same dtype and shape share a Resource.
+            The dataset, if columns of the same dtype and shape share a Resource.
 
         Returns
         -------
         dask.array.Array
-            Shaped exactly as the Event's value, in blocks of about 16 MiB made of whole chunks of the file.
+            With the shape of the Event's value, in blocks of about 16 MiB made of whole chunks of the file.
             Computing it reads only the blocks asked for, and raises `UnreadableAssetError` where the file is
             missing, moved, truncated or damaged.
         """
@@ -129,7 +129,7 @@ class HDF5AssetHandler:
         return self._array(key, (stop - start, *self._frame_shape), start, is_row=False)
 
     def get_file_list(self, datum_kwarg_gen: Iterable[dict[str, Any]]) -> list[str]:
-        """The one file, whatever the datums: what databroker-pack copies."""
+        """The file, for any datums, which databroker-pack copies."""
         return [self._path]
 
     def _array(self, key: str, shape: tuple[int, ...], start: int, *, is_row: bool) -> dask.array.Array:
@@ -140,10 +140,10 @@ class HDF5AssetHandler:
         array: dask.array.Array = dask.array.from_array(
             source,
             chunks=self._blocks(shape, start, is_row),
-            # The name given, dask tokenizes no more than this.
+            # With a name, dask tokenizes only this.
             name=f"{SPEC.lower()}-{tokenize(source)}",
             meta=numpy.empty((0,) * len(shape), self._dtype),
-            # The source takes slices and positions: dask is to keep lists of positions to itself.
+            # The source accepts slices and positions; dask must handle lists of positions itself.
             fancy=False,
             inline_array=True,
         )
@@ -152,6 +152,6 @@ class HDF5AssetHandler:
     def _blocks(self, shape: tuple[int, ...], start: int, is_row: bool) -> tuple[tuple[int, ...], ...]:
         chunks = self._chunks[1:] if is_row else self._chunks
         block = chunking.dask_block(shape, chunks, self._dtype.itemsize)
-        # Rows of an Event begin anywhere in the file; the cuts fall on the file's own chunks.
+        # Rows of an Event can begin anywhere in the file; blocks are divided at the chunks of the file.
         origins = [0 if is_row or axis else start for axis in range(len(shape))]
         return tuple(chunking.cut(a, a + n, step) for a, n, step in zip(origins, shape, block, strict=True))

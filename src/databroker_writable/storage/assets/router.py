@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from . import StreamAssets
 
 EXTERNAL = "FILESTORE:"
-"""What data keys say in ``external``, as bluesky's own do."""
+"""The value of ``external`` in data keys, as in bluesky."""
 
 SEPARATE_RESOURCES = 16
-"""Up to so many columns of a stream have a Resource each, as other tools expect it; of more, like ones share one.
+"""Up to this many columns of a stream have their own Resource, as other tools expect; of more, similar ones share.
 
-bluesky_live 0.0.8 (conversion._fill) begins an Event anew, one call deeper, at each Resource that it has not met:
+bluesky_live 0.0.8 (conversion._fill) starts an Event again, one call deeper, at each new Resource:
 200 take half a minute, and 1,000 end in a RecursionError.
 """
 
@@ -37,20 +37,20 @@ class AssetRouter:
         self._start: Document = {}
         self._descriptors: dict[str, Document] = {}
         self._waiting: dict[str, Document] = {}
-        self._held: dict[str, list[NamedDocument]] = {}  # what refers to a descriptor that waits
+        self._held: dict[str, list[NamedDocument]] = {}  # documents that refer to a waiting descriptor
         self._files: dict[str, StreamAssets] = {}
         self._resources: dict[tuple[str, ...], Document] = {}
         self._datums: dict[str, int] = {}
 
     def __call__(self, name: str, doc: Document) -> Iterable[NamedDocument]:
-        """Give the documents to store in place of this one, those that it refers to first."""
+        """Return the documents to store instead of this one, beginning with those that it refers to."""
         for file in self._files.values():
             file.renew()
         if name == "event_page":
             return self._moved(doc)
         if name == "descriptor":
             self._descriptors[doc["uid"]] = doc
-            # which columns are assets shows with the first Events
+            # the first Events decide which columns are assets
             self._waiting[doc["uid"]] = doc
             return ()
         if name == "stream_datum" and doc.get("descriptor") in self._waiting:
@@ -63,23 +63,23 @@ class AssetRouter:
         return ((name, doc),)
 
     def forget_descriptor(self, uid: str) -> None:
-        """Leave a descriptor out that was not passed on yet."""
+        """Drop a descriptor that was not passed on yet."""
         self._waiting.pop(uid, None)
 
     def publish(self) -> None:
-        """Give the files their names: before the documents that refer to them can be read."""
+        """Give the files their final names, before the documents that refer to them are visible."""
         for file in self._files.values():
             file.publish()
 
     def discard(self, needed: Iterable[Document] = ()) -> None:
-        """Remove the files of a run that was not stored, but for those of resources that a stored run needs."""
+        """Remove the files of a run that was not stored, except those that a stored run uses."""
         paths = {resource["resource_path"] for resource in needed}
         for file in self._files.values():
             if file.resource_path not in paths:
                 file.discard()
 
     def _released(self, uid: str, columns: set[str]) -> Iterator[NamedDocument]:
-        """The descriptor that waited for its first Events, with its asset columns marked, and what refers to it."""
+        """The descriptor that waited for its first Events, with its asset columns marked, and the documents for it."""
         descriptor = self._waiting.pop(uid)
         data_keys = dict(descriptor["data_keys"])
         for key in columns & data_keys.keys():
@@ -113,7 +113,7 @@ class AssetRouter:
             elif is_lazy(values):
                 data[key] = computed(values, key)
         if columns:
-            # a writer that is killed leaves what the Events refer to
+            # if the writer is killed, the file must have what the Events refer to
             self._files[descriptor.get("name", "primary")].flush()
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
         yield "event_page", {**page, "data": data, "filled": filled}
@@ -121,7 +121,7 @@ class AssetRouter:
     def _written(
         self, key: str, values: Any, descriptor: Document, one_event: bool
     ) -> tuple[Document | None, Document]:
-        """Write the values of one column; give its resource, the first time, and its datums."""
+        """Write the values of one column; return its resource, the first time, and its datums."""
         stream, data_key = descriptor.get("name", "primary"), descriptor["data_keys"][key]
         file = self._file(stream, descriptor)
         dims = data_key.get("dims") or [f"{key}_{i}" for i in range(len(data_key["shape"]))]
@@ -143,7 +143,7 @@ class AssetRouter:
         return resource if is_new else None, {"resource": uid, "datum_id": ids, "datum_kwargs": datum_kwargs}
 
     def _resource(self, key: str, stream: str) -> Document:
-        """The resource to which the datums of a column belong."""
+        """The resource for the datums of a column."""
         file = self._files[stream]
         kwargs = file.resource_kwargs(key)
         shared_by = stream, key
@@ -153,7 +153,7 @@ class AssetRouter:
             from . import SPEC
 
             self._resources[shared_by] = {
-                # new for each attempt: one that fails must not take along what another one of the same run stored
+                # new for each attempt: a failed one must not remove what another attempt stored
                 "uid": str(uuid.uuid4()),
                 "run_start": self._start["uid"],
                 "spec": SPEC,
@@ -182,7 +182,7 @@ class AssetRouter:
 def byte_progress(
     documents: Iterable[NamedDocument], plan: AssetPlan, *, show: bool
 ) -> Iterator[Callable[[int], Any] | None]:
-    """Show, if asked to, a progress bar over the bytes of a run's assets."""
+    """Show, if requested, a progress bar for the bytes of a run's assets."""
     if not show:
         yield None
         return
@@ -200,7 +200,7 @@ def byte_progress(
 
 
 def coordinates(descriptor: Document) -> Iterator[tuple[str, numpy.ndarray, list[str], dict[str, Any]]]:
-    """The coordinates in a descriptor's configuration, for those who read the file by itself."""
+    """The coordinates in a descriptor's configuration, for readers of the file alone."""
     layout = find_layout(descriptor)
     if layout is None:
         return
@@ -211,7 +211,7 @@ def coordinates(descriptor: Document) -> Iterator[tuple[str, numpy.ndarray, list
         key = variable["key"]
         data_key = configuration["data_keys"][key]
         attrs = {"units": data_key["units"]} if data_key.get("units") else {}
-        # nested lists do not tell of axes without values
+        # nested lists lose axes of length 0
         values = numpy.asarray(configuration["data"][key]).reshape(data_key["shape"])
         if values.dtype.kind in "biufU":
             yield key, values, list(data_key.get("dims", [])), attrs

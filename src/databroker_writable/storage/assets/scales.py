@@ -1,4 +1,4 @@
-"""Dimension scales, coordinates and attributes, as netCDF and HDF viewers read them."""
+"""Write dimension scales, coordinates and attributes for netCDF and HDF viewers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .asset_paths import dataset_name
 if TYPE_CHECKING:
     import h5py
 
-# What a dimension scale is called that holds no values (the netCDF-4 format, appendix of the NUG).
+# The name of a dimension scale without values (the netCDF-4 format, appendix of the NUG).
 _NO_VALUES = "This is a netCDF dimension but not a netCDF variable."
-# Attributes by which HDF5 and netCDF keep their own books.
+# Attributes that HDF5 and netCDF use internally.
 _RESERVED = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_FillValue", "_NCProperties", "coordinates"}
 _TIME_UNITS = {
     "ns": "nanoseconds",
@@ -33,7 +33,7 @@ _TIME_UNITS = {
 
 @dataclass(frozen=True)
 class Coordinate:
-    """Values along some dimensions, as they were given."""
+    """The user's values along some dimensions."""
 
     name: str
     values: numpy.ndarray
@@ -49,7 +49,7 @@ class Coordinate:
         self.encoded()
 
     def agrees(self, other: Coordinate) -> bool:
-        """Whether both say the same; a missing number is equal to itself."""
+        """Whether both are equal; NaN equals NaN."""
         return (
             self.dims == other.dims
             and self.values.dtype == other.values.dtype
@@ -60,7 +60,7 @@ class Coordinate:
         )
 
     def encoded(self) -> tuple[numpy.ndarray, dict[str, Any]]:
-        """The values as HDF5 holds them, and the attributes that say how (CF conventions)."""
+        """The values for HDF5, and the attributes for decoding them (CF conventions)."""
         values = self.values
         dtype_kind = values.dtype.kind
         if dtype_kind == "b":
@@ -126,14 +126,14 @@ class _Scales:
     def _without_values(self, dim: str, length: int) -> h5py.Dataset:
         name = next(name for name in _names(dim, length) if name not in self._file)
         chunked = {} if length else {"maxshape": (None,), "chunks": (1,)}
-        # Never written, so that it takes no space whatever its length.
+        # Never written, so it takes no space.
         scale = self._file.create_dataset(name, shape=(length,), dtype=">f4", **chunked)
         scale.make_scale(f"{_NO_VALUES}{length:10d}")
         return scale
 
 
 def _names(dim: str, length: int) -> Iterator[str]:
-    """Names for a dimension, the next where one is a column's or that of a dimension of another length."""
+    """Possible names for a dimension; the next is used if a column, or a dimension of another length, has one."""
     name = dataset_name(dim)
     yield name
     yield f"{name}_{length}"
@@ -149,7 +149,7 @@ def _write_coordinate(file: h5py.File, coordinate: Coordinate) -> h5py.Dataset:
     values, attrs = coordinate.encoded()
     options: dict[str, Any] = {}
     if values.dtype == object:
-        # HDF5 filters no strings of varying length: these go without a checksum.
+        # HDF5 cannot filter strings of variable length, so these have no checksum.
         options["dtype"] = h5py.string_dtype()
     elif values.size and values.ndim:
         options |= {"chunks": True, "fletcher32": True}
@@ -159,7 +159,7 @@ def _write_coordinate(file: h5py.File, coordinate: Coordinate) -> h5py.Dataset:
 
 
 def write_attrs(target: h5py.HLObject, attrs: Mapping[str, Any]) -> None:
-    """Write attributes; what HDF5 has no type for is written as JSON."""
+    """Write attributes; values without a type in HDF5 are written as JSON."""
     for name, value in attrs.items():
         is_renamed = not name or name in _RESERVED or not _is_text(name)
         target.attrs[f"{ascii(name)[1:-1]}_" if is_renamed else name] = _attribute_value(value)

@@ -1,4 +1,4 @@
-"""Read arrays from asset files: lazily, one Event at a time, or through and through for damage."""
+"""Read arrays from asset files: lazily, one Event at a time, or completely to find damage."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class DataElsewhereError(ValueError):
-    """A file refers to another one, which whoever wrote it may not be allowed to read."""
+    """A file refers to another one, which its author may not be allowed to read."""
 
 
 def own_dataset(file: h5py.File, key: str) -> h5py.Dataset:
-    """Give a dataset whose values lie in this file, and are not reached by a link."""
+    """Return a dataset whose values are in this file, and not behind a link."""
     import h5py
 
     group = file
@@ -46,7 +46,7 @@ def own_dataset(file: h5py.File, key: str) -> h5py.Dataset:
     if not isinstance(group, h5py.Dataset):
         raise KeyError(f"there is no dataset {key!r}")
     if group.is_virtual or group.external:
-        raise DataElsewhereError(f"{key!r} takes its values from other files")
+        raise DataElsewhereError(f"{key!r} has its values in other files")
     return group
 
 
@@ -59,7 +59,7 @@ Identity = tuple[int, int, int]
 class ArraySource:
     """One Event's array in a file: the row `start` itself, or the rows from `start` on.
 
-    Holds no open file, so that it goes through pickle to other processes and machines.
+    Has no open file, so that it can be pickled for other processes and machines.
     """
 
     path: str
@@ -78,7 +78,7 @@ class ArraySource:
         return (self.path, self.key, file_identity(self.path), self.start, self.is_row, self.shape)
 
     def __getitem__(self, index: Any) -> numpy.ndarray:
-        """Read what an index takes, and no more than the chunks that it touches."""
+        """Read the values of an index, and only their chunks."""
         index = index if isinstance(index, tuple) else (index,)
         index += (slice(None),) * (self.ndim - len(index))
         box, within = zip(*map(_bounds, index, self.shape), strict=True) if index else ((), ())
@@ -91,7 +91,7 @@ class ArraySource:
             rows = slice(self.start + box[0].start, self.start + box[0].stop)
             region, last = (rows, *box[1:]), self.start + self.shape[0]
         if os.pardir in self.path.split(os.sep):
-            raise self._error("leads out of a directory by '..'; give the root as an absolute path in root_map")
+            raise self._error("contains '..'; give the root as an absolute path in root_map")
         try:
             with _open_datasets.opened(self.path, self.key) as dataset:
                 self._check(dataset, last)
@@ -101,8 +101,8 @@ class ArraySource:
             raise
         except DataElsewhereError as error:
             raise self._error(
-                f"does not hold the values itself ({error}), and what it refers to is not read; restore it from a "
-                "copy that holds them"
+                f"does not contain the values itself ({error}), and references are not followed; restore it from a "
+                "copy that contains them"
             ) from error
         except FileNotFoundError as error:
             raise self._error(
@@ -122,7 +122,7 @@ class ArraySource:
         if dataset.dtype != self.dtype or dataset.shape[1:] != frame or dataset.shape[0] < last:
             raise self._error(
                 f"holds {dataset.dtype} {dataset.shape} where the run recorded at least {last} rows of "
-                f"{self.dtype} {frame}; it is another file, and root_map can name the right root"
+                f"{self.dtype} {frame}; it is another file; root_map can give the right root"
             )
 
     def _error(self, what: str) -> UnreadableAssetError:
@@ -130,7 +130,7 @@ class ArraySource:
 
 
 def file_identity(path: str) -> Identity | None:
-    """What changes when a file is replaced or rewritten; None without the file."""
+    """A value that changes when a file is replaced or rewritten; None without the file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -139,10 +139,10 @@ def file_identity(path: str) -> Identity | None:
 
 
 class _OpenDatasets:
-    """The datasets read last, kept open, for one thread at a time.
+    """The last used datasets, kept open, for one thread at a time.
 
-    Opening takes as long as reading a small frame, and an open dataset keeps the chunk that it read last, which
-    small Events share. Threads that wait here lose nothing: h5py lets only one at a time into HDF5.
+    Opening takes as long as reading a small frame, and an open dataset keeps its last chunk, which small Events share.
+    Threads that wait here lose nothing, because h5py lets only one at a time use HDF5.
     """
 
     def __init__(self, limit: int) -> None:
@@ -157,7 +157,7 @@ class _OpenDatasets:
 
     @contextlib.contextmanager
     def opened(self, path: str, key: str) -> Iterator[h5py.Dataset]:
-        """A dataset to read in the block; nobody closes it meanwhile."""
+        """A dataset for the block, which is not closed meanwhile."""
         import h5py
 
         hold_hdf5_lock_over_forks()
@@ -165,17 +165,17 @@ class _OpenDatasets:
             identity = file_identity(path)
             self._close_outdated(path, identity)
             if (path, key) not in self._known:
-                # Locking stays HDF5's own choice: in one process it takes no second one for a file.
+                # Locking is left to HDF5, which allows only one lock setting for a file in one process.
                 file = h5py.File(path, "r")
                 self._known[path, key] = identity, file, own_dataset(file, key)
                 if len(self._known) > self._limit:
-                    # HDF5 closes the file with the last dataset of it.
+                    # HDF5 closes the file with its last dataset.
                     self._known.popitem(last=False)
             self._known.move_to_end((path, key))
             yield self._known[path, key][2]
 
     def _close_outdated(self, path: str, identity: Identity | None) -> None:
-        """Close what was opened before the file was replaced, or HDF5 would share it with what is opened now."""
+        """Close datasets of a replaced file; otherwise HDF5 would share it with the new one."""
         for opened_as, (known, file, _) in list(self._known.items()):
             if opened_as[0] == path and known != identity:
                 file.close()
@@ -186,7 +186,7 @@ _open_datasets = _OpenDatasets(limit=16)
 
 
 def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:
-    """The span of an axis that holds what an index takes, and the index within that span."""
+    """The span of an axis with the values of an index, and the index within that span."""
     if not isinstance(index, slice):
         position = range(length)[index]
         return slice(position, position + 1), 0
@@ -202,12 +202,12 @@ def _reason(error: Exception) -> str:
 
 
 def verify(path: str) -> None:
-    """Read all of a published file, about 16 MiB at a time, so that every checksum is compared."""
+    """Read all of a published file, about 16 MiB at a time, so that every checksum is verified."""
     import h5py
 
     name = "/"
     try:
-        # A dataset that is read once gains nothing from a cache of chunks.
+        # A dataset that is read once does not need a chunk cache.
         with h5py.File(path, "r", rdcc_nbytes=0) as file:
             for name in sorted(file):
                 _read_through(path, own_dataset(file, name))
@@ -215,7 +215,7 @@ def verify(path: str) -> None:
         raise
     except DataElsewhereError as error:
         raise UnreadableAssetError(
-            f"{path} does not hold its values itself ({error}); restore it from a copy that does"
+            f"{path} does not contain its values itself ({error}); restore it from a copy that does"
         ) from error
     except FileNotFoundError as error:
         raise UnreadableAssetError(f"{path} is missing; restore it from a copy") from error
@@ -227,7 +227,7 @@ def verify(path: str) -> None:
 
 def _read_through(path: str, dataset: h5py.Dataset) -> None:
     if dataset.chunks is None:
-        # Coordinates of one value, and scales without values, whose length on disk is nothing.
+        # Single-valued coordinates, and scales without values, which have no size on disk.
         if dataset.id.get_storage_size():
             dataset[()]
         return

@@ -1,4 +1,4 @@
-"""Write the arrays of one run and stream into one HDF5 file."""
+"""Write the arrays of one run and stream to one HDF5 file."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class StreamAssets:
     """The HDF5 file of one run and stream: written under a partial name, published by rename.
 
-    Nothing is touched on disk before the first write. As a context manager it discards on exit what was not
-    published. No file is overwritten: `resource_path`, relative to the root, is a free one.
+    Nothing changes on disk before the first write. As a context manager it discards on exit what was not published. No
+    file is overwritten: `resource_path`, relative to the root, is free.
     """
 
     def __init__(self, root: str, run_uid: str, stream: str, time: float) -> None:
@@ -53,10 +53,10 @@ class StreamAssets:
         units: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> tuple[int, int]:
-        """Append an array along the leading axis of a column; give where it lies there, as [start, stop).
+        """Append an array along the leading axis of a column; return its rows as [start, stop).
 
         The first array fixes the dtype, byte order included, and the shape behind the leading axis. A dask array is
-        computed block by block and never held whole, by dask's threads or, where a `dask.distributed.Client` is
+        computed block by block and never in memory as a whole, by dask's threads or, if a `dask.distributed.Client` is
         active, by its cluster. After an error the column is as it was before.
         """
         check_array(key, block, dims)
@@ -83,7 +83,7 @@ class StreamAssets:
     def add_coordinate(
         self, name: str, values: numpy.ndarray, *, dims: Sequence[str], attrs: Mapping[str, Any]
     ) -> None:
-        """Add a coordinate, for those who read the file by itself; along a dimension of its name it is the scale."""
+        """Add a coordinate, for readers of the file alone; along a dimension of its name it is the scale."""
         coordinate = scales.Coordinate(name, numpy.asarray(values), tuple(dims), dict(attrs))
         with self._lock:
             if name in self._dims:
@@ -95,11 +95,11 @@ class StreamAssets:
                 )
 
     def set_attrs(self, attrs: dict[str, Any]) -> None:
-        """Set attributes of the file, beside the run's uid and the stream's name, which it always has."""
+        """Set attributes of the file, in addition to the run's uid and the stream's name."""
         self._attrs.update(attrs)
 
     def publish(self) -> None:
-        """Finish the file and give it its final name, durably; without a column there is none. Twice does nothing."""
+        """Finish the file and give it its final name, durably; without columns, or if called again, do nothing."""
         self._check_ours()
         with self._lock, deferred_interrupts():
             if self._is_published:
@@ -108,10 +108,10 @@ class StreamAssets:
             if self._asset is None or self._release is None:
                 return
             if not self._dims:
-                # all that came failed
+                # every append failed
                 self.discard()
                 return
-            # Until all is done, so that a failed attempt is not taken for one without arrays.
+            # Set until everything is done, so that a failed attempt does not look like one without arrays.
             self._failure = f"publishing {self._final} failed before; store the run again"
             self._finish(self._asset)
             self._release.detach()
@@ -130,18 +130,18 @@ class StreamAssets:
                 self._asset = None
 
     def flush(self) -> None:
-        """Have what was appended survive the kill of this process."""
+        """Flush appended values, so that they survive the kill of this process."""
         if self._asset is not None:
             with explained(f"writing {self._final}", self._asset), deferred_interrupts():
                 self._asset.hdf5.flush()
 
     def renew(self) -> None:
-        """Keep the file, while documents come, from looking like one that was left behind."""
+        """Renew the age of the file while documents arrive, so that it does not look like a leftover."""
         if self._asset is not None:
             self._asset.renew()
 
     def resource_kwargs(self, key: str) -> dict[str, Any]:
-        """What the handler is given for a column: plain values that JSON and BSON hold."""
+        """The handler's arguments for a column: plain values that JSON and BSON can hold."""
         return dict(self._kwargs[key])
 
     def __enter__(self) -> StreamAssets:
@@ -156,13 +156,13 @@ class StreamAssets:
         return self._asset is not None and self._asset.is_published
 
     def _check_ours(self) -> None:
-        # before the lock, which another thread of the parent may have held when this process was forked
+        # before the lock, which another thread of the parent may have held at the fork
         if self._asset is not None:
             self._asset.check_ours()
 
     def _check_open(self) -> None:
         if self._is_published:
-            raise StoreFailedError(f"{self._final} is published and takes no more; store another run")
+            raise StoreFailedError(f"{self._final} is already published; store another run")
         if self._failure is not None:
             raise StoreFailedError(self._failure)
 
@@ -215,13 +215,13 @@ class StreamAssets:
                 asset.publish()
             except FileExistsError as error:
                 raise StoreFailedError(
-                    f"another writer took {self._final} meanwhile, as one of the same run does; nothing was "
+                    f"another writer, perhaps of the same run, created {self._final} meanwhile; nothing was "
                     "published, and a retry is safe"
                 ) from error
 
     @contextlib.contextmanager
     def _undone_on_error(self, asset: NewAsset, key: str) -> Iterator[None]:
-        """Take a failed append back, so that what was written before can still be published."""
+        """Undo a failed append, so that what was written before can still be published."""
         rows = asset.hdf5[asset_paths.dataset_name(key)].shape[0] if key in self._dims else None
         try:
             yield
