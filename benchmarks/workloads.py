@@ -230,7 +230,9 @@ def workloads(*, quick: bool = False, mongo_rows: int = 100_000) -> dict[str, Wo
             f"databroker-writable serve with {served:,} small runs: a process until its first answer, then searches",
             {"serve": Case("serving:answers", needs="tiled", runs=served)},
             (
-                Target("first answer, seconds", ("serve", "start"), 1.0, at_most=2),
+                Target("first answer, seconds from the start of the process", ("serve", "start"), 1.0, at_most=2),
+                Target("the same, seconds from when its address is printed", ("serve", "answer"), 1.0, at_most=2),
+                Target("the first, with the runs / with none", ("serve", "start"), ("serve", "empty"), at_most=1.2),
                 Target("search for a value, seconds", ("serve", "search"), 1.0, at_most=0.1),
                 Target("search for a word, seconds", ("serve", "words"), 1.0, at_most=0.1),
                 Target("the newest first, seconds", ("serve", "newest"), 1.0, at_most=0.1),

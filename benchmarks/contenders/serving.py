@@ -29,9 +29,11 @@ def answers(meter: Meter) -> None:
         begin = time.perf_counter()
         with _server(directory, environment) as page, httpx.Client(base_url=page.join("/api/v1/")) as client:
             client.params = page.params
+            printed = time.perf_counter()
             _search(client)
             meter.results[step] = time.perf_counter() - begin
             if step == "start":
+                meter.results["answer"] = time.perf_counter() - printed
                 _time_searches(meter, client)
 
 
