@@ -124,11 +124,15 @@ def check_safe_uid(uid: Any) -> None:
 
 def check_time(time: Any, where: str, error: type[StoreError]) -> None:
     """Refuse a number that is not a time: pandas, v1 tables and datetime would fail when it is read."""
+    if _is_time(time):
+        return
     if not isinstance(time, numbers.Real):
         raise error(f"{where} is {short(time)}; give POSIX seconds")
-    seconds = float(time)
-    if not 0 <= seconds < LATEST:
-        raise error(f"{where} is {time}; {_time_remedy(seconds)}")
+    raise error(f"{where} is {time}; {_time_remedy(float(time))}")
+
+
+def _is_time(time: Any) -> bool:
+    return isinstance(time, numbers.Real) and 0 <= float(time) < LATEST
 
 
 def check_times(times: numpy.ndarray[Any, Any], where: str, error: type[StoreError]) -> None:
@@ -177,7 +181,7 @@ def _check_templates(value: Any, where: Location, error: type[StoreError]) -> No
 def _checked(name: str, doc: Document, limits: Limits) -> Document:
     check_dropped_keys(name, doc)
     _check_schema(name, doc)
-    if "time" in doc:
+    if "time" in doc and not _is_time(doc["time"]):
         check_time(doc["time"], f"{called(name)}['time']", error_for(name))
     _check_size(name, doc, limits)
     return doc

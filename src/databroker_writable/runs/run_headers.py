@@ -130,6 +130,8 @@ def matcher(query: Mapping[str, Any]) -> Callable[[RunHeader], bool]:
     """
     parts = query["$and"] if list(query) == ["$and"] else [query]
     tests = [_test(part) for part in parts if part]
+    if len(tests) == 1:
+        return tests[0]
     return lambda header: all(test(header) for test in tests)
 
 

@@ -155,14 +155,13 @@ def loaded_files(catalog: Any) -> dict[str, float]:
     return files
 
 
-def add_run_file(catalog: Any, path: str, header: RunHeader, read_file: Callable[[str], Any], modified: float) -> None:
-    """Add one file to an open catalog, as databroker's ``_load`` does for each file."""
+def add_run_files(catalog: Any, headers: Iterable[tuple[str, RunHeader]], read_file: Callable[[str], Any]) -> None:
+    """Add files, by path, to an open catalog, as databroker's ``_load`` does for each file."""
     if hasattr(catalog._entries, "add"):
-        catalog._entries.add(header, read_file, path)
-    else:
+        catalog._entries.add(headers, read_file)
+        return
+    for path, header in headers:
         catalog.upsert(*header.documents, read_file, (path,), {})
-    # last, because a file that is recorded here is not read again
-    loaded_files(catalog)[path] = modified
 
 
 def read_files_by(catalog: Any, stock_reader: Any, reader: Any) -> None:

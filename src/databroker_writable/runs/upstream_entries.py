@@ -7,7 +7,7 @@ run a shell. The arguments of a run's entry are its documents and the path of it
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 import cachetools
@@ -108,17 +108,22 @@ class RunEntries(MutableMapping[str, Any]):
         (path,) = (later[2],) if later else self.by_uid[uid]._open_args["gen_args"]
         return str(path)
 
-    def add(self, header: RunHeader, reader: Reader, path: str) -> None:
-        """Do the same as ``catalog.upsert`` of databroker 1.2.5, but do not make the entry."""
+    def add(self, headers: Iterable[tuple[str, RunHeader]], reader: Reader) -> None:
+        """Do for each path and header what ``catalog.upsert`` of databroker 1.2.5 does, except making the entry."""
         if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert or type(self.by_uid) is not dict:
-            self._upsert(header, reader, path)
-        elif self._fits(header):
-            starts = self._catalog._uid_to_run_start_doc
-            if type(starts) is dict:
-                starts = self._catalog._uid_to_run_start_doc = StartDocuments(starts)
-            starts.headers[header.uid] = header
-            self.later[header.uid] = header, reader, path
-            self.by_uid[header.uid] = None
+            for path, header in headers:
+                self._upsert(header, reader, path)
+            return
+        starts = self._catalog._uid_to_run_start_doc
+        if type(starts) is dict:
+            starts = self._catalog._uid_to_run_start_doc = StartDocuments(starts)
+        known, later, by_uid, fits = starts.headers, self.later, self.by_uid, self._fits
+        for path, header in headers:
+            if fits(header):
+                uid = header.uid
+                known[uid] = header
+                later[uid] = header, reader, path
+                by_uid[uid] = None
 
     def _upsert(self, header: RunHeader, reader: Reader, path: str) -> None:
         self._catalog.upsert(*header.documents, reader, (path,), {})
@@ -164,8 +169,9 @@ class RunEntries(MutableMapping[str, Any]):
 class SharedRunEntries(RunEntries):
     """The entries of a catalog in memory, shared with another catalog object."""
 
-    def add(self, header: RunHeader, reader: Reader, path: str) -> None:
-        self._upsert(header, reader, path)
+    def add(self, headers: Iterable[tuple[str, RunHeader]], reader: Reader) -> None:
+        for path, header in headers:
+            self._upsert(header, reader, path)
 
 
 class _UnrenderedEntries:

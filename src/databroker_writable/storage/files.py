@@ -212,7 +212,8 @@ class FileBackend(Backend):
             path = writer.files[0].path
             modified = os.path.getmtime(path)
             header = RunHeader.of(writer.start, writer.stop)
-            upstream.add_run_file(self.catalog, path, header, self.read_file, modified)
+            upstream.add_run_files(self.catalog, [(path, header)], self.read_file)
+            upstream.loaded_files(self.catalog)[path] = modified
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at

@@ -78,17 +78,16 @@ class HeaderIndex:
 
     def headers(self, files: Files) -> dict[str, RunHeader]:
         """The headers that are known of files in this state."""
-        states = {path: _state(status) for path, status in files.items()}
-        if self.on_disk and _is_worthwhile(states.keys() - self._known.keys(), files):
-            nothing: Known = {}
-            self._known |= _in_database(lambda database: _read(database, states, self.run_format), nothing)
-        known, unknown = self._known, (b"", None)
-        return {
-            path: header
-            for path, state in states.items()
-            for known_state, header in (known.get(path, unknown),)
-            if header is not None and known_state == state
+        known = self._known
+        headers = {
+            path: known[path][1] for path, status in files.items() if path in known and known[path][0] == _state(status)
         }
+        if self.on_disk and _is_worthwhile((path for path in files if path not in headers), files):
+            nothing: Known = {}
+            read = _in_database(lambda database: _read(database, files, self.run_format), nothing)
+            known |= read
+            headers |= {path: header for path, (_, header) in read.items()}
+        return headers
 
     def add(self, headers: Mapping[str, RunHeader], files: Files) -> None:
         """Keep headers that were read from files in this state."""
@@ -133,16 +132,19 @@ def _place(directory: str, run_format: str) -> bytes:
     return os.fsencode(f"{run_format}:{directory}")
 
 
-def _read(database: sqlite3.Connection, states: Mapping[str, bytes], run_format: str) -> Known:
+def _read(database: sqlite3.Connection, files: Files, run_format: str) -> Known:
     known: Known = {}
     encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
     try:
-        for directory in set(map(os.path.dirname, states)):
+        for directory in set(map(os.path.dirname, files)):
             beginning = os.path.join(directory, "")
             rows = database.execute(_SELECT, (_place(directory, run_format),))
             for name, state, uid, seconds, packed, checksum in rows:
                 path = beginning + name.decode(encoding, errors)
-                if states.get(path) == state and checksum == _checksum(state, uid, seconds, packed):
+                status = files.get(path)
+                if status is None or state != _state(status):
+                    continue
+                if checksum == _checksum(state, uid, seconds, packed):
                     known[path] = state, RunHeader(uid.decode(), seconds, packed)
     except (AttributeError, TypeError, ValueError, struct.error) as exc:
         raise sqlite3.DatabaseError("a row holds values of other types") from exc

@@ -154,13 +154,22 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex) -> N
     with _without_garbage_collection():
         files = _new_files(catalog, complaints)
         known = index.headers(files)
-        try:
+        loaded = upstream.loaded_files(catalog)
+
+        def headers() -> Iterator[tuple[str, RunHeader]]:
             for path, status in files.items():
-                header = known.get(path) or _read_header(path, run_format, complaints)
-                if header is not None:
-                    if path not in known:
-                        read[path] = header
-                    upstream.add_run_file(catalog, path, header, run_format.read, status.st_mtime)
+                header = known.get(path)
+                if header is None:
+                    header = _read_header(path, run_format, complaints)
+                    if header is None:
+                        continue
+                    read[path] = header
+                yield path, header
+                # after its entry is made, because a file that is recorded here is not read again
+                loaded[path] = status.st_mtime
+
+        try:
+            upstream.add_run_files(catalog, headers(), run_format.read)
         finally:
             index.add(read, files)
     if complaints:
