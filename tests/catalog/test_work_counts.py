@@ -25,7 +25,7 @@ from databroker_writable.drivers import (
     WritableMongoNormalizedCatalog,
     WritableMsgpackCatalog,
 )
-from databroker_writable.runs import documents
+from databroker_writable.runs import document_checks
 from databroker_writable.storage import serializer
 from databroker_writable.storage.assets import HDF5AssetHandler
 from support.example_runs import TABLE
@@ -104,13 +104,13 @@ def fsyncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def validations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The documents to which a schema is applied, by name."""
     calls: list[str] = []
-    fits = documents._fits
+    fits = document_checks._fits
 
     def note(name: str, doc: Any) -> bool:
         calls.append(name)
         return fits(name, doc)
 
-    monkeypatch.setattr(documents, "_fits", note)
+    monkeypatch.setattr(document_checks, "_fits", note)
     return calls
 
 
