@@ -36,7 +36,7 @@ from .tiled_streams import plain, stream_node
 PAGE = Path(__file__).with_name("page")
 OPEN_RUNS = 16  # are in memory with their contents, all others with their start and stop documents
 SECONDS_BETWEEN = 2.0  # after which the catalog is looked at again; one that takes long is looked at less often
-PATIENCE = 0.05  # seconds that a request waits for what it has begun to look for
+PATIENCE = 0.02  # seconds that a request waits for what it has begun to look for
 SHARE = 0.1  # of the time, at most, goes to looking for new runs
 
 
