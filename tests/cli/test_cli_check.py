@@ -408,8 +408,8 @@ def test_what_is_no_file_that_can_be_read_is_listed(tmp_path: Path) -> None:
     told = {Path(finding["place"]).stem: finding["message"] for finding in findings("results", status=1)}
     assert set(told) == {"dangling", "directory", "empty", "pipe"}
     assert "unmounted" in told["dangling"]
-    assert "not a file" in told["directory"]
-    assert "not a file" in told["pipe"]
+    assert "not a regular file" in told["directory"]
+    assert "not a regular file" in told["pipe"]
     assert [name for name, message in told.items() if "remove" in message] == ["empty"]
 
 

@@ -226,7 +226,7 @@ def test_values_that_are_missing_between_separators_are_missing(content: str) ->
 
 @pytest.mark.parametrize(
     ("units", "message"),
-    [("energy", "is not COLUMN=TEXT"), ("mu=eV", "units names the column 'mu'"), ("energy=", "'energy' are a text")],
+    [("energy", "is not COLUMN=TEXT"), ("mu=eV", "units names the column 'mu'"), ("energy=", "'energy' must be text")],
 )
 def test_units_that_fit_no_column_are_refused(units: str, message: str) -> None:
     result = run("store", write("a.csv", "energy\n1\n"), "--units", units, "--to", "results")

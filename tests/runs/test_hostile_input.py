@@ -439,6 +439,6 @@ def test_a_refused_document_takes_its_run_away():
         with pytest.raises(InvalidTableError, match="object"):
             catalog.v1.insert("event", {**given_documents[5][1], "data": {"x": objects(), "image": "a"}})
         assert site.snapshot() == {}
-        with pytest.raises(StoreError, match="not under way"):
+        with pytest.raises(StoreError, match="is not open"):
             catalog.v1.insert(*given_documents[-1])
         assert list(site.open()) == []
