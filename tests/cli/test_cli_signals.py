@@ -50,6 +50,7 @@ def test_a_signal_during_a_command_lets_it_put_things_in_order(tmp_path: Path, n
         "def main(words):\n"
         "    try:\n        print('at work')\n        time.sleep(60)\n"
         "    finally:\n        print('in order')\n"
+        "main.commands = {}\n"
     )
     process = start(COMMAND, tmp_path)
     assert process.stdout is not None
