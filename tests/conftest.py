@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -48,8 +49,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+MONGO_SERVER = re.compile(r"\[server\]|mongo-(normalized|embedded)(?!\[mongomock\])|mongodb\.md")
+"""In the names of tests that use a MongoDB server, beside those that name its fixture."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that use a MongoDB server, and leave out those of the nightly profile."""
+    for item in items:
+        if "mongo_server" in getattr(item, "fixturenames", ()) or MONGO_SERVER.search(item.name):
+            item.add_marker("mongo_server")
+    _leave_out_nightly(config, items)
+
+
+def _leave_out_nightly(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the nightly profile unless it is asked for, with ``-m nightly``; every property belongs to it."""
     if "nightly" in config.option.markexpr:
         for item in items:
