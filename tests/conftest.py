@@ -49,6 +49,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors, because tests also wait: for disks, children and timeouts."""
+    return min(8, (os.cpu_count() or 1) + 1)
+
+
 MONGO_SERVER = re.compile(r"\[server\]|mongo-(normalized|embedded)(?!\[mongomock\])|mongodb\.md")
 """In the names of tests that use a MongoDB server, beside those that name its fixture."""
 
