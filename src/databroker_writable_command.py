@@ -16,7 +16,7 @@ from types import FrameType
 
 import click
 
-import databroker_writable_known_commands as known_commands
+import databroker_writable_command_cache as command_cache
 
 SUMMARIES = {
     "store": "Store the table in each FILE as a run.",
@@ -73,7 +73,7 @@ def main() -> None:
     if is_about_all and not _completes_a_command():
         make_group(NamedCommands)()
     if is_about_all or (sys.argv[1] in SUMMARIES and sys.argv[2:] == ["--help"]):
-        known = known_commands.recall()
+        known = command_cache.recall()
         if known is not None:
             _with_commands(known)()
     is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -83,7 +83,7 @@ def main() -> None:
     try:
         with keeping_what_is_imported():
             from databroker_writable.cli import main as command
-        known_commands.remember(command.commands)
+        command_cache.remember(command.commands)
     except ImportError as exc:
         sys.exit(f"databroker-writable: {exc}")
 

@@ -26,15 +26,14 @@ PLAIN = {"Parquet": "parquet_table", "HDF5": "hdf5_table"}
 
 def test_the_command_measures_and_keeps_numbers(tmp_path: Path) -> None:
     kept = tmp_path / "numbers.json"
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--repeats", "1", "--only", "store-runs"]
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--repeats", "1", "--only", "network"]
     options = ["--json", str(kept), "--directory", str(tmp_path)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=CHECKOUT, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    measured = json.loads(kept.read_text())["workloads"]["store-runs"]
-    ways = {"store_runs", "store_run"}
-    assert set(measured["medians"]) == {way + more for way in ways for more in ("", ", DataFrames", ", slower disk")}
-    assert all(steps["store"] > 0 for steps in measured["medians"].values())
-    assert "store_run / store_runs (at least 3" in done.stdout
+    measured = json.loads(kept.read_text())["workloads"]["network"]
+    assert set(measured["medians"]) == {"ours", "plain files"}
+    assert all(steps["store_trips"] > 0 for steps in measured["medians"].values())
+    assert "round trips to store, ours / plain files (at most 3" in done.stdout
     assert list(tmp_path.iterdir()) == [kept]
 
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 import databroker_writable
 import databroker_writable_command
-import databroker_writable_known_commands as known_commands
+import databroker_writable_command_cache as command_cache
 from databroker_writable.cli import main
 
 CODE = """
@@ -65,7 +65,7 @@ def test_options_of_a_command_are_completed_and_the_next_time_without_importing_
 
 
 def test_the_help_of_a_command_is_given_without_importing_databroker_once_it_is_known() -> None:
-    known_commands.remember(main.commands)
+    command_cache.remember(main.commands)
     code = f"import sys; sys.argv = ['databroker-writable', 'copy', '--help']\n{CODE}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     help_text = CliRunner().invoke(main, ["copy", "--help"], prog_name="databroker-writable").output
@@ -74,9 +74,9 @@ def test_the_help_of_a_command_is_given_without_importing_databroker_once_it_is_
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_known_commands_give_the_help_of_the_commands(width: int) -> None:
-    known_commands.remember(main.commands)
-    recalled = known_commands.recall()
+def test_the_cached_commands_give_the_help_of_the_commands(width: int) -> None:
+    command_cache.remember(main.commands)
+    recalled = command_cache.recall()
     assert recalled is not None
     for command in recalled:
         helps = [
@@ -88,22 +88,22 @@ def test_known_commands_give_the_help_of_the_commands(width: int) -> None:
 
 
 def test_commands_that_changed_are_not_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    known_commands.remember(main.commands)
+    command_cache.remember(main.commands)
     package = Path(str(databroker_writable.__file__)).parent
     shutil.copytree(package / "cli", tmp_path / "changed" / "cli")
     changed = types.SimpleNamespace(origin=str(tmp_path / "changed" / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: changed)
-    assert known_commands.recall() is None
+    assert command_cache.recall() is None
 
 
 @pytest.mark.parametrize("content", ["", "[{}]", "[1]", '{"a": 1}'])
 def test_what_is_not_a_list_of_commands_is_not_known(content: str) -> None:
-    known_commands.remember(main.commands)
-    known_commands._path().write_text(content)
-    assert known_commands.recall() is None
+    command_cache.remember(main.commands)
+    command_cache._path().write_text(content)
+    assert command_cache.recall() is None
 
 
 def test_where_nothing_can_be_kept_commands_run_all_the_same(cache: Path) -> None:
     cache.write_text("in the place of the directory")
-    known_commands.remember(main.commands)
-    assert known_commands.recall() is None
+    command_cache.remember(main.commands)
+    assert command_cache.recall() is None

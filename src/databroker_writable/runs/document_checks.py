@@ -88,7 +88,7 @@ def check_datum_page(doc: Mapping[str, Any], limits: Limits) -> Document:
 
 def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a stream_resource or a stream_datum in any version's form; return a copy in plain Python."""
-    if not limits.stream_assets:
+    if not limits.stream_documents:
         raise InvalidRunError(
             f"the run has the {name} {short(doc.get('uid'))}, which {limits.backend} cannot hold; "
             "store the run in a catalog of msgpack or JSONL files"

@@ -232,7 +232,7 @@ class MsgpackBackend(FileBackend):
     """msgpack files."""
 
     limits = insert_limits = Limits(
-        "msgpack", integers=INT64_OR_UINT64, binary=True, stream_assets=True, page_bytes=MSGPACK_BUFFER
+        "msgpack", integers=INT64_OR_UINT64, binary=True, stream_documents=True, page_bytes=MSGPACK_BUFFER
     )
     suffix = ".msgpack"
     stock_driver = upstream.stock_drivers().msgpack
@@ -246,7 +246,7 @@ class MsgpackBackend(FileBackend):
 class JSONLBackend(FileBackend):
     """Files of one JSON document a line."""
 
-    limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64, stream_assets=True)
+    limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64, stream_documents=True)
     suffix = ".jsonl"
     stock_driver = upstream.stock_drivers().jsonl
     stock_reader = staticmethod(upstream.stock_files().read_jsonl)

@@ -79,7 +79,7 @@ class RunSerializer:
         runs = list(self._runs_of(name, doc))
         if name == "stream_resource":
             _warn_of_stream_resource(runs[0], doc, self._backend.insert_limits)
-        if name in STREAM_DOCUMENTS and not self._backend.insert_limits.stream_assets:
+        if name in STREAM_DOCUMENTS and not self._backend.insert_limits.stream_documents:
             return
         for run in runs:
             self._write(run, name, doc)
@@ -133,7 +133,7 @@ class RunSerializer:
 
 def _warn_of_stream_resource(run: str, doc: dict[str, Any], limits: Limits) -> None:
     what = f"the run {run!r} has the stream_resource {doc['uid']!r} of column {doc.get('data_key')!r}"
-    if limits.stream_assets:
+    if limits.stream_documents:
         warn_user(f"{what}: it is stored, but databroker 1 cannot read its arrays; read the file that it names")
     else:
         warn_user(

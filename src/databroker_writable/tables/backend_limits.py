@@ -27,7 +27,7 @@ class Limits:
         Whether bytes and complex numbers survive.
     mongo_keys : bool
         Whether MongoDB's rules for keys hold: no leading ``$``, no NUL.
-    stream_assets : bool
+    stream_documents : bool
         Whether it keeps stream_resources and stream_datums, which refer to the arrays of whole streams.
     event_bytes, page_bytes : int or None
         The largest Event and the largest event page, as `size_of` counts.
@@ -39,13 +39,13 @@ class Limits:
     integers: tuple[int, int] = INT64_OR_UINT64
     binary: bool = False
     mongo_keys: bool = False
-    stream_assets: bool = False
+    stream_documents: bool = False
     event_bytes: int | None = None
     page_bytes: int | None = None
     size_of: Callable[[Any], int] = field(default=lambda value: raw_size(value))
 
 
-ANY_BACKEND = Limits("any backend", binary=True, stream_assets=True)
+ANY_BACKEND = Limits("any backend", binary=True, stream_documents=True)
 
 
 def raw_size(value: Any) -> int:
