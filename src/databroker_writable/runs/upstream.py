@@ -159,7 +159,12 @@ def add_run_files(catalog: Any, headers: Iterable[tuple[str, RunHeader]], read_f
     """Add files, by path, to an open catalog, as databroker's ``_load`` does for each file."""
     if hasattr(catalog._entries, "add"):
         catalog._entries.add(headers, read_file)
-        return
+    else:
+        upsert_runs(catalog, headers, read_file)
+
+
+def upsert_runs(catalog: Any, headers: Iterable[tuple[str, RunHeader]], read_file: Callable[[str], Any]) -> None:
+    """Have databroker make the entry of each run, by the path of its file."""
     for path, header in headers:
         catalog.upsert(*header.documents, read_file, (path,), {})
 

@@ -18,6 +18,7 @@ from databroker.utils import LazyMap
 from intake.catalog.local import LocalCatalogEntry
 
 from .run_headers import RunHeader, StartDocuments, matcher
+from .upstream import upsert_runs
 
 Reader = Callable[[str], Any]
 """The function that reads the documents of a run file."""
@@ -104,15 +105,15 @@ class RunEntries(MutableMapping[str, Any]):
 
     def path(self, uid: str) -> str:
         """The path of the file of a run."""
-        later = self.later.get(uid)
-        (path,) = (later[2],) if later else self.by_uid[uid]._open_args["gen_args"]
+        if uid in self.later:
+            return self.later[uid][2]
+        (path,) = self.by_uid[uid]._open_args["gen_args"]
         return str(path)
 
     def add(self, headers: Iterable[tuple[str, RunHeader]], reader: Reader) -> None:
         """Do for each path and header what ``catalog.upsert`` of databroker 1.2.5 does, except making the entry."""
         if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert or type(self.by_uid) is not dict:
-            for path, header in headers:
-                self._upsert(header, reader, path)
+            upsert_runs(self._catalog, headers, reader)
             return
         starts = self._catalog._uid_to_run_start_doc
         if type(starts) is dict:
@@ -125,9 +126,6 @@ class RunEntries(MutableMapping[str, Any]):
                 later[uid] = header, reader, path
                 by_uid[uid] = None
 
-    def _upsert(self, header: RunHeader, reader: Reader, path: str) -> None:
-        self._catalog.upsert(*header.documents, reader, (path,), {})
-
     @functools.cached_property
     def _fits(self) -> Callable[[RunHeader], bool]:
         """Whether a run is among those of the search whose result the catalog is."""
@@ -136,7 +134,8 @@ class RunEntries(MutableMapping[str, Any]):
     def __getitem__(self, uid: str) -> Any:
         later = self.later.get(uid)
         if later is not None:
-            self._upsert(*later)
+            header, reader, path = later
+            upsert_runs(self._catalog, [(path, header)], reader)
         entry = self.by_uid[uid]
         original, unrendered = self._unrendered.get(uid, (None, None))
         if original is not entry:
@@ -170,8 +169,7 @@ class SharedRunEntries(RunEntries):
     """The entries of a catalog in memory, shared with another catalog object."""
 
     def add(self, headers: Iterable[tuple[str, RunHeader]], reader: Reader) -> None:
-        for path, header in headers:
-            self._upsert(header, reader, path)
+        upsert_runs(self._catalog, headers, reader)
 
 
 class _UnrenderedEntries:
