@@ -84,20 +84,32 @@ class ColumnInBlocks(NamedTuple):
 
 def blocks(documents: Iterable[NamedDocument], columns: Mapping[ColumnOfStream, ColumnInBlocks]) -> Iterator[Block]:
     """Give the blocks of some columns from the documents of a run, one after the other."""
-    streams: dict[str, str] = {}
-    ends: dict[str, int] = {}
-    for name, doc in documents:
-        if name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
-        elif name == "event_page":
-            stream = streams[doc["descriptor"]]
-            start = ends.get(stream, 0)
-            ends[stream] = start + len(doc["uid"])
+    if not columns:
+        return
+    for _, doc, place in with_places(documents):
+        if place is not None:
+            stream, start, _ = place
             for key, values in doc["data"].items():
                 column = columns.get((stream, key))
                 for event, value in enumerate(values if column else (), start):
                     for number, slices, part in column.parts(value):  # type: ignore[union-attr]
                         yield Block((stream, key), (event, *number), (event, *slices), part)
+
+
+def with_places(documents: Iterable[NamedDocument]) -> Iterator[tuple[str, Document, tuple[str, int, int] | None]]:
+    """Give each document, and of a page of Events its stream and where the page begins and ends there."""
+    streams: dict[str, str] = {}
+    ends: dict[str, int] = {}
+    for name, doc in documents:
+        place = None
+        if name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
+        elif name == "event_page":
+            stream = streams[doc["descriptor"]]
+            start = ends.get(stream, 0)
+            end = ends[stream] = start + len(doc["uid"])
+            place = stream, start, end
+        yield name, doc, place
 
 
 def _lengths(length: int, part: int) -> tuple[int, ...]:

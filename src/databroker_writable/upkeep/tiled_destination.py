@@ -14,7 +14,7 @@ from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
 from ..tables.remote_columns import is_null, read_stream
 from . import tiled_survey
-from .tiled_blocks import blocks
+from .tiled_blocks import blocks, with_places
 from .tiled_references import ColumnOfStream, Reference, documents_of_references, is_readable
 from .tiled_survey import Survey, ends_in_nul, has_nulls, survey
 
@@ -100,13 +100,13 @@ class TiledDestination:
             (stream, key): in_blocks.array_in(self._client[uid][stream].base, key, data_keys[stream][key])
             for (stream, key), in_blocks in columns.items()
         }
-        for block in blocks(surveyed.documents(run) if columns else (), columns):
+        for block in blocks(surveyed.documents(run), columns):
             arrays[block.column].write_block(block.values[numpy.newaxis], block.number)
 
     def _compare_blocks(self, run: Any, uid: str, surveyed: Survey) -> None:
         columns = surveyed.in_blocks
         arrays = {(stream, key): self._client[uid][stream][key] for stream, key in columns}
-        for block in blocks(surveyed.documents(run) if columns else (), columns):
+        for block in blocks(surveyed.documents(run), columns):
             if not _is_same(block.values, arrays[block.column][block.place]):
                 raise _other_values(*block.column, uid)
 
@@ -119,27 +119,22 @@ class TiledDestination:
     def _compare(self, documents: Iterable[NamedDocument], uid: str) -> None:
         """Compare values piece by piece; of what Tiled gives, only columns of scalars are in memory whole."""
         written = self._client[uid]
-        streams: dict[str, str] = {}
-        ends: dict[str, int] = {}
         columns: dict[tuple[str, str], Any] = {}
         arrays: set[tuple[str, str]] = set()
-        for name, doc in documents:
+        for name, doc, place in with_places(documents):
             if name == "descriptor":
                 arrays.update((doc["name"], key) for key, value in doc["data_keys"].items() if value["shape"])
-                streams[doc["uid"]] = doc["name"]
-            if name == "stop" and doc["uid"] != written.metadata["stop"]["uid"]:
+            elif name == "stop" and doc["uid"] != written.metadata["stop"]["uid"]:
                 raise StoreFailedError(f"Tiled gives another stop document for the run {uid!r}; copy it again")
-            if name != "event_page":
-                continue
-            stream = streams[doc["descriptor"]]
-            start = ends.get(stream, 0)
-            ends[stream] = start + len(doc["uid"])
-            for key, values in doc["data"].items():
-                if (stream, key) not in columns:
-                    node = written[stream]
-                    columns[stream, key] = node[key] if (stream, key) in arrays else read_stream(node, key)[key].values
-                if not _is_same(values, columns[stream, key][start : ends[stream]]):
-                    raise _other_values(stream, key, uid)
+            elif place is not None:
+                stream, start, end = place
+                for key, values in doc["data"].items():
+                    if (stream, key) not in columns:
+                        node = written[stream]
+                        is_array = (stream, key) in arrays
+                        columns[stream, key] = node[key] if is_array else read_stream(node, key)[key].values
+                    if not _is_same(values, columns[stream, key][start:end]):
+                        raise _other_values(stream, key, uid)
 
     def _remove(self, uid: str) -> None:
         self._client[uid].delete(recursive=True, external_only=False)
@@ -162,7 +157,6 @@ def documents_for_tiled(
         A column that Tiled would lose or refuse.
     """
     descriptors: dict[str, Document] = {}
-    lengths: dict[str, int] = {}
     elsewhere = {*references, *surveyed.in_blocks}
     for name, doc in surveyed.documents(run):
         if name == "descriptor":
@@ -172,14 +166,13 @@ def documents_for_tiled(
         elif name == "event_page":
             descriptor = descriptors[doc["descriptor"]]
             stream = descriptor["name"]
-            lengths[stream] = lengths.get(stream, 0) + len(doc["uid"])
             data = {key: values for key, values in doc["data"].items() if (stream, key) not in elsewhere}
             for piece in _pieces({**doc, "data": data}, descriptor["data_keys"]):
                 yield name, piece
         elif name not in ("resource", "datum", "datum_page"):
             if name == "stop":
                 by_stream = {descriptor["name"]: descriptor for descriptor in descriptors.values()}
-                yield from documents_of_references(references, by_stream, lengths)
+                yield from documents_of_references(references, by_stream, surveyed.lengths)
             yield name, dict(doc)
 
 

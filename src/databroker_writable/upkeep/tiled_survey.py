@@ -10,7 +10,7 @@ import numpy
 
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from .tiled_blocks import ColumnInBlocks
+from .tiled_blocks import ColumnInBlocks, with_places
 from .tiled_references import ColumnOfStream, Reference, ReferencedColumns
 
 PIECE = 2**24
@@ -27,6 +27,8 @@ class Survey(NamedTuple):
     dtypes : dict
         The ``dtype`` and ``dtype_numpy`` of each column, by stream and name, in its last descriptor: Tiled keeps the
         data keys of the first, and integers may have become floats.
+    lengths : dict
+        How many Events each stream has, by its name.
     event_size : int
         Bytes of the largest Event, at 8 for each element.
     has_resources : bool
@@ -39,6 +41,7 @@ class Survey(NamedTuple):
 
     nulls: set[tuple[str, str]]
     dtypes: dict[tuple[str, str], Document]
+    lengths: dict[str, int]
     event_size: int
     has_resources: bool
     references: dict[ColumnOfStream, Reference]
@@ -60,25 +63,23 @@ class Survey(NamedTuple):
 
 def survey(run: Any, root_map: Mapping[str, str]) -> Survey:
     """Look through the documents of a run once."""
-    streams: dict[str, str] = {}
     nulls: set[tuple[str, str]] = set()
     dtypes: dict[tuple[str, str], Document] = {}
     data_keys: dict[str, Document] = {}
     lengths: dict[str, int] = {}
     event_size, has_resources = 1, False
     referenced = ReferencedColumns(root_map)
-    for name, doc in documents_of(run):
+    for name, doc, place in with_places(documents_of(run)):
         referenced.add(name, doc)
         if name == "descriptor":
-            streams[doc["uid"]] = doc["name"]
             data_keys[doc["name"]] = doc["data_keys"]
             for key, data_key in doc["data_keys"].items():
                 dtypes[doc["name"], key] = {p: data_key[p] for p in ("dtype", "dtype_numpy") if p in data_key}
             sizes = (8 * math.prod(data_key.get("shape") or ()) for data_key in doc["data_keys"].values())
             event_size = max(event_size, sum(sizes))
-        elif name == "event_page":
-            stream = streams[doc["descriptor"]]
-            lengths[stream] = lengths.get(stream, 0) + len(doc["uid"])
+        elif place is not None:
+            stream, _, end = place
+            lengths[stream] = end
             nulls.update((stream, key) for key, values in doc["data"].items() if has_nulls(values))
         elif name == "resource":
             has_resources = True
@@ -88,7 +89,7 @@ def survey(run: Any, root_map: Mapping[str, str]) -> Survey:
         for key, data_key in _arrays_of_large_events(data_keys[stream]).items()
         if (stream, key) not in nulls
     }
-    return Survey(nulls, dtypes, event_size, has_resources, referenced.columns(), in_blocks)
+    return Survey(nulls, dtypes, lengths, event_size, has_resources, referenced.columns(), in_blocks)
 
 
 def _arrays_of_large_events(data_keys: Document) -> Document:
