@@ -10,7 +10,7 @@ import numpy
 
 INT64 = (-(2**63), 2**63 - 1)
 INT64_OR_UINT64 = (-(2**63), 2**64 - 1)
-_NUMBERS = frozenset({int, float, bool, type(None)})
+NUMBERS_OR_NONE = frozenset({int, float, bool, type(None)})
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def raw_size(value: Any) -> int:
         return 5 + sum(raw_size(key) + raw_size(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         types = set(map(type, value))
-        if types <= _NUMBERS:
+        if types <= NUMBERS_OR_NONE:
             return 5 + 9 * len(value)
         if types == {str}:
             return 5 + 5 * len(value) + 4 * sum(map(len, value))
@@ -84,7 +84,7 @@ def bson_size(value: Any) -> int:
         return 5 + sum(len(str(key)) + 6 + bson_size(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         width = 2 + len(str(len(value)))
-        if _NUMBERS.issuperset(map(type, value)):
+        if NUMBERS_OR_NONE.issuperset(map(type, value)):
             return 5 + len(value) * (width + 8)
         return 5 + len(value) * width + sum(map(bson_size, value))
     return 8

@@ -221,12 +221,17 @@ _MASKED = Unstorable(
 def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
     """Refuse a column of several types, with or without missing values."""
     types = list(types)
-    held = [type_ for type_ in types if type_of(type_) not in MISSING]
+    held = without_missing(types)
     remedy = "give the values of each type a column of their own"
     if {*map(type_of, held)} <= _KEPT_BY_TEXT:
         remedy = f"make it one type, e.g. {way_to_text(name, types)}"
     names = sorted(map(type_name, held if len(held) > 1 else types))
     return InvalidTableError(f"column {name!r} holds mixed types ({', '.join(names)}); {remedy}")
+
+
+def without_missing(types: Iterable[type]) -> list[type]:
+    """The types of values that are not missing."""
+    return [type_ for type_ in types if type_of(type_) not in MISSING]
 
 
 def way_to_text(name: str, types: Iterable[type]) -> str:

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy
 
-from .backend_limits import ANY_BACKEND, INT64, Limits
+from .backend_limits import ANY_BACKEND, INT64, NUMBERS_OR_NONE, Limits
 from .classifier import SCALARS, TIMES, ValueType, check_text, is_array, type_of, type_of_dtype, unstorable
 from .wording import Location, located, remedy_for, short
 
-_ALWAYS_HELD = frozenset({float, bool, type(None)})
-_NUMBERS = _ALWAYS_HELD | {int}
+_ALWAYS_HELD = NUMBERS_OR_NONE - {int}
 
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB allows 100 levels, and documents need some themselves."""
@@ -152,7 +151,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
     types = set(map(type, values))
     if types <= _ALWAYS_HELD:
         return
-    if types <= _NUMBERS:
+    if types <= NUMBERS_OR_NONE:
         integers = [v for v in values if type(v) is int]
         for extreme in (min(integers), max(integers)):
             _check_int(extreme, where, error, limits)

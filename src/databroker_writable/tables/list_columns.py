@@ -31,6 +31,7 @@ from .classifier import (
     type_of,
     unsupported,
     way_to_text,
+    without_missing,
 )
 from .time_columns import times_from_list
 
@@ -170,7 +171,7 @@ def flatten(nested: Any, ndim: int) -> list[Any]:
 def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> InvalidTableError:
     for value in flat:
         check_column(value, name)
-    culprits = sorted(type_name(type_) for type_ in types if type_of(type_) not in MISSING)
+    culprits = sorted(map(type_name, without_missing(types)))
     return unsupported(name, f"values of type {', '.join(culprits)}", _way_to_convert(types, name))
 
 
@@ -190,7 +191,7 @@ _KEPT_AS_TEXT = (
 
 def _way_to_convert(types: Iterable[type], name: str) -> str:
     """How values of these types can be stored without loss."""
-    held = [type_ for type_ in types if type_of(type_) not in MISSING]
+    held = without_missing(types)
     if any(hasattr(type_, "__array__") for type_ in held):
         return f"convert them, e.g. table[{name!r}] = [numpy.asarray(v) for v in table[{name!r}]]"
     if all(issubclass(type_, bytes | bytearray | memoryview) for type_ in held):
