@@ -71,18 +71,11 @@ def small_files(meter: Meter) -> None:
     directory.mkdir()
     content = b"x" * 2_000
     write_whole(directory, [content] * 3)  # as many as the catalog has
-
-    def look(*, read: bool) -> None:
-        for name in os.listdir(directory):
-            os.stat(directory / name)
-            if read:
-                (directory / name).read_bytes()
-
     steps = {
         "store": lambda: write_whole(directory, [content]),
         "batch": lambda: write_whole(directory, [content] * 64),
-        "open": lambda: look(read=True),
-        "search": lambda: look(read=False),
+        "open": lambda: read_all(directory),
+        "search": lambda: look_at(directory),
     }
     measure(meter, directory, steps)
 
@@ -90,6 +83,20 @@ def small_files(meter: Meter) -> None:
 def small_file(meter: Meter) -> None:
     """As many bytes as a run of 10 x 3."""
     meter.steps("store", meter["number"], lambda: write_whole(meter.directory, [b"x" * 2_600]))
+
+
+def look_at(directory: Path) -> list[Path]:
+    """List a directory, and look at each file in it."""
+    paths = [directory / name for name in os.listdir(directory)]
+    for path in paths:
+        os.stat(path)
+    return paths
+
+
+def read_all(directory: Path) -> None:
+    """Look at each file in a directory, and read it."""
+    for path in look_at(directory):
+        path.read_bytes()
 
 
 def write_whole(directory: Path, contents: list[bytes]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import collections
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.contenders.plain import write_whole
+from benchmarks.contenders.plain import look_at, read_all, write_whole
 from benchmarks.network import round_trips
 
 from databroker_writable import open_directory
@@ -38,13 +37,6 @@ def counted(directory: Path, function: Callable[[], Any]) -> collections.Counter
     return count
 
 
-def look_at(directory: Path, *, read: bool) -> None:
-    for name in os.listdir(directory):
-        os.stat(directory / name)
-        if read:
-            (directory / name).read_bytes()
-
-
 @pytest.mark.parametrize("number", [1, 64])
 def test_stores_take_few_round_trips(catalog: Any, plain: Path, tmp_path: Path, number: int) -> None:
     of_plain = counted(plain, lambda: write_whole(plain, [CONTENT] * number))
@@ -63,8 +55,8 @@ def test_one_store_takes_few_round_trips(catalog: Any, plain: Path, tmp_path: Pa
 def test_opening_and_searching_take_few_round_trips(catalog: Any, plain: Path, tmp_path: Path) -> None:
     catalog.store_runs([TABLE] * 40)
     write_whole(plain, [CONTENT] * len(catalog))
-    read = counted(plain, lambda: look_at(plain, read=True))
-    looked = counted(plain, lambda: look_at(plain, read=False))
+    read = counted(plain, lambda: read_all(plain))
+    looked = counted(plain, lambda: look_at(plain))
     assert counted(tmp_path / "runs", lambda: open_directory(tmp_path / "runs")).total() <= 3 * read.total()
     catalog.search({})  # which reads what this process has stored
     for find in (lambda: catalog.search({"sample": "Cu"}), catalog.table, catalog.force_reload):
