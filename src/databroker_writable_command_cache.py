@@ -38,9 +38,7 @@ class KnownCommand(click.Command):
 
     def __init__(self, known: dict[str, Any]) -> None:
         params = [_param(param) for param in known["params"]]
-        super().__init__(
-            known["name"], params=params, help=known["help"], epilog=known["epilog"], context_settings=known["settings"]
-        )
+        super().__init__(known["name"], params=params, help=known["help"], epilog=known["epilog"])
         self._usage = known["usage"]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
@@ -85,7 +83,6 @@ def _known(name: str, command: click.Command) -> dict[str, Any]:
         "name": name,
         "help": command.help,
         "epilog": command.epilog,
-        "settings": command.context_settings,
         "usage": command.collect_usage_pieces(ctx),
         "params": [_known_param(param, ctx) for param in command.params],
     }

@@ -70,3 +70,37 @@ def test_what_is_no_remark_is_refused() -> None:
 def test_lineage_shows_what_was_made_from_a_run_alone() -> None:
     assert "raw-1" in succeed("lineage", "results", "fit-1")
     assert succeed("lineage", "results", "fit-1", "--downstream").split() == ["╙──", "fit-1", "└─╼", "mean-1"]
+
+
+def test_a_misspelt_option_is_not_taken_for_the_text() -> None:
+    misspelt = run("note", "results", "-1", "--retrakt")
+    assert (misspelt.exit_code, "Did you mean" in misspelt.stderr) == (2, True)
+    assert run("note", "results", "-1", "-q").exit_code == 2
+    assert open_directory("results").annotations("mean-1") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "-1", "--colum", "x"),
+        ("show", "-1", "--colum=x"),
+        ("export", "-1", "--colum", "x"),
+        ("diff", "-1", "-2", "--colum"),
+        ("lineage", "-1", "--downstraem"),
+        ("delete", "raw-1", "--colum"),
+    ],
+)
+def test_a_misspelt_option_is_named(words: tuple[str, ...]) -> None:
+    command, *rest = words
+    result = run(command, "results", *rest)
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+
+
+def test_a_text_can_begin_with_a_number_or_follow_two_dashes() -> None:
+    succeed("note", "results", "-1", "-5 degrees off")
+    succeed("note", "results", "-1", "--", "--retrakt")
+    assert [remark["text"] for remark in open_directory("results").annotations("mean-1")] == [
+        "-5 degrees off",
+        "--retrakt",
+    ]

@@ -6,17 +6,18 @@ import click
 
 from ..results.differences import diff as difference_of
 from .failing import CATALOG_HELP
+from .parsing import CommandOnRuns
 from .show import find_run
 from .targets import open_to_read
 from .text import say
 
 
 @click.command(
+    cls=CommandOnRuns,
     help="Compare two runs: metadata, parameters, versions, columns and values. Reads all data.\n\n"
     f"{CATALOG_HELP} Each UID is a run's uid or its first characters, a scan_id, or -1 for the latest run.\n\n"
     "Exit status: 0 no differences, 1 the runs cannot be compared, 2 wrong usage, 3 the runs differ.",
     epilog="Example: databroker-writable diff results -2 -1",
-    context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("first", metavar="UID")

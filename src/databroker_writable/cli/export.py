@@ -12,12 +12,14 @@ from ..runs.attachments import attachments
 from ..upkeep.exporting import attachment_paths, export_with_suitcase, filled
 from ..upkeep.exporting import export as export_run
 from .failing import CATALOG_HELP, message_of
+from .parsing import CommandOnRuns
 from .show import find_run
 from .targets import open_to_read
 from .text import say
 
 
 @click.command(
+    cls=CommandOnRuns,
     help="Write runs to files for other programs. Each file is written completely or not at all.\n\n"
     f"{CATALOG_HELP} Each UID is a run's uid or its first characters, a scan_id, or -1 for the latest run.\n\n"
     "The suffix of FILE chooses the format: .nc netCDF, .nxs NeXus, .parquet, .csv (with the metadata in lines that "
@@ -25,7 +27,6 @@ from .text import say
     "{time:%Y-%m-%d}_{scan_id}.csv. Attachments are written to a directory beside FILE: those of run.nc to "
     "run-attachments.",
     epilog="Example: databroker-writable export results -1 -o '{sample}_{uid:.6}.nxs' --with-inputs",
-    context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uids", nargs=-1, required=True, metavar="UID...")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .failing import CATALOG_HELP
+from .parsing import CommandOnRuns
 from .show import find_run
 from .targets import open_existing_to_store, open_to_read
 from .text import say, shown, shown_time, table
@@ -16,11 +17,11 @@ WIDTH = 60
 
 
 @click.command(
+    cls=CommandOnRuns,
     help="Add a remark to a stored run: TEXT, tags, or both. Without either, list the remarks on it.\n\n"
     f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run.\n\n"
     "Remarks are kept next to the runs, with your user name and the time. They cannot be changed.",
     epilog='Example: databroker-writable note results 4f3a91c2 "beam dump at frame 40" --tag bad-frames',
-    context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uid")

@@ -1,14 +1,48 @@
-"""Parse arguments: metadata as KEY=VALUE, spans of time, and dates."""
+"""Parse arguments: runs by number, metadata as KEY=VALUE, spans of time, and dates."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from ..results.moments import FORMS, moment_in, seconds_in
+
+_NUMBER = re.compile(r"-\d")
+
+
+class CommandOnRuns(click.Command):
+    """A command whose arguments can begin with a negative number: -1 is the latest run, not an option."""
+
+    def make_parser(self, ctx: click.Context) -> Any:
+        parser = super().make_parser(ctx)
+        parser.ignore_unknown_options = True
+        return parser
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            self._refuse_unknown_options(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _refuse_unknown_options(self, ctx: click.Context, args: list[str]) -> None:
+        values, rest, _ = self.make_parser(ctx).parse_args(list(args))
+        params = self.get_params(ctx)
+        given = [values.get(param.name) for param in params if isinstance(param, click.Argument)]
+        escaped = args[args.index("--") :] if "--" in args else []
+        for word in (*_texts(given), *rest):
+            if word.startswith("-") and word != "-" and not _NUMBER.match(word) and word not in escaped:
+                options = [option for param in params for option in param.opts]
+                raise click.NoSuchOption(word.partition("=")[0], possibilities=options, ctx=ctx)
+
+
+def _texts(values: Any) -> list[str]:
+    """The texts in nested sequences; click has a mark of its own for what is missing."""
+    if isinstance(values, str):
+        return [values]
+    return [text for value in values for text in _texts(value)] if isinstance(values, list | tuple) else []
 
 
 def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, Any]:

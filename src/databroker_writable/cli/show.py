@@ -16,6 +16,7 @@ from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
 from .failing import CATALOG_HELP
 from .first_events import Stream, read_streams, stream_in_words
+from .parsing import CommandOnRuns
 from .targets import open_to_read
 from .text import json_text, say, shown, shown_time, table
 from .text_plot import text_plot
@@ -24,10 +25,10 @@ VALUE_WIDTH = 300
 
 
 @click.command(
+    cls=CommandOnRuns,
     help="Show the metadata, the streams and the first rows of a run.\n\n"
     f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run.",
     epilog="Example: databroker-writable show results -1 --column mu",
-    context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uid")

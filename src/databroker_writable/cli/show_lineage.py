@@ -6,18 +6,19 @@ import click
 
 from ..results.plots import check_matplotlib, save_figure
 from .failing import CATALOG_HELP, warnings_as_messages
+from .parsing import CommandOnRuns
 from .show import find_run
 from .targets import open_to_read, with_finding
 from .text import say
 
 
 @click.command(
+    cls=CommandOnRuns,
     help="Show the inputs and the results of a run as a tree, results below their inputs.\n\n"
     f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run. Inputs in "
     "other catalogs are found if databroker knows these catalogs by name. Retracted runs are marked, and so are runs "
     "that were made from retracted or superseded ones.",
     epilog="Example: databroker-writable lineage results -1 --mermaid",
-    context_settings={"ignore_unknown_options": True},  # -1 is no option
 )
 @click.argument("catalog")
 @click.argument("uid")
