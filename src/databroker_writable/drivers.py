@@ -24,6 +24,7 @@ from .runs.upstream_entries import missing_driver
 from .storage.durable_file import make_durable_directories
 from .storage.paths import RUN_FILES, absolute_path
 from .tables.public_types import Broker
+from .tables.tracebacks import errors_end_here
 
 
 class WritableMsgpackCatalog(writable_class(stock_drivers().msgpack)):  # type: ignore[misc]
@@ -174,17 +175,18 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Broker:
     >>> catalog.store_run({"x": [1, 2, 3]}).primary.read().x.values.tolist()
     [1, 2, 3]
     """
-    directory = run_directory(path)
-    kwargs.setdefault("name", os.path.basename(directory))
-    driver, pattern = run_files_of(directory)
-    catalog = driver([pattern], **kwargs)
-    try:
-        make_durable_directories(directory)
-    except OSError as exc:
-        raise NotWritableError(
-            f"the directory {directory!r} cannot be created: {exc.strerror}; give one in which you can write"
-        ) from exc
-    return catalog
+    with errors_end_here:
+        directory = run_directory(path)
+        kwargs.setdefault("name", os.path.basename(directory))
+        driver, pattern = run_files_of(directory)
+        catalog = driver([pattern], **kwargs)
+        try:
+            make_durable_directories(directory)
+        except OSError as exc:
+            raise NotWritableError(
+                f"the directory {directory!r} cannot be created: {exc.strerror}; give one in which you can write"
+            ) from exc
+        return catalog
 
 
 def run_directory(path: str | os.PathLike[str]) -> str:

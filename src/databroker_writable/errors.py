@@ -7,6 +7,7 @@ Each derives from `StoreError` and from the builtin that people would catch::
     ├── InvalidMetadataError(ValueError)    this metadata cannot be stored as it is
     ├── InvalidRunError(ValueError)         this run, builder or documents cannot be stored as they are
     ├── RunExistsError(FileExistsError)     another run has this uid
+    ├── NotFoundError(KeyError)             there is no such run, stream or attachment
     ├── NotWritableError(PermissionError)   nothing can be stored in this catalog
     │   └── InvalidCatalogError(ValueError) the catalog's own arguments are wrong
     ├── ExportError(ValueError)             a run cannot be exported in this way, or into this file
@@ -19,8 +20,8 @@ Each derives from `StoreError` and from the builtin that people would catch::
 
     StoreWarning(UserWarning)               stored, but there is a better form; or a file was skipped
 
-The first six are raised before anything is written; `ServerAwayError`, `UnreadableAssetError` and `PickledRunError`
-when runs are read.
+Errors of input are raised before anything is written; `NotFoundError`, `ServerAwayError`, `UnreadableAssetError` and
+`PickledRunError` when runs are read.
 """
 
 from __future__ import annotations
@@ -124,6 +125,13 @@ class RunExistsError(StoreError, FileExistsError):
             "It is this error's 'run'; store yours under another uid",
             run,
         )
+
+
+class NotFoundError(StoreError, KeyError):
+    """There is no such run, stream or attachment."""
+
+    # KeyError shows the repr of its message
+    __str__ = Exception.__str__
 
 
 class NotWritableError(StoreError, PermissionError):

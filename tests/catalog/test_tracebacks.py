@@ -25,6 +25,29 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "store_runs, of a search": lambda catalog: catalog.search({}).store_runs([MIXED]),
     "run_builder": lambda catalog: catalog.run_builder({"a": object()}),
     "add_stream": lambda catalog: RunBuilder().add_stream("primary", data=MIXED),
+    "table": lambda catalog: catalog.table(since="yesterdayish"),
+    "latest": lambda catalog: catalog.latest(sample="Cu"),
+    "results_of": lambda catalog: catalog.results_of(5),
+    "lineage": lambda catalog: catalog.lineage("elsewhere"),
+    "impact": lambda catalog: catalog.impact("elsewhere"),
+    "annotate": lambda catalog: catalog.annotate(catalog[-1], 5),
+    "annotations": lambda catalog: catalog.annotations("elsewhere"),
+    "retract": lambda catalog: catalog.retract("elsewhere", "why"),
+    "restore": lambda catalog: catalog.restore("elsewhere"),
+    "restore, of a search": lambda catalog: catalog.search({}).restore(catalog[-1]),
+    "open_directory": lambda catalog: open_directory("results/*.msgpack"),
+    "open_directory, of an unknown argument": lambda catalog: open_directory("results", foo=1),
+    "open_directory, where none can be made": lambda catalog: open_directory("/proc/results"),
+    "make_writable": lambda catalog: databroker_writable.make_writable("results"),
+    "to_dataset": lambda catalog: databroker_writable.to_dataset(catalog),
+    "ragged": lambda catalog: databroker_writable.ragged(catalog, "x"),
+    "attachments": lambda catalog: databroker_writable.attachments("elsewhere"),
+    "diff": lambda catalog: databroker_writable.diff(catalog[-1], 5),
+    "plot": lambda catalog: databroker_writable.plot(catalog[-1], "y"),
+    "export": lambda catalog: databroker_writable.export(catalog[-1], "x.unknown"),
+    "copy_runs": lambda catalog: databroker_writable.copy_runs(catalog, 5),
+    "copy_runs, from what is no catalog": lambda catalog: databroker_writable.copy_runs(5, catalog),
+    "recover": lambda catalog: databroker_writable.recover("results"),
 }
 
 
@@ -44,6 +67,29 @@ def test_the_traceback_of_an_error_ends_at_the_public_method(
     catalog = open_directory(tmp_path / "runs")
     catalog.store_run({"x": [1]})
     assert frames_of(CALLS[name], catalog) == [name.partition(",")[0]]
+
+
+def test_a_cause_is_kept_but_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FULL_TRACEBACK, raising=False)
+    with pytest.raises(StoreError) as caught:
+        open_directory("/proc/results")
+    assert isinstance(caught.value.__context__, FileNotFoundError)
+    assert len(traceback.format_exception(caught.value)) == 4
+
+
+def test_what_the_user_was_handling_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FULL_TRACEBACK, raising=False)
+    catalog = open_directory(tmp_path / "runs")
+
+    def store_after_an_error() -> None:
+        try:
+            raise ZeroDivisionError("mine")
+        except ZeroDivisionError:
+            catalog.store_run(MIXED)
+
+    with pytest.raises(StoreError) as caught:
+        store_after_an_error()
+    assert "ZeroDivisionError: mine" in "".join(traceback.format_exception(caught.value))
 
 
 def test_add_data_ends_the_traceback_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from databroker_writable import open_directory
-from support.command_line import run
+from support.command_line import fail, run
 
 PYTHON = re.compile(r"\w\(|catalog\[|\bderived_from\b|(?<!-)\bsupersedes\b|\[\.\.\.\]")
 
@@ -41,3 +41,40 @@ def test_messages_are_in_words_of_the_command_line(command: str, said: str) -> N
     errors = run(*command.split()).stderr
     assert said in errors
     assert not PYTHON.search(errors), errors
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a,b\n1,2\n3,4,5\n", "its row 3 has 3 values for 2 columns"),
+        (b"", "it holds no lines"),
+        (b"a,b\n\xdf,1\n", "its byte 4 is not text in UTF-8"),
+        (b'a,b\n"1,2\n', "the quotation mark in its row 2 has no end"),
+    ],
+)
+def test_what_is_wrong_with_a_text_file_is_said_in_plain_words(content: bytes, reason: str) -> None:
+    Path("bad.csv").write_bytes(content)
+    assert f"'bad.csv' cannot be read as CSV: {reason}" in fail("store", "bad.csv", "--to", "results")
+
+
+def test_a_file_that_is_a_directory_or_misspelt_is_named() -> None:
+    Path("tables").mkdir()
+    assert "no file 'tables', but a directory; name the files in it" in fail("store", "tables", "--to", "results")
+    Path("spectrum.csv").write_text("x\n1\n")
+    assert "did you mean 'spectrum.csv'?" in fail("store", "spectrun.csv", "--to", "results")
+
+
+@pytest.mark.parametrize("words", [("store", "table.csv"), ("ls", "results", "sample=Cu"), ("copy", "results")])
+def test_wrong_usage_shows_an_example(words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith(f"Example: databroker-writable {words[0]} ")
+
+
+def test_a_file_name_without_its_option_is_told_how_it_is_given() -> None:
+    result = run("export", "results", "-1", "x.csv")
+    assert (result.exit_code, "name the file with -o: -o x.csv" in result.stderr) == (2, True)
+
+
+def test_nothing_is_shown_of_a_run_without_the_column() -> None:
+    assert "there is no column 'mew'" in fail("show", "results", "-1", "--column", "mew")

@@ -47,7 +47,7 @@ def test_impact_says_which_results_are_dealt_with(chain):
 
 
 def test_impact_of_what_is_unknown_is_an_error(chain):
-    with pytest.raises(KeyError, match="the run 'elsewhere-1' is unknown"):
+    with pytest.raises(KeyError, match="has no run 'elsewhere-1'"):
         chain.impact("elsewhere-1")
     with pytest.raises(InvalidMetadataError, match="several uids begin"):
         chain.impact("raw-")

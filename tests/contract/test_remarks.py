@@ -174,7 +174,7 @@ def test_a_run_that_is_not_here_is_refused(catalog, run):
     never_stored = build_simple_run({"x": [1]}, uid="never-stored")
     for other in ("elsewhere-1", never_stored, {"uid": "elsewhere-1", "catalog": None}):
         for ask in (catalog.annotations, lambda run: catalog.annotate(run, "x"), lambda run: catalog.retract(run, "x")):
-            with pytest.raises(InvalidMetadataError, match="does not have; for a run of another catalog give the run"):
+            with pytest.raises(InvalidMetadataError, match=r"has no run .*; check the uid, or give the run itself"):
                 ask(other)
     for nothing in ("", 5, None, {"catalog": "raw"}):
         with pytest.raises(InvalidMetadataError, match="annotate"):

@@ -31,7 +31,8 @@ from databroker_writable import (
     to_dataset,
 )
 from databroker_writable.storage.durable_file import NewFile
-from databroker_writable.upkeep.exporting import export_with_suitcase, filled
+from databroker_writable.upkeep.export_names import file_name
+from databroker_writable.upkeep.exporting import export_with_suitcase
 from support import children, example_runs
 
 SUFFIXES = (".nc", ".nxs", ".parquet", ".csv", ".json")
@@ -291,11 +292,11 @@ def test_punx_finds_no_errors() -> None:
 
 def test_a_name_is_filled_in_from_the_start_document() -> None:
     start = {"uid": "abcdefghij", "sample": {"name": "Cu/Fe ../x"}, "time": 0.0, "scan_id": 7}
-    assert filled("out/{uid:.6}_{scan_id:04d}.nc", start) == "out/abcdef_0007.nc"
-    assert filled("{sample.name}.nc", start) == "Cu_Fe_.._x.nc"
-    assert filled("{time:%Y}.nc", start) in ("1970.nc", "1969.nc")
-    assert filled("{{x}}.nc", start) == "{x}.nc"
-    assert filled("{sample}/x.nc", {**start, "sample": ".."}) == "_/x.nc"
+    assert file_name("out/{uid:.6}_{scan_id:04d}.nc", start) == "out/abcdef_0007.nc"
+    assert file_name("{sample.name}.nc", start) == "Cu_Fe_.._x.nc"
+    assert file_name("{time:%Y}.nc", start) in ("1970.nc", "1969.nc")
+    assert file_name("{{x}}.nc", start) == "{x}.nc"
+    assert file_name("{sample}/x.nc", {**start, "sample": ".."}) == "_/x.nc"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,7 @@ def test_a_name_is_filled_in_from_the_start_document() -> None:
 )
 def test_a_name_that_cannot_be_filled_in_is_refused(template: str) -> None:
     with pytest.raises(ExportError, match="name"):
-        filled(template, {"uid": "abc", "sample": "Cu"})
+        file_name(template, {"uid": "abc", "sample": "Cu"})
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

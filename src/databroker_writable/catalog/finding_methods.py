@@ -10,6 +10,7 @@ from ..results.finding import joined, latest, results_of
 from ..results.notebook import show_runs_in_ipython
 from ..results.run_table import described, described_in_html, table
 from ..tables.public_types import BlueskyRun, Broker, Moment, RunOrUid, Sources
+from ..tables.tracebacks import errors_end_here
 
 if TYPE_CHECKING:
     import pandas
@@ -59,7 +60,7 @@ class FindingMethods:
         pandas.DataFrame
             Indexed by ``uid``: ``time`` (local), ``status``, ``sample``, ``name`` (of the analysis or the plan),
             ``streams``, ``rows`` (of ``primary``, or else of the longest stream), ``tags``, and the further columns.
-            For a table that was stored as one Event, ``rows`` counts the rows of the table.
+            If a table is one Event, ``rows`` counts its rows, or is 1 where its columns differ in length.
 
         Raises
         ------
@@ -79,17 +80,18 @@ class FindingMethods:
         >>> catalog.table({"sample": "Cu"}, "parameters.window", derived_from=raw)["parameters.window"].tolist()
         [5]
         """
-        return table(
-            self,
-            query,
-            columns,
-            status=status,
-            since=since,
-            until=until,
-            derived_from=derived_from,
-            tags=tags,
-            limit=limit,
-        )
+        with errors_end_here:
+            return table(
+                self,
+                query,
+                columns,
+                status=status,
+                since=since,
+                until=until,
+                derived_from=derived_from,
+                tags=tags,
+                limit=limit,
+            )
 
     def __repr__(self) -> str:
         return described(self)
@@ -145,7 +147,8 @@ class FindingMethods:
         >>> len(catalog.results_of(raw, status="fail"))
         0
         """
-        return results_of(self, raw, query, status, role)
+        with errors_end_here:
+            return results_of(self, raw, query, status, role)
 
     def latest(
         self,
@@ -178,7 +181,7 @@ class FindingMethods:
 
         Raises
         ------
-        KeyError
+        NotFoundError
             There is no such run.
         InvalidMetadataError
             An argument is not a query, status, time or run, or is an option of `table`.
@@ -198,7 +201,8 @@ class FindingMethods:
         >>> catalog.latest(analysis="fit", before=second).metadata["start"]["uid"] == first.metadata["start"]["uid"]
         True
         """
-        return latest(self, joined(query, more), status, derived_from=derived_from, before=before)
+        with errors_end_here:
+            return latest(self, joined(query, more), status, derived_from=derived_from, before=before)
 
     def lineage(self, run: RunOrUid) -> Lineage:
         """Follow a run to its inputs and its results.
@@ -215,7 +219,7 @@ class FindingMethods:
 
         Raises
         ------
-        KeyError
+        NotFoundError
             The run is not known here.
         InvalidMetadataError
             It is not a run, or several uids begin with these characters.
@@ -243,7 +247,8 @@ class FindingMethods:
         ╙── raw-1
             └─╼ fit-1
         """
-        require_package("networkx", "lineage", "the lineage of a run")
-        from ..results.lineage import lineage_of
+        with errors_end_here:
+            require_package("networkx", "lineage", "the lineage of a run")
+            from ..results.lineage import lineage_of
 
-        return lineage_of(run, self)
+            return lineage_of(run, self)

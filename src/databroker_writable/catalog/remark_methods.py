@@ -12,6 +12,7 @@ from ..results.remarks import annotate, remarks_on, restore, retract
 from ..runs import upstream
 from ..storage.failures import explaining
 from ..tables.public_types import RunOrUid
+from ..tables.tracebacks import errors_end_here
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +65,7 @@ class RemarkMethods:
         >>> remark["text"], remark["tags"]
         ('beam dump at frame 40', ['bad-frames'])
         """
-        with self._remarking():
+        with errors_end_here, self._remarking():
             return annotate(self, run, text, tags)
 
     def annotations(self, run: RunOrUid) -> list[dict[str, Any]]:
@@ -97,7 +98,7 @@ class RemarkMethods:
         >>> [remark["tags"] for remark in catalog.annotations(fit)]
         [['bad-frames']]
         """
-        with explaining(self._store.backend.label):
+        with errors_end_here, explaining(self._store.backend.label):
             return remarks_on(self, run)
 
     def retract(self, run: RunOrUid, reason: str) -> dict[str, Any]:
@@ -136,7 +137,7 @@ class RemarkMethods:
         >>> catalog.latest().metadata["start"]["uid"] == good.metadata["start"]["uid"]
         True
         """
-        with self._remarking():
+        with errors_end_here, self._remarking():
             return retract(self, run, reason)
 
     def restore(self, run: RunOrUid, reason: str = "") -> dict[str, Any]:
@@ -173,7 +174,7 @@ class RemarkMethods:
         >>> [remark["verdict"] for remark in catalog.annotations(fit)]
         ['retracted', 'restored']
         """
-        with self._remarking():
+        with errors_end_here, self._remarking():
             return restore(self, run, reason)
 
     def impact(self, run: RunOrUid) -> pandas.DataFrame:
@@ -192,7 +193,7 @@ class RemarkMethods:
 
         Raises
         ------
-        KeyError
+        NotFoundError
             The run is not known here.
         InvalidMetadataError
             It is not a run, or several uids begin with these characters.
@@ -215,7 +216,8 @@ class RemarkMethods:
         >>> catalog.impact(raw)["steps"].to_dict()
         {'fit-1': 1, 'mean-1': 2}
         """
-        return impact(self, run)
+        with errors_end_here:
+            return impact(self, run)
 
     def stale(self) -> pandas.DataFrame:
         """Return the results of this catalog that were made from retracted or superseded runs, to look at again.
@@ -246,7 +248,8 @@ class RemarkMethods:
         >>> catalog.stale()["reason"].to_dict()
         {'fit-1': 'shutter closed'}
         """
-        return stale(self)
+        with errors_end_here:
+            return stale(self)
 
     @contextlib.contextmanager
     def _remarking(self) -> Iterator[None]:

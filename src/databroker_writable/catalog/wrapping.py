@@ -17,6 +17,8 @@ from ..storage.files import JSONLBackend, MsgpackBackend
 from ..storage.foreign import ForeignBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
+from ..tables.tracebacks import errors_end_here
+from ..tables.wording import short
 from .mixin import WritableMixin
 from .options import ASSET_THRESHOLD, CatalogOptions
 
@@ -45,12 +47,13 @@ def writable_class(cls: type) -> type:
     >>> issubclass(writable_class(BlueskyMsgpackCatalog), BlueskyMsgpackCatalog)
     True
     """
-    if not inspect.isclass(cls) or not issubclass(cls, Broker):
-        raise NotWritableError(
-            f"{cls!r} is not a databroker driver: it does not derive from databroker.v2.Broker; "
-            "name the driver of the catalog that holds the runs"
-        )
-    return cls if issubclass(cls, WritableMixin) else _make_class(cast(Any, cls))
+    with errors_end_here:
+        if not inspect.isclass(cls) or not issubclass(cls, Broker):
+            raise NotWritableError(
+                f"{cls!r} is not a databroker driver: it does not derive from databroker.v2.Broker; "
+                "name the driver of the catalog that holds the runs"
+            )
+        return cls if issubclass(cls, WritableMixin) else _make_class(cast(Any, cls))
 
 
 def make_writable(
@@ -95,35 +98,50 @@ def make_writable(
     >>> catalog.store_run({"x": [1, 2, 3]}).primary.read().x.values.tolist()
     [1, 2, 3]
     """
+    with errors_end_here:
+        catalog = catalog_of_runs(catalog)
+        if isinstance(catalog, WritableMixin):
+            return catalog
+        cls: Any = writable_class(type(catalog))
+        options = CatalogOptions.parse(
+            {
+                "asset_root": asset_root,
+                "asset_threshold": asset_threshold,
+                "metadata_defaults": metadata_defaults,
+                "allow_pickle": allow_pickle,
+                "annotations": annotations,
+                "index": index,
+            }
+        )
+        writable = cls.__new__(cls)
+        args, kwargs = writable._backend.lasting_arguments(*upstream.captured_arguments(catalog))
+        # the arguments for a pickle of the catalog
+        upstream.set_captured_arguments(writable, args, {**kwargs, **options.changed()})
+        upstream.adopt_state(writable, catalog)
+        writable._store.set_options(options)
+        writable._backend.adopt()
+        writable._register_asset_handler()
+        return writable
+
+
+def catalog_of_runs(catalog: Any) -> Broker:
+    """The catalog itself, or that of databroker's v1 interface; refuse anything else."""
     if isinstance(catalog, v1.Broker):
         catalog = catalog.v2
-    if isinstance(catalog, WritableMixin):
-        return catalog
     if not isinstance(catalog, Broker):
         raise NotWritableError(
-            f"{type(catalog).__module__}.{type(catalog).__qualname__} is not a catalog of runs; "
-            "give one that databroker opens, such as databroker.catalog['NAME']"
+            f"{short(catalog)} is not a catalog of runs; give one that databroker opens, such as "
+            "databroker.catalog['NAME']"
         )
-    cls: Any = writable_class(type(catalog))
-    options = CatalogOptions.parse(
-        {
-            "asset_root": asset_root,
-            "asset_threshold": asset_threshold,
-            "metadata_defaults": metadata_defaults,
-            "allow_pickle": allow_pickle,
-            "annotations": annotations,
-            "index": index,
-        }
-    )
-    writable = cls.__new__(cls)
-    args, kwargs = writable._backend.lasting_arguments(*upstream.captured_arguments(catalog))
-    # the arguments for a pickle of the catalog
-    upstream.set_captured_arguments(writable, args, {**kwargs, **options.changed()})
-    upstream.adopt_state(writable, catalog)
-    writable._store.set_options(options)
-    writable._backend.adopt()
-    writable._register_asset_handler()
-    return writable
+    return catalog
+
+
+def check_is_writable(catalog: Any, function: str) -> None:
+    """Refuse a catalog that has no `store_run`; `function` is the one that the user called."""
+    if not isinstance(catalog, WritableMixin):
+        raise NotWritableError(
+            f"{function} needs a writable catalog, as open_directory and make_writable return it, not {short(catalog)}"
+        )
 
 
 @functools.cache

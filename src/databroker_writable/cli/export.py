@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 import tqdm
 
 from ..errors import StoreError
 from ..runs.attachments import attachments
-from ..upkeep.exporting import attachment_paths, export_with_suitcase, filled
+from ..upkeep.export_names import file_name
+from ..upkeep.exporting import SUFFIXES, attachment_paths, export_with_suitcase
 from ..upkeep.exporting import export as export_run
 from .failing import CATALOG_HELP, message_of
 from .parsing import CommandOnRuns
@@ -24,8 +27,8 @@ from .text import say
     f"{CATALOG_HELP} Each UID is a run's uid or its first characters, a scan_id, or -1 for the latest run.\n\n"
     "The suffix of FILE chooses the format: .nc netCDF, .nxs NeXus, .parquet, .csv (with the metadata in lines that "
     "begin with #), .json. FILE can contain keys of the start document: {sample}_{uid:.6}.nc, "
-    "{time:%Y-%m-%d}_{scan_id}.csv. Attachments are written to a directory beside FILE: those of run.nc to "
-    "run-attachments.",
+    "{time:%Y-%m-%d}_{scan_id}.csv. Missing directories are created. Attachments are "
+    "written to a directory beside FILE: those of run.nc to run-attachments.",
     epilog="Example: databroker-writable export results -1 -o '{sample}_{uid:.6}.nxs' --with-inputs",
 )
 @click.argument("catalog")
@@ -54,10 +57,10 @@ def export(
         raise click.UsageError("--suitcase cannot be combined with --force, --with-inputs, --column or --stream")
     output = output or ("{uid:.8}-" if suitcase else "{uid:.8}.nc")
     opened = open_to_read(catalog).catalog
-    runs = {run.metadata["start"]["uid"]: run for run in (find_run(opened, catalog, uid) for uid in uids)}
+    runs = {run.metadata["start"]["uid"]: run for run in (_find(opened, catalog, uid) for uid in uids)}
     names: dict[str, str] = {}
     for uid, run in runs.items():
-        name = filled(output, run.metadata["start"])
+        name = file_name(output, run.metadata["start"])
         if name in names:
             raise click.UsageError(
                 f"the runs {names[name]} and {uid} would both be written to {name!r}; give -o a name that differs, "
@@ -84,3 +87,12 @@ def export(
             for path in paths:
                 say(f"wrote {path}")
     ctx.exit(1 if failed else 0)
+
+
+def _find(opened: Any, catalog: str, uid: str) -> Any:
+    try:
+        return find_run(opened, catalog, uid)
+    except click.ClickException:
+        if Path(uid).suffix.lower() in SUFFIXES:
+            raise click.UsageError(f"{uid!r} is no run of {catalog}; name the file with -o: -o {uid}") from None
+        raise

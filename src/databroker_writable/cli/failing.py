@@ -28,9 +28,7 @@ CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (ca
 
 _OPTIONS = {
     "one_event=True": "one_event=True (--one-event)",
-    ", and the name of that catalog is recorded too": "",
-    "; give the run as its own catalog gives it, catalog[uid]": "; is the uid correct and complete?",
-    "; for a run of another catalog give the run as that catalog gives it, catalog[uid]": "; is the uid right?",
+    ", or give the run itself, as its own catalog gives it: other_catalog[uid]": "",
     "annotate(run, tags=[...]) adds it to one": "databroker-writable note CATALOG UID --tag TAG adds it to one",
     "derived_from names": "--derived-from names",
     "supersedes names": "--supersedes names",
@@ -68,7 +66,9 @@ def _as_message() -> Iterator[None]:
     except click.ClickException as exc:
         text = io.StringIO()
         exc.show(text)
-        exc.show = lambda file=None: say(text.getvalue().rstrip(), error=True)  # type: ignore[method-assign]
+        example = exc.ctx.command.epilog if isinstance(exc, click.UsageError) and exc.ctx is not None else None
+        said = "\n".join([text.getvalue().rstrip(), *([example] if example else [])])
+        exc.show = lambda file=None: say(said, error=True)  # type: ignore[method-assign]
         raise
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..errors import require_package
+from ..errors import did_you_mean, require_package
 from ..upkeep.export_formats import DOCUMENTS
 from .text_tables import COLUMNS, CSV, TSV, exact_integers, may_be_of_integers, read_text_table
 
@@ -33,8 +33,13 @@ def read_file(path: Path, options: ReadOptions) -> Any:
     """Read a DataFrame or a Dataset from a file, by its suffix, or from standard input as CSV."""
     path = path.expanduser()
     is_input = path == STANDARD_INPUT
+    if path.is_dir():
+        raise click.ClickException(
+            f"there is no file {str(path)!r}, but a directory; name the files in it, such as {path / '*.csv'}"
+        )
     if not is_input and not path.is_file():
-        raise click.ClickException(f"there is no file {str(path)!r}")
+        beside = [str(file) for file in path.parent.glob("*")]
+        raise click.ClickException(f"there is no file {str(path)!r}{did_you_mean(str(path), beside)}")
     suffix = ".csv" if is_input else _suffix(path)
     if suffix not in (*_TEXT, *_FORMATS):
         raise click.ClickException(

@@ -50,20 +50,21 @@ def show(
     frame: int | None,
     as_json: bool,
 ) -> None:
+    if column is None and plot is None and not (x is None and frame is None and stream_name is None):
+        raise click.UsageError("--stream, --x and --frame are for plots; give --column or --plot, too")
     opened = open_to_read(catalog).catalog
     run = find_run(opened, catalog, uid)
+    if plot is not None:
+        check_matplotlib()
+    is_drawn = column is not None or plot is not None
+    content = plottable(run, column, stream=stream_name, x=x, frame=frame) if is_drawn else None
     streams = read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
     if as_json:
         say(json_text(_record(run, streams)))
     else:
         _show(run, streams, remark_facts(opened, run.metadata["start"]["uid"]))
-    if column is None and plot is None:
-        if x is not None or frame is not None or stream_name is not None:
-            raise click.UsageError("--stream, --x and --frame are for plots; give --column or --plot, too")
+    if content is None:
         return
-    if plot is not None:
-        check_matplotlib()
-    content = plottable(run, column, stream=stream_name, x=x, frame=frame)
     if plot is not None:
         say(f"wrote {_save(content, plot)}", error=as_json)
     elif not as_json:

@@ -72,7 +72,11 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
         except (EOFError, zlib.error) as exc:
             raise ValueError(f"it is incomplete: {exc}") from exc
     # str.splitlines would also split at a form feed; a line may end within a value
-    lines = list(io.StringIO(content.decode("utf-8-sig"), newline=""))[text_format.skipped_rows :]
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"its byte {exc.start} is not text in UTF-8; save it as text in this encoding") from exc
+    lines = list(io.StringIO(text, newline=""))[text_format.skipped_rows :]
     comments = [
         line.rstrip("\r\n") for line in lines if text_format.comment and line.lstrip().startswith(text_format.comment)
     ]
@@ -133,6 +137,10 @@ def _read_csv(text: str, separator: str, names: list[str] | None) -> Any:
                 "its rows have more values than its first line has names; "
                 "name every column, or give the separator with --sep"
             ) from exc
+        except pandas.errors.EmptyDataError as exc:
+            raise ValueError("it holds no lines; is it complete?") from exc
+        except pandas.errors.ParserError as exc:
+            raise ValueError(_in_words(str(exc))) from exc
     gaps = [number for number in range(frame.shape[1]) if may_be_of_integers(frame.iloc[:, number])]
     if gaps:
         exact = pandas.read_csv(io.StringIO(text, newline=""), **options, usecols=gaps, dtype_backend="numpy_nullable")
@@ -140,6 +148,21 @@ def _read_csv(text: str, separator: str, names: list[str] | None) -> Any:
             if exact[name].dtype.kind in "iub" and exact[name].notna().any():
                 frame = frame.assign(**{frame.columns[number]: exact_integers(exact[name])})
     return frame
+
+
+def _in_words(text: str) -> str:
+    """What pandas says of text that is no table, in words of a user."""
+    surplus = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text)
+    if surplus:
+        columns, row, values = surplus.groups()
+        return (
+            f"its row {row} has {values} values for {columns} columns; write a name for each column in the first line, "
+            "remove such rows, or give the separator with --sep"
+        )
+    unclosed = re.search(r"EOF inside string starting at row (\d+)", text)
+    if unclosed:
+        return f"the quotation mark in its row {int(unclosed[1]) + 1} has no end; add it, or remove the mark"
+    return text
 
 
 def _check_separator(frame: Any) -> None:

@@ -13,6 +13,7 @@ import xarray
 from ..runs.printing import aligned, json_line, shown
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
+from ..tables.tracebacks import errors_end_here
 from .headers import unambiguous_length
 
 WIDTH = 36
@@ -113,20 +114,21 @@ def diff(first: Run, second: Run) -> RunDifference:
     column        difference
     primary.peak  1 of 2 values, at most by 0.5 (5.3 %) at [1]
     """
-    for run in (first, second):
-        check_run(run, "diff")
-    starts = first.metadata["start"], second.metadata["start"]
-    columns = list(_columns(first, second))
-    different = [(*column, *difference) for *column, difference in columns if difference is not None]
-    names = ["stream", "column", "difference", "count", "largest", "relative", "at"]
-    return RunDifference(
-        (starts[0]["uid"], starts[1]["uid"]),
-        _pairs(_metadata(first), _metadata(second)),
-        _pairs(*(_flat(start.get("parameters")) for start in starts)),
-        _pairs(*(_flat(start.get("versions")) for start in starts)),
-        columns=pandas.DataFrame(different, columns=names).set_index(["stream", "column"]),
-        compared=len(columns),
-    )
+    with errors_end_here:
+        for run in (first, second):
+            check_run(run, "diff")
+        starts = first.metadata["start"], second.metadata["start"]
+        columns = list(_columns(first, second))
+        different = [(*column, *difference) for *column, difference in columns if difference is not None]
+        names = ["stream", "column", "difference", "count", "largest", "relative", "at"]
+        return RunDifference(
+            (starts[0]["uid"], starts[1]["uid"]),
+            _pairs(_metadata(first), _metadata(second)),
+            _pairs(*(_flat(start.get("parameters")) for start in starts)),
+            _pairs(*(_flat(start.get("versions")) for start in starts)),
+            columns=pandas.DataFrame(different, columns=names).set_index(["stream", "column"]),
+            compared=len(columns),
+        )
 
 
 def _metadata(run: Any) -> dict[str, Any]:

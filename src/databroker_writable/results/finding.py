@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidMetadataError, warn_user
+from ..errors import InvalidMetadataError, NotFoundError, warn_user
 from ..runs import upstream
 from ..runs.provenance import reference
 from ..storage.backend import label_of
@@ -13,6 +13,7 @@ from ..tables.wording import short
 from .headers import check_query, check_status, headers_superseding, open_run, refresh
 from .impact import successors
 from .moments import local_time, moment_of
+from .references import no_such_input
 from .remarks import RETRACTED, retracted
 from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
 
@@ -31,10 +32,7 @@ def results_of(
     uid = source_uid(catalog, raw, "results_of")
     if uid is None:
         uid = str(reference(raw, "results_of")["uid"])
-        warn_user(
-            f"{label_of(catalog)!r} has no run {uid!r}, and no run that was made from it; check the uid, or ask "
-            "the catalog that holds the results"
-        )
+        warn_user(no_such_input(catalog, uid))
     chosen = select(catalog, query, status, sources=[(uid, role)])
     uids = [header.uid for header, found in chosen if found != RETRACTED or status == RETRACTED]
     if not uids:
@@ -71,11 +69,11 @@ def latest(
         others.add(found)
     unknown = unknown_keys(catalog, query)
     if unknown:
-        raise KeyError(f"no run fits {dict(query)}: {unknown}")
+        raise NotFoundError(f"no run fits {dict(query)}: {unknown}")
     asked = [str(dict(query))]
     asked += [f"derived_from {' and '.join(uid for uid, _ in sources)}"] if sources else []
     asked += [f"before {local_time(until) or until}"] if until is not None else []
-    raise KeyError(_nothing_fits(label_of(catalog), ", ".join(asked), status, others))
+    raise NotFoundError(_nothing_fits(label_of(catalog), ", ".join(asked), status, others))
 
 
 def _nothing_fits(label: str, asked: str, status: str | None, others: set[str]) -> str:

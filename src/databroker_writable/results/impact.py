@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import pandas
 
+from ..errors import NotFoundError
 from ..runs.document_parts import name_of
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .headers import PROBE, Header, headers, headers_superseding
 from .moments import local_times
 from .reached import ReachedCatalogs
-from .references import known_uid
+from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, remarks, retractions
 
 IMPACT_COLUMNS = ("time", "catalog", "name", "status", "steps", "verdict")
@@ -47,7 +48,7 @@ def results_made_from(catalog: Any, run: Any) -> list[Result]:
     _, known = reached.find(uid, first["catalog"])
     found = _follow(reached, [uid], _inputs)
     if known is None and not found.results and start_of(run) is None:
-        raise KeyError(f"the run {uid!r} is unknown")
+        raise NotFoundError(no_such_input(catalog, uid))
     withdrawn = retractions(reached.ask_each(remarks))
     replaced = successors(found.naming, withdrawn)
     verdicts = {**dict.fromkeys(replaced, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import networkx
 from networkx.readwrite.text import generate_network_text
 
-from ..errors import require_package
+from ..errors import NotFoundError, require_package
 from ..runs.printing import mermaid_label, printable
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .headers import Header, unambiguous_length
 from .reached import ReachedCatalogs
-from .references import known_uid
+from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def lineage_of(run: Any, catalog: Any) -> Lineage:
             _describe(graph, header.uid, name, header.start, header)
         is_growing = bool(pending or results)
     if len(graph) == 1 and graph.nodes[first["uid"]]["start"] is None:
-        raise KeyError(f"the run {first['uid']!r} is unknown")
+        raise NotFoundError(no_such_input(catalog, first["uid"]))
     _label(graph)
     _judge(graph, retractions(reached.ask_each(remarks)))
     return graph

@@ -16,6 +16,7 @@ from ..errors import ExportError, StoreError, require_package
 from ..storage.durable_file import NewFile
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
+from ..tables.tracebacks import errors_end_here
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
 from .headers import SHORTEST_UID
 
@@ -107,14 +108,15 @@ def plot(
     >>> axes.get_xlabel(), axes.get_ylabel()
     ('energy', 'counts')
     """
-    check_run(run, "plot")
-    check_matplotlib()
-    content = plottable(run, column, stream=stream, x=x, frame=frame)
-    if ax is None:
-        from matplotlib import pyplot
+    with errors_end_here:
+        check_run(run, "plot")
+        check_matplotlib()
+        content = plottable(run, column, stream=stream, x=x, frame=frame)
+        if ax is None:
+            from matplotlib import pyplot
 
-        _, ax = pyplot.subplots(layout="constrained")
-    return draw(content, ax)
+            _, ax = pyplot.subplots(layout="constrained")
+        return draw(content, ax)
 
 
 def plottable(

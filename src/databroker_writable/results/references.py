@@ -24,6 +24,24 @@ def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> l
     return resolved
 
 
+_REMEDY = "check the uid, or give the run itself, as its own catalog gives it: other_catalog[uid]"
+
+
+def no_such_run(catalog: Any, uid: str) -> str:
+    """The message that a catalog has no run with a uid."""
+    return f"the catalog {label_of(catalog)!r} has no run {uid!r}; {_REMEDY}"
+
+
+def no_such_input(catalog: Any, uid: str) -> str:
+    """The message that a catalog has neither a run with a uid, nor one that was made from it."""
+    return f"the catalog {label_of(catalog)!r} has no run {uid!r}, and no run that was made from it; {_REMEDY}"
+
+
+def names_no_run(argument: str, catalog: Any, uid: str) -> str:
+    """The message that an argument names a run that a catalog does not have."""
+    return f"{argument} names the run {uid!r}, which the catalog {label_of(catalog)!r} does not have; {_REMEDY}"
+
+
 def known_uid(catalog: Any, text: str, argument: str) -> str | None:
     """The uid of a catalog's run that equals a text, or begins with it; None if there is none."""
     if not text:
@@ -47,10 +65,7 @@ def _resolved(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
     uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else None
     if uid is not None:
         return {**named, "uid": uid, "catalog": catalog.name}
-    warn_user(
-        f"{argument} names the run {named['uid']!r}, which the catalog {label_of(catalog)!r} does not have; "
-        "give the run as its own catalog gives it, catalog[uid], and the name of that catalog is recorded too"
-    )
+    warn_user(names_no_run(argument, catalog, named["uid"]))
     return named
 
 

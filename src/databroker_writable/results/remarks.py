@@ -11,11 +11,10 @@ from typing import Any
 
 from ..errors import InvalidMetadataError
 from ..runs.provenance import reference
-from ..storage.backend import label_of
 from ..tables.document_values import document_value
 from ..tables.wording import short
 from .headers import has_run
-from .references import known_uid
+from .references import known_uid, no_such_run
 
 MAX_TEXT = 10_000
 MAX_TAG = 100
@@ -138,10 +137,7 @@ def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
     for remark in remarks(catalog):
         if remark["run"] == named["uid"]:
             return {"uid": remark["run"], "catalog": remark["catalog"]}
-    raise InvalidMetadataError(
-        f"{argument} names the run {named['uid']!r}, which the catalog {label_of(catalog)!r} does not have; for a run "
-        "of another catalog give the run as that catalog gives it, catalog[uid]"
-    )
+    raise InvalidMetadataError(no_such_run(catalog, named["uid"]))
 
 
 def _user() -> str:

@@ -22,7 +22,7 @@ from .headers import (
     only_one,
 )
 from .moments import local_time, moment_of
-from .references import ambiguous
+from .references import ambiguous, names_no_run
 from .remarks import RETRACTED, retracted, tags_of
 
 _LOOKED_AT = 1_000
@@ -71,10 +71,7 @@ def sources_in(catalog: Any, runs: Any, argument: str = "derived_from") -> list[
         named = in_role(reference(run, argument), role, argument)
         uid = source_uid(catalog, run, argument)
         if uid is None:
-            raise InvalidMetadataError(
-                f"{argument} names the run {named['uid']!r}, which the catalog {label_of(catalog)!r} does not have, "
-                "and no run that was made from it; give the run as its own catalog gives it, catalog[uid]"
-            )
+            raise InvalidMetadataError(names_no_run(argument, catalog, named["uid"]))
         sources.append((uid, named.get("role")))
     return sources
 

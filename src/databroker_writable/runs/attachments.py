@@ -14,10 +14,11 @@ from typing import Any
 import numpy
 import xarray
 
-from ..errors import InvalidRunError
+from ..errors import InvalidRunError, NotFoundError
 from ..tables import StreamSchema, StreamTable, check_run, find_layout, read_table, to_dataset
 from ..tables.names import data_keys_of
 from ..tables.public_types import Run
+from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 
 STREAM = "attachments"
@@ -67,8 +68,9 @@ def attachments(run: Run) -> Mapping[str, bytes]:
     >>> databroker_writable.attachments(run)["notes.txt"].decode()
     'The beam was lost at 3 am.'
     """
-    check_run(run, "attachments")
-    return Attachments(to_dataset(run, STREAM) if STREAM in list(run) else xarray.Dataset())
+    with errors_end_here:
+        check_run(run, "attachments")
+        return Attachments(to_dataset(run, STREAM) if STREAM in list(run) else xarray.Dataset())
 
 
 class Attachments(Mapping[str, bytes]):
@@ -79,7 +81,7 @@ class Attachments(Mapping[str, bytes]):
 
     def __getitem__(self, name: str) -> bytes:
         if name not in self._columns:
-            raise KeyError(f"there is no attachment {name!r}; the run has {', '.join(self._columns) or 'none'}")
+            raise NotFoundError(f"there is no attachment {name!r}; the run has {', '.join(self._columns) or 'none'}")
         content: bytes = self._columns[name].values.astype("uint8", copy=False).tobytes()
         return content
 

@@ -78,8 +78,9 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         parameters: Mapping[str, Any] | None = None,
         handler_registry: Mapping[str, Any] | None = None,
     ) -> None:
-        provenance = Provenance.of(derived_from, supersedes, versions, parameters)
-        self._begin(start_metadata(metadata, uid, time, provenance), one_event, MemorySink(handler_registry))
+        with errors_end_here:
+            provenance = Provenance.of(derived_from, supersedes, versions, parameters)
+            self._begin(start_metadata(metadata, uid, time, provenance), one_event, MemorySink(handler_registry))
 
     @classmethod
     def into(cls, sink: DocumentSink, metadata: dict[str, Any], one_event: bool) -> RunBuilder:
@@ -243,11 +244,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             [(_, stream.descriptor)] = self._sink.take([("descriptor", descriptor)])
 
     def close(
-        self,
-        exit_status: str = "success",
-        reason: str = "",
-        uid: str | None = None,
-        time: float | None = None,
+        self, exit_status: str = "success", reason: str = "", uid: str | None = None, time: float | None = None
     ) -> None:
         """Mark the run as complete.
 
@@ -302,7 +299,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         Parameters
         ----------
         **kwargs
-            For a run in memory, as for bluesky-live's, such as ``handler_registry`` and ``root_map``.
+            For a run in memory: ``handler_registry`` and ``root_map``.
 
         Raises
         ------

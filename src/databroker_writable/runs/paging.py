@@ -71,11 +71,11 @@ def _named(item: Any) -> NamedDocument:
         name = name.name
     if not isinstance(name, str) or not isinstance(doc, Mapping):
         remedy = (
-            "; of rows make a table, pandas.DataFrame(rows)"
+            "if these are rows, make a table of them: pandas.DataFrame(rows)"
             if isinstance(item, Mapping)
-            else "; a column of values has a name, as in {'x': [1, 2, 3]}"
+            else "if these are the values of a column, give it a name, as in {'x': [1, 2, 3]}"
         )
-        raise InvalidRunError(f"documents must be pairs (name, document), not {short(item)}{remedy}")
+        raise InvalidRunError(f"the documents of a run are pairs (name, document), not {short(item)}; {remedy}")
     return name, dict(doc)
 
 

@@ -11,10 +11,12 @@ import numpy
 import pandas
 import xarray
 
-from ..errors import InvalidRunError, InvalidTableError
+from ..errors import InvalidRunError, InvalidTableError, NotFoundError
 from .classifier import SCALARS, exceeds_float64, is_lazy, units_of, unsupported
 from .list_columns import array_from_list
 from .names import free_name
+from .tracebacks import errors_end_here
+from .wording import short
 
 COUNT = "ragged_count"
 """The attribute of a padded column that names the column with the lengths of the rows."""
@@ -113,7 +115,7 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
 
     Raises
     ------
-    KeyError
+    NotFoundError
         If there is no such column.
     InvalidRunError
         If all rows of the column have the same length.
@@ -125,12 +127,19 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
     >>> databroker_writable.ragged(databroker_writable.to_dataset(run), "peaks")
     [array([1.5]), array([2.5, 3.5]), array([], dtype=float64)]
     """
-    column = dataset[name]
-    if COUNT not in column.attrs:
-        raise InvalidRunError(f"the rows of {name!r} have equal lengths; use dataset[{name!r}].values")
-    counts = dataset[column.attrs[COUNT]].values.tolist()
-    dtype = column.attrs.get(DTYPE, column.dtype)
-    return [row[:count].astype(dtype) for row, count in zip(column.values, counts, strict=True)]
+    with errors_end_here:
+        if not isinstance(dataset, xarray.Dataset):
+            raise InvalidRunError(f"ragged takes a Dataset, as to_dataset(run) returns it, not {short(dataset)}")
+        if name not in dataset:
+            raise NotFoundError(
+                f"there is no column {name!r}; the Dataset has {', '.join(map(str, dataset)) or 'none'}"
+            )
+        column = dataset[name]
+        if COUNT not in column.attrs:
+            raise InvalidRunError(f"the rows of {name!r} have equal lengths; use dataset[{name!r}].values")
+        counts = dataset[column.attrs[COUNT]].values.tolist()
+        dtype = column.attrs.get(DTYPE, column.dtype)
+        return [row[:count].astype(dtype) for row, count in zip(column.values, counts, strict=True)]
 
 
 def _magnitude(values: Any) -> Any:

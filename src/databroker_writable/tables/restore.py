@@ -11,11 +11,12 @@ import numpy
 import pandas
 import xarray
 
-from ..errors import InvalidRunError
+from ..errors import InvalidRunError, NotFoundError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
 from .public_types import Run
 from .remote_columns import RemoteColumns, descriptor_of, is_remote, read_stream
+from .tracebacks import errors_end_here
 from .wording import short
 
 
@@ -38,7 +39,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
 
     Raises
     ------
-    KeyError
+    NotFoundError
         If the run has no such stream.
     InvalidRunError
         If a newer version of this package stored the run, its Events do not fit together, or it is not a run.
@@ -54,30 +55,31 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     >>> databroker_writable.to_dataset(run)["x"].values
     array([1, 2, 3])
     """
-    check_run(run, "to_dataset")
-    streams = list(run)
-    if stream not in streams:
-        listed = ", ".join(map(repr, sorted(streams))) or "none"
-        raise KeyError(f"the run has no stream {stream!r}; its streams: {listed}")
-    if is_remote(run):
-        source = run[stream]
-        descriptor = descriptor_of(source)
-        layout = _layout_of(descriptor, stream)
-        if layout is None:
-            return read_stream(source)
-        return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
-    pages, descriptors = _read(run, stream, fill="no")
-    # the last one, because integers may have become floats
-    last = max(descriptors, key=lambda doc: doc["time"]) if descriptors else None
-    layout = None if last is None else _layout_of(last, stream)
-    if last is None or layout is None:
-        dataset: xarray.Dataset = run[stream].read()
-        return dataset
-    if not pages:
-        raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
-    if any("external" in data_key for data_key in last["data_keys"].values()):
-        pages, _ = _read(run, stream, fill="delayed")
-    return _dataset_of(layout, last, _Events(pages, last["data_keys"]), stream)
+    with errors_end_here:
+        check_run(run, "to_dataset")
+        streams = list(run)
+        if stream not in streams:
+            listed = ", ".join(map(repr, sorted(streams))) or "none"
+            raise NotFoundError(f"the run has no stream {stream!r}; its streams: {listed}")
+        if is_remote(run):
+            source = run[stream]
+            descriptor = descriptor_of(source)
+            layout = _layout_of(descriptor, stream)
+            if layout is None:
+                return read_stream(source)
+            return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
+        pages, descriptors = _read(run, stream, fill="no")
+        # the last one, because integers may have become floats
+        last = max(descriptors, key=lambda doc: doc["time"]) if descriptors else None
+        layout = None if last is None else _layout_of(last, stream)
+        if last is None or layout is None:
+            dataset: xarray.Dataset = run[stream].read()
+            return dataset
+        if not pages:
+            raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
+        if any("external" in data_key for data_key in last["data_keys"].values()):
+            pages, _ = _read(run, stream, fill="delayed")
+        return _dataset_of(layout, last, _Events(pages, last["data_keys"]), stream)
 
 
 def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream: str) -> xarray.Dataset | None:

@@ -13,7 +13,8 @@ FULL_TRACEBACK = "DATABROKER_WRITABLE_TRACEBACK"
 class ErrorsEndHere:
     """End the traceback of this package's errors at the public method with this ``with`` block.
 
-    The message says what is wrong with the call. Developers who want the whole traceback set the environment variable
+    The message says what is wrong with the call, so the cause is kept as its ``__context__``, which is not shown.
+    Developers who want the whole traceback set the environment variable
     ``DATABROKER_WRITABLE_TRACEBACK``.
     """
 
@@ -23,6 +24,8 @@ class ErrorsEndHere:
     def __exit__(self, cls: type | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
         if isinstance(exc, StoreError) and traceback is not None and not os.environ.get(FULL_TRACEBACK):
             traceback.tb_next = None
+            if exc.__cause__ is not None:
+                exc.__context__, exc.__cause__ = exc.__cause__, None
 
 
 errors_end_here = ErrorsEndHere()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.wrapping import catalog_of_runs, check_is_writable
 from ..errors import InvalidRunError, NotWritableError, StoreFailedError, warn_user
 from ..results.headers import NO_PROBES, header_of, headers, open_run
 from ..results.remarks import remarks
@@ -21,6 +22,7 @@ from ..storage.assets.source import verify
 from ..storage.durable_file import NewFile
 from ..storage.failures import explaining
 from ..tables.public_types import Broker
+from ..tables.tracebacks import errors_end_here
 from .tiled_destination import TiledDestination, is_tiled_client
 
 if TYPE_CHECKING:
@@ -95,11 +97,13 @@ def copy_runs(
     >>> copy_runs(catalog, other).copied, copy_runs(catalog, other).present
     (['run-1'], ['run-1'])
     """
-    report = CopyReport()
-    add_copies(
-        report, source, destination, uids_to_copy(source) if uids is None else uids, as_is=as_is, progress=progress
-    )
-    return report
+    with errors_end_here:
+        source = catalog_of_runs(source)
+        report = CopyReport()
+        add_copies(
+            report, source, destination, uids_to_copy(source) if uids is None else uids, as_is=as_is, progress=progress
+        )
+        return report
 
 
 def add_copies(
@@ -141,6 +145,7 @@ class CatalogDestination:
     """A writable catalog."""
 
     def __init__(self, catalog: Any, *, as_is: bool) -> None:
+        check_is_writable(catalog, "copy_runs")
         catalog._store.check_writable()
         self._catalog = catalog
         self._store = _store_as_is if as_is else _store

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import importlib
 import os
-import re
-import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +19,8 @@ from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
-
-_UNSAFE = re.compile(r"[^\w.+=@-]+")
+from ..tables.tracebacks import errors_end_here
+from .export_names import file_name
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,7 @@ def export(
     path : path
         Its suffix chooses the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` or ``.json``. It can
         contain keys of the start document, as in `str.format`: ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``.
+        Missing directories are created.
     stream : str, optional
         By default all, with attachments in the directory ``NAME-attachments``; CSV and Parquet hold one stream.
     columns : sequence of str, optional
@@ -131,26 +129,28 @@ def export(
     >>> pandas.read_csv("Cu_fit-1.csv", comment="#")["x"].tolist()
     [1, 2]
     """
-    check_run(run, "export")
-    path = filled(os.path.expanduser(os.fspath(path)), run.metadata["start"])
-    write = _writer(path)
-    if os.path.isdir(path):
-        raise ExportError(f"{path!r} is a directory; give the name of a file")
-    if os.path.lexists(path) and not force:
-        raise _exists(path)
-    contents = _contents(run, stream, columns, with_inputs)
-    files = attachments(run)
-    attached = _not_written(files, attachment_paths(files, path)) if stream is None and columns is None else {}
-    writers = [functools.partial(_attachment, files, name, place) for name, place in attached.items()]
-    try:
-        _write_all([*writers, functools.partial(write, contents, path)], force)
-    except FileExistsError as exc:
-        raise _exists(exc.filename2 or path) from None
-    except (StoreError, MemoryError):
-        raise
-    except OSError as exc:
-        raise StoreFailedError(f"{path!r} cannot be written ({exc.strerror or exc}); nothing is left of it") from exc
-    return path
+    with errors_end_here:
+        check_run(run, "export")
+        path = file_name(path, run.metadata["start"])
+        write = _writer(path)
+        if os.path.isdir(path):
+            raise ExportError(f"{path!r} is a directory; give the name of a file")
+        if os.path.lexists(path) and not force:
+            raise _exists(path)
+        contents = _contents(run, stream, columns, with_inputs)
+        files = attachments(run)
+        attached = _not_written(files, attachment_paths(files, path)) if stream is None and columns is None else {}
+        writers = [functools.partial(_attachment, files, name, place) for name, place in attached.items()]
+        try:
+            _write_all([*writers, functools.partial(write, contents, path)], force)
+        except FileExistsError as exc:
+            raise _exists(exc.filename2 or path) from None
+        except (StoreError, MemoryError):
+            raise
+        except OSError as exc:
+            reason = exc.strerror or exc
+            raise StoreFailedError(f"{path!r} cannot be written ({reason}); nothing is left of it") from exc
+        return path
 
 
 def _not_written(files: Mapping[str, bytes], paths: Mapping[str, str]) -> dict[str, str]:
@@ -216,7 +216,7 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
         A file cannot be written; no part of the files remains.
     """
     start = run.metadata["start"]
-    directory, prefix = os.path.split(filled(os.path.expanduser(path), start))
+    directory, prefix = os.path.split(file_name(path, start))
     try:
         serializer = importlib.import_module(f"suitcase.{suitcase}").Serializer
     except (ImportError, AttributeError):
@@ -239,36 +239,6 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
             raise StoreFailedError(f"suitcase-{suitcase} failed ({exc}); nothing is left of its files") from exc
         raise
     return [os.path.normpath(path) for path in writer.paths]
-
-
-def filled(template: str, start: Mapping[str, Any]) -> str:
-    """Insert keys of a start document into a file name; characters that are not allowed become underscores."""
-    try:
-        return _FileName().vformat(template, (), start)
-    except (ValueError, TypeError) as exc:
-        if isinstance(exc, StoreError):
-            raise
-        raise ExportError(
-            f"the name {template!r} cannot be filled in: {exc}; write it like {{sample}}_{{uid:.6}}.nc, "
-            "and {{ for a brace"
-        ) from exc
-
-
-class _FileName(string.Formatter):
-    def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, str]:
-        value = kwargs
-        for key in field_name.split("."):
-            if not isinstance(value, Mapping) or key not in value:
-                raise ExportError(
-                    f"the name of the file contains {{{field_name}}}, which the start document of "
-                    f"{kwargs['uid']!r} does not have; it has {', '.join(map(str, kwargs))}"
-                )
-            value = value[key]
-        return (datetime.datetime.fromtimestamp(value) if field_name == "time" else value), field_name
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        text: str = super().format_field(value, format_spec)
-        return _UNSAFE.sub("_", text).lstrip(".") or "_"
 
 
 def _exists(path: str) -> ExportError:
@@ -301,6 +271,8 @@ _FORMATS = {
     ".json": (".export_formats", "json", None),
 }
 """The function that writes files with a suffix, and the package that it needs."""
+
+SUFFIXES = tuple(_FORMATS)
 
 
 def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_inputs: bool) -> RunContents:

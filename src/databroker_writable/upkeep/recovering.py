@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..catalog.wrapping import check_is_writable
 from ..errors import NotWritableError
 from ..runs.built_stream import new_uids
 from ..runs.comparison import same_run
@@ -20,6 +21,7 @@ from ..storage.file_rights import is_being_written
 from ..storage.files import FileBackend
 from ..storage.run_readers import read_jsonl, read_msgpack
 from ..tables.public_types import Broker
+from ..tables.tracebacks import errors_end_here
 from .partial_assets import PartialAssets
 
 _READERS: dict[str, Callable[[str], Iterator[NamedDocument]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
@@ -76,20 +78,22 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
     >>> recover(catalog)
     []
     """
-    backend = catalog._backend
-    if not isinstance(backend, FileBackend):
-        raise NotWritableError(
-            f"nothing can be recovered in {backend.label!r}: only catalogs of files keep what a killed writer has "
-            "written; store the run again"
-        )
-    catalog._store.check_writable()
-    recovered = []
-    for path in sorted(_partial_files(backend)):
-        documents = list(_whole_documents(path, backend.suffix))
-        if documents and documents[0][0] == "start":
-            recovered.append(_recovered(catalog, documents))
-            os.unlink(path)
-    return recovered
+    with errors_end_here:
+        check_is_writable(catalog, "recover")
+        backend = catalog._backend
+        if not isinstance(backend, FileBackend):
+            raise NotWritableError(
+                f"nothing can be recovered in {backend.label!r}: only catalogs of files keep what a killed writer has "
+                "written; store the run again"
+            )
+        catalog._store.check_writable()
+        recovered = []
+        for path in sorted(_partial_files(backend)):
+            documents = list(_whole_documents(path, backend.suffix))
+            if documents and documents[0][0] == "start":
+                recovered.append(_recovered(catalog, documents))
+                os.unlink(path)
+        return recovered
 
 
 def _partial_files(backend: FileBackend) -> Iterator[str]:

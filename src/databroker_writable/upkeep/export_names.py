@@ -1,0 +1,45 @@
+"""The names of exported files, which can contain keys of the start document."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import string
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ExportError, StoreError
+
+_UNSAFE = re.compile(r"[^\w.+=@-]+")
+
+
+def file_name(template: str | os.PathLike[str], start: Mapping[str, Any]) -> str:
+    """Insert keys of a start document into a file name; characters that are not allowed become underscores."""
+    template = os.path.expanduser(os.fspath(template))
+    try:
+        return _FileName().vformat(template, (), start)
+    except (ValueError, TypeError) as exc:
+        if isinstance(exc, StoreError):
+            raise
+        raise ExportError(
+            f"the name {template!r} cannot be filled in: {exc}; write it like {{sample}}_{{uid:.6}}.nc, "
+            "and {{ for a brace"
+        ) from exc
+
+
+class _FileName(string.Formatter):
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, str]:
+        value = kwargs
+        for key in field_name.split("."):
+            if not isinstance(value, Mapping) or key not in value:
+                raise ExportError(
+                    f"the name of the file contains {{{field_name}}}, which the start document of "
+                    f"{kwargs['uid']!r} does not have; it has {', '.join(map(str, kwargs))}"
+                )
+            value = value[key]
+        return (datetime.datetime.fromtimestamp(value) if field_name == "time" else value), field_name
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        text: str = super().format_field(value, format_spec)
+        return _UNSAFE.sub("_", text).lstrip(".") or "_"
