@@ -22,7 +22,7 @@ from .results.headers import open_run
 from .runs.upstream import stock_drivers
 from .runs.upstream_entries import missing_driver
 from .storage.durable_file import make_durable_directories
-from .storage.paths import RUN_FILES, absolute_path
+from .storage.paths import RUN_FILES, absolute_path, files_matching
 from .tables.public_types import Broker
 from .tables.tracebacks import errors_end_here
 
@@ -216,8 +216,8 @@ def run_directory(path: str | os.PathLike[str]) -> str:
 def run_files_of(directory: str) -> tuple[type, str]:
     """The driver for the run files of a directory, and the glob that finds them."""
     msgpack, jsonl = (os.path.join(glob.escape(directory), f"*.{suffix}") for suffix in ("msgpack", "jsonl"))
-    if glob.glob(jsonl):
-        if not glob.glob(msgpack):
+    if any(files_matching([jsonl])):
+        if not any(files_matching([msgpack])):
             return WritableJSONLCatalog, jsonl
         warn_user(
             f"the JSONL files in {directory!r} are skipped, because it holds msgpack files too; move them into a "

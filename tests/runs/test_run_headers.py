@@ -80,6 +80,10 @@ def test_start_documents_are_put_in_order_of_time_and_looked_up_by_scan_id() -> 
     assert [start["uid"] for start in newest_first] == ["run-2", "run-1", "run-0"]
     assert dict(newest_first[0]) == documents["run-2"] == {"uid": "run-2", "time": 2, "scan_id": 7}
     documents["run-3"] = {"uid": "run-3", "time": 3}
+    assert [header.uid for header in documents.newest_first()] == ["run-3", "run-2", "run-1", "run-0"]
+    documents["run-1"] = {"uid": "run-1", "time": 9}
+    assert [header.uid for header in documents.newest_first()] == ["run-1", "run-3", "run-2", "run-0"]
     del documents["run-0"]
+    assert [header.uid for header in documents.newest_first()] == ["run-1", "run-3", "run-2"]
     assert list(documents) == ["run-2", "run-1", "run-3"]
     assert "run-0" not in documents

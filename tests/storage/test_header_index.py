@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from databroker_writable import StoreWarning, make_writable, open_directory
 from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
-from databroker_writable.runs import upstream
+from databroker_writable.runs import run_headers, upstream
+from databroker_writable.runs.run_headers import RunHeader
 from databroker_writable.storage import header_index, run_readers
 
 DRIVERS = {
@@ -35,7 +36,7 @@ DRIVERS = {
 def index_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the index is, which takes the few and new files of tests, too."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(header_index, "_is_worthwhile", lambda paths, files: bool(list(paths)))
+    monkeypatch.setattr(header_index, "_is_worthwhile", lambda states: bool(list(states)))
     monkeypatch.setattr(header_index, "SECONDS_TO_SETTLE", -10)
     return tmp_path / "cache" / "databroker-writable" / header_index.FILE_NAME
 
@@ -67,6 +68,11 @@ def listed(catalog: Any) -> list[tuple[Any, Any]]:
     return [(catalog[uid].metadata["start"], catalog[uid].metadata["stop"]) for uid in catalog]
 
 
+def unmade_entries(catalog: Any) -> int:
+    """How many runs have only their header in place of an entry."""
+    return sum(isinstance(entry, RunHeader) for entry in upstream.loaded_entries(catalog).by_uid.values())
+
+
 def test_a_second_opening_reads_only_files_that_are_new(runs: Path, files_read: list[str]) -> None:
     first = listed(open_directory(runs))
     assert sorted(files_read) == ["run-0.msgpack", "run-1.msgpack", "run-2.msgpack"]
@@ -89,9 +95,9 @@ def test_a_search_reads_no_file_again(runs: Path, files_read: list[str]) -> None
 
 def test_results_and_the_latest_are_found_without_making_an_entry_of_each_run(runs: Path) -> None:
     catalog = open_directory(runs)
-    assert len(upstream.loaded_entries(catalog).later) == 3
+    assert unmade_entries(catalog) == 3
     assert catalog.latest({"sample": "Cu"}).metadata["start"]["number"] == 2
-    assert len(upstream.loaded_entries(catalog).later) == 2
+    assert unmade_entries(catalog) == 2
 
 
 def test_index_false_keeps_nothing(runs: Path, index_file: Path) -> None:
@@ -228,7 +234,7 @@ def test_ten_processes_use_one_index(runs: Path, index_file: Path) -> None:
         "import sys\n"
         "from databroker_writable import open_directory\n"
         "from databroker_writable.storage import header_index\n"
-        "header_index._is_worthwhile = lambda paths, files: True\n"
+        "header_index._is_worthwhile = lambda states: True\n"
         "header_index.SECONDS_TO_SETTLE = -10\n"
         "for _ in range(5):\n"
         "    print(sorted(open_directory(sys.argv[1])))\n"
@@ -305,3 +311,36 @@ def test_results_of_a_run_are_found_before_any_entry_is_made(runs: Path) -> None
     again = open_directory(runs)
     assert list(again.results_of("run-0")) == ["fit"]
     assert again.results_of("run-0")["fit"].metadata["stop"]["exit_status"] == "success"
+
+
+def test_a_run_whose_file_is_replaced_is_found_by_its_new_input(runs: Path, tmp_path: Path) -> None:
+    catalog, elsewhere = open_directory(runs), open_directory(tmp_path / "elsewhere")
+    catalog.store_run({"y": [1]}, uid="fit", derived_from=catalog["run-0"])
+    assert list(catalog.results_of("run-0")) == ["fit"]
+    elsewhere.store_run({"y": [1]}, uid="fit", derived_from=catalog["run-1"])
+    os.replace(tmp_path / "elsewhere" / "fit.msgpack", runs / "fit.msgpack")
+    assert list(catalog.results_of("run-1")) == ["fit"]
+    assert list(catalog.results_of("run-0")) == []
+
+
+def test_finding_again_unpacks_only_the_runs_that_are_given_back(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = open_directory(runs)
+    for number in range(20):
+        writer.store_run({"y": [1]}, {"number": number}, uid=f"fit-{number}", derived_from="run-0", time=1e9 + number)
+    catalog = open_directory(runs)
+    catalog.results_of("run-1")
+    catalog["fit-3"]
+    unpacked: list[int] = []
+    unpack = run_headers.msgpack.unpackb
+    monkeypatch.setattr(
+        run_headers.msgpack, "unpackb", lambda *given, **options: unpacked.append(1) or unpack(*given, **options)
+    )
+    assert not list(catalog.results_of("run-1"))
+    assert len(unpacked) == 2, "the start and the stop document of run-1"
+    catalog.store_run({"y": [1]}, uid="fit")
+    unpacked.clear()
+    assert list(catalog.results_of("run-1")) == []
+    assert len(unpacked) == 2
+    assert catalog.latest().metadata["start"]["uid"] == "fit"
+    assert len(catalog.table(limit=2)) == 2
+    assert len(unpacked) < 12

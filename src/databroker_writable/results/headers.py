@@ -5,17 +5,17 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-import msgpack
 import pymongo
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.provenance import sources_of, superseded_by
-from ..runs.run_headers import RunHeader, matcher
-from ..runs.upstream_entries import loaded_header, loaded_headers
+from ..runs.run_headers import RunHeader, matcher, with_keys
+from ..runs.upstream_entries import loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
 from ..storage.mongo import naming_a_server_that_is_away
 from ..tables.wording import short
@@ -69,7 +69,7 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        yield from _in_memory(catalog, filter(matcher(query), _newest_first(loaded_headers(catalog))))
+        yield from _in_memory(catalog, filter(matcher(query), loaded_start_documents(catalog).newest_first()))
         return
     transforms = upstream.transforms_of(catalog)
     with naming_a_server_that_is_away():
@@ -157,8 +157,8 @@ def has_run(catalog: Any, uid: str) -> bool:
 def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     """Headers of the runs that name some runs as inputs or as superseded, newest first."""
     if upstream.is_in_memory(catalog):
-        runs_naming = _runs_naming(catalog)
-        naming = dict.fromkeys(itertools.chain.from_iterable(runs_naming.get(uid, ()) for uid in uids))
+        runs_by_name = _naming(catalog).runs_by_name
+        naming = dict.fromkeys(itertools.chain.from_iterable(runs_by_name.get(uid, ()) for uid in uids))
         yield from _in_memory(catalog, _newest_first(_loaded(catalog, naming)))
         return
     among = {"$in": list(uids)}
@@ -168,7 +168,8 @@ def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
 def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any]) -> Iterator[Header]:
     """Headers of the runs that match a query and were made from each of some runs, newest first."""
     if uids and upstream.is_in_memory(catalog):
-        naming = set.intersection(*(set(_runs_naming(catalog).get(uid, ())) for uid in uids))
+        runs_by_name = _naming(catalog).runs_by_name
+        naming = set.intersection(*(set(runs_by_name.get(uid, ())) for uid in uids))
         made = [
             header
             for header in _loaded(catalog, naming)
@@ -181,8 +182,7 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
 def headers_superseding(catalog: Any) -> Iterator[Header]:
     """Headers of the runs that supersede others, newest first."""
     if upstream.is_in_memory(catalog):
-        fits = matcher({"supersedes": {"$exists": True}})
-        return _in_memory(catalog, _newest_first(filter(fits, loaded_headers(catalog))))
+        return _in_memory(catalog, _newest_first(_loaded(catalog, _naming(catalog).superseding)))
     return headers(catalog, {"supersedes": {"$exists": True}})
 
 
@@ -226,7 +226,7 @@ def only_one(uids: Iterable[str], text: str) -> str | None:
 
 def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
     if upstream.is_in_memory(catalog):
-        known: Iterable[str] = [header.uid for header in loaded_headers(catalog)]
+        known: Iterable[str] = list(loaded_start_documents(catalog))
     elif is_mongo(catalog):
         between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})
         known = (header.uid for header in itertools.islice(between, 4))
@@ -261,20 +261,41 @@ def is_mongo(catalog: Any) -> bool:
     return isinstance(catalog, upstream.stock_drivers().mongo_normalized | upstream.stock_drivers().mongo_embedded)
 
 
-def _runs_naming(catalog: Any) -> dict[str, dict[str, None]]:
-    """For each uid, the runs of a catalog in memory that name it; one pass over the start documents."""
-    count, naming = catalog.__dict__.get("_runs_naming", (0, {}))
-    known = loaded_headers(catalog)
-    for header in known[count:]:
-        if any(map(header.may_hold, _KEYS_OF_INPUTS)):
-            start = header.start
-            for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
-                naming.setdefault(uid, {})[header.uid] = None
-    catalog.__dict__["_runs_naming"] = (len(known), naming)
+@dataclass
+class _Naming:
+    """Which runs of a catalog in memory name others; it is read from each start document once.
+
+    Attributes
+    ----------
+    replacements, count : int
+        The state of the start documents from which it was read.
+    runs_by_name : dict
+        For each uid, the runs that name it as an input or as superseded.
+    superseding : dict of str
+        The runs that supersede others.
+    """
+
+    replacements: int
+    count: int = 0
+    runs_by_name: dict[str, dict[str, None]] = field(default_factory=dict)
+    superseding: dict[str, None] = field(default_factory=dict)
+
+
+def _naming(catalog: Any) -> _Naming:
+    starts = loaded_start_documents(catalog)
+    naming: _Naming = catalog.__dict__.get("_naming") or _Naming(starts.replacements)
+    if naming.replacements != starts.replacements or naming.count > len(starts):
+        naming = _Naming(starts.replacements)
+    known = list(starts.headers.values())
+    for header in with_keys(known[naming.count :], ("derived_from", "supersedes")):
+        start = header.start
+        for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
+            naming.runs_by_name.setdefault(uid, {})[header.uid] = None
+        if "supersedes" in start:
+            naming.superseding[header.uid] = None
+    naming.count = len(known)
+    catalog.__dict__["_naming"] = naming
     return naming
-
-
-_KEYS_OF_INPUTS = tuple(map(msgpack.packb, ("derived_from", "supersedes")))
 
 
 def _loaded(catalog: Any, uids: Iterable[str]) -> Iterator[RunHeader]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, ValuesView
+from operator import attrgetter
 from typing import Any
 
 import msgpack
@@ -21,31 +22,43 @@ class RunHeader:
         Those of the start document.
     packed : bytes or None
         Both documents, where msgpack gives them back as they are.
+    path : str
+        The file of the run; empty if they are not from a file.
+    state : bytes
+        What the file system said of that file.
     """
 
-    __slots__ = ("_documents", "packed", "time", "uid")
+    __slots__ = ("_documents", "packed", "path", "state", "time", "uid")
 
     def __init__(
-        self, uid: str, time: Any, packed: bytes | None, documents: tuple[Any, Document | None] | None = None
+        self,
+        uid: str,
+        time: Any,
+        packed: bytes | None,
+        documents: tuple[Any, Document | None] | None = None,
+        path: str = "",
+        state: bytes = b"",
     ) -> None:
         self.uid = uid
         self.time = time
         self.packed = packed
         self._documents = documents
+        self.path = path
+        self.state = state
 
     @classmethod
-    def of(cls, start: Any, stop: Document | None) -> RunHeader:
+    def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
         """The header of documents that are at hand, which are kept as they are."""
-        return cls(start["uid"], start["time"], None, (start, stop))
+        return cls(start["uid"], start["time"], None, (start, stop), path, state)
 
     @classmethod
-    def packed_of(cls, start: Any, stop: Document | None) -> RunHeader:
+    def packed_of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
         """The same, packed where msgpack gives the documents back as they are."""
         try:
             packed = msgpack.packb([start, stop], strict_types=True)
         except (TypeError, ValueError, OverflowError):
-            return cls.of(start, stop)
-        return cls(start["uid"], start["time"], packed)
+            return cls.of(start, stop, path, state)
+        return cls(start["uid"], start["time"], packed, None, path, state)
 
     @property
     def start(self) -> Any:
@@ -60,9 +73,11 @@ class RunHeader:
         start, stop = msgpack.unpackb(self.packed, strict_map_key=False)
         return start, stop
 
-    def may_hold(self, packed_text: bytes) -> bool:
-        """Whether a text, as msgpack packs it, can be a key or a value in the documents."""
-        return self.packed is None or packed_text in self.packed
+    def holds(self, start: Any) -> bool:
+        """Whether this is its start document, as msgpack distinguishes documents."""
+        if self._documents is not None:
+            return self._documents[0] is start
+        return self.packed_of(start, self.documents[1]).packed == self.packed
 
 
 class StartDocuments(MutableMapping[str, Any]):
@@ -72,19 +87,45 @@ class StartDocuments(MutableMapping[str, Any]):
     ----------
     headers : dict
         The headers of the runs, by uid.
+    replacements : int
+        How many documents were replaced or removed. While it stays the same, headers are only added, at the end.
     """
 
     def __init__(self, documents: Mapping[str, Any]) -> None:
-        self.headers = {uid: RunHeader.of(start, None) for uid, start in documents.items()}
+        self.headers = {uid: RunHeader.of(start, None) for uid, start in list(documents.items())}
+        self.replacements = 0
+        self._newest_first: tuple[int, list[RunHeader]] = (0, [])
+
+    def add(self, header: RunHeader) -> None:
+        """Add the document of a run."""
+        if header.uid in self.headers:
+            self.replacements += 1
+        self.headers[header.uid] = header
+
+    def newest_first(self) -> Sequence[RunHeader]:
+        """The headers by time, those of the same time in the order in which they were added."""
+        replacements, ordered = self._newest_first
+        if replacements != self.replacements:
+            ordered = []
+        added = list(self.headers.values())[len(ordered) :]
+        if added:
+            replacements = self.replacements
+            ordered = sorted([*ordered, *added], key=attrgetter("time"), reverse=True)
+            self._newest_first = replacements, ordered
+        return ordered
 
     def __getitem__(self, uid: str) -> Any:
         return self.headers[uid].start
 
     def __setitem__(self, uid: str, start: Any) -> None:
-        self.headers[uid] = RunHeader.of(start, None)
+        header = self.headers.get(uid)
+        # databroker sets it again when the entry of the run is made
+        if header is None or not header.holds(start):
+            self.add(RunHeader.of(start, None))
 
     def __delitem__(self, uid: str) -> None:
         del self.headers[uid]
+        self.replacements += 1
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.headers)
@@ -132,7 +173,14 @@ def matcher(query: Mapping[str, Any]) -> Callable[[RunHeader], bool]:
     tests = [_test(part) for part in parts if part]
     if len(tests) == 1:
         return tests[0]
-    return lambda header: all(test(header) for test in tests)
+
+    def fits(header: RunHeader) -> bool:
+        for test in tests:  # noqa: SIM110 because it is asked of each run: all() takes twice as long
+            if not test(header):
+                return False
+        return True
+
+    return fits
 
 
 def _test(query: Mapping[str, Any]) -> Callable[[RunHeader], bool]:
@@ -141,9 +189,28 @@ def _test(query: Mapping[str, Any]) -> Callable[[RunHeader], bool]:
         [(key, condition)] = query.items()
         if condition == {"$exists": False} and isinstance(key, str) and "." not in key:
             absent = msgpack.packb(key)
-            return lambda header: not header.may_hold(absent) or match(header.start)
+            return lambda header: (header.packed and absent not in header.packed) or match(header.start)
     texts = list(_texts_of_what_fits(query))
-    return lambda header: all(map(header.may_hold, texts)) and match(header.start)
+
+    def fits(header: RunHeader) -> bool:
+        packed = header.packed
+        if packed is not None:
+            for text in texts:
+                if text not in packed:
+                    return False
+        return bool(match(header.start))
+
+    return fits
+
+
+def with_keys(headers: Iterable[RunHeader], keys: Iterable[str]) -> Iterator[RunHeader]:
+    """The headers that may have one of these keys in their documents."""
+    texts = list(map(msgpack.packb, keys))
+    for header in headers:
+        for text in texts:
+            if header.packed is None or text in header.packed:
+                yield header
+                break
 
 
 def _texts_of_what_fits(query: Any) -> Iterator[bytes]:

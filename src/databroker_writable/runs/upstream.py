@@ -155,18 +155,18 @@ def loaded_files(catalog: Any) -> dict[str, float]:
     return files
 
 
-def add_run_files(catalog: Any, headers: Iterable[tuple[str, RunHeader]], read_file: Callable[[str], Any]) -> None:
-    """Add files, by path, to an open catalog, as databroker's ``_load`` does for each file."""
+def add_run_files(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:
+    """Add run files to an open catalog, as databroker's ``_load`` does for each file."""
     if hasattr(catalog._entries, "add"):
         catalog._entries.add(headers, read_file)
     else:
         upsert_runs(catalog, headers, read_file)
 
 
-def upsert_runs(catalog: Any, headers: Iterable[tuple[str, RunHeader]], read_file: Callable[[str], Any]) -> None:
-    """Have databroker make the entry of each run, by the path of its file."""
-    for path, header in headers:
-        catalog.upsert(*header.documents, read_file, (path,), {})
+def upsert_runs(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:
+    """Have databroker make the entry of the run in each file."""
+    for header in headers:
+        catalog.upsert(*header.documents, read_file, (header.path,), {})
 
 
 def read_files_by(catalog: Any, stock_reader: Any, reader: Any) -> None:

@@ -69,19 +69,17 @@ class RunEntries(MutableMapping[str, Any]):
     Attributes
     ----------
     by_uid : dict
-        The entries that databroker made, which may hold templates, and None for others.
+        The entries that databroker made, which may hold templates. For a run whose entry has not been asked for, its
+        header: to make the entries takes longer than all else that opening a catalog does.
     readers : dict
         The functions that read run files, instead of those in the entries.
-    later : dict
-        What databroker is to make entries of, when these are asked for, by uid: the header of a run, what reads its
-        file, and the path of that. To make them takes longer than all else that opening a catalog does.
     """
 
     def __init__(self, entries: MutableMapping[str, Any], catalog: Any) -> None:
         self.by_uid = entries
         self._catalog = catalog
         self.readers: dict[Any, Any] = {}
-        self.later: dict[str, tuple[RunHeader, Reader, str]] = {}
+        self._reader: Reader | None = None
         # a container that is not a dict may make its entries on demand, in any number
         self._unrendered: MutableMapping[str, tuple[Any, Any]] = (
             {} if isinstance(entries, dict) else cachetools.LRUCache(1024)
@@ -95,9 +93,10 @@ class RunEntries(MutableMapping[str, Any]):
     def stop_document(self, uid: str) -> dict[str, Any] | None:
         """The stop document of a run, if there is one; an entry's ``describe`` would copy both documents."""
         stop: dict[str, Any] | None
-        if later := self.later.get(uid):
-            stop = later[0].documents[1]
-        elif isinstance(entry := self.by_uid[uid], LocalCatalogEntry):
+        entry = self.by_uid[uid]
+        if isinstance(entry, RunHeader):
+            stop = entry.documents[1]
+        elif isinstance(entry, LocalCatalogEntry):
             stop = entry._metadata["stop"]
         else:
             stop = entry.describe()["metadata"]["stop"]
@@ -105,26 +104,24 @@ class RunEntries(MutableMapping[str, Any]):
 
     def path(self, uid: str) -> str:
         """The path of the file of a run."""
-        if uid in self.later:
-            return self.later[uid][2]
-        (path,) = self.by_uid[uid]._open_args["gen_args"]
+        entry = self.by_uid[uid]
+        if isinstance(entry, RunHeader):
+            return entry.path
+        (path,) = entry._open_args["gen_args"]
         return str(path)
 
-    def add(self, headers: Iterable[tuple[str, RunHeader]], reader: Reader) -> None:
-        """Do for each path and header what ``catalog.upsert`` of databroker 1.2.5 does, except making the entry."""
+    def add(self, headers: Iterable[RunHeader], reader: Reader) -> None:
+        """Do for each header what ``catalog.upsert`` of databroker 1.2.5 does, except making the entry."""
         if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert or type(self.by_uid) is not dict:
             upsert_runs(self._catalog, headers, reader)
             return
         starts = self._catalog._uid_to_run_start_doc
         if type(starts) is dict:
             starts = self._catalog._uid_to_run_start_doc = StartDocuments(starts)
-        known, later, by_uid, fits = starts.headers, self.later, self.by_uid, self._fits
-        for path, header in headers:
-            if fits(header):
-                uid = header.uid
-                known[uid] = header
-                later[uid] = header, reader, path
-                by_uid[uid] = None
+        self._reader = reader
+        for header in filter(self._fits, headers):
+            starts.add(header)
+            self.by_uid[header.uid] = header
 
     @functools.cached_property
     def _fits(self) -> Callable[[RunHeader], bool]:
@@ -132,11 +129,10 @@ class RunEntries(MutableMapping[str, Any]):
         return matcher(self._catalog._query)
 
     def __getitem__(self, uid: str) -> Any:
-        later = self.later.get(uid)
-        if later is not None:
-            header, reader, path = later
-            upsert_runs(self._catalog, [(path, header)], reader)
         entry = self.by_uid[uid]
+        if isinstance(entry, RunHeader) and self._reader is not None:
+            upsert_runs(self._catalog, [entry], self._reader)
+            entry = self.by_uid[uid]
         original, unrendered = self._unrendered.get(uid, (None, None))
         if original is not entry:
             args = getattr(entry, "_open_args", {})
@@ -148,11 +144,9 @@ class RunEntries(MutableMapping[str, Any]):
 
     def __setitem__(self, uid: str, entry: Any) -> None:
         self.by_uid[uid] = entry
-        self.later.pop(uid, None)
 
     def __delitem__(self, uid: str) -> None:
         del self.by_uid[uid]
-        self.later.pop(uid, None)
         self._unrendered.pop(uid, None)
 
     def __contains__(self, uid: object) -> bool:
@@ -168,7 +162,7 @@ class RunEntries(MutableMapping[str, Any]):
 class SharedRunEntries(RunEntries):
     """The entries of a catalog in memory, shared with another catalog object."""
 
-    def add(self, headers: Iterable[tuple[str, RunHeader]], reader: Reader) -> None:
+    def add(self, headers: Iterable[RunHeader], reader: Reader) -> None:
         upsert_runs(self._catalog, headers, reader)
 
 
@@ -198,12 +192,10 @@ def _unrendered_class(cls: Any) -> type[Any]:
     return type(cls.__name__, (cls, _UnrenderedArguments), {"__module__": cls.__module__})
 
 
-def loaded_headers(catalog: Any) -> list[RunHeader]:
-    """The headers of the runs of a catalog that holds their start documents in memory."""
+def loaded_start_documents(catalog: Any) -> StartDocuments:
+    """The start documents of the runs of a catalog that holds them in memory."""
     starts = catalog._uid_to_run_start_doc
-    if isinstance(starts, StartDocuments):
-        return list(starts.headers.values())
-    return [RunHeader.of(start, None) for start in list(starts.values())]
+    return starts if isinstance(starts, StartDocuments) else StartDocuments(starts)
 
 
 def loaded_header(catalog: Any, uid: str) -> RunHeader | None:

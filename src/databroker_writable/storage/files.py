@@ -211,8 +211,8 @@ class FileBackend(Backend):
         for writer in writers:
             path = writer.files[0].path
             modified = os.path.getmtime(path)
-            header = RunHeader.of(writer.start, writer.stop)
-            upstream.add_run_files(self.catalog, [(path, header)], self.read_file)
+            header = RunHeader.of(writer.start, writer.stop, path)
+            upstream.add_run_files(self.catalog, [header], self.read_file)
             upstream.loaded_files(self.catalog)[path] = modified
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:

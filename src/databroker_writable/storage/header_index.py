@@ -14,7 +14,7 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,10 +22,10 @@ import platformdirs
 
 from ..runs.run_headers import RunHeader
 
-Files = Mapping[str, os.stat_result]
-"""What the file system says of run files, by path."""
-Known = dict[str, tuple[bytes, RunHeader]]
-"""The state of a file, and its header then, by path."""
+Files = Mapping[str, tuple[float, bytes]]
+"""When run files were modified, and their states, by path."""
+Known = dict[str, RunHeader]
+"""Headers by the path of their file."""
 
 T = TypeVar("T")
 
@@ -76,36 +76,39 @@ class HeaderIndex:
         """Whether it can serve in place of another."""
         return (self.run_format, self.on_disk) == (other.run_format, other.on_disk)
 
-    def headers(self, files: Files) -> dict[str, RunHeader]:
-        """The headers that are known of files in this state."""
-        known = self._known
-        headers = {
-            path: known[path][1] for path, status in files.items() if path in known and known[path][0] == _state(status)
-        }
-        if self.on_disk and _is_worthwhile((path for path in files if path not in headers), files):
+    def recall(self, files: Files) -> None:
+        """Read from the cache directory what is there of these files, and not known yet."""
+        unknown = (state for path, (_, state) in files.items() if self.header(path, state) is None)
+        if self.on_disk and _is_worthwhile(unknown):
             nothing: Known = {}
-            read = _in_database(lambda database: _read(database, files, self.run_format), nothing)
-            known |= read
-            headers |= {path: header for path, (_, header) in read.items()}
-        return headers
+            self._known |= _in_database(lambda database: _read(database, files, self.run_format), nothing)
 
-    def add(self, headers: Mapping[str, RunHeader], files: Files) -> None:
-        """Keep headers that were read from files in this state."""
-        read = {path: (_state(files[path]), header) for path, header in headers.items()}
-        self._known |= read
-        if self.on_disk and _is_worthwhile(read, files):
-            settled = time.time() - SECONDS_TO_SETTLE
-            rows = [_row(path, *read[path], self.run_format) for path in read if files[path].st_ctime < settled]
+    def header(self, path: str, state: bytes) -> RunHeader | None:
+        """The header of a file, if it is known of the file in this state."""
+        header = self._known.get(path)
+        return header if header is not None and header.state == state else None
+
+    def add(self, headers: Sequence[RunHeader]) -> None:
+        """Keep headers that were read from their files."""
+        self._known |= {header.path: header for header in headers}
+        if self.on_disk and _is_worthwhile(header.state for header in headers):
+            rows = [_row(header, self.run_format) for header in headers if _is_settled(header.state)]
             _in_database(lambda database: database.executemany(_INSERT, filter(None, rows)), None)
 
 
-def _is_worthwhile(paths: Iterable[str], files: Files) -> bool:
-    """Whether to read the files takes longer than to open a database, as about 100 small ones do."""
-    sizes = itertools.accumulate(files[path].st_size + 20_000 for path in paths)
+def _is_worthwhile(states: Iterable[bytes]) -> bool:
+    """Whether to read files takes longer than to open a database, as about 100 small ones do."""
+    sizes = itertools.accumulate(_STATE.unpack(state)[2] + 20_000 for state in states)
     return any(size > 2_000_000 for size in sizes)
 
 
-def _state(status: os.stat_result) -> bytes:
+def _is_settled(state: bytes) -> bool:
+    changed: int = _STATE.unpack(state)[4]
+    return changed < (time.time() - SECONDS_TO_SETTLE) * 1e9
+
+
+def state_of(status: os.stat_result) -> bytes:
+    """The device, inode, size and times of a file."""
     return _STATE.pack(
         status.st_dev & _64_BITS,
         status.st_ino & _64_BITS,
@@ -115,7 +118,7 @@ def _state(status: os.stat_result) -> bytes:
     )
 
 
-def _row(path: str, state: bytes, header: RunHeader, run_format: str) -> tuple[Any, ...] | None:
+def _row(header: RunHeader, run_format: str) -> tuple[Any, ...] | None:
     try:
         seconds = float(header.time)
         uid = header.uid.encode()
@@ -123,9 +126,9 @@ def _row(path: str, state: bytes, header: RunHeader, run_format: str) -> tuple[A
         return None
     if header.packed is None or seconds != header.time:
         return None
-    directory, name = os.path.split(path)
-    checksum = _checksum(state, uid, seconds, header.packed)
-    return _place(directory, run_format), os.fsencode(name), state, uid, seconds, header.packed, checksum
+    directory, _, name = header.path.rpartition(os.sep)
+    checksum = _checksum(header.state, uid, seconds, header.packed)
+    return _place(directory, run_format), os.fsencode(name), header.state, uid, seconds, header.packed, checksum
 
 
 def _place(directory: str, run_format: str) -> bytes:
@@ -136,16 +139,14 @@ def _read(database: sqlite3.Connection, files: Files, run_format: str) -> Known:
     known: Known = {}
     encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
     try:
-        for directory in set(map(os.path.dirname, files)):
-            beginning = os.path.join(directory, "")
+        for directory in {path.rpartition(os.sep)[0] for path in files}:
+            beginning = directory + os.sep
             rows = database.execute(_SELECT, (_place(directory, run_format),))
             for name, state, uid, seconds, packed, checksum in rows:
                 path = beginning + name.decode(encoding, errors)
-                status = files.get(path)
-                if status is None or state != _state(status):
-                    continue
-                if checksum == _checksum(state, uid, seconds, packed):
-                    known[path] = state, RunHeader(uid.decode(), seconds, packed)
+                file = files.get(path)
+                if file is not None and file[1] == state and checksum == _checksum(state, uid, seconds, packed):
+                    known[path] = RunHeader(uid.decode(), seconds, packed, path=path, state=state)
     except (AttributeError, TypeError, ValueError, struct.error) as exc:
         raise sqlite3.DatabaseError("a row holds values of other types") from exc
     return known

@@ -100,11 +100,9 @@ def files_matching(patterns: Iterable[str]) -> Iterator[str]:
             continue
         # as glob does, but for asking of each file what its directory is
         beginning = os.path.join(unescaped(directory), "")
-        names = _names_in(unescaped(directory))
-        if not name.startswith("."):
-            names = [found for found in names if not found.startswith(".")]
-        for found in fnmatch.filter(names, name):
-            yield beginning + found
+        names = fnmatch.filter(_names_in(unescaped(directory)), name)
+        hidden = name.startswith(".")
+        yield from [beginning + found for found in names if hidden or not found.startswith(".")]
 
 
 def _names_in(directory: str) -> list[str]:

@@ -19,7 +19,7 @@ from ..errors import PickledRunError, warn_user
 from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.run_headers import RunHeader
-from .header_index import HeaderIndex
+from .header_index import Files, HeaderIndex, state_of
 from .paths import files_matching, owner_of
 
 NamedDocument = tuple[str, Document]
@@ -150,39 +150,43 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex) -> N
     warning, and tried again next time; databroker 1.2.5 could not open the catalog at all.
     """
     complaints: list[tuple[str, str]] = []
-    read: dict[str, RunHeader] = {}
+    read: list[RunHeader] = []
     with _without_garbage_collection():
         files = _new_files(catalog, complaints)
-        known = index.headers(files)
         loaded = upstream.loaded_files(catalog)
 
-        def headers() -> Iterator[tuple[str, RunHeader]]:
-            for path, status in files.items():
-                header = known.get(path)
+        def headers() -> Iterator[RunHeader]:
+            recalled = False
+            for path, (modified, state) in files.items():
+                header = index.header(path, state)
+                if header is None and not recalled:
+                    index.recall(files)
+                    recalled = True
+                    header = index.header(path, state)
                 if header is None:
-                    header = _read_header(path, run_format, complaints)
+                    header = _read_header(path, state, run_format, complaints)
                     if header is None:
                         continue
-                    read[path] = header
-                yield path, header
+                    read.append(header)
+                yield header
                 # after its entry is made, because a file that is recorded here is not read again
-                loaded[path] = status.st_mtime
+                loaded[header.path] = modified
 
         try:
             upstream.add_run_files(catalog, headers(), run_format.read)
         finally:
-            index.add(read, files)
+            index.add(read)
     if complaints:
         _warn(complaints)
 
 
-def _read_header(path: str, run_format: RunFormat, complaints: list[tuple[str, str]]) -> RunHeader | None:
+def _read_header(path: str, state: bytes, run_format: RunFormat, complaints: list[tuple[str, str]]) -> RunHeader | None:
     try:
         header = run_format.read_header(path)
         if header is None:
             return None
         _check_header(*header)
-        return RunHeader.packed_of(*header)
+        return RunHeader.packed_of(*header, path, state)
     except (OSError, PickledRunError) as exc:
         _note(path, exc, complaints)
     except Exception as exc:  # other programs' files can contain anything
@@ -210,10 +214,10 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> dict[str, os.stat_result]:
+def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> Files:
     """The files that a catalog has not loaded in their present state."""
     noted = upstream.loaded_files(catalog)
-    files: dict[str, os.stat_result] = {}
+    files: dict[str, tuple[float, bytes]] = {}
     paths = catalog.paths.files
     if paths is None:
         paths = files_matching(catalog.paths)
@@ -223,8 +227,9 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> dict[str, os.
         except OSError as exc:
             _note(path, exc, complaints)
         else:
-            if status.st_mtime != noted.get(path):
-                files[path] = status
+            modified = status.st_mtime
+            if modified != noted.get(path):
+                files[path] = modified, state_of(status)
     return files
 
 
