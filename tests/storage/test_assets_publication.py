@@ -15,15 +15,15 @@ import pytest
 
 from databroker_writable.errors import NotWritableError, StoreFailedError
 from databroker_writable.storage import durable_file
-from databroker_writable.storage.assets import asset_paths, source
-from databroker_writable.storage.assets.datasets import NewAsset
+from databroker_writable.storage.assets import find_partial_files, verification
+from databroker_writable.storage.assets.hdf5_file import NewHDF5File
 from support import new_process
 from support.asset_files import frames, hidden, path_of, published, stream_assets, visible, whole
 from support.faults import files_grow_to
 
 STEPS = [
-    (NewAsset, "write", set()),
-    (NewAsset, "sync", set()),
+    (NewHDF5File, "write", set()),
+    (NewHDF5File, "sync", set()),
     (durable_file, "sync_directories", set()),
     (os, "link", {"after"}),
     (os, "unlink", {"before", "after"}),
@@ -57,8 +57,8 @@ def test_a_killed_writer_leaves_nothing_visible_or_a_whole_file(
     assert killed_at(tmp_path, owner, function, moment) == -signal.SIGKILL
     assert visible(tmp_path) == (["2023/11/d34db33f-primary.h5"] if moment in named else [])
     for name in visible(tmp_path):
-        source.verify(str(tmp_path / name))
-    assert len(asset_paths.find_partial_files(str(tmp_path))) == ((function, moment) != ("unlink", "after"))
+        verification.verify(str(tmp_path / name))
+    assert len(find_partial_files(str(tmp_path))) == ((function, moment) != ("unlink", "after"))
 
 
 def test_a_child_that_is_forked_meanwhile_leaves_the_file_alone(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ assets.publish()
 """
     result = new_process.run_python(script, tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    source.verify(str(tmp_path / visible(tmp_path)[0]))
+    verification.verify(str(tmp_path / visible(tmp_path)[0]))
 
 
 def test_a_forgotten_writer_leaves_nothing(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_link_that_was_made_and_reported_as_failed_counts(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "link", as_over_nfs)
     path, _ = published(tmp_path, img=frames())
-    source.verify(str(path))
+    verification.verify(str(path))
 
 
 def test_two_publications_of_one_file_are_one(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..runs.upstream_entries import unrendered_entries
-from ..storage.assets import SPEC, HDF5AssetHandler
+from ..storage.assets import FORMATS
 from ..storage.backend import Backend
 from ..storage.serializer import RunSerializer
 from .run_store import RunStore
@@ -29,9 +29,10 @@ class DriverHooks:
         return self._store.backend
 
     def _register_asset_handler(self) -> None:
-        """Register the asset handler also if the user gave handlers; the user's entry takes precedence."""
-        if SPEC not in self.handler_registry:
-            self.register_handler(SPEC, HDF5AssetHandler)  # type: ignore[attr-defined]
+        """Register our handlers also if the user gave handlers; the user's entries take precedence."""
+        for spec, known in FORMATS.items():
+            if spec not in self.handler_registry:
+                self.register_handler(spec, known.handler)  # type: ignore[attr-defined]
 
     def _make_entries_container(self) -> Any:
         return unrendered_entries(super()._make_entries_container(), self)  # type: ignore[misc]

@@ -15,7 +15,7 @@ from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
-from .assets.asset_paths import SPEC
+from .assets import FORMATS
 from .mongo import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
 from .paths import REMARKS
 
@@ -160,7 +160,7 @@ class NormalizedRunWriter:
         leftover = {"run_start": self._uid, "uid": {"$nin": self._resources}}
         if self._backend.has_registry_apart:
             # in a shared registry, other resources may belong to a copy of this run elsewhere
-            leftover["spec"] = SPEC
+            leftover["spec"] = {"$in": list(FORMATS)}
         uids = [d["uid"] for d in collections.resources.find(leftover, {"uid": True})]
         if uids:
             collections.datums.delete_many({"resource": {"$in": uids}})

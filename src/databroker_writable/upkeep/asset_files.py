@@ -12,9 +12,7 @@ import humanize
 
 from ..errors import UnreadableAssetError
 from ..runs.document_parts import Document
-from ..storage.assets import is_our_asset
-from ..storage.assets.asset_paths import find_asset_files, find_partial_files, is_asset
-from ..storage.assets.source import verify
+from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
 from ..storage.file_rights import is_being_written
 from .findings import Finding, Leftover, remover, shown_age
 
@@ -31,7 +29,7 @@ class Assets:
         self._root_map = getattr(catalog, "root_map", None) or {}
         self._partial = find_partial_files(self.root) if self.root else {}
         self._published = find_asset_files(self.root) if self.root else {}
-        self._needed: dict[str, str] = {}
+        self._needed: dict[str, Document] = {}
         self._referred: set[str] = set()
         self.unknown_resources = 0
 
@@ -39,7 +37,7 @@ class Assets:
         """Record what a run refers to."""
         for resource in resources:
             if is_our_asset(resource):
-                self._needed[self._path(resource)] = str(resource.get("run_start", "?"))
+                self._needed[self._path(resource)] = resource
                 if self.root:
                     # files that were moved here belong to the run, even without a root_map
                     self._referred.add(os.path.realpath(os.path.join(self.root, str(resource["resource_path"]))))
@@ -68,14 +66,15 @@ class Assets:
 
     def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
         """Read every file that runs refer to, and verify checksums; `report` is called with the bytes of each."""
-        for path, run in self._needed.items():
+        for path, resource in self._needed.items():
             try:
-                verify(path)
+                format_of(resource).verify(path)
                 report(os.path.getsize(path))
             except UnreadableAssetError as exc:
                 missing = isinstance(exc.__cause__, FileNotFoundError)
                 advice = " (if the files were moved, map their root with root_map)" if missing else ""
                 category = "missing-asset" if missing else "damaged-asset"
+                run = resource.get("run_start", "?")
                 yield Finding(category, path, f"run {run} cannot be read completely: {exc}{advice}")
 
     def _path(self, resource: Document) -> str:

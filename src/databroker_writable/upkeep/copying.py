@@ -17,8 +17,7 @@ from ..results.headers import NO_PROBES, header_of, headers, open_run
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from ..storage.assets import is_our_asset
-from ..storage.assets.source import verify
+from ..storage.assets import format_of, is_our_asset
 from ..storage.durable_file import NewFile
 from ..storage.failures import explaining
 from ..tables.public_types import Broker
@@ -242,7 +241,7 @@ def _with_file(
             f"the run {uid!r} refers to {path}, which is in no asset root of the source; if that file is to be "
             f"copied, open the source with root_map={{{recorded!r}: 'DIRECTORY'}}, the directory that holds it"
         )
-    if target not in made and _copy_file(path, target):
+    if target not in made and _copy_file(path, target, format_of(resource).verify):
         made.append(target)
     return {**resource, "root": root}
 
@@ -260,7 +259,7 @@ def _is_below(path: str, root: str) -> bool:
     return os.path.commonpath([root, os.path.realpath(path)]) == root
 
 
-def _copy_file(path: str, target: str) -> bool:
+def _copy_file(path: str, target: str, verify: Callable[[str], None]) -> bool:
     """Copy a file completely and durably, unless it is there already; return whether it was copied."""
     if not os.path.isfile(path):
         raise StoreFailedError(f"the file {path} is missing; restore it, or map its root with root_map at the source")

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..runs.document_parts import Document
-from ..storage.assets import is_our_asset
-from ..storage.assets.asset_paths import is_asset
+from ..storage.assets import is_asset, is_our_asset
 from ..storage.durable_file import sync_directories
 
 

@@ -11,7 +11,7 @@ import xarray
 
 from ..errors import ExportError
 from ..runs.printing import for_json, json_line
-from ..storage.assets.datasets import NewAsset
+from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
 from .exporting import RunContents
@@ -21,7 +21,7 @@ DOCUMENTS = "databroker_run"
 """The group of a netCDF file, and the key of a Parquet file, that holds the documents of the run as JSON."""
 
 
-class _NewNetCDF(NewAsset):
+class _NewNetCDF(NewHDF5File):
     """A new file that h5netcdf writes."""
 
     def open_hdf5(self) -> Any:

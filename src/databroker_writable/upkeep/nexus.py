@@ -15,7 +15,7 @@ import xarray
 from ..results.axes import axis_along, plottable_columns, title_of
 from ..runs.document_parts import NAMES
 from ..runs.printing import json_line
-from ..storage.assets.datasets import NewAsset
+from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from .exporting import RunContents
 from .file_columns import attribute, for_file
@@ -28,7 +28,7 @@ _OF_NEXUS = {"signal", "axes", "NX_class", "target"}
 """Attributes with a meaning in NeXus, which can have another meaning in a table."""
 
 
-class _NewNeXus(NewAsset):
+class _NewNeXus(NewHDF5File):
     """A new HDF5 file in the format that all viewers read."""
 
     def open_hdf5(self) -> Any:

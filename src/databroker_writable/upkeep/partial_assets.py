@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 
 from ..runs.document_parts import Document
-from ..storage.assets import SPEC
-from ..storage.assets.scales import write_attrs
+from ..storage.assets import format_of
 from ..storage.durable_file import NewFile, final_name
 from ..storage.file_rights import is_being_written
 
@@ -41,12 +40,10 @@ class PartialAssets:
         kwargs = datum_page["datum_kwargs"]
         keys = kwargs.get("key") or [resource["resource_kwargs"]["key"]]
         needed = max(kwargs["stop"]) if "stop" in kwargs else max(kwargs["index"]) + 1
-        return all(self._rows_of(_path(resource), key) >= needed for key in set(keys))
+        return all(self._rows_of(resource, key) >= needed for key in set(keys))
 
     def publish(self) -> None:
         """Complete the files' attributes, and give them their final names, durably."""
-        import h5py
-
         for resource in self._resources.values():
             final = _path(resource)
             partial = self._partial.get(final)
@@ -54,9 +51,7 @@ class PartialAssets:
                 continue
             with NewFile(final) as copy, open(partial, "rb") as left:
                 shutil.copyfileobj(left, copy, 2**24)
-                # this process has the lock
-                with h5py.File(copy.partial, "r+", locking=False) as file:
-                    write_attrs(file, {"creator": SPEC, "run_uid": resource["run_start"]})
+                format_of(resource).finish(copy.partial, resource["run_start"])
                 copy.publish()
 
     def remove(self) -> None:
@@ -65,17 +60,12 @@ class PartialAssets:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(partial)
 
-    def _rows_of(self, final: str, key: str) -> int:
+    def _rows_of(self, resource: Document, key: str) -> int:
         """The number of rows of a dataset; 0 if the file cannot be read."""
-        import h5py
-
+        final = _path(resource)
         if (final, key) not in self._rows:
             path = final if os.path.exists(final) else self._partial.get(final)
-            try:
-                with h5py.File(path, "r") as file:
-                    self._rows[final, key] = file[key].shape[0]
-            except (OSError, KeyError, RuntimeError, TypeError):
-                self._rows[final, key] = 0
+            self._rows[final, key] = format_of(resource).rows_of(path, key) if path else 0
         return self._rows[final, key]
 
 

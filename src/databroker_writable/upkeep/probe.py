@@ -13,7 +13,7 @@ import numpy
 
 from ..errors import StoreError
 from ..results.headers import PROBE
-from ..storage.assets import SPEC, is_our_asset
+from ..storage.assets import DEFAULT, is_our_asset
 from ..storage.files import FileBackend
 from .findings import Finding, Report
 from .upkeep_by_backend import upkeep_of
@@ -45,10 +45,10 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     report.looked_at["runs"] = 1
     uid = run.metadata["start"]["uid"]
     complaint = read_elsewhere(uid)
-    if SPEC in complaint:
+    if DEFAULT.spec in complaint:
         advice = (
-            f"the handler of {SPEC} is missing, so assets cannot be read; install databroker-writable where the "
-            "catalog is read, and name the handler in handler_registry if the catalog's arguments have one"
+            f"the handler of {DEFAULT.spec} is missing, so assets cannot be read; install databroker-writable where "
+            "the catalog is read, and name the handler in handler_registry if the catalog's arguments have one"
         )
         report.findings.append(Finding("handler-missing", catalog.name, advice))
     elif complaint:

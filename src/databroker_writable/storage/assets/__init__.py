@@ -1,13 +1,24 @@
-"""Large arrays in HDF5 files beside the documents: written once, read lazily.
+"""Large arrays in files beside the documents: written once, read lazily.
 
-`StreamAssets` writes the file of one run and stream; `HDF5AssetHandler`, which databroker finds by its entry
-point, reads it. HDF5 and dask are imported when they are first needed.
+`AssetRouter` moves them there when a run is stored. A handler, which databroker finds by its entry point, reads them.
+HDF5 and dask are imported when they are first needed.
 """
 
 from __future__ import annotations
 
-from .asset_paths import SPEC, is_our_asset
-from .handler import HDF5AssetHandler
+from .handler import SPEC, HDF5AssetHandler
+from .known_formats import DEFAULT, FORMATS, find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
 from .stream_assets import StreamAssets
 
-__all__ = ["SPEC", "HDF5AssetHandler", "StreamAssets", "is_our_asset"]
+__all__ = [
+    "DEFAULT",
+    "FORMATS",
+    "SPEC",
+    "HDF5AssetHandler",
+    "StreamAssets",
+    "find_asset_files",
+    "find_partial_files",
+    "format_of",
+    "is_asset",
+    "is_our_asset",
+]

@@ -5,34 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timezone
-from typing import Any
 from urllib.parse import quote
 
 from ..durable_file import final_name
 
-SPEC = "DATABROKER_WRITABLE_HDF5"
-
-
-def is_our_asset(resource: Mapping[str, Any]) -> bool:
-    """Whether a resource is an asset file of this package."""
-    return resource.get("spec") == SPEC
-
-
 # File systems allow 255 bytes; the hidden name is 15 longer, and that of a retry a few more.
 _LONGEST_NAME = 200
-_ASSET = re.compile(r"[^.].*\.h5")
 
 
-def asset_path(run_uid: str, stream: str, time: float) -> str:
+def asset_path(run_uid: str, stream: str, time: float, suffix: str) -> str:
     """Path of the file of a run's stream, relative to the asset root, with forward slashes."""
     day = datetime.fromtimestamp(time, timezone.utc)
     name = f"{file_safe(run_uid)}-{file_safe(stream)}"
     if len(name) > _LONGEST_NAME:
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         name = f"{name[: _LONGEST_NAME - 33]}~{digest}"
-    return f"{day:%Y}/{day:%m}/{name}.h5"
+    return f"{day:%Y}/{day:%m}/{name}{suffix}"
 
 
 def free_path(root: str, relative: str) -> str:
@@ -40,17 +30,13 @@ def free_path(root: str, relative: str) -> str:
 
     An existing file can be a leftover of an attempt that was killed before its documents were written.
     """
-    stem = relative.removesuffix(".h5")
+    stem, suffix = os.path.splitext(relative)
     candidate, n = relative, 1
     while os.path.lexists(os.path.join(root, candidate)):
         n += 1
         # Percent-encoding leaves no plus sign in the names of runs and streams, so no other stream has this path.
-        candidate = f"{stem}+{n}.h5"
+        candidate = f"{stem}+{n}{suffix}"
     return candidate
-
-
-def is_asset_name(name: str) -> bool:
-    return _ASSET.fullmatch(name) is not None
 
 
 def dataset_name(key: str) -> str:
@@ -68,27 +54,18 @@ def file_safe(text: str) -> str:
 _YEAR, _MONTH = re.compile(r"\d{4}"), re.compile(r"\d\d")
 
 
-def find_partial_files(root: str) -> dict[str, os.stat_result]:
+def find_partial_files(root: str, suffixes: Collection[str]) -> dict[str, os.stat_result]:
     """Hidden files under a root, with their status, that are being written or were left by a killed process."""
-    return _find(root, lambda name: is_asset_name(final_name(name) or ""))
+    return _find(root, lambda name: _is_asset_name(final_name(name) or "", suffixes))
 
 
-def find_asset_files(root: str) -> dict[str, os.stat_result]:
-    """Published files under a root, with their status; other programs may use such names, too, see `is_asset`."""
-    return _find(root, is_asset_name)
+def find_asset_files(root: str, suffixes: Collection[str]) -> dict[str, os.stat_result]:
+    """Published files under a root, with their status; other programs may use such names, too."""
+    return _find(root, lambda name: _is_asset_name(name, suffixes))
 
 
-def is_asset(path: str) -> bool:
-    """Whether this package wrote a file, or reserved its name with an empty one; False if unreadable."""
-    import h5py
-
-    if os.path.getsize(path) == 0:
-        return True
-    try:
-        with h5py.File(path, "r") as file:
-            return bool(file.attrs.get("creator") == SPEC)
-    except OSError:
-        return False
+def _is_asset_name(name: str, suffixes: Collection[str]) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1] in suffixes
 
 
 def _find(root: str, wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:

@@ -12,12 +12,12 @@ import numpy
 
 from ...errors import UnreadableAssetError
 from . import chunking
-from .asset_paths import SPEC
 from .source import ArraySource
 
 if TYPE_CHECKING:
     import dask.array
 
+SPEC = "DATABROKER_WRITABLE_HDF5"
 
 LARGEST_EVENT = 2**47
 """The largest size of one Event's array: 128 TiB, about ten million blocks for dask."""

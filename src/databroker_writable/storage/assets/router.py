@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 
@@ -13,9 +13,8 @@ from ...runs.asset_plan import AssetPlan, asset_values
 from ...runs.document_parts import Document, NamedDocument
 from ...tables import find_layout
 from ...tables.classifier import computed, is_lazy
-
-if TYPE_CHECKING:
-    from . import StreamAssets
+from .asset_format import AssetWriter
+from .known_formats import DEFAULT
 
 EXTERNAL = "FILESTORE:"
 """The value of ``external`` in data keys, as in bluesky."""
@@ -38,7 +37,7 @@ class AssetRouter:
         self._descriptors: dict[str, Document] = {}
         self._waiting: dict[str, Document] = {}
         self._held: dict[str, list[NamedDocument]] = {}  # documents that refer to a waiting descriptor
-        self._files: dict[str, StreamAssets] = {}
+        self._files: dict[str, AssetWriter] = {}
         self._resources: dict[tuple[str, ...], Document] = {}
         self._datums: dict[str, int] = {}
 
@@ -150,13 +149,11 @@ class AssetRouter:
         if self._has_shared_resources(stream):
             shared_by = stream, repr({**kwargs, "key": None})
         if shared_by not in self._resources:
-            from . import SPEC
-
             self._resources[shared_by] = {
                 # new for each attempt: a failed one must not remove what another attempt stored
                 "uid": str(uuid.uuid4()),
                 "run_start": self._start["uid"],
-                "spec": SPEC,
+                "spec": DEFAULT.spec,
                 "root": str(self._plan.root),
                 "resource_path": file.resource_path,
                 "path_semantics": "posix",
@@ -167,11 +164,9 @@ class AssetRouter:
     def _has_shared_resources(self, stream: str) -> bool:
         return len(self._plan.columns_of_stream(stream)) > SEPARATE_RESOURCES
 
-    def _file(self, stream: str, descriptor: Document) -> StreamAssets:
+    def _file(self, stream: str, descriptor: Document) -> AssetWriter:
         if stream not in self._files:
-            from . import StreamAssets  # only runs with assets need HDF5
-
-            file = StreamAssets(str(self._plan.root), self._start["uid"], stream, self._start["time"])
+            file = DEFAULT.new_file(str(self._plan.root), self._start["uid"], stream, self._start["time"])
             self._files[stream] = file
             for name, values, dims, attrs in coordinates(descriptor):
                 file.add_coordinate(name, values, dims=dims, attrs=attrs)

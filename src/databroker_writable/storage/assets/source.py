@@ -1,16 +1,8 @@
-"""Read arrays from asset files: lazily, one Event at a time, or completely to find damage."""
+"""Read arrays from asset files lazily, one Event at a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import h5py
-
-
 import contextlib
-import itertools
-import math
 import os
 import threading
 from collections import OrderedDict
@@ -49,8 +41,6 @@ def own_dataset(file: h5py.File, key: str) -> h5py.Dataset:
         raise DataElsewhereError(f"{key!r} has its values in other files")
     return group
 
-
-_SPAN = 2**24
 
 Identity = tuple[int, int, int]
 
@@ -199,54 +189,3 @@ def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:
 
 def _reason(error: Exception) -> str:
     return str(error.args[0]) if error.args else type(error).__name__
-
-
-def verify(path: str) -> None:
-    """Read all of a published file, about 16 MiB at a time, so that every checksum is verified."""
-    import h5py
-
-    name = "/"
-    try:
-        # A dataset that is read once does not need a chunk cache.
-        with h5py.File(path, "r", rdcc_nbytes=0) as file:
-            for name in sorted(file):
-                _read_through(path, own_dataset(file, name))
-    except UnreadableAssetError:
-        raise
-    except DataElsewhereError as error:
-        raise UnreadableAssetError(
-            f"{path} does not contain its values itself ({error}); restore it from a copy that does"
-        ) from error
-    except FileNotFoundError as error:
-        raise UnreadableAssetError(f"{path} is missing; restore it from a copy") from error
-    except PermissionError as error:
-        raise UnreadableAssetError(f"{path} cannot be read; ask for read permission") from error
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise UnreadableAssetError(f"{path} is damaged at {name!r} ({error}); restore it from a copy") from error
-
-
-def _read_through(path: str, dataset: h5py.Dataset) -> None:
-    if dataset.chunks is None:
-        # Single-valued coordinates, and scales without values, which have no size on disk.
-        if dataset.id.get_storage_size():
-            dataset[()]
-        return
-    counts = [math.ceil(n / c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]
-    written = dataset.id.get_num_chunks()
-    # Chunks that were never written would read as zeros.
-    if written != math.prod(counts):
-        raise UnreadableAssetError(
-            f"{path} holds {written} of {math.prod(counts)} chunks of {dataset.name!r}; restore it from a copy"
-        )
-    for span in _spans(dataset):
-        dataset[span]
-
-
-def _spans(dataset: h5py.Dataset) -> Iterator[tuple[slice, ...]]:
-    """Whole chunks, about 16 MiB along the leading axis."""
-    chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    steps = [dataset.chunks[0] * max(1, _SPAN // chunk), *dataset.chunks[1:]]
-    axes = [
-        [slice(a, min(a + step, n)) for a in range(0, n, step)] for n, step in zip(dataset.shape, steps, strict=True)
-    ]
-    return itertools.product(*axes)

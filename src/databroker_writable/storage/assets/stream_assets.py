@@ -15,11 +15,15 @@ from ...errors import InvalidTableError, NotWritableError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts
 from . import asset_paths, scales
 from .chunking import merged
-from .datasets import NewAsset, Rows, check_agrees, check_array, create_column, explained, write_rows
+from .datasets import Rows, check_agrees, check_array, create_column, explained, write_rows
+from .handler import SPEC
+from .hdf5_file import NewHDF5File
 
 if TYPE_CHECKING:
     import dask.array
     import h5py
+
+SUFFIX = ".h5"
 
 
 class StreamAssets:
@@ -33,9 +37,9 @@ class StreamAssets:
         self._root = os.path.abspath(root)
         self._run_uid = run_uid
         self._stream = stream
-        self.resource_path = asset_paths.free_path(self._root, asset_paths.asset_path(run_uid, stream, time))
+        self.resource_path = asset_paths.free_path(self._root, asset_paths.asset_path(run_uid, stream, time, SUFFIX))
         self._final = os.path.join(self._root, *self.resource_path.split("/"))
-        self._asset: NewAsset | None = None
+        self._asset: NewHDF5File | None = None
         self._attrs: dict[str, Any] = {}
         self._dims: dict[str, tuple[str, ...]] = {}
         self._kwargs: dict[str, dict[str, Any]] = {}
@@ -168,7 +172,7 @@ class StreamAssets:
 
     def _dataset(
         self,
-        asset: NewAsset,
+        asset: NewHDF5File,
         key: str,
         block: numpy.ndarray | dask.array.Array,
         dims: tuple[str, ...],
@@ -193,9 +197,9 @@ class StreamAssets:
         }
         return dataset
 
-    def _open(self) -> NewAsset:
+    def _open(self) -> NewHDF5File:
         try:
-            return NewAsset(self._final)
+            return NewHDF5File(self._final)
         except PermissionError as error:
             raise NotWritableError(
                 f"there is no permission to write {self._final}; ask for it, or set another asset_root"
@@ -206,8 +210,8 @@ class StreamAssets:
                 "space and answers"
             ) from error
 
-    def _finish(self, asset: NewAsset) -> None:
-        identity = {"creator": asset_paths.SPEC, "run_uid": self._run_uid, "stream": self._stream}
+    def _finish(self, asset: NewHDF5File) -> None:
+        identity = {"creator": SPEC, "run_uid": self._run_uid, "stream": self._stream}
         with explained(f"finishing {self._final}", asset):
             scales.write_scales(asset.hdf5, self._dims, self._coordinates)
             scales.write_attrs(asset.hdf5, {**self._attrs, **identity})
@@ -220,7 +224,7 @@ class StreamAssets:
                 ) from error
 
     @contextlib.contextmanager
-    def _undone_on_error(self, asset: NewAsset, key: str) -> Iterator[None]:
+    def _undone_on_error(self, asset: NewHDF5File, key: str) -> Iterator[None]:
         """Undo a failed append, so that what was written before can still be published."""
         rows = asset.hdf5[asset_paths.dataset_name(key)].shape[0] if key in self._dims else None
         try:

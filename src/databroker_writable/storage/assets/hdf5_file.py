@@ -1,0 +1,90 @@
+"""Create an HDF5 file that appears when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ...runs.interrupts import deferred_interrupts
+from ...runs.upstream import hold_hdf5_lock_over_forks
+from ..durable_file import NewFile
+
+if TYPE_CHECKING:
+    import h5py
+
+
+class NewHDF5File(NewFile):
+    """A new file for h5py's driver of file objects that records a failure instead of reporting it.
+
+    If a write fails, HDF5 (1.14 and 2.0) keeps the chunk, tries again when the file is closed, and ends the process.
+    Here a failed write seems to succeed, all later ones are dropped, and `check` raises.
+    """
+
+    _failure: OSError | None = None
+    hdf5: h5py.File = None
+
+    def __init__(self, path: str) -> None:
+        hold_hdf5_lock_over_forks()
+        with deferred_interrupts():
+            super().__init__(path)
+            try:
+                self.hdf5 = self.open_hdf5()
+            except BaseException:
+                self.abandon()
+                raise
+
+    def open_hdf5(self) -> Any:
+        """Open the file for writing; it is closed when it is published or abandoned."""
+        import h5py
+
+        # since the format of 1.10, HDF5 also has checksums of its own structures
+        return h5py.File(self, "w", libver=("v110", "v110"))
+
+    def check(self) -> None:
+        """Raise the recorded failure of the file, if any."""
+        if self._failure is not None:
+            raise OSError(self._failure.errno, self._failure.strerror, self.partial)
+
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[None]:
+        """Abandon the file if the block fails; raise the error of the disk rather than a later one of HDF5."""
+        try:
+            yield
+            self.check()
+        except BaseException as exc:
+            self.abandon()
+            if isinstance(exc, Exception):
+                self.check()
+            raise
+
+    def write(self, data: Any) -> int:
+        if self._failure is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self._failure = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.is_ours:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self._failure = self._failure or error
+        return self.tell() if size is None else size
+
+    def sync(self) -> None:
+        """Let HDF5 finish the file, and sync it."""
+        with deferred_interrupts():
+            self.hdf5.close()
+        self.check()
+        super().sync()
+
+    def abandon(self) -> None:
+        with deferred_interrupts():
+            if self.hdf5 is not None:
+                # a failed write was reported before, so later errors of HDF5 about it are ignored
+                with contextlib.suppress(OSError, RuntimeError):
+                    self.hdf5.close()
+            super().abandon()

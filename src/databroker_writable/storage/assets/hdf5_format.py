@@ -1,0 +1,51 @@
+"""Asset files in HDF5."""
+
+from __future__ import annotations
+
+import os
+
+from . import verification
+from .handler import SPEC, HDF5AssetHandler
+from .scales import write_attrs
+from .stream_assets import SUFFIX, StreamAssets
+
+
+class HDF5Format:
+    """One HDF5 file for each stream of a run, with one dataset for each column."""
+
+    spec = SPEC
+    suffix = SUFFIX
+    mimetype = "application/x-hdf5"
+    handler: type = HDF5AssetHandler
+    new_file = StreamAssets
+    verify = staticmethod(verification.verify)
+
+    @staticmethod
+    def is_ours(path: str) -> bool:
+        import h5py
+
+        if os.path.getsize(path) == 0:
+            return True
+        try:
+            with h5py.File(path, "r") as file:
+                return bool(file.attrs.get("creator") == SPEC)
+        except OSError:
+            return False
+
+    @staticmethod
+    def rows_of(path: str, key: str) -> int:
+        import h5py
+
+        try:
+            with h5py.File(path, "r") as file:
+                return int(file[key].shape[0])
+        except (OSError, KeyError, RuntimeError, TypeError):
+            return 0
+
+    @staticmethod
+    def finish(path: str, run_uid: str) -> None:
+        import h5py
+
+        # the caller has the lock
+        with h5py.File(path, "r+", locking=False) as file:
+            write_attrs(file, {"creator": SPEC, "run_uid": run_uid})

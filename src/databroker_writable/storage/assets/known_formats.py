@@ -1,0 +1,45 @@
+"""The formats of asset files, and which one a file or a resource has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from . import asset_paths
+from .asset_format import AssetFormat
+from .hdf5_format import HDF5Format
+
+DEFAULT: AssetFormat = HDF5Format()
+"""The format of new files."""
+
+FORMATS: Mapping[str, AssetFormat] = {known.spec: known for known in (DEFAULT,)}
+"""All formats, by their spec."""
+
+_BY_SUFFIX = {known.suffix: known for known in FORMATS.values()}
+
+
+def is_our_asset(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource is an asset file of this package."""
+    return resource.get("spec") in FORMATS
+
+
+def format_of(resource: Mapping[str, Any]) -> AssetFormat:
+    """The format of the file that a resource of ours names."""
+    return FORMATS[resource["spec"]]
+
+
+def is_asset(path: str) -> bool:
+    """Whether this package wrote a file under the name of an asset; other programs may use such names, too."""
+    known = _BY_SUFFIX.get(os.path.splitext(path)[1])
+    return known is not None and known.is_ours(path)
+
+
+def find_partial_files(root: str) -> dict[str, os.stat_result]:
+    """Hidden files under a root, with their status, that are being written or were left by a killed process."""
+    return asset_paths.find_partial_files(root, _BY_SUFFIX)
+
+
+def find_asset_files(root: str) -> dict[str, os.stat_result]:
+    """Published files under a root, with their status; `is_asset` tells whether this package wrote one."""
+    return asset_paths.find_asset_files(root, _BY_SUFFIX)
