@@ -13,10 +13,8 @@ from .hdf5_format import HDF5Format
 DEFAULT: AssetFormat = HDF5Format()
 """The format of new files."""
 
-FORMATS: Mapping[str, AssetFormat] = {known.spec: known for known in (DEFAULT,)}
+FORMATS: dict[str, AssetFormat] = {known.spec: known for known in (DEFAULT,)}
 """All formats, by their spec."""
-
-_BY_SUFFIX = {known.suffix: known for known in FORMATS.values()}
 
 
 def is_our_asset(resource: Mapping[str, Any]) -> bool:
@@ -31,15 +29,19 @@ def format_of(resource: Mapping[str, Any]) -> AssetFormat:
 
 def is_asset(path: str) -> bool:
     """Whether this package wrote a file under the name of an asset; other programs may use such names, too."""
-    known = _BY_SUFFIX.get(os.path.splitext(path)[1])
-    return known is not None and known.is_ours(path)
+    suffix = os.path.splitext(path)[1]
+    return any(known.is_ours(path) for known in FORMATS.values() if known.suffix == suffix)
 
 
 def find_partial_files(root: str) -> dict[str, os.stat_result]:
     """Hidden files under a root, with their status, that are being written or were left by a killed process."""
-    return asset_paths.find_partial_files(root, _BY_SUFFIX)
+    return asset_paths.find_partial_files(root, _suffixes())
 
 
 def find_asset_files(root: str) -> dict[str, os.stat_result]:
     """Published files under a root, with their status; `is_asset` tells whether this package wrote one."""
-    return asset_paths.find_asset_files(root, _BY_SUFFIX)
+    return asset_paths.find_asset_files(root, _suffixes())
+
+
+def _suffixes() -> set[str]:
+    return {known.suffix for known in FORMATS.values()}
