@@ -44,7 +44,7 @@ def select(
 ) -> Iterator[tuple[Header, str]]:
     """Headers of the matching runs, each with its status, newest first, without probe runs."""
     check_status(status)
-    conditions = [NO_PROBES, check_query({} if query is None else query)]
+    conditions = [check_query({} if query is None else query), NO_PROBES]
     span = _span(catalog, since, until)
     if span:
         conditions.append({"time": span})

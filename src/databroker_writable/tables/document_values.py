@@ -31,7 +31,8 @@ def document_value(value: Any, where: str, error: type[Exception], *, limits: Li
 
 def _held(value: Any, where: Location, error: type[Exception], limits: Limits, depth: int) -> Any:
     type_ = type(value)
-    if type_ is dict or isinstance(value, Mapping):
+    # a list is no Mapping, which takes long to find out
+    if type_ is dict or (type_ is not list and isinstance(value, Mapping)):
         _check_depth(depth, where, error)
         result = {}
         for key, item in value.items():
@@ -136,14 +137,13 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
 
     Vectorised: the cost of a numeric array does not depend on the number of its values.
     """
-    if isinstance(values, Mapping):
-        _check_depth(depth, where, error)
-        for key, item in values.items():
-            check_key(key, where, error, limits)
-            check_event_values(item, (where, key), error, limits, depth=depth + 1)
-        return
     if not isinstance(values, list | tuple):
-        if is_array(values):
+        if isinstance(values, Mapping):
+            _check_depth(depth, where, error)
+            for key, item in values.items():
+                check_key(key, where, error, limits)
+                check_event_values(item, (where, key), error, limits, depth=depth + 1)
+        elif is_array(values):
             _check_array(values, where, error, limits)
         elif not _is_simple(values):
             _held_leaf(values, type_of(type(values)), located(where), error, limits)
