@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,30 @@ def test_arrays_of_rank_1_to_6_come_back(tmp_path: Path, rank: int) -> None:
     values = numpy.random.default_rng(0).random((3, 2, 4, 2, 3, 2)[:rank])
     path, assets = published(tmp_path, x=values)
     assert (whole(path, assets, "x", 3).compute() == values).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="only Linux and FreeBSD can be told to start writing")
+def test_the_disk_starts_to_write_an_array_before_all_of_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
+    advise, sync = os.posix_fadvise, os.fsync
+
+    def noting(descriptor: int, begin: int, length: int, advice: int) -> None:
+        begun.append((begin, begin + length))
+        advise(descriptor, begin, length, advice)
+
+    def last(descriptor: int) -> None:
+        begun.append((0, 0))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "posix_fadvise", noting)
+    monkeypatch.setattr(os, "fsync", last)
+    published(tmp_path, x=numpy.ones(400_000), small=numpy.ones(10), y=numpy.ones(400_000))
+    first, second = begun[: begun.index((0, 0))]
+    assert first[0] == 0
+    assert first[1] == second[0] >= 400_000 * 8, "what was begun is not asked for again"
+    assert second[1] >= 2 * 400_000 * 8
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4), (0, 0)])

@@ -69,6 +69,7 @@ class NewFile(io.FileIO):
         self._made_directories: list[str] = []
         self._process = os.getpid()
         self._renewed = time.monotonic()
+        self._sync_started = 0
         with deferred_interrupts():
             self._create()
             try:
@@ -103,12 +104,13 @@ class NewFile(io.FileIO):
             self._renewed = time.monotonic()
 
     def start_sync(self) -> None:
-        """Tell the system, if possible, to start writing the data to the disk."""
+        """Tell the system, if possible, to start writing what was added to the file to the disk."""
         self.check_ours()
         if hasattr(os, "posix_fadvise"):
             with self._descriptor() as descriptor:
-                # Linux then starts to write the pages, and drops only those that are written
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                begin, self._sync_started = self._sync_started, os.fstat(descriptor).st_size
+                # Linux then starts to write these pages; it drops only those that are written, which these are not
+                os.posix_fadvise(descriptor, begin, self._sync_started - begin, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Sync the data, and the names of directories that were made for the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -49,6 +50,7 @@ def _part(extent: int, pieces: int) -> int:
     return math.ceil(extent / pieces)
 
 
+@functools.lru_cache
 def _divisor(extent: int, limit: int) -> int:
     """The largest divisor of `extent` up to `limit`, or `limit` if the divisor is far smaller."""
     for n in range(limit, max(1, limit // 4) - 1, -1):

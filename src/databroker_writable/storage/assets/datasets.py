@@ -14,7 +14,7 @@ import numpy
 from ...errors import InvalidTableError, StoreError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts, interruptible
 from ...tables.classifier import check_computed
-from .chunking import file_chunks, store_blocks
+from .chunking import FILE_CHUNK, file_chunks, store_blocks
 from .hdf5_file import NewHDF5File
 
 if TYPE_CHECKING:
@@ -154,6 +154,9 @@ class Rows:
                     raise StoreFailedError(f"writing column {self._key!r} was interrupted")
                 with explained(f"writing column {self._key!r}", self._asset):
                     self._write(region_in_file, piece)
+                    if piece.nbytes >= FILE_CHUNK:
+                        # the disk writes while the next checksums are computed
+                        self._asset.start_sync()
                 if self._progress is not None:
                     self._progress(piece.nbytes)
 
