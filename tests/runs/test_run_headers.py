@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mongoquery import Query
 
 from databroker_writable.runs import run_headers
-from databroker_writable.runs.run_headers import RunHeader, StartDocuments, matcher
+from databroker_writable.runs.run_headers import RunHeader, StartDocuments, fitting
 
 TEXTS = st.sampled_from(["Cu", "C", "u", "", "a", "sample", "ü", "x" * 40])
 VALUES = st.recursive(
@@ -48,7 +48,9 @@ def outcome(function: Callable[[], Any]) -> Any:
 def test_a_packed_header_fits_the_queries_that_its_document_fits(start: dict[str, Any], query: dict[str, Any]) -> None:
     start = {"uid": "u", "time": 1.0, **start}
     for header in (RunHeader.packed_of(start, {"reason": "Cu"}), RunHeader.of(start, None)):
-        assert outcome(lambda header=header: matcher(query)(header)) == outcome(lambda: Query(query).match(start))
+        assert outcome(lambda header=header: list(fitting([header], query))) == outcome(
+            lambda: Query(query).match(start)
+        )
 
 
 def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,10 +62,10 @@ def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         run_headers.msgpack, "unpackb", lambda *given, **options: unpacked.append(1) or unpack(*given, **options)
     )
-    assert len(list(filter(matcher({"sample": "s3"}), headers))) == len(unpacked) == 10
+    assert len(list(fitting(headers, {"sample": "s3"}))) == len(unpacked) == 10
     unpacked.clear()
-    assert len(list(filter(matcher({"probe": {"$exists": False}}), headers))) == 100
-    assert not list(filter(matcher({"$and": [{"other": {"$exists": True}}, {"points": 1}]}), headers))
+    assert len(list(fitting(headers, {"probe": {"$exists": False}}))) == 100
+    assert not list(fitting(headers, {"$and": [{"other": {"$exists": True}}, {"points": 1}]}))
     assert not unpacked
 
 

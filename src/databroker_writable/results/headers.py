@@ -14,7 +14,7 @@ import pymongo
 from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.provenance import sources_of, superseded_by
-from ..runs.run_headers import RunHeader, matcher, with_keys
+from ..runs.run_headers import RunHeader, fitting, with_keys
 from ..runs.upstream_entries import loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
 from ..storage.mongo import naming_a_server_that_is_away
@@ -69,7 +69,7 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        yield from _in_memory(catalog, filter(matcher(query), loaded_start_documents(catalog).newest_first()))
+        yield from _in_memory(catalog, fitting(loaded_start_documents(catalog).newest_first(), query))
         return
     transforms = upstream.transforms_of(catalog)
     with naming_a_server_that_is_away():
@@ -175,7 +175,7 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
             for header in _loaded(catalog, naming)
             if {source["uid"] for source in sources_of(header.start)}.issuperset(uids)
         ]
-        return _in_memory(catalog, filter(matcher(query), _newest_first(made)))
+        return _in_memory(catalog, fitting(_newest_first(made), query))
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
 

@@ -17,7 +17,7 @@ from databroker.in_memory import BlueskyInMemoryCatalog
 from databroker.utils import LazyMap
 from intake.catalog.local import LocalCatalogEntry
 
-from .run_headers import RunHeader, StartDocuments, matcher
+from .run_headers import RunHeader, StartDocuments, fitting
 from .upstream import upsert_runs
 
 Reader = Callable[[str], Any]
@@ -119,14 +119,9 @@ class RunEntries(MutableMapping[str, Any]):
         if type(starts) is dict:
             starts = self._catalog._uid_to_run_start_doc = StartDocuments(starts)
         self._reader = reader
-        for header in filter(self._fits, headers):
+        for header in fitting(headers, self._catalog._query):
             starts.add(header)
             self.by_uid[header.uid] = header
-
-    @functools.cached_property
-    def _fits(self) -> Callable[[RunHeader], bool]:
-        """Whether a run is among those of the search whose result the catalog is."""
-        return matcher(self._catalog._query)
 
     def __getitem__(self, uid: str) -> Any:
         entry = self.by_uid[uid]
