@@ -569,3 +569,12 @@ def test_the_path_of_a_file_is_answered_with_how_to_read_it(tmp_path, path, reme
 def test_a_uid_in_place_of_a_run_is_answered_with_how_to_get_the_run():
     with pytest.raises(InvalidRunError, match=r"not 'abc'; give catalog\['abc'\]"):
         to_dataset("abc")
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], (1.5, 2.5), [[1, 2], [3, 4]], ["a", "b"], [numpy.arange(3)]])
+@pytest.mark.parametrize("arguments", [{}, {"metadata": {"sample": "Cu"}}, {"one_event": True}])
+def test_values_without_a_name_are_not_taken_for_a_finished_run(tmp_path, values, arguments):
+    catalog = open_directory(tmp_path)
+    with pytest.raises(InvalidRunError, match=r"give it a name, as in \{'x': \[1, 2, 3\]\}"):
+        catalog.store_run(values, **arguments)
+    assert len(catalog) == 0

@@ -14,6 +14,7 @@ from . import upstream
 from .checker import RunDocuments
 from .databroker_runs import documents_of_databroker
 from .document_parts import NamedDocument
+from .paging import named_document
 from .sinks import MemorySink
 
 SECONDS_PER_VALUE = 0.0006
@@ -43,6 +44,8 @@ def is_table(value: Any) -> bool:
             f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; give a BlueskyRun, "
             f"a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset{remedy}"
         )
+    if isinstance(value, list | tuple) and value:
+        named_document(value[0])  # before anything is said of finished runs
     return _has(value, "dtype")
 
 
@@ -52,7 +55,7 @@ def check_many(runs: Any) -> None:
         what, remedy = short(runs), "give them as a list"
     elif _has(runs, "search") and not _is_run(runs):
         what, remedy = "a catalog", "give its values(), or copy its runs with copy_runs"
-    elif _is_run(runs) or (is_table(runs) and not isinstance(runs, list | tuple)):
+    elif _is_run(runs) or (not isinstance(runs, list | tuple) and is_table(runs)):
         what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or use store_run"
     else:
         return

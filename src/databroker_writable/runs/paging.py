@@ -42,7 +42,7 @@ def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
 
 def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
     """Pack consecutive Events and Datums into pages."""
-    documents = (_named(document) for item in items for document in unpacked(*_named(item)))
+    documents = (named_document(document) for item in items for document in unpacked(*named_document(item)))
     if not isinstance(items, list | tuple):
         # between two documents the code that gives them goes on; of these the others are copied when they are checked
         documents = ((name, private_copy(doc) if name in _WAITING else doc) for name, doc in documents)
@@ -62,7 +62,8 @@ def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
         yield _page_of(batch_of[0], batch)
 
 
-def _named(item: Any) -> NamedDocument:
+def named_document(item: Any) -> NamedDocument:
+    """A document with its name; refuse anything else."""
     try:
         name, doc = item
     except (TypeError, ValueError):
