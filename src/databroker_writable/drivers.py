@@ -203,6 +203,8 @@ def run_directory(path: str | os.PathLike[str]) -> str:
         )
         raise InvalidCatalogError(f"{existing!r} is not a directory; {remedy}")
     new = directory[len(existing) :]
+    if new.endswith((".yml", ".yaml")):
+        raise InvalidCatalogError(f"there is no file {str(path)!r}; give a directory, or an existing file of catalogs")
     if "*" in new or "?" in new or new.endswith(RUN_FILES):
         parent = os.path.dirname(directory)
         while "*" in parent or "?" in parent:

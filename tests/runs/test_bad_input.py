@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import pathlib
 import re
@@ -578,3 +579,25 @@ def test_values_without_a_name_are_not_taken_for_a_finished_run(tmp_path, values
     with pytest.raises(InvalidRunError, match=r"give it a name, as in \{'x': \[1, 2, 3\]\}"):
         catalog.store_run(values, **arguments)
     assert len(catalog) == 0
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_date_is_no_time_of_a_run(refuses):
+    remedy = ["2024-05-31", "datetime.datetime(2024, 5, 31, 12, 30)"]
+    refuses(InvalidMetadataError, remedy, {"x": [1]}, time=datetime.date(2024, 5, 31))
+    refuses(InvalidMetadataError, remedy, {"x": [1]}, metadata={"time": datetime.date(2024, 5, 31)})
+
+
+@pytest.mark.parametrize("name", ["catalogs.yml", "catalogs.yaml"])
+def test_a_misspelt_file_of_catalogs_makes_no_directory(tmp_path, name):
+    with pytest.raises(InvalidCatalogError, match="there is no file"):
+        open_directory(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("value", [pandas.DataFrame({"x": [1]}), numpy.zeros((2, 2)), xarray.Dataset({"x": [1]})])
+def test_a_message_has_one_line_for_a_value_of_many(tmp_path, value):
+    with pytest.raises(InvalidRunError) as caught:
+        to_dataset(value)
+    assert str(caught.value).splitlines() == [str(caught.value)]
+    assert type(value).__name__ in str(caught.value)

@@ -218,7 +218,7 @@ def _way_to_seconds(value: Any) -> str:
     try:
         datetime.datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return ", seconds since 1970, such as time.time() gives"
+        return ", seconds since 1970, such as time.time() gives, or a datetime"
     return f", seconds since 1970, as datetime.datetime.fromisoformat({value!r}).timestamp() gives them"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 import pandas
 
+from ..errors import InvalidMetadataError
 from .classifier import SCALARS, TIMES, type_of_dtype
 from .document_values import MAX_DEPTH
 
@@ -42,7 +43,14 @@ def plain_metadata(value: Any, depth: int = 0) -> Any:
 
 def posix_seconds(time: Any) -> Any:
     """Return the POSIX seconds of a datetime, which is local if it has no zone; other values unchanged."""
-    return time.timestamp() if isinstance(time, datetime.datetime) else time
+    if isinstance(time, datetime.datetime):
+        return time.timestamp()
+    if isinstance(time, datetime.date):
+        raise InvalidMetadataError(
+            f"time is the date {time}; give a datetime, such as "
+            f"datetime.datetime({time.year}, {time.month}, {time.day}, 12, 30)"
+        )
+    return time
 
 
 def plain_parameters(value: Any) -> Any:

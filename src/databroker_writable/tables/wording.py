@@ -23,8 +23,9 @@ def short(value: Any, longest: int = 60) -> str:
     except Exception:
         # the message is more useful than the error in the object's own code
         text = f"a {type(value).__name__} that cannot be shown"
-    line, *more = text.splitlines() or [""]
-    return line if len(line) <= longest and not more else line[: longest - 3] + "..."
+    if "\n" in text:
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 Location = str | tuple["Location", Any]
