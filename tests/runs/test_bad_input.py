@@ -583,7 +583,7 @@ def test_values_without_a_name_are_not_taken_for_a_finished_run(tmp_path, values
 
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
 def test_a_date_is_no_time_of_a_run(refuses):
-    remedy = ["2024-05-31", "datetime.datetime(2024, 5, 31, 12, 30)"]
+    remedy = ["2024-05-31", re.escape("datetime.datetime(2024, 5, 31, 12, 30)")]
     refuses(InvalidMetadataError, remedy, {"x": [1]}, time=datetime.date(2024, 5, 31))
     refuses(InvalidMetadataError, remedy, {"x": [1]}, metadata={"time": datetime.date(2024, 5, 31)})
 
