@@ -30,14 +30,18 @@ import difflib
 import functools
 import importlib.metadata
 import importlib.util
+import os
 import re
 import sys
 import warnings
 from collections.abc import Iterable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 LONGEST_WORD = 300
+
+FULL_TRACEBACK = "DATABROKER_WRITABLE_TRACEBACK"
+"""The environment variable with which developers have whole tracebacks."""
 
 
 @functools.cache
@@ -88,6 +92,31 @@ class StoreError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: word.group()[:60] + "...", message))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter show: the call, without the code of the method that was called."""
+        from IPython import get_ipython
+
+        display: Any = get_ipython().InteractiveTB
+        lines: list[str] = display.structured_traceback(type(self), self, _up_to_the_call(self.__traceback__))
+        return lines
+
+
+def _up_to_the_call(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the last frames, which are of this package; all of it, if developers ask for it."""
+    entries = []
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    while not os.environ.get(FULL_TRACEBACK) and len(entries) > 1 and _is_ours(entries[-1].tb_frame):
+        entries.pop()
+    for entry in reversed(entries):
+        traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return traceback
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "databroker_writable"
 
 
 class InvalidTableError(StoreError, ValueError):

@@ -11,7 +11,8 @@ import pytest
 
 import databroker_writable
 from databroker_writable import RunBuilder, StoreError, open_directory
-from databroker_writable.tables.tracebacks import FULL_TRACEBACK
+from databroker_writable.errors import FULL_TRACEBACK
+from support.new_process import output_of
 
 MIXED = {"x": [1, "a"]}
 
@@ -75,6 +76,24 @@ def test_a_cause_is_kept_but_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         open_directory("/proc/results")
     assert isinstance(caught.value.__context__, FileNotFoundError)
     assert len(traceback.format_exception(caught.value)) == 4
+
+
+@pytest.mark.parametrize("whole", ["", "1"])
+def test_ipython_shows_the_call_and_the_message(tmp_path: Path, whole: str) -> None:
+    pytest.importorskip("IPython")
+    directory = str(tmp_path / "runs")
+    code = f"""
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("colors", "nocolor")
+shell.run_cell("import databroker_writable")
+shell.run_cell("catalog = databroker_writable.open_directory({directory!r})")
+shell.run_cell("catalog.store_run({{'x': [1, 'a']}})")
+"""
+    shown = output_of(code, env={FULL_TRACEBACK: whole, "IPYTHONDIR": str(tmp_path)})
+    assert (len(shown.splitlines()) > 8) == bool(whole)
+    assert "catalog.store_run({'x': [1, 'a']})" in shown
+    assert shown.rstrip().splitlines()[-1].startswith("InvalidTableError: column 'x' holds mixed types")
 
 
 def test_what_the_user_was_handling_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,8 @@ import click
 from databroker_writable_command import SummarizedGroup
 
 from ..catalog.recipes import without_password
-from ..errors import StoreError, StoreWarning
+from ..errors import FULL_TRACEBACK, StoreError, StoreWarning
 from ..runs.printing import printable
-from ..tables.tracebacks import FULL_TRACEBACK
 from .text import say
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it

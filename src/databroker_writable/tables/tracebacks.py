@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-from ..errors import StoreError
-
-FULL_TRACEBACK = "DATABROKER_WRITABLE_TRACEBACK"
+from ..errors import FULL_TRACEBACK, StoreError
 
 
 class ErrorsEndHere:
