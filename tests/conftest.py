@@ -94,6 +94,7 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     """Whoever runs the tests has a cache directory of their own, which stays as it is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        warm_python.ENVIRONMENT.update(os.environ)
         yield
 
 

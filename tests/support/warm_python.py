@@ -1,6 +1,7 @@
-"""New Python processes in a tenth of the time: forked from one that has imported what databroker is built upon.
+"""New Python processes in a tenth of the time: forked from one that has imported databroker and this package.
 
-databroker, intake and this package themselves are imported by each process, so that they read its own environment.
+databroker, intake and this package read the environment when they are imported. In another environment than that of
+the tests, a process imports these itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 
 SERVER = Path(__file__).with_name("warm_python_server.py")
 STARTING_SECONDS = 120
+ENVIRONMENT: dict[str, str] = {}
+"""That of the tests before any of them changes it, for processes that have imported everything."""
 
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
@@ -42,7 +45,8 @@ def directory() -> Path:
         command = made / name
         command.write_text(CLIENT.format(python=sys.executable, arguments=arguments, address=address))
         command.chmod(0o700)
-    server = subprocess.Popen([sys.executable, "-W", "ignore", str(SERVER), address, str(made / "python")])
+    start = [sys.executable, "-W", "ignore", str(SERVER), address, str(made / "python")]
+    server = subprocess.Popen(start, env=ENVIRONMENT)
     atexit.register(_stop, server, made)
     until = time.monotonic() + STARTING_SECONDS
     while not os.path.exists(address):
