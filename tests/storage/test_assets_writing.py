@@ -221,7 +221,6 @@ def test_a_lazy_array_that_computes_to_something_else_is_refused(tmp_path: Path,
 def test_nothing_is_on_disk_before_the_first_write(tmp_path: Path) -> None:
     root = tmp_path / "assets"
     assets = stream_assets(root)
-    assets.set_attrs({"a": 1})
     assets.add_coordinate("x", numpy.arange(3), dims=["x"], attrs={})
     assert not root.exists()
     assets.publish()

@@ -40,7 +40,6 @@ class StreamAssets:
         self.resource_path = asset_paths.free_path(self._root, asset_paths.asset_path(run_uid, stream, time, SUFFIX))
         self._final = os.path.join(self._root, *self.resource_path.split("/"))
         self._asset: NewHDF5File | None = None
-        self._attrs: dict[str, Any] = {}
         self._dims: dict[str, tuple[str, ...]] = {}
         self._kwargs: dict[str, dict[str, Any]] = {}
         self._coordinates: dict[str, scales.Coordinate] = {}
@@ -97,10 +96,6 @@ class StreamAssets:
                 raise InvalidTableError(
                     f"coordinate {name!r} was added before with other values or dims; give it another name"
                 )
-
-    def set_attrs(self, attrs: dict[str, Any]) -> None:
-        """Set attributes of the file, in addition to the run's uid and the stream's name."""
-        self._attrs.update(attrs)
 
     def publish(self) -> None:
         """Finish the file and give it its final name, durably; without columns, or if called again, do nothing."""
@@ -214,7 +209,7 @@ class StreamAssets:
         identity = {"creator": SPEC, "run_uid": self._run_uid, "stream": self._stream}
         with explained(f"finishing {self._final}", asset):
             scales.write_scales(asset.hdf5, self._dims, self._coordinates)
-            scales.write_attrs(asset.hdf5, {**self._attrs, **identity})
+            scales.write_attrs(asset.hdf5, identity)
             try:
                 asset.publish()
             except FileExistsError as error:
