@@ -18,9 +18,9 @@ from ..network import measure
 
 
 def _catalog(meter: Meter) -> Any:
-    """A catalog in which a first run is stored and read: what is imported then is not measured."""
+    """A catalog in which a first run, with an asset, is stored and read: what is imported then is not measured."""
     catalog = databroker_writable.open_directory(meter.directory / "runs")
-    catalog.store_run(data.small_table(), one_event=True).primary.read()
+    catalog.store_run(data.small_table(), one_event=True, asset_threshold=1).primary.read()
     return catalog
 
 

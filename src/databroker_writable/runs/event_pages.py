@@ -115,7 +115,8 @@ def _finite_numbers(values: Any, part: str, where: str) -> numpy.ndarray[Any, An
         array = numpy.asarray(values)
     except ValueError:
         array = numpy.empty(len(values), object)
-    if len(values) and not (array.dtype.kind in "iuf" and numpy.isfinite(array).all()):
+    is_finite = array.dtype.kind in "iu" or (array.dtype.kind == "f" and numpy.isfinite(array).all())
+    if len(values) and not is_finite:
         raise InvalidRunError(f"{where} has {part} values that are not finite numbers")
     return array
 

@@ -140,8 +140,8 @@ def owner_of(path: str) -> str:
 
 
 def assets_beside(path: str) -> str:
-    """The directory of assets for the run files of a glob."""
-    return os.path.join(os.path.abspath(unescaped(os.path.dirname(path))), ASSETS)
+    """The directory of assets for the run files of an absolute glob."""
+    return os.path.join(unescaped(os.path.dirname(path)), ASSETS)
 
 
 def unescaped(path: str) -> str:
