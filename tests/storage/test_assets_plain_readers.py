@@ -11,23 +11,23 @@ import pytest
 import xarray
 
 from databroker_writable.errors import InvalidTableError
-from databroker_writable.storage.assets import StreamAssets
+from databroker_writable.storage.assets import HDF5Writer
 from support.asset_files import frames, path_of, stream_assets
 
 TIMES = numpy.array(["2023-01-01", "2023-01-02T03:04:05.123456789", "NaT"], "M8[ns]")
 
 
-def opened(tmp_path: Path, assets: StreamAssets) -> xarray.Dataset:
+def opened(tmp_path: Path, assets: HDF5Writer) -> xarray.Dataset:
     assets.publish()
     return xarray.open_dataset(path_of(tmp_path, assets), engine="h5netcdf").load()
 
 
 @pytest.fixture
-def assets(tmp_path: Path) -> StreamAssets:
+def assets(tmp_path: Path) -> HDF5Writer:
     return stream_assets(tmp_path)
 
 
-def test_dims_coordinates_and_units_are_there(tmp_path: Path, assets: StreamAssets) -> None:
+def test_dims_coordinates_and_units_are_there(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.append("img", frames(), dims=["t", "y", "x"], units="count")
     assets.append("spectrum", numpy.ones((6, 3)), dims=["t", "energy"])
     assets.add_coordinate("energy", numpy.array([1.0, 2.0, 4.0]), dims=["energy"], attrs={"units": "keV"})
@@ -55,7 +55,7 @@ def test_dims_coordinates_and_units_are_there(tmp_path: Path, assets: StreamAsse
 
 
 @pytest.mark.parametrize("dtype", ["?", "<f2", ">f8", "<c8", "<c16", ">u2", "i1"])
-def test_dtypes_are_kept(tmp_path: Path, assets: StreamAssets, dtype: str) -> None:
+def test_dtypes_are_kept(tmp_path: Path, assets: HDF5Writer, dtype: str) -> None:
     values = numpy.array([0, 1, 1]).astype(dtype)
     assets.append("x", values, dims=["t"])
     dataset = opened(tmp_path, assets)
@@ -64,13 +64,13 @@ def test_dtypes_are_kept(tmp_path: Path, assets: StreamAssets, dtype: str) -> No
 
 
 @pytest.mark.parametrize("values", [TIMES, TIMES - TIMES[0], TIMES.astype("M8[s]")], ids=["times", "spans", "seconds"])
-def test_times_are_decoded(tmp_path: Path, assets: StreamAssets, values: numpy.ndarray) -> None:
+def test_times_are_decoded(tmp_path: Path, assets: HDF5Writer, values: numpy.ndarray) -> None:
     assets.append("x", numpy.zeros(3), dims=["t"])
     assets.add_coordinate("when", values, dims=["t"], attrs={})
     numpy.testing.assert_array_equal(opened(tmp_path, assets).when.values.astype(values.dtype), values)
 
 
-def test_a_column_along_its_own_name_is_a_coordinate(tmp_path: Path, assets: StreamAssets) -> None:
+def test_a_column_along_its_own_name_is_a_coordinate(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.append("img", frames(), dims=["t", "y", "x"])
     assets.append("x", numpy.arange(5.0), dims=["x"])
     dataset = opened(tmp_path, assets)
@@ -78,7 +78,7 @@ def test_a_column_along_its_own_name_is_a_coordinate(tmp_path: Path, assets: Str
     assert dataset.img.dims == ("t", "y", "x")
 
 
-def test_dims_of_one_name_and_two_lengths_stay_apart(tmp_path: Path, assets: StreamAssets) -> None:
+def test_dims_of_one_name_and_two_lengths_stay_apart(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.append("a", numpy.zeros((2, 3)), dims=["t", "x"])
     assets.append("b", numpy.zeros((2, 4)), dims=["t", "x"])
     assets.append("c", numpy.zeros((2, 4)), dims=["t", "x"])
@@ -87,7 +87,7 @@ def test_dims_of_one_name_and_two_lengths_stay_apart(tmp_path: Path, assets: Str
     assert dataset.b.dims == dataset.c.dims == ("t", "x_4")
 
 
-def test_a_column_and_a_dim_of_one_name_stay_apart(tmp_path: Path, assets: StreamAssets) -> None:
+def test_a_column_and_a_dim_of_one_name_stay_apart(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.append("x", numpy.zeros((2, 3)), dims=["t", "y"])
     assets.append("b", numpy.zeros((2, 4)), dims=["t", "x"])
     dataset = opened(tmp_path, assets)
@@ -95,21 +95,21 @@ def test_a_column_and_a_dim_of_one_name_stay_apart(tmp_path: Path, assets: Strea
     assert dataset.b.dims == ("t", "x_4")
 
 
-def test_columns_of_different_lengths_are_read(tmp_path: Path, assets: StreamAssets) -> None:
+def test_columns_of_different_lengths_are_read(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.append("a", numpy.zeros(2), dims=["event"])
     assets.append("b", numpy.zeros(0), dims=["event"])
     dataset = opened(tmp_path, assets)
     assert (dataset.a.shape, dataset.b.shape) == ((2,), (0,))
 
 
-def test_two_axes_of_one_name_are_read_by_h5py(tmp_path: Path, assets: StreamAssets) -> None:
+def test_two_axes_of_one_name_are_read_by_h5py(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.append("a", numpy.zeros((3, 3)), dims=["x", "x"])
     assets.publish()
     with h5py.File(path_of(tmp_path, assets)) as file:
         assert [file["a"].dims[axis][0].name for axis in (0, 1)] == ["/x", "/x"]
 
 
-def test_h5py_finds_the_scales_of_each_axis(tmp_path: Path, assets: StreamAssets) -> None:
+def test_h5py_finds_the_scales_of_each_axis(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.append("img", frames(), dims=["t", "y", "x"], units="count")
     assets.add_coordinate("x", numpy.arange(5) * 0.5, dims=["x"], attrs={"units": "mm"})
     assets.publish()
@@ -142,7 +142,7 @@ def test_h5py_finds_the_scales_of_each_axis(tmp_path: Path, assets: StreamAssets
         ("a\0b", '"a\\u0000b"'),
     ],
 )
-def test_attributes_of_any_kind_are_written(tmp_path: Path, assets: StreamAssets, value: Any, written: Any) -> None:
+def test_attributes_of_any_kind_are_written(tmp_path: Path, assets: HDF5Writer, value: Any, written: Any) -> None:
     assets.append("x", numpy.zeros(3), dims=["t"])
     assets.add_coordinate("t", numpy.zeros(3), dims=["t"], attrs={"a": value, "CLASS": "mine", "": 1})
     assets.publish()
@@ -164,7 +164,7 @@ def test_attributes_of_any_kind_are_written(tmp_path: Path, assets: StreamAssets
     ],
 )
 def test_coordinates_that_cannot_be_written_are_refused(
-    assets: StreamAssets, values: numpy.ndarray, dims: list[str], message: str
+    assets: HDF5Writer, values: numpy.ndarray, dims: list[str], message: str
 ) -> None:
     with pytest.raises(InvalidTableError) as caught:
         assets.add_coordinate("c", values, dims=dims, attrs={})
@@ -172,14 +172,14 @@ def test_coordinates_that_cannot_be_written_are_refused(
 
 
 @pytest.mark.parametrize("first", [numpy.array([1.0, numpy.nan]), numpy.array(["a", "b"], object)])
-def test_a_coordinate_may_come_again_if_it_is_the_same(assets: StreamAssets, first: numpy.ndarray) -> None:
+def test_a_coordinate_may_come_again_if_it_is_the_same(assets: HDF5Writer, first: numpy.ndarray) -> None:
     assets.add_coordinate("c", first, dims=["x"], attrs={})
     assets.add_coordinate("c", first.copy(), dims=["x"], attrs={})
     with pytest.raises(InvalidTableError, match="coordinate 'c' was added before with other values or dims"):
         assets.add_coordinate("c", first[::-1], dims=["x"], attrs={})
 
 
-def test_a_name_is_a_column_or_a_coordinate(tmp_path: Path, assets: StreamAssets) -> None:
+def test_a_name_is_a_column_or_a_coordinate(tmp_path: Path, assets: HDF5Writer) -> None:
     assets.add_coordinate("c", numpy.zeros(3), dims=["x"], attrs={})
     with pytest.raises(InvalidTableError, match="'c' is a coordinate already"):
         assets.append("c", numpy.zeros(3), dims=["x"])
@@ -189,7 +189,7 @@ def test_a_name_is_a_column_or_a_coordinate(tmp_path: Path, assets: StreamAssets
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
-def test_coordinates_without_elements_are_written(tmp_path: Path, assets: StreamAssets, shape: tuple[int, ...]) -> None:
+def test_coordinates_without_elements_are_written(tmp_path: Path, assets: HDF5Writer, shape: tuple[int, ...]) -> None:
     assets.append("x", numpy.zeros(3), dims=["t"])
     dims = ["a", "b"][: len(shape)]
     assets.add_coordinate("number", numpy.zeros(shape), dims=dims, attrs={})

@@ -15,8 +15,9 @@ import pytest
 
 from databroker_writable.errors import NotWritableError, StoreFailedError
 from databroker_writable.storage import durable_file
-from databroker_writable.storage.assets import find_partial_files, verification
+from databroker_writable.storage.assets import find_partial_files
 from databroker_writable.storage.assets.hdf5_file import NewHDF5File
+from databroker_writable.storage.assets.hdf5_verification import verify
 from support import new_process
 from support.asset_files import frames, hidden, path_of, published, stream_assets, visible, whole
 from support.faults import files_grow_to
@@ -57,7 +58,7 @@ def test_a_killed_writer_leaves_nothing_visible_or_a_whole_file(
     assert killed_at(tmp_path, owner, function, moment) == -signal.SIGKILL
     assert visible(tmp_path) == (["2023/11/d34db33f-primary.h5"] if moment in named else [])
     for name in visible(tmp_path):
-        verification.verify(str(tmp_path / name))
+        verify(str(tmp_path / name))
     assert len(find_partial_files(str(tmp_path))) == ((function, moment) != ("unlink", "after"))
 
 
@@ -76,7 +77,7 @@ assets.publish()
 """
     result = new_process.run_python(script, tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    verification.verify(str(tmp_path / visible(tmp_path)[0]))
+    verify(str(tmp_path / visible(tmp_path)[0]))
 
 
 def test_a_forgotten_writer_leaves_nothing(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_link_that_was_made_and_reported_as_failed_counts(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "link", as_over_nfs)
     path, _ = published(tmp_path, img=frames())
-    verification.verify(str(path))
+    verify(str(path))
 
 
 def test_two_publications_of_one_file_are_one(tmp_path: Path) -> None:

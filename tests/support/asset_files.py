@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy
 
-from databroker_writable.storage.assets import HDF5AssetHandler, StreamAssets
+from databroker_writable.storage.assets import HDF5AssetHandler, HDF5Writer
 
 TIME = 1700000000.0  # 2023-11-14 UTC
 
 
-def stream_assets(root: Path, run_uid: str = "d34db33f", stream: str = "primary") -> StreamAssets:
-    return StreamAssets(str(root), run_uid, stream, TIME)
+def stream_assets(root: Path, run_uid: str = "d34db33f", stream: str = "primary") -> HDF5Writer:
+    return HDF5Writer(str(root), run_uid, stream, TIME)
 
 
-def path_of(root: Path, assets: StreamAssets) -> Path:
+def path_of(root: Path, assets: HDF5Writer) -> Path:
     return root / assets.resource_path
 
 
-def published(root: Path, **columns: Any) -> tuple[Path, StreamAssets]:
+def published(root: Path, **columns: Any) -> tuple[Path, HDF5Writer]:
     """A file with the given columns, each with dims of its own."""
     assets = stream_assets(root)
     for key, values in columns.items():
@@ -29,11 +29,11 @@ def published(root: Path, **columns: Any) -> tuple[Path, StreamAssets]:
     return path_of(root, assets), assets
 
 
-def handler(path: Path, assets: StreamAssets, key: str = "img") -> HDF5AssetHandler:
+def handler(path: Path, assets: HDF5Writer, key: str = "img") -> HDF5AssetHandler:
     return HDF5AssetHandler(str(path), **assets.resource_kwargs(key))
 
 
-def whole(path: Path, assets: StreamAssets, key: str, rows: int) -> Any:
+def whole(path: Path, assets: HDF5Writer, key: str, rows: int) -> Any:
     """A column read back as one Event."""
     return handler(path, assets, key)(start=0, stop=rows)
 

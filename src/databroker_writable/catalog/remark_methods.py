@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotWritableError
-from ..results.impact import impact, stale
 from ..results.remarks import annotate, remarks_on, restore, retract
 from ..runs import upstream
 from ..storage.failures import explaining
@@ -15,8 +14,6 @@ from ..tables.public_types import RunOrUid
 from ..tables.tracebacks import errors_end_here
 
 if TYPE_CHECKING:
-    import pandas
-
     from .run_store import RunStore
 
 
@@ -176,80 +173,6 @@ class RemarkMethods:
         """
         with errors_end_here, self._remarking():
             return restore(self, run, reason)
-
-    def impact(self, run: RunOrUid) -> pandas.DataFrame:
-        """Return all runs that were made from a run, directly or indirectly; look at them before you retract it.
-
-        Parameters
-        ----------
-        run : run or str
-            A run from any catalog, its uid, or the first characters of its uid.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Indexed by uid, nearest first: ``time`` (local), ``catalog``, ``name``, ``status``, ``steps`` (1 for what
-            was made from the run itself) and ``verdict`` (``"retracted"``, ``"superseded"`` or None).
-
-        Raises
-        ------
-        NotFoundError
-            The run is not known here.
-        InvalidMetadataError
-            It is not a run, or several uids begin with these characters.
-
-        Warns
-        -----
-        StoreWarning
-            A catalog that a run names cannot be opened; its runs are missing.
-
-        Notes
-        -----
-        Looks into this catalog and those that the results name, as `lineage` does, so ask the catalog that holds the
-        results. Each step takes two searches in MongoDB; catalogs of files hold start documents in memory.
-
-        Examples
-        --------
-        >>> raw = catalog.store_run({"x": [1]}, uid="raw-1")
-        >>> fit = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
-        >>> mean = catalog.store_run({"m": [1.0]}, uid="mean-1", derived_from=fit)
-        >>> catalog.impact(raw)["steps"].to_dict()
-        {'fit-1': 1, 'mean-1': 2}
-        """
-        with errors_end_here:
-            return impact(self, run)
-
-    def stale(self) -> pandas.DataFrame:
-        """Return the results of this catalog that were made from retracted or superseded runs, to look at again.
-
-        Results that are themselves retracted or superseded are left out.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Indexed by uid, newest first: ``time`` (local), ``name``, ``status``, ``input`` (the uid of the nearest such
-            run, which may be an input of an input), its ``verdict`` (``"retracted"`` or ``"superseded"``) and the
-            ``reason``: that of the retraction, or the uid of the run that supersedes it.
-
-        Warns
-        -----
-        StoreWarning
-            A catalog that a run names cannot be opened; its verdicts are missing.
-
-        Notes
-        -----
-        Reads the start and stop documents of all results, and asks the catalogs that they name for verdicts.
-
-        Examples
-        --------
-        >>> raw = catalog.store_run({"x": [1]}, uid="raw-1")
-        >>> fit = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
-        >>> remark = catalog.retract(raw, reason="shutter closed")
-        >>> catalog.stale()["reason"].to_dict()
-        {'fit-1': 'shutter closed'}
-        """
-        with errors_end_here:
-            return stale(self)
 
     @contextlib.contextmanager
     def _remarking(self) -> Iterator[None]:

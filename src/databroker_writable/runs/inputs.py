@@ -8,7 +8,7 @@ from typing import Any
 import humanize
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
-from ..tables.table_forms import is_records, path_of, way_to_read
+from ..tables.table_forms import is_of_known_form, path_of, way_to_read
 from ..tables.wording import short
 from . import upstream
 from .checker import RunDocuments
@@ -30,7 +30,7 @@ def is_table(value: Any) -> bool:
         return False
     if isinstance(value, Mapping) or any(_has(value, name) for name in ("to_dataset", "data_vars", "columns")):
         return True
-    if is_records(value):
+    if is_of_known_form(value):
         return True
     path = path_of(value)
     if path is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,26 +49,16 @@ def is_records(value: Any) -> bool:
     return any(is_one_value(item) for row in value for item in row.values())
 
 
+def is_of_known_form(table: Any) -> bool:
+    """Whether `known_form` can convert it."""
+    return any(fits(table) for fits, _ in _FORMS)
+
+
 def known_form(table: Any) -> KnownForm:
     """Convert a table to one of these forms, without loss; refuse anything that is not a table."""
-    if isinstance(table, xarray.Dataset | pandas.DataFrame):
-        return KnownForm(table)
-    if isinstance(table, Mapping):
-        return KnownForm(_of_columns(table))
-    if is_records(table):
-        return KnownForm(_columns_of_records(table))
-    if isinstance(table, pandas.Series):
-        _check_named(table, "Series", "series.rename('y')")
-        return KnownForm(table.to_frame())
-    if isinstance(table, xarray.DataArray):
-        _check_named(table, "DataArray", "array.rename('y')")
-        return KnownForm(table.to_dataset())
-    if isinstance(table, numpy.ndarray) and table.dtype.names and table.ndim == 1:
-        return KnownForm({name: table[name] for name in table.dtype.names})
-    if hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"):
-        return KnownForm(*columns_from_arrow(table))
-    if hasattr(table, "colnames") and hasattr(table, "meta"):
-        return _of_astropy(table)
+    for fits, convert in _FORMS:
+        if fits(table):
+            return convert(table)
     raise InvalidTableError(f"a table must be {ACCEPTED}, not {_what_it_is_instead(table)}")
 
 
@@ -86,6 +76,16 @@ def way_to_read(path: str) -> str | None:
         return None
     example = "" if reader is None else f", as in {reader}({path!r})"
     return f"read the file first{example}, or use databroker-writable store"
+
+
+def _of_series(table: pandas.Series) -> KnownForm:
+    _check_named(table, "Series", "series.rename('y')")
+    return KnownForm(table.to_frame())
+
+
+def _of_data_array(table: xarray.DataArray) -> KnownForm:
+    _check_named(table, "DataArray", "array.rename('y')")
+    return KnownForm(table.to_dataset())
 
 
 def _check_named(table: Any, what: str, remedy: str) -> None:
@@ -155,6 +155,26 @@ def _of_astropy(table: Any) -> KnownForm:
         description = column.info.description
         attrs[name] = {"description": description} if description else {}
     return KnownForm(columns, attrs, dict(table.meta))
+
+
+def _is_structured(table: Any) -> bool:
+    return isinstance(table, numpy.ndarray) and bool(table.dtype.names) and table.ndim == 1
+
+
+_FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
+    (lambda table: isinstance(table, xarray.Dataset | pandas.DataFrame), KnownForm),
+    (lambda table: isinstance(table, Mapping), lambda table: KnownForm(_of_columns(table))),
+    (is_records, lambda table: KnownForm(_columns_of_records(table))),
+    (lambda table: isinstance(table, pandas.Series), _of_series),
+    (lambda table: isinstance(table, xarray.DataArray), _of_data_array),
+    (_is_structured, lambda table: KnownForm({name: table[name] for name in table.dtype.names})),
+    (
+        lambda table: hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"),
+        lambda table: KnownForm(*columns_from_arrow(table)),
+    ),
+    (lambda table: hasattr(table, "colnames") and hasattr(table, "meta"), _of_astropy),
+)
+"""What is taken as a table, and how it is converted."""
 
 
 def _what_it_is_instead(table: Any) -> str:

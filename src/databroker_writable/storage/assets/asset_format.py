@@ -1,4 +1,4 @@
-"""What a format of asset files does, so that nothing outside of its own module knows which one it is.
+"""What a format of asset files does: a run is stored, checked, copied and deleted by this alone.
 
 To add a format, write a class like `HDF5Format`, list it in `known_formats`, and register its handler as an entry point
 in ``pyproject.toml``.

@@ -12,7 +12,7 @@ import numpy
 
 from ...errors import UnreadableAssetError
 from . import chunking
-from .source import ArraySource
+from .hdf5_source import ArraySource
 
 if TYPE_CHECKING:
     import dask.array

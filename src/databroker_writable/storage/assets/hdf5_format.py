@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from . import verification
 from .handler import SPEC, HDF5AssetHandler
-from .scales import write_attrs
-from .stream_assets import SUFFIX, StreamAssets
+from .hdf5_scales import write_attrs
+from .hdf5_verification import verify
+from .hdf5_writer import SUFFIX, HDF5Writer
 
 
 class HDF5Format:
@@ -15,10 +15,9 @@ class HDF5Format:
 
     spec = SPEC
     suffix = SUFFIX
-    mimetype = "application/x-hdf5"
     handler: type = HDF5AssetHandler
-    new_file = StreamAssets
-    verify = staticmethod(verification.verify)
+    new_file = HDF5Writer
+    verify = staticmethod(verify)
 
     @staticmethod
     def is_ours(path: str) -> bool:

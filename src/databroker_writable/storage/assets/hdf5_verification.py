@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableAssetError
-from .source import DataElsewhereError, own_dataset
+from .hdf5_source import DataElsewhereError, own_dataset
 
 if TYPE_CHECKING:
     import h5py

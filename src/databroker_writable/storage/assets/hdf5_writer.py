@@ -13,10 +13,10 @@ import numpy
 
 from ...errors import InvalidTableError, NotWritableError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts
-from . import asset_paths, scales
+from . import asset_paths, hdf5_scales
 from .chunking import merged
-from .datasets import Rows, check_agrees, check_array, create_column, explained, write_rows
 from .handler import SPEC
+from .hdf5_columns import Rows, check_agrees, check_array, create_column, explained, write_rows
 from .hdf5_file import NewHDF5File
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SUFFIX = ".h5"
 
 
-class StreamAssets:
+class HDF5Writer:
     """The HDF5 file of one run and stream: written under a partial name, published by rename.
 
     Nothing changes on disk before the first write. As a context manager it discards on exit what was not published. No
@@ -42,7 +42,7 @@ class StreamAssets:
         self._asset: NewHDF5File | None = None
         self._dims: dict[str, tuple[str, ...]] = {}
         self._kwargs: dict[str, dict[str, Any]] = {}
-        self._coordinates: dict[str, scales.Coordinate] = {}
+        self._coordinates: dict[str, hdf5_scales.Coordinate] = {}
         self._failure: str | None = None
         self._release: weakref.finalize[Any, Any] | None = None
         self._lock = threading.RLock()
@@ -87,7 +87,7 @@ class StreamAssets:
         self, name: str, values: numpy.ndarray, *, dims: Sequence[str], attrs: Mapping[str, Any]
     ) -> None:
         """Add a coordinate, for readers of the file alone; along a dimension of its name it is the scale."""
-        coordinate = scales.Coordinate(name, numpy.asarray(values), tuple(dims), dict(attrs))
+        coordinate = hdf5_scales.Coordinate(name, numpy.asarray(values), tuple(dims), dict(attrs))
         with self._lock:
             if name in self._dims:
                 raise InvalidTableError(f"{name!r} is a column already; rename the coordinate or the column")
@@ -143,7 +143,7 @@ class StreamAssets:
         """The handler's arguments for a column: plain values that JSON and BSON can hold."""
         return dict(self._kwargs[key])
 
-    def __enter__(self) -> StreamAssets:
+    def __enter__(self) -> HDF5Writer:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -208,8 +208,8 @@ class StreamAssets:
     def _finish(self, asset: NewHDF5File) -> None:
         identity = {"creator": SPEC, "run_uid": self._run_uid, "stream": self._stream}
         with explained(f"finishing {self._final}", asset):
-            scales.write_scales(asset.hdf5, self._dims, self._coordinates)
-            scales.write_attrs(asset.hdf5, identity)
+            hdf5_scales.write_scales(asset.hdf5, self._dims, self._coordinates)
+            hdf5_scales.write_attrs(asset.hdf5, identity)
             try:
                 asset.publish()
             except FileExistsError as error:
