@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,21 @@ def test_finding_again_unpacks_only_the_runs_that_are_given_back(runs: Path, mon
     assert catalog.latest().metadata["start"]["uid"] == "fit"
     assert len(catalog.table(limit=2)) == 2
     assert len(unpacked) < 12
+
+
+def test_an_open_catalog_takes_less_than_700_bytes_a_run_beyond_its_documents(tmp_path: Path) -> None:
+    directory, number = tmp_path / "many", 1_000
+    stored = open_directory(directory).store_run({"x": [1]}, uid="run-0000")
+    content = (directory / "run-0000.msgpack").read_bytes()
+    for other in range(1, number):
+        (directory / f"run-{other:04}.msgpack").write_bytes(content.replace(b"run-0000", b"run-%04d" % other))
+    open_directory(directory)
+    tracemalloc.start()
+    try:
+        catalog = open_directory(directory)
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(catalog) == number
+    documents = len(msgpack.packb([stored.metadata["start"], stored.metadata["stop"]]))
+    assert size / number - documents < 700

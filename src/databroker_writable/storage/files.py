@@ -115,9 +115,12 @@ class FileBackend(Backend):
 
     def has_run(self, uid: str) -> bool:
         known = upstream.loaded_entries(self.catalog)
-        if uid not in known and os.path.lexists(self.run_file(uid)):
-            # another process may have stored it since this catalog was loaded
-            self.catalog.force_reload()
+        if uid in known:
+            return True
+        if not os.path.lexists(self.run_file(uid)):
+            return False
+        # another process may have stored it since this catalog was loaded
+        self.catalog.force_reload()
         return uid in known
 
     def obstacle(self, uid: str) -> str:
