@@ -14,6 +14,7 @@ from typing import Any
 
 import databroker.core
 import databroker.v2
+import pymongo.common
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -95,6 +96,14 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         warm_python.ENVIRONMENT.update(os.environ)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers_soon_looked_for_again() -> Iterator[None]:
+    """PyMongo tries a server that is away every half second, however short the time-out of its address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pymongo.common, "MIN_HEARTBEAT_INTERVAL", 0.1)
         yield
 
 
