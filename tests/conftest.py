@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bluesky_live.bluesky_run
 import databroker.core
 import databroker.v2
 import pymongo.common
@@ -83,10 +84,11 @@ def _leave_out_nightly(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _handlers_found_once() -> Iterator[None]:
-    """databroker 1.2.5 scans the installed packages for handlers each time a catalog opens; here nothing changes."""
+    """The installed packages are scanned for handlers for each catalog and each run in memory; here nothing changes."""
     with pytest.MonkeyPatch.context() as patch:
         found = functools.cache(databroker.core.discover_handlers)
-        patch.setattr(databroker.v2, "discover_handlers", lambda: dict(found()))
+        for module in (databroker.core, databroker.v2, bluesky_live.bluesky_run):
+            patch.setattr(module, "discover_handlers", lambda: dict(found()))
         yield
 
 
