@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from databroker_writable import open_directory
+from databroker_writable import open_directory, to_dataset
 from support.command_line import fail, run
 
 PYTHON = re.compile(r"\w\(|catalog\[|\bderived_from\b|(?<!-)\bsupersedes\b|\[\.\.\.\]")
@@ -78,3 +78,22 @@ def test_a_file_name_without_its_option_is_told_how_it_is_given() -> None:
 
 def test_nothing_is_shown_of_a_run_without_the_column() -> None:
     assert "there is no column 'mew'" in fail("show", "results", "-1", "--column", "mew")
+
+
+def test_a_first_line_of_numbers_is_never_lost() -> None:
+    Path("plain.csv").write_text("7100,1\n7101,2\n")
+    assert "say with --no-header that they are values" in fail("store", "plain.csv", "--to", "results")
+    assert run("store", "plain.csv", "--to", "results", "--no-header").exit_code == 0
+    assert to_dataset(open_directory("results")[-1])["column_1"].values.tolist() == [7100, 7101]
+    assert run("store", "plain.csv", "--to", "results", "--header").exit_code == 0
+    assert to_dataset(open_directory("results")[-1])["7100"].values.tolist() == [7101]
+
+
+def test_a_file_of_another_format_is_named() -> None:
+    Path("bad.xlsx").write_text("x\n1\n")
+    assert "'bad.xlsx' cannot be read as Excel" in fail("store", "bad.xlsx", "--to", "results")
+
+
+def test_ls_names_a_misspelt_key() -> None:
+    result = run("ls", "results", "--where", "smaple=Cu")
+    assert "did you mean 'sample'?" in result.stderr

@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy
 import pytest
 
-from databroker_writable import InvalidRunError, NotWritableError, copy_runs, open_directory
-from databroker_writable.drivers import WritableCatalog, WritableJSONLCatalog
+from databroker_writable import (
+    InvalidMetadataError,
+    InvalidRunError,
+    NotFoundError,
+    NotWritableError,
+    StoreWarning,
+    copy_runs,
+    open_directory,
+)
+from databroker_writable.drivers import WritableCatalog, WritableJSONLCatalog, WritableMsgpackCatalog
 from databroker_writable.results.remarks import tags_of
 from databroker_writable.upkeep import clean, examine
 from databroker_writable.upkeep.deleting import deletion_of
@@ -164,3 +172,22 @@ def test_remarks_go_with_the_directory_and_with_copies(tmp_path):
     catalog.retract(run, reason="wrong edge")
     copy_runs(catalog, other)
     assert other.annotations("run-1") == catalog.annotations(run)
+
+
+@pytest.mark.parametrize("suffix", ["msgpack", "jsonl"])
+def test_an_open_catalog_does_without_a_run_that_another_process_deleted(tmp_path, suffix):
+    driver = {"msgpack": WritableMsgpackCatalog, "jsonl": WritableJSONLCatalog}[suffix]
+    catalog = driver([str(tmp_path / f"*.{suffix}")])
+    older = catalog.store_run({"x": [1]}, {"sample": "Cu"}, uid="older")
+    catalog.store_run({"x": [2]}, {"sample": "Cu"}, uid="newer")
+    deletion_of(driver([str(tmp_path / f"*.{suffix}")]), "newer").execute()
+
+    assert catalog.latest(sample="Cu").metadata["start"]["uid"] == older.metadata["start"]["uid"]
+    with pytest.raises(InvalidMetadataError, match="has no run 'newer'"):
+        catalog.retract("newer", "wrong")
+    with pytest.raises(NotFoundError, match="has no run 'newer'"):
+        catalog.lineage("newer")
+    with pytest.warns(StoreWarning, match="names the run 'newer'"):
+        catalog.store_run({"x": [1]}, derived_from="newer")
+    assert catalog.store_run({"x": [3]}, uid="newer").primary.read()["x"].values.tolist() == [3]
+    assert catalog.latest().metadata["start"]["uid"] == "newer"

@@ -10,7 +10,7 @@ import click
 
 from ..results.headers import STATUSES
 from ..results.run_table import records_of, text_table
-from ..results.selection import select, sources_in
+from ..results.selection import select, sources_in, warn_of_unknown_keys
 from .failing import CATALOG_HELP
 from .parsing import parse_metadata, parse_time
 from .targets import open_to_read
@@ -78,6 +78,7 @@ def ls(
     if as_json:
         say(json_text([_as_json(record) for record in records]))
     elif not records:
+        warn_of_unknown_keys(opened, where)
         say(f"no runs in {catalog}" + (" that fit" if where or since or until or derived_from or status or tag else ""))
     else:
         header, *rows = text_table(records)

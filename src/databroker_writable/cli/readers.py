@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ class ReadOptions:
     separator: str | None = None
     comment: str | None = None
     skipped_rows: int = 0
+    has_names: bool | None = None
 
 
 def read_file(path: Path, options: ReadOptions) -> Any:
@@ -50,15 +52,19 @@ def read_file(path: Path, options: ReadOptions) -> Any:
         raise click.UsageError(f"--group is for netCDF files, and {str(path)!r} is not one")
     if suffix not in _TEXT and (options.separator or options.comment or options.skipped_rows):
         raise click.UsageError(f"--sep, --comment and --skip-rows are for text files, and {str(path)!r} is not one")
+    if suffix not in _TEXT and options.has_names is not None:
+        raise click.UsageError(f"--header is for text files, and {str(path)!r} is not one")
     label = _FORMATS[suffix].label if suffix in _FORMATS else "CSV" if suffix == ".csv" else "text"
     if suffix in _FORMATS:
         require_package(_FORMATS[suffix].package, "files", f"reading {label}")
     try:
         if suffix in _TEXT:
-            text_format = _TEXT[suffix].changed(options.separator, options.comment, options.skipped_rows)
+            text_format = _TEXT[suffix].changed(
+                options.separator, options.comment, options.skipped_rows, options.has_names
+            )
             return read_text_table(sys.stdin.buffer.read() if is_input else path.read_bytes(), text_format)
         return _read_netcdf(path, options.group) if suffix in _NETCDF else _FORMATS[suffix].read(path)
-    except (ValueError, OSError) as exc:
+    except (ValueError, OSError, zipfile.BadZipFile) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         name = "standard input" if is_input else repr(str(path))
         raise click.ClickException(f"{name} cannot be read as {label}: {reason}") from exc

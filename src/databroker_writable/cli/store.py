@@ -79,6 +79,12 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
 @click.option(
     "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="Number of lines to skip at the beginning."
 )
+@click.option(
+    "--header/--no-header",
+    "has_names",
+    default=None,
+    help="Whether the first line of a text file has the names of the columns.",
+)
 def store(
     files: Sequence[Path],
     target: str,
@@ -94,6 +100,7 @@ def store(
     sep: str | None,
     comment: str | None,
     skip_rows: int,
+    has_names: bool | None,
 ) -> None:
     """Store the table in each FILE as a run, and print the uids.
 
@@ -104,7 +111,7 @@ def store(
         raise click.UsageError("--supersedes is for one FILE, which replaces the run; store the files one at a time")
     attachments = _by_name(attached)
     with saying_what_was_done(lambda: "nothing was stored"):
-        tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows)) for file in files]
+        tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows, has_names)) for file in files]
         opened = open_to_store(target)
     uids = new_uids(len(files))
     with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):

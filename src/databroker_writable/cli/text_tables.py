@@ -34,22 +34,25 @@ class TextFormat:
         How comment lines begin.
     skipped_rows : int
         Number of lines to skip at the beginning.
-    has_names : bool
-        Whether the first line has the names of the columns; if not, the last comment may have them.
+    has_names : bool or None
+        Whether the first line has the names of the columns; if not, the last comment may have them. None if it should
+        have them, and may not be all numbers.
     """
 
     separator: str = ","
     comment: str | None = None
     skipped_rows: int = 0
-    has_names: bool = True
+    has_names: bool | None = None
 
-    def changed(self, separator: str | None, comment: str | None, skipped_rows: int) -> TextFormat:
+    def changed(
+        self, separator: str | None, comment: str | None, skipped_rows: int, has_names: bool | None
+    ) -> TextFormat:
         """The same format with the user's options."""
         return TextFormat(
             self.separator if separator is None else _NAMED_SEPARATORS.get(separator, separator),
             self.comment if comment is None else comment,
             skipped_rows,
-            self.has_names,
+            self.has_names if has_names is None else has_names,
         )
 
 
@@ -82,7 +85,9 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
     ]
     if text_format.comment:
         lines = [line for line in lines if not line.lstrip().startswith(text_format.comment)]
-    names = None if text_format.has_names else _names(lines, comments, text_format)
+    names = None if text_format.has_names is not False else _names(lines, comments, text_format)
+    if text_format.has_names is None:
+        _check_first_line(lines, text_format.separator)
     try:
         frame = _read_csv("".join(lines), text_format.separator, names)
     except ValueError as exc:
@@ -109,6 +114,17 @@ def _names(lines: list[str], comments: list[str], text_format: TextFormat) -> li
     if len(names) != len(values) or len(set(names)) < len(names) or not all(names):
         return [f"column_{number}" for number in range(1, len(values) + 1)]
     return names
+
+
+def _check_first_line(lines: list[str], separator: str) -> None:
+    """Refuse values in place of names, which would be lost as values."""
+    first = next((line for line in lines if line.strip()), "")
+    values = first.strip().split(separator) if len(separator) == 1 else re.split(separator, first.strip())
+    if len(lines) > 1 and all(_is_number(value.strip(' "')) for value in values):
+        raise ValueError(
+            f"its first line holds only numbers, {first.strip()[:60]!r}; say with --no-header that they are values, or "
+            "with --header that they are the names of the columns"
+        )
 
 
 def _is_number(text: str) -> bool:

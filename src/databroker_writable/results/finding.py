@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import InvalidMetadataError, NotFoundError, warn_user
 from ..runs import upstream
 from ..runs.provenance import reference
+from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
 from .headers import check_query, check_status, headers_superseding, open_run, refresh
@@ -63,6 +64,8 @@ def latest(
     sources = sources_in(catalog, derived_from)
     for header, found in select(catalog, query, until=until, sources=sources):
         if header.uid in superseded:
+            continue
+        if upstream.is_in_memory(catalog) and is_deleted(catalog, header.uid):
             continue
         if found == status or (status is None and found != RETRACTED):
             return open_run(catalog, header.uid)

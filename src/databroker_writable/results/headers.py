@@ -15,7 +15,7 @@ from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.provenance import sources_of, superseded_by
 from ..runs.run_headers import RunHeader, fitting, with_keys
-from ..runs.upstream_entries import loaded_header, loaded_start_documents
+from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
 from ..storage.mongo import naming_a_server_that_is_away
 from ..tables.wording import short
@@ -145,7 +145,7 @@ def header_of(catalog: Any, uid: str) -> Header | None:
     """The header of the run with exactly this uid, if the catalog has it."""
     if upstream.is_in_memory(catalog):
         header = loaded_header(catalog, uid)
-        return None if header is None else next(_in_memory(catalog, [header]))
+        return None if header is None or is_deleted(catalog, uid) else next(_in_memory(catalog, [header]))
     return next(headers(catalog, {"uid": uid}), None)
 
 
@@ -226,10 +226,11 @@ def only_one(uids: Iterable[str], text: str) -> str | None:
 
 def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
     if upstream.is_in_memory(catalog):
-        known: Iterable[str] = list(loaded_start_documents(catalog))
-    elif is_mongo(catalog):
+        beginning = [uid for uid in loaded_start_documents(catalog) if uid.startswith(text)]
+        return (uid for uid in beginning if not is_deleted(catalog, uid))
+    if is_mongo(catalog):
         between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})
-        known = (header.uid for header in itertools.islice(between, 4))
+        known: Iterable[str] = (header.uid for header in itertools.islice(between, 4))
     else:
         known = catalog
     return (uid for uid in known if uid.startswith(text))

@@ -7,6 +7,7 @@ run a shell. The arguments of a run's entry are its documents and the path of it
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
@@ -199,6 +200,17 @@ def loaded_header(catalog: Any, uid: str) -> RunHeader | None:
     if uid not in starts:
         return None
     return starts.headers[uid] if isinstance(starts, StartDocuments) else RunHeader.of(starts[uid], None)
+
+
+def is_deleted(catalog: Any, uid: str) -> bool:
+    """Whether the file of a run that a catalog has loaded is gone: databroker keeps the entry."""
+    entries = catalog._entries
+    entry = entries.by_uid[uid] if isinstance(entries, RunEntries) else None
+    if isinstance(entry, RunHeader):
+        files: Any = [entry.path]
+    else:
+        files = getattr(entry, "_open_args", {}).get("gen_args") or ()
+    return any(isinstance(path, str) and path and not os.path.lexists(path) for path in files)
 
 
 def unrendered_entries(entries: Any, catalog: Any) -> Any:

@@ -14,6 +14,7 @@ from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.forks import begin_anew_in_children
 from ..runs.run_headers import RunHeader
+from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Arguments, Backend, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
@@ -115,7 +116,7 @@ class FileBackend(Backend):
 
     def has_run(self, uid: str) -> bool:
         known = upstream.loaded_entries(self.catalog)
-        if uid in known:
+        if uid in known and not is_deleted(self.catalog, uid):
             return True
         if not os.path.lexists(self.run_file(uid)):
             return False
