@@ -250,3 +250,8 @@ def test_a_million_points_are_drawn_at_once() -> None:
     begin = time.process_time()
     drawn(xarray.Dataset({"y": ("t", numpy.arange(1e6))}))
     assert time.process_time() - begin < 20
+
+
+def test_units_that_a_name_tells_are_not_repeated() -> None:
+    table = xarray.Dataset({"Energy (eV)": ("row", [1.0, 2.0], {"units": "eV"})})
+    assert drawn(table, "Energy (eV)").get_ylabel() == "Energy (eV)"

@@ -226,7 +226,7 @@ def only_one(uids: Iterable[str], text: str) -> str | None:
 
 def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
     if upstream.is_in_memory(catalog):
-        beginning = [uid for uid in loaded_start_documents(catalog) if uid.startswith(text)]
+        beginning = [uid for uid in list(loaded_start_documents(catalog)) if uid.startswith(text)]
         return (uid for uid in beginning if not is_deleted(catalog, uid))
     if is_mongo(catalog):
         between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})

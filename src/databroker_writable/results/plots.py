@@ -280,7 +280,8 @@ def _labelled(array: xarray.DataArray, descriptor: Mapping[str, Any]) -> tuple[s
         values, units = values / numpy.timedelta64(1, "s"), "s"
     if name == "time" and values.dtype.kind == "f" and values.size and numpy.nanmin(values) > _POSIX:
         values = (values * 1e6).astype("datetime64[us]")
-    return f"{name} ({units})" if units and values.dtype.kind != "M" else name, values
+    is_told = not units or values.dtype.kind == "M" or name.endswith(f"({units})")
+    return name if is_told else f"{name} ({units})", values
 
 
 def _axis(
