@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from ..results.headers import header_of
 from ..results.impact import results_made_from
 from ..runs.document_parts import name_of
 from .failing import CATALOG_HELP, warnings_as_messages
+from .parsing import CommandOnRuns
 from .targets import open_existing_to_store
 from .text import say, shown, shown_time, table
 
@@ -20,6 +22,7 @@ MOST_ROWS = 20
 
 
 @click.command(
+    cls=CommandOnRuns,
     help="Delete runs permanently: their documents, assets and remarks. Shows what will be deleted and what was made "
     "from it, and asks for confirmation.\n\n"
     f"{CATALOG_HELP} Each UID is a run's uid or its first characters.\n\n"
@@ -34,6 +37,10 @@ MOST_ROWS = 20
 def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
     from ..upkeep.deleting import deletion_of
 
+    if any(re.fullmatch(r"-\d+", uid) for uid in uids):
+        raise click.UsageError(
+            "delete takes uids, not -1: what is the latest run can change; see databroker-writable ls"
+        )
     opened = open_existing_to_store(catalog).catalog
     deletions = {deletion.uid: deletion for deletion in (deletion_of(opened, uid) for uid in uids)}
     say(table(("uid", "time", "name", "documents", "assets"), [_row(opened, item) for item in deletions.values()]))

@@ -210,7 +210,8 @@ def is_deleted(catalog: Any, uid: str) -> bool:
         files: Any = [entry.path]
     else:
         files = getattr(entry, "_open_args", {}).get("gen_args") or ()
-    return any(isinstance(path, str) and path and not os.path.lexists(path) for path in files)
+    known = getattr(catalog, "_filename_to_mtime", {})
+    return any(path in known and not os.path.lexists(path) for path in files if isinstance(path, str))
 
 
 def unrendered_entries(entries: Any, catalog: Any) -> Any:

@@ -90,8 +90,8 @@ def _set_units(source: Source, units: Any) -> None:
             raise InvalidTableError(f"units names the column {name!r}, which the table does not have; it has {listed}")
         if not isinstance(text, str) or not text:
             raise InvalidTableError(
-                f"the units of column {name!r} must be text, e.g. 'mm', not {short(text)}; give them as "
-                "text, or leave the column out"
+                f"the units of column {name!r} must be text, e.g. 'mm', not {short(text)}; give "
+                "str(units), or leave the column out"
             )
         carried = variables[name].attrs.setdefault("units", str.__str__(text))
         check_units_agree(name, carried, text, "the argument units")
