@@ -103,8 +103,3 @@ def test_delete_says_why_it_takes_no_number() -> None:
     result = run("delete", "results", "-1", "--yes")
     assert (result.exit_code, "delete takes uids, not -1" in result.stderr) == (2, True)
     assert "one" in open_directory("results")
-
-
-def test_export_speaks_of_its_options_alone() -> None:
-    assert run("export", "results", "one", "-o", "one.csv").exit_code == 0
-    assert "replace it with --force\n" in fail("export", "results", "one", "-o", "one.csv")

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import io
 import os
-import re
 import sys
 import traceback
 import warnings
@@ -101,9 +100,7 @@ def message_of(exc: Exception) -> str:
 
 def _in_options(text: str) -> str:
     """Replace Python terms in a message by those of the command line."""
-    text = functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
-    # of an argument and its option only the option
-    return re.sub(r"\b[\w=]+ \((--[\w-]+)\)", r"\1", text)
+    return functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
 
 
 @contextlib.contextmanager

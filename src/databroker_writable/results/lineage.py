@@ -14,7 +14,7 @@ from networkx.readwrite.text import generate_network_text
 from ..errors import NotFoundError, require_package
 from ..runs.printing import mermaid_label, printable
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import Header, short_uid, unambiguous_length
+from .headers import Header, unambiguous_length
 from .reached import ReachedCatalogs
 from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions
@@ -255,7 +255,7 @@ def _label(graph: Lineage) -> None:
         start = data["start"]
         keys = [start.get(key) for key in ("analysis_name", "plan_name", "sample")] if start else ["not reached"]
         title = printable(" ".join(value for value in keys if isinstance(value, str)))
-        short = printable(short_uid(uid, length) if len(uid) > LONGEST_UID else uid)
+        short = printable(uid[:length] if len(uid) > LONGEST_UID else uid)
         data["label"] = f"{short}\n{title}" if title else short
 
 
