@@ -226,11 +226,3 @@ def test_a_catalog_shows_itself_in_jupyter_as_html(catalog, runs):
 def test_a_column_in_the_place_of_the_query_is_refused_with_what_to_write(catalog, runs):
     with pytest.raises(InvalidMetadataError, match=r"table\(None, 'parameters.window'\)"):
         catalog.table("parameters.window")
-
-
-def test_a_short_uid_that_is_shown_finds_its_run(catalog):
-    uid = "06479705-5ee5-47d2-8c0c-f46bc3ba7e30"
-    catalog.store_run({"x": [1]}, uid=uid)
-    shown = repr(catalog).splitlines()[2].split()[0]
-    assert shown == "06479705-"
-    assert catalog[shown].metadata["start"]["uid"] == uid

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from databroker_writable import StoreError
+from databroker_writable.runs import built_stream
 from databroker_writable.runs.builder import RunBuilder
 
 SITES = ["msgpack", "jsonl", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"]
@@ -49,3 +50,10 @@ def test_another_stream_can_be_stored_after_the_backend_refused_the_first(catalo
             builder.add_stream("a.b", data={"x": [1, 2]})
         builder.add_stream("primary", data={"x": [1, 2]})
     assert list(site.open()["fit-1"]) == ["primary"]
+
+
+def test_a_uid_made_here_does_not_begin_like_a_scan_id(monkeypatch):
+    drawn = [bytes.fromhex("06479705" + "0" * 24), bytes.fromhex("0647970a" + "0" * 24)]
+    monkeypatch.setattr(built_stream.os, "urandom", lambda size: drawn.pop(0))
+    assert built_stream.new_run_uid().startswith("0647970a-")
+    assert drawn == []

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..results.headers import has_run
-from ..runs.built_stream import new_uids
+from ..runs.built_stream import new_run_uid
 from .failing import saying_what_was_done, warnings_as_messages
 from .parsing import parse_metadata, parse_sources, parse_units
 from .readers import ReadOptions, read_file
@@ -113,7 +113,7 @@ def store(
     with saying_what_was_done(lambda: "nothing was stored"):
         tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows, has_names)) for file in files]
         opened = open_to_store(target)
-    uids = new_uids(len(files))
+    uids = [new_run_uid() for _ in files]
     with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
         for uid, table in zip(uids, tables, strict=True):
             opened.catalog.store_run(

@@ -248,13 +248,6 @@ def open_run(catalog: Any, uid: str) -> Any:
     return run
 
 
-def short_uid(uid: str, length: int) -> str:
-    """The first characters of a uid, and as many more as databroker needs not to read them as a scan_id."""
-    while is_number(uid[:length]) and length < len(uid):
-        length += 1
-    return uid[:length]
-
-
 def is_number(text: str) -> bool:
     """Whether databroker treats a text as a scan_id or a position."""
     try:

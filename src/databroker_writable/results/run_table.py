@@ -20,7 +20,7 @@ from ..runs.printing import aligned, html_table, shown, shown_time
 from ..runs.run_display import rows_by_stream
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .headers import Header, headers, refresh, short_uid, unambiguous_length, value_at
+from .headers import Header, headers, refresh, unambiguous_length, value_at
 from .moments import local_times
 from .remarks import tags_of
 from .selection import select, sources_in, warn_of_unknown_keys
@@ -134,9 +134,9 @@ def _answer_within(seconds: float) -> AbstractContextManager[Any]:
 
 
 def _texts(record: Record, length: int) -> list[str]:
-    streams, uid = record["streams"], short_uid(record["uid"], length)
+    streams = record["streams"]
     return [
-        shown(uid, len(uid)),
+        shown(record["uid"][:length], length),
         shown_time(record["time"]),
         *("" if record[key] is None else shown(record[key], WIDTH) for key in ("sample", "name")),
         shown(", ".join(streams), WIDTH),

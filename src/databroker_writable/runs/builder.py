@@ -17,7 +17,7 @@ from ..tables.document_values import private_copy
 from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from .attachments import STREAM, attachment_table
-from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_uids, reason_of_failure
+from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_run_uid, reason_of_failure
 from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
 from .provenance import Provenance
@@ -92,7 +92,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def _begin(self, metadata: dict[str, Any], one_event: bool, sink: DocumentSink) -> None:
         self._one_event = checked_one_event(one_event)
         self._has_fixed_time = metadata.get("time") is not None
-        metadata.setdefault("uid", new_uids(1)[0])
+        metadata.setdefault("uid", new_run_uid())
         metadata.setdefault("time", time_module.time())
         [(_, start)] = sink.take([("start", metadata)])
         self._uid: str = start["uid"]

@@ -219,6 +219,12 @@ def new_uids(number: int) -> list[str]:
     return [f"{p[:8]}-{p[8:12]}-4{p[13:16]}-{_VARIANTS[p[16]]}{p[17:20]}-{p[20:]}" for p in parts]
 
 
+def new_run_uid() -> str:
+    """A new uid whose first characters databroker does not read as a scan_id, as it does with eight digits."""
+    (uid,) = new_uids(1)
+    return new_run_uid() if uid[:8].isdigit() else uid
+
+
 def _step_at(time: float) -> float:
     spacing = math.ulp(abs(time) + 1.0)
     return math.ceil(MICROSECOND / spacing) * spacing

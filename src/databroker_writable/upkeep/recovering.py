@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalog.wrapping import check_is_writable
 from ..errors import NotWritableError
-from ..runs.built_stream import new_uids
+from ..runs.built_stream import new_run_uid, new_uids
 from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
@@ -125,7 +125,7 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
     kept, left_out = _readable(documents, assets)
     uid = documents[0][1]["uid"]
     if catalog._backend.has_run(uid) and not _is_stored(catalog, uid, kept):
-        kept = _renamed(kept, new_uids(1)[0])
+        kept = _renamed(kept, new_run_uid())
     new_uid = kept[0][1]["uid"]
     if kept[-1][0] != "stop":
         kept.append(("stop", _stop(kept, written, left_out, uid)))
