@@ -103,3 +103,16 @@ def test_delete_says_why_it_takes_no_number() -> None:
     result = run("delete", "results", "-1", "--yes")
     assert (result.exit_code, "delete takes uids, not -1" in result.stderr) == (2, True)
     assert "one" in open_directory("results")
+
+
+def test_values_without_a_header_can_have_any_separator() -> None:
+    Path("plain.csv").write_text("7100|1\n7101|2\n")
+    assert run("store", "plain.csv", "--to", "results", "--sep", "|", "--no-header").exit_code == 0
+    stored = to_dataset(open_directory("results")[-1])
+    assert {name: stored[name].values.tolist() for name in stored} == {"column_1": [7100, 7101], "column_2": [1, 2]}
+
+
+def test_text_in_the_first_row_is_no_header_if_there_is_none() -> None:
+    Path("plain.csv").write_text("Cu,1\nNi,2\n")
+    assert run("store", "plain.csv", "--to", "results", "--no-header").exit_code == 0
+    assert to_dataset(open_directory("results")[-1])["column_1"].values.tolist() == ["Cu", "Ni"]

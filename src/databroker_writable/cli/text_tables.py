@@ -35,14 +35,17 @@ class TextFormat:
     skipped_rows : int
         Number of lines to skip at the beginning.
     has_names : bool or None
-        Whether the first line has the names of the columns; if not, the last comment may have them. None if it should
-        have them, and may not be all numbers.
+        Whether the first line has the names of the columns; if not, the last comment may have them. None if it is to be
+        seen from the line.
+    may_lack_names : bool
+        Whether a first line of numbers is one of values, as instruments write files; otherwise it is refused.
     """
 
     separator: str = ","
     comment: str | None = None
     skipped_rows: int = 0
     has_names: bool | None = None
+    may_lack_names: bool = False
 
     def changed(
         self, separator: str | None, comment: str | None, skipped_rows: int, has_names: bool | None
@@ -53,12 +56,13 @@ class TextFormat:
             self.comment if comment is None else comment,
             skipped_rows,
             self.has_names if has_names is None else has_names,
+            self.may_lack_names,
         )
 
 
 CSV = TextFormat()
 TSV = TextFormat("\t")
-COLUMNS = TextFormat(BLANKS, "#", has_names=False)
+COLUMNS = TextFormat(BLANKS, "#", may_lack_names=True)
 
 
 def read_text_table(content: bytes, text_format: TextFormat) -> Any:
@@ -85,9 +89,7 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
     ]
     if text_format.comment:
         lines = [line for line in lines if not line.lstrip().startswith(text_format.comment)]
-    names = None if text_format.has_names is not False else _names(lines, comments, text_format)
-    if text_format.has_names is None:
-        _check_first_line(lines, text_format.separator)
+    names = None if _has_names(lines, text_format) else _names(lines, comments, text_format)
     try:
         frame = _read_csv("".join(lines), text_format.separator, names)
     except ValueError as exc:
@@ -103,28 +105,39 @@ def read_text_table(content: bytes, text_format: TextFormat) -> Any:
     return frame
 
 
-def _names(lines: list[str], comments: list[str], text_format: TextFormat) -> list[str] | None:
-    """The names of columns: None if the first line has them, else those in the last comment, else numbers."""
-    first = next((line for line in lines if line.strip()), "")
-    values = re.split(text_format.separator, first.strip())
-    if not all(map(_is_number, values)):
-        return None
+def _names(lines: list[str], comments: list[str], text_format: TextFormat) -> list[str]:
+    """The names of columns that the first line does not have: those in the last comment, else numbers."""
+    values = _split(_first_of(lines), text_format.separator)
     last = comments[-1].lstrip()[len(text_format.comment or "") :].strip() if comments else ""
-    names = [name.strip() for name in re.split(text_format.separator, last)]
+    names = [name.strip() for name in _split(last, text_format.separator)]
     if len(names) != len(values) or len(set(names)) < len(names) or not all(names):
         return [f"column_{number}" for number in range(1, len(values) + 1)]
     return names
 
 
-def _check_first_line(lines: list[str], separator: str) -> None:
-    """Refuse values in place of names, which would be lost as values."""
-    first = next((line for line in lines if line.strip()), "")
-    values = first.strip().split(separator) if len(separator) == 1 else re.split(separator, first.strip())
-    if len(lines) > 1 and all(_is_number(value.strip(' "')) for value in values):
+def _split(line: str, separator: str) -> list[str]:
+    """The values of a line; a separator of one character is no regular expression."""
+    line = line.strip()
+    return line.split(separator) if len(separator) == 1 else re.split(separator, line)
+
+
+def _has_names(lines: list[str], text_format: TextFormat) -> bool:
+    """Whether the first line has the names of the columns; refuse one that may be lost as values."""
+    first = _first_of(lines)
+    if text_format.has_names is not None:
+        return text_format.has_names
+    if not all(map(_is_number, _split(first, text_format.separator))):
+        return True
+    if len(lines) > 1 and not text_format.may_lack_names:
         raise ValueError(
             f"its first line holds only numbers, {first.strip()[:60]!r}; say with --no-header that they are values, or "
             "with --header that they are the names of the columns"
         )
+    return not text_format.may_lack_names
+
+
+def _first_of(lines: list[str]) -> str:
+    return next((line for line in lines if line.strip()), "")
 
 
 def _is_number(text: str) -> bool:
