@@ -65,11 +65,10 @@ def latest(
     for header, found in select(catalog, query, until=until, sources=sources):
         if header.uid in superseded:
             continue
-        if upstream.is_in_memory(catalog) and is_deleted(catalog, header.uid):
-            continue
-        if found == status or (status is None and found != RETRACTED):
+        if found != status and (status is not None or found == RETRACTED):
+            others.add(found)
+        elif not is_deleted(catalog, header.uid):
             return open_run(catalog, header.uid)
-        others.add(found)
     unknown = unknown_keys(catalog, query)
     if unknown:
         raise NotFoundError(f"no run fits {dict(query)}: {unknown}")

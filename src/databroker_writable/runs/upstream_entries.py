@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import cachetools
@@ -105,11 +105,15 @@ class RunEntries(MutableMapping[str, Any]):
 
     def path(self, uid: str) -> str:
         """The path of the file of a run."""
+        (path,) = self.arguments(uid)
+        return str(path)
+
+    def arguments(self, uid: str) -> Sequence[Any]:
+        """What a run is read from: the path of its file, or what a facility's own entry says."""
         entry = self.by_uid[uid]
         if isinstance(entry, RunHeader):
-            return entry.path
-        (path,) = entry._open_args["gen_args"]
-        return str(path)
+            return (entry.path,)
+        return getattr(entry, "_open_args", {}).get("gen_args") or ()
 
     def add(self, headers: Iterable[RunHeader], reader: Reader) -> None:
         """Do for each header what ``catalog.upsert`` of databroker 1.2.5 does, except making the entry."""
@@ -205,13 +209,9 @@ def loaded_header(catalog: Any, uid: str) -> RunHeader | None:
 def is_deleted(catalog: Any, uid: str) -> bool:
     """Whether the file of a run that a catalog has loaded is gone: databroker keeps the entry."""
     entries = catalog._entries
-    entry = entries.by_uid[uid] if isinstance(entries, RunEntries) else None
-    if isinstance(entry, RunHeader):
-        files: Any = [entry.path]
-    else:
-        files = getattr(entry, "_open_args", {}).get("gen_args") or ()
+    files = entries.arguments(uid) if isinstance(entries, RunEntries) else ()
     known = getattr(catalog, "_filename_to_mtime", {})
-    return any(path in known and not os.path.lexists(path) for path in files if isinstance(path, str))
+    return any(isinstance(path, str) and path in known and not os.path.lexists(path) for path in files)
 
 
 def unrendered_entries(entries: Any, catalog: Any) -> Any:
