@@ -18,7 +18,7 @@ require_databroker_1()
 import intake
 
 from .catalog.wrapping import writable_class
-from .results.headers import open_run
+from .results.header_search import open_run
 from .runs.upstream import stock_drivers
 from .runs.upstream_entries import missing_driver
 from .storage.durable_file import make_durable_directories

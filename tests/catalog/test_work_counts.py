@@ -18,7 +18,7 @@ import numpy
 import pytest
 
 import databroker_writable
-from databroker_writable.catalog.run_documents import checked_run
+from databroker_writable.catalog.checked_runs import checked_run
 from databroker_writable.drivers import (
     WritableJSONLCatalog,
     WritableMongoEmbeddedCatalog,

@@ -19,7 +19,7 @@ import numpy
 import pytest
 
 from databroker_writable import open_directory, to_dataset
-from databroker_writable.results.headers import PROBE
+from databroker_writable.results.header_search import PROBE
 from databroker_writable.runs import comparison
 from support import example_runs, servers, sites
 from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog

@@ -18,7 +18,7 @@ import xarray
 
 from databroker_writable import open_directory
 from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
-from databroker_writable.results.headers import PROBE
+from databroker_writable.results.header_search import PROBE
 from support import example_runs, servers, sites
 from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 

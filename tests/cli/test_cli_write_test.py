@@ -14,7 +14,7 @@ import intake
 import pytest
 
 from databroker_writable import open_directory
-from databroker_writable.results.headers import PROBE
+from databroker_writable.results.header_search import PROBE
 from databroker_writable.upkeep import probe, write_test
 from support import servers, sites
 from support.command_line import PASSWORD, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog

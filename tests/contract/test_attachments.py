@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from databroker_writable import InvalidTableError, RunBuilder, attachments, build_simple_run, copy_runs, open_directory
+from databroker_writable.upkeep.checking import examine
 from databroker_writable.upkeep.deleting import deletion_of
-from databroker_writable.upkeep.examine import examine
 from support import example_runs, sites
 
 EVERY_BYTE = bytes(range(256)) * 3

@@ -7,7 +7,7 @@ from typing import Any
 import pymongo.errors
 import pytest
 
-from databroker_writable.results.headers import made_from
+from databroker_writable.results.header_search import made_from
 from databroker_writable.storage.embedded_query import header_query
 from support import sites
 from support.example_runs import TABLE

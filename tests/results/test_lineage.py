@@ -14,7 +14,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from databroker_writable import StoreWarning, build_simple_run, open_directory
 from databroker_writable.drivers import WritableMsgpackCatalog
-from databroker_writable.results.headers import headers
+from databroker_writable.results.header_search import headers
 from databroker_writable.results.lineage import lineage_of
 
 

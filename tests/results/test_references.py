@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from databroker_writable import InvalidMetadataError, StoreWarning, open_directory
-from databroker_writable.results import headers, references
+from databroker_writable.results import header_search, references
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def header_of(catalog: Any, uid: str) -> Any:
         asked.append(uid)
-        return headers.header_of(catalog, uid)
+        return header_search.header_of(catalog, uid)
 
     monkeypatch.setattr(references, "header_of", header_of)
     return asked

@@ -16,8 +16,8 @@ from databroker_writable import UnreadableAssetError, copy_runs, open_directory,
 from databroker_writable.storage.assets import FORMATS, router
 from databroker_writable.storage.assets.asset_paths import asset_path, free_path
 from databroker_writable.storage.durable_file import NewFile
+from databroker_writable.upkeep.checking import examine
 from databroker_writable.upkeep.deleting import deletion_of
-from databroker_writable.upkeep.examine import examine
 
 SPEC, SUFFIX = "NUMPY_ARCHIVE", ".npz"
 IMAGES = numpy.arange(24).reshape(2, 3, 4)

@@ -29,7 +29,7 @@ for package in ("tiled.server.app", "bluesky_tiled_plugins"):
 
 from tiled.queries import Comparison, Contains, Eq, FullText, In, Key, NotEq, Regex  # noqa: E402
 
-from databroker_writable.results.headers import headers  # noqa: E402
+from databroker_writable.results.header_search import headers  # noqa: E402
 from databroker_writable.upkeep import tiled_serve  # noqa: E402
 from support import documentation, example_runs, tiled_server  # noqa: E402
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require_package
-from ..results.finding import joined, latest, results_of
+from ..results.finders import joined, latest, results_of
 from ..results.impact import impact, stale
 from ..results.notebook import show_runs_in_ipython
 from ..results.run_table import described, described_in_html, table

@@ -16,6 +16,7 @@ from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources,
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
+from .checked_runs import checked_run, provenance_in, table_sink, with_defaults
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
@@ -24,7 +25,6 @@ from .options import DIRECTORIES, CatalogOptions, OptionProperties, naming_wrong
 from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
 from .retries import refuse_taken_uid
-from .run_documents import checked_run, provenance_in, table_sink, with_defaults
 from .unclosed import close_at_exit
 
 upstream.ignore_warning_of_reading()

@@ -12,11 +12,7 @@ from databroker.v2 import Broker
 
 from ..errors import NotWritableError
 from ..runs import upstream
-from ..storage.backend import Backend
-from ..storage.files import JSONLBackend, MsgpackBackend
-from ..storage.foreign import ForeignBackend
-from ..storage.mongo_embedded import MongoEmbeddedBackend
-from ..storage.mongo_normalized import MongoNormalizedBackend
+from ..storage.known_backends import backend_class
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .mixin import WritableMixin
@@ -150,29 +146,6 @@ def _make_class(cls: Any) -> type:
         "__module__": cls.__module__,
         "__doc__": f"A writable {cls.__name__}.",
         "_driver_class": cls,
-        "_backend_class": _backend_class(cls),
+        "_backend_class": backend_class(cls),
     }
     return type(f"Writable{cls.__name__}", (WritableMixin, cls), body)
-
-
-def _backend_class(cls: type) -> type[Backend]:
-    """The backend for a driver: the one that it names, or else the one for the layout that it reads."""
-    backend: type[Backend] | None = getattr(cls, "writable_backend", None)
-    if backend is not None:
-        return backend
-    stock = upstream.stock_drivers()
-    serializer = getattr(cls, "_get_serializer", None)
-    if issubclass(cls, stock.msgpack):
-        return MsgpackBackend
-    if issubclass(cls, stock.jsonl):
-        return JSONLBackend
-    if serializer is None and issubclass(cls, stock.mongo_embedded):
-        return MongoEmbeddedBackend
-    if serializer is not None and serializer is getattr(stock.mongo_normalized, "_get_serializer", None):
-        return MongoNormalizedBackend
-    if serializer is not None:
-        return ForeignBackend
-    raise NotWritableError(
-        f"the driver {cls.__module__}.{cls.__qualname__} has no _get_serializer method, so nothing can be stored "
-        "through it; add one that returns a callable with the signature (name, document)"
-    )

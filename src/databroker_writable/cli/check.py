@@ -11,7 +11,7 @@ import humanize
 
 from ..catalog.recipes import without_password
 from ..upkeep import Report, clean, examine, write_test
-from ..upkeep.findings import Leftover
+from ..upkeep.check_report import Leftover
 from ..upkeep.recovering import RecoveredRun, recover
 from .failing import CATALOG_HELP
 from .parsing import parse_span

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import humanize
 
-from ..results.headers import header_of
+from ..results.header_search import header_of
 from ..results.impact import results_made_from
 from ..runs.document_parts import name_of
 from .failing import CATALOG_HELP, warnings_as_messages

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..results.headers import STATUSES
+from ..results.header_search import STATUSES
 from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in, warn_of_unknown_keys
 from .failing import CATALOG_HELP

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..results.headers import NO_PROBES, complete_uid, headers, is_number, open_run
+from ..results.header_search import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
 from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..results.headers import has_run
+from ..results.header_search import has_run
 from ..runs.built_stream import new_run_uid
 from .failing import saying_what_was_done, warnings_as_messages
 from .parsing import parse_metadata, parse_sources, parse_units

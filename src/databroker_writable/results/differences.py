@@ -14,7 +14,7 @@ from ..runs.printing import aligned, json_line, shown
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
-from .headers import unambiguous_length
+from .header_search import unambiguous_length
 
 WIDTH = 36
 DIGITS = 6

@@ -10,7 +10,7 @@ import pandas
 from ..errors import NotFoundError
 from ..runs.document_parts import name_of
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import PROBE, Header, headers, headers_superseding
+from .header_search import PROBE, Header, headers, headers_superseding
 from .moments import local_times
 from .reached import ReachedCatalogs
 from .references import known_uid, no_such_input

@@ -14,7 +14,7 @@ from networkx.readwrite.text import generate_network_text
 from ..errors import NotFoundError, require_package
 from ..runs.printing import mermaid_label, printable
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
-from .headers import Header, unambiguous_length
+from .header_search import Header, unambiguous_length
 from .reached import ReachedCatalogs
 from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions

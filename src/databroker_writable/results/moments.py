@@ -16,7 +16,7 @@ import pandas
 from ..errors import InvalidMetadataError
 from ..runs.provenance import start_of
 from ..tables.wording import short
-from .headers import header_of
+from .header_search import header_of
 from .references import known_uid
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

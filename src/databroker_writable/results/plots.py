@@ -18,7 +18,7 @@ from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
-from .headers import SHORTEST_UID
+from .header_search import SHORTEST_UID
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import databroker
 
 from ..errors import warn_user
-from .headers import Header, header_of, headers_naming, refresh
+from .header_search import Header, header_of, headers_naming, refresh
 
 Answer = TypeVar("Answer")
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidMetadataError, warn_user
 from ..runs.provenance import reference, references, sources_of
 from ..storage.backend import label_of
-from .headers import complete_uid, has_run, header_of, headers_naming
+from .header_search import complete_uid, has_run, header_of, headers_naming
 
 
 def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]]:

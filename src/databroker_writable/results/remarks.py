@@ -13,7 +13,7 @@ from ..errors import InvalidMetadataError
 from ..runs.provenance import reference
 from ..tables.document_values import document_value
 from ..tables.wording import short
-from .headers import has_run
+from .header_search import has_run
 from .references import known_uid, no_such_run
 
 MAX_TEXT = 10_000

@@ -10,7 +10,7 @@ from ..errors import InvalidMetadataError, did_you_mean, warn_user
 from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .headers import (
+from .header_search import (
     NO_PROBES,
     Header,
     check_query,

@@ -19,7 +19,7 @@ from .document_checks import (
 from .document_parts import Document, NamedDocument, other_datum_kwargs
 from .event_pages import InlinePart, check_event_page, check_length, whole_page
 from .paging import packed
-from .stream_document_checks import StreamDocuments, counted_numbers
+from .stream_resources import StreamDocuments, counted_numbers
 
 
 class RunDocuments(list[NamedDocument]):

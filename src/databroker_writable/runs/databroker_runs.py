@@ -10,7 +10,7 @@ import event_model
 from ..errors import InvalidRunError
 from . import upstream
 from .document_parts import PRIMARY, Document, NamedDocument
-from .stream_document_checks import lost_column, stream_columns
+from .stream_resources import lost_column, stream_columns
 
 
 def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .document_parts import Document
-from .run_headers import RunHeader
+from .packed_headers import RunHeader
 
 VIEW = "search results"
 """The name that databroker gives to search results."""

@@ -18,7 +18,7 @@ from databroker.in_memory import BlueskyInMemoryCatalog
 from databroker.utils import LazyMap
 from intake.catalog.local import LocalCatalogEntry
 
-from .run_headers import RunHeader, StartDocuments, fitting
+from .packed_headers import RunHeader, StartDocuments, fitting
 from .upstream import upsert_runs
 
 Reader = Callable[[str], Any]

@@ -13,12 +13,12 @@ from ..errors import InvalidCatalogError, NotWritableError
 from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.forks import begin_anew_in_children
-from ..runs.run_headers import RunHeader
+from ..runs.packed_headers import RunHeader
 from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Arguments, Backend, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
-from .header_index import HeaderIndex
+from .header_cache import HeaderCache
 from .paths import REMARKS, AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
 from .remark_files import RemarkFolder
 from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
@@ -83,7 +83,7 @@ class FileBackend(Backend):
         upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
 
     def _paths(self, globs: list[str]) -> RunPaths:
-        headers, files = HeaderIndex(self.run_format.name, self.index), None
+        headers, files = HeaderCache(self.run_format.name, self.index), None
         if self._searched is not None:
             files = self._searched.files
             if self._searched.headers.is_like(headers):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InvalidCatalogError
 from ..tables.wording import short
-from .header_index import HeaderIndex
+from .header_cache import HeaderCache
 
 ASSETS = "assets"
 REMARKS = "remarks"
@@ -28,14 +28,14 @@ class RunPaths(list[str]):
     ----------
     allow_pickle : bool
         Whether pickles are unpacked.
-    headers : HeaderIndex
+    headers : HeaderCache
         The cached headers of the files.
     files : sequence of str or None
         The files to read; None for all that the globs match.
     """
 
     def __init__(
-        self, paths: Iterable[str], allow_pickle: bool, headers: HeaderIndex, files: Sequence[str] | None = None
+        self, paths: Iterable[str], allow_pickle: bool, headers: HeaderCache, files: Sequence[str] | None = None
     ) -> None:
         super().__init__(paths)
         self.allow_pickle = allow_pickle

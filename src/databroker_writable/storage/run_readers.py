@@ -18,8 +18,8 @@ import msgpack_numpy
 from ..errors import PickledRunError, warn_user
 from ..runs import upstream
 from ..runs.document_parts import Document
-from ..runs.run_headers import RunHeader
-from .header_index import Files, HeaderIndex, state_of
+from ..runs.packed_headers import RunHeader
+from .header_cache import Files, HeaderCache, state_of
 from .paths import files_matching, owner_of
 
 NamedDocument = tuple[str, Document]
@@ -143,7 +143,7 @@ _OF_THIS_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 """Errors of this process, not of the file."""
 
 
-def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderIndex) -> None:
+def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderCache) -> None:
     """Add each new or changed file to the entries of a catalog.
 
     A file is recorded as loaded after its entry is made. A file that is unreadable or not a run is skipped with a

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import NotWritableError
 from .asset_files import Assets
-from .deletion import Deletion
-from .findings import Finding, Leftover
+from .check_report import Finding, Leftover
+from .run_deletion import Deletion
 
 CUT_OFF = "its assets and remarks may be left; databroker-writable delete CATALOG"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
 from ..errors import InvalidRunError, NotWritableError, StoreFailedError, warn_user
-from ..results.headers import NO_PROBES, header_of, headers, open_run
+from ..results.header_search import NO_PROBES, header_of, headers, open_run
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InvalidRunError
-from ..results.headers import complete_uid
-from .deletion import Deletion
-from .upkeep_by_backend import upkeep_of
+from ..results.header_search import complete_uid
+from .known_upkeep import upkeep_of
+from .run_deletion import Deletion
 
 
 def deletion_of(catalog: Any, uid: str) -> Deletion:

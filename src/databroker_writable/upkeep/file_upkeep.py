@@ -14,8 +14,8 @@ from ..storage.durable_file import sync_directories
 from ..storage.files import FileBackend
 from .asset_files import Assets
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
-from .deletion import Deletion, Document
-from .findings import Leftover, age_of
+from .check_report import Leftover, age_of
+from .run_deletion import Deletion, Document
 from .run_files import UNREADABLE, complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
 
 DELETED = ".deleted"

@@ -10,9 +10,9 @@ from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_files import Assets
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
-from .deletion import Deletion, Document, shown_count
-from .findings import Finding, Leftover
+from .check_report import Finding, Leftover
 from .mongo_leftovers import embedded_findings, normalized_findings, parts_of_run
+from .run_deletion import Deletion, Document, shown_count
 
 DELETIONS = "deletions"
 """The collection that lists what is still to be removed of runs in the embedded layout."""

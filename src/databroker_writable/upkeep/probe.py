@@ -12,11 +12,11 @@ from typing import Any
 import numpy
 
 from ..errors import StoreError
-from ..results.headers import PROBE
+from ..results.header_search import PROBE
 from ..storage.assets import DEFAULT, is_our_asset
 from ..storage.files import FileBackend
-from .findings import Finding, Report
-from .upkeep_by_backend import upkeep_of
+from .check_report import Finding, Report
+from .known_upkeep import upkeep_of
 
 SKEW_SECONDS = 5.0
 

@@ -14,7 +14,7 @@ from ..runs.built_stream import new_run_uid, new_uids
 from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
-from ..runs.stream_document_checks import counted_numbers, covered_numbers
+from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name
 from ..storage.file_rights import is_being_written

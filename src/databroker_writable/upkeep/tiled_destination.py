@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidRunError, StoreFailedError
-from ..results.headers import open_run
+from ..results.header_search import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout

@@ -29,7 +29,7 @@ from tiled.structures.core import Spec
 from tiled.utils import OneShotCachedMap, safe_json_dump
 
 from ..errors import NotWritableError
-from ..results.headers import Header, headers, open_run, value_at
+from ..results.header_search import Header, headers, open_run, value_at
 from ..runs.upstream_entries import release_run
 from .tiled_streams import plain, stream_node
 

@@ -13,8 +13,8 @@ import pymongo
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
+from ..runs.packed_headers import RunHeader, fitting, with_keys
 from ..runs.provenance import sources_of, superseded_by
-from ..runs.run_headers import RunHeader, fitting, with_keys
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
 from ..storage.mongo import naming_a_server_that_is_away

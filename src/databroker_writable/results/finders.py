@@ -11,7 +11,7 @@ from ..runs.provenance import reference
 from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .headers import check_query, check_status, headers_superseding, open_run, refresh
+from .header_search import check_query, check_status, headers_superseding, open_run, refresh
 from .impact import successors
 from .moments import local_time, moment_of
 from .references import no_such_input

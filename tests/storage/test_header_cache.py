@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from databroker_writable import StoreWarning, make_writable, open_directory
 from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
-from databroker_writable.runs import run_headers, upstream
-from databroker_writable.runs.run_headers import RunHeader
-from databroker_writable.storage import header_index, run_readers
+from databroker_writable.runs import packed_headers, upstream
+from databroker_writable.runs.packed_headers import RunHeader
+from databroker_writable.storage import header_cache, run_readers
 
 DRIVERS = {
     "msgpack": (WritableMsgpackCatalog, BlueskyMsgpackCatalog),
@@ -37,9 +37,9 @@ DRIVERS = {
 def index_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the index is, which takes the few and new files of tests, too."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(header_index, "_is_worthwhile", lambda states: bool(list(states)))
-    monkeypatch.setattr(header_index, "SECONDS_TO_SETTLE", -10)
-    return tmp_path / "cache" / "databroker-writable" / header_index.FILE_NAME
+    monkeypatch.setattr(header_cache, "_is_worthwhile", lambda states: bool(list(states)))
+    monkeypatch.setattr(header_cache, "SECONDS_TO_SETTLE", -10)
+    return tmp_path / "cache" / "databroker-writable" / header_cache.FILE_NAME
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_index_false_keeps_nothing(runs: Path, index_file: Path) -> None:
 def test_files_that_were_changed_just_now_are_not_kept(
     runs: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(header_index, "SECONDS_TO_SETTLE", 1000)
+    monkeypatch.setattr(header_cache, "SECONDS_TO_SETTLE", 1000)
     open_directory(runs)
     files_read.clear()
     open_directory(runs)
@@ -234,9 +234,9 @@ def test_ten_processes_use_one_index(runs: Path, index_file: Path) -> None:
     code = (
         "import sys\n"
         "from databroker_writable import open_directory\n"
-        "from databroker_writable.storage import header_index\n"
-        "header_index._is_worthwhile = lambda states: True\n"
-        "header_index.SECONDS_TO_SETTLE = -10\n"
+        "from databroker_writable.storage import header_cache\n"
+        "header_cache._is_worthwhile = lambda states: True\n"
+        "header_cache.SECONDS_TO_SETTLE = -10\n"
         "for _ in range(5):\n"
         "    print(sorted(open_directory(sys.argv[1])))\n"
     )
@@ -332,9 +332,9 @@ def test_finding_again_unpacks_only_the_runs_that_are_given_back(runs: Path, mon
     catalog.results_of("run-1")
     catalog["fit-3"]
     unpacked: list[int] = []
-    unpack = run_headers.msgpack.unpackb
+    unpack = packed_headers.msgpack.unpackb
     monkeypatch.setattr(
-        run_headers.msgpack, "unpackb", lambda *given, **options: unpacked.append(1) or unpack(*given, **options)
+        packed_headers.msgpack, "unpackb", lambda *given, **options: unpacked.append(1) or unpack(*given, **options)
     )
     assert not list(catalog.results_of("run-1"))
     assert len(unpacked) == 2, "the start and the stop document of run-1"

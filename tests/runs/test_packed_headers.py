@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mongoquery import Query
 
-from databroker_writable.runs import run_headers
-from databroker_writable.runs.run_headers import RunHeader, StartDocuments, fitting
+from databroker_writable.runs import packed_headers
+from databroker_writable.runs.packed_headers import RunHeader, StartDocuments, fitting
 
 TEXTS = st.sampled_from(["Cu", "C", "u", "", "a", "sample", "ü", "x" * 40])
 VALUES = st.recursive(
@@ -58,9 +58,9 @@ def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
         RunHeader.packed_of({"uid": f"{n}", "time": n, "sample": f"s{n % 10}", "points": [n]}, None) for n in range(100)
     ]
     unpacked: list[int] = []
-    unpack = run_headers.msgpack.unpackb
+    unpack = packed_headers.msgpack.unpackb
     monkeypatch.setattr(
-        run_headers.msgpack, "unpackb", lambda *given, **options: unpacked.append(1) or unpack(*given, **options)
+        packed_headers.msgpack, "unpackb", lambda *given, **options: unpacked.append(1) or unpack(*given, **options)
     )
     assert len(list(fitting(headers, {"sample": "s3"}))) == len(unpacked) == 10
     unpacked.clear()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .asset_files import Assets
-from .findings import Report
+from .check_report import Report
+from .known_upkeep import upkeep_of
 from .remark_findings import remark_findings
-from .upkeep_by_backend import upkeep_of
 
 
 def examine(catalog: Any, *, progress: bool = False) -> Report:

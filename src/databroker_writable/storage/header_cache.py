@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from ..runs.run_headers import RunHeader
+from ..runs.packed_headers import RunHeader
 
 Files = Mapping[str, tuple[float, bytes]]
 """When run files were modified, and their states, by path."""
@@ -52,7 +52,7 @@ _64_BITS = 2**64 - 1
 _log = logging.getLogger(__name__)
 
 
-class HeaderIndex:
+class HeaderCache:
     """The headers of run files, each for one state of its file, in memory and in the user's cache directory.
 
     The state of a file is its device, inode, size and times of modification and change. Files that were changed just
@@ -72,7 +72,7 @@ class HeaderIndex:
         self.on_disk = on_disk
         self._known: Known = {}
 
-    def is_like(self, other: HeaderIndex) -> bool:
+    def is_like(self, other: HeaderCache) -> bool:
         """Whether it can serve in place of another."""
         return (self.run_format, self.on_disk) == (other.run_format, other.on_disk)
 
