@@ -150,8 +150,8 @@ class RunExistsError(StoreError, FileExistsError):
         if run is None:
             return cls(f"a run of the uid {uid!r} is stored already in {where!r}; it stays as it was")
         return cls(
-            f"another run of the uid {uid!r} is stored in {where!r}; it stays as it was. "
-            "It is this error's 'run'; store yours under another uid",
+            f"another run of the uid {uid!r} is stored in {where!r}; it stays as it was. It is this error's 'run'; "
+            "store yours under another uid (a table that is stored again is another run, with Events of its own)",
             run,
         )
 

@@ -443,7 +443,19 @@ def test_a_key_that_no_run_has_is_named_with_what_was_meant(catalog, raw):
     assert len(catalog.table({"sample": "Ni"})) == len(catalog.results_of(raw, sample="Cu")) == 0
 
 
+def test_a_table_takes_conditions_as_keywords(catalog, raw):
+    made = catalog.store_run({"x": [1]}, {"sample": "Ni"}, derived_from=raw)
+    assert list(catalog.table(sample="Ni", derived_from=raw).index) == [made.metadata["start"]["uid"]]
+    assert list(catalog.table({"sample": "Ni"}, "sample", time={"$gt": 0}).index) == [made.metadata["start"]["uid"]]
+    with pytest.warns(StoreWarning, match="nothing was found: .* 'smaple'; did you mean 'sample'"):
+        assert len(catalog.table(smaple="Ni")) == 0
+
+
 def test_an_option_of_another_method_is_not_taken_for_a_key(catalog, raw):
+    with pytest.raises(InvalidMetadataError, match=r"table has no option 'before'; .* catalog\.latest"):
+        catalog.table(before=raw)
+    with pytest.raises(InvalidMetadataError, match=r"latest has no option 'role'; .* catalog\.results_of"):
+        catalog.latest(role="dark")
     with pytest.raises(InvalidMetadataError, match=r"latest has no option 'since'; .* catalog\.table"):
         catalog.latest(since="2d")
     with pytest.raises(InvalidMetadataError, match="results_of has no option 'limit'"):

@@ -170,6 +170,19 @@ def test_a_retraction_without_a_reason_is_refused(run_here):
     assert retracted(catalog) == frozenset()
 
 
+def test_only_a_retracted_run_can_be_restored(catalog, run):
+    catalog.annotate(run, "x")
+    with pytest.raises(
+        InvalidMetadataError, match=r"is not retracted in .*; a retraction is undone in the catalog that"
+    ):
+        catalog.restore(run, "it was right")
+    catalog.retract(run, "wrong")
+    catalog.restore(run, "it was right")
+    with pytest.raises(InvalidMetadataError, match="is not retracted"):
+        catalog.restore(run)
+    assert [remark["verdict"] for remark in catalog.annotations(run)] == [None, "retracted", "restored"]
+
+
 def test_a_run_that_is_not_here_is_refused(catalog, run):
     never_stored = build_simple_run({"x": [1]}, uid="never-stored")
     for other in ("elsewhere-1", never_stored, {"uid": "elsewhere-1", "catalog": None}):

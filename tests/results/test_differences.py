@@ -143,6 +143,12 @@ def test_a_difference_prints_as_a_table() -> None:
     ]
 
 
+def test_a_text_in_place_of_a_run_names_both_remedies(tmp_path: Path) -> None:
+    run = open_directory(tmp_path / "results").store_run({"x": [1]})
+    with pytest.raises(InvalidRunError, match=r"give catalog\['x\.csv'\] if this is its uid \(the run comes first\)"):
+        export("x.csv", run)
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require_package
-from ..results.finders import joined, latest, results_of
+from ..results.finders import latest, results_of
 from ..results.impact import impact, stale
 from ..results.notebook import show_runs_in_ipython
 from ..results.run_table import described, described_in_html, table
@@ -34,13 +34,14 @@ class FindingMethods:
         derived_from: Sources | None = None,
         tags: str | Collection[str] | None = None,
         limit: int | None = None,
+        **more: Any,
     ) -> pandas.DataFrame:
         """List runs as a DataFrame, newest first.
 
         Parameters
         ----------
         query : dict, optional
-            Conditions on start documents, as for ``search``.
+            Conditions on start documents, as for ``search``; simple ones can be given as keywords.
         *columns : str
             Further columns: keys of start documents, also nested ones such as ``"parameters.window"``.
         status : {"success", "abort", "fail", "unfinished", "retracted"}, optional
@@ -66,8 +67,8 @@ class FindingMethods:
         Raises
         ------
         InvalidMetadataError
-            An argument is not a query, status, time or run; the times contradict each other; no run has the column or
-            tag.
+            An argument is not a query, status, time or run, or is an option of `latest`; the times contradict each
+            other; no run has the column or tag.
 
         Notes
         -----
@@ -80,12 +81,15 @@ class FindingMethods:
         >>> fit = catalog.store_run({"k": [1.0]}, {"sample": "Cu"}, derived_from=raw, parameters={"window": 5})
         >>> catalog.table({"sample": "Cu"}, "parameters.window", derived_from=raw)["parameters.window"].tolist()
         [5]
+        >>> len(catalog.table(sample="Cu"))
+        2
         """
         with errors_end_here:
             return table(
                 self,
                 query,
                 columns,
+                more,
                 status=status,
                 since=since,
                 until=until,
@@ -203,7 +207,7 @@ class FindingMethods:
         True
         """
         with errors_end_here:
-            return latest(self, joined(query, more), status, derived_from=derived_from, before=before)
+            return latest(self, query, more, status, derived_from=derived_from, before=before)
 
     def lineage(self, run: RunOrUid) -> Lineage:
         """Follow a run to its inputs and its results.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidMetadataError, NotFoundError, warn_user
@@ -11,15 +11,12 @@ from ..runs.provenance import reference
 from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .header_search import check_query, check_status, headers_superseding, open_run, refresh
+from .header_search import check_status, headers_superseding, open_run, refresh
 from .impact import successors
 from .moments import local_time, moment_of
 from .references import no_such_input
 from .remarks import RETRACTED, retracted
-from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
-
-_OPTIONS = ("since", "until", "tags", "limit")
-"""Options of `table` that other methods do not have."""
+from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys, with_keywords
 
 
 def results_of(
@@ -29,7 +26,7 @@ def results_of(
     if role is not None and (not isinstance(role, str) or not role):
         raise InvalidMetadataError(f"role must be text such as 'dark', or None for any, not {short(role)}")
     refresh(catalog)
-    check_keywords(query, "results_of", ("status", "role"))
+    query = with_keywords(None, query, "results_of")
     uid = source_uid(catalog, raw, "results_of")
     if uid is None:
         uid = str(reference(raw, "results_of")["uid"])
@@ -47,13 +44,15 @@ def results_of(
 
 def latest(
     catalog: Any,
-    query: Mapping[str, Any],
+    query: Mapping[str, Any] | None,
+    more: Mapping[str, Any],
     status: str | None = "success",
     *,
     derived_from: Any = None,
     before: Any = None,
 ) -> Any:
     """The newest run with a status that no successful run superseded before a moment."""
+    query = with_keywords(query, more, "latest")
     refresh(catalog)
     until = None if before is None else moment_of(catalog, before, "before")
     check_status(status)
@@ -87,18 +86,3 @@ def _nothing_fits(label: str, asked: str, status: str | None, others: set[str]) 
     elif others:
         hint = ", but some that were retracted do: status='retracted' finds them"
     return f"no {wanted} in {label!r} fits {asked}{hint}"
-
-
-def joined(query: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The query together with the conditions in keywords."""
-    check_keywords(more, "latest", ("derived_from", "status", "before"))
-    return {**check_query({} if query is None else query), **more}
-
-
-def check_keywords(query: Mapping[str, Any], method: str, options: Sequence[str]) -> None:
-    """Refuse the options of other methods, which would be treated as keys of start documents."""
-    for key in query:
-        if key in _OPTIONS:
-            raise InvalidMetadataError(
-                f"{method} has no option {key!r}; it has {', '.join(options)}. Use catalog.table(..., {key}=...)"
-            )

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError
 from ..runs.provenance import reference
+from ..storage.backend import label_of
 from ..tables.document_values import document_value
 from ..tables.wording import short
 from .header_search import has_run
@@ -46,7 +47,14 @@ def retract(catalog: Any, run: Any, reason: Any) -> Remark:
 
 def restore(catalog: Any, run: Any, reason: Any) -> Remark:
     """Undo a retraction."""
-    return _add(catalog, run, "restore", text=_checked_text(reason, "reason"), tags=[], verdict=RESTORED)
+    text = _checked_text(reason, "reason")
+    uid = _remarked_run(catalog, run, "restore")["uid"]
+    if uid not in retracted(catalog):
+        raise InvalidMetadataError(
+            f"the run {uid!r} is not retracted in {label_of(catalog)!r}, so there is nothing to restore; a retraction "
+            "is undone in the catalog that keeps it"
+        )
+    return _add(catalog, run, "restore", text=text, tags=[], verdict=RESTORED)
 
 
 def remarks_on(catalog: Any, run: Any) -> list[Remark]:

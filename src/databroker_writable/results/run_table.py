@@ -23,7 +23,7 @@ from ..tables.wording import short
 from .header_search import Header, headers, refresh, unambiguous_length, value_at
 from .moments import local_times
 from .remarks import tags_of
-from .selection import select, sources_in, warn_of_unknown_keys
+from .selection import select, sources_in, warn_of_unknown_keys, with_keywords
 
 COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
 NEWEST = 10
@@ -38,6 +38,7 @@ def table(
     catalog: Any,
     query: Mapping[str, Any] | None,
     columns: Sequence[str],
+    more: Mapping[str, Any],
     *,
     derived_from: Any = None,
     limit: int | None = None,
@@ -49,6 +50,7 @@ def table(
             f"a query must be a dict of conditions on start documents, not {short(query)}; for a column of metadata "
             f"use table(None, {short(query)})"
         )
+    query = with_keywords(query, more, "table")
     _check_columns(columns)
     _check_limit(limit)
     refresh(catalog)

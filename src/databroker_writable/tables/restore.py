@@ -99,7 +99,9 @@ def check_run(run: Any, function: str) -> None:
             f"{function} takes a run, not one of its streams; give the run, and choose the stream by its name"
         )
     if not isinstance(metadata, Mapping) or "start" not in metadata:
-        remedy = f"; give catalog[{short(run, 80)}]" if isinstance(run, str) else ""
+        remedy = (
+            f"; give catalog[{short(run, 80)}] if this is its uid (the run comes first)" if isinstance(run, str) else ""
+        )
         raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, not {short(run, 80)}{remedy}")
 
 
