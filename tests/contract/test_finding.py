@@ -395,6 +395,8 @@ def test_the_calibration_that_was_valid_for_a_scan(catalog, site):
         catalog.latest(plan_name="calibrate", before=first)
     with pytest.raises(InvalidMetadataError, match=r"before must be a time or a run, not 'no-such-scan'"):
         catalog.latest(before="no-such-scan")
+    with pytest.raises(InvalidMetadataError, match=r"before is 20231114, which looks like the date 2023-11-14; .*text"):
+        catalog.latest(before=20231114)
 
 
 def test_retracted_runs_are_passed_over(site, tmp_path):

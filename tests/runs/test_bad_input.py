@@ -588,6 +588,20 @@ def test_a_date_is_no_time_of_a_run(refuses):
     refuses(InvalidMetadataError, remedy, {"x": [1]}, metadata={"time": datetime.date(2024, 5, 31)})
 
 
+@pytest.mark.parametrize("number", [20240531, 20240531.0, numpy.int64(20240531), 202405311230, 20240531123000])
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_date_written_as_a_number_is_no_time_in_1970(refuses, number):
+    noon = f"{datetime.datetime(2024, 5, 31, 12).timestamp():.0f}"
+    remedy = ["2024-05-31", re.escape("datetime.datetime(2024, 5, 31, 12, 30)"), noon]
+    refuses(InvalidMetadataError, ["time is 20240531", *remedy], {"x": [1]}, time=number)
+    refuses(InvalidMetadataError, ["time is 20240531", *remedy], {"x": [1]}, metadata={"time": number})
+
+
+@pytest.mark.parametrize("number", [20241331, 20240532, 18991231, 1717151400, 1, 0.5])
+def test_a_number_that_is_no_date_is_the_time_of_a_run(number):
+    assert build_simple_run({"x": [1]}, time=number).metadata["start"]["time"] == number
+
+
 @pytest.mark.parametrize("name", ["catalogs.yml", "catalogs.yaml"])
 def test_a_misspelt_file_of_catalogs_makes_no_directory(tmp_path, name):
     with pytest.raises(InvalidCatalogError, match="there is no file"):

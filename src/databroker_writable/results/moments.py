@@ -15,6 +15,7 @@ import pandas
 
 from ..errors import InvalidMetadataError
 from ..runs.provenance import start_of
+from ..tables.metadata_values import day_in
 from ..tables.wording import short
 from .header_search import header_of
 from .references import known_uid
@@ -51,6 +52,9 @@ def moment_of(catalog: Any, value: Any, argument: str) -> float:
         seconds = _moment_of_text(catalog, value, argument)
     else:
         seconds = _seconds_of(value)
+    day = day_in(value)
+    if day is not None:
+        raise InvalidMetadataError(f"{argument} is {value}, which looks like the date {day}; give the text '{day}'")
     if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool) or not math.isfinite(seconds):
         raise InvalidMetadataError(
             f"{argument} must be a time or a run, not {short(value)}; give a run, the uid of a run of this catalog, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import numbers
 import os
 import types
 import uuid
@@ -17,6 +18,11 @@ import pandas
 from ..errors import InvalidMetadataError
 from .classifier import SCALARS, TIMES, type_of_dtype
 from .document_values import MAX_DEPTH
+
+_DATES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""Dates as numbers, by their count of digits."""
+
+FIRST_YEAR, LAST_YEAR = 1900, 2100
 
 
 def plain_metadata(value: Any, depth: int = 0) -> Any:
@@ -45,12 +51,30 @@ def posix_seconds(time: Any) -> Any:
     """Return the POSIX seconds of a datetime, which is local if it has no zone; other values unchanged."""
     if isinstance(time, datetime.datetime):
         return time.timestamp()
-    if isinstance(time, datetime.date):
+    day = time if isinstance(time, datetime.date) else day_in(time)
+    if day is not None:
+        noon = datetime.datetime(day.year, day.month, day.day, 12)
+        said = f"the date {day}" if day is time else f"{time}, which looks like the date {day}"
         raise InvalidMetadataError(
-            f"time is the date {time}; give a datetime, such as "
-            f"datetime.datetime({time.year}, {time.month}, {time.day}, 12, 30)"
+            f"time is {said}; give a datetime, such as datetime.datetime({day.year}, {day.month}, {day.day}, 12, 30), "
+            f"or POSIX seconds, such as {noon.timestamp():.0f} for noon"
         )
     return time
+
+
+def day_in(number: Any) -> datetime.date | None:
+    """The day in a number that is written as a date, such as 20240531 or 202405311230; None for other values.
+
+    As POSIX seconds such numbers would be in 1970, or after the year 8000.
+    """
+    if not isinstance(number, numbers.Real) or number != number // 1:
+        return None
+    digits = f"{number:.0f}"
+    try:
+        moment = datetime.datetime.strptime(digits, _DATES.get(len(digits), ""))
+    except ValueError:
+        return None
+    return moment.date() if FIRST_YEAR <= moment.year <= LAST_YEAR else None
 
 
 def plain_parameters(value: Any) -> Any:
