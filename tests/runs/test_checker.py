@@ -158,6 +158,11 @@ WORDS = {
         r"datetime\.datetime\.fromisoformat\('2024-05-31'\)\.timestamp\(\) gives them$",
     ),
     "one type": ({"scan_id": "seven"}, r"metadata\['scan_id'\] is 'seven'; event-model expects integer$"),
+    "digits for a number": (
+        {"scan_id": "0042"},
+        r"metadata\['scan_id'\] is '0042'; event-model expects integer: give the number 42, without leading zeros and "
+        r"quotation marks, or keep the text '0042' under another key$",
+    ),
     "either of two": (
         {"sample": 5},
         r"metadata\['sample'\] is 5; event-model expects (string or object|object or string)$",

@@ -222,6 +222,16 @@ def _way_to_seconds(value: Any) -> str:
     return f", seconds since 1970, as datetime.datetime.fromisoformat({value!r}).timestamp() gives them"
 
 
+def _way_to_number(value: Any, types: list[str]) -> str:
+    """How to write digits that are text; empty for other text."""
+    if types != ["integer"] or not isinstance(value, str) or not value.strip().isdecimal():
+        return ""
+    return (
+        f": give the number {int(value)}, without leading zeros and quotation marks, or keep the text {short(value)} "
+        "under another key"
+    )
+
+
 def _check_schema(name: str, doc: Document) -> None:
     """Refuse a document of plain Python values that does not match event-model's schema."""
     if _fits(name, doc):
@@ -235,7 +245,7 @@ def _check_schema(name: str, doc: Document) -> None:
     where = called(name) + "".join(f"[{part!r}]" for part in finding.absolute_path)
     types = _expected_types(finding)
     if types:
-        remedy = _way_to_seconds(value) if list(finding.absolute_path) == ["time"] else ""
+        remedy = _way_to_seconds(value) if list(finding.absolute_path) == ["time"] else _way_to_number(value, types)
         raise error_for(name)(f"{where} is {short(value)}; event-model expects {' or '.join(types)}{remedy}")
     raise error_for(name)(f"{where}: {finding.message[:200]}")
 
