@@ -97,6 +97,16 @@ def test_a_misspelt_option_is_named(words: tuple[str, ...]) -> None:
     assert "No such option" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["note", "show", "export", "diff", "lineage", "delete"])
+def test_a_uid_before_the_catalog_is_answered_with_their_order(command: str) -> None:
+    for uid in ("fit-1", "-1"):
+        result = run(command, uid, "results", *(["mean-1"] if command == "diff" else []))
+        assert result.exit_code == 2
+        said = f"the catalog comes first, then the run: databroker-writable {command} results {uid}"
+        assert said in result.stderr
+    assert "neither a directory" in fail("note", "resluts", "fit-1", "results")
+
+
 def test_a_text_can_begin_with_a_number_or_follow_two_dashes() -> None:
     succeed("note", "results", "-1", "-5 degrees off")
     succeed("note", "results", "-1", "--", "--retrakt")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..results.moments import FORMS, moment_in, seconds_in
+from .targets import is_catalog
 
 _NUMBER = re.compile(r"-\d")
 
@@ -26,6 +27,16 @@ class CommandOnRuns(click.Command):
         if not ctx.resilient_parsing:
             self._refuse_unknown_options(ctx, args)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        catalog, *runs = _texts([ctx.params[param.name] for param in self.params if isinstance(param, click.Argument)])
+        if runs and not is_catalog(catalog) and is_catalog(runs[0]):
+            raise click.UsageError(
+                f"{catalog!r} is no catalog, and {runs[0]!r} is one; the catalog comes first, then the run: "
+                f"{ctx.command_path} {runs[0]} {catalog}",
+                ctx,
+            )
+        return super().invoke(ctx)
 
     def _refuse_unknown_options(self, ctx: click.Context, args: list[str]) -> None:
         values, rest, _ = self.make_parser(ctx).parse_args(list(args))

@@ -66,6 +66,15 @@ def open_to_store(name: str) -> Target:
     return _open_writable(name, entry)
 
 
+def is_catalog(name: str) -> bool:
+    """Whether there is a directory, a YAML file or a catalog with this name."""
+    import databroker
+
+    path = os.path.expanduser(name)
+    yaml = _YAML.fullmatch(path)
+    return os.path.isfile(yaml["path"]) if yaml else os.path.isdir(path) or name in list(databroker.catalog)
+
+
 def tiled_container(name: str) -> Any:
     """The container on a Tiled server with this address or profile."""
     try:
