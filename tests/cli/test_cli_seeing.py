@@ -350,6 +350,15 @@ def test_the_latest_run_is_no_probe_run(place: str) -> None:
     assert "only contains 1 runs" in fail("show", place, "-2")
 
 
+@pytest.mark.parametrize(("command", "hint"), [("show", "; --column mu chooses what is drawn"), ("lineage", "")])
+def test_the_name_of_a_column_is_no_picture(command: str, hint: str) -> None:
+    stored_spectrum()
+    result = run(command, "results", "-1", "--plot", "mu")
+    assert result.exit_code == 2
+    assert f"'mu' has no suffix that gives the format; name a file, such as mu.png{hint}\n" in result.stderr
+    assert not Path("mu").exists()
+
+
 @pytest.mark.parametrize("command", ["show", "lineage"])
 @pytest.mark.parametrize(("path", "message"), [("nowhere/x.png", "No such file"), ("x.foo", "'foo' is not supported")])
 def test_a_picture_that_cannot_be_written_is_an_error(command: str, path: str, message: str) -> None:

@@ -1,8 +1,9 @@
-"""Parse arguments: runs by number, metadata as KEY=VALUE, spans of time, and dates."""
+"""Parse arguments: runs by number, metadata as KEY=VALUE, pictures, spans of time, and dates."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -100,6 +101,17 @@ def parse_value(text: str) -> Any:
 def _refuse_constant(name: str) -> None:
     """Refuse NaN and Infinity, which Python's reader accepts, but which are not JSON."""
     raise ValueError(name)
+
+
+def parse_picture(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+    """Return the path of a picture, whose suffix gives the format; a click callback."""
+    if path is not None and not os.path.splitext(path)[1]:
+        chooses = any(other.name == "column" for other in ctx.command.params)
+        raise click.BadParameter(
+            f"{path!r} has no suffix that gives the format; name a file, such as {path}.png"
+            + (f"; --column {path} chooses what is drawn" if chooses else "")
+        )
+    return path
 
 
 def parse_span(ctx: click.Context, param: click.Parameter, text: str) -> float:

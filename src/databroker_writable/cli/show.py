@@ -16,7 +16,7 @@ from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
 from .failing import CATALOG_HELP
 from .first_events import Stream, read_streams, stream_in_words
-from .parsing import CommandOnRuns
+from .parsing import CommandOnRuns, parse_picture
 from .targets import open_to_read
 from .text import json_text, say, shown, shown_time, table
 from .text_plot import text_plot
@@ -34,7 +34,12 @@ VALUE_WIDTH = 300
 @click.argument("uid")
 @click.option("--column", metavar="NAME", help="Plot this column with text characters. All of it is read.")
 @click.option("--stream", "stream_name", metavar="NAME", help="The stream of the column, if several streams have it.")
-@click.option("--plot", metavar="FILE.png", help="Draw the column, or the first that can be drawn, into a new file.")
+@click.option(
+    "--plot",
+    metavar="FILE.png",
+    callback=parse_picture,
+    help="Draw the column, or the first that can be drawn, into a new file.",
+)
 @click.option("--x", metavar="NAME", help="Plot against this column or coordinate.")
 @click.option(
     "--frame", type=int, metavar="N", help="The image of a stack, or the row of an image, from 0; -1 is the last."

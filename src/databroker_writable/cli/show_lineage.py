@@ -6,7 +6,7 @@ import click
 
 from ..results.plots import check_matplotlib, save_figure
 from .failing import CATALOG_HELP, warnings_as_messages
-from .parsing import CommandOnRuns
+from .parsing import CommandOnRuns, parse_picture
 from .show import find_run
 from .targets import open_to_read, with_finding
 from .text import say
@@ -24,7 +24,9 @@ from .text import say
 @click.argument("uid")
 @click.option("--downstream", is_flag=True, help="Show only the run and what was made from it.")
 @click.option("--mermaid", is_flag=True, help="Print the text of a Mermaid flowchart.")
-@click.option("--plot", metavar="FILE.png", help="Draw a picture into a file (needs matplotlib).")
+@click.option(
+    "--plot", metavar="FILE.png", callback=parse_picture, help="Draw a picture into a file (needs matplotlib)."
+)
 def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str | None) -> None:
     opened = with_finding(open_to_read(catalog).catalog)
     with warnings_as_messages():

@@ -212,7 +212,7 @@ def save_figure(figure: Any, path: str) -> str:
         raise ExportError(is_there)
     content = io.BytesIO()
     try:
-        figure.savefig(content, format=os.path.splitext(path)[1].lower().removeprefix(".") or "png")
+        figure.savefig(content, format=os.path.splitext(path)[1].lower().removeprefix("."))
         if not os.path.isdir(os.path.dirname(path) or os.curdir):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.path.dirname(path))
         with NewFile(path) as file:
