@@ -233,3 +233,23 @@ def test_units_that_fit_no_column_are_refused(units: str, message: str) -> None:
     assert result.exit_code
     assert message in result.stderr
     assert not Path("results").exists() or not list(open_directory("results"))
+
+
+@pytest.mark.parametrize("place", ["results", "2024/05/results"])
+@pytest.mark.parametrize("arguments", [["--units", "mu=eV"], ["--metadata", "scan_id=seven"], ["--stream", ""]])
+def test_a_store_that_fails_leaves_no_directory_that_it_made(place: str, arguments: list[str]) -> None:
+    table = write("a.csv", "energy\n1\n")
+    fail("store", table, "--to", place, *arguments)
+    assert [path.name for path in Path().iterdir()] == ["a.csv"]
+    Path("mine").mkdir()
+    fail("store", table, "--to", "mine", *arguments)
+    fail("store", table, "--to", "mine/results", *arguments)
+    assert list(Path("mine").iterdir()) == []
+
+
+def test_a_store_that_fails_keeps_the_runs_before() -> None:
+    write("a.csv", "energy\n1\n")
+    write("b.csv", "mu\n1\n")
+    result = run("store", "a.csv", "b.csv", "--to", "results", "--units", "energy=eV")
+    assert result.exit_code == 1
+    assert len(open_directory("results")) == 1

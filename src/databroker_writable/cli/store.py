@@ -14,7 +14,7 @@ from ..runs.built_stream import new_run_uid
 from .failing import saying_what_was_done, warnings_as_messages
 from .parsing import parse_metadata, parse_sources, parse_units
 from .readers import ReadOptions, read_file
-from .targets import open_to_store
+from .targets import leaving_no_empty_directory, open_to_store
 from .text import say
 
 VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as JSON, any other as text.'
@@ -110,27 +110,28 @@ def store(
     if supersedes is not None and len(files) > 1:
         raise click.UsageError("--supersedes is for one FILE, which replaces the run; store the files one at a time")
     attachments = _by_name(attached)
-    with saying_what_was_done(lambda: "nothing was stored"):
-        tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows, has_names)) for file in files]
-        opened = open_to_store(target)
-    uids = [new_run_uid() for _ in files]
-    with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
-        for uid, table in zip(uids, tables, strict=True):
-            opened.catalog.store_run(
-                table,
-                metadata=metadata,
-                uid=uid,
-                one_event=one_event,
-                stream=stream,
-                derived_from=sources or None,
-                supersedes=supersedes,
-                parameters=parameters or None,
-                units=units or None,
-                attachments=attachments or None,
-                progress=sys.stderr.isatty(),
-            )
-            way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
-            say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}]{way}.read()")
+    with leaving_no_empty_directory(target):
+        with saying_what_was_done(lambda: "nothing was stored"):
+            tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows, has_names)) for file in files]
+            opened = open_to_store(target)
+        uids = [new_run_uid() for _ in files]
+        with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
+            for uid, table in zip(uids, tables, strict=True):
+                opened.catalog.store_run(
+                    table,
+                    metadata=metadata,
+                    uid=uid,
+                    one_event=one_event,
+                    stream=stream,
+                    derived_from=sources or None,
+                    supersedes=supersedes,
+                    parameters=parameters or None,
+                    units=units or None,
+                    attachments=attachments or None,
+                    progress=sys.stderr.isatty(),
+                )
+                way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
+                say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}]{way}.read()")
 
 
 def _by_name(files: Sequence[Path]) -> dict[str, Path]:

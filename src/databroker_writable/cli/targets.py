@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import click
 from ..catalog.recipes import check_variables
 from ..errors import did_you_mean
 from ..runs import upstream
+from ..storage.file_rights import remove_empty_directories
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
@@ -64,6 +67,21 @@ def open_to_store(name: str) -> Target:
                 f"directory, write ./{name}"
             )
     return _open_writable(name, entry)
+
+
+@contextlib.contextmanager
+def leaving_no_empty_directory(name: str) -> Iterator[None]:
+    """Remove the directory of this name and its parents, if they are new and empty when a command fails."""
+    missing: list[str] = []
+    path = os.path.abspath(os.path.expanduser(name))
+    while not os.path.lexists(path):
+        missing.insert(0, path)
+        path = os.path.dirname(path)
+    try:
+        yield
+    except BaseException:
+        remove_empty_directories(missing)
+        raise
 
 
 def is_catalog(name: str) -> bool:
