@@ -45,6 +45,28 @@ def test_a_catalog_is_deployed_for_oneself() -> None:
     assert len(list(Path("runs").glob("*.msgpack"))) == 1
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(
+    ("driver", "suffix", "arguments"),
+    [
+        (DRIVER, "msgpack", {}),
+        ("writable-jsonl-catalog", "jsonl", {}),
+        ("writable-catalog", "msgpack", {"catalog_driver": "bluesky-msgpack-catalog"}),
+    ],
+)
+def test_a_directory_in_place_of_the_files_in_it_is_refused_with_the_pattern(
+    driver: str, suffix: str, arguments: dict[str, object], is_there: bool
+) -> None:
+    if is_there:
+        Path("runs").mkdir()
+    paths = {"paths": ["{{ CATALOG_DIR }}/runs"]}
+    write_catalog("mine.yml", driver, **({**arguments, "catalog_args": paths} if arguments else paths))
+    pattern = Path(f"runs/*.{suffix}").absolute()
+    assert f"names a directory; write {str(pattern)!r} for the run files in it" in fail("deploy", "mine.yml")
+    assert f"write {str(pattern)!r}" in fail("ls", "mine.yml")
+    assert files() == []
+
+
 def test_the_command_that_removes_it_is_told() -> None:
     write_catalog("mine.yml", DRIVER, paths=PATHS)
     (line,) = (line for line in succeed("deploy", "mine.yml").splitlines() if line.startswith("remove it with: "))

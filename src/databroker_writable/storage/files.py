@@ -66,7 +66,22 @@ class FileBackend(Backend):
             self._searched = paths
             options = {"allow_pickle": True} if paths.allow_pickle else {}
             named = {**options, **({} if paths.headers.on_disk else {"index": False}), **named}
-        return (), {**named, "paths": absolute_globs(paths)}
+        named["paths"] = absolute_globs(paths)
+        if not isinstance(paths, RunPaths):
+            self._check_names_files(named["paths"])
+        return (), named
+
+    def _check_names_files(self, globs: list[str]) -> None:
+        """Refuse a directory, which the driver would take for the file of a run."""
+        for pattern in globs:
+            path = unescaped(pattern)
+            if has_wildcards(pattern) or os.path.isfile(path):
+                continue
+            if os.path.isdir(path) or not path.endswith(self.suffix):
+                raise InvalidCatalogError(
+                    f"paths has {path!r}, which names a directory; write {os.path.join(pattern, '*' + self.suffix)!r} "
+                    "for the run files in it"
+                )
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         """Add the map that finds assets after the directory was moved."""
