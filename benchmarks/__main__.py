@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,8 @@ from .workloads import workloads
 
 def main() -> None:
     options = _parser().parse_args()
+    # as where users install it, only the first process compiles the package
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     results: dict[str, Any] = {"workloads": {}, "growth": {}}
     if options.redraw:
         results = json.loads(options.redraw.read_text())
