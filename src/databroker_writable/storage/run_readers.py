@@ -136,7 +136,7 @@ def _decode_without_pickles(obj: dict[Any, Any]) -> Any:
         if getattr(array, "dtype", None) is not None and array.dtype.hasobject:
             raise _PickleFound
         return array
-    return msgpack_numpy.decode(obj)
+    return msgpack_numpy.decode(obj) if b"complex" in obj else obj
 
 
 _OF_THIS_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
