@@ -98,8 +98,8 @@ def test_importing_the_package_imports_nothing_heavy_beyond_databroker() -> None
 
 
 def test_importing_the_handler_does_not_load_hdf5() -> None:
-    modules = modules_after("import databroker_writable.storage.assets.handler")
-    assert "databroker_writable.storage.assets.handler" in modules
+    modules = modules_after("import databroker_writable.storage.assets.hdf5_handler")
+    assert "databroker_writable.storage.assets.hdf5_handler" in modules
     assert "h5py" not in modules
 
 
@@ -119,7 +119,7 @@ importlib.metadata.version = lambda name: "2.0.2" if name == "databroker" else v
 
 import databroker_writable
 from databroker_writable import to_dataset
-from databroker_writable.storage.assets.handler import HDF5AssetHandler
+from databroker_writable.storage.assets.hdf5_handler import HDF5AssetHandler
 
 for ask in (lambda: databroker_writable.open_directory("runs"), lambda: __import__("databroker_writable.drivers")):
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import warnings
 
@@ -9,6 +10,8 @@ import numpy
 import pytest
 
 from databroker_writable import InvalidMetadataError, StoreWarning, build_simple_run, make_writable
+from databroker_writable.catalog.finding_methods import FindingMethods
+from databroker_writable.results.finder_options import OPTIONS
 
 
 def uid_of(run):
@@ -451,6 +454,13 @@ def test_a_table_takes_conditions_as_keywords(catalog, raw):
     assert list(catalog.table({"sample": "Ni"}, "sample", time={"$gt": 0}).index) == [made.metadata["start"]["uid"]]
     with pytest.warns(StoreWarning, match="nothing was found: .* 'smaple'; did you mean 'sample'"):
         assert len(catalog.table(smaple="Ni")) == 0
+
+
+def test_each_finder_knows_its_options():
+    for method, options in OPTIONS.items():
+        parameters = inspect.signature(getattr(FindingMethods, method)).parameters.values()
+        named = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY or p.name == "status"]
+        assert set(options) == set(named), method
 
 
 def test_an_option_of_another_method_is_not_taken_for_a_key(catalog, raw):

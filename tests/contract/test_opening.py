@@ -14,7 +14,7 @@ import pytest
 import yaml
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
-from databroker_writable import InvalidCatalogError, make_writable, open_directory, to_dataset
+from databroker_writable import InvalidCatalogError, NotWritableError, make_writable, open_directory, to_dataset
 from databroker_writable.catalog.wrapping import writable_class
 from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
 from support import example_runs, new_process, sites
@@ -118,6 +118,15 @@ def test_a_copy_stores_into_the_same_place(site, catalog):
     assert list(site.open()) == ["fit-1"]
     assert stored.metadata["start"]["uid"] == "fit-1"
     assert list(copy.copy(catalog.search({"uid": "fit-1"}))) == ["fit-1"]
+
+
+def test_make_writable_takes_the_options_of_catalogs(tmp_path):
+    stock = BlueskyMsgpackCatalog([f"{tmp_path}/*.msgpack"])
+    for catalog in (stock, make_writable(stock)):
+        with pytest.raises(InvalidCatalogError, match="has no option 'asset_rot'; did you mean 'asset_root'"):
+            make_writable(catalog, asset_rot="/data")
+    with pytest.raises(NotWritableError, match="writable: false"):
+        make_writable(stock, writable=False).store_run(example_runs.TABLE)
 
 
 @pytest.mark.parametrize(

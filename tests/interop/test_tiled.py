@@ -8,7 +8,7 @@ import pytest
 import xarray
 
 from databroker_writable import open_directory, to_dataset
-from databroker_writable.storage.assets import SPEC
+from databroker_writable.storage.assets import HDF5_SPEC
 from support import example_results, tiled_server
 
 plugins = pytest.importorskip(
@@ -53,7 +53,7 @@ def write(run, client):
     writer = plugins.TiledWriter(
         client,
         max_array_size=0,  # else small arrays go to a table of text
-        spec_to_mimetype={SPEC: "application/x-hdf5"},
+        spec_to_mimetype={HDF5_SPEC: "application/x-hdf5"},
         patches={"resource": as_tiled_reads_it, "datum": without_arguments},
     )
     for name, doc in run.documents(fill="no"):

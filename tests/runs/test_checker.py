@@ -14,7 +14,7 @@ from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTa
 from databroker_writable.runs.builder import RunBuilder
 from databroker_writable.runs.checker import RunChecker, check_documents
 from databroker_writable.runs.document_checks import check_start
-from databroker_writable.runs.inserted import check_inserted
+from databroker_writable.runs.insert_checks import check_inserted
 from databroker_writable.tables.backend_limits import ANY_BACKEND, INT64, Limits
 from support import example_runs
 

@@ -13,7 +13,7 @@ import numpy
 import pytest
 
 from databroker_writable import UnreadableAssetError, copy_runs, open_directory, to_dataset
-from databroker_writable.storage.assets import FORMATS, router
+from databroker_writable.storage.assets import FORMATS, asset_router
 from databroker_writable.storage.assets.asset_paths import asset_path, free_path
 from databroker_writable.storage.durable_file import NewFile
 from databroker_writable.upkeep.checking import examine
@@ -111,7 +111,7 @@ class ArchiveFormat:
 @pytest.fixture(autouse=True)
 def _archives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(FORMATS, SPEC, ArchiveFormat())
-    monkeypatch.setattr(router, "DEFAULT", FORMATS[SPEC])
+    monkeypatch.setattr(asset_router, "DEFAULT", FORMATS[SPEC])
     monkeypatch.chdir(tmp_path)
 
 

@@ -15,7 +15,7 @@ import numpy
 import pytest
 from suitcase.msgpack import Serializer
 
-from databroker_writable.storage.assets import SPEC
+from databroker_writable.storage.assets import HDF5_SPEC
 from support.asset_files import frames, stream_assets
 
 IMAGES = numpy.random.default_rng(0).integers(0, 60000, (16, 512, 1024), dtype="u2")
@@ -45,7 +45,7 @@ def documents(root: Path, *, one_event: bool) -> Iterator[tuple[str, dict[str, A
         start, stop = assets.append(key, values, dims=[f"{key}_{axis}" for axis in range(values.ndim)])
         assets.publish()
         resource = run.compose_resource(
-            spec=SPEC,
+            spec=HDF5_SPEC,
             root=str(root),
             resource_path=assets.resource_path,
             resource_kwargs=assets.resource_kwargs(key),

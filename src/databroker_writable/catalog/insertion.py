@@ -13,7 +13,7 @@ from ..runs.checker import RunChecker, RunDocuments
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.inputs import documents_of
 from ..runs.interrupts import deferred_interrupts
-from ..storage.assets.router import AssetRouter
+from ..storage.assets.asset_router import AssetRouter
 from ..storage.failures import raise_explained
 from ..storage.serializer import CheckedDocument
 from .retries import is_published

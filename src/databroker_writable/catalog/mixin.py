@@ -11,21 +11,21 @@ from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.inputs import check_many, is_table
 from ..runs.start_document import start_metadata
-from ..storage.assets.router import byte_progress
+from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
 from .checked_runs import checked_run, provenance_in, table_sink, with_defaults
+from .class_help import ListsMethods
+from .closing_at_exit import close_at_exit
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
-from .method_list import ListsMethods
 from .options import DIRECTORIES, CatalogOptions, OptionProperties, naming_wrong_arguments, without_options
 from .remark_methods import RemarkMethods
 from .reopening import ReopenableMixin
 from .retries import refuse_taken_uid
-from .unclosed import close_at_exit
 
 upstream.ignore_warning_of_reading()
 

@@ -64,13 +64,17 @@ class CatalogOptions:
         Raises
         ------
         InvalidCatalogError
-            An option of the wrong type.
+            An option of the wrong type, or there is none of this name.
 
         Examples
         --------
         >>> CatalogOptions.parse({"writable": "no"}).writable
         False
         """
+        for name in values:
+            if name not in _PARSERS:
+                choices = did_you_mean(name, _PARSERS) or f"; it has {', '.join(sorted(_PARSERS))}"
+                raise InvalidCatalogError(f"a writable catalog has no option {name!r}{choices}")
         return cls(**{name: _PARSERS[name](value) for name, value in values.items() if value is not None})
 
     def changed(self) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
 from typing import Any, cast
 
 from databroker import v1
@@ -16,7 +15,7 @@ from ..storage.known_backends import backend_class
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .mixin import WritableMixin
-from .options import ASSET_THRESHOLD, CatalogOptions
+from .options import CatalogOptions
 
 
 def writable_class(cls: type) -> type:
@@ -52,16 +51,7 @@ def writable_class(cls: type) -> type:
         return cls if issubclass(cls, WritableMixin) else _make_class(cast(Any, cls))
 
 
-def make_writable(
-    catalog: Broker,
-    *,
-    asset_root: str | None = None,
-    asset_threshold: int = ASSET_THRESHOLD,
-    metadata_defaults: Mapping[str, Any] | None = None,
-    allow_pickle: bool = False,
-    annotations: str | None = None,
-    index: bool = True,
-) -> Broker:
+def make_writable(catalog: Broker, **options: Any) -> Broker:
     """Return the writable form of a catalog that is already open.
 
     It shares the state of the original (entries, handlers, connections): a run that is stored through it appears in
@@ -70,8 +60,9 @@ def make_writable(
     Parameters
     ----------
     catalog : databroker.v2.Broker or databroker.v1.Broker
-    asset_root, asset_threshold, metadata_defaults, allow_pickle, annotations, index
-        As for `WritableMixin`; a catalog that is writable already keeps its own.
+    **options
+        ``asset_root``, ``asset_threshold``, ``metadata_defaults``, ``allow_pickle``, ``annotations``, ``index`` and
+        ``writable``, as for `WritableMixin`; a catalog that is writable already keeps its own.
 
     Returns
     -------
@@ -82,6 +73,8 @@ def make_writable(
     ------
     NotWritableError
         It is not a catalog of runs, or its driver cannot write.
+    InvalidCatalogError
+        There is no such option, or it is of the wrong type.
 
     Notes
     -----
@@ -96,25 +89,16 @@ def make_writable(
     """
     with errors_end_here:
         catalog = catalog_of_runs(catalog)
+        parsed = CatalogOptions.parse(options)
         if isinstance(catalog, WritableMixin):
             return catalog
         cls: Any = writable_class(type(catalog))
-        options = CatalogOptions.parse(
-            {
-                "asset_root": asset_root,
-                "asset_threshold": asset_threshold,
-                "metadata_defaults": metadata_defaults,
-                "allow_pickle": allow_pickle,
-                "annotations": annotations,
-                "index": index,
-            }
-        )
         writable = cls.__new__(cls)
         args, kwargs = writable._backend.lasting_arguments(*upstream.captured_arguments(catalog))
         # the arguments for a pickle of the catalog
-        upstream.set_captured_arguments(writable, args, {**kwargs, **options.changed()})
+        upstream.set_captured_arguments(writable, args, {**kwargs, **parsed.changed()})
         upstream.adopt_state(writable, catalog)
-        writable._store.set_options(options)
+        writable._store.set_options(parsed)
         writable._backend.adopt()
         writable._register_asset_handler()
         return writable

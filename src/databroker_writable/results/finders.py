@@ -11,12 +11,13 @@ from ..runs.provenance import reference
 from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
+from .finder_options import with_keywords
 from .header_search import check_status, headers_superseding, open_run, refresh
 from .impact import successors
 from .moments import local_time, moment_of
 from .references import no_such_input
 from .remarks import RETRACTED, retracted
-from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys, with_keywords
+from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
 
 
 def results_of(

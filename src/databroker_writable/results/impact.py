@@ -12,7 +12,7 @@ from ..runs.document_parts import name_of
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .header_search import PROBE, Header, headers, headers_superseding
 from .moments import local_times
-from .reached import ReachedCatalogs
+from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, remarks, retractions
 
@@ -44,7 +44,7 @@ def results_made_from(catalog: Any, run: Any) -> list[Result]:
     """The runs that were made from a run, directly or indirectly, across catalogs; nearest first."""
     first = reference(run, "impact")
     uid = (known_uid(catalog, run, "impact") if isinstance(run, str) else None) or first["uid"]
-    reached = ReachedCatalogs(catalog)
+    reached = NamedCatalogs(catalog)
     _, known = reached.find(uid, first["catalog"])
     found = _follow(reached, [uid], _inputs)
     if known is None and not found.results and start_of(run) is None:
@@ -63,7 +63,7 @@ def results_made_from(catalog: Any, run: Any) -> list[Result]:
 
 def stale(catalog: Any) -> pandas.DataFrame:
     """The results that were made from runs that are retracted or superseded, newest first."""
-    reached = ReachedCatalogs(catalog)
+    reached = NamedCatalogs(catalog)
     _reach_inputs(reached)
     withdrawn = retractions(reached.ask_each(remarks))
     superseding = [header for found in reached.ask_each(superseding_runs) for header in found]
@@ -101,7 +101,7 @@ def _inputs_not_replaced(header: Header) -> list[str]:
     return [uid for uid in _inputs(header) if uid not in replaced]
 
 
-def _follow(reached: ReachedCatalogs, uids: Iterable[str], inputs_of: Callable[[Header], list[str]]) -> _Followed:
+def _follow(reached: NamedCatalogs, uids: Iterable[str], inputs_of: Callable[[Header], list[str]]) -> _Followed:
     found = _Followed({}, dict.fromkeys(uids, 0), {uid: uid for uid in uids}, [])
     while named := list(reached.naming(found.steps)):
         for name, header in named:
@@ -118,7 +118,7 @@ def _follow(reached: ReachedCatalogs, uids: Iterable[str], inputs_of: Callable[[
     return found
 
 
-def _reach_inputs(reached: ReachedCatalogs) -> None:
+def _reach_inputs(reached: NamedCatalogs) -> None:
     """Open the catalogs that hold the inputs of results, and the inputs of those."""
     known: dict[int, set[str | None]] = {}
 

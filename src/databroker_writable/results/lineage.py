@@ -15,7 +15,7 @@ from ..errors import NotFoundError, require_package
 from ..runs.printing import mermaid_label, printable
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .header_search import Header, unambiguous_length
-from .reached import ReachedCatalogs
+from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions
 
@@ -204,7 +204,7 @@ class Lineage(networkx.DiGraph):
 def lineage_of(run: Any, catalog: Any) -> Lineage:
     """Follow a run to its inputs and its results, across catalogs."""
     graph = Lineage()
-    reached = ReachedCatalogs(catalog)
+    reached = NamedCatalogs(catalog)
     first = reference(run, "lineage")
     if isinstance(run, str):
         first["uid"] = known_uid(catalog, run, "lineage") or run

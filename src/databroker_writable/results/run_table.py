@@ -20,10 +20,11 @@ from ..runs.printing import aligned, html_table, shown, shown_time
 from ..runs.run_display import rows_by_stream
 from ..storage.backend import label_of
 from ..tables.wording import short
+from .finder_options import with_keywords
 from .header_search import Header, headers, refresh, unambiguous_length, value_at
 from .moments import local_times
 from .remarks import tags_of
-from .selection import select, sources_in, warn_of_unknown_keys, with_keywords
+from .selection import select, sources_in, warn_of_unknown_keys
 
 COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
 NEWEST = 10

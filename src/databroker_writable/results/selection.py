@@ -31,25 +31,6 @@ _LOOKED_AT = 1_000
 Source = tuple[str, str | None]
 """The uid of an input, and the role in which it was used; None for any."""
 
-_OPTIONS = {
-    "table": ("status", "since", "until", "derived_from", "tags", "limit"),
-    "latest": ("derived_from", "status", "before"),
-    "results_of": ("status", "role"),
-}
-"""The options of each method that takes conditions as keywords."""
-
-
-def with_keywords(query: Mapping[str, Any] | None, more: Mapping[str, Any], method: str) -> Mapping[str, Any]:
-    """A query together with the conditions in keywords, none of which may be an option of another method."""
-    for key in more:
-        other = next((other for other, options in _OPTIONS.items() if key in options), None)
-        if other is not None:
-            raise InvalidMetadataError(
-                f"{method} has no option {key!r}; it has {', '.join(_OPTIONS[method])}. "
-                f"Use catalog.{other}(..., {key}=...)"
-            )
-    return {**check_query({} if query is None else query), **more}
-
 
 def select(
     catalog: Any,

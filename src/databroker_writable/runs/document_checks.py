@@ -30,6 +30,7 @@ from .document_parts import (
     check_parts,
     error_for,
 )
+from .stream_resources import refuse_unless_held
 
 MAX_UID_LENGTH = 200
 
@@ -88,11 +89,7 @@ def check_datum_page(doc: Mapping[str, Any], limits: Limits) -> Document:
 
 def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> Document:
     """Check a stream_resource or a stream_datum in any version's form; return a copy in plain Python."""
-    if not limits.stream_documents:
-        raise InvalidRunError(
-            f"the run has the {name} {short(doc.get('uid'))}, which {limits.backend} cannot hold; "
-            "store the run in a catalog of msgpack or JSONL files"
-        )
+    refuse_unless_held(name, doc, limits)
     check_form(name, doc)
     check_dropped_keys(name, doc)
     checked: Document = document_value(doc, called(name), InvalidRunError, limits=limits)

@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from ..errors import InvalidRunError
+from ..errors import InvalidRunError, warn_user
+from ..tables.backend_limits import Limits
 from ..tables.wording import short
 from .document_parts import STREAM_EXTERNAL, Document
+
+
+def refuse_unless_held(name: str, doc: Mapping[str, Any], limits: Limits) -> None:
+    """Refuse a stream_resource or a stream_datum of a run to store, if the backend cannot hold it."""
+    if not limits.stream_documents:
+        raise InvalidRunError(
+            f"the run has the {name} {short(doc.get('uid'))}, which {limits.backend} cannot hold; "
+            "store the run in a catalog of msgpack or JSONL files"
+        )
+
+
+def keep_of_acquisition(name: str, doc: Document, run: str, limits: Limits) -> bool:
+    """Whether the backend holds a stream_resource or a stream_datum that `v1.insert` got; warn of each resource.
+
+    An acquisition goes on where the backend cannot hold it.
+    """
+    if name == "stream_resource":
+        what = f"the run {run!r} has the stream_resource {doc['uid']!r} of column {doc.get('data_key')!r}"
+        if limits.stream_documents:
+            warn_user(f"{what}: it is stored, but databroker 1 cannot read its arrays; read the file that it names")
+        else:
+            warn_user(
+                f"{what}, which databroker 1 cannot read and {limits.backend} cannot hold: the run is stored without "
+                "it; also insert the run into a catalog of files, which keeps it"
+            )
+    return limits.stream_documents
 
 
 @dataclass

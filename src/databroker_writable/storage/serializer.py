@@ -6,13 +6,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import InvalidRunError, StoreError, warn_user
+from ..errors import InvalidRunError, StoreError
 from ..runs.document_parts import STREAM_DOCUMENTS, NamedDocument
 from ..runs.forks import begin_anew_in_children
-from ..runs.inserted import check_inserted
+from ..runs.insert_checks import check_inserted
 from ..runs.interrupts import deferred_interrupts
 from ..runs.paging import unpacked
-from ..tables.backend_limits import Limits
+from ..runs.stream_resources import keep_of_acquisition
 from .backend import Backend, RunWriter
 from .failures import raise_explained
 
@@ -77,9 +77,7 @@ class RunSerializer:
 
     def _route(self, name: str, doc: dict[str, Any]) -> None:
         runs = list(self._runs_of(name, doc))
-        if name == "stream_resource":
-            _warn_of_stream_resource(runs[0], doc, self._backend.insert_limits)
-        if name in STREAM_DOCUMENTS and not self._backend.insert_limits.stream_documents:
+        if name in STREAM_DOCUMENTS and not keep_of_acquisition(name, doc, runs[0], self._backend.insert_limits):
             return
         for run in runs:
             self._write(run, name, doc)
@@ -129,17 +127,6 @@ class RunSerializer:
         self._runs = {
             uid: left for uid, runs in self._runs.items() if (left := [other for other in runs if other != run])
         }
-
-
-def _warn_of_stream_resource(run: str, doc: dict[str, Any], limits: Limits) -> None:
-    what = f"the run {run!r} has the stream_resource {doc['uid']!r} of column {doc.get('data_key')!r}"
-    if limits.stream_documents:
-        warn_user(f"{what}: it is stored, but databroker 1 cannot read its arrays; read the file that it names")
-    else:
-        warn_user(
-            f"{what}, which databroker 1 cannot read and {limits.backend} cannot hold: the run is stored without it; "
-            "also insert the run into a catalog of files, which keeps it"
-        )
 
 
 def _unknown(name: str, owner: str, uid: Any) -> InvalidRunError:

@@ -23,7 +23,7 @@ from .classifier import (
     type_of_dtype,
     unsupported,
 )
-from .encoded import Encoded
+from .encoded_column import Encoded
 from .layout import NULL_TEXTS, encode_attribute
 from .list_columns import array_from_list, flatten, holds_times, in_shape, nest, object_column
 from .time_columns import encode_times, encode_zoned

@@ -11,7 +11,6 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from ..errors import InvalidTableError
 from .classifier import check_text
-from .column_parts import check_units_agree, parts_of_columns
 from .columns import (
     Source,
     Variable,
@@ -24,6 +23,7 @@ from .columns import (
 from .encode import dtype_name
 from .layout import encode_attributes
 from .names import data_keys_of, free_name, plain_names
+from .special_columns import check_units_agree, parts_of_columns
 
 
 def source_from_frame(frame: pandas.DataFrame) -> Source:

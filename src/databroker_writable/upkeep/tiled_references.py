@@ -13,7 +13,7 @@ import event_model
 import numpy
 
 from ..runs.document_parts import Document, NamedDocument
-from ..storage.assets import SPEC, chunking
+from ..storage.assets import HDF5_SPEC, chunking
 
 ColumnOfStream = tuple[str, str]
 """A stream and the name of one of its columns."""
@@ -59,7 +59,7 @@ class ReferencedColumns:
 
     def add(self, name: str, doc: Document) -> None:
         """Take note of a document."""
-        if name == "resource" and doc.get("spec") == SPEC:  # Tiled reads HDF5 in place
+        if name == "resource" and doc.get("spec") == HDF5_SPEC:  # Tiled reads HDF5 in place
             self._resources[doc["uid"]] = doc
         elif name == "datum":
             self._add_datum(doc)

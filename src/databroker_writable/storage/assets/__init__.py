@@ -6,14 +6,14 @@ HDF5 and dask are imported when they are first needed.
 
 from __future__ import annotations
 
-from .handler import SPEC, HDF5AssetHandler
+from .hdf5_handler import HDF5_SPEC, HDF5AssetHandler
 from .hdf5_writer import HDF5Writer
 from .known_formats import DEFAULT, FORMATS, find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
 
 __all__ = [
     "DEFAULT",
     "FORMATS",
-    "SPEC",
+    "HDF5_SPEC",
     "HDF5AssetHandler",
     "HDF5Writer",
     "find_asset_files",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .handler import SPEC, HDF5AssetHandler
+from .hdf5_handler import HDF5_SPEC, HDF5AssetHandler
 from .hdf5_scales import write_attrs
 from .hdf5_verification import verify
 from .hdf5_writer import SUFFIX, HDF5Writer
@@ -13,7 +13,7 @@ from .hdf5_writer import SUFFIX, HDF5Writer
 class HDF5Format:
     """One HDF5 file for each stream of a run, with one dataset for each column."""
 
-    spec = SPEC
+    spec = HDF5_SPEC
     suffix = SUFFIX
     handler: type = HDF5AssetHandler
     new_file = HDF5Writer
@@ -27,7 +27,7 @@ class HDF5Format:
             return True
         try:
             with h5py.File(path, "r") as file:
-                return bool(file.attrs.get("creator") == SPEC)
+                return bool(file.attrs.get("creator") == HDF5_SPEC)
         except OSError:
             return False
 
@@ -47,4 +47,4 @@ class HDF5Format:
 
         # the caller has the lock
         with h5py.File(path, "r+", locking=False) as file:
-            write_attrs(file, {"creator": SPEC, "run_uid": run_uid})
+            write_attrs(file, {"creator": HDF5_SPEC, "run_uid": run_uid})

@@ -15,9 +15,9 @@ from ...errors import InvalidTableError, NotWritableError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts
 from . import asset_paths, hdf5_scales
 from .chunking import merged
-from .handler import SPEC
 from .hdf5_columns import Rows, check_agrees, check_array, create_column, explained, write_rows
 from .hdf5_file import NewHDF5File
+from .hdf5_handler import HDF5_SPEC
 
 if TYPE_CHECKING:
     import dask.array
@@ -206,7 +206,7 @@ class HDF5Writer:
             ) from error
 
     def _finish(self, asset: NewHDF5File) -> None:
-        identity = {"creator": SPEC, "run_uid": self._run_uid, "stream": self._stream}
+        identity = {"creator": HDF5_SPEC, "run_uid": self._run_uid, "stream": self._stream}
         with explained(f"finishing {self._final}", asset):
             hdf5_scales.write_scales(asset.hdf5, self._dims, self._coordinates)
             hdf5_scales.write_attrs(asset.hdf5, identity)

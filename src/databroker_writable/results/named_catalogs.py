@@ -14,7 +14,7 @@ from .header_search import Header, header_of, headers_naming, refresh
 Answer = TypeVar("Answer")
 
 
-class ReachedCatalogs:
+class NamedCatalogs:
     """The searched catalog, and those that runs name, opened when first needed."""
 
     def __init__(self, catalog: Any) -> None:

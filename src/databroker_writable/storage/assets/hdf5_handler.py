@@ -17,7 +17,7 @@ from .hdf5_source import ArraySource
 if TYPE_CHECKING:
     import dask.array
 
-SPEC = "DATABROKER_WRITABLE_HDF5"
+HDF5_SPEC = "DATABROKER_WRITABLE_HDF5"
 
 LARGEST_EVENT = 2**47
 """The largest size of one Event's array: 128 TiB, about ten million blocks for dask."""
@@ -56,7 +56,7 @@ class HDF5AssetHandler:
     """
 
     # databroker and event_model read these from the class.
-    specs = {SPEC}  # noqa: RUF012
+    specs = {HDF5_SPEC}  # noqa: RUF012
     return_type = {"delayed": True}  # noqa: RUF012
 
     def __init__(
@@ -141,7 +141,7 @@ class HDF5AssetHandler:
             source,
             chunks=self._blocks(shape, start, is_row),
             # With a name, dask tokenizes only this.
-            name=f"{SPEC.lower()}-{tokenize(source)}",
+            name=f"{HDF5_SPEC.lower()}-{tokenize(source)}",
             meta=numpy.empty((0,) * len(shape), self._dtype),
             # The source accepts slices and positions; dask must handle lists of positions itself.
             fancy=False,
