@@ -308,6 +308,32 @@ def test_an_astropy_table_keeps_units_descriptions_and_missing_values(backend):
     assert numpy.isnan(back["t"].values[1])
 
 
+def test_text_of_an_astropy_table_may_be_masked_or_bytes():
+    table = astropy.table.Table({"target": [b"M31", b"Cr\xc3\xa9"], "x": [1, 2]})
+    table["flag"] = astropy.table.MaskedColumn(["a", "None"], mask=[True, False])
+    table["kept"] = astropy.table.MaskedColumn([b"a", b"b"], mask=[False, False])
+    back = there_and_back(table)
+    assert {name: back[name].values.tolist() for name in back} == {
+        "target": ["M31", "Cr\xe9"],
+        "x": [1, 2],
+        "flag": [None, "None"],
+        "kept": ["a", "b"],
+    }
+    assert table["target"].dtype == "S4"
+    with pytest.raises(InvalidTableError, match="column 'x' holds bytes"):
+        there_and_back(astropy.table.Table({"x": [b"\xff", b"a"]}))
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1)])
+def test_masked_text_becomes_none(shape):
+    masked = numpy.ma.masked_array(numpy.reshape(["Cu", ""], shape), numpy.reshape([False, True], shape))
+    for values in (masked, masked.astype(object)):
+        back = there_and_back({"x": values})["x"].values
+        assert back.tolist() == numpy.reshape(numpy.array(["Cu", None], object), shape).tolist()
+    whole = numpy.ma.masked_array(["Cu", "Ni"], [False, False])
+    assert there_and_back({"x": whole})["x"].dtype == "<U2"
+
+
 @pytest.mark.parametrize("form", [dict, pandas.DataFrame, lambda table: xarray.Dataset({"I/I0": ("q", table["I/I0"])})])
 def test_what_a_column_with_an_odd_name_becomes_has_data_keys_that_documents_allow(form):
     table = {"I/I0": numpy.array([uncertainties.ufloat(1.0, 0.5), uncertainties.ufloat(2.0, 0.25)], object)}

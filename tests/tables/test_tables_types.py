@@ -129,6 +129,12 @@ NUMBERS = [
         "masked: null, then None; nothing masked: as the array",
         back=lambda: object_array(1, None),
     ),
+    Row(
+        "masked array of str",
+        lambda: numpy.ma.masked_array(["Cu", "Ni"], [False, True]),
+        "masked: null, then None; nothing masked: as the array",
+        back=lambda: object_array("Cu", None),
+    ),
 ]
 
 TIMES = [

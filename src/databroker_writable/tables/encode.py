@@ -124,14 +124,16 @@ def _text_dtype(texts: list[str]) -> str:
 
 def _encode_masked(values: numpy.ma.MaskedArray, name: str) -> Encoded:
     check_column(values, name)
+    mask = numpy.ma.getmaskarray(values)
+    objects = values.data.astype(object)
+    objects[mask] = None
+    if values.dtype.kind in "UO":
+        return _encode_in_memory(objects if mask.any() else values.data, name)
     if type_of_dtype(values.dtype) not in NUMBERS:
         raise unsupported(name, f"a masked array of dtype {values.dtype}", "fill it, e.g. with .filled()")
     encoded = _encode_in_memory(values.data, name)
     encoded.encoding["is"] = "masked"
-    mask = numpy.ma.getmaskarray(values)
     if mask.any():
-        objects = values.data.astype(object)
-        objects[mask] = None
         encoded.values = objects.tolist()
     return encoded
 

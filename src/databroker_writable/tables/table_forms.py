@@ -149,12 +149,24 @@ def _columns_of_records(rows: Any) -> dict[Any, list[Any]]:
 
 def _of_astropy(table: Any) -> KnownForm:
     """The columns of an astropy Table or QTable, with units, descriptions and meta."""
+    if any(getattr(table[name], "dtype", numpy.dtype(float)).kind == "S" for name in table.colnames):
+        table = _with_text(table)
     columns, attrs = {}, {}
     for name in table.colnames:
         column = columns[name] = table[name]
         description = column.info.description
         attrs[name] = {"description": description} if description else {}
     return KnownForm(columns, attrs, dict(table.meta))
+
+
+def _with_text(table: Any) -> Any:
+    """The table with text in place of bytes, as astropy holds the text of FITS files; itself if these are not UTF-8."""
+    converted = table.copy(copy_data=False)
+    try:
+        converted.convert_bytestring_to_unicode()
+    except UnicodeDecodeError:
+        return table
+    return converted
 
 
 def _is_structured(table: Any) -> bool:
