@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import datetime
 
 import astropy.table
@@ -339,3 +341,31 @@ def test_what_a_column_with_an_odd_name_becomes_has_data_keys_that_documents_all
     table = {"I/I0": numpy.array([uncertainties.ufloat(1.0, 0.5), uncertainties.ufloat(2.0, 0.25)], object)}
     back = there_and_back(form(table), backend="mongo")
     assert back["I/I0_std"].values.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.skipif(not hasattr(xarray, "DataTree"), reason="this xarray has no DataTree")
+def test_a_tree_of_one_dataset_is_that_dataset_and_others_are_refused():
+    dataset = xarray.Dataset({"x": ("a", [1, 2], {"units": "mm"})}, {"a": [3, 4]}, {"sample": "Cu"})
+    tree = xarray.DataTree(dataset)
+    assert there_and_back(tree).identical(dataset)
+    tree["fit"] = xarray.DataTree(dataset)
+    with pytest.raises(InvalidTableError, match=r"the node 'fit' below its root; .*add_stream\('fit'"):
+        there_and_back(tree)
+
+
+def test_a_variable_needs_a_name():
+    with pytest.raises(InvalidTableError, match=r"Variable; name it, e.g. {'x': values}"):
+        databroker_writable.build_simple_run(xarray.Variable("x", [1, 2]))
+
+
+@dataclasses.dataclass
+class Peak:
+    position: float
+
+
+@pytest.mark.parametrize("row", [Peak(1.0), collections.namedtuple("Row", "position")(1.0)])
+def test_a_list_of_rows_that_are_no_dicts_names_the_way_to_a_table(row, tmp_path):
+    catalog = databroker_writable.open_directory(tmp_path)
+    with pytest.raises(InvalidRunError, match=r"make a table of them: pandas\.DataFrame\(rows\)"):
+        catalog.store_run([row, row])
+    assert len(catalog) == 0

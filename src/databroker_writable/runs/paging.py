@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -71,9 +72,10 @@ def named_document(item: Any) -> NamedDocument:
     if isinstance(name, event_model.DocumentNames):
         name = name.name
     if not isinstance(name, str) or not isinstance(doc, Mapping):
+        is_row = isinstance(item, Mapping) or hasattr(item, "_fields") or dataclasses.is_dataclass(item)
         remedy = (
             "if these are rows, make a table of them: pandas.DataFrame(rows)"
-            if isinstance(item, Mapping)
+            if is_row
             else "if these are the values of a column, give it a name, as in {'x': [1, 2, 3]}"
         )
         raise InvalidRunError(f"the documents of a run are pairs (name, document), not {short(item)}; {remedy}")

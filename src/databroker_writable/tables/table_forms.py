@@ -169,12 +169,24 @@ def _with_text(table: Any) -> Any:
     return converted
 
 
+def _of_tree(tree: Any) -> KnownForm:
+    """The Dataset at the root of a DataTree that has no other nodes."""
+    if tree.children:
+        name = next(iter(tree.children))
+        raise InvalidTableError(
+            f"the DataTree has the node {name!r} below its root; store the Dataset of each node as a stream, "
+            f"with catalog.run_builder() and builder.add_stream({name!r}, data=tree[{name!r}].to_dataset())"
+        )
+    return KnownForm(tree.to_dataset())
+
+
 def _is_structured(table: Any) -> bool:
     return isinstance(table, numpy.ndarray) and bool(table.dtype.names) and table.ndim == 1
 
 
 _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
     (lambda table: isinstance(table, xarray.Dataset | pandas.DataFrame), KnownForm),
+    (lambda table: hasattr(table, "children") and hasattr(table, "to_dataset"), _of_tree),
     (lambda table: isinstance(table, Mapping), lambda table: KnownForm(_of_columns(table))),
     (is_records, lambda table: KnownForm(_columns_of_records(table))),
     (lambda table: isinstance(table, pandas.Series), _of_series),
@@ -196,7 +208,8 @@ def _what_it_is_instead(table: Any) -> str:
     path = path_of(table)
     if path is not None:
         return "; ".join(filter(None, (f"{name} {short(table)}", way_to_read(path))))
-    if isinstance(table, numpy.ndarray | dask.array.Array | list | tuple) or units_of(table) is not None:
+    nameless = numpy.ndarray | dask.array.Array | xarray.Variable | list | tuple
+    if isinstance(table, nameless) or units_of(table) is not None:
         return f"{name}; name it, e.g. {{'x': values}}"
     if hasattr(table, "collect"):
         return f"{name}; collect it first, with .collect()"
