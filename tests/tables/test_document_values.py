@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
 import enum
@@ -139,6 +140,11 @@ def test_members_of_enumerations_are_kept_as_their_values_in_attributes(given, h
     assert (found, type(found)) == (held, type(held))
 
 
+@dataclasses.dataclass
+class Peak:
+    position: float
+
+
 REMEDIES = {
     "datetime": (datetime.datetime(2024, 1, 1), ["value.isoformat()", "value.timestamp()"]),
     "date": (datetime.date(2024, 1, 1), ["value.isoformat()"]),
@@ -164,6 +170,8 @@ REMEDIES = {
     "Index": (pandas.Index([1]), ["value.to_list()"]),
     "DataArray": (xarray.DataArray([1]), ["numpy.asarray(value)"]),
     "dask array": (dask.array.arange(2), ["numpy.asarray(value)"]),
+    "DataFrame": (pandas.DataFrame({"x": [1]}), ["value.to_dict('list')"]),
+    "dataclass": (Peak(1.5), ["dataclasses.asdict(value)"]),
 }
 
 
@@ -174,7 +182,7 @@ def test_what_metadata_cannot_hold_is_refused_with_a_remedy_that_works(what):
         document_value({"m": value}, "metadata", InvalidMetadataError)
     for remedy in remedies:
         assert remedy in str(caught.value)
-        names = {"value": value, "numpy": numpy, "os": os}
+        names = {"value": value, "numpy": numpy, "os": os, "dataclasses": dataclasses}
         document_value({"m": eval(remedy, names)}, "metadata", InvalidMetadataError)
 
 

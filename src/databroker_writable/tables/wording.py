@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
 import enum
@@ -55,6 +56,8 @@ def remedy_for(value: Any) -> str:
     for types, remedy in _REMEDIES:
         if isinstance(value, types):
             return remedy
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return "make it a dict, dataclasses.asdict(value)"
     if hasattr(value, "to_list"):
         return "make it a list, value.to_list()"
     if hasattr(value, "__array__"):
@@ -75,4 +78,5 @@ _REMEDIES: tuple[tuple[Any, str], ...] = (
     (os.PathLike, "store os.fspath(value)"),
     (uuid.UUID, "store str(value)"),
     (enum.Enum, "store value.name or value.value"),
+    (pandas.DataFrame, "store it as a stream of the run, or as a dict of lists, value.to_dict('list')"),
 )
