@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import click
 
 from ..errors import did_you_mean, require_package
 from ..upkeep.export_formats import DOCUMENTS
+from .text import say
 from .text_tables import COLUMNS, CSV, TSV, exact_integers, may_be_of_integers, read_text_table
 
 _NETCDF = (".nc", ".nc4")
@@ -20,15 +21,20 @@ _TEXT = {".csv": CSV, ".tsv": TSV, ".dat": COLUMNS, ".txt": COLUMNS, ".xdi": COL
 STANDARD_INPUT = Path("-")
 
 
+_ONLY_TEXT = {
+    "--sep, --comment and --skip-rows are": {"separator", "comment", "skipped_rows"},
+    "--header is": {"has_names"},
+    "--encoding is": {"encoding"},
+    "--decimal is": {"decimal"},
+}
+
+
 @dataclass(frozen=True)
 class ReadOptions:
-    """The options for text files on the command line: None, and 0 rows, by default."""
+    """What the user says of files: the group in netCDF, and of text the attributes of `TextFormat`."""
 
-    group: str | None = None
-    separator: str | None = None
-    comment: str | None = None
-    skipped_rows: int = 0
-    has_names: bool | None = None
+    group: str | None
+    of_text: Mapping[str, Any]
 
 
 def read_file(path: Path, options: ReadOptions) -> Any:
@@ -50,23 +56,23 @@ def read_file(path: Path, options: ReadOptions) -> Any:
         )
     if options.group is not None and suffix not in _NETCDF:
         raise click.UsageError(f"--group is for netCDF files, and {str(path)!r} is not one")
-    if suffix not in _TEXT and (options.separator or options.comment or options.skipped_rows):
-        raise click.UsageError(f"--sep, --comment and --skip-rows are for text files, and {str(path)!r} is not one")
-    if suffix not in _TEXT and options.has_names is not None:
-        raise click.UsageError(f"--header is for text files, and {str(path)!r} is not one")
+    for said, names in _ONLY_TEXT.items():
+        if suffix not in _TEXT and not names.isdisjoint(options.of_text):
+            raise click.UsageError(f"{said} for text files, and {str(path)!r} is not one")
     label = _FORMATS[suffix].label if suffix in _FORMATS else "CSV" if suffix == ".csv" else "text"
     if suffix in _FORMATS:
         require_package(_FORMATS[suffix].package, "files", f"reading {label}")
+    name = "standard input" if is_input else repr(str(path))
     try:
         if suffix in _TEXT:
-            text_format = _TEXT[suffix].changed(
-                options.separator, options.comment, options.skipped_rows, options.has_names
-            )
-            return read_text_table(sys.stdin.buffer.read() if is_input else path.read_bytes(), text_format)
+            content = sys.stdin.buffer.read() if is_input else path.read_bytes()
+            frame, notes = read_text_table(content, _TEXT[suffix].changed(options.of_text))
+            for note in notes:
+                say(f"Note: in {name} {note}", error=True)
+            return frame
         return _read_netcdf(path, options.group) if suffix in _NETCDF else _FORMATS[suffix].read(path)
     except (ValueError, OSError, zipfile.BadZipFile) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        name = "standard input" if is_input else repr(str(path))
         raise click.ClickException(f"{name} cannot be read as {label}: {reason}") from exc
 
 

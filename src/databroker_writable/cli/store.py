@@ -74,11 +74,19 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
 )
 @click.option("--one-event", is_flag=True, help="Store the table as one Event whose columns are arrays.")
 @click.option("--group", metavar="NAME", help="The group of a netCDF file to store; / is the root group.")
-@click.option("--sep", metavar="TEXT", help="What separates the values in a text file: ';', tab, space, ...")
+@click.option(
+    "--sep", "separator", metavar="TEXT", help="What separates the values in a text file: ';', tab, space, ..."
+)
 @click.option("--comment", metavar="TEXT", help="How comment lines begin, such as #.")
 @click.option(
-    "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="Number of lines to skip at the beginning."
+    "--skip-rows",
+    "skipped_rows",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Number of lines to skip at the beginning.",
 )
+@click.option("--encoding", metavar="NAME", help="The encoding of a text file, if it is not UTF-8, such as latin-1.")
+@click.option("--decimal", type=click.Choice([".", ","]), help="The decimal mark in a text file, a point by default.")
 @click.option(
     "--header/--no-header",
     "has_names",
@@ -97,10 +105,7 @@ def store(
     stream: str,
     one_event: bool,
     group: str | None,
-    sep: str | None,
-    comment: str | None,
-    skip_rows: int,
-    has_names: bool | None,
+    **of_text: Any,
 ) -> None:
     """Store the table in each FILE as a run, and print the uids.
 
@@ -111,8 +116,9 @@ def store(
         raise click.UsageError("--supersedes is for one FILE, which replaces the run; store the files one at a time")
     attachments = _by_name(attached)
     with leaving_no_empty_directory(target):
+        options = ReadOptions(group, {name: value for name, value in of_text.items() if value is not None})
         with saying_what_was_done(lambda: "nothing was stored"):
-            tables = [read_file(file, ReadOptions(group, sep, comment, skip_rows, has_names)) for file in files]
+            tables = [read_file(file, options) for file in files]
             opened = open_to_store(target)
         uids = [new_run_uid() for _ in files]
         with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):

@@ -1,0 +1,209 @@
+"""``databroker-writable store``: CSV and columns as people and instruments write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pandas
+import pytest
+
+from databroker_writable import open_directory, to_dataset
+from support.command_line import fail, run, succeed
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, content: str | bytes) -> str:
+    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return name
+
+
+def store(content: str | bytes, *options: str, name: str = "t.csv") -> tuple[dict[str, list[Any]], str]:
+    """The columns of a file that is stored, and what was said on the error stream."""
+    result = run("store", write(name, content), "--to", "results", *options)
+    assert result.exit_code == 0, result.output
+    frame = to_dataset(open_directory("results")[-1]).to_dataframe()
+    return {str(column): values.tolist() for column, values in frame.items()}, result.stderr
+
+
+def refused(content: str | bytes, *options: str, name: str = "t.csv") -> str:
+    message = fail("store", write(name, content), "--to", "results", *options)
+    assert not Path("results").exists()
+    return message
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "name", "expected"),
+    [
+        ("sample,x\n0042,1\n007,2\n", [], "t.csv", ["0042", "007"]),
+        ("sample,x\n0042,1\n,2\n7,3\n", [], "t.csv", ["0042", None, "7"]),
+        ("sample,x\n42,1\n-07,2\n1.5,3\n", [], "t.csv", ["42", "-07", "1.5"]),
+        ('sample,x\n"0042",1\n"7",2\n', [], "t.csv", ["0042", "7"]),
+        ("# sample x\n0042 1\n7 2\n", [], "t.dat", ["0042", "7"]),
+        ("sample;x\n00;1,5\n7;2,5\n", ["--sep", ";", "--decimal", ","], "t.csv", ["00", "7"]),
+    ],
+)
+def test_a_column_with_leading_zeros_stays_text(
+    content: str, options: list[str], name: str, expected: list[str | None]
+) -> None:
+    columns, said = store(content, *options, name=name)
+    assert [value if isinstance(value, str) else None for value in columns["sample"]] == expected
+    assert numpy.issubdtype(type(columns["x"][0]), numpy.number)
+    zeros = next(value for value in expected if value and value.lstrip("-").startswith("0"))
+    assert said == (
+        f"Note: in {name!r} the column 'sample' is stored as text, because its value {zeros!r} begins with a zero; to "
+        "store numbers, write them without leading zeros\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "values", ["0,0.5", "-0,00.5", "1e05,1E-07", "+0.05,-0", "2024-05-01,08:30", "1_05,0x05"], ids=lambda text: text
+)
+def test_numbers_that_only_contain_zeros_are_read_as_before(values: str) -> None:
+    columns, said = store(f"a,b\n{values}\n")
+    assert said == ""
+    for value, text in zip((columns["a"][0], columns["b"][0]), values.split(","), strict=True):
+        assert value == text if isinstance(value, str) else value == float(text)
+
+
+@pytest.mark.parametrize("content", ["a,b,a\n1,2,3\n", "a, a\n1,2\n", '"a",a \n1,2\n', "a,a,a.1\n1,2,3\n"], ids=ascii)
+def test_a_column_name_that_stands_twice_is_refused(content: str) -> None:
+    assert refused(content) == (
+        "Error: 't.csv' cannot be read as CSV: its first line names two columns 'a'; rename one of them\n"
+    )
+
+
+def test_spaces_after_separators_and_around_names_are_no_part_of_values() -> None:
+    columns, said = store('x, y , label, z\n1, 2, foo bar, "a, b"\n3, , "c", d\n')
+    assert list(columns) == ["x", "y", "label", "z"]
+    assert columns["x"] == [1, 3]
+    assert columns["y"][0] == 2
+    assert pandas.isna(columns["y"][1])
+    assert columns["label"] == ["foo bar", "c"]
+    assert columns["z"] == ["a, b", "d"]
+    assert said == ""
+    assert store("x\ty\n\t1\n 2\t 3\n", name="t.tsv")[0]["y"] == [1, 3]
+    assert store("x, y\n1, 2\n", "--sep", ", ")[0] == {"x": [1], "y": [2]}
+    assert "one character" in refused_separator(", ,")
+
+
+def refused_separator(separator: str) -> str:
+    return fail("store", write("t.csv", "x, y\n1, 2\n"), "--to", "other", "--sep", separator)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "name", "line", "word"),
+    [
+        ("x,mu\n1,0.5\n2,saturated\n3,0.7\n4,over\n", [], "t.csv", 3, "saturated"),
+        ("# by hand\nx,mu\n1,0.5\n\n# pause\n3,-\n4,5\n", ["--comment", "#"], "t.csv", 6, "-"),
+        ("made\nx,mu\n1,5\n3,err\n", ["--skip-rows", "1"], "t.csv", 4, "err"),
+        ('x,mu\n"a\nb",5\n"c",err\n', [], "t.csv", 4, "err"),
+        ("# x mu\n1 5\n2 ---\n", [], "t.dat", 3, "---"),
+        ("x;mu\n1;0,5\n2;1.5\n", ["--sep", ";", "--decimal", ","], "t.csv", 3, "1.5"),
+        ("x,mu\n1,0.5\nx,mu\n2,0.7\n3,1\n", [], "t.csv", 3, "mu"),
+    ],
+)
+def test_a_word_among_numbers_is_noted(content: str, options: list[str], name: str, line: int, word: str) -> None:
+    columns, said = store(content, *options, name=name)
+    assert all(isinstance(value, str) for value in columns["mu"])
+    assert (
+        f"Note: in {name!r} the column 'mu' is stored as text, because its value {word!r} in line {line} is no number; "
+        "to store numbers, correct it, or write nan for a missing value\n"
+    ) in said
+
+
+@pytest.mark.parametrize(
+    "values", ["Cu Ni 5", "2024-05-01 2024-05-02", "12:30 12:45", "a1 7b 8", "True False", "1 2 nan"]
+)
+def test_columns_of_words_are_stored_without_a_note(values: str) -> None:
+    assert store("\n".join(["x", *values.split()]) + "\n")[1] == ""
+
+
+def test_text_in_another_encoding_is_read_if_it_is_named() -> None:
+    text = "sample,Energie (µeV)\nKöln,1\n"
+    assert "its byte 16 is not text in UTF-8; give its encoding, such as --encoding latin-1" in refused(
+        text.encode("latin-1")
+    )
+    assert "such as --encoding utf-16" in refused(text.encode("utf-16"))
+    for encoding in ("latin-1", "cp1252", "utf-16", "utf-8", "utf-8-sig"):
+        assert store(text.encode(encoding), "--encoding", encoding)[0] == {"sample": ["Köln"], "Energie (µeV)": [1]}
+    assert store(text.encode("utf-8-sig"))[0] == {"sample": ["Köln"], "Energie (µeV)": [1]}
+    for encoding in ("latin-one", "base64"):
+        message = fail("store", write("t.csv", text), "--to", "other", "--encoding", encoding)
+        assert f"there is no encoding {encoding!r} of text; give one such as utf-8 or latin-1" in message
+    wrong = fail("store", write("t.csv", b"x\n\xff\n"), "--to", "other", "--encoding", "ascii")
+    assert "its byte 2 is not text in ascii; give its encoding" in wrong
+
+
+def test_decimal_commas_are_read_if_they_are_named() -> None:
+    text = "x;y;label\n1,5;1e3;a,b\n-2,25;1,0E-5;c\n"
+    assert "--sep ';' --decimal ','" in refused(text)
+    assert "--decimal ','" in refused(text, "--sep", ";")
+    assert "--sep ';' --decimal ','" in refused(text, "--decimal", ",")
+    columns, said = store(text, "--sep", ";", "--decimal", ",")
+    assert columns == {"x": [1.5, -2.25], "y": [1000, 1e-5], "label": ["a,b", "c"]}
+    assert said == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "options", "expected"),
+    [
+        ("x;y\n1;2\n1,5;3\n", "t.csv", "--sep ';' --decimal ','", {"x": [1, 1.5], "y": [2, 3]}),
+        ("1,5;2\n3;4\n", "t.csv", "--sep ';' --decimal ',' --no-header", {"column_1": [1.5, 3], "column_2": [2, 4]}),
+        ("E mu\n1,5 2,5\n", "t.csv", "--sep 'space' --decimal ','", {"E": [1.5], "mu": [2.5]}),
+        ("1,5\t2,5\n3,5\t4,5\n", "t.dat", "--decimal ','", {"column_1": [1.5, 3.5], "column_2": [2.5, 4.5]}),
+        ("# E mu\n1,5 2\n", "t.dat", "--decimal ','", {"E": [1.5], "mu": [2]}),
+        ('x,y\n"1,5",1\n', "t.csv", "--decimal ','", {"x": [1.5], "y": [1]}),
+    ],
+)  # fmt: skip
+def test_one_message_names_all_options_for_decimal_commas(
+    content: str, name: str, options: str, expected: dict[str, list[float]]
+) -> None:
+    assert options.removesuffix(" --no-header") in refused(content, name=name)
+    words = [word.strip("'") for word in options.split()]
+    assert store(content, *words, name=name)[0] == expected
+
+
+def test_commas_that_may_separate_thousands_are_named_as_such() -> None:
+    message = refused('x,y\n"1,000",1\n"12,500",2\n')
+    assert "remove the commas, if they separate thousands" in message
+    assert "thousands" not in refused('x,y\n"1,5",1\n"12,500",2\n')
+
+
+def test_quoted_text_with_the_separator_is_no_other_table() -> None:
+    assert store('name\n"Smith, 3"\n"Jones, 4"\n')[0] == {"name": ["Smith, 3", "Jones, 4"]}
+    assert store("name\nsample 1\nsample 2\n")[0] == {"name": ["sample 1", "sample 2"]}
+
+
+@pytest.mark.parametrize(
+    ("label", "names"),
+    [
+        ("#L Two Theta  Epoch  Detector", ["Two Theta", "Epoch", "Detector"]),
+        ("#L TwoTheta Epoch Detector", ["TwoTheta", "Epoch", "Detector"]),
+        ("#L Two Theta  Detector", ["column_1", "column_2", "column_3"]),
+        ("#L a  b  a", ["column_1", "column_2", "column_3"]),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "#C finished, by the user\n"])
+def test_names_of_a_spec_file_are_used_if_they_fit(label: str, names: list[str], end: str) -> None:
+    text = f"#S 1 ascan tth 0 1 2 1\n#D Fri May 31 12:00:00 2024\n#N 3\n{label}\n0 10 5\n1 11 7\n{end}"
+    assert list(store(text, name="t.dat")[0]) == names
+
+
+@pytest.mark.parametrize("option", ["--encoding", "--decimal"])
+def test_options_of_text_are_for_text(option: str) -> None:
+    write("a.nc", "x\n1\n")
+    result = run("store", "a.nc", "--to", "results", option, {"--decimal": ","}.get(option, "latin-1"))
+    assert result.exit_code == 2
+    assert f"{option} is for text files" in result.stderr
+    assert run("store", "a.nc", "--to", "results", "--decimal", ";").exit_code == 2
+
+
+def test_notes_do_not_disturb_what_programs_read() -> None:
+    write("t.csv", "sample\n0042\n")
+    assert succeed("store", "t.csv", "--to", "results").startswith("stored ")
