@@ -192,6 +192,13 @@ def test_each_promise_names_tests_that_exist() -> None:
             assert test in functions_of(ROOT / path), f"there is no test {path}::{test}"
 
 
+def test_the_page_on_the_architecture_names_modules_that_exist() -> None:
+    named = re.findall(r"`((?:\w+/)+\w+\.py)`", (DOCS / "architecture.md").read_text(encoding="utf-8"))
+    assert len(named) > 30
+    sources = ROOT / "src" / "databroker_writable"
+    assert [path for path in named if not (sources / path).exists() and not (ROOT / path).exists()] == []
+
+
 def test_the_reference_names_every_public_name() -> None:
     reference = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
     own = {**vars(WritableMixin), **vars(FindingMethods), **vars(RemarkMethods)}

@@ -19,7 +19,7 @@ import yaml
 
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
-from databroker_writable.storage.files import MsgpackBackend
+from databroker_writable.storage.file_backend import MsgpackBackend
 from databroker_writable.upkeep import clean, examine
 from support import example_runs, servers, sites
 from support.command_line import run

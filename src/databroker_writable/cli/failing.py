@@ -18,7 +18,7 @@ from databroker_writable_command import SummarizedGroup
 
 from ..catalog.recipes import without_password
 from ..errors import FULL_TRACEBACK, StoreError, StoreWarning
-from ..runs.printing import printable
+from ..runs.shown_text import printable
 from .text import say
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it
@@ -89,7 +89,7 @@ def message_of(exc: Exception) -> str:
     """What went wrong, without passwords: messages of other libraries can repeat a URI."""
     if isinstance(exc, StoreError):
         return _in_options(without_password(str(exc)))
-    from ..storage.mongo import away, is_away
+    from ..storage.mongo_backend import away, is_away
 
     if is_away(exc):
         return without_password(away(str(exc)))

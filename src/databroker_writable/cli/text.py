@@ -10,8 +10,8 @@ import click
 import numpy
 import pandas
 
-from ..runs.printing import aligned as table
-from ..runs.printing import for_json, printable, shown, shown_time
+from ..runs.shown_text import aligned as table
+from ..runs.shown_text import for_json, printable, shown, shown_time
 
 __all__ = ["json_text", "say", "shown", "shown_cell", "shown_time", "table"]
 

@@ -10,7 +10,7 @@ import numpy
 import pandas
 import xarray
 
-from ..runs.printing import aligned, json_line, shown
+from ..runs.shown_text import aligned, json_line, shown
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here

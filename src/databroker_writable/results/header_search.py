@@ -17,7 +17,7 @@ from ..runs.packed_headers import RunHeader, fitting, with_keys
 from ..runs.provenance import sources_of, superseded_by
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, missing_files
 from ..storage.embedded_query import header_query
-from ..storage.mongo import naming_a_server_that_is_away
+from ..storage.mongo_backend import naming_a_server_that_is_away
 from ..tables.wording import short
 
 PROBE = "databroker_writable_probe"

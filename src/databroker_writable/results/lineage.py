@@ -12,8 +12,8 @@ import networkx
 from networkx.readwrite.text import generate_network_text
 
 from ..errors import NotFoundError, require_package
-from ..runs.printing import mermaid_label, printable
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
+from ..runs.shown_text import mermaid_label, printable
 from .header_search import Header, unambiguous_length
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input

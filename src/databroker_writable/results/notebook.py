@@ -9,8 +9,8 @@ from typing import Any
 
 from databroker.core import BlueskyEventStream, BlueskyRun
 
-from ..runs.printing import shown
 from ..runs.run_display import WIDTH, Display, display_of, display_of_stream
+from ..runs.shown_text import shown
 from .remarks import remark_facts
 
 

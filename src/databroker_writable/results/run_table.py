@@ -16,8 +16,8 @@ import pymongo
 
 from ..errors import InvalidMetadataError
 from ..runs.document_parts import name_of
-from ..runs.printing import aligned, html_table, shown, shown_time
 from ..runs.run_display import rows_by_stream
+from ..runs.shown_text import aligned, html_table, shown, shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
 from .finder_options import with_keywords

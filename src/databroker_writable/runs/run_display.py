@@ -13,8 +13,8 @@ from . import upstream
 from .attachments import FILE_NAME, MEDIA_TYPE, has_attachments
 from .built_stream import BuiltStream
 from .document_parts import PRIMARY, Document, name_of
-from .printing import aligned, html_table, shown, shown_time
 from .provenance import sources_of
+from .shown_text import aligned, html_table, shown, shown_time
 
 WIDTH = 60
 CELL_WIDTH = 40

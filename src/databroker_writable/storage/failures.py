@@ -10,7 +10,7 @@ from typing import NoReturn
 import pymongo.errors
 
 from ..errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
-from .mongo import is_unauthorized, reason_of
+from .mongo_backend import is_unauthorized, reason_of
 
 
 def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:

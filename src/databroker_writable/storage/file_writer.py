@@ -18,7 +18,7 @@ from .durable_file import NewFile, sync_directories
 from .paths import unescaped
 
 if TYPE_CHECKING:
-    from .files import FileBackend
+    from .file_backend import FileBackend
 
 
 SYNC_THREADS = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..errors import NotWritableError
 from ..runs import upstream
 from .backend import Backend
-from .files import JSONLBackend, MsgpackBackend
-from .foreign import ForeignBackend
+from .file_backend import JSONLBackend, MsgpackBackend
+from .foreign_backend import ForeignBackend
 from .mongo_embedded import MongoEmbeddedBackend
 from .mongo_normalized import MongoNormalizedBackend
 

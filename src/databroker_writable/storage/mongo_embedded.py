@@ -17,7 +17,7 @@ from ..runs import upstream
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
-from .mongo import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
+from .mongo_backend import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
 from .paths import REMARKS
 
 PAGE_BYTES = 5_000_000

@@ -16,7 +16,7 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
-from .mongo import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
+from .mongo_backend import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
 from .paths import REMARKS
 
 BATCH = 10_000

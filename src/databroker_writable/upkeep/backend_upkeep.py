@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import NotWritableError
-from .asset_files import Assets
+from .asset_checks import Assets
 from .check_report import Finding, Leftover
 from .run_deletion import Deletion
 

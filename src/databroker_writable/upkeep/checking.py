@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .asset_files import Assets
+from .asset_checks import Assets
 from .check_report import Report
 from .known_upkeep import upkeep_of
 from .remark_findings import remark_findings

@@ -19,7 +19,7 @@ from ..catalog.recipes import CATALOG_DIR, check_variables, without_password
 from ..drivers import unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
-from ..storage.mongo import away
+from ..storage.mongo_backend import away
 
 OPENING_SECONDS = 120
 

@@ -10,7 +10,7 @@ import numpy
 import xarray
 
 from ..errors import ExportError
-from ..runs.printing import for_json, json_line
+from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index

@@ -10,7 +10,7 @@ import pandas
 import xarray
 
 from ..errors import ExportError, warn_user
-from ..runs.printing import json_line
+from ..runs.shown_text import json_line
 from ..tables.classifier import exceeds_float64
 
 _OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..storage.files import FileBackend
+from ..storage.file_backend import FileBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .backend_upkeep import BackendUpkeep

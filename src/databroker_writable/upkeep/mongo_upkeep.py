@@ -8,7 +8,7 @@ from typing import Any
 from ..storage.assets import is_our_asset
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from .asset_files import Assets
+from .asset_checks import Assets
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
 from .check_report import Finding, Leftover
 from .mongo_leftovers import embedded_findings, normalized_findings, parts_of_run

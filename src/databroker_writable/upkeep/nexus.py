@@ -14,7 +14,7 @@ import xarray
 
 from ..results.axes import axis_along, plottable_columns, title_of
 from ..runs.document_parts import NAMES
-from ..runs.printing import json_line
+from ..runs.shown_text import json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from .exporting import RunContents

@@ -14,7 +14,7 @@ import numpy
 from ..errors import StoreError
 from ..results.header_search import PROBE
 from ..storage.assets import DEFAULT, is_our_asset
-from ..storage.files import FileBackend
+from ..storage.file_backend import FileBackend
 from .check_report import Finding, Report
 from .known_upkeep import upkeep_of
 

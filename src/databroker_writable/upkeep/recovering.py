@@ -17,8 +17,8 @@ from ..runs.inputs import documents_of
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name
+from ..storage.file_backend import FileBackend
 from ..storage.file_rights import is_being_written
-from ..storage.files import FileBackend
 from ..storage.run_readers import read_jsonl, read_msgpack
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here

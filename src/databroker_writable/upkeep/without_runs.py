@@ -9,7 +9,7 @@ from ..catalog.recipes import check_variables
 from ..catalog.wrapping import make_writable, writable_class
 from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
 from ..runs import upstream
-from ..storage.foreign import ForeignBackend
+from ..storage.foreign_backend import ForeignBackend
 
 
 def unloaded_directory(path: str) -> Any:
