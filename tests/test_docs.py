@@ -92,6 +92,16 @@ def follow(page: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, write: 
             documentation.run_yaml(block, directory)
 
 
+def test_the_package_which_is_not_released_is_installed_from_a_copy_of_the_repository() -> None:
+    said = {
+        (name_of(page), command)
+        for page in (*PAGES, *OTHER_PAGES)
+        for command in re.findall(r"pip install [\"']?databroker-writable[^\s`]*", page.read_text(encoding="utf-8"))
+    }
+    # where it is installed already, this adds what an extra brings
+    assert said == {("README.md", 'pip install "databroker-writable[files]"')}
+
+
 @pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
 def test_a_page_can_be_followed(
     page: Path, place: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
