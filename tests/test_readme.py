@@ -47,6 +47,21 @@ def test_every_block_is_of_a_language_that_is_run() -> None:
     assert {block.language for block in BLOCKS} == {"bash", "python", "yaml"}
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("python", r"catalog\.restore\("),
+        ("python", r"catalog\.table\(since=.*tags="),
+        ("bash", r"databroker-writable store .*--units"),
+        ("bash", r"databroker-writable copy"),
+        ("bash", r"databroker-writable check"),
+        ("bash", r"databroker-writable delete"),
+    ],
+)
+def test_what_newcomers_looked_for_has_an_example(language: str, said: str) -> None:
+    assert any(re.search(said, block.text) for block in blocks_of(language))
+
+
 def test_the_picture_is_the_one_that_its_script_draws(copy: Path, request: pytest.FixtureRequest) -> None:
     draw = runpy.run_path(str(ROOT / "docs" / "draw_overview.py"))["draw"]
     drawn = copy / "overview.png"
