@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import bluesky_live.bluesky_run
 import databroker.core
 import databroker.v2
 import pymongo.common
@@ -84,10 +83,10 @@ def _leave_out_nightly(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _handlers_found_once() -> Iterator[None]:
-    """The installed packages are scanned for handlers for each catalog and each run in memory; here nothing changes."""
+    """The installed packages are scanned for handlers for each catalog; here nothing changes."""
     with pytest.MonkeyPatch.context() as patch:
         found = functools.cache(databroker.core.discover_handlers)
-        for module in (databroker.core, databroker.v2, bluesky_live.bluesky_run):
+        for module in (databroker.core, databroker.v2):
             patch.setattr(module, "discover_handlers", lambda: dict(found()))
         yield
 

@@ -252,6 +252,13 @@ def test_a_table_is_stored_without_making_the_signals_of_a_live_run(
         catalog.build_simple_run(TABLE)
 
 
+def test_the_installed_packages_are_not_looked_through_for_a_further_run_in_memory() -> None:
+    databroker_writable.build_simple_run(TABLE)
+    with file_accesses() as accesses:
+        databroker_writable.build_simple_run(TABLE)
+    assert not accesses
+
+
 def test_uids_are_given_after_everything_is_on_the_disk(tmp_path: Path, fsyncs: list[str]) -> None:
     catalog = databroker_writable.open_directory(tmp_path)
     fsyncs.clear()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-from bluesky_live.bluesky_run import DocumentCache
+from bluesky_live.bluesky_run import DocumentCache, discover_handlers
 
 from ..errors import InvalidRunError
 from .built_run import BuiltRun
@@ -104,7 +105,7 @@ class MemorySink:
         return checked
 
     def get_run(self, **kwargs: Any) -> BuiltRun:
-        kwargs.setdefault("handler_registry", self._handler_registry)
+        handlers = kwargs.pop("handler_registry", self._handler_registry)
         with self._lock:
             if self._cache is None:
                 # bluesky-live's many signals cost as much as everything else, so they are sent only if somebody listens
@@ -112,7 +113,7 @@ class MemorySink:
                 for item in self.documents:
                     cache(*item)
                 self._cache = cache
-        return BuiltRun(self._cache, **kwargs)
+        return BuiltRun(self._cache, handler_registry=_installed_handlers() if handlers is None else handlers, **kwargs)
 
     def check_ours(self) -> None:
         """A forked child has its own copy."""
@@ -128,3 +129,10 @@ class TableSink(MemorySink):
 
     def whole(self) -> AbstractContextManager[None]:
         return nullcontext()  # an interrupt also ends the builder
+
+
+@functools.cache
+def _installed_handlers() -> Mapping[str, Any]:
+    """The handlers that are installed; bluesky-live would look through all packages for them, for each run."""
+    handlers: Mapping[str, Any] = discover_handlers()
+    return handlers
