@@ -181,7 +181,7 @@ class RunChecker:
         if resource not in self._resources:
             raise InvalidRunError(f"a datum refers to the resource {resource!r}, which no document before it defines")
         for key, values in kwargs.items():
-            check_length(f"datum_kwargs[{key!r}]", values, len(ids), f"datum_page of resource {resource!r}")
+            check_length(("datum_kwargs", key), values, len(ids), f"datum_page of resource {resource!r}")
         if len(set(ids)) != len(ids) or not self._datum_ids.isdisjoint(ids):
             raise InvalidRunError(f"a datum_id of the resource {resource!r} is used twice; each must be unique")
         first = self._datum_kwargs.setdefault(resource, set(kwargs))

@@ -129,7 +129,7 @@ def check_time(time: Any, where: str, error: type[StoreError]) -> None:
 
 
 def _is_time(time: Any) -> bool:
-    return isinstance(time, numbers.Real) and 0 <= float(time) < LATEST
+    return isinstance(time, float | numbers.Real) and 0 <= float(time) < LATEST
 
 
 def check_times(times: numpy.ndarray[Any, Any], where: str, error: type[StoreError]) -> None:

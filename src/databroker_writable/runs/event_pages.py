@@ -10,7 +10,7 @@ import numpy
 from ..errors import InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import check_event_values
-from ..tables.wording import short
+from ..tables.wording import Location, located, short
 from .document_checks import check_times
 from .document_parts import EVENT_PARTS, STREAM_EXTERNAL, Document, check_mappings, check_parts, listed
 
@@ -77,7 +77,7 @@ def check_event_page(
 def _check_keys(page: Mapping[str, Any], data_keys: Mapping[str, Any], where: str) -> None:
     expected = {key for key in data_keys if data_keys[key].get("external") != STREAM_EXTERNAL}
     for part in ("data", "timestamps"):
-        if set(page[part]) - set(data_keys) or expected - set(page[part]):
+        if not expected <= page[part].keys() <= data_keys.keys():
             raise InvalidRunError(
                 f"{where} has the keys {listed(page[part])} in {part!r}, but its descriptor has {listed(data_keys)}"
             )
@@ -97,17 +97,17 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
         check_length(part, page[part], length, where)
     for part in ("data", "timestamps", "filled"):
         for key, values in (page.get(part) or {}).items():
-            check_length(f"{part}[{key!r}]", values, length, where)
+            check_length((part, key), values, length, where)
 
 
-def check_length(part: str, values: Any, length: int, where: str) -> None:
+def check_length(part: Location, values: Any, length: int, where: str) -> None:
     """Refuse a column of a page without one value for each row."""
     try:
         number = len(values)
     except TypeError:
-        raise InvalidRunError(f"{where} has {part} that is not a list or an array") from None
+        raise InvalidRunError(f"{where} has {located(part)} that is not a list or an array") from None
     if number != length:
-        raise InvalidRunError(f"{where} has {length} uids but {number} values in {part}")
+        raise InvalidRunError(f"{where} has {length} uids but {number} values in {located(part)}")
 
 
 def _finite_numbers(values: Any, part: str, where: str) -> numpy.ndarray[Any, Any]:
@@ -139,7 +139,8 @@ def _check_beside_data(page: Mapping[str, Any], where: str, limits: Limits) -> N
     columns = {id(page[part]): (part, page[part]) for part in ("uid", "time", "seq_num")}
     for part in ("timestamps", "filled"):
         for key, values in (page.get(part) or {}).items():
-            columns.setdefault(id(values), (f"{part}[{key!r}]", values))
+            if id(values) not in columns:
+                columns[id(values)] = (f"{part}[{key!r}]", values)
     for part, values in columns.values():
         check_event_values(values, f"{part} of {where}", InvalidRunError, limits)
 

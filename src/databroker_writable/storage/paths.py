@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import glob
 import os
 import re
@@ -139,6 +140,7 @@ def owner_of(path: str) -> str:
         return f"user {user}"
 
 
+@functools.lru_cache
 def assets_beside(path: str) -> str:
     """The directory of assets for the run files of an absolute glob."""
     return os.path.join(unescaped(os.path.dirname(path)), ASSETS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy
@@ -11,6 +11,24 @@ import numpy
 INT64 = (-(2**63), 2**63 - 1)
 INT64_OR_UINT64 = (-(2**63), 2**64 - 1)
 NUMBERS_OR_NONE = frozenset({int, float, bool, type(None)})
+
+
+def raw_size(value: Any) -> int:
+    """The bytes of a value where arrays are kept as arrays, as in msgpack."""
+    if isinstance(value, numpy.ndarray):
+        return value.nbytes + 64
+    if isinstance(value, str | bytes):
+        return 4 * len(value) + 5
+    if isinstance(value, list | tuple):
+        types = set(map(type, value))
+        if types <= NUMBERS_OR_NONE:
+            return 5 + 9 * len(value)
+        if types <= {str, type(None)}:
+            return 5 + 5 * len(value) + 4 * sum(map(len, filter(None, value)))
+        return 5 + sum(map(raw_size, value))
+    if isinstance(value, Mapping):
+        return 5 + sum(raw_size(key) + raw_size(item) for key, item in value.items())
+    return 64
 
 
 @dataclass(frozen=True)
@@ -42,28 +60,10 @@ class Limits:
     stream_documents: bool = False
     event_bytes: int | None = None
     page_bytes: int | None = None
-    size_of: Callable[[Any], int] = field(default=lambda value: raw_size(value))
+    size_of: Callable[[Any], int] = raw_size
 
 
 ANY_BACKEND = Limits("any backend", binary=True, stream_documents=True)
-
-
-def raw_size(value: Any) -> int:
-    """The bytes of a value where arrays are kept as arrays, as in msgpack."""
-    if isinstance(value, numpy.ndarray):
-        return value.nbytes + 64
-    if isinstance(value, str | bytes):
-        return 4 * len(value) + 5
-    if isinstance(value, Mapping):
-        return 5 + sum(raw_size(key) + raw_size(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        types = set(map(type, value))
-        if types <= NUMBERS_OR_NONE:
-            return 5 + 9 * len(value)
-        if types == {str}:
-            return 5 + 5 * len(value) + 4 * sum(map(len, value))
-        return 5 + sum(map(raw_size, value))
-    return 64
 
 
 def bson_size(value: Any) -> int:
@@ -80,11 +80,11 @@ def bson_size(value: Any) -> int:
         return value.size * width + rows * value.ndim * (width + 5) + 16
     if isinstance(value, str | bytes):
         return 4 * len(value) + 6 if isinstance(value, str) and not value.isascii() else len(value) + 6
-    if isinstance(value, Mapping):
-        return 5 + sum(len(str(key)) + 6 + bson_size(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         width = 2 + len(str(len(value)))
         if NUMBERS_OR_NONE.issuperset(map(type, value)):
             return 5 + len(value) * (width + 8)
         return 5 + len(value) * width + sum(map(bson_size, value))
+    if isinstance(value, Mapping):
+        return 5 + sum(len(str(key)) + 6 + bson_size(item) for key, item in value.items())
     return 8

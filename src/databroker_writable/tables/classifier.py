@@ -127,6 +127,8 @@ class Unstorable(NamedTuple):
 
 def unstorable(value: Any) -> Unstorable | None:
     """What no document can hold of a value: units, masks, fields or digits; None if nothing is lost."""
+    if type(value) is numpy.ndarray:
+        return unstorable_dtype(value.dtype)
     units = units_of(value)
     if units is not None:
         return _with_units(units)

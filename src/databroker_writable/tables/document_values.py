@@ -156,7 +156,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
         for extreme in (min(integers), max(integers)):
             _check_int(extreme, where, error, limits)
     elif types <= {str, type(None)}:
-        check_text("".join(v for v in values if v is not None), where, error)
+        check_text("".join(filter(None, values)), where, error)
     else:
         _check_depth(depth, where, error)
         for i, value in enumerate(values):

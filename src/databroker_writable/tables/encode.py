@@ -6,6 +6,7 @@ with which `decode` restores the original.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from typing import Any
 
@@ -156,8 +157,9 @@ def null_safe(encoded: Encoded) -> Encoded:
 def null_marks(encoded: Encoded) -> Encoded | None:
     """Flag each null, if a cast would make nulls look like values of the column."""
     flat = _flat(encoded)
+    looks_null = any(map(operator.ne, flat, flat)) or not {*NULL_TEXTS}.isdisjoint(flat)
     # masked floats come back as NaN
-    if encoded.encoding["is"] == "masked" or not any(value in NULL_TEXTS or value != value for value in flat):
+    if encoded.encoding["is"] == "masked" or not looks_null:
         return None
     marks = numpy.array([value is None for value in flat]).reshape(encoded.shape)
     return Encoded(marks, encoded.shape, "boolean", marks.dtype.str, {})

@@ -51,15 +51,16 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
     parts = {part.name: part for listed in parts_of_columns(given, names).values() for part in listed}
     names.update(parts)
     keys = data_keys_of([*parts, *filter(None, index.names)])
+    taken = names | {dim}
     variables = []
     for name, part in parts.items():
         with reading(name):
             values = array_from_array(part.values, name)
-        dims = (dim, *inner_dims(keys[name], 1, values, names | {dim}))
+        dims = (dim, *inner_dims(keys[name], 1, values, taken))
         variables.append(Variable(name, dims, values, part.attrs, key=keys[name]))
     record: dict[str, Any] = {"dim": dim, "names": list(index.names), "levels": [], "multi": multi}
     if not is_default_index(index):
-        levels = _index_levels(index, dim, names, keys)
+        levels = _index_levels(index, dim, taken, keys)
         record["levels"] = [level.name for level in levels]
         record["dtypes"] = _index_dtypes(index)
         freq = _frequency(index)
@@ -95,18 +96,18 @@ def _frequency(index: Any) -> str | None:
     return str(freq.freqstr)
 
 
-def _index_levels(index: Any, dim: str, names: set[Any], keys: dict[Any, str]) -> list[Variable]:
+def _index_levels(index: Any, dim: str, taken: set[Any], keys: dict[Any, str]) -> list[Variable]:
     """The levels of a pandas index, as coordinates along `dim`."""
     if not isinstance(index, pandas.MultiIndex):
-        key = keys[index.name] if index.name is not None else free_name("index", names | {dim})
+        key = keys[index.name] if index.name is not None else free_name("index", taken)
         return [Variable(dim, (dim,), index_values(index), coordinate=True, key=key)]
     levels: list[Variable] = []
     named = {name for name in index.names if name is not None}
     for number, name in enumerate(index.names):
-        taken = {level.name for level in levels}
+        used = {level.name for level in levels}
         if name is None:
-            name = free_name(f"level_{number}", taken | named | names | {dim})
-        elif name in taken:
+            name = free_name(f"level_{number}", used | named | taken)
+        elif name in used:
             raise InvalidTableError(f"two levels of the index are named {name!r}; rename one")
         values = index_values(index.get_level_values(number))
         levels.append(Variable(name, (dim,), values, coordinate=True, key=keys.get(name, name)))

@@ -25,7 +25,7 @@ VERSION = 2
 NULL_TEXTS = ("None", "<NA>", "nan")
 """The text of a null after a cast to text by databroker 2, Tiled or pandas."""
 
-_encode = json.JSONEncoder(allow_nan=False).encode
+_encode = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 _ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
 
 

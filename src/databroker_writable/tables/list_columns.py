@@ -137,8 +137,10 @@ def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | No
     if value_type is not None and value_type not in _OBJECTS:
         raise _unsupported_objects(flat, types, name)
     if value_type is ValueType.TEXT:
-        check_text("".join(value for value in flat if value is not None), f"column {name!r}")
-    return [value.item() if isinstance(value, numpy.generic) else value for value in flat], value_type, marker
+        check_text("".join(filter(None, flat)), f"column {name!r}")
+    if any(issubclass(type_, numpy.generic) for type_ in types):
+        flat = [value.item() if isinstance(value, numpy.generic) else value for value in flat]
+    return flat, value_type, marker
 
 
 def object_array(values: Iterable[Any]) -> numpy.ndarray:

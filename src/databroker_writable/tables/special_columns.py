@@ -69,7 +69,8 @@ def _is_plain(values: Any) -> bool:
     """Whether a quick test shows that a column has only numbers or text, as most do."""
     if type(values) is list:
         return bool(values) and type(values[0]) in _PLAIN
-    return type(values) is numpy.ndarray and values.dtype.kind != "O"
+    dtype: Any = getattr(values, "dtype", None)
+    return (type(values) is numpy.ndarray and dtype.kind != "O") or isinstance(dtype, pandas.StringDtype)
 
 
 def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
