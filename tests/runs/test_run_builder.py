@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -52,8 +53,18 @@ def test_another_stream_can_be_stored_after_the_backend_refused_the_first(catalo
     assert list(site.open()["fit-1"]) == ["primary"]
 
 
+def test_uids_made_here_are_random_uuids():
+    made = built_stream.new_uids(1_000)
+    read = [uuid.UUID(text) for text in made]
+    assert list(map(str, read)) == made
+    assert {(one.version, one.variant) for one in read} == {(4, uuid.RFC_4122)}
+    assert {text[19] for text in made} == set("89ab")
+    assert len({text[:18] for text in made}) == len({text[20:] for text in made}) == 1_000
+    assert built_stream.new_uids(0) == []
+
+
 def test_a_uid_made_here_does_not_begin_like_a_scan_id(monkeypatch):
-    drawn = [bytes.fromhex("06479705" + "0" * 24), bytes.fromhex("0647970a" + "0" * 24)]
+    drawn = [bytes.fromhex("06479705" + "0" * 28), bytes.fromhex("0647970a" + "0" * 28)]
     monkeypatch.setattr(built_stream.os, "urandom", lambda size: drawn.pop(0))
     assert built_stream.new_run_uid().startswith("0647970a-")
     assert drawn == []

@@ -198,8 +198,8 @@ class RunChecker:
                 f"an event refers to the descriptor {short(uid)}, which no document before it defines"
             )
         page = check_event_page(doc, descriptor, self._datum_ids, self._limits, self._inline)
-        uids = page["uid"]
-        if len(set(uids)) != len(uids) or not self._event_uids.isdisjoint(uids):
+        uids = set(page["uid"])
+        if len(uids) != len(page["uid"]) or not self._event_uids.isdisjoint(uids):
             raise InvalidRunError(
                 f"an event page of stream {descriptor['name']!r} has an event uid that is used twice; "
                 "each must be unique"

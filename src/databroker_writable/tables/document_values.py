@@ -152,7 +152,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
     if types <= _ALWAYS_HELD:
         return
     if types <= NUMBERS_OR_NONE:
-        integers = [v for v in values if type(v) is int]
+        integers = values if types == {int} else [v for v in values if type(v) is int]
         for extreme in (min(integers), max(integers)):
             _check_int(extreme, where, error, limits)
     elif types <= {str, type(None)}:
