@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import dask
@@ -189,6 +190,27 @@ def test_descriptors_are_valid_for_event_model(curves):
 def test_attributes_keep_value_and_type(value):
     dataset = xarray.Dataset({"v": ("x", [1], {"a": value})}, attrs={"b": value})
     assert_same_dataset(there_and_back(dataset, backend="json"), dataset)
+
+
+LIST_IN_ITSELF: list = []
+LIST_IN_ITSELF.append(LIST_IN_ITSELF)
+DICT_IN_ITSELF: dict = {}
+DICT_IN_ITSELF["a"] = [DICT_IN_ITSELF]
+DEEP = functools.reduce(lambda value, _: (value,), range(80), 1)
+
+
+@pytest.mark.parametrize("value", [LIST_IN_ITSELF, DICT_IN_ITSELF, DEEP], ids=["list", "dict", "tuples"])
+@pytest.mark.parametrize("form", ["Dataset", "variable", "DataFrame"])
+def test_attributes_that_are_nested_deeply_or_in_themselves_are_refused(form, value):
+    table = {
+        "Dataset": lambda: xarray.Dataset({"v": ("x", [1])}, attrs={"b": value}),
+        "variable": lambda: xarray.Dataset({"v": ("x", [1], {"b": value})}),
+        "DataFrame": lambda: pandas.DataFrame({"v": [1]}),
+    }[form]()
+    if form == "DataFrame":
+        table.attrs["b"] = value
+    with pytest.raises(InvalidTableError, match=r"attribute 'b' of .* is nested deeper than 64 levels"):
+        there_and_back(table)
 
 
 def test_arrays_inside_a_dict_are_kept():

@@ -33,7 +33,7 @@ def _held(value: Any, where: Location, error: type[Exception], limits: Limits, d
     type_ = type(value)
     # a list is no Mapping, which takes long to find out
     if type_ is dict or (type_ is not list and isinstance(value, Mapping)):
-        _check_depth(depth, where, error)
+        check_depth(depth, where, error)
         result = {}
         for key, item in value.items():
             if type(key) is not str or not key.isascii() or limits.mongo_keys:
@@ -42,7 +42,7 @@ def _held(value: Any, where: Location, error: type[Exception], limits: Limits, d
             result[key] = item if _is_simple(item) else _held(item, (where, key), error, limits, depth + 1)
         return result
     if type_ is list or isinstance(value, list | tuple):
-        _check_depth(depth, where, error)
+        check_depth(depth, where, error)
         return [
             item if _is_simple(item) else _held(item, (where, i), error, limits, depth + 1)
             for i, item in enumerate(value)
@@ -139,7 +139,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
     """
     if not isinstance(values, list | tuple):
         if isinstance(values, Mapping):
-            _check_depth(depth, where, error)
+            check_depth(depth, where, error)
             for key, item in values.items():
                 check_key(key, where, error, limits)
                 check_event_values(item, (where, key), error, limits, depth=depth + 1)
@@ -158,7 +158,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
     elif types <= {str, type(None)}:
         check_text("".join(filter(None, values)), where, error)
     else:
-        _check_depth(depth, where, error)
+        check_depth(depth, where, error)
         for i, value in enumerate(values):
             check_event_values(value, (where, i), error, limits, depth=depth + 1)
 
@@ -234,6 +234,7 @@ def _check_int(value: int, where: Location, error: type[Exception], limits: Limi
         )
 
 
-def _check_depth(depth: int, where: Location, error: type[Exception]) -> None:
+def check_depth(depth: int, where: Location, error: type[Exception]) -> None:
+    """Refuse values that are nested deeply, or in themselves."""
     if depth >= MAX_DEPTH:
         raise error(f"{located(where)[:80]}... is nested deeper than {MAX_DEPTH} levels; flatten it")

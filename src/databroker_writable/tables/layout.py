@@ -15,6 +15,7 @@ import numpy
 
 from ..errors import InvalidTableError
 from .classifier import NUMBERS, TIMES, ValueType, check_text, type_of, type_of_dtype, unstorable
+from .document_values import check_depth
 
 SOURCE = "databroker-writable"
 OBJECT = "table"
@@ -89,7 +90,7 @@ def decode_attributes(pairs: list[Any]) -> dict[str, Any]:
     return {key: decode_attribute(value) for key, value in pairs}
 
 
-def encode_attribute(value: Any, where: str) -> Any:
+def encode_attribute(value: Any, where: str, depth: int = 0) -> Any:
     type_ = type(value)
     if value is None or type_ is bool or type_ is int or (type_ is float and math.isfinite(value)):
         return value
@@ -98,12 +99,14 @@ def encode_attribute(value: Any, where: str) -> Any:
         text = str.__str__(value)
         check_text(text, where)
         return text
-    if type_ is list:
-        return [encode_attribute(item, where) for item in value]
-    if type_ is tuple:
-        return {"is": "tuple", "value": encode_attribute(list(value), where)}
+    if type_ is list or type_ is tuple:
+        check_depth(depth, where, InvalidTableError)
+        items = [encode_attribute(item, where, depth + 1) for item in value]
+        return items if type_ is list else {"is": "tuple", "value": items}
     if type_ is dict:
-        return {"is": "dict", "value": encode_attribute(list(map(list, value.items())), where)}
+        check_depth(depth, where, InvalidTableError)
+        pairs = [[encode_attribute(item, where, depth + 1) for item in pair] for pair in value.items()]
+        return {"is": "dict", "value": pairs}
     lost = unstorable(value)
     if lost is not None:
         raise InvalidTableError(f"{where} {lost.reason}; {lost.remedy}")
