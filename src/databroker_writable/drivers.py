@@ -15,6 +15,7 @@ from .errors import InvalidCatalogError, NotWritableError, did_you_mean, require
 require_databroker_1()
 
 # ruff: noqa: E402  one clear sentence rather than the failure of one of these imports
+import databroker
 import intake
 
 from .catalog.wrapping import writable_class
@@ -203,6 +204,11 @@ def run_directory(path: str | os.PathLike[str]) -> str:
         )
         raise InvalidCatalogError(f"{existing!r} is not a directory; {remedy}")
     new = directory[len(existing) :]
+    if new and os.path.basename(str(path)) == str(path) and str(path) in list(databroker.catalog):
+        raise InvalidCatalogError(
+            f"{str(path)!r} is the name of a catalog: open it as databroker.catalog[{str(path)!r}], or give "
+            f"'./{path}' for a new directory"
+        )
     if new.endswith((".yml", ".yaml")):
         raise InvalidCatalogError(f"there is no file {str(path)!r}; give a directory, or an existing file of catalogs")
     if "*" in new or "?" in new or new.endswith(RUN_FILES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 
+import databroker
 import intake
 import numpy
 import pytest
@@ -103,6 +104,16 @@ def test_a_working_directory_with_wildcards_in_its_name_is_itself(two_directorie
     catalog = WritableMsgpackCatalog(["results/*.msgpack"])
     catalog.store_run({"x": [1]}, uid="first")
     assert list(WritableMsgpackCatalog(["results/*.msgpack"])) == ["first"]
+
+
+def test_the_name_of_a_catalog_is_no_new_directory(two_directories, monkeypatch):
+    monkeypatch.setattr(databroker, "catalog", {"results-of-all": None})
+    monkeypatch.chdir(two_directories / "here")
+    with pytest.raises(InvalidCatalogError, match=r"as databroker\.catalog\['results-of-all'\], or give '\./res"):
+        open_directory("results-of-all")
+    assert os.listdir() == []
+    open_directory("./results-of-all").store_run({"x": [1]}, uid="first")
+    assert list(open_directory("results-of-all")) == ["first"]
 
 
 def test_a_tilde_is_the_home(two_directories):

@@ -8,6 +8,7 @@ import os
 import dask.array
 import numpy
 import pytest
+from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
 from databroker_writable import InvalidRunError, InvalidTableError, RunExistsError, StoreFailedError, to_dataset
 from support import example_runs, new_process
@@ -203,3 +204,14 @@ def test_a_table_can_be_stored_as_a_stream_of_another_name(catalog, site):
     assert list(site.open()[stored.metadata["start"]["uid"]]) == list(built) == ["fit"]
     with pytest.raises(InvalidRunError, match="stream"):
         catalog.store_run(built, stream="other")
+
+
+def test_the_errors_of_streams_are_those_of_this_package_and_of_bluesky_live(site):
+    with site.open().run_builder() as builder:
+        with pytest.raises(InvalidRunError, match="There is no stream 'primary' yet") as missing:
+            builder.add_data("primary", {"x": [1]})
+        builder.add_stream("primary", data={"x": [1]})
+        with pytest.raises(InvalidRunError, match="The stream 'primary' exists") as existing:
+            builder.add_stream("primary", data={"x": [1]})
+    assert isinstance(missing.value, StreamDoesNotExist)
+    assert isinstance(existing.value, StreamExists)

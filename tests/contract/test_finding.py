@@ -89,6 +89,26 @@ def test_a_run_that_a_search_found_is_recorded_with_the_name_of_its_catalog(cata
     assert run.metadata["start"]["derived_from"] == [{"uid": uid_of(raw), "catalog": catalog.name}]
 
 
+def test_all_runs_of_a_search_are_inputs_and_a_stream_or_a_whole_catalog_is_refused(catalog, raw):
+    other = catalog.store_run({"x": [1]}, {"sample": "Ni"})
+    found = catalog.search({"uid": {"$in": [uid_of(raw), uid_of(other)]}})
+    result = catalog.store_run({"k": [1.0]}, derived_from=found)
+    named = result.metadata["start"]["derived_from"]
+    assert sorted(source["uid"] for source in named) == sorted(map(uid_of, (raw, other)))
+    assert {tuple(source) for source in named} == {("uid", "catalog")}
+    assert {source["catalog"] for source in named} == {catalog.name}
+    with pytest.raises(InvalidMetadataError, match="takes a run, not one of its streams; give the run"):
+        catalog.store_run({"k": [1.0]}, derived_from=raw.primary)
+    with pytest.raises(InvalidMetadataError, match=r"takes runs, not a catalog; choose some: catalog\.search"):
+        catalog.store_run({"k": [1.0]}, derived_from=catalog)
+
+
+def test_an_operator_that_no_backend_knows_is_named(catalog, raw):
+    for ask in (catalog.table, catalog.latest):
+        with pytest.raises(InvalidMetadataError, match=r"the query cannot be answered: .*\$bad.*; write conditions"):
+            ask({"sample": {"$bad": 1}})
+
+
 def test_a_header_of_databroker_1_is_a_run_too(catalog, raw):
     run = catalog.build_simple_run({"k": [1.0]}, derived_from=catalog.v1[uid_of(raw)])
     assert run.metadata["start"]["derived_from"] == [{"uid": uid_of(raw), "catalog": catalog.name}]
@@ -454,6 +474,8 @@ def test_a_table_takes_conditions_as_keywords(catalog, raw):
     assert list(catalog.table({"sample": "Ni"}, "sample", time={"$gt": 0}).index) == [made.metadata["start"]["uid"]]
     with pytest.warns(StoreWarning, match="nothing was found: .* 'smaple'; did you mean 'sample'"):
         assert len(catalog.table(smaple="Ni")) == 0
+    with pytest.warns(StoreWarning, match="no run of .* has the key 'tag'; did you mean 'tags'"):
+        assert len(catalog.table(tag="bad-frames")) == 0
 
 
 def test_each_finder_knows_its_options():

@@ -170,6 +170,12 @@ def test_a_retraction_without_a_reason_is_refused(run_here):
     assert retracted(catalog) == frozenset()
 
 
+def test_a_remark_is_on_one_run(run_here):
+    catalog, run = run_here
+    with pytest.raises(InvalidMetadataError, match=r"^retract takes a run or the uid of a run, not \["):
+        catalog.retract([run, run], "wrong")
+
+
 def test_only_a_retracted_run_can_be_restored(catalog, run):
     catalog.annotate(run, "x")
     with pytest.raises(

@@ -217,6 +217,8 @@ def test_masks_and_complex_images_are_drawn() -> None:
         ("image", {"frame": 2}, "no frame 2; the column 'image' has 2, from 0 to 1"),
         ("image", {"frame": -3}, "no frame -3"),
         ("image", {"x": "y"}, "x is for lines.*--frame"),
+        ("image", {"frame": "first"}, "frame must be the number of an image, such as 0 or -1, not 'first'"),
+        (["y", "other"], {}, "plot draws one column, not "),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_by_name(column: str, options: dict[str, Any], message: str) -> None:
@@ -255,3 +257,9 @@ def test_a_million_points_are_drawn_at_once() -> None:
 def test_units_that_a_name_tells_are_not_repeated() -> None:
     table = xarray.Dataset({"Energy (eV)": ("row", [1.0, 2.0], {"units": "eV"})})
     assert drawn(table, "Energy (eV)").get_ylabel() == "Energy (eV)"
+
+
+def test_a_figure_in_place_of_axes_is_named() -> None:
+    run = build_simple_run({"y": [1, 2]})
+    with pytest.raises(ExportError, match=r"ax must be axes of matplotlib, .*, not <?Figure"):
+        plot(run, "y", ax=Figure())

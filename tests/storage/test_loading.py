@@ -192,6 +192,19 @@ def test_a_damaged_file_is_named_and_does_not_stand_in_the_way(site):
     assert sorted(catalog) == ["good", "mended", "new"]
 
 
+@FILES
+def test_a_file_that_ends_within_its_start_document_is_named_once_nobody_writes_it(site):
+    write_run(site, "good", "good")
+    cut = site.directory / f"cut.{site.kind}"
+    cut.write_bytes((site.directory / f"good.{site.kind}").read_bytes()[:20])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(site.open()) == ["good"]  # another program may be writing it
+    os.utime(cut, (1, 1))
+    with pytest.warns(StoreWarning, match=r"cut\..* is skipped: it ends within its start document"):
+        assert list(site.open()) == ["good"]
+
+
 # files that cannot be read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import pymongo
+from mongoquery import QueryError
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
@@ -69,12 +71,24 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        yield from _in_memory(catalog, fitting(loaded_start_documents(catalog).newest_first(), query))
+        with _naming_a_wrong_query():
+            yield from _in_memory(catalog, fitting(loaded_start_documents(catalog).newest_first(), query))
         return
     transforms = upstream.transforms_of(catalog)
-    with naming_a_server_that_is_away():
+    with naming_a_server_that_is_away(), _naming_a_wrong_query():
         for start, stop in _elsewhere(catalog, query):
             yield Header(transforms["start"](start), stop and transforms["stop"](stop))
+
+
+@contextlib.contextmanager
+def _naming_a_wrong_query() -> Iterator[None]:
+    try:
+        yield
+    except (QueryError, pymongo.errors.OperationFailure) as exc:
+        raise InvalidMetadataError(
+            f"the query cannot be answered: {str(exc)[:200]}; write conditions as MongoDB has them, such as "
+            "{'sample': 'Cu'} or {'scan_id': {'$gt': 5}}"
+        ) from exc
 
 
 def _newest_first(found: Iterable[RunHeader]) -> list[RunHeader]:

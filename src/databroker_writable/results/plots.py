@@ -17,6 +17,7 @@ from ..storage.durable_file import NewFile
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
+from ..tables.wording import short
 from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
 from .header_search import SHORTEST_UID
 
@@ -111,12 +112,22 @@ def plot(
     with errors_end_here:
         check_run(run, "plot")
         check_matplotlib()
+        _check_arguments(column, frame, ax)
         content = plottable(run, column, stream=stream, x=x, frame=frame)
         if ax is None:
             from matplotlib import pyplot
 
             _, ax = pyplot.subplots(layout="constrained")
         return draw(content, ax)
+
+
+def _check_arguments(column: Any, frame: Any, ax: Any) -> None:
+    if column is not None and not isinstance(column, Hashable):
+        raise ExportError(f"plot draws one column, not {short(column)}; draw the next one with ax=, on the same axes")
+    if frame is not None and (isinstance(frame, bool) or not isinstance(frame, int | numpy.integer)):
+        raise ExportError(f"frame must be the number of an image, such as 0 or -1, not {short(frame)}")
+    if ax is not None and not hasattr(ax, "set_xlabel"):
+        raise ExportError(f"ax must be axes of matplotlib, as pyplot.subplots() gives them, not {short(ax)}")
 
 
 def plottable(

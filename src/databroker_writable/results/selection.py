@@ -10,6 +10,7 @@ from ..errors import InvalidMetadataError, did_you_mean, warn_user
 from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..storage.backend import label_of
 from ..tables.wording import short
+from .finder_options import OPTIONS
 from .header_search import (
     NO_PROBES,
     Header,
@@ -139,7 +140,8 @@ def unknown_keys(catalog: Any, query: Mapping[str, Any]) -> str:
             continue
         known = {key for header in itertools.islice(headers(catalog), _LOOKED_AT) for key in header.start}
         if known:
-            return f"no run of {label_of(catalog)!r} has the key {name!r}{did_you_mean(name, sorted(known))}"
+            hint = did_you_mean(name, sorted({*known, *OPTIONS["table"]}))
+            return f"no run of {label_of(catalog)!r} has the key {name!r}{hint}"
     return ""
 
 

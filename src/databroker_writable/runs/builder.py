@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bluesky_live.run_builder
-from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 from numpy.typing import ArrayLike
 
 from ..errors import InvalidRunError, StoreError, warn_user
@@ -24,6 +23,7 @@ from .provenance import Provenance
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink, check_kept
 from .start_document import start_metadata
+from .stream_errors import NoSuchStreamError, StreamExistsError
 
 
 class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
@@ -150,7 +150,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         Raises
         ------
         StreamExists
-            The stream exists already; `add_data` adds to it.
+            Also an `InvalidRunError`: the stream exists already; `add_data` adds to it.
         InvalidTableError
             A column cannot be stored, or there is neither `data` nor `data_keys`.
         """
@@ -158,7 +158,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             self._check_open()
             check_stream(name, data, data_keys)
             if name in self._streams:
-                raise StreamExists(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
+                raise StreamExistsError(name)
             table = None if data is None else self._read(data, units)
             schema = with_declarations(table.schema if table else None, data_keys, object_keys, configuration, hints)
             moment = self._now() if time is None else time
@@ -219,7 +219,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidRunError
             A name is not safe, or content is not a file.
         StreamExists
-            The run has attachments already.
+            Also an `InvalidRunError`: the run has attachments already.
         """
         with errors_end_here:
             self.add_stream(STREAM, data=attachment_table(attachments))
@@ -311,7 +311,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def _stream(self, name: str) -> BuiltStream:
         self._check_open()
         if name not in self._streams:
-            raise StreamDoesNotExist(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.")
+            raise NoSuchStreamError(name)
         return self._streams[name]
 
     def _read(self, data: Any, units: Mapping[Any, str] | None, first: StreamSchema | None = None) -> StreamTable:

@@ -17,6 +17,9 @@ from . import upstream
 
 PACKAGES = ("databroker", "databroker-writable")
 
+_OF_SEVERAL = ("derived_from", "supersedes")
+"""The arguments that take several runs."""
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -92,6 +95,10 @@ def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
     >>> with_roles({"data": "raw-1", "dark": ["dark-1", "dark-2"]}, "derived_from")
     [('raw-1', 'data'), ('dark-1', 'dark'), ('dark-2', 'dark')]
     """
+    if hasattr(type(runs), "search") and start_of(runs) is None:
+        if not upstream.is_search_result(runs):
+            raise InvalidMetadataError(f"{argument} takes runs, not a catalog; choose some: catalog.search({{...}})")
+        runs = list(runs.values())
     pairs: list[tuple[Any, str | None]] = []
     for item in as_list(runs):
         if argument != "derived_from" or not _names_roles(item):
@@ -130,10 +137,10 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
     if start is None and isinstance(run, Mapping):
         return _checked_reference(run, argument)
     if start is None:
-        raise InvalidMetadataError(
-            f"{argument} takes a run, the uid of a run or a list of these, not {short(run)}, "
-            f"of type {type(run).__name__}"
-        )
+        takes = "a run, the uid of a run or a list of these" if argument in _OF_SEVERAL else "a run or the uid of a run"
+        raise InvalidMetadataError(f"{argument} takes {takes}, not {short(run)}, of type {type(run).__name__}")
+    if "descriptors" in (getattr(run, "metadata", None) or ()):
+        raise InvalidMetadataError(f"{argument} takes a run, not one of its streams; give the run")
     name = getattr(getattr(run, "catalog_object", None), "name", None)
     return {"uid": start["uid"], "catalog": None if name == upstream.VIEW else name}
 

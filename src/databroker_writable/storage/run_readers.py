@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -31,6 +32,9 @@ HOLDS_A_PICKLE = (
     "holds a pickle (an array of objects), and unpacking it can run any code; if you trust its author, open the "
     "catalog with allow_pickle=True"
 )
+
+_LEFT_AFTER = 60
+"""Seconds after which a program that writes a start document is not expected to go on."""
 
 _NOT_BLOCKING = getattr(os, "O_NONBLOCK", 0)
 
@@ -185,6 +189,8 @@ def _read_header(path: str, state: bytes, run_format: RunFormat, complaints: lis
     try:
         header = run_format.read_header(path)
         if header is None:
+            if _is_left(path):
+                complaints.append((path, "ends within its start document; restore it from a copy, or move it away"))
             return None
         _check_header(*header)
         return RunHeader.packed_of(*header, path, state)
@@ -193,6 +199,12 @@ def _read_header(path: str, state: bytes, run_format: RunFormat, complaints: lis
     except Exception as exc:  # other programs' files can contain anything
         complaints.append((path, why_unreadable(path, exc)))
     return None
+
+
+def _is_left(path: str) -> bool:
+    """Whether a file without a complete start document has content that nobody has added to for some time."""
+    status = os.stat(path)
+    return status.st_size > 0 and time.time() - status.st_mtime > _LEFT_AFTER
 
 
 def _check_header(start: Any, stop: Any) -> None:

@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ExportError, StoreError
+from ..tables.wording import short
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 
 
 def file_name(template: str | os.PathLike[str], start: Mapping[str, Any]) -> str:
     """Insert keys of a start document into a file name; characters that are not allowed become underscores."""
+    if not isinstance(template, str | os.PathLike):
+        raise ExportError(f"the path must be the name of a file, such as 'result.nc', not {short(template)}")
     template = os.path.expanduser(os.fspath(template))
     try:
         return _FileName().vformat(template, (), start)
