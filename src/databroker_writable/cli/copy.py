@@ -11,7 +11,8 @@ import click
 from ..errors import InvalidRunError
 from ..upkeep.copying import CopyReport, add_copies, uids_to_copy
 from .failing import CATALOG_HELP, message_of, saying_what_was_done
-from .show import find_run
+from .parsing import CommandWithRuns
+from .show import find_uid
 from .targets import open_to_read, open_to_store, tiled_container
 from .text import say
 
@@ -20,11 +21,12 @@ SECONDS_BETWEEN = 5
 
 
 @click.command(
+    cls=CommandWithRuns,
     help="Copy runs from the catalog SOURCE into the catalog DESTINATION, with their assets.\n\n"
     f"{CATALOG_HELP.replace('CATALOG is', 'Each is')} A DESTINATION directory is created if it does not exist; "
-    "tiled:URI or tiled:PROFILE is a Tiled server. Each UID is the uid of a run or its first characters; without "
-    "UID, all runs are copied. Runs that are there already are skipped, so run the command again to continue after an "
-    "interruption.\n\n"
+    "tiled:URI or tiled:PROFILE is a Tiled server. Each UID is a run's uid or its first characters, a scan_id, or -1 "
+    "for the latest run; without UID, all runs are copied. Runs that are there already are skipped, so run the command "
+    "again to continue after an interruption.\n\n"
     "Exit status: 0 all runs are there, 1 some could not be copied, 2 wrong usage, 3 only unfinished runs were not "
     "copied; --as-is copies them too.",
     epilog="Example: databroker-writable copy results archive.yml",
@@ -42,7 +44,7 @@ SECONDS_BETWEEN = 5
 def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:
     original = open_to_read(source).catalog
     everything = uids_to_copy(original)
-    full = [find_run(original, source, uid).metadata["start"]["uid"] for uid in uids] if uids else everything
+    full = [find_uid(original, source, uid) for uid in uids] if uids else everything
     is_tiled = destination.startswith(TILED)
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination).catalog
     report = CopyReport()

@@ -12,7 +12,8 @@ from ..results.header_search import STATUSES
 from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in, warn_of_unknown_keys
 from .failing import CATALOG_HELP
-from .parsing import parse_metadata, parse_time
+from .parsing import is_position, parse_metadata, parse_time
+from .show import find_uid
 from .targets import open_to_read
 from .text import json_text, say, table
 
@@ -39,7 +40,11 @@ from .text import json_text, say, table
     help="Only runs from this time on: 2024-05-31, '2024-05-31 14:30', or 2d for two days ago.",
 )
 @click.option("--until", callback=parse_time, metavar="TIME", help="Only runs before this time, in the same forms.")
-@click.option("--derived-from", metavar="UID", help="Only results of this run: its uid or the first characters.")
+@click.option(
+    "--derived-from",
+    metavar="UID",
+    help="Only results of this run: its uid or the first characters, or -1 for the latest run.",
+)
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--tag", multiple=True, metavar="TAG", help="Only runs with this tag. May be repeated.")
 @click.option(
@@ -64,6 +69,8 @@ def ls(
     opened = open_to_read(catalog).catalog
     if "time" in where and (since is not None or until is not None):
         raise click.UsageError("--where time=... contradicts --since and --until; give only one of them")
+    if derived_from is not None and is_position(derived_from):
+        derived_from = find_uid(opened, catalog, derived_from)
     chosen = select(
         opened,
         where,

@@ -16,7 +16,7 @@ from .targets import is_catalog
 _NUMBER = re.compile(r"-\d")
 
 
-class CommandOnRuns(click.Command):
+class CommandWithRuns(click.Command):
     """A command whose arguments can begin with a negative number: -1 is the latest run, not an option."""
 
     def make_parser(self, ctx: click.Context) -> Any:
@@ -29,16 +29,6 @@ class CommandOnRuns(click.Command):
             self._refuse_unknown_options(ctx, args)
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        catalog, *runs = _texts([ctx.params[param.name] for param in self.params if isinstance(param, click.Argument)])
-        if runs and not is_catalog(catalog) and is_catalog(runs[0]):
-            raise click.UsageError(
-                f"{catalog!r} is no catalog, and {runs[0]!r} is one; the catalog comes first, then the run: "
-                f"{ctx.command_path} {runs[0]} {catalog}",
-                ctx,
-            )
-        return super().invoke(ctx)
-
     def _refuse_unknown_options(self, ctx: click.Context, args: list[str]) -> None:
         values, rest, _ = self.make_parser(ctx).parse_args(list(args))
         params = self.get_params(ctx)
@@ -50,11 +40,30 @@ class CommandOnRuns(click.Command):
                 raise click.NoSuchOption(word.partition("=")[0], possibilities=options, ctx=ctx)
 
 
+class CommandOnRuns(CommandWithRuns):
+    """A command on runs of one catalog, which comes first."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        catalog, *runs = _texts([ctx.params[param.name] for param in self.params if isinstance(param, click.Argument)])
+        if runs and not is_catalog(catalog) and is_catalog(runs[0]):
+            raise click.UsageError(
+                f"{catalog!r} is no catalog, and {runs[0]!r} is one; the catalog comes first, then the run: "
+                f"{ctx.command_path} {runs[0]} {catalog}",
+                ctx,
+            )
+        return super().invoke(ctx)
+
+
 def _texts(values: Any) -> list[str]:
     """The texts in nested sequences; click has a mark of its own for what is missing."""
     if isinstance(values, str):
         return [values]
     return [text for value in values for text in _texts(value)] if isinstance(values, list | tuple) else []
+
+
+def is_position(text: str) -> bool:
+    """Whether a text is the position of a run, counted from the latest: -1, -2, ..."""
+    return re.fullmatch(r"-[1-9]\d*", text) is not None
 
 
 def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, Any]:

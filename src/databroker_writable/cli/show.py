@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
 from .failing import CATALOG_HELP
 from .first_events import Stream, read_streams, stream_in_words
-from .parsing import CommandOnRuns, parse_picture
+from .parsing import CommandOnRuns, is_position, parse_picture
 from .targets import open_to_read
 from .text import json_text, say, shown, shown_time, table
 from .text_plot import text_plot
@@ -122,12 +121,17 @@ def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
 
 
 def find_run(catalog: Any, name: str, uid: str) -> Any:
-    """Find a run by uid, partial uid, scan_id or negative number, which does not count probe runs."""
-    if re.fullmatch(r"-[1-9]\d*", uid):
+    """Open the run that `find_uid` finds."""
+    return open_run(catalog, find_uid(catalog, name, uid))
+
+
+def find_uid(catalog: Any, name: str, uid: str) -> str:
+    """The uid of a run by uid, partial uid, scan_id or negative number, which does not count probe runs."""
+    if is_position(uid):
         newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
         if len(newest) < -int(uid):
             raise click.ClickException(f"{name} has no run {uid}: it only contains {len(newest)} runs")
-        return open_run(catalog, newest[-1].uid)
+        return newest[-1].uid
     of_scan = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
     try:
         full = complete_uid(catalog, uid) if of_scan is None else of_scan.uid
@@ -135,7 +139,7 @@ def find_run(catalog: Any, name: str, uid: str) -> Any:
         raise click.ClickException(f"{name}: {exc}") from exc
     if full is None:
         raise click.ClickException(f"there is no run {uid!r} in {name}; databroker-writable ls {name} lists them")
-    return open_run(catalog, full)
+    return full
 
 
 def _count(events: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ..runs.built_stream import new_run_uid
 from .failing import saying_what_was_done, warnings_as_messages
 from .parsing import parse_metadata, parse_sources, parse_units
 from .readers import ReadOptions, read_file
+from .show import find_uid
 from .targets import leaving_no_empty_directory, open_to_store
 from .text import say
 
@@ -41,10 +43,10 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     multiple=True,
     metavar="[ROLE=]UID",
     callback=parse_sources,
-    help="The uid of a run that the table was made from; for a run in CATALOG its first characters are enough. "
-    "May be repeated.",
+    help="A run that the table was made from: of CATALOG its uid or the first characters, a scan_id, or -1 for the "
+    "latest run; of another catalog its whole uid. May be repeated.",
 )
-@click.option("--supersedes", metavar="UID", help="The run that this one replaces.")
+@click.option("--supersedes", metavar="UID", help="The run of CATALOG that this one replaces, in the same forms.")
 @click.option(
     "--parameter",
     "parameters",
@@ -120,6 +122,9 @@ def store(
         with saying_what_was_done(lambda: "nothing was stored"):
             tables = [read_file(file, options) for file in files]
             opened = open_to_store(target)
+            sources = [_source(opened.catalog, target, source) for source in sources]
+            if supersedes is not None:
+                supersedes = _named_run(opened.catalog, target, supersedes, "--supersedes")
         uids = [new_run_uid() for _ in files]
         with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
             for uid, table in zip(uids, tables, strict=True):
@@ -138,6 +143,30 @@ def store(
                 )
                 way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
                 say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}]{way}.read()")
+
+
+def _source(catalog: Any, name: str, source: str | dict[str, str]) -> str | dict[str, str]:
+    """An input with the uid of the run, in its role."""
+    if isinstance(source, str):
+        return _named_run(catalog, name, source, "--derived-from")
+    return {role: _named_run(catalog, name, uid, "--derived-from") for role, uid in source.items()}
+
+
+def _named_run(catalog: Any, name: str, text: str, option: str) -> str:
+    """The uid of a run of the catalog; a whole uid can be that of a run elsewhere, of which storing warns."""
+    if has_run(catalog, text) or _is_whole(text):
+        return text
+    try:
+        return find_uid(catalog, name, text)
+    except click.ClickException as exc:
+        raise click.ClickException(f"{option} names the run {text!r}: {exc.message}") from None
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 def _by_name(files: Sequence[Path]) -> dict[str, Path]:
