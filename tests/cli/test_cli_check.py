@@ -126,7 +126,8 @@ def test_old_partial_files_are_listed_and_removed() -> None:
 
 def test_young_leftovers_may_be_in_the_making() -> None:
     partial = left_partial("results/.run.msgpack.0123abcd.part", age=3600)
-    assert "a process may still be writing it" in check("results", "--clean", status=0)
+    said = check("results", "--clean", status=0)
+    assert "a process may still be writing it, so --clean keeps it for the grace period of 1 day; --grace" in said
     assert partial.exists()
     assert "removed: " in check("results", "--clean", "--grace", "30m", status=0)
     assert not partial.exists()
@@ -134,7 +135,10 @@ def test_young_leftovers_may_be_in_the_making() -> None:
 
 def test_a_grace_period_of_0_removes_what_was_left_just_now() -> None:
     partial = left_partial("results/.run.msgpack.0123abcd.part", age=0)
-    check("results", "--clean", "--grace", "0", status=0)
+    assert "--recover" in check("results", status=0)
+    said = check("results", "--clean", "--grace", "0", status=0)
+    assert "removed: " in said
+    assert "--recover" not in said
     assert not partial.exists()
 
 

@@ -76,7 +76,7 @@ def test_a_uid_that_another_run_has_is_left_to_it(tmp_path):
     catalog = databroker_writable.open_directory(directory)
     other = catalog.store_run({"x": [7]}, uid="scan")
     (run,) = databroker_writable.recover(catalog)
-    assert run.uid != "scan"
+    assert run.uid != "scan" == run.written_uid
     assert catalog["scan"].metadata == other.metadata
     assert catalog[run.uid].metadata["stop"]["reason"].endswith("another run has its uid, scan")
 
@@ -121,6 +121,14 @@ def test_the_command_recovers_and_says_what(tmp_path):
     assert result.exit_code == 0, result.output
     assert "recovered: scan: " in result.output
     assert "1 runs recovered" in result.output
+
+
+def test_the_command_says_of_a_run_with_a_new_uid_which_one_it_was(tmp_path):
+    directory = tmp_path / "runs"
+    leave_a_killed_writer("msgpack", directory, FOREVER)
+    databroker_writable.open_directory(directory).store_run({"x": [7]}, uid="scan")
+    result = CliRunner().invoke(main, ["check", "--recover", str(directory)])
+    assert "documents of the run 'scan', whose uid another run has" in result.output
 
 
 ATTACHING = """

@@ -106,6 +106,7 @@ def check(
 def _recovered(runs: list[RecoveredRun], catalog: str) -> str:
     lines = [
         f"recovered: {run.uid}: {run.documents} documents"
+        + (f" of the run {run.written_uid!r}, whose uid another run has" if run.written_uid != run.uid else "")
         + (
             f", {run.events_left_out} Events left out because their assets were incomplete"
             if run.events_left_out
@@ -149,7 +150,7 @@ def _text(report: Report, grace: float, catalog: str) -> str:
             advice = "" if finding.removed else f"; {_advice(finding, grace)}"
         else:
             state, advice = ("problem" if finding.is_problem else "note"), ""
-        lines.append(f"{state}: {finding.where}: {finding.message}{advice}")
+        lines.append(f"{state}: {finding.where}: {finding.said()}{advice}")
     if "assets" in seen:
         looked = f"{seen['runs']} runs, {seen['assets']} assets ({humanize.naturalsize(seen['bytes'])} read)"
     else:
@@ -162,7 +163,10 @@ def _advice(finding: Leftover, grace: float) -> str:
     if finding.age is None:
         return "--clean --grace 0 removes it; use it only while nobody stores"
     if finding.age < grace:
-        return "a process may still be writing it"
+        return (
+            f"a process may still be writing it, so --clean keeps it for the grace period of "
+            f"{humanize.precisedelta(grace)}; --grace changes that"
+        )
     return (
         "--clean --unshared removes it, if no other catalog needs it" if finding.may_be_shared else "--clean removes it"
     )

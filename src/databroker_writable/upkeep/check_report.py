@@ -21,7 +21,7 @@ class Finding:
 
     category: str  # for programs, e.g. "partial-run-file"
     where: str  # the file, or the collection and uid
-    message: str  # what it is and what to do, in one line
+    message: str  # what it is and, where it stays as it is, what to do, in one line
     is_problem: bool = True
     removed: bool = False
 
@@ -29,11 +29,15 @@ class Finding:
         """Whether it needs attention."""
         return self.is_problem
 
+    def said(self) -> str:
+        """What it is, and what can be done with it now."""
+        return self.message
+
     def as_json(self, grace: float) -> dict[str, Any]:
         return {
             "kind": self.category,
             "place": self.where,
-            "message": self.message,
+            "message": self.said(),
             "needs_attention": self.needs_attention(grace),
             "removed": self.removed,
         }
@@ -45,8 +49,12 @@ class Leftover(Finding):
 
     age: float | None = None  # seconds since it was last written; None if unknown
     may_be_shared: bool = False  # whether other catalogs can use the same place
+    use: str = ""  # what can be done with it while it is there, other than to remove it
     remove: Callable[[float], bool] = field(default=lambda grace: False, repr=False)
     """Checks it again and removes it; takes the grace period, and returns whether it was removed."""
+
+    def said(self) -> str:
+        return f"{self.message}; {self.use}" if self.use and not self.removed else self.message
 
     def needs_attention(self, grace: float) -> bool:
         return not self.removed and (self.age is None or self.age >= grace)

@@ -39,11 +39,14 @@ class RecoveredRun:
         How many documents its writer had written completely.
     events_left_out : int
         How many Events were left out because their assets were incomplete.
+    written_uid : str
+        The uid with which it was written.
     """
 
     uid: str
     documents: int
     events_left_out: int
+    written_uid: str
 
 
 def recover(catalog: Broker) -> list[RecoveredRun]:
@@ -133,7 +136,7 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
         assets.publish()
         catalog.store_run(kept)
     assets.remove()
-    return RecoveredRun(new_uid, written, left_out)
+    return RecoveredRun(new_uid, written, left_out, uid)
 
 
 def _readable(documents: list[NamedDocument], assets: PartialAssets) -> tuple[list[NamedDocument], int]:

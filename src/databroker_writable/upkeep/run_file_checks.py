@@ -68,8 +68,9 @@ def partial_files(catalog: Any) -> Iterator[Leftover]:
                 continue
             age = age_of(entry.path)
             size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
-            message = f"partial run file, {size}, {shown_age(age)}; --recover publishes what it holds"
-            yield Leftover("partial-run-file", entry.path, message, age=age, remove=remover(entry.path))
+            message = f"partial run file, {size}, {shown_age(age)}"
+            use = "--recover publishes what it holds"
+            yield Leftover("partial-run-file", entry.path, message, age=age, use=use, remove=remover(entry.path))
 
 
 def reader_of(path: str) -> Callable[[str], Iterator[Any]]:
