@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,52 @@ def test_positions_are_runs_in_every_command() -> None:
     assert "three" in succeed("ls", "results", "--derived-from", "-4")
     assert succeed("copy", "results", "archive", "-1", "-4") == "2 copied, 0 there already\n"
     assert sorted(open_directory("archive")) == ["one-1", "three-3"]
+
+
+def usage(*arguments: str) -> str:
+    """The message of a command that is used wrongly."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    return result.stderr
+
+
+def test_a_run_is_stored_under_its_own_uid_with_tags() -> None:
+    call = ["store", "table.csv", "--to", "results", "--uid", "mine-1"]
+    assert "stored mine-1;" in succeed(*call, "--tag", "good", "--tag", "Cu")
+    assert open_directory("results").annotations("mine-1")[0]["tags"] == ["good", "Cu"]
+    message = fail(*call)
+    assert "another run of the uid 'mine-1' is stored" in message
+    assert "Give another --uid" in message
+    assert len(open_directory("results")) == 3
+
+
+def test_what_is_no_tag_is_refused_before_anything_is_stored() -> None:
+    assert "a tag must be one line" in fail("store", "table.csv", "--to", "results", "--tag", "")
+    assert len(open_directory("results")) == 2
+
+
+def test_a_uid_is_for_one_file_and_no_metadata() -> None:
+    assert "--uid mine-1" in usage("store", "table.csv", "--to", "results", "--metadata", "uid=mine-1")
+    assert "--uid is for one FILE" in usage("store", "table.csv", "table.csv", "--to", "results", "--uid", "mine-1")
+
+
+@pytest.mark.parametrize(
+    ("given", "moment"),
+    [
+        ("2024-05-31", datetime.datetime(2024, 5, 31)),
+        ("2024-05-31 14:30", datetime.datetime(2024, 5, 31, 14, 30)),
+        ("1717156800.5", datetime.datetime.fromtimestamp(1717156800.5)),
+    ],
+)
+def test_the_time_in_metadata_can_be_a_date(given: str, moment: datetime.datetime) -> None:
+    succeed("store", "table.csv", "--to", "results", "--uid", "timed", "--metadata", f"time={given}")
+    assert open_directory("results")["timed"].metadata["start"]["time"] == moment.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [("20240531", "write time=2024-05-31"), ("noon", "write it like 2024-05-31,"), ("null", "write it like")],
+)
+def test_what_is_no_time_is_refused_with_what_to_write(given: str, remedy: str) -> None:
+    assert remedy in usage("store", "table.csv", "--to", "results", "--metadata", f"time={given}")
+    assert len(open_directory("results")) == 2

@@ -29,6 +29,7 @@ _OPTIONS = {
     "one_event=True": "one_event=True (--one-event)",
     ", or give the run itself, as its own catalog gives it: other_catalog[uid]": "",
     "annotate(run, tags=[...]) adds it to one": "databroker-writable note CATALOG UID --tag TAG adds it to one",
+    "It is this error's 'run'; store yours under another uid": "Give another --uid",
     "derived_from names": "--derived-from names",
     "supersedes names": "--supersedes names",
 }

@@ -11,7 +11,10 @@ from typing import Any
 import click
 
 from ..results.header_search import has_run
+from ..results.moments import FORMS, moment_in
+from ..results.remarks import check_tags
 from ..runs.built_stream import new_run_uid
+from ..tables.metadata_values import day_in
 from .failing import saying_what_was_done, warnings_as_messages
 from .parsing import parse_metadata, parse_sources, parse_units
 from .readers import ReadOptions, read_file
@@ -35,7 +38,16 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     "(catalogs.yml:NAME), or a name in databroker.catalog.",
 )
 @click.option(
-    "--metadata", multiple=True, metavar="KEY=VALUE", callback=parse_metadata, help=f"May be repeated. {VALUES}"
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_metadata,
+    help=f"May be repeated. {VALUES} The time of the run is now, or time=TIME: a date, as in "
+    "'time=2024-05-31 14:30', or seconds since 1970.",
+)
+@click.option("--uid", metavar="UID", help="The uid of the run, for one FILE; a new one by default.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="A word by which the run can be found. May be repeated."
 )
 @click.option(
     "--derived-from",
@@ -99,6 +111,8 @@ def store(
     files: Sequence[Path],
     target: str,
     metadata: dict[str, Any],
+    uid: str | None,
+    tags: tuple[str, ...],
     sources: list[Any],
     supersedes: str | None,
     parameters: dict[str, Any],
@@ -116,6 +130,12 @@ def store(
     """
     if supersedes is not None and len(files) > 1:
         raise click.UsageError("--supersedes is for one FILE, which replaces the run; store the files one at a time")
+    if uid is not None and len(files) > 1:
+        raise click.UsageError("--uid is for one FILE, because each run has its own; store the files one at a time")
+    if "uid" in metadata:
+        raise click.UsageError(f"the uid of a run is no metadata; give it as --uid {metadata['uid']}")
+    if "time" in metadata:
+        metadata = {**metadata, "time": _seconds(metadata["time"])}
     attachments = _by_name(attached)
     with leaving_no_empty_directory(target):
         options = ReadOptions(group, {name: value for name, value in of_text.items() if value is not None})
@@ -125,13 +145,15 @@ def store(
             sources = [_source(opened.catalog, target, source) for source in sources]
             if supersedes is not None:
                 supersedes = _named_run(opened.catalog, target, supersedes, "--supersedes")
-        uids = [new_run_uid() for _ in files]
+            if tags:
+                check_tags(opened.catalog, tags)
+        uids = [new_run_uid() for _ in files] if uid is None else [uid]
         with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
-            for uid, table in zip(uids, tables, strict=True):
-                opened.catalog.store_run(
+            for run_uid, table in zip(uids, tables, strict=True):
+                run = opened.catalog.store_run(
                     table,
                     metadata=metadata,
-                    uid=uid,
+                    uid=run_uid,
                     one_event=one_event,
                     stream=stream,
                     derived_from=sources or None,
@@ -141,8 +163,20 @@ def store(
                     attachments=attachments or None,
                     progress=sys.stderr.isatty(),
                 )
+                if tags:
+                    opened.catalog.annotate(run, tags=tags)
                 way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
-                say(f"stored {uid}; read it in Python: {opened.expression}[{uid!r}]{way}.read()")
+                say(f"stored {run_uid}; read it in Python: {opened.expression}[{run_uid!r}]{way}.read()")
+
+
+def _seconds(time: Any) -> Any:
+    """POSIX seconds of the time in metadata, which can be a date; numbers are checked where the run is built."""
+    day = day_in(time)
+    seconds = moment_in(time) if isinstance(time, str) else time
+    if day is not None or seconds is None:
+        remedy = f"time={day}" if day else f"it like {FORMS}, or seconds since 1970"
+        raise click.UsageError(f"--metadata time={time} is not a time; write {remedy}")
+    return seconds
 
 
 def _source(catalog: Any, name: str, source: str | dict[str, str]) -> str | dict[str, str]:

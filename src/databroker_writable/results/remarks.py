@@ -29,6 +29,12 @@ Remark = dict[str, Any]
 """``uid``, ``time``, ``run`` (a uid), ``catalog`` (a name or None), ``user``, ``text``, ``tags`` and ``verdict``."""
 
 
+def check_tags(catalog: Any, tags: Any) -> None:
+    """Refuse tags that `annotate` would refuse, before there is a run."""
+    _checked_tags(tags)
+    catalog._backend.check_takes_remarks()
+
+
 def annotate(catalog: Any, run: Any, text: Any, tags: Any) -> Remark:
     """Add a note to a run."""
     text, tags = _checked_text(text, "text"), _checked_tags(tags)
