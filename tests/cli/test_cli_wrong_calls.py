@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +110,23 @@ def test_the_time_in_metadata_can_be_a_date(given: str, moment: datetime.datetim
 def test_what_is_no_time_is_refused_with_what_to_write(given: str, remedy: str) -> None:
     assert remedy in usage("store", "table.csv", "--to", "results", "--metadata", f"time={given}")
     assert len(open_directory("results")) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ("sample=42", """sample must be text or a dict, such as --metadata 'sample="42"':"""),
+        ("sample=[1, 2]", """such as --metadata 'sample="1, 2"':"""),
+        ("sample=null", "sample must be text or a dict, or left out:"),
+        ("owner=true", """owner must be text, such as --metadata 'owner="True"':"""),
+        ("data_groups=team", """data_groups must be a list, such as --metadata 'data_groups=["team"]':"""),
+        ("hints=5", "hints must be a dict:"),
+        ("scan_id=abc", "scan_id must be a whole number, and other values can have another key:"),
+    ],
+)
+def test_metadata_of_a_wrong_type_are_refused_in_words_of_users(given: str, remedy: str) -> None:
+    message = fail("store", "table.csv", "--to", "results", "--metadata", given)
+    assert remedy in message
+    example = re.search(r"such as --metadata (\S.*\S):", message)
+    if example:
+        succeed("store", "table.csv", "--to", "results", "--metadata", *shlex.split(example[1]))

@@ -167,6 +167,10 @@ WORDS = {
         {"sample": 5},
         r"metadata\['sample'\] is 5; event-model expects (string or object|object or string)$",
     ),
+    "a number as text": ({"sample": 5}, r"^sample must be text or a dict, such as '5': metadata\['sample'\] is 5;"),
+    "a list as text": ({"group": ["a", 1]}, r"^group must be text, such as 'a, 1': metadata\['group'\] is "),
+    "nothing as text": ({"owner": float("nan")}, r"^owner must be text, or left out: metadata\['owner'\] is nan;"),
+    "text as a list": ({"data_groups": "a"}, r"^data_groups must be a list, such as \['a'\]: metadata"),
     "deep in a list": (
         {"hints": {"dimensions": [[[1], "primary"]]}},
         r"metadata\['hints'\]\['dimensions'\]\[0\]\[0\](\[0\])? is .*; event-model expects",

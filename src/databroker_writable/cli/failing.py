@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import io
+import json
 import os
+import re
+import shlex
 import sys
 import traceback
 import warnings
@@ -34,6 +38,10 @@ _OPTIONS = {
     "supersedes names": "--supersedes names",
 }
 """Python terms in messages, and what the command line says instead."""
+
+
+_EXAMPLE = re.compile(r"such as ('[^']*'|\[[^\]]*\]): metadata\['(\w+)'\] is")
+"""An example of a value of metadata, and its key."""
 
 
 class CommandGroup(SummarizedGroup):
@@ -101,7 +109,13 @@ def message_of(exc: Exception) -> str:
 
 def _in_options(text: str) -> str:
     """Replace Python terms in a message by those of the command line."""
+    text = _EXAMPLE.sub(_as_option, text)
     return functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
+
+
+def _as_option(example: re.Match[str]) -> str:
+    value, key = json.dumps(ast.literal_eval(example[1]), ensure_ascii=False), example[2]
+    return f"such as --metadata {shlex.quote(f'{key}={value}')}: metadata[{key!r}] is"
 
 
 @contextlib.contextmanager

@@ -43,6 +43,16 @@ _RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt
 _TEMPLATE = re.compile(r"\{(?=[{%#])[{%#]")
 """Text that intake 0.6.4 would render as a Jinja template when a run is read."""
 
+_IN_WORDS = {
+    "string": "text",
+    "object": "a dict",
+    "array": "a list",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+"""The types of JSON as users call them."""
+
 _TIME_UNITS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
 
 
@@ -229,6 +239,23 @@ def _way_to_number(value: Any, types: list[str]) -> str:
     )
 
 
+def _in_words(path: str, value: Any, types: list[str]) -> str:
+    """What a value must be, with an example made of the value."""
+    kinds = " or ".join(sorted((_IN_WORDS.get(kind, kind) for kind in types), reverse=True))
+    return f"{path} must be {kinds}{_example(value, types)}"
+
+
+def _example(value: Any, types: list[str]) -> str:
+    if value is None or value != value:
+        return ", or left out"
+    if "string" in types and isinstance(value, numbers.Real | list):
+        items = value if isinstance(value, list) else [value]
+        return f", such as {', '.join(map(str, items))!r}" if len(items) < 5 else ""
+    if "array" in types and isinstance(value, str):
+        return f", such as {[value]!r}"
+    return ", and other values can have another key" if types == ["integer"] else ""
+
+
 def _check_schema(name: str, doc: Document) -> None:
     """Refuse a document of plain Python values that does not match event-model's schema."""
     if _fits(name, doc):
@@ -243,7 +270,8 @@ def _check_schema(name: str, doc: Document) -> None:
     types = _expected_types(finding)
     if types:
         remedy = _way_to_seconds(value) if list(finding.absolute_path) == ["time"] else _way_to_number(value, types)
-        raise error_for(name)(f"{where} is {short(value)}; event-model expects {' or '.join(types)}{remedy}")
+        meant = "" if remedy else f"{_in_words('.'.join(map(str, finding.absolute_path)), value, types)}: "
+        raise error_for(name)(f"{meant}{where} is {short(value)}; event-model expects {' or '.join(types)}{remedy}")
     raise error_for(name)(f"{where}: {finding.message[:200]}")
 
 
