@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from databroker_writable import open_directory
 from support import new_process
 from support.command_line import PASSWORD, fail, run, succeed, write_catalog
 
@@ -230,3 +231,25 @@ def test_a_server_that_is_away_is_named_by_host_and_port() -> None:
     assert "secret" not in message
     assert "mine.yml" not in str(files())
     assert "no MongoDB server answers (127.0.0.1:1: " in fail("ls", "mine.yml")
+
+
+@pytest.mark.parametrize("variable", ["$HOME", "${HOME}"])
+def test_a_variable_of_the_shell_is_told_how_yaml_writes_it(variable: str) -> None:
+    write_catalog("mine.yml", DRIVER, paths=[f"{variable}/d/*.msgpack"])
+    message = fail("deploy", "mine.yml")
+    assert "write '{{ env(HOME) }}/d/*.msgpack'" in message
+    assert "CATALOG_DIR" not in message
+
+
+def test_a_directory_is_told_the_yaml_that_deploys_it() -> None:
+    open_directory("runs").store_run({"x": [1]})
+    message = fail("deploy", "runs")
+    assert "'runs' is a directory, and a YAML file is deployed" in message
+    Path("mine.yml").write_text(message.partition("this text: ")[2])
+    succeed("deploy", "mine.yml")
+    assert "runs" in names_in_a_new_process()
+
+
+def test_a_table_is_not_to_be_renamed() -> None:
+    Path("cu.csv").write_text("x\n1\n")
+    assert "give a YAML file of catalogs, and rename this one only if it is one" in fail("deploy", "cu.csv")

@@ -8,7 +8,7 @@ import shlex
 import click
 
 from ..catalog.recipes import without_password
-from ..upkeep.deploying import check_catalogs, deploy_catalogs, is_searched, search_path_of
+from ..upkeep.deploying import check_catalogs, check_is_yaml, deploy_catalogs, is_searched, search_path_of
 from .text import say
 
 
@@ -28,12 +28,7 @@ from .text import say
 @click.option("--replace", is_flag=True, help="Replace a file of the same name.")
 def deploy(path: str, prefix: str | None, replace: bool) -> None:
     path, prefix = os.path.expanduser(path), prefix and os.path.expanduser(prefix)
-    if not os.path.isfile(path):
-        raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
-    if not path.endswith((".yml", ".yaml")):
-        raise click.ClickException(
-            f"{path!r} ends with neither .yml nor .yaml, so databroker would not find it; rename it"
-        )
+    check_is_yaml(path)
     if prefix is not None and not os.path.isdir(prefix):
         raise click.ClickException(
             f"there is no directory {prefix!r}; give that of an environment, such as $CONDA_PREFIX"

@@ -16,7 +16,7 @@ import yaml
 
 from ..catalog.options import DIRECTORIES
 from ..catalog.recipes import CATALOG_DIR, check_variables, without_password
-from ..drivers import unregistered
+from ..drivers import run_files_of, unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
 from ..storage.mongo_backend import away
@@ -26,6 +26,8 @@ OPENING_SECONDS = 120
 _PATHS = ("paths", *DIRECTORIES)
 
 _AWAY = re.compile(r"(?:ServerSelectionTimeoutError|AutoReconnect|NetworkTimeout): (.*)")
+
+_SHELL_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 _UNREGISTERED = re.compile(r"ValueError: No plugins loaded for this entry: (\S+).*")
 
@@ -54,6 +56,21 @@ def search_path_of(prefix: str | None) -> str:
 def is_searched(directory: str) -> bool:
     """Whether databroker looks into a directory in this process."""
     return os.path.realpath(directory) in map(os.path.realpath, _searched())
+
+
+def check_is_yaml(path: str) -> None:
+    """Refuse what is no YAML file."""
+    if os.path.isdir(path):
+        raise InvalidCatalogError(
+            f"{path!r} is a directory, and a YAML file is deployed; write one with this text: {_text_for(path)}"
+        )
+    if not os.path.isfile(path):
+        raise InvalidCatalogError(f"there is no file {path!r}; give the path of a YAML file of catalogs")
+    if not path.endswith((".yml", ".yaml")):
+        raise InvalidCatalogError(
+            f"{path!r} ends with neither .yml nor .yaml, so databroker would not find it; give a YAML file of "
+            "catalogs, and rename this one only if it is one"
+        )
 
 
 def check_catalogs(path: str, prefix: str | None = None) -> str:
@@ -120,9 +137,27 @@ def _check_absolute(name: str, arguments: Any) -> None:
             if isinstance(path, str) and not os.path.isabs(path) and not path.startswith(("~", "{{")):
                 raise InvalidCatalogError(
                     f"{argument} of the catalog {name!r} has the relative path {path!r}, which would depend on where "
-                    f"Python is started; write {os.path.join('{{ CATALOG_DIR }}', path)!r} for the directory of the "
-                    "YAML file, or an absolute path"
+                    f"Python is started; {_way_to_absolute(path)}"
                 )
+
+
+def _text_for(directory: str) -> str:
+    """The YAML, on one line, of a catalog of the run files in a directory."""
+    directory = os.path.abspath(directory)
+    driver, pattern = run_files_of(directory)
+    entry = {"driver": driver.name, "args": {"paths": [pattern]}}  # type: ignore[attr-defined]
+    catalogs = {"sources": {os.path.basename(directory): entry}}
+    return str(yaml.safe_dump(catalogs, default_flow_style=True, width=10_000)).strip()
+
+
+def _way_to_absolute(path: str) -> str:
+    """How to write a relative path, or one that begins with a variable of a shell."""
+    of_shell = _SHELL_VARIABLE.match(path)
+    if of_shell is None:
+        written = os.path.join("{{ CATALOG_DIR }}", path)
+        return f"write {written!r} for the directory of the YAML file, or an absolute path"
+    rest = path[of_shell.end() :]
+    return f"YAML knows no variables of the shell: write '{{{{ env({of_shell[1]}) }}}}{rest}', or an absolute path"
 
 
 def _with_directory(path: str, text: str) -> str:
