@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from databroker_writable import open_directory
+from databroker_writable.cli import main
+from databroker_writable.cli.instead import COMMANDS
 from support.command_line import fail, run, succeed
 
 ELSEWHERE = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
@@ -130,3 +132,86 @@ def test_metadata_of_a_wrong_type_are_refused_in_words_of_users(given: str, reme
     example = re.search(r"such as --metadata (\S.*\S):", message)
     if example:
         succeed("store", "table.csv", "--to", "results", "--metadata", *shlex.split(example[1]))
+
+
+@pytest.mark.parametrize(
+    ("call", "remedy"),
+    [
+        ("plot results -1", "use databroker-writable show CATALOG UID --plot FILE.png"),
+        ("rm results -1", "use databroker-writable delete CATALOG UID"),
+        ("tag results -1 good", "use databroker-writable note CATALOG UID --tag TAG"),
+        ("retract results -1", "use databroker-writable note CATALOG UID REASON --retract"),
+        ("latest results", "use databroker-writable ls CATALOG -n 1"),
+        ("list results", "use databroker-writable ls CATALOG"),
+        ("get results -1", "use databroker-writable export CATALOG UID"),
+        ("lineage results -1 --upstream", "without an option lineage shows inputs and results"),
+        ("delete results one-1 --force", "--yes deletes without asking"),
+        ("ls results -1", "-n N lists the newest N runs"),
+        ("ls results -10", "-n N lists the newest N runs"),
+    ],
+)
+def test_what_other_programs_call_otherwise_is_told(call: str, remedy: str) -> None:
+    message = usage(*call.split())
+    assert remedy in message
+    assert "Did you mean" not in message
+
+
+def test_no_command_has_the_name_of_a_hint() -> None:
+    assert not set(COMMANDS) & set(main.commands)
+    for hint in COMMANDS.values():
+        name, *words = hint.split()
+        options = {option for param in main.commands[name].params for option in param.opts}
+        assert {word for word in words if word.startswith("-")} <= options
+
+
+def test_the_newest_runs_are_listed_by_a_short_option() -> None:
+    assert "one" not in succeed("ls", "results", "-n", "1")
+
+
+@pytest.mark.parametrize(
+    ("call", "example"),
+    [
+        (["ls", "results", "--since", "2024-05-31", "14:30"], '"2024-05-31 14:30"'),
+        (["note", "results", "-1", "beam", "dump", "at", "40"], '"beam dump at 40"'),
+    ],
+)
+def test_text_with_blanks_needs_quotation_marks(call: list[str], example: str) -> None:
+    assert f"text with blanks needs quotation marks, as in {example}" in usage(*call)
+
+
+def test_extra_runs_are_not_taken_for_text() -> None:
+    message = usage("show", "results", "-1", "-2")
+    assert "unexpected: -2" in message
+    assert "as in" not in message
+    assert "as in" not in usage("ls", "results", "extra")
+    assert succeed("ls", "results", "extra", "--help").startswith("Usage: ")
+
+
+def test_an_empty_remark_is_refused() -> None:
+    assert "a remark needs a text or tags" in fail("note", "results", "-1", "")
+    assert succeed("note", "results", "-1") == "no remarks\n"
+
+
+@pytest.mark.parametrize("command", ["ls", "check"])
+def test_run_files_in_place_of_their_directory_are_told_to_be_that(command: str) -> None:
+    files = sorted(map(str, Path("results").glob("*.msgpack")))
+    words = "is the file of a run; give its directory, 'results'"
+    assert words in fail(command, files[0])
+    assert words in usage(command, *files)
+
+
+@pytest.mark.parametrize("call", [("ls", "table.csv"), ("show", "table.csv", "-1"), ("check", "table.csv")])
+def test_a_file_in_place_of_a_catalog_is_named_as_one(call: tuple[str, ...]) -> None:
+    message = fail(*call)
+    assert "'table.csv' is a file, and no catalog; give a directory of runs" in message
+    assert "environment" not in message
+
+
+@pytest.mark.parametrize("call", [("store", "table.csv"), ("note", "results", "-1", "good")])
+def test_a_file_as_the_place_of_results_is_refused_with_the_option(call: tuple[str, ...]) -> None:
+    message = usage(*call, "--to", "table.csv")
+    assert "'--to': 'table.csv' is a file, and no catalog; give a directory of runs" in message
+
+
+def test_a_directory_below_a_file_is_refused_in_words_of_the_terminal() -> None:
+    assert "open_directory" not in fail("store", "table.csv", "--to", "table.csv/results")

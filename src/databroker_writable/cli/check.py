@@ -14,7 +14,7 @@ from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.check_report import Leftover
 from ..upkeep.recovering import RecoveredRun, recover
 from .failing import CATALOG_HELP
-from .parsing import parse_span
+from .parsing import PlainCommand, parse_span
 from .targets import open_existing_to_store, open_to_check
 from .text import json_text, say
 
@@ -32,6 +32,7 @@ except Exception as exc:
 
 
 @click.command(
+    cls=PlainCommand,
     help="Find damaged and missing files in CATALOG, and what crashes left behind.\n\n"
     f"{CATALOG_HELP}\n\n"
     "Reads every run file and every asset to its end, and verifies the checksums. Changes nothing except with "

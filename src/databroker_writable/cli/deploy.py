@@ -9,10 +9,12 @@ import click
 
 from ..catalog.recipes import without_password
 from ..upkeep.deploying import check_catalogs, check_is_yaml, deploy_catalogs, is_searched, search_path_of
+from .parsing import PlainCommand
 from .text import say
 
 
 @click.command(
+    cls=PlainCommand,
     help="Put CATALOG.yml where databroker looks for catalogs, after checking that it works.\n\n"
     "The file is parsed and each of its catalogs is opened in a new process. It is refused if a driver cannot be "
     "imported, a variable is not set, a catalog cannot be opened, or import databroker would fail. Another file "
@@ -44,5 +46,5 @@ def deploy(path: str, prefix: str | None, replace: bool) -> None:
     say(f"remove it with: rm {shlex.quote(target)}")
     if not is_searched(directory):
         say(f"databroker looks there if the environment {prefix} is activated")
-    running = "; in running ones within 60 s" if was_there else "; in running ones after a restart"
-    say(f"databroker.catalog has it at once in new processes{running}")
+    running = "within 60 s" if was_there else "after a restart, because the directory is new"
+    say(f"databroker.catalog has it at once in new processes; in running ones {running}")

@@ -23,6 +23,7 @@ from databroker_writable_command import SummarizedGroup
 from ..catalog.recipes import without_password
 from ..errors import FULL_TRACEBACK, StoreError, StoreWarning
 from ..runs.shown_text import printable
+from .instead import COMMANDS
 from .text import say
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it
@@ -44,12 +45,22 @@ _EXAMPLE = re.compile(r"such as ('[^']*'|\[[^\]]*\]): metadata\['(\w+)'\] is")
 """An example of a value of metadata, and its key."""
 
 
+_DIRECTORY = re.compile(r"open_directory\(('[^']*')\)")
+
+
 class CommandGroup(SummarizedGroup):
     """A group of commands that prints errors and warnings as messages; it has the option ``--traceback``."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _as_message():
             return super().make_context(*args, **kwargs)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in COMMANDS and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}; use databroker-writable {COMMANDS[args[0]]}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params["traceback"]:
@@ -109,7 +120,7 @@ def message_of(exc: Exception) -> str:
 
 def _in_options(text: str) -> str:
     """Replace Python terms in a message by those of the command line."""
-    text = _EXAMPLE.sub(_as_option, text)
+    text = _EXAMPLE.sub(_as_option, _DIRECTORY.sub(r"\1", text))
     return functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
 
 

@@ -12,13 +12,14 @@ from ..results.header_search import STATUSES
 from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in, warn_of_unknown_keys
 from .failing import CATALOG_HELP
-from .parsing import is_position, parse_metadata, parse_time
+from .parsing import PlainCommand, is_position, parse_metadata, parse_time
 from .show import find_uid
 from .targets import open_to_read
 from .text import json_text, say, table
 
 
 @click.command(
+    cls=PlainCommand,
     help=f"List the runs of CATALOG, newest first.\n\n{CATALOG_HELP}\n\n"
     "The uids are shortened, but still differ. The name is that of the analysis or the plan. Rows are Events, or the "
     "rows of a table that was stored with --one-event. Tags come from remarks.",
@@ -48,6 +49,7 @@ from .text import json_text, say, table
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--tag", multiple=True, metavar="TAG", help="Only runs with this tag. May be repeated.")
 @click.option(
+    "-n",
     "--limit",
     type=click.IntRange(min=1),
     default=100,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .failing import CATALOG_HELP
-from .parsing import CommandOnRuns
+from .parsing import CommandOnRuns, parse_target
 from .show import find_run
 from .targets import open_existing_to_store, open_to_read
 from .text import say, shown, shown_time, table
@@ -25,33 +25,40 @@ WIDTH = 60
 )
 @click.argument("catalog")
 @click.argument("uid")
-@click.argument("text", default="")
+@click.argument("text", required=False)
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="A word by which the run can be found. May be repeated."
 )
 @click.option("--retract", is_flag=True, help="Mark the run as wrong; TEXT is the reason. It stays stored.")
 @click.option("--restore", is_flag=True, help="Undo a retraction.")
-@click.option("--to", metavar="RESULTS", help="Keep the remark in this catalog, if the run's own is read-only.")
+@click.option(
+    "--to",
+    metavar="RESULTS",
+    callback=parse_target,
+    help="Keep the remark in this catalog, if the run's own is read-only.",
+)
 def note(
-    catalog: str, uid: str, text: str, tags: tuple[str, ...], retract: bool, restore: bool, to: str | None
+    catalog: str, uid: str, text: str | None, tags: tuple[str, ...], retract: bool, restore: bool, to: str | None
 ) -> None:
     if retract + restore + bool(tags) > 1:
         raise click.UsageError("--tag, --retract and --restore cannot be combined; give one of them")
+    is_list = text is None and not (tags or retract or restore)
+    text = text or ""
     if retract and not text.strip():
         raise click.ClickException(
             "a retraction needs a reason; say after the uid, as TEXT, what is wrong with the run"
         )
     kept = open_existing_to_store(to or catalog).catalog
     run = find_run(open_to_read(catalog).catalog if to else kept, catalog, uid)
+    if is_list:
+        _list(kept.annotations(run))
+        return
     if retract:
         remark = kept.retract(run, text)
     elif restore:
         remark = kept.restore(run, text)
-    elif text or tags:
-        remark = kept.annotate(run, text, list(tags))
     else:
-        _list(kept.annotations(run))
-        return
+        remark = kept.annotate(run, text, list(tags))
     say(f"{remark['verdict'] or 'noted on'} {remark['run']}")
 
 

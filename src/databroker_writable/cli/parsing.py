@@ -11,12 +11,44 @@ from typing import Any
 import click
 
 from ..results.moments import FORMS, moment_in, seconds_in
-from .targets import is_catalog
+from .instead import for_option
+from .targets import file_in_place_of_catalog, is_catalog
 
 _NUMBER = re.compile(r"-\d")
 
 
-class CommandWithRuns(click.Command):
+class PlainCommand(click.Command):
+    """A command that says what to write in place of options and words that it does not take."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            try:
+                self.check_words(ctx, args)
+            except click.NoSuchOption as exc:
+                remedy = for_option(ctx.info_name, exc.option_name)
+                if remedy is None:
+                    raise
+                raise click.UsageError(f"No such option {exc.option_name!r}; {remedy}", ctx) from None
+        return super().parse_args(ctx, args)
+
+    def check_words(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse options and words that the command does not take."""
+        values, extra, _ = self.make_parser(ctx).parse_args(list(args))
+        if extra and "--help" not in args:
+            catalog = str(values.get("catalog"))
+            raise click.UsageError(file_in_place_of_catalog(catalog) or _of_extra_words(extra, args, catalog), ctx)
+
+
+def _of_extra_words(extra: list[str], args: list[str], catalog: str) -> str:
+    """The message that words are not taken, with what they and the word before them would be as one."""
+    begin = args.index(extra[0])
+    words = [*args[max(0, begin - 1) : begin], *extra]
+    is_text = words[0] != catalog and not any(word.startswith("-") for word in words)
+    example = f', as in "{" ".join(words)}"' if is_text else ""
+    return f"unexpected: {' '.join(extra)}; text with blanks needs quotation marks{example}"
+
+
+class CommandWithRuns(PlainCommand):
     """A command whose arguments can begin with a negative number: -1 is the latest run, not an option."""
 
     def make_parser(self, ctx: click.Context) -> Any:
@@ -24,12 +56,7 @@ class CommandWithRuns(click.Command):
         parser.ignore_unknown_options = True
         return parser
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not ctx.resilient_parsing:
-            self._refuse_unknown_options(ctx, args)
-        return super().parse_args(ctx, args)
-
-    def _refuse_unknown_options(self, ctx: click.Context, args: list[str]) -> None:
+    def check_words(self, ctx: click.Context, args: list[str]) -> None:
         values, rest, _ = self.make_parser(ctx).parse_args(list(args))
         params = self.get_params(ctx)
         given = [values.get(param.name) for param in params if isinstance(param, click.Argument)]
@@ -38,6 +65,7 @@ class CommandWithRuns(click.Command):
             if word.startswith("-") and word != "-" and not _NUMBER.match(word) and word not in escaped:
                 options = [option for param in params for option in param.opts]
                 raise click.NoSuchOption(word.partition("=")[0], possibilities=options, ctx=ctx)
+        super().check_words(ctx, args)
 
 
 class CommandOnRuns(CommandWithRuns):
@@ -59,6 +87,14 @@ def _texts(values: Any) -> list[str]:
     if isinstance(values, str):
         return [values]
     return [text for value in values for text in _texts(value)] if isinstance(values, list | tuple) else []
+
+
+def parse_target(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Return the name of a catalog, which may be new, but no file; a click callback."""
+    is_file = None if name is None else file_in_place_of_catalog(name)
+    if is_file is not None:
+        raise click.BadParameter(is_file)
+    return name
 
 
 def is_position(text: str) -> bool:

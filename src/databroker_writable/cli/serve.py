@@ -10,11 +10,13 @@ from databroker_writable_command import keeping_what_is_imported
 
 from ..runs import upstream
 from .failing import CATALOG_HELP
+from .parsing import PlainCommand
 from .targets import open_to_read
 from .text import say
 
 
 @click.command(
+    cls=PlainCommand,
     help="Serve the runs of CATALOG with Tiled, read-only: for web browsers, for Tiled's Python client, and for "
     "export.\n\n"
     f"{CATALOG_HELP} New runs appear within seconds. Only programs on this computer can reach the server, and only "

@@ -16,7 +16,7 @@ from ..results.remarks import check_tags
 from ..runs.built_stream import new_run_uid
 from ..tables.metadata_values import day_in
 from .failing import saying_what_was_done, warnings_as_messages
-from .parsing import parse_metadata, parse_sources, parse_units
+from .parsing import parse_metadata, parse_sources, parse_target, parse_units
 from .readers import ReadOptions, read_file
 from .show import find_uid
 from .targets import leaving_no_empty_directory, open_to_store
@@ -33,6 +33,7 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     "--to",
     "target",
     required=True,
+    callback=parse_target,
     metavar="CATALOG",
     help="A directory (created if it does not exist), a YAML file of one catalog (catalogs.yml) or one entry of it "
     "(catalogs.yml:NAME), or a name in databroker.catalog.",

@@ -18,6 +18,7 @@ from ..catalog.recipes import check_variables
 from ..errors import did_you_mean
 from ..runs import upstream
 from ..storage.file_rights import remove_empty_directories
+from ..storage.paths import RUN_FILES
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
@@ -93,6 +94,16 @@ def is_catalog(name: str) -> bool:
     return os.path.isfile(yaml["path"]) if yaml else os.path.isdir(path) or name in list(databroker.catalog)
 
 
+def file_in_place_of_catalog(name: str) -> str | None:
+    """The message that a name is that of a file where a catalog is meant; None if it is not."""
+    path = os.path.expanduser(name)
+    if is_catalog(name) or not os.path.isfile(path):
+        return None
+    if path.endswith(RUN_FILES):
+        return f"{name!r} is the file of a run; give its directory, {os.path.dirname(path) or os.curdir!r}"
+    return f"{name!r} is a file, and no catalog; give a directory of runs, a YAML file of catalogs, or a catalog's name"
+
+
 def tiled_container(name: str) -> Any:
     """The container on a Tiled server with this address or profile."""
     try:
@@ -150,6 +161,9 @@ def _entry(name: str) -> Entry | None:
     import databroker
 
     if name not in list(databroker.catalog):
+        is_file = file_in_place_of_catalog(name)
+        if is_file is not None:
+            raise click.ClickException(is_file)
         return None
     if os.path.isdir(name):
         raise click.ClickException(
