@@ -91,3 +91,10 @@ def test_what_was_exported_can_be_stored(suffix: str, options: list[str], result
     succeed("store", f"a{suffix}", "--to", "copies", *options)
     copied = open_directory("copies")[-1]
     assert to_dataset(copied)["x"].values.tolist() == [1, 2]
+
+
+def test_a_file_in_place_of_the_directory_is_not_said_to_be_the_export() -> None:
+    Path("table.csv").touch()
+    message = fail("export", "results", "-1", "-o", "table.csv/x.csv")
+    assert "Not a directory" in message
+    assert "exists already" not in message

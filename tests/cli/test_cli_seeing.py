@@ -360,14 +360,22 @@ def test_the_name_of_a_column_is_no_picture(command: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "lineage"])
-@pytest.mark.parametrize(("path", "message"), [("nowhere/x.png", "No such file"), ("x.foo", "'foo' is not supported")])
+@pytest.mark.parametrize(("path", "message"), [("file/x.png", "Not a directory"), ("x.foo", "png, ")])
 def test_a_picture_that_cannot_be_written_is_an_error(command: str, path: str, message: str) -> None:
     open_directory("results").store_run({"x": [1, 2]})
+    Path("file").touch()
     result = run(command, "results", "-1", "--plot", path)
     assert result.exit_code == 1
     assert f"the picture '{path}' cannot be written: " in result.stderr
     assert message in result.stderr
     assert "--traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "lineage"])
+def test_directories_are_made_for_a_picture_as_for_an_export(command: str) -> None:
+    open_directory("results").store_run({"x": [1, 2]})
+    succeed(command, "results", "-1", "--plot", "new/of-today/x.png")
+    assert Path("new/of-today/x.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_long_work_shows_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 from collections.abc import Hashable, Mapping
@@ -216,7 +215,10 @@ def _draw_image(content: Plottable, ax: Any) -> None:
 
 
 def save_figure(figure: Any, path: str) -> str:
-    """Write a drawing completely into a new file; its suffix gives matplotlib the format."""
+    """Write a drawing completely into a new file; its suffix gives matplotlib the format.
+
+    Missing directories are created.
+    """
     path = os.path.expanduser(path)
     is_there = f"the picture {path!r} exists already; give another name, or remove it"
     if os.path.lexists(path):
@@ -224,8 +226,6 @@ def save_figure(figure: Any, path: str) -> str:
     content = io.BytesIO()
     try:
         figure.savefig(content, format=os.path.splitext(path)[1].lower().removeprefix("."))
-        if not os.path.isdir(os.path.dirname(path) or os.curdir):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.path.dirname(path))
         with NewFile(path) as file:
             file.write(content.getvalue())
             file.publish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def make_directories(path: str) -> list[str]:
             os.mkdir(directory, DIRECTORY_MODE)
         except FileExistsError:
             if not os.path.isdir(directory):
-                raise
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), directory) from None
         else:
             made.append(directory)
             share_with_group(directory, os.path.dirname(directory))
