@@ -360,7 +360,7 @@ def test_the_name_of_a_column_is_no_picture(command: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "lineage"])
-@pytest.mark.parametrize(("path", "message"), [("file/x.png", "Not a directory"), ("x.foo", "png, ")])
+@pytest.mark.parametrize(("path", "message"), [("file/x.png", "Not a directory"), ("x.foo", "'foo' is not supported")])
 def test_a_picture_that_cannot_be_written_is_an_error(command: str, path: str, message: str) -> None:
     open_directory("results").store_run({"x": [1, 2]})
     Path("file").touch()
@@ -368,6 +368,7 @@ def test_a_picture_that_cannot_be_written_is_an_error(command: str, path: str, m
     assert result.exit_code == 1
     assert f"the picture '{path}' cannot be written: " in result.stderr
     assert message in result.stderr
+    assert path != "x.foo" or " png," in result.stderr
     assert "--traceback" not in result.stderr
 
 

@@ -182,8 +182,8 @@ def test_text_with_blanks_needs_quotation_marks(call: list[str], example: str) -
 def test_extra_runs_are_not_taken_for_text() -> None:
     message = usage("show", "results", "-1", "-2")
     assert "unexpected: -2" in message
-    assert "as in" not in message
-    assert "as in" not in usage("ls", "results", "extra")
+    assert "show takes [OPTIONS] CATALOG UID" in message
+    assert "unexpected: extra; ls takes [OPTIONS] CATALOG" in usage("ls", "results", "extra")
     assert succeed("ls", "results", "extra", "--help").startswith("Usage: ")
 
 

@@ -36,16 +36,17 @@ class PlainCommand(click.Command):
         values, extra, _ = self.make_parser(ctx).parse_args(list(args))
         if extra and "--help" not in args:
             catalog = str(values.get("catalog"))
-            raise click.UsageError(file_in_place_of_catalog(catalog) or _of_extra_words(extra, args, catalog), ctx)
+            usage = " ".join(self.collect_usage_pieces(ctx))
+            remedy = _quoted(extra, args, catalog) or f"{ctx.info_name} takes {usage}"
+            raise click.UsageError(file_in_place_of_catalog(catalog) or f"unexpected: {' '.join(extra)}; {remedy}", ctx)
 
 
-def _of_extra_words(extra: list[str], args: list[str], catalog: str) -> str:
-    """The message that words are not taken, with what they and the word before them would be as one."""
-    begin = args.index(extra[0])
+def _quoted(extra: list[str], args: list[str], catalog: str) -> str:
+    """How to write extra words and the one before them as one text; empty if they are none."""
+    begin = args.index(extra[0]) if extra[0] in args else 0
     words = [*args[max(0, begin - 1) : begin], *extra]
     is_text = words[0] != catalog and not any(word.startswith("-") for word in words)
-    example = f', as in "{" ".join(words)}"' if is_text else ""
-    return f"unexpected: {' '.join(extra)}; text with blanks needs quotation marks{example}"
+    return f'text with blanks needs quotation marks, as in "{" ".join(words)}"' if is_text else ""
 
 
 class CommandWithRuns(PlainCommand):
