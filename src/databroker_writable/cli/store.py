@@ -57,7 +57,7 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     metavar="[ROLE=]UID",
     callback=parse_sources,
     help="A run that the table was made from: of CATALOG its uid or the first characters, a scan_id, or -1 for the "
-    "latest run; of another catalog its whole uid. May be repeated.",
+    "latest run; of another catalog its whole uid, if that is a UUID. May be repeated.",
 )
 @click.option("--supersedes", metavar="UID", help="The run of CATALOG that this one replaces, in the same forms.")
 @click.option(
