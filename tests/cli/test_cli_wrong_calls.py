@@ -215,3 +215,17 @@ def test_a_file_as_the_place_of_results_is_refused_with_the_option(call: tuple[s
 
 def test_a_directory_below_a_file_is_refused_in_words_of_the_terminal() -> None:
     assert "open_directory" not in fail("store", "table.csv", "--to", "table.csv/results")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "option"),
+    [
+        ("supersedes=one-1", ["--supersedes", "two-2"]),
+        ("derived_from=one-1", ["--derived-from", "two-2"]),
+        ('parameters={"window": 5}', ["--parameter", "window=7"]),
+    ],
+)
+def test_metadata_that_contradict_an_option_are_refused_with_its_name(metadata: str, option: list[str]) -> None:
+    message = fail("store", "table.csv", "--to", "results", "--metadata", metadata, *option)
+    assert f"but {option[0]} says" in message
+    assert "argument" not in message

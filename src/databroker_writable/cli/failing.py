@@ -35,6 +35,9 @@ _OPTIONS = {
     ", or give the run itself, as its own catalog gives it: other_catalog[uid]": "",
     "annotate(run, tags=[...]) adds it to one": "databroker-writable note CATALOG UID --tag TAG adds it to one",
     "It is this error's 'run'; store yours under another uid": "Give another --uid",
+    "the argument derived_from says": "--derived-from says",
+    "the argument supersedes says": "--supersedes says",
+    "the argument parameters says": "--parameter says",
     "derived_from names": "--derived-from names",
     "supersedes names": "--supersedes names",
 }
