@@ -62,7 +62,7 @@ def test_a_column_with_leading_zeros_stays_text(
 
 
 @pytest.mark.parametrize(
-    "values", ["0,0.5", "-0,00.5", "1e05,1E-07", "+0.05,-0", "2024-05-01,08:30", "1_05,0x05"], ids=lambda text: text
+    "values", ["0,0.5", "-0,00.5", "1e05,1E-07", "+0.05,-0", "2024-05-01,08:30", "x1_05,x0x05"], ids=lambda text: text
 )
 def test_numbers_that_only_contain_zeros_are_read_as_before(values: str) -> None:
     columns, said = store(f"a,b\n{values}\n")
@@ -122,6 +122,74 @@ def test_a_word_among_numbers_is_noted(content: str, options: list[str], name: s
 )
 def test_columns_of_words_are_stored_without_a_note(values: str) -> None:
     assert store("\n".join(["x", *values.split()]) + "\n")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (["1_000", "2_000"], []),
+        (["5%", "10%"], []),
+        (["-5 mm", "+.5 mm"], []),
+        (["0x1F", "0x20"], []),
+        (["1.0D+03", "2.0D+03"], []),
+        (["8.970,5", "8.971,5"], ["--decimal", ","]),
+        (["8 970,5", "8 971,5"], ["--decimal", ","]),
+    ],
+)
+def test_numbers_in_another_form_are_noted(values: list[str], options: list[str]) -> None:
+    columns, said = store("x;label\n" + "".join(f"{value};a\n" for value in values), "--sep", ";", *options)
+    assert columns["x"] == values
+    assert said == (
+        f"Note: in 't.csv' the column 'x' is stored as text, because its values, such as {values[0]!r} in line 2, "
+        f"begin with digits but are no numbers; to store numbers, write them like {'8970,5' if options else '8970.5'}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2024-05-01",
+        "2024/5/1",
+        "01.05.2024",
+        "1-May-2024",
+        "1 May 2024",
+        "20240501T083000",
+        "08:30",
+        "2024-05-01 08:30",
+    ],
+)
+def test_dates_and_times_are_stored_without_a_note(value: str) -> None:
+    assert store(f"x,y\n{value},1\n")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected", "said"),
+    [
+        (
+            "sample,x\nNA,1\nNone,2\nCu,3\nNA,4\n,5\n", [],
+            [None, None, "Cu", None, None], "'NA' (line 2) or 'None' (line 3)",
+        ),
+        ("x,sample\n1,NA\n", [], [None], "'NA' (line 2)"),
+        ("x,sample\n1,nan\n2,null\n", [], [None, None], "'nan' (line 2) or 'null' (line 3)"),
+        ("# by hand\nsample;x\n\n null;1\nCu;2\n", ["--comment", "#", "--sep", ";"], [None, "Cu"], "'null' (line 4)"),
+    ],
+)  # fmt: skip
+def test_words_that_are_taken_as_missing_are_noted(
+    content: str, options: list[str], expected: list[str | None], said: str
+) -> None:
+    columns, notes = store(content, *options)
+    assert [value if isinstance(value, str) else None for value in columns["sample"]] == expected
+    assert notes == (
+        f"Note: in 't.csv' the column 'sample' is missing values where it says {said}; if such a word is a value, "
+        "write it in another way\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["x,y\nNA,1\n2,None\n", "x,y\n,1\nCu,2\n", "x,y\nnan,1\nNaN,2\n", "x,y\nTrue,1\nNA,2\n", "x,y\n,1\n"]
+)
+def test_missing_numbers_and_empty_values_are_missing_without_a_note(content: str) -> None:
+    assert store(content)[1] == ""
 
 
 def test_text_in_another_encoding_is_read_if_it_is_named() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Sequence
 from itertools import islice
 from typing import Any
 
-BLANKS = r"\s+"
+from .text_format import BLANKS, Rows, TextFormat, is_date_or_time, is_like_a_number, is_number, rows_of, split
+
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
 """The separators, and how they are written on the command line."""
 
@@ -16,37 +16,14 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 _ZEROS = r"\s*[+-]?0\d+\s*"
+_MISSING = {
+    *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "None", "n/a", "null"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN"),
+}
+"""The words that pandas takes for missing values."""
+_MISSING_ANYWHERE = re.compile(r"N(?:/?A|ULL|one|aN)|n(?:/a|ull|an)|\.#")
+
 _ZEROS_ANYWHERE = re.compile(r"0(?<![\w.:]0)(?<![eE][+-]0)\d")
-
-Rows = Iterator[tuple[int, list[str]]]
-"""The values of each row, with the number of its first line."""
-
-
-def split(line: str, separator: str) -> list[str]:
-    """The values of a line without quotation marks."""
-    return line.split() if separator == BLANKS else [value.strip() for value in line.strip(" \r\n").split(separator)]
-
-
-def rows_of(lines: Sequence[str], separator: str) -> Rows:
-    """The rows of a table that are not blank."""
-    if separator == BLANKS:
-        yield from ((number, line.split()) for number, line in enumerate(lines, start=1) if line.strip())
-        return
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    number = 1
-    for row in reader:
-        if any(row):
-            yield number, row
-        number = reader.line_num + 1
-
-
-def is_number(text: str, decimal: str = ".") -> bool:
-    """Whether a value is a number."""
-    try:
-        float(text.replace(decimal, "."))
-    except ValueError:
-        return False
-    return True
 
 
 def is_text(column: Any) -> bool:
@@ -56,9 +33,17 @@ def is_text(column: Any) -> bool:
 
 def check_separator(lines: Sequence[str], separator: str, decimal: str) -> None:
     """Refuse lines that another separator divides into as many values as names."""
+    doubt = find_separator(lines, separator, decimal)
+    if doubt:
+        found, options = doubt
+        raise ValueError(f"{found}; give the separator of the values: {options}")
+
+
+def find_separator(lines: Sequence[str], separator: str, decimal: str) -> tuple[str, str] | None:
+    """What shows that another separator divides the lines into as many values as names, and the options for it."""
     head = list(islice((line.strip(" \r\n") for line in lines if line.strip()), 2))
     if len(head) < 2:
-        return
+        return None
     is_one_column = len(split(head[0], separator)) == 1
     for other, word in _OTHER_SEPARATORS.items():
         names, values = (split(line, other) for line in head)
@@ -72,17 +57,11 @@ def check_separator(lines: Sequence[str], separator: str, decimal: str) -> None:
             found = f"its rows look like {head[1]!r}"
         else:
             continue
-        way = f"--sep '{word}' --decimal ','" if has_commas else f"--sep '{word}'"
+        options = f"--sep '{word}' --decimal ','" if has_commas else f"--sep '{word}'"
         if other == "," and all(_DECIMAL_COMMA.fullmatch(line) for line in head):
-            way += ", or --decimal ',' if these are decimal commas"
-        raise ValueError(f"{found}; give the separator of the values: {way}")
-
-
-def check_names(names: Sequence[str]) -> None:
-    """Refuse a name that stands twice, which pandas would change."""
-    twice = [name for number, name in enumerate(names) if name and name in names[:number]]
-    if twice:
-        raise ValueError(f"its first line names two columns {twice[0]!r}; rename one of them")
+            options += ", or --decimal ',' if these are decimal commas"
+        return found, options
+    return None
 
 
 def check_whole_rows(lines: Sequence[str], separator: str, width: int) -> None:
@@ -119,17 +98,99 @@ def leading_zeros(column: Any) -> str | None:
     return str(found.iloc[0]).strip() if len(found) else None
 
 
-def word_among_numbers(column: Any, decimal: str) -> str | None:
-    """The first value of a column of text that is no number, if at least half of the values are numbers."""
+def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: TextFormat, *, skipped: int) -> list[str]:
+    """What should be known of columns of text; refuse a line of words above numbers, which may be names or units.
+
+    Parameters
+    ----------
+    skipped : int
+        Number of rows above the values: that of the names, if there is one.
+    """
+    decimal = text_format.decimal
+
+    def rows() -> Rows:
+        return islice(rows_of(lines, text_format.separator), skipped, None)
+
+    def place(number: int, value: str) -> str:
+        line = line_of(rows(), number, value)
+        return f"{value!r} in line {line}" if line else repr(value)
+
+    columns = [number for number in range(frame.shape[1]) if is_text(frame.iloc[:, number])]
+    found = {number: _words_among_numbers(frame.iloc[:, number], decimal) for number in columns}
+    words = {number: values for number, values in found.items() if len(values)}
+    line, row = next(rows(), (0, []))
+    may_be_units = not any(is_number(value, decimal) for value in row)
+    if may_be_units and words and text_format.has_names is None and all(map(_is_first_only, words.values())):
+        way = f"--skip-rows {line - 1} if it holds the names of the columns, or --header" if skipped else (
+            "--header if it holds the names of the columns, or --no-header"
+        )  # fmt: skip
+        raise ValueError(
+            f"its line {line}, {lines[line - 1].strip()[:60]!r}, holds no numbers, but the lines after it do; give "
+            f"--units-row if it holds units, {way} if it holds values"
+        )
+    notes = {}
+    for number in columns:
+        values = frame.iloc[:, number].dropna()
+        if number in words:
+            notes[number] = (
+                f"is stored as text, because its value {place(number, str(words[number].iloc[0]))} is no number; to "
+                "store numbers, correct it, or write nan for a missing value"
+            ) + (
+                ", or give --units-row if the line holds units" if may_be_units and words[number].index[0] == 0 else ""
+            )
+        elif _are_numbers_in_another_form(values):
+            notes[number] = (
+                f"is stored as text, because its values, such as {place(number, str(values.iloc[0]).strip())}, begin "
+                f"with digits but are no numbers; to store numbers, write them like 8970{decimal}5"
+            )
+    notes |= _notes_on_missing_words(frame, text, rows(), notes)
+    return [f"the column {frame.columns[number]!r} {notes[number]}" for number in sorted(notes)]
+
+
+def _words_among_numbers(column: Any, decimal: str) -> Any:
+    """The values of a column of text that are no numbers, if at least half of the values are numbers, else none."""
     import pandas
 
     values = column.dropna().str.strip()
     other = "." if decimal == "," else ","
-    is_like_a_number = pandas.to_numeric(values.str.replace(",", "."), errors="coerce").notna()
-    is_a_number = is_like_a_number & ~values.str.contains(other, regex=False)
-    if is_a_number.all() or 2 * is_like_a_number.sum() < len(values) or leading_zeros(values):
-        return None
-    return str(values[~is_a_number].iloc[0])
+    are_like_numbers = pandas.to_numeric(values.str.replace(",", "."), errors="coerce").notna()
+    are_numbers = are_like_numbers & ~values.str.contains(other, regex=False)
+    if 2 * are_like_numbers.sum() < len(values) or leading_zeros(values):
+        return values[:0]
+    return values[~are_numbers]
+
+
+def _is_first_only(words: Any) -> bool:
+    return len(words) == 1 and words.index[0] == 0
+
+
+def _are_numbers_in_another_form(values: Any) -> bool:
+    """Whether all values begin with digits and the first is no date or time; leading zeros have their own note."""
+    first = str(values.iloc[0])
+    if not is_like_a_number(first) or ":" in first or is_date_or_time(first) or leading_zeros(values):
+        return False
+    return all(map(is_like_a_number, values))
+
+
+def _notes_on_missing_words(frame: Any, text: str, rows: Rows, noted: Container[int]) -> dict[int, str]:
+    """Notes, by column, on words such as NA that pandas took for missing values where they may be text."""
+    found: dict[int, dict[str, int]] = {}
+    for number in range(frame.shape[1]):
+        column = frame.iloc[:, number]
+        if number not in noted and column.isna().any() and (is_text(column) or column.isna().all()):
+            found[number] = {}
+    for line, row in rows if found and _MISSING_ANYWHERE.search(text) else ():
+        for number, words in found.items():
+            if row[number] in _MISSING:
+                words.setdefault(row[number], line)
+    return {
+        number: (
+            f"is missing values where it says {' or '.join(f'{word!r} (line {at})' for word, at in words.items())}; if "
+            "such a word is a value, write it in another way"
+        )
+        for number, words in found.items()
+        if not all(map(is_number, words)) or (words and is_text(frame.iloc[:, number]))
+    }
 
 
 def line_of(rows: Rows, column: int, value: str) -> int | None:

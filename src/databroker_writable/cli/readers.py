@@ -14,7 +14,8 @@ import click
 from ..errors import did_you_mean, require_package
 from ..upkeep.export_formats import DOCUMENTS
 from .text import say
-from .text_tables import COLUMNS, CSV, TSV, exact_integers, may_be_of_integers, read_text_table
+from .text_format import COLUMNS, CSV, TSV
+from .text_tables import exact_integers, may_be_of_integers, read_text_table
 
 _NETCDF = (".nc", ".nc4")
 _TEXT = {".csv": CSV, ".tsv": TSV, ".dat": COLUMNS, ".txt": COLUMNS, ".xdi": COLUMNS}
@@ -24,6 +25,7 @@ STANDARD_INPUT = Path("-")
 _ONLY_TEXT = {
     "--sep, --comment and --skip-rows are": {"separator", "comment", "skipped_rows"},
     "--header is": {"has_names"},
+    "--units-row is": {"units_row"},
     "--encoding is": {"encoding"},
     "--decimal is": {"decimal"},
 }
@@ -37,8 +39,15 @@ class ReadOptions:
     of_text: Mapping[str, Any]
 
 
-def read_file(path: Path, options: ReadOptions) -> Any:
-    """Read a DataFrame or a Dataset from a file, by its suffix, or from standard input as CSV."""
+class FileTable(NamedTuple):
+    """A DataFrame or a Dataset, and the units of columns that are no part of it."""
+
+    table: Any
+    units: dict[str, str]
+
+
+def read_file(path: Path, options: ReadOptions) -> FileTable:
+    """Read a table from a file, by its suffix, or from standard input as CSV."""
     path = path.expanduser()
     is_input = path == STANDARD_INPUT
     if path.is_dir():
@@ -66,11 +75,12 @@ def read_file(path: Path, options: ReadOptions) -> Any:
     try:
         if suffix in _TEXT:
             content = sys.stdin.buffer.read() if is_input else path.read_bytes()
-            frame, notes = read_text_table(content, _TEXT[suffix].changed(options.of_text))
+            frame, units, notes = read_text_table(content, _TEXT[suffix].changed(options.of_text))
             for note in notes:
                 say(f"Note: in {name} {note}", error=True)
-            return frame
-        return _read_netcdf(path, options.group) if suffix in _NETCDF else _FORMATS[suffix].read(path)
+            return FileTable(frame, units)
+        table = _read_netcdf(path, options.group) if suffix in _NETCDF else _FORMATS[suffix].read(path)
+        return FileTable(table, {})
     except (ValueError, OSError, zipfile.BadZipFile) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         raise click.ClickException(f"{name} cannot be read as {label}: {reason}") from exc

@@ -108,6 +108,12 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     default=None,
     help="Whether the first line of a text file has the names of the columns.",
 )
+@click.option(
+    "--units-row",
+    is_flag=True,
+    default=None,
+    help="The line below the names in a text file has the units of the columns; --units takes precedence.",
+)
 def store(
     files: Sequence[Path],
     target: str,
@@ -150,7 +156,7 @@ def store(
                 check_tags(opened.catalog, tags)
         uids = [new_run_uid() for _ in files] if uid is None else [uid]
         with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
-            for run_uid, table in zip(uids, tables, strict=True):
+            for run_uid, (table, own_units) in zip(uids, tables, strict=True):
                 run = opened.catalog.store_run(
                     table,
                     metadata=metadata,
@@ -160,7 +166,7 @@ def store(
                     derived_from=sources or None,
                     supersedes=supersedes,
                     parameters=parameters or None,
-                    units=units or None,
+                    units={**own_units, **units} or None,
                     attachments=attachments or None,
                     progress=sys.stderr.isatty(),
                 )

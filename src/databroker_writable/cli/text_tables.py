@@ -9,78 +9,29 @@ import re
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, NamedTuple
 
 from ..tables.classifier import exceeds_float64
 from .doubtful_text import (
-    BLANKS,
     check_decimal_points,
-    check_names,
     check_separator,
     check_whole_rows,
-    is_number,
     is_text,
     leading_zeros,
-    line_of,
     may_have_leading_zeros,
-    rows_of,
-    split,
-    word_among_numbers,
+    notes_on_text,
 )
+from .text_format import UTF_8, TextFormat
+from .text_heading import check_hash, find_heading, take_units
 
-_NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS, " ": BLANKS}
-_UTF_8 = "utf-8"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-@dataclass(frozen=True)
-class TextFormat:
-    """The format of a table in a text file.
-
-    Attributes
-    ----------
-    separator : str
-        What separates the values: one character, or `BLANKS`.
-    comment : str or None
-        How comment lines begin.
-    skipped_rows : int
-        Number of lines to skip at the beginning.
-    has_names : bool or None
-        Whether the first line has the names of the columns; if not, the comments may have them. None if it is to be
-        seen from the line.
-    encoding : str
-        As Python names it.
-    decimal : str
-        The decimal mark: a point or a comma.
-    may_lack_names : bool
-        Whether a first line of numbers is one of values, as instruments write files; otherwise it is refused.
-    """
-
-    separator: str = ","
-    comment: str | None = None
-    skipped_rows: int = 0
-    has_names: bool | None = None
-    encoding: str = _UTF_8
-    decimal: str = "."
-    may_lack_names: bool = False
-
-    def changed(self, options: Mapping[str, Any]) -> TextFormat:
-        """The same format with the user's options."""
-        separator = options.get("separator")
-        return replace(self, **{**options, **({"separator": _separator(separator)} if separator else {})})
-
-
-CSV = TextFormat()
-TSV = TextFormat("\t")
-COLUMNS = TextFormat(BLANKS, "#", may_lack_names=True)
-
-
 class TextTable(NamedTuple):
-    """A DataFrame, and what its user should know of its columns."""
+    """A DataFrame, the units of its columns, and what its user should know of them."""
 
     frame: Any
+    units: dict[str, str]
     notes: list[str]
 
 
@@ -93,14 +44,11 @@ def read_text_table(content: bytes, text_format: TextFormat) -> TextTable:
         No such table.
     """
     lines, comments = _lines(_text(content, text_format.encoding), text_format)
-    try:
-        table = _read_table(lines, comments, text_format)
-    except ValueError as exc:
-        if _first_of(lines).startswith("#"):
-            raise ValueError(f"{str(exc).strip()}; --comment '#' skips lines that begin with #") from exc
-        raise
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    above = [comment for number, comment in comments.items() if number < first]
+    table = _read_table(lines, above, text_format)
     if comments:
-        table.frame.attrs["comments"] = comments
+        table.frame.attrs["comments"] = list(comments.values())
     return table
 
 
@@ -114,7 +62,7 @@ def _text(content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as exc:
-        name = "UTF-8" if encoding == _UTF_8 else encoding
+        name = "UTF-8" if encoding == UTF_8 else encoding
         likely = "utf-16" if content.startswith(_UTF_16) else "latin-1"
         raise ValueError(
             f"its byte {exc.start} is not text in {name}; give its encoding, such as --encoding {likely}"
@@ -123,49 +71,44 @@ def _text(content: bytes, encoding: str) -> str:
         raise ValueError(f"there is no encoding {encoding!r} of text; give one such as utf-8 or latin-1") from exc
 
 
-def _lines(text: str, text_format: TextFormat) -> tuple[list[str], list[str]]:
-    """The lines, those that are skipped or comments being empty so that the others keep their numbers; the comments."""
+def _lines(text: str, text_format: TextFormat) -> tuple[list[str], dict[int, str]]:
+    """The lines, those that are skipped or comments being empty; the comments by their place among the lines."""
     comment, skipped = text_format.comment, text_format.skipped_rows
     # str.splitlines would also split at a form feed; a line may end within a value
     lines = list(io.StringIO(text, newline=""))
     lines[:skipped] = ["\n"] * len(lines[:skipped])
-    comments = []
+    comments = {}
     for number, line in enumerate(lines):
         if comment and line.lstrip().startswith(comment):
-            comments.append(line.rstrip("\r\n"))
+            comments[number] = line.rstrip("\r\n")
             lines[number] = "\n"
     return lines, comments
 
 
-def _read_table(lines: Sequence[str], comments: Sequence[str], text_format: TextFormat) -> TextTable:
+def _read_table(lines: list[str], comments: Sequence[str], text_format: TextFormat) -> TextTable:
     separator, decimal = text_format.separator, text_format.decimal
+    check_hash(lines, text_format)
     check_separator(lines, separator, decimal)
+    options: dict[str, Any] = {
+        "sep": separator, "decimal": decimal, "skipinitialspace": True, "index_col": False, "low_memory": False
+    }  # fmt: skip
+    first = _first_row("".join(lines), options)
+    heading = find_heading(first, lines, comments, text_format)
+    units = take_units(lines, heading, separator) if text_format.units_row else {}
     text = "".join(lines)
-    options = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "index_col": False, "low_memory": False}
-    first = _first_row(text, options)
-    has_names = _has_names(first, lines, text_format)
-    if has_names:
-        check_names(first)
-    else:
-        options |= {"header": None, "names": _names(first, comments, separator, text_format.comment or "")}
-    frame = _read_exactly(text, options)
+    options |= {"header": 0 if heading.in_first_line else None, "names": range(len(first))}
+    frame = _read_exactly(text, options).iloc[:, : len(heading.names)]
+    frame.columns = heading.names
     if decimal == ".":
         for name, column in frame.items():
             if is_text(column):
                 check_decimal_points(column.dropna(), f"the column {name!r}")
-    if frame.shape[1] > 1:
-        check_whole_rows(lines, separator, frame.shape[1])
+    if len(first) > 1:
+        check_whole_rows(lines, separator, len(first))
     notes = _keep_leading_zeros(frame, text, options)
-    for number, (name, column) in enumerate(frame.items()):
-        word = word_among_numbers(column, decimal) if is_text(column) else None
-        if word is not None:
-            line = line_of(islice(rows_of(lines, separator), has_names, None), number, word)
-            value = f"{word!r} in line {line}" if line else repr(word)
-            notes.append(
-                f"the column {name!r} is stored as text, because its value {value} is no number; to store numbers, "
-                "correct it, or write nan for a missing value"
-            )
-    return TextTable(frame, notes)
+    return TextTable(
+        frame, units, notes + notes_on_text(frame, text, lines, text_format, skipped=heading.in_first_line)
+    )
 
 
 def _keep_leading_zeros(frame: Any, text: str, options: Mapping[str, Any]) -> list[str]:
@@ -175,51 +118,15 @@ def _keep_leading_zeros(frame: Any, text: str, options: Mapping[str, Any]) -> li
     if not numeric or not may_have_leading_zeros(text):
         return notes
     as_written = _parsed(text, {**options, "usecols": numeric, "dtype": str})
-    for number, name in zip(numeric, as_written.columns, strict=True):
-        value = leading_zeros(as_written[name])
+    for number in numeric:
+        value = leading_zeros(as_written[number])
         if value is not None:
-            frame.isetitem(number, as_written[name])
+            frame.isetitem(number, as_written[number])
             notes.append(
                 f"the column {frame.columns[number]!r} is stored as text, because its value {value!r} begins with a "
                 "zero; to store numbers, write them without leading zeros"
             )
     return notes
-
-
-def _names(first: Sequence[str], comments: Sequence[str], separator: str, comment: str) -> list[str]:
-    """The names of columns that the first line does not have: those in a comment, if they fit, else numbers."""
-    names = _names_in(comments, separator, comment)
-    if len(names) == len(first) == len(set(names)) and all(names):
-        return names
-    return [f"column_{number}" for number in range(1, len(first) + 1)]
-
-
-def _names_in(comments: Sequence[str], separator: str, comment: str) -> list[str]:
-    """What comments name: the line #L of SPEC, with two blanks between its names, else the last one."""
-    labels = [line.lstrip().removeprefix("#L ").strip() for line in comments if line.lstrip().startswith("#L ")]
-    if labels:
-        return re.split(r"\s{2,}", labels[-1]) if "  " in labels[-1] else labels[-1].split()
-    return split(comments[-1].lstrip()[len(comment) :], separator) if comments else []
-
-
-def _has_names(first: Sequence[str], lines: Sequence[str], text_format: TextFormat) -> bool:
-    """Whether the first line has the names of the columns; refuse one that may be lost as values."""
-    if text_format.has_names is not None:
-        return text_format.has_names
-    if text_format.decimal == ".":
-        check_decimal_points(first, "its first line")
-    if not all(is_number(value, text_format.decimal) for value in first):
-        return True
-    if len(list(islice(filter(str.strip, lines), 2))) > 1 and not text_format.may_lack_names:
-        raise ValueError(
-            f"its first line holds only numbers, {_first_of(lines).strip()[:60]!r}; say with --no-header that they are "
-            "values, or with --header that they are the names of the columns"
-        )
-    return not text_format.may_lack_names
-
-
-def _first_of(lines: Sequence[str]) -> str:
-    return next((line for line in lines if line.strip()), "")
 
 
 def _first_row(text: str, options: Mapping[str, Any]) -> list[str]:
@@ -234,10 +141,10 @@ def _read_exactly(text: str, options: Mapping[str, Any]) -> Any:
     gaps = [number for number in range(frame.shape[1]) if may_be_of_integers(frame.iloc[:, number])]
     if gaps:
         exact = _parsed(text, {**options, "usecols": gaps, "dtype_backend": "numpy_nullable"})
-        for number, name in zip(gaps, exact.columns, strict=True):
-            if exact[name].dtype.kind in "iub" and exact[name].notna().any():
-                frame.isetitem(number, exact_integers(exact[name]))
-    return frame.rename(columns=str.strip)
+        for number in gaps:
+            if exact[number].dtype.kind in "iub" and exact[number].notna().any():
+                frame.isetitem(number, exact_integers(exact[number]))
+    return frame
 
 
 def _parsed(text: str, options: Mapping[str, Any]) -> Any:
@@ -292,11 +199,3 @@ def exact_integers(column: Any) -> Any:
     When xarray asks for an array, pandas 3 gives floats for nullable integers.
     """
     return column.astype(object) if exceeds_float64(column) else column
-
-
-def _separator(word: str) -> str:
-    """The separator that a user names."""
-    separator = _NAMED_SEPARATORS.get(word) or word.strip(" ")
-    if len(separator) != 1 and separator != BLANKS:
-        raise ValueError(f"{word!r} cannot separate its values; give one character, tab or space")
-    return separator

@@ -1,0 +1,120 @@
+"""The format of a table in a text file, and what its lines are made of."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+BLANKS = r"\s+"
+UTF_8 = "utf-8"
+_DIGITS = re.compile(r"\s*[+-]?[.,]?\d")
+_DATE_OR_TIME = re.compile(
+    r"\s*(?:\d{8}T\d|\d{4}-\d\d\b|\d{1,4}([-/. ])(?:\d\d?|[A-Za-z]{3,9})\1\d{1,4}\b|\d\d?:\d\d(?!\d))"
+)
+_NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS, " ": BLANKS}
+
+Rows = Iterator[tuple[int, list[str]]]
+"""The values of each row, with the number of its first line."""
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """The format of a table in a text file.
+
+    Attributes
+    ----------
+    separator : str
+        What separates the values: one character, or `BLANKS`.
+    comment : str or None
+        How comment lines begin.
+    skipped_rows : int
+        Number of lines to skip at the beginning.
+    has_names : bool or None
+        Whether the first line has the names of the columns; if not, the comments may have them. None if it is to be
+        seen from the line.
+    units_row : bool
+        Whether the line below the names has the units of the columns.
+    encoding : str
+        As Python names it.
+    decimal : str
+        The decimal mark: a point or a comma.
+    may_lack_names : bool
+        Whether a first line of numbers is one of values, as instruments write files; otherwise it is refused.
+    """
+
+    separator: str = ","
+    comment: str | None = None
+    skipped_rows: int = 0
+    has_names: bool | None = None
+    units_row: bool = False
+    encoding: str = UTF_8
+    decimal: str = "."
+    may_lack_names: bool = False
+
+    def changed(self, options: Mapping[str, Any]) -> TextFormat:
+        """The same format with the user's options."""
+        separator = options.get("separator")
+        return replace(self, **{**options, **({"separator": _separator(separator)} if separator else {})})
+
+
+CSV = TextFormat()
+TSV = TextFormat("\t")
+COLUMNS = TextFormat(BLANKS, "#", may_lack_names=True)
+
+
+def _separator(word: str) -> str:
+    """The separator that a user names."""
+    separator = _NAMED_SEPARATORS.get(word) or word.strip(" ")
+    if len(separator) != 1 and separator != BLANKS:
+        raise ValueError(f"{word!r} cannot separate its values; give one character, tab or space")
+    return separator
+
+
+def split(line: str, separator: str) -> list[str]:
+    """The values of a line without quotation marks."""
+    return line.split() if separator == BLANKS else [value.strip() for value in line.strip(" \r\n").split(separator)]
+
+
+def rows_of(lines: Sequence[str], separator: str) -> Rows:
+    """The rows of a table that are not blank."""
+    if separator == BLANKS:
+        yield from ((number, line.split()) for number, line in enumerate(lines, start=1) if line.strip())
+        return
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    number = 1
+    try:
+        for row in reader:
+            if len(row) > 1 or any(row):
+                yield number, row
+            number = reader.line_num + 1
+    except csv.Error as exc:
+        raise ValueError(
+            f"the value that begins in its row {number} is too long; is a quotation mark missing?"
+        ) from exc
+
+
+def first_line(lines: Sequence[str]) -> str:
+    """The first line that is not blank; empty if there is none."""
+    return next((line.strip() for line in lines if line.strip()), "")
+
+
+def is_number(text: str, decimal: str = ".") -> bool:
+    """Whether a value is a number."""
+    try:
+        float(text.replace(decimal, "."))
+    except ValueError:
+        return False
+    return "_" not in text  # which is a number in Python, but in no file
+
+
+def is_date_or_time(text: str) -> bool:
+    """Whether a value begins with a date or a time of day."""
+    return _DATE_OR_TIME.match(text) is not None
+
+
+def is_like_a_number(text: str) -> bool:
+    """Whether a value begins with digits."""
+    return _DIGITS.match(text) is not None

@@ -1,0 +1,165 @@
+"""Find what heads a table in a text file: the names of its columns, and their units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from .doubtful_text import check_decimal_points, find_separator
+from .text_format import Rows, TextFormat, first_line, is_date_or_time, is_like_a_number, is_number, rows_of, split
+
+_OTHER_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d*[.,]?\d+[dD][+-]?\d+|\d+[.,]\d*[dD][+-]?\d+)")
+
+
+class Heading(NamedTuple):
+    """The names of the columns, and whether the first line has them.
+
+    A separator at the end of each line makes one more value in the first line than there are names.
+    """
+
+    names: list[str]
+    in_first_line: bool
+
+
+def find_heading(
+    first: Sequence[str], lines: Sequence[str], comments: Sequence[str], text_format: TextFormat
+) -> Heading:
+    """Find the names in the first line, whose values are given, or in the comments above; without them, numbers.
+
+    Raises
+    ------
+    ValueError
+        The first line may hold values or names, or does not name each column.
+    """
+    named = _names_in_comment(comments, text_format, len(first))
+    if _is_heading(first, named, lines, comments, text_format):
+        return Heading(_complete(first, lines, text_format), True)
+    return Heading(named or [f"column_{number}" for number in range(1, len(first) + 1)], False)
+
+
+def check_hash(lines: Sequence[str], text_format: TextFormat) -> None:
+    """Refuse a first line that may be a comment, which can have the names."""
+    line = first_line(lines)
+    if text_format.has_names is not None or not line.startswith("#"):
+        return
+    start = next((number for number, line in enumerate(lines) if line.lstrip()[:1] not in ("", "#")), len(lines))
+    last = [line.lstrip("# ") for line in lines[:start] if line.strip()][-1:]
+    values = lines[start:]
+    separator, decimal = text_format.separator, text_format.decimal
+    doubt = find_separator([*last, *values], separator, decimal) or find_separator(values, separator, decimal)
+    raise ValueError(
+        f"its first line begins with #, {line[:60]!r}; give --comment '#'{f' {doubt[1]}' if doubt else ''} if such "
+        "lines are comments, of which the last can have the names of the columns, or --header if this line has them"
+    )
+
+
+def take_units(lines: list[str], heading: Heading, separator: str) -> dict[str, str]:
+    """Make the line below the names blank, and return the units in it."""
+    rows = list(islice(rows_of(lines, separator), heading.in_first_line, heading.in_first_line + 2))
+    if not rows:
+        raise ValueError("no line below its names holds units; leave --units-row out")
+    line, row = rows[0]
+    said = f"its line {line}, {lines[line - 1].strip()[:60]!r}, "
+    units = [value.strip() for value in row]
+    if all(is_number(value) for value in units if value):
+        raise ValueError(f"{said}holds no units; leave --units-row out")
+    width = len(heading.names)
+    if len(units) < width or any(units[width:]):
+        raise ValueError(f"{said}has {len(units)} units for {width} columns; write a separator for each missing one")
+    end = rows[1][0] - 1 if rows[1:] else len(lines)
+    lines[line - 1 : end] = ["\n"] * (end - line + 1)
+    return {name: text for name, text in zip(heading.names, units, strict=False) if text}
+
+
+def _names_in_comment(comments: Sequence[str], text_format: TextFormat, width: int) -> list[str]:
+    """What comments name, if there is a name for each column: the line #L of SPEC, else the last comment."""
+    labels = _spec_labels(comments)
+    if labels:
+        names = re.split(r"\s{2,}", labels[-1]) if "  " in labels[-1] else labels[-1].split()
+    else:
+        names = [
+            name
+            for line in comments[-1:]
+            for name in split(line.lstrip()[len(text_format.comment or "") :], text_format.separator)
+        ]
+    fits = len(names) == width == len(set(names)) and all(map(_may_be_a_name, names))
+    return names if fits else []
+
+
+def _spec_labels(comments: Sequence[str]) -> list[str]:
+    """What stands in lines #L of SPEC, with two blanks between the names if they have blanks."""
+    return [line.lstrip().removeprefix("#L ").strip() for line in comments if line.lstrip().startswith("#L ")]
+
+
+def _may_be_a_name(text: str) -> bool:
+    """Whether a comment that has this text can be of names: not of a value, or 'Sample: Cu'."""
+    return bool(text) and not is_number(text) and not re.search(r"[:=](?:\s|$)", text)
+
+
+def _is_heading(
+    first: Sequence[str],
+    named: Sequence[str],
+    lines: Sequence[str],
+    comments: Sequence[str],
+    text_format: TextFormat,
+) -> bool:
+    """Whether the first line has the names of the columns; refuse one that may be lost as values."""
+    if text_format.has_names is not None:
+        return text_format.has_names
+    if text_format.decimal == ".":
+        check_decimal_points(first, "its first line")
+    values = [value for value in first if _is_value(value, text_format.decimal)]
+    line = repr(first_line(lines)[:60])
+    if named and named != first:
+        if not values and not any(map(is_like_a_number, first)) and not _spec_labels(comments):
+            raise ValueError(
+                f"its first line, {line}, and the comment above, {comments[-1].strip()[:60]!r}, can both be the names "
+                "of the columns; say --header if the line has the names, or --no-header if the comment has them (with "
+                "--units-row if the line holds units)"
+            )
+        return False
+    if not values:
+        return True
+    if text_format.may_lack_names and all(is_number(value, text_format.decimal) for value in first):
+        return False
+    raise ValueError(
+        f"its first line, {line}, holds the value {values[0]!r}; say with --no-header that they are values, with "
+        "--header that they are the names of the columns, or with --skip-rows how many lines there are above the names"
+    )
+
+
+def _is_value(text: str, decimal: str) -> bool:
+    """Whether a text is no name, but a number, a date or a time."""
+    return is_number(text, decimal) or is_date_or_time(text) or _OTHER_NUMBER.fullmatch(text) is not None
+
+
+def _complete(first: Sequence[str], lines: Sequence[str], text_format: TextFormat) -> list[str]:
+    """The names in the first line, which are different; those that it lacks are refused if they have values."""
+    names = list(first)
+    twice = [name for number, name in enumerate(names) if name and name in names[:number]]
+    if twice:
+        raise ValueError(f"its first line names two columns {twice[0]!r}; rename one of them")
+    names = names[: _last_used(names, islice(rows_of(lines, text_format.separator), 1, None))]
+    if names and not names[0] and "index" not in names:
+        names[0] = "index"
+    if not names or "" in names:
+        number = names.index("") + 1 if names else 1
+        rows = islice(rows_of(lines, text_format.separator), 1, None)
+        line = next((line for line, row in rows if len(row) == len(first) and all(map(_may_be_a_name, row))), None)
+        raise ValueError(
+            f"its first line, {first_line(lines)[:60]!r}, has no name for column {number}; name every column"
+            + (f", or give --skip-rows {line - 1} if the names are in line {line}" if line else "")
+        )
+    return names
+
+
+def _last_used(names: Sequence[str], rows: Rows) -> int:
+    """The number of the last column that has a name or a value."""
+    last = max((number for number, name in enumerate(names, start=1) if name), default=0)
+    if last < len(names):
+        for _, row in rows:
+            used = [number for number, value in enumerate(row[last:], start=last + 1) if value.strip()]
+            last = max(used, default=last)
+    return last
