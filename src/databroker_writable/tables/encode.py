@@ -126,16 +126,18 @@ def _text_dtype(texts: list[str]) -> str:
 def _encode_masked(values: numpy.ma.MaskedArray, name: str) -> Encoded:
     check_column(values, name)
     mask = numpy.ma.getmaskarray(values)
-    objects = values.data.astype(object)
-    objects[mask] = None
+    present: Any = values.data
+    if mask.any():
+        present = present.astype(object)
+        present[mask] = None
     if values.dtype.kind in "UO":
-        return _encode_in_memory(objects if mask.any() else values.data, name)
+        return _encode_in_memory(present, name)
     if type_of_dtype(values.dtype) not in NUMBERS:
         raise unsupported(name, f"a masked array of dtype {values.dtype}", "fill it, e.g. with .filled()")
     encoded = _encode_in_memory(values.data, name)
     encoded.encoding["is"] = "masked"
     if mask.any():
-        encoded.values = objects.tolist()
+        encoded.values = present.tolist()
     return encoded
 
 
