@@ -118,7 +118,11 @@ def test_a_word_among_numbers_is_noted(content: str, options: list[str], name: s
 
 
 @pytest.mark.parametrize(
-    "values", ["Cu Ni 5", "2024-05-01 2024-05-02", "12:30 12:45", "a1 7b 8", "True False", "1 2 nan"]
+    "values",
+    [
+        *("Cu Ni 5", "2024-05-01 2024-05-02", "12:30 12:45", "a1 7b 8", "True False", "1 2 nan"),
+        *("1/2 2/2", "20-24 25-29", "1st 2nd", "002-001 002-003", "7-Cu 8-Ni"),
+    ],
 )
 def test_columns_of_words_are_stored_without_a_note(values: str) -> None:
     assert store("\n".join(["x", *values.split()]) + "\n")[1] == ""
@@ -141,7 +145,7 @@ def test_numbers_in_another_form_are_noted(values: list[str], options: list[str]
     assert columns["x"] == values
     assert said == (
         f"Note: in 't.csv' the column 'x' is stored as text, because its values, such as {values[0]!r} in line 2, "
-        f"begin with digits but are no numbers; to store numbers, write them like {'8970,5' if options else '8970.5'}\n"
+        f"are numbers in another form; to store numbers, write them like {'8970,5' if options else '8970.5'}\n"
     )
 
 

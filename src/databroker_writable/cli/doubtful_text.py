@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from itertools import islice
 from typing import Any
 
-from .text_format import BLANKS, Rows, TextFormat, is_date_or_time, is_like_a_number, is_number, rows_of, split
+from .text_format import BLANKS, Rows, TextFormat, is_date_or_time, is_number, rows_of, split
 
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
 """The separators, and how they are written on the command line."""
@@ -15,6 +15,11 @@ _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
+_OTHER_FORM = re.compile(
+    r"\s*[+-]?(?:0[xX][\da-fA-F]+|(?:\d|[.,_' \u00a0](?=\d))+(?:[eEdD][+-]?\d+)?)(?:\s*%|\s+[^\W\d_]{1,4})?\s*"
+)
+"""Hexadecimal, of Fortran, with separated thousands, a percent sign or units."""
+
 _ZEROS = r"\s*[+-]?0\d+\s*"
 _MISSING = {
     *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "None", "n/a", "null"),
@@ -140,8 +145,8 @@ def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: Text
             )
         elif _are_numbers_in_another_form(values):
             notes[number] = (
-                f"is stored as text, because its values, such as {place(number, str(values.iloc[0]).strip())}, begin "
-                f"with digits but are no numbers; to store numbers, write them like 8970{decimal}5"
+                f"is stored as text, because its values, such as {place(number, str(values.iloc[0]).strip())}, are "
+                f"numbers in another form; to store numbers, write them like 8970{decimal}5"
             )
     notes |= _notes_on_missing_words(frame, text, rows(), notes)
     return [f"the column {frame.columns[number]!r} {notes[number]}" for number in sorted(notes)]
@@ -165,11 +170,10 @@ def _is_first_only(words: Any) -> bool:
 
 
 def _are_numbers_in_another_form(values: Any) -> bool:
-    """Whether all values begin with digits and the first is no date or time; leading zeros have their own note."""
-    first = str(values.iloc[0])
-    if not is_like_a_number(first) or ":" in first or is_date_or_time(first) or leading_zeros(values):
+    """Whether all values are numbers to a reader, and the first is no date; leading zeros have their own note."""
+    if is_date_or_time(str(values.iloc[0])) or leading_zeros(values):
         return False
-    return all(map(is_like_a_number, values))
+    return all(map(_OTHER_FORM.fullmatch, values))
 
 
 def _notes_on_missing_words(frame: Any, text: str, rows: Rows, noted: Container[int]) -> dict[int, str]:
