@@ -34,9 +34,13 @@ def store_and_listen(name: str, content: str, *options: str) -> tuple[dict[str, 
 
 
 def refused(name: str, content: str, *options: str) -> str:
+    return refused_in("results", name, content, *options)
+
+
+def refused_in(results: str, name: str, content: str, *options: str) -> str:
     Path(name).write_text(content)
-    message = fail("store", name, "--to", "results", *options)
-    assert not Path("results").exists()
+    message = fail("store", name, "--to", results, *options)
+    assert not Path(results).exists()
     return message
 
 
@@ -233,3 +237,48 @@ def test_other_words_among_numbers_are_noted_with_those_of_a_row_of_units() -> N
     columns, said = store_and_listen("t.csv", "x,mu\neV,1\n1,2\n")
     assert columns["x"] == ["eV", "1"]
     assert "--units-row" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("#S 1\n#L a  b\n1 2\n\n#S 2\n#L c  d\n3 4\n", "its line 5, '#S 2',"),
+        ("#L a  b\n1 2\n#L a  b\n3 4\n", "its line 3, '#L a  b',"),
+        ("#S 1\na b\n1 2\n #S\t2\n3 4\n", "its line 4, '#S\\t2',"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--header",), ("--no-header",)])
+def test_a_second_scan_of_spec_is_refused(content: str, line: str, options: tuple[str, ...]) -> None:
+    message = refused("s.dat", content, *options)
+    assert line in message
+    assert "give each scan a file of its own" in message
+
+
+def test_scans_of_spec_without_values_are_not_in_the_way() -> None:
+    content = "#S 1\n#L a  b\n\n#S 2\n#L c  d\n1 2\n#C done\n#Second thoughts\n"
+    assert store("s.dat", content) == {"c": [1], "d": [2]}
+    assert "holds no lines" in refused_in("other", "empty.dat", "#S 1\n#L a  b\n#S 2\n#L a  b\n")
+
+
+@pytest.mark.parametrize("units_line", ["# eV A", "# eV eV", "# eV 1"])
+@pytest.mark.parametrize("options", [(), ("--no-header",)])
+def test_two_comments_that_can_both_be_names_are_refused(units_line: str, options: tuple[str, ...]) -> None:
+    message = refused("t.dat", f"# by hand\n# E I\n{units_line}\n1 2\n", *options)
+    for part in ("'# E I'", repr(units_line), "keep the one with the names", "--header"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        *("Sample: foil", "sample= foil", "temperature 300", "2024-05-01 08:00:00", "three more words", "E I", "1 2"),
+        *("I I", "---"),
+    ],
+)
+def test_a_comment_that_is_no_line_of_names_is_not_in_the_way(above: str) -> None:
+    assert store("t.dat", f"# {above}\n# E I\n1 2\n") == {"E": [1], "I": [2]}
+
+
+def test_comments_are_no_names_beside_a_line_of_spec_or_a_first_line_of_names() -> None:
+    assert store("t.dat", "#L E I\n# eV A\n1 2\n") == {"E": [1], "I": [2]}
+    assert store("t.dat", "# E I\n# eV A\nE I\n1 2\n", "--header") == {"E": [1], "I": [2]}

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from .doubtful_text import check_decimal_points, find_separator
 from .text_format import Rows, TextFormat, first_line, is_date_or_time, is_like_a_number, is_number, rows_of, split
+
+_SCAN = re.compile(r"\s*#[SL]\s")
+"""A line of SPEC that begins a scan or names its columns."""
+
+_REMARK = re.compile(r"[:=](?:\s|$)")
+"""What is in a comment such as 'Sample: Cu', and in no name."""
 
 _OTHER_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d*[.,]?\d+[dD][+-]?\d+|\d+[.,]\d*[dD][+-]?\d+)")
 
@@ -36,7 +42,18 @@ def find_heading(
     named = _names_in_comment(comments, text_format, len(first))
     if _is_heading(first, named, lines, comments, text_format):
         return Heading(_complete(first, lines, text_format), True)
+    _check_one_comment_of_names(comments, text_format, len(first))
     return Heading(named or [f"column_{number}" for number in range(1, len(first) + 1)], False)
+
+
+def check_one_scan(comments: Mapping[int, str], first: int) -> None:
+    """Refuse a second scan of SPEC, whose values would get the names of the first; `first` is the first row's place."""
+    for number, comment in comments.items():
+        if number > first and _SCAN.match(comment):
+            raise ValueError(
+                f"its line {number + 1}, {comment.strip()[:60]!r}, begins another scan below the first row of values; "
+                "give each scan a file of its own"
+            )
 
 
 def check_hash(lines: Sequence[str], text_format: TextFormat) -> None:
@@ -79,13 +96,29 @@ def _names_in_comment(comments: Sequence[str], text_format: TextFormat, width: i
     if labels:
         names = re.split(r"\s{2,}", labels[-1]) if "  " in labels[-1] else labels[-1].split()
     else:
-        names = [
-            name
-            for line in comments[-1:]
-            for name in split(line.lstrip()[len(text_format.comment or "") :], text_format.separator)
-        ]
+        names = _words(comments[-1], text_format) if comments else []
     fits = len(names) == width == len(set(names)) and all(map(_may_be_a_name, names))
     return names if fits else []
+
+
+def _check_one_comment_of_names(comments: Sequence[str], text_format: TextFormat, width: int) -> None:
+    """Refuse two comments above the values that can be their names, or their names and units."""
+    if len(comments) < 2 or _spec_labels(comments):
+        return
+    names, units = (_words(comment, text_format) for comment in comments[-2:])
+    may_be_names = all(_may_be_a_name(name) and not _is_value(name, text_format.decimal) for name in names)
+    may_be_units = not all(map(is_number, units)) and not any(map(_REMARK.search, units))
+    if names != units and len(names) == len(units) == len(set(names)) == width and may_be_names and may_be_units:
+        one, other = (repr(comment.strip()[:60]) for comment in comments[-2:])
+        raise ValueError(
+            f"the comments above its values, {one} and {other}, can both be the names of the columns; keep the one "
+            "with the names, or write the names in the first line below the comments and give --header"
+        )
+
+
+def _words(comment: str, text_format: TextFormat) -> list[str]:
+    """The values in a comment."""
+    return split(comment.lstrip()[len(text_format.comment or "") :], text_format.separator)
 
 
 def _spec_labels(comments: Sequence[str]) -> list[str]:
@@ -95,7 +128,7 @@ def _spec_labels(comments: Sequence[str]) -> list[str]:
 
 def _may_be_a_name(text: str) -> bool:
     """Whether a comment that has this text can be of names: not of a value, or 'Sample: Cu'."""
-    return bool(text) and not is_number(text) and not re.search(r"[:=](?:\s|$)", text)
+    return bool(text) and not is_number(text) and not _REMARK.search(text)
 
 
 def _is_heading(

@@ -22,7 +22,7 @@ from .doubtful_text import (
     notes_on_text,
 )
 from .text_format import UTF_8, TextFormat
-from .text_heading import check_hash, find_heading, take_units
+from .text_heading import check_hash, check_one_scan, find_heading, take_units
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -44,7 +44,8 @@ def read_text_table(content: bytes, text_format: TextFormat) -> TextTable:
         No such table.
     """
     lines, comments = _lines(_text(content, text_format.encoding), text_format)
-    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    check_one_scan(comments, first)
     above = [comment for number, comment in comments.items() if number < first]
     table = _read_table(lines, above, text_format)
     if comments:
