@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import InvalidMetadataError, NotFoundError, warn_user
 from ..runs import upstream
 from ..runs.provenance import reference
+from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
 from .finder_options import with_keywords
@@ -66,7 +67,7 @@ def latest(
             continue
         if found != status and (status is not None or found == RETRACTED):
             others.add(found)
-        else:
+        elif not is_deleted(catalog, header.uid):
             return open_run(catalog, header.uid)
     unknown = unknown_keys(catalog, query)
     if unknown:

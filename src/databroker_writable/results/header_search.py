@@ -17,7 +17,7 @@ from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.packed_headers import RunHeader, fitting, with_keys
 from ..runs.provenance import sources_of, superseded_by
-from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, missing_files
+from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
 from ..storage.mongo_backend import naming_a_server_that_is_away
 from ..tables.wording import short
@@ -99,10 +99,7 @@ def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
     """Headers of the runs of a catalog in memory, one at a time: for the first, the others are not compared."""
     transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
-    missing = missing_files(catalog)
     for header in found:
-        if header.path in missing:
-            continue
         stop = stop_of(header.uid)
         yield Header(changed_start(header.start), stop and changed_stop(stop))
 

@@ -74,15 +74,12 @@ class RunEntries(MutableMapping[str, Any]):
         header: to make the entries takes longer than all else that opening a catalog does.
     readers : dict
         The functions that read run files, instead of those in the entries.
-    missing_files : set of str
-        The paths of loaded files that were gone when the catalog was loaded last; databroker keeps their entries.
     """
 
     def __init__(self, entries: MutableMapping[str, Any], catalog: Any) -> None:
         self.by_uid = entries
         self._catalog = catalog
         self.readers: dict[Any, Any] = {}
-        self.missing_files: set[str] = set()
         self._reader: Reader | None = None
         # a container that is not a dict may make its entries on demand, in any number
         self._unrendered: MutableMapping[str, tuple[Any, Any]] = (
@@ -209,18 +206,8 @@ def loaded_header(catalog: Any, uid: str) -> RunHeader | None:
     return starts.headers[uid] if isinstance(starts, StartDocuments) else RunHeader.of(starts[uid], None)
 
 
-def note_missing_files(catalog: Any, paths: set[str]) -> None:
-    """Remember the loaded files of a catalog that are gone."""
-    catalog._entries.missing_files = paths
-
-
-def missing_files(catalog: Any) -> set[str]:
-    """The loaded files of a catalog that were gone when it was loaded last."""
-    return catalog._entries.missing_files if isinstance(catalog._entries, RunEntries) else set()
-
-
 def is_deleted(catalog: Any, uid: str) -> bool:
-    """Whether the file of a run that a catalog has loaded is gone now: databroker keeps the entry."""
+    """Whether the file of a run that a catalog has loaded is gone: databroker keeps the entry."""
     entries = catalog._entries
     files = entries.arguments(uid) if isinstance(entries, RunEntries) else ()
     known = getattr(catalog, "_filename_to_mtime", {})

@@ -14,7 +14,7 @@ from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.forks import begin_anew_in_children
 from ..runs.packed_headers import RunHeader
-from ..runs.upstream_entries import is_deleted, missing_files, note_missing_files
+from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Arguments, Backend, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
@@ -233,7 +233,6 @@ class FileBackend(Backend):
             header = RunHeader.of(writer.start, writer.stop, path)
             upstream.add_run_files(self.catalog, [header], self.read_file)
             upstream.loaded_files(self.catalog)[path] = modified
-            missing_files(self.catalog).discard(path)
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at
@@ -245,8 +244,6 @@ class FileBackend(Backend):
         else:
             with noting_only_what_is_loaded(self.catalog):
                 load_all()
-            loaded = upstream.loaded_files(self.catalog)
-            note_missing_files(self.catalog, {path for path in loaded if not os.path.lexists(path)})
         self._loaded_at = time.time()
 
 

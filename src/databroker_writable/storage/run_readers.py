@@ -20,7 +20,6 @@ from ..errors import PickledRunError, warn_user
 from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.packed_headers import RunHeader
-from ..runs.upstream_entries import note_missing_files
 from .header_cache import Files, HeaderCache, state_of
 from .paths import files_matching, owner_of
 
@@ -234,18 +233,15 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> Files:
     paths = catalog.paths.files
     if paths is None:
         paths = files_matching(catalog.paths)
-    missing = set(noted)
     for path in paths:
         try:
             status = os.stat(path)
         except OSError as exc:
             _note(path, exc, complaints)
         else:
-            missing.discard(path)
             modified = status.st_mtime
             if modified != noted.get(path):
                 files[path] = modified, state_of(status)
-    note_missing_files(catalog, missing)
     return files
 
 

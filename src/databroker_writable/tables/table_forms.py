@@ -208,8 +208,8 @@ def _what_it_is_instead(table: Any) -> str:
     path = path_of(table)
     if path is not None:
         return "; ".join(filter(None, (f"{name} {short(table)}", way_to_read(path))))
-    is_nameless = isinstance(table, numpy.ndarray | dask.array.Array | xarray.Variable | list | tuple)
-    if is_nameless or units_of(table) is not None:
+    nameless = numpy.ndarray | dask.array.Array | xarray.Variable | list | tuple
+    if isinstance(table, nameless) or units_of(table) is not None:
         return f"{name}; name it, e.g. {{'x': values}}"
     if hasattr(table, "collect"):
         return f"{name}; collect it first, with .collect()"
