@@ -204,7 +204,7 @@ def run_directory(path: str | os.PathLike[str]) -> str:
         )
         raise InvalidCatalogError(f"{existing!r} is not a directory; {remedy}")
     new = directory[len(existing) :]
-    if new and os.path.basename(str(path)) == str(path) and str(path) in list(databroker.catalog):
+    if new and isinstance(path, str) and os.path.basename(path) == path and _is_name_of_catalog(path):
         raise InvalidCatalogError(
             f"{str(path)!r} is the name of a catalog: open it as databroker.catalog[{str(path)!r}], or give "
             f"'./{path}' for a new directory"
@@ -219,6 +219,13 @@ def run_directory(path: str | os.PathLike[str]) -> str:
             f"{str(path)!r} names run files; give their directory, as in open_directory({parent!r})"
         )
     return directory
+
+
+def _is_name_of_catalog(name: str) -> bool:
+    try:
+        return name in list(databroker.catalog)
+    except Exception:
+        return False  # another YAML file is broken, which is no reason against a new directory
 
 
 def run_files_of(directory: str) -> tuple[type, str]:

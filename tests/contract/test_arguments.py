@@ -116,6 +116,16 @@ def test_the_name_of_a_catalog_is_no_new_directory(two_directories, monkeypatch)
     assert list(open_directory("results-of-all")) == ["first"]
 
 
+def test_a_broken_catalog_of_others_does_not_prevent_a_new_directory(two_directories, monkeypatch):
+    class Broken:
+        def __iter__(self):
+            raise yaml.YAMLError("broken")
+
+    monkeypatch.setattr(databroker, "catalog", Broken())
+    monkeypatch.chdir(two_directories / "here")
+    assert list(open_directory("new")) == []
+
+
 def test_a_tilde_is_the_home(two_directories):
     WritableMsgpackCatalog(["~/results/*.msgpack"], asset_root="~/arrays").store_run({"x": [1]}, uid="first")
     assert list(open_directory("~/results")) == ["first"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
 import warnings
 
 import numpy
 import pytest
 
-from databroker_writable import InvalidMetadataError, StoreWarning, build_simple_run, make_writable
+from databroker_writable import InvalidMetadataError, StoreWarning, build_simple_run, make_writable, open_directory
 from databroker_writable.catalog.finding_methods import FindingMethods
 from databroker_writable.results.finder_options import OPTIONS
 
@@ -104,9 +105,38 @@ def test_all_runs_of_a_search_are_inputs_and_a_stream_or_a_whole_catalog_is_refu
 
 
 def test_an_operator_that_no_backend_knows_is_named(catalog, raw):
+    catalog.store_run({"k": [1.0]}, {"sample": "Cu"}, derived_from=raw)
     for ask in (catalog.table, catalog.latest):
         with pytest.raises(InvalidMetadataError, match=r"the query cannot be answered: .*\$bad.*; write conditions"):
             ask({"sample": {"$bad": 1}})
+        with pytest.raises(InvalidMetadataError, match="the query cannot be answered"):
+            ask({"sample": {"$bad": 1}}, derived_from=raw)
+    with pytest.raises(InvalidMetadataError, match="the query cannot be answered"):
+        catalog.results_of(raw, sample={"$bad": 1})
+
+
+def test_a_value_that_an_operator_does_not_take_is_a_wrong_query(tmp_path):
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, {"sample": "Cu"})
+    with pytest.raises(InvalidMetadataError, match="the query cannot be answered"):
+        catalog.table({"sample": {"$in": 5}})
+
+
+def test_a_condition_that_is_given_twice_is_refused(catalog, raw):
+    with pytest.raises(InvalidMetadataError, match="conditions on 'sample' in the query and as a keyword"):
+        catalog.table({"sample": "Fe"}, sample="Cu")
+    with pytest.raises(InvalidMetadataError, match="table takes columns by position"):
+        catalog.table(columns=["sample"])
+
+
+def test_what_only_looks_like_a_catalog_is_no_catalog(catalog, raw):
+    class Roles(dict):
+        search = None
+
+    run = catalog.build_simple_run({"k": [1.0]}, derived_from=Roles(dark=raw))
+    assert run.metadata["start"]["derived_from"][0]["role"] == "dark"
+    with pytest.raises(InvalidMetadataError, match="derived_from takes a run"):
+        catalog.store_run({"k": [1.0]}, derived_from=re.compile("x"))
 
 
 def test_a_header_of_databroker_1_is_a_run_too(catalog, raw):

@@ -219,6 +219,7 @@ def test_masks_and_complex_images_are_drawn() -> None:
         ("image", {"x": "y"}, "x is for lines.*--frame"),
         ("image", {"frame": "first"}, "frame must be the number of an image, such as 0 or -1, not 'first'"),
         (["y", "other"], {}, "plot draws one column, not "),
+        ("y", {"x": ["other"]}, "plot draws one column, not "),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_by_name(column: str, options: dict[str, Any], message: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 import collections
 import dataclasses
 import datetime
+import fractions
 import pathlib
 import types
 import uuid
@@ -15,7 +16,7 @@ import numpy
 import pandas
 import pytest
 
-from databroker_writable import InvalidMetadataError, build_simple_run
+from databroker_writable import InvalidMetadataError, build_simple_run, open_directory
 
 UTC = datetime.timezone.utc
 NUMBER = uuid.uuid4()
@@ -125,3 +126,21 @@ def test_no_time_in_metadata_is_refused_as_any_other_that_is_no_number():
 def test_parameters_in_metadata_may_be_those_of_a_fit():
     run = build_simple_run({"x": [1]}, {"parameters": lmfit.create_params(slope=2.0)})
     assert run.metadata["start"]["parameters"] == {"slope": 2.0}
+
+
+@pytest.mark.parametrize("time", [20240531, 20240531.0, 202405311430, numpy.int64(20240531)])
+def test_a_date_that_is_written_as_a_number_is_no_time(time):
+    with pytest.raises(InvalidMetadataError, match="looks like the date 2024-05-31"):
+        build_simple_run({"x": [1]}, time=time)
+
+
+@pytest.mark.parametrize("time", [10**400, numpy.timedelta64(5, "s"), float("nan"), float("inf")])
+def test_numbers_that_are_neither_times_nor_dates_are_refused(time):
+    with pytest.raises(InvalidMetadataError):
+        build_simple_run({"x": [1]}, {"time": time})
+
+
+def test_a_fraction_is_a_number_of_seconds(tmp_path):
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]})
+    assert len(catalog.table(since=fractions.Fraction(170000000))) == 1

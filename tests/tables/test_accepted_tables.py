@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 
 import astropy.table
+import astropy.time
 import astropy.units
 import numpy
 import pandas
@@ -322,6 +323,11 @@ def test_text_of_an_astropy_table_may_be_masked_or_bytes():
         "kept": ["a", "b"],
     }
     assert table["target"].dtype == "S4"
+    indexed = astropy.table.Table({"target": [b"ab", b"c"]})
+    indexed.add_index("target")
+    assert there_and_back(indexed)["target"].values.tolist() == ["ab", "c"]
+    with pytest.raises(InvalidTableError, match="column 't' is of type Time"):
+        there_and_back(astropy.table.Table({"n": [b"x"], "t": astropy.time.Time(["2020-01-01"])}))
     with pytest.raises(InvalidTableError, match="column 'x' holds bytes"):
         there_and_back(astropy.table.Table({"x": [b"\xff", b"a"]}))
 

@@ -18,6 +18,8 @@ OPTIONS = {
 
 def with_keywords(query: Mapping[str, Any] | None, more: Mapping[str, Any], method: str) -> Mapping[str, Any]:
     """A query together with the conditions in keywords, none of which may be an option of another method."""
+    if query is not None:
+        check_query(query)
     for key in more:
         other = next((other for other, options in OPTIONS.items() if key in options), None)
         if other is not None:
@@ -25,4 +27,8 @@ def with_keywords(query: Mapping[str, Any] | None, more: Mapping[str, Any], meth
                 f"{method} has no option {key!r}; it has {', '.join(OPTIONS[method])}. "
                 f"Use catalog.{other}(..., {key}=...)"
             )
-    return {**check_query({} if query is None else query), **more}
+        if key == "columns" and method == "table":
+            raise InvalidMetadataError("table takes columns by position, after the query: table(None, 'scan_id')")
+        if query is not None and key in query:
+            raise InvalidMetadataError(f"{method} has conditions on {key!r} in the query and as a keyword; give one")
+    return {**({} if query is None else query), **more}

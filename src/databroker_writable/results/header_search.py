@@ -33,6 +33,9 @@ STATUSES = ("success", "abort", "fail", "unfinished", "retracted")
 BATCHES = (100, 1_000, 10_000, 100_000)
 """How many stop documents are requested at once: first few, as often only the newest runs matter, at most 16 MB."""
 
+_WRONG_QUERY = (None, 2, 9, 14)
+"""MongoDB's codes BadValue, FailedToParse and TypeMismatch; mongomock gives none."""
+
 SHORTEST_UID = 8
 LAST_CHARACTER = "\U0010ffff"
 
@@ -71,24 +74,37 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     """
     query = check_query(query or {})
     if upstream.is_in_memory(catalog):
-        with _naming_a_wrong_query():
-            yield from _in_memory(catalog, fitting(loaded_start_documents(catalog).newest_first(), query))
+        yield from _in_memory(catalog, _fitting(loaded_start_documents(catalog).newest_first(), query))
         return
     transforms = upstream.transforms_of(catalog)
-    with naming_a_server_that_is_away(), _naming_a_wrong_query():
+    with naming_a_server_that_is_away(), _naming_a_refused_query():
         for start, stop in _elsewhere(catalog, query):
             yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
 
+def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[RunHeader]:
+    """The headers that fit a query; mongoquery raises any of these errors for a wrong one."""
+    try:
+        yield from fitting(headers, query)
+    except (QueryError, TypeError, AttributeError) as exc:
+        raise _wrong_query(exc) from exc
+
+
 @contextlib.contextmanager
-def _naming_a_wrong_query() -> Iterator[None]:
+def _naming_a_refused_query() -> Iterator[None]:
     try:
         yield
-    except (QueryError, pymongo.errors.OperationFailure) as exc:
-        raise InvalidMetadataError(
-            f"the query cannot be answered: {str(exc)[:200]}; write conditions as MongoDB has them, such as "
-            "{'sample': 'Cu'} or {'scan_id': {'$gt': 5}}"
-        ) from exc
+    except pymongo.errors.OperationFailure as exc:
+        if exc.code not in _WRONG_QUERY:
+            raise
+        raise _wrong_query(exc) from exc
+
+
+def _wrong_query(exc: Exception) -> InvalidMetadataError:
+    return InvalidMetadataError(
+        f"the query cannot be answered: {str(exc)[:200]}; write conditions as MongoDB has them, such as "
+        "{'sample': 'Cu'} or {'scan_id': {'$gt': 5}}"
+    )
 
 
 def _newest_first(found: Iterable[RunHeader]) -> list[RunHeader]:
@@ -189,7 +205,7 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
             for header in _loaded(catalog, naming)
             if {source["uid"] for source in sources_of(header.start)}.issuperset(uids)
         ]
-        return _in_memory(catalog, fitting(_newest_first(made), query))
+        return _in_memory(catalog, _fitting(_newest_first(made), query))
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
 

@@ -111,7 +111,7 @@ def plot(
     with errors_end_here:
         check_run(run, "plot")
         check_matplotlib()
-        _check_arguments(column, frame, ax)
+        _check_arguments(column, x, frame, ax)
         content = plottable(run, column, stream=stream, x=x, frame=frame)
         if ax is None:
             from matplotlib import pyplot
@@ -120,9 +120,10 @@ def plot(
         return draw(content, ax)
 
 
-def _check_arguments(column: Any, frame: Any, ax: Any) -> None:
-    if column is not None and not isinstance(column, Hashable):
-        raise ExportError(f"plot draws one column, not {short(column)}; draw the next one with ax=, on the same axes")
+def _check_arguments(column: Any, x: Any, frame: Any, ax: Any) -> None:
+    for name in (column, x):
+        if not isinstance(name, Hashable):
+            raise ExportError(f"plot draws one column, not {short(name)}; draw the next one with ax=, on the same axes")
     if frame is not None and (isinstance(frame, bool) or not isinstance(frame, int | numpy.integer)):
         raise ExportError(f"frame must be the number of an image, such as 0 or -1, not {short(frame)}")
     if ax is not None and not hasattr(ax, "set_xlabel"):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from intake.catalog import Catalog
+
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, plain_parameters
@@ -95,7 +97,7 @@ def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
     >>> with_roles({"data": "raw-1", "dark": ["dark-1", "dark-2"]}, "derived_from")
     [('raw-1', 'data'), ('dark-1', 'dark'), ('dark-2', 'dark')]
     """
-    if hasattr(type(runs), "search") and start_of(runs) is None:
+    if isinstance(runs, Catalog) and start_of(runs) is None:
         if not upstream.is_search_result(runs):
             raise InvalidMetadataError(f"{argument} takes runs, not a catalog; choose some: catalog.search({{...}})")
         runs = list(runs.values())

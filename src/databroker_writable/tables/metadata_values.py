@@ -67,9 +67,10 @@ def day_in(number: Any) -> datetime.date | None:
 
     As POSIX seconds such numbers would be in 1970, or after the year 8000.
     """
-    if not isinstance(number, numbers.Real) or number != number // 1:
+    is_number = isinstance(number, numbers.Real) and not isinstance(number, numpy.timedelta64)
+    if not is_number or not 1e7 <= number < 1e14 or number != int(number):
         return None
-    digits = f"{number:.0f}"
+    digits = str(int(number))
     try:
         moment = datetime.datetime.strptime(digits, _DATES.get(len(digits), ""))
     except ValueError:

@@ -149,24 +149,22 @@ def _columns_of_records(rows: Any) -> dict[Any, list[Any]]:
 
 def _of_astropy(table: Any) -> KnownForm:
     """The columns of an astropy Table or QTable, with units, descriptions and meta."""
-    if any(getattr(table[name], "dtype", numpy.dtype(float)).kind == "S" for name in table.colnames):
-        table = _with_text(table)
     columns, attrs = {}, {}
     for name in table.colnames:
-        column = columns[name] = table[name]
+        column = table[name]
+        columns[name] = _text_of(column) if getattr(column, "dtype", None) and column.dtype.kind == "S" else column
         description = column.info.description
         attrs[name] = {"description": description} if description else {}
     return KnownForm(columns, attrs, dict(table.meta))
 
 
-def _with_text(table: Any) -> Any:
-    """The table with text in place of bytes, as astropy holds the text of FITS files; itself if these are not UTF-8."""
-    converted = table.copy(copy_data=False)
+def _text_of(column: Any) -> Any:
+    """The text of a column of bytes, as astropy holds that of FITS files; itself if it is not UTF-8."""
     try:
-        converted.convert_bytestring_to_unicode()
+        text = numpy.char.decode(numpy.asarray(column), "utf-8")
     except UnicodeDecodeError:
-        return table
-    return converted
+        return column
+    return numpy.ma.masked_array(text, column.mask) if hasattr(column, "mask") else text
 
 
 def _of_tree(tree: Any) -> KnownForm:
@@ -186,7 +184,7 @@ def _is_structured(table: Any) -> bool:
 
 _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
     (lambda table: isinstance(table, xarray.Dataset | pandas.DataFrame), KnownForm),
-    (lambda table: hasattr(table, "children") and hasattr(table, "to_dataset"), _of_tree),
+    (lambda table: isinstance(table, getattr(xarray, "DataTree", ())), _of_tree),  # since xarray 2024.10
     (lambda table: isinstance(table, Mapping), lambda table: KnownForm(_of_columns(table))),
     (is_records, lambda table: KnownForm(_columns_of_records(table))),
     (lambda table: isinstance(table, pandas.Series), _of_series),
@@ -208,8 +206,8 @@ def _what_it_is_instead(table: Any) -> str:
     path = path_of(table)
     if path is not None:
         return "; ".join(filter(None, (f"{name} {short(table)}", way_to_read(path))))
-    nameless = numpy.ndarray | dask.array.Array | xarray.Variable | list | tuple
-    if isinstance(table, nameless) or units_of(table) is not None:
+    is_nameless = isinstance(table, numpy.ndarray | dask.array.Array | xarray.Variable | list | tuple)
+    if is_nameless or units_of(table) is not None:
         return f"{name}; name it, e.g. {{'x': values}}"
     if hasattr(table, "collect"):
         return f"{name}; collect it first, with .collect()"
