@@ -12,7 +12,9 @@ import pytest
 
 from databroker_writable import open_directory
 from databroker_writable.cli import main
+from databroker_writable.cli.failing import message_of
 from databroker_writable.cli.instead import COMMANDS
+from databroker_writable.errors import StoreError
 from support.command_line import fail, run, succeed
 
 ELSEWHERE = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
@@ -134,6 +136,12 @@ def test_metadata_of_a_wrong_type_are_refused_in_words_of_users(given: str, reme
         succeed("store", "table.csv", "--to", "results", "--metadata", *shlex.split(example[1]))
 
 
+@pytest.mark.parametrize("example", ["[nan]", "[{[: 1}]", "[b'1']"])
+def test_no_text_in_a_message_prevents_the_message(example: str) -> None:
+    error = StoreError(f"give text, such as {example}: metadata['k'] is wrong")
+    assert message_of(error) == str(error)
+
+
 @pytest.mark.parametrize(
     ("call", "remedy"),
     [
@@ -172,7 +180,12 @@ def test_the_newest_runs_are_listed_by_a_short_option() -> None:
     ("call", "example"),
     [
         (["ls", "results", "--since", "2024-05-31", "14:30"], '"2024-05-31 14:30"'),
+        (["ls", "results", "--where", "sample=Cu", "foil"], '"sample=Cu foil"'),
+        (["ls", "results", "--tag=very", "good"], '"very good"'),
         (["note", "results", "-1", "beam", "dump", "at", "40"], '"beam dump at 40"'),
+        (["show", "results", "-1", "--column", "sample", "name"], '"sample name"'),
+        (["note", "results", "-1", "dump", "dump"], '"dump dump"'),
+        (["note", "results", "-1", "beam", "dump", "--tag", "bad"], '"beam dump"'),
     ],
 )
 def test_text_with_blanks_needs_quotation_marks(call: list[str], example: str) -> None:
@@ -185,6 +198,24 @@ def test_extra_runs_are_not_taken_for_text() -> None:
     assert "show takes [OPTIONS] CATALOG UID" in message
     assert "unexpected: extra; ls takes [OPTIONS] CATALOG" in usage("ls", "results", "extra")
     assert succeed("ls", "results", "extra", "--help").startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "show results one-1 two-2",
+        "show results one-1 extra",
+        "diff results one-1 two-2 extra",
+        "deploy results.yml extra",
+        "ls results --derived-from one-1 two-2",
+        "note results one-1 good --to results extra",
+    ],
+)
+def test_words_after_what_is_no_text_get_the_usage(call: str) -> None:
+    command, *_, extra = call.split()
+    message = usage(*call.split())
+    assert f"unexpected: {extra}; {command} takes [OPTIONS] " in message
+    assert "quotation marks" not in message
 
 
 def test_an_empty_remark_is_refused() -> None:

@@ -128,7 +128,11 @@ def _in_options(text: str) -> str:
 
 
 def _as_option(example: re.Match[str]) -> str:
-    value, key = json.dumps(ast.literal_eval(example[1]), ensure_ascii=False), example[2]
+    """The example as an option, or unchanged if it is no literal of Python: the message may repeat any text."""
+    try:
+        value, key = json.dumps(ast.literal_eval(example[1]), ensure_ascii=False), example[2]
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return example[0]
     return f"such as --metadata {shlex.quote(f'{key}={value}')}: metadata[{key!r}] is"
 
 

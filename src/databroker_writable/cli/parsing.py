@@ -15,6 +15,8 @@ from .instead import for_option
 from .targets import file_in_place_of_catalog, is_catalog
 
 _NUMBER = re.compile(r"-\d")
+_TEXT = {"TEXT", "NAME", "TAG", "TIME", "KEY=VALUE", "COLUMN=TEXT"}
+"""What the help calls arguments and values of options that can have blanks."""
 
 
 class PlainCommand(click.Command):
@@ -37,16 +39,26 @@ class PlainCommand(click.Command):
         if extra and "--help" not in args:
             catalog = str(values.get("catalog"))
             usage = " ".join(self.collect_usage_pieces(ctx))
-            remedy = _quoted(extra, args, catalog) or f"{ctx.info_name} takes {usage}"
+            remedy = _quoted(extra, args, self.get_params(ctx)) or f"{ctx.info_name} takes {usage}"
             raise click.UsageError(file_in_place_of_catalog(catalog) or f"unexpected: {' '.join(extra)}; {remedy}", ctx)
 
 
-def _quoted(extra: list[str], args: list[str], catalog: str) -> str:
-    """How to write extra words and the one before them as one text; empty if they are none."""
-    begin = args.index(extra[0]) if extra[0] in args else 0
-    words = [*args[max(0, begin - 1) : begin], *extra]
-    is_text = words[0] != catalog and not any(word.startswith("-") for word in words)
-    return f'text with blanks needs quotation marks, as in "{" ".join(words)}"' if is_text else ""
+def _quoted(extra: list[str], args: list[str], params: list[click.Parameter]) -> str:
+    """How to write extra words and the text before them as one text; empty if no text is before them."""
+    begins = [begin for begin in range(1, len(args)) if args[begin : begin + len(extra)] == extra]
+    if not begins or any(word.startswith("-") for word in extra):
+        return ""
+    *before, word = args[: begins[-1]]
+    takers = {option: param for param in params for option in param.opts if option.startswith("-")}
+    option, equals, value = word.partition("=")
+    if option in takers and equals:
+        taker, word = takers[option], value
+    elif before and before[-1] in takers and not getattr(takers[before[-1]], "is_flag", False):
+        taker = takers[before[-1]]
+    else:
+        taker = [param for param in params if isinstance(param, click.Argument)][-1]
+    is_text = (taker.metavar or str(taker.name).upper()) in _TEXT and not word.startswith("-")
+    return f'text with blanks needs quotation marks, as in "{" ".join([word, *extra])}"' if is_text else ""
 
 
 class CommandWithRuns(PlainCommand):
