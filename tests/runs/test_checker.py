@@ -163,6 +163,10 @@ WORDS = {
         r"metadata\['scan_id'\] is '0042'; event-model expects integer: give the number 42, without leading zeros and "
         r"quotation marks, or keep the text '0042' under another key$",
     ),
+    "more digits than a number has in Python": (
+        {"scan_id": "7" * 5000},
+        r"^scan_id must be a whole number, and other values can have another key: metadata\['scan_id'\] is '777",
+    ),
     "either of two": (
         {"sample": 5},
         r"metadata\['sample'\] is 5; event-model expects (string or object|object or string)$",

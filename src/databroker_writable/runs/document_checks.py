@@ -233,6 +233,8 @@ def _way_to_number(value: Any, types: list[str]) -> str:
     """How to write digits that are text; empty for other text."""
     if types != ["integer"] or not isinstance(value, str) or not value.strip().isdecimal():
         return ""
+    if len(value) > 18:  # of more than 4,300 digits Python makes no number
+        return ""
     return (
         f": give the number {int(value)}, without leading zeros and quotation marks, or keep the text {short(value)} "
         "under another key"
