@@ -279,3 +279,17 @@ def test_options_of_text_are_for_text(option: str) -> None:
 def test_notes_do_not_disturb_what_programs_read() -> None:
     write("t.csv", "sample\n0042\n")
     assert succeed("store", "t.csv", "--to", "results").startswith("stored ")
+
+
+def test_missing_values_beside_large_integers_are_not_noted_as_words() -> None:
+    columns, said = store("x,n\n1,18446744073709551615\n2,\n3,5\n")
+    assert columns["n"][0] == "18446744073709551615"
+    assert "is no number" not in said
+    assert "values are missing beside integers as large as '18446744073709551615'" in said
+
+
+def test_one_column_of_text_with_blanks_is_stored_as_told() -> None:
+    assert "--sep 'space'" in refused("sample name\nCu 5\n")
+    for name, content in (("t.csv", "sample name\nCu 5\n"), ("t.dat", "sample name\nCu 5\n")):
+        assert store(content, "--sep", ",", name=name) == ({"sample name": ["Cu 5"]}, "")
+    assert store("Cu 5\nNi 6\n", "--sep", ",", "--no-header") == ({"column_1": ["Cu 5", "Ni 6"]}, "")

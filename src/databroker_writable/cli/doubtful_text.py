@@ -41,7 +41,8 @@ def check_separator(lines: Sequence[str], separator: str, decimal: str) -> None:
     doubt = find_separator(lines, separator, decimal)
     if doubt:
         found, options = doubt
-        raise ValueError(f"{found}; give the separator of the values: {options}")
+        own = _OTHER_SEPARATORS[separator]
+        raise ValueError(f"{found}; give the separator of the values: {options}, or --sep '{own}' if it is right so")
 
 
 def find_separator(lines: Sequence[str], separator: str, decimal: str) -> tuple[str, str] | None:
@@ -141,7 +142,14 @@ def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: Text
                 f"is stored as text, because its value {place(number, str(words[number].iloc[0]))} is no number; to "
                 "store numbers, correct it, or write nan for a missing value"
             ) + (
-                ", or give --units-row if the line holds units" if may_be_units and words[number].index[0] == 0 else ""
+                ", or give --units-row if the line holds units"
+                if may_be_units and text_format.has_names is not False and words[number].index[0] == 0
+                else ""
+            )
+        elif (values == "").any() and all(is_number(value, decimal) for value in values if value):
+            notes[number] = (
+                "is stored as text, because values are missing beside integers as large as "
+                f"{max(values, key=len)!r}; to store numbers, give every value"
             )
         elif _are_numbers_in_another_form(values):
             notes[number] = (
@@ -162,7 +170,7 @@ def _words_among_numbers(column: Any, decimal: str) -> Any:
     are_numbers = are_like_numbers & ~values.str.contains(other, regex=False)
     if 2 * are_like_numbers.sum() < len(values) or leading_zeros(values):
         return values[:0]
-    return values[~are_numbers]
+    return values[~are_numbers & (values != "")]
 
 
 def _is_first_only(words: Any) -> bool:

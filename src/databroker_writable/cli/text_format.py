@@ -41,6 +41,8 @@ class TextFormat:
         As Python names it.
     decimal : str
         The decimal mark: a point or a comma.
+    is_separator_given : bool
+        Whether the user has named the separator.
     may_lack_names : bool
         Whether a first line of numbers is one of values, as instruments write files; otherwise it is refused.
     """
@@ -52,12 +54,14 @@ class TextFormat:
     units_row: bool = False
     encoding: str = UTF_8
     decimal: str = "."
+    is_separator_given: bool = False
     may_lack_names: bool = False
 
     def changed(self, options: Mapping[str, Any]) -> TextFormat:
         """The same format with the user's options."""
         separator = options.get("separator")
-        return replace(self, **{**options, **({"separator": _separator(separator)} if separator else {})})
+        given = {"separator": _separator(separator), "is_separator_given": True} if separator else {}
+        return replace(self, **{**options, **given})
 
 
 CSV = TextFormat()

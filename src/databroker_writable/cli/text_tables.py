@@ -89,7 +89,8 @@ def _lines(text: str, text_format: TextFormat) -> tuple[list[str], dict[int, str
 def _read_table(lines: list[str], comments: Sequence[str], text_format: TextFormat) -> TextTable:
     separator, decimal = text_format.separator, text_format.decimal
     check_hash(lines, text_format)
-    check_separator(lines, separator, decimal)
+    if not text_format.is_separator_given:
+        check_separator(lines, separator, decimal)
     options: dict[str, Any] = {
         "sep": separator, "decimal": decimal, "skipinitialspace": True, "index_col": False, "low_memory": False
     }  # fmt: skip
