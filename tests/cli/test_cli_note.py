@@ -104,7 +104,7 @@ def test_a_uid_before_the_catalog_is_answered_with_their_order(command: str) -> 
         assert result.exit_code == 2
         said = f"the catalog comes first, then the run: databroker-writable {command} results {uid}"
         assert said in result.stderr
-    assert "neither a directory" in fail("note", "resluts", "fit-1", "results")
+    assert "neither a directory" in fail("note", "resultss", "fit-1", "results")
 
 
 def test_a_text_can_begin_with_a_number_or_follow_two_dashes() -> None:
