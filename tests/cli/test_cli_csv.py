@@ -9,8 +9,8 @@ import numpy
 import pandas
 import pytest
 
-from databroker_writable import open_directory, to_dataset
 from support.command_line import fail, run, succeed
+from support.text_files import refused_text, store_text, write
 
 
 @pytest.fixture(autouse=True)
@@ -18,23 +18,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def write(name: str, content: str | bytes) -> str:
-    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return name
-
-
 def store(content: str | bytes, *options: str, name: str = "t.csv") -> tuple[dict[str, list[Any]], str]:
-    """The columns of a file that is stored, and what was said on the error stream."""
-    result = run("store", write(name, content), "--to", "results", *options)
-    assert result.exit_code == 0, result.output
-    frame = to_dataset(open_directory("results")[-1]).to_dataframe()
-    return {str(column): values.tolist() for column, values in frame.items()}, result.stderr
+    return store_text(name, content, *options)
 
 
 def refused(content: str | bytes, *options: str, name: str = "t.csv") -> str:
-    message = fail("store", write(name, content), "--to", "results", *options)
-    assert not Path("results").exists()
-    return message
+    return refused_text(name, content, *options)
 
 
 @pytest.mark.parametrize(

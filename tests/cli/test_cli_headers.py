@@ -9,7 +9,8 @@ import pandas
 import pytest
 
 from databroker_writable import open_directory, to_dataset
-from support.command_line import fail, run
+from support.command_line import run
+from support.text_files import refused_text, store_text
 
 
 @pytest.fixture(autouse=True)
@@ -19,29 +20,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def store(name: str, content: str, *options: str) -> dict[str, list[Any]]:
     """The columns of a file that is stored, of which nothing is said."""
-    columns, said = store_and_listen(name, content, *options)
+    columns, said = store_text(name, content, *options)
     assert said == ""
     return columns
-
-
-def store_and_listen(name: str, content: str, *options: str) -> tuple[dict[str, list[Any]], str]:
-    """The columns of a file that is stored, and what was said on the error stream."""
-    Path(name).write_text(content)
-    result = run("store", name, "--to", "results", *options)
-    assert result.exit_code == 0, result.output
-    frame = to_dataset(open_directory("results")[-1]).to_dataframe()
-    return {str(column): values.tolist() for column, values in frame.items()}, result.stderr
-
-
-def refused(name: str, content: str, *options: str) -> str:
-    return refused_in("results", name, content, *options)
-
-
-def refused_in(results: str, name: str, content: str, *options: str) -> str:
-    Path(name).write_text(content)
-    message = fail("store", name, "--to", results, *options)
-    assert not Path(results).exists()
-    return message
 
 
 @pytest.mark.parametrize(
@@ -63,13 +44,13 @@ def refused_in(results: str, name: str, content: str, *options: str) -> str:
     ],
 )
 def test_names_in_a_comment_that_fit_make_values_of_the_first_line(content: str, expected: dict[str, Any]) -> None:
-    columns = store_and_listen("t.dat", content)[0]
+    columns = store_text("t.dat", content)[0]
     assert columns == expected
 
 
 @pytest.mark.parametrize("value", ["0x1F", "1.0D+03", "***"])
 def test_a_first_value_that_is_no_number_is_not_lost(value: str) -> None:
-    assert store_and_listen("t.dat", f"# x y\n{value} 2.0\n{value} 3.0\n")[0] == {"x": [value] * 2, "y": [2, 3]}
+    assert store_text("t.dat", f"# x y\n{value} 2.0\n{value} 3.0\n")[0] == {"x": [value] * 2, "y": [2, 3]}
 
 
 def test_names_in_a_comment_count_in_csv_too() -> None:
@@ -79,9 +60,9 @@ def test_names_in_a_comment_count_in_csv_too() -> None:
 
 
 @pytest.mark.parametrize("content", ["# my data\nenergy mu\n1 2\n", "# energy mu\neV a.u.\n1 2\n"])
-def test_a_line_of_words_below_a_comment_of_as_many_words_is_refused(content: str) -> None:
+def test_a_line_of_words_below_a_comment_of_as_many_words_is_refused_text(content: str) -> None:
     comment, first, _ = content.splitlines()
-    message = refused("t.dat", content)
+    message = refused_text("t.dat", content)
     for part in (repr(comment), repr(first), "--header if the line has the names", "--no-header", "--units-row"):
         assert part in message
     assert store("t.dat", content, "--header") == dict(zip(first.split(), ([1], [2]), strict=True))
@@ -103,8 +84,8 @@ def test_a_line_of_words_below_a_comment_of_as_many_words_is_refused(content: st
         ("t.dat", "# three other words\nCu 1.5\nNi 2.5\n"),
     ],
 )
-def test_a_number_among_names_is_refused(name: str, content: str) -> None:
-    message = refused(name, content)
+def test_a_number_among_names_is_refused_text(name: str, content: str) -> None:
+    message = refused_text(name, content)
     for part in ("holds the value", "--no-header", "--header", "--skip-rows"):
         assert part in message
 
@@ -125,8 +106,8 @@ def test_a_number_among_names_is_taken_as_told() -> None:
         ("a;b;\n1;2;\n3;4;5\n", 3),
     ],
 )
-def test_a_column_without_a_name_is_refused(content: str, number: int) -> None:
-    message = refused("t.csv", content, "--sep", ";")
+def test_a_column_without_a_name_is_refused_text(content: str, number: int) -> None:
+    message = refused_text("t.csv", content, "--sep", ";")
     assert f"no name for column {number}" in message
     assert "name every column" in message
     assert ("--skip-rows 2 if the names are in line 3" in message) == content.startswith("Instrument")
@@ -147,7 +128,7 @@ def test_a_separator_at_the_end_of_each_line_makes_no_column(content: str) -> No
     ("content", "sep"), [("# name mu\nCu 1\nNi 2\n", "--sep 'space'"), ("# by hand\n#x;y\n1;2\n", "--sep ';'")]
 )
 def test_csv_that_begins_with_a_hash_is_refused_with_all_options(content: str, sep: str) -> None:
-    message = refused("t.csv", content)
+    message = refused_text("t.csv", content)
     assert "its first line begins with #" in message
     for option in ("--comment '#'", sep, "--header"):
         assert option in message
@@ -156,7 +137,7 @@ def test_csv_that_begins_with_a_hash_is_refused_with_all_options(content: str, s
 
 
 def test_a_name_that_begins_with_a_hash_can_be_meant() -> None:
-    assert "--header" in refused("t.csv", "#,x\n1,2\n")
+    assert "--header" in refused_text("t.csv", "#,x\n1,2\n")
     assert store("t.csv", "#,x\n1,2\n", "--header") == {"#": [1], "x": [2]}
 
 
@@ -200,8 +181,8 @@ def test_a_row_of_units_below_names_in_a_comment() -> None:
         ("x,y\n", "no line below its names holds units"),
     ],
 )
-def test_what_is_no_row_of_units_is_refused(content: str, message: str) -> None:
-    assert message in refused("t.csv", content, "--units-row")
+def test_what_is_no_row_of_units_is_refused_text(content: str, message: str) -> None:
+    assert message in refused_text("t.csv", content, "--units-row")
 
 
 def test_a_row_of_units_is_for_text() -> None:
@@ -211,37 +192,37 @@ def test_a_row_of_units_is_for_text() -> None:
 
 
 @pytest.mark.parametrize("content", ["energy,mu\neV,\n8970,0.1\n", "label,energy\n-,eV\nCu,8970\nNi,8980\n"])
-def test_a_line_of_words_above_numbers_is_refused(content: str) -> None:
+def test_a_line_of_words_above_numbers_is_refused_text(content: str) -> None:
     line = content.splitlines()[1]
-    message = refused("t.csv", content)
+    message = refused_text("t.csv", content)
     assert f"its line 2, {line!r}, holds no numbers, but the lines after it do" in message
     for option in ("--units-row", "--skip-rows", "--header"):
         assert option in message
-    assert "--units-row" in store_and_listen("t.csv", content, "--header")[1]
+    assert "--units-row" in store_text("t.csv", content, "--header")[1]
 
 
-def test_a_line_of_words_above_numbers_and_below_a_comment_is_refused() -> None:
+def test_a_line_of_words_above_numbers_and_below_a_comment_is_refused_text() -> None:
     content = "# my data set\nenergy 2theta mu\n1 2 3\n"
-    message = refused("t.dat", content)
+    message = refused_text("t.dat", content)
     for option in ("--units-row if it holds units", "--header if it holds the names", "--no-header if it holds values"):
         assert option in message
     assert store("t.dat", content, "--header") == {"energy": [1], "2theta": [2], "mu": [3]}
 
 
 def test_a_row_of_units_is_not_suggested_above_a_first_line_of_values() -> None:
-    columns, said = store_and_listen("t.csv", "over,low\n1,2\n3,4\n", "--no-header")
+    columns, said = store_text("t.csv", "over,low\n1,2\n3,4\n", "--no-header")
     assert columns == {"column_1": ["over", "1", "3"], "column_2": ["low", "2", "4"]}
     assert "'over' in line 1 is no number" in said
     assert "--units-row" not in said
 
 
 def test_other_words_among_numbers_are_noted_with_those_of_a_row_of_units() -> None:
-    _, said = store_and_listen("t.csv", "x,mu\neV,a.u.\n1,2\n2,bad\n3,4\n")
+    _, said = store_text("t.csv", "x,mu\neV,a.u.\n1,2\n2,bad\n3,4\n")
     first, second = said.splitlines()
     assert "'eV' in line 2 is no number" in first
     assert "'a.u.' in line 2 is no number" in second
     assert "--units-row" in first
-    columns, said = store_and_listen("t.csv", "x,mu\neV,1\n1,2\n")
+    columns, said = store_text("t.csv", "x,mu\neV,1\n1,2\n")
     assert columns["x"] == ["eV", "1"]
     assert "--units-row" not in said
 
@@ -255,8 +236,8 @@ def test_other_words_among_numbers_are_noted_with_those_of_a_row_of_units() -> N
     ],
 )
 @pytest.mark.parametrize("options", [(), ("--header",), ("--no-header",)])
-def test_a_second_scan_of_spec_is_refused(content: str, line: str, options: tuple[str, ...]) -> None:
-    message = refused("s.dat", content, *options)
+def test_a_second_scan_of_spec_is_refused_text(content: str, line: str, options: tuple[str, ...]) -> None:
+    message = refused_text("s.dat", content, *options)
     assert line in message
     assert "give each scan a file of its own" in message
 
@@ -264,13 +245,13 @@ def test_a_second_scan_of_spec_is_refused(content: str, line: str, options: tupl
 def test_scans_of_spec_without_values_are_not_in_the_way() -> None:
     content = "#S 1\n#L a  b\n\n#S 2\n#L c  d\n1 2\n#C done\n#Second thoughts\n"
     assert store("s.dat", content) == {"c": [1], "d": [2]}
-    assert "holds no lines" in refused_in("other", "empty.dat", "#S 1\n#L a  b\n#S 2\n#L a  b\n")
+    assert "holds no lines" in refused_text("empty.dat", "#S 1\n#L a  b\n#S 2\n#L a  b\n", results="other")
 
 
 @pytest.mark.parametrize("units_line", ["# eV A", "# eV eV", "# eV 1"])
 @pytest.mark.parametrize("options", [(), ("--no-header",)])
-def test_two_comments_that_can_both_be_names_are_refused(units_line: str, options: tuple[str, ...]) -> None:
-    message = refused("t.dat", f"# by hand\n# E I\n{units_line}\n1 2\n", *options)
+def test_two_comments_that_can_both_be_names_are_refused_text(units_line: str, options: tuple[str, ...]) -> None:
+    message = refused_text("t.dat", f"# by hand\n# E I\n{units_line}\n1 2\n", *options)
     for part in ("'# E I'", repr(units_line), "keep the one with the names", "--header"):
         assert part in message
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.cli import main
 from support.command_line import fail, run, succeed
+from support.text_files import columns, write
 
 XDI = """# XDI/1.0
 # Element.symbol: Cu
@@ -30,19 +31,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def write(name: str, content: str | bytes) -> str:
-    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return name
-
-
 def stored(*arguments: str) -> Any:
     """The newest run after a store."""
     succeed("store", *arguments, "--to", "results")
     return open_directory("results").latest()
-
-
-def columns(run: Any) -> dict[str, list[Any]]:
-    return {name: column.tolist() for name, column in to_dataset(run).to_dataframe().items()}
 
 
 @pytest.mark.parametrize(

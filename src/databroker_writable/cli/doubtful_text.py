@@ -118,7 +118,7 @@ def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: Text
         return islice(rows_of(lines, text_format.separator), skipped, None)
 
     def place(number: int, value: str) -> str:
-        line = line_of(rows(), number, value)
+        line = _line_of(rows(), number, value)
         return f"{value!r} in line {line}" if line else repr(value)
 
     columns = [number for number in range(frame.shape[1]) if is_text(frame.iloc[:, number])]
@@ -205,7 +205,7 @@ def _notes_on_missing_words(frame: Any, text: str, rows: Rows, noted: Container[
     }
 
 
-def line_of(rows: Rows, column: int, value: str) -> int | None:
+def _line_of(rows: Rows, column: int, value: str) -> int | None:
     """The number of the first line that has a value in a column."""
     return next((line for line, row in rows if len(row) > column and row[column].strip() == value), None)
 

@@ -25,7 +25,8 @@ class PlainCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
             try:
-                self.check_words(ctx, args)
+                values, extra, _ = self.make_parser(ctx).parse_args(list(args))
+                self.check_words(ctx, args, values, extra)
             except click.NoSuchOption as exc:
                 remedy = for_option(ctx.info_name, exc.option_name)
                 if remedy is None:
@@ -33,9 +34,8 @@ class PlainCommand(click.Command):
                 raise click.UsageError(f"No such option {exc.option_name!r}; {remedy}", ctx) from None
         return super().parse_args(ctx, args)
 
-    def check_words(self, ctx: click.Context, args: list[str]) -> None:
+    def check_words(self, ctx: click.Context, args: list[str], values: dict[str, Any], extra: list[str]) -> None:
         """Refuse options and words that the command does not take."""
-        values, extra, _ = self.make_parser(ctx).parse_args(list(args))
         if extra and "--help" not in args:
             catalog = str(values.get("catalog"))
             usage = " ".join(self.collect_usage_pieces(ctx))
@@ -69,16 +69,15 @@ class CommandWithRuns(PlainCommand):
         parser.ignore_unknown_options = True
         return parser
 
-    def check_words(self, ctx: click.Context, args: list[str]) -> None:
-        values, rest, _ = self.make_parser(ctx).parse_args(list(args))
+    def check_words(self, ctx: click.Context, args: list[str], values: dict[str, Any], extra: list[str]) -> None:
         params = self.get_params(ctx)
         given = [values.get(param.name) for param in params if isinstance(param, click.Argument)]
         escaped = args[args.index("--") :] if "--" in args else []
-        for word in (*_texts(given), *rest):
+        for word in (*_texts(given), *extra):
             if word.startswith("-") and word != "-" and not _NUMBER.match(word) and word not in escaped:
                 options = [option for param in params for option in param.opts]
                 raise click.NoSuchOption(word.partition("=")[0], possibilities=options, ctx=ctx)
-        super().check_words(ctx, args)
+        super().check_words(ctx, args, values, extra)
 
 
 class CommandOnRuns(CommandWithRuns):

@@ -97,7 +97,7 @@ def is_catalog(name: str) -> bool:
 def file_in_place_of_catalog(name: str) -> str | None:
     """The message that a name is that of a file where a catalog is meant; None if it is not."""
     path = os.path.expanduser(name)
-    if is_catalog(name) or not os.path.isfile(path):
+    if not os.path.isfile(path) or is_catalog(name):
         return None
     if path.endswith(RUN_FILES):
         return f"{name!r} is the file of a run; give its directory, {os.path.dirname(path) or os.curdir!r}"

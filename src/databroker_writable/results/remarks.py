@@ -40,7 +40,7 @@ def annotate(catalog: Any, run: Any, text: Any, tags: Any) -> Remark:
     text, tags = _checked_text(text, "text"), _checked_tags(tags)
     if not text and not tags:
         raise InvalidMetadataError("a remark needs a text or tags; give at least one of them")
-    return _add(catalog, run, "annotate", text=text, tags=tags, verdict=None)
+    return _add(catalog, _run_to_remark(catalog, run, "annotate"), text=text, tags=tags, verdict=None)
 
 
 def retract(catalog: Any, run: Any, reason: Any) -> Remark:
@@ -48,19 +48,19 @@ def retract(catalog: Any, run: Any, reason: Any) -> Remark:
     text = _checked_text(reason, "reason")
     if not text:
         raise InvalidMetadataError("a retraction needs a reason; say what is wrong with the run: reason='...'")
-    return _add(catalog, run, "retract", text=text, tags=[], verdict=RETRACTED)
+    return _add(catalog, _run_to_remark(catalog, run, "retract"), text=text, tags=[], verdict=RETRACTED)
 
 
 def restore(catalog: Any, run: Any, reason: Any) -> Remark:
     """Undo a retraction."""
     text = _checked_text(reason, "reason")
-    uid = _remarked_run(catalog, run, "restore")["uid"]
-    if uid not in retracted(catalog):
+    named = _run_to_remark(catalog, run, "restore")
+    if named["uid"] not in retracted(catalog):
         raise InvalidMetadataError(
-            f"the run {uid!r} is not retracted in {label_of(catalog)!r}, so there is nothing to restore; a retraction "
-            "is undone in the catalog that keeps it"
+            f"the run {named['uid']!r} is not retracted in {label_of(catalog)!r}, so there is nothing to restore; a "
+            "retraction is undone in the catalog that keeps it"
         )
-    return _add(catalog, run, "restore", text=text, tags=[], verdict=RESTORED)
+    return _add(catalog, named, text=text, tags=[], verdict=RESTORED)
 
 
 def remarks_on(catalog: Any, run: Any) -> list[Remark]:
@@ -122,10 +122,14 @@ def _when(remark: Remark) -> tuple[float, str]:
     return remark["time"], remark["uid"]
 
 
-def _add(catalog: Any, run: Any, argument: str, **content: Any) -> Remark:
+def _run_to_remark(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
+    """A reference to a run on which a remark is added."""
+    catalog._backend.check_takes_remarks()
+    return _remarked_run(catalog, run, argument)
+
+
+def _add(catalog: Any, named: dict[str, Any], **content: Any) -> Remark:
     backend = catalog._backend
-    backend.check_takes_remarks()
-    named = _remarked_run(catalog, run, argument)
     earlier = [remark["time"] for remark in backend.remarks() if remark["run"] == named["uid"]]
     remark = {
         "uid": str(uuid.uuid4()),

@@ -14,6 +14,7 @@ from intake.catalog import Catalog
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, plain_parameters
+from ..tables.to_dataset import is_stream
 from ..tables.wording import short
 from . import upstream
 
@@ -141,7 +142,7 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
     if start is None:
         takes = "a run, the uid of a run or a list of these" if argument in _OF_SEVERAL else "a run or the uid of a run"
         raise InvalidMetadataError(f"{argument} takes {takes}, not {short(run)}, of type {type(run).__name__}")
-    if "descriptors" in (getattr(run, "metadata", None) or ()):
+    if is_stream(run):
         raise InvalidMetadataError(f"{argument} takes a run, not one of its streams; give the run")
     name = getattr(getattr(run, "catalog_object", None), "name", None)
     return {"uid": start["uid"], "catalog": None if name == upstream.VIEW else name}

@@ -91,10 +91,16 @@ def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream
     return dataset if layout["one_event"] else dataset.isel({layout["dim"]: 0}, missing_dims="ignore")
 
 
+def is_stream(value: Any) -> bool:
+    """Whether it is a stream of a run, which has the start document of the run, too."""
+    metadata = getattr(value, "metadata", None)
+    return isinstance(metadata, Mapping) and "descriptors" in metadata
+
+
 def check_run(run: Any, function: str) -> None:
     """Refuse anything but a run, such as a uid or a catalog; `function` is the one that the user called."""
     metadata = getattr(run, "metadata", None)
-    if isinstance(metadata, Mapping) and "descriptors" in metadata:
+    if is_stream(run):
         raise InvalidRunError(
             f"{function} takes a run, not one of its streams; give the run, and choose the stream by its name"
         )
