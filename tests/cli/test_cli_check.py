@@ -22,7 +22,7 @@ from databroker_writable.drivers import WritableMongoNormalizedCatalog
 from databroker_writable.storage.file_backend import MsgpackBackend
 from databroker_writable.upkeep import clean, examine
 from support import example_runs, servers, sites
-from support.command_line import run
+from support.command_line import run, write_catalog
 
 OLD = 3 * 86400
 IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
@@ -192,6 +192,17 @@ def test_files_of_runs_that_were_moved_without_a_map_are_kept(tmp_path: Path) ->
     Path("after.yml").write_text(yaml.safe_dump({"sources": {"after": source}}))
     assert kinds("after.yml", "--clean", "--grace", "0", "--unshared", status=1) == ["missing-asset"]
     assert path.exists()
+
+
+@pytest.mark.parametrize("kind", [*sites.FILE_SITES, *sites.WRAPPED_SITES])
+def test_assets_of_runs_are_kept_whatever_the_driver(kind: str, tmp_path: Path) -> None:
+    with sites.site(kind, tmp_path, lambda: None) as site:  # type: ignore[arg-type, return-value]
+        place = site.with_assets(tmp_path)
+        run = site.open(**place).store_run({"img": IMAGES}, asset_threshold=0)
+        write_catalog("catalog.yml", str(site.driver), **site.args, **place)
+    report = json.loads(check("catalog.yml", "--clean", "--grace", "0", "--unshared", "--json", status=0))
+    assert (report["looked_at"]["runs"], report["looked_at"]["assets"], report["findings"]) == (1, 1, [])
+    assert to_dataset(run)["img"].values.tolist() == IMAGES.tolist()
 
 
 def test_files_of_a_directory_that_was_moved_are_kept_when_another_takes_its_place() -> None:

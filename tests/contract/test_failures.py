@@ -45,7 +45,7 @@ def assert_says_what_to_do(error, documents):
 @pytest.mark.parametrize("late", [False, True], ids=["before it is written", "after it is written"])
 @pytest.mark.parametrize("site", SERIALIZED, indirect=True)
 def test_a_serializer_that_fails_at_any_document_leaves_nothing(catalog, site, monkeypatch, tmp_path, late):
-    if site.kind == "collecting" and late:
+    if site.is_collecting and late:
         pytest.skip("a facility's own callable that has written the run has stored it")
     catalog.store_run(example_runs.small_documents())
     fault = faults.Fault(disk_is_full, late=late)

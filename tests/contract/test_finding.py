@@ -454,7 +454,7 @@ def test_the_calibration_that_was_valid_for_a_scan(catalog, site):
 
 def test_retracted_runs_are_passed_over(site, tmp_path):
     needs_order(site)
-    catalog = site.open(annotations=str(tmp_path / "notes")) if site.kind == "collecting" else site.open()
+    catalog = site.open(annotations=str(tmp_path / "notes")) if site.is_collecting else site.open()
     raw = catalog.store_run({"x": [1]})
     good = catalog.store_run({"k": [1.0]}, {"analysis": "fit"}, time=1.7e9, derived_from=raw)
     wrong = catalog.store_run({"k": [2.0]}, {"analysis": "fit"}, time=1.8e9, derived_from=raw, supersedes=good)

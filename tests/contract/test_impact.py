@@ -11,7 +11,7 @@ from databroker_writable import InvalidMetadataError, StoreWarning, open_directo
 
 @pytest.fixture
 def catalog(site, tmp_path):
-    place = {"annotations": str(tmp_path / "notes")} if site.kind == "collecting" else {}
+    place = {"annotations": str(tmp_path / "notes")} if site.is_collecting else {}
     return site.open(**place)
 
 

@@ -152,7 +152,7 @@ def test_make_writable_shares_the_state_of_the_original(site):
     if site.is_mongo:
         given = site.args.get("datastore_db", site.args.get("metadatastore_db"))
         original = site.stock(*[given] * len(site.args), name="stock")
-    elif site.kind == "collecting":
+    elif site.is_collecting:
         original = site.stock(str(site.directory), name="stock")
     else:
         suffix = "jsonl" if site.kind == "jsonl" else "msgpack"

@@ -30,7 +30,7 @@ def catalog(site, tmp_path):
 
 def opened(site, tmp_path, **kwargs):
     """A new catalog object; a driver of others is told where remarks are kept."""
-    place = {"annotations": str(tmp_path / "notes")} if site.kind == "collecting" else {}
+    place = {"annotations": str(tmp_path / "notes")} if site.is_collecting else {}
     return site.open(**place, **kwargs)
 
 
@@ -120,7 +120,7 @@ def test_search_results_take_no_remarks(catalog, run):
 
 
 def test_search_results_know_the_remarks_of_their_catalog(site, catalog, run):
-    if site.kind == "collecting":
+    if site.is_collecting:
         pytest.skip("a facility's own search hands no options on, and so does not tell where remarks are kept")
     catalog.annotate(run, tags=["good"])
     assert tags_of(catalog.search({"sample": "Cu"})) == {uid_of(run): ["good"]}
@@ -212,7 +212,7 @@ def test_a_driver_of_others_says_how_it_takes_remarks(tmp_path):
 
 
 def test_a_directory_for_remarks_is_refused_where_they_have_a_place(site, tmp_path):
-    if site.kind in ("collecting", "adopted"):
+    if site.is_collecting or site.kind == "adopted":
         pytest.skip("no place of its own, or opened without options")
     with pytest.raises(InvalidCatalogError, match=r"this catalog keeps them .*: omit the option"):
         site.open(annotations=str(tmp_path / "notes"))

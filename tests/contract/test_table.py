@@ -137,7 +137,7 @@ def test_a_spectrum_that_is_one_event_has_its_points_for_rows(catalog, site):
 @pytest.fixture
 def annotated(site, runs, tmp_path):
     """The catalog, with a place for remarks."""
-    return site.open(annotations=str(tmp_path / "notes")) if site.kind == "collecting" else site.open()
+    return site.open(annotations=str(tmp_path / "notes")) if site.is_collecting else site.open()
 
 
 def test_tags_and_retractions_show(annotated):

@@ -12,6 +12,8 @@ import suitcase.msgpack
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 from databroker.in_memory import BlueskyInMemoryCatalog
 
+from databroker_writable import Backend
+
 
 def name_the_beamline(start: dict[str, Any]) -> dict[str, Any]:
     """Patch start documents, when they are read, with what the beamline forgot to record."""
@@ -82,6 +84,49 @@ def write_documents(directory: str, documents: list[tuple[str, dict[str, Any]]])
     with open(path + ".part", "w", encoding="utf-8") as file:
         json.dump(documents, file, cls=event_model.NumpyEncoder)
     os.replace(path + ".part", path)
+
+
+class CollectingWriter:
+    """Collects the documents of one run, and writes its file when it is published."""
+
+    def __init__(self, directory: str, start: dict[str, Any]) -> None:
+        self._directory = directory
+        self._documents: list[tuple[str, dict[str, Any]]] = []
+        self.path = os.path.join(directory, start["uid"] + ".json")
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        # as the file has it: the caller may change its arrays
+        self._documents.append((name, json.loads(json.dumps(doc, cls=event_model.NumpyEncoder))))
+
+    def publish(self) -> None:
+        write_documents(self._directory, self._documents)
+
+    def abandon(self) -> None:
+        self._documents.clear()
+
+
+class CollectingBackend(Backend):
+    """Stores the same files, and knows a place for assets."""
+
+    def open_writer(self, start: dict[str, Any]) -> CollectingWriter:
+        return CollectingWriter(self.catalog.directory, start)
+
+    def has_run(self, uid: str) -> bool:
+        return os.path.exists(os.path.join(self.catalog.directory, uid + ".json"))
+
+    def default_asset_root(self) -> str:
+        return os.path.join(self.catalog.directory, "arrays")
+
+
+class OwnBackendCatalog(CollectingCatalog):
+    """The same catalog with a backend of its own instead of a serializer."""
+
+    name = "bl7-own-backend-catalog"
+    writable_backend = CollectingBackend
+
+    @property
+    def directory(self) -> str:
+        return self._root
 
 
 class ReadOnlyCatalog(BlueskyInMemoryCatalog):

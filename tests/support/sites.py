@@ -73,6 +73,11 @@ class Site:
         return {} if has_own else {"asset_root": str(directory / "assets")}
 
     @property
+    def is_collecting(self) -> bool:
+        """Whether each run is a JSON file of a facility's own driver."""
+        return self.kind in ("collecting", "own-backend")
+
+    @property
     def is_mongo(self) -> bool:
         return self.database is not None
 
@@ -83,7 +88,7 @@ class Site:
 
 
 FILE_SITES = ("msgpack", "jsonl")
-WRAPPED_SITES = ("prefixed", "patching", "collecting", "adopted")
+WRAPPED_SITES = ("prefixed", "patching", "collecting", "own-backend", "adopted")
 MONGO_SITES = ("mongo-normalized", "mongo-embedded")
 
 ALL_SITES = [
@@ -91,7 +96,8 @@ ALL_SITES = [
     *WRAPPED_SITES,
     *(f"{site}[{server}]" for site in MONGO_SITES for server in ("mongomock", "server")),
 ]
-"""`prefixed`, `patching` and `collecting` are facilities' drivers in the generic one; `adopted` is `make_writable`."""
+"""`prefixed`, `patching`, `collecting` and `own-backend` are facilities' drivers in the generic one; `adopted` is
+`make_writable`."""
 
 
 @contextlib.contextmanager
@@ -121,6 +127,7 @@ def _file_site(layout: str, root: Path) -> Site:
         "prefixed": (facility.PrefixedCatalog, msgpack),
         "patching": (facility.PatchingCatalog, msgpack),
         "collecting": (facility.CollectingCatalog, {"directory": str(root)}),
+        "own-backend": (facility.OwnBackendCatalog, {"directory": str(root)}),
     }[layout]
     driver = "writable-jsonl-catalog" if layout == "jsonl" else "writable-msgpack-catalog"
     given = args

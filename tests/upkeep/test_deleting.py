@@ -24,7 +24,7 @@ from databroker_writable.upkeep import clean, examine
 from databroker_writable.upkeep.deleting import deletion_of
 from support import sites
 
-SITES = [site for site in sites.ALL_SITES if site != "collecting"]
+SITES = [site for site in sites.ALL_SITES if site not in ("collecting", "own-backend")]
 
 
 @pytest.fixture

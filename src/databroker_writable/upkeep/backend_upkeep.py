@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import NotWritableError
 from .asset_checks import Assets
@@ -42,9 +42,12 @@ class BackendUpkeep:
     ----------
     database : pymongo.database.Database or None
         On whose server the runs are; None where there is none, or none that is known.
+    needs_runs : bool
+        Whether the catalog must have loaded its runs, because their places are not known.
     """
 
     database: Any = None
+    needs_runs: ClassVar[bool] = True
 
     def __init__(self, catalog: Any) -> None:
         self.catalog = catalog

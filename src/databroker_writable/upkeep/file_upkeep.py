@@ -26,6 +26,7 @@ class FileUpkeep(BackendUpkeep):
     """The upkeep of a directory of run files."""
 
     backend: FileBackend
+    needs_runs = False
 
     def look_through(self, assets: Assets) -> Look:
         paths, others = run_files(self.catalog), neighbours(self.catalog)

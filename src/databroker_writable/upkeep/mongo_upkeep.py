@@ -40,6 +40,7 @@ class NormalizedUpkeep(BackendUpkeep):
     """The upkeep of the normalized layout."""
 
     backend: MongoNormalizedBackend
+    needs_runs = False
 
     def __init__(self, catalog: Any) -> None:
         super().__init__(catalog)
@@ -64,6 +65,7 @@ class EmbeddedUpkeep(BackendUpkeep):
     """The upkeep of the embedded layout."""
 
     backend: MongoEmbeddedBackend
+    needs_runs = False
 
     def __init__(self, catalog: Any) -> None:
         super().__init__(catalog)

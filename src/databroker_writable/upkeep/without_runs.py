@@ -9,7 +9,7 @@ from ..catalog.recipes import check_variables
 from ..catalog.wrapping import make_writable, writable_class
 from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
 from ..runs import upstream
-from ..storage.foreign_backend import ForeignBackend
+from .known_upkeep import upkeep_class
 
 
 def unloaded_directory(path: str) -> Any:
@@ -20,7 +20,7 @@ def unloaded_directory(path: str) -> Any:
 
 
 def unloaded_entry(entry: Any) -> Any:
-    """The writable catalog of a YAML entry, without its runs if its driver is known."""
+    """The writable catalog of a YAML entry, without its runs if they are looked for in another way."""
     check_driver(entry)
     opening = upstream.driver_of_entry(entry)
     if opening is None:
@@ -34,10 +34,10 @@ def unloaded_entry(entry: Any) -> Any:
 
 
 def _unloaded(cls: Any) -> Any:
-    """A subclass that opens without reading the runs.
+    """A subclass that opens without reading the runs, or the class itself if the upkeep of its backend needs them.
 
     databroker 1.2.5 cannot open a catalog in which one JSONL file is truncated.
     """
-    if issubclass(cls._backend_class, ForeignBackend):
+    if upkeep_class(cls._backend_class).needs_runs:
         return cls
     return type(cls.__name__, (cls,), {"_load": lambda self: None, "__module__": cls.__module__})
