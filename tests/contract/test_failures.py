@@ -15,7 +15,7 @@ from databroker_writable import NotWritableError, ServerAwayError, StoreError, S
 from databroker_writable.drivers import driver_class
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.storage import mongo_normalized
-from support import children, example_runs, faults, sites
+from support import children, example_runs, facility, faults, sites
 
 FILES = [*sites.FILE_SITES, "prefixed", "adopted"]
 SERIALIZED = [*FILES, "patching", "collecting"]
@@ -348,3 +348,26 @@ def test_a_server_that_is_away_is_named_by_host_and_port(kind):
         assert "opology" not in str(caught.value)
         assert "secret" not in str(caught.value)
         assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("site", ["own-backend"], indirect=True)
+def test_errors_that_a_backend_names_are_failures_of_storing(catalog, site, monkeypatch):
+    class DatabaseError(Exception):
+        pass
+
+    def publish(self):
+        raise DatabaseError("database is locked")
+
+    before = site.snapshot()
+    with monkeypatch.context() as patch:
+        patch.setattr(facility.CollectingWriter, "publish", publish)
+        with pytest.raises(DatabaseError):
+            catalog.store_run(example_runs.small_documents())
+        patch.setattr(facility.CollectingBackend, "failures", (DatabaseError,))
+        documents = example_runs.small_documents()
+        with pytest.raises(StoreFailedError, match="DatabaseError: database is locked") as caught:
+            catalog.store_run(documents)
+    assert_says_what_to_do(caught.value, documents)
+    assert site.snapshot() == before
+    catalog.store_run(documents)
+    assert_whole(site, documents)

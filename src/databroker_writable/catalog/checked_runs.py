@@ -15,7 +15,6 @@ from ..runs.provenance import Provenance
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
 from ..runs.start_document import start_metadata
-from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..tables.public_types import Time
 from .run_store import RunStore
@@ -93,5 +92,5 @@ def with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
 def _resolved(catalog: Any, runs: Any, argument: str, uid: str | None) -> Any:
     if runs is None:
         return None
-    with explaining(label_of(catalog)):
+    with explaining(catalog._backend):
         return resolve(catalog, runs, argument, uid)

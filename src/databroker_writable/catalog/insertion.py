@@ -99,7 +99,7 @@ class RunInsertion:
                 # it was done, but reported as failed
                 self.is_lost = False
                 return
-            raise_explained(exc, self._uid, store.backend.label)
+            raise_explained(exc, self._uid, store.backend)
 
 
 def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:

@@ -95,7 +95,7 @@ class RemarkMethods:
         >>> [remark["tags"] for remark in catalog.annotations(fit)]
         [['bad-frames']]
         """
-        with errors_end_here, explaining(self._store.backend.label):
+        with errors_end_here, explaining(self._store.backend):
             return remarks_on(self, run)
 
     def retract(self, run: RunOrUid, reason: str) -> dict[str, Any]:
@@ -186,5 +186,5 @@ class RemarkMethods:
                 f"the catalog {self._store.backend.label!r} is opened with writable: false; annotate its runs in the "
                 "catalog of your results, which keeps the remark: results.annotate(run, ...)"
             )
-        with explaining(self._store.backend.label):
+        with explaining(self._store.backend):
             yield

@@ -30,8 +30,8 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
     existing = _existing(catalog, backend, uid, failure)
     if existing is None:
         if failure is not None:
-            raise_explained(failure, uid, backend.label)
-        raise in_the_way(uid, backend.obstacle(uid), backend.label)
+            raise_explained(failure, uid, backend)
+        raise in_the_way(uid, backend)
     if not same_but_for_assets(documents_of(existing), transformed(documents, upstream.transforms_of(catalog))):
         raise RunExistsError.of_uid(uid, backend.label, existing) from failure
     return existing
@@ -39,7 +39,7 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
 
 def refuse_taken_uid(catalog: Any, backend: Backend, uid: str) -> None:
     """Raise `RunExistsError` where a run of this uid is stored: one that is built bit by bit is no retry."""
-    with explaining(backend.label):
+    with explaining(backend):
         is_taken = backend.has_run(uid)
     if is_taken:
         raise RunExistsError.of_uid(uid, backend.label, catalog[uid])

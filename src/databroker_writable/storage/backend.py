@@ -55,6 +55,9 @@ class Backend(ABC):
         How many runs `store_runs` publishes together; 1 if `grouped` is not implemented.
     allow_pickle : bool
         Whether pickles in run files are unpacked; set when the catalog is opened.
+    failures : tuple of type
+        Errors that mean that nothing could be stored, beside OSError and pymongo's: those of the library with which the
+        backend stores, such as ``sqlite3.Error``.
     index : bool
         Whether headers of run files are kept in the user's cache directory; set when the catalog is opened.
     """
@@ -62,6 +65,7 @@ class Backend(ABC):
     limits: Limits = ANY_BACKEND
     insert_limits: Limits = ANY_BACKEND
     batch_size: int = 1
+    failures: tuple[type[Exception], ...] = ()
     allow_pickle: bool = False
     index: bool = True
     catalog: Any

@@ -10,14 +10,16 @@ from typing import NoReturn
 import pymongo.errors
 
 from ..errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
+from .backend import Backend
 from .mongo_backend import is_unauthorized, reason_of
 
 
-def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:
-    """Return the error for a failure while a run was stored into the catalog with this label.
+def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exception:
+    """Return the error for a failure while a run was stored through a backend.
 
     Only failures of the disk and of the server become errors of this package; other errors are unchanged.
     """
+    label = backend.label
     if isinstance(exc, StoreError):
         return exc
     if is_unauthorized(exc):
@@ -30,7 +32,7 @@ def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:
         return NotWritableError(
             f"no permission to store into the catalog {label!r}: {exc}; ask its owner, or store into your own catalog"
         )
-    if isinstance(exc, OSError | pymongo.errors.PyMongoError):
+    if isinstance(exc, (OSError, pymongo.errors.PyMongoError, *backend.failures)):
         return StoreFailedError(
             f"storing {'a run' if uid is None else f'the run {uid!r}'} into {label!r} failed ({reason_of(exc)}); "
             "nothing was published and a retry is safe"
@@ -39,22 +41,22 @@ def _in_our_words(exc: Exception, uid: str | None, label: str) -> Exception:
 
 
 @contextlib.contextmanager
-def explaining(label: str, uid: str | None = None) -> Iterator[None]:
+def explaining(backend: Backend) -> Iterator[None]:
     """Raise failures in the block as this package's errors."""
     try:
         yield
     except Exception as exc:
-        raise_explained(exc, uid, label)
+        raise_explained(exc, None, backend)
 
 
-def raise_explained(exc: BaseException, uid: str | None, label: str) -> NoReturn:
+def raise_explained(exc: BaseException, uid: str | None, backend: Backend) -> NoReturn:
     """Raise a failure as this package's error."""
-    error = _in_our_words(exc, uid, label) if isinstance(exc, Exception) else exc
+    error = _in_our_words(exc, uid, backend) if isinstance(exc, Exception) else exc
     if error is exc:
         raise exc
     raise error from exc
 
 
-def in_the_way(uid: str, obstacle: str, label: str) -> RunExistsError:
+def in_the_way(uid: str, backend: Backend) -> RunExistsError:
     """Return the error for something else in the place of the run with this uid."""
-    return RunExistsError(f"the run {uid!r} cannot be stored in {label!r}: {obstacle}")
+    return RunExistsError(f"the run {uid!r} cannot be stored in {backend.label!r}: {backend.obstacle(uid)}")

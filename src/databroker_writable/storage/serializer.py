@@ -94,7 +94,7 @@ class RunSerializer:
                 self._forget(run)
         except BaseException as exc:
             self.abandon(run)
-            raise_explained(exc, run, self._backend.label)
+            raise_explained(exc, run, self._backend)
 
     def _runs_of(self, name: str, doc: dict[str, Any]) -> Iterator[str]:
         if name == "start":

@@ -161,7 +161,7 @@ class CatalogDestination:
     def take_remarks(self, remarked: list[Document]) -> None:
         """Add the missing remarks; warn if the catalog cannot keep any."""
         backend = self._catalog._backend
-        with explaining(backend.label):
+        with explaining(backend):
             present = {remark["uid"] for remark in backend.remarks()}
             missing = [remark for remark in remarked if remark["uid"] not in present]
             try:
