@@ -25,8 +25,8 @@ from intake.catalog.default import load_combo_catalog
 
 import databroker_writable
 from databroker_writable.catalog.finding_methods import FindingMethods
-from databroker_writable.catalog.mixin import WritableMixin
 from databroker_writable.catalog.remark_methods import RemarkMethods
+from databroker_writable.catalog.storing_methods import WritableMixin
 from support import documentation, servers, shown_output
 from support.documentation import ROOT
 

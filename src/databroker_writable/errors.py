@@ -140,6 +140,8 @@ class RunExistsError(StoreError, FileExistsError):
         The stored run with that uid; None where documents are inserted one by one.
     """
 
+    REMEDY = "It is this error's 'run'; store yours under another uid"
+
     def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
@@ -150,8 +152,8 @@ class RunExistsError(StoreError, FileExistsError):
         if run is None:
             return cls(f"a run of the uid {uid!r} is stored already in {where!r}; it stays as it was")
         return cls(
-            f"another run of the uid {uid!r} is stored in {where!r}; it stays as it was. It is this error's 'run'; "
-            "store yours under another uid (a table that is stored again is another run, with Events of its own)",
+            f"another run of the uid {uid!r} is stored in {where!r}; it stays as it was. {cls.REMEDY} (a table that "
+            "is stored again is another run, with Events of its own)",
             run,
         )
 

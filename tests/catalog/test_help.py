@@ -14,7 +14,7 @@ from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 import databroker_writable
 from databroker_writable import open_directory, writable_class
-from databroker_writable.catalog.mixin import WritableMixin
+from databroker_writable.catalog.storing_methods import WritableMixin
 from databroker_writable.runs.builder import RunBuilder
 
 

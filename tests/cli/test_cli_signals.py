@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from databroker_writable import open_directory
-from databroker_writable.catalog.mixin import WritableMixin
+from databroker_writable.catalog.storing_methods import WritableMixin
 from databroker_writable.upkeep.copying import CatalogDestination
 from support.command_line import run, succeed
 

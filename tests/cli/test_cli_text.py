@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from databroker_writable import open_directory
-from databroker_writable.cli.text import json_text, say
+from databroker_writable.cli.printing import json_text, say
 from support.command_line import run
 
 STEERING = "\x1b]0;title\x07 \x9b31m \r \u202e \ud800"

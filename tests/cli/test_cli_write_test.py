@@ -15,7 +15,7 @@ import pytest
 
 from databroker_writable import open_directory
 from databroker_writable.results.header_search import PROBE
-from databroker_writable.upkeep import probe, write_test
+from databroker_writable.upkeep import probe_run, write_test
 from support import servers, sites
 from support.command_line import PASSWORD, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 
@@ -99,7 +99,7 @@ def test_reading_elsewhere_compares_the_values() -> None:
     catalog = open_directory("results")
     catalog.store_run({"x": [1.0, 2.5]}, uid="other")
     with pytest.raises(ValueError, match="differ from those that were stored"):
-        probe.read_probe(catalog, "other")
+        probe_run.read_probe(catalog, "other")
 
 
 def test_a_catalog_that_takes_no_runs_is_found() -> None:
@@ -117,8 +117,8 @@ def test_a_server_that_is_gone_is_found_without_its_password() -> None:
 
 def test_a_clock_that_differs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = open_directory("results")
-    now = probe.time.time()
-    monkeypatch.setattr(probe.time, "time", lambda: now + 3600)
+    now = probe_run.time.time()
+    monkeypatch.setattr(probe_run.time, "time", lambda: now + 3600)
     assert set(found(catalog)) == {"clock-skew"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from databroker_writable import open_directory
 from databroker_writable.cli import main
 from databroker_writable.cli.failing import message_of
-from databroker_writable.cli.instead import COMMANDS
+from databroker_writable.cli.other_names import COMMANDS
 from databroker_writable.errors import StoreError
 from support.command_line import fail, run, succeed
 

@@ -11,7 +11,7 @@ import pandas
 import pytest
 
 from databroker_writable import build_simple_run, open_directory, to_dataset
-from databroker_writable.runs.inputs import documents_of
+from databroker_writable.runs.run_or_table import documents_of
 from support import sites
 from support.ferretdb_limits import ferretdb_can_hold
 

@@ -10,7 +10,7 @@ import numpy
 import pytest
 import yaml
 
-from databroker_writable.catalog.mixin import WritableMixin
+from databroker_writable.catalog.storing_methods import WritableMixin
 from support import example_runs, new_process
 
 READ_METHODS = ["__getitem__", "__iter__", "__len__", "__contains__", "__getattr__"]

@@ -15,7 +15,7 @@ from databroker._drivers.mongo_normalized import BlueskyMongoCatalog
 
 from databroker_writable import InvalidRunError, open_directory
 from databroker_writable.runs.comparison import same_run
-from databroker_writable.runs.inputs import documents_of, is_table
+from databroker_writable.runs.run_or_table import documents_of, is_table
 from support import example_runs, sites
 
 NAMES = [

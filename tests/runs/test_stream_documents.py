@@ -13,10 +13,10 @@ import pytest
 from databroker_writable import InvalidRunError, StoreWarning, open_directory, recover
 from databroker_writable.runs.checker import RunChecker, check_documents, may_count
 from databroker_writable.runs.comparison import same_run
-from databroker_writable.runs.inputs import documents_of
+from databroker_writable.runs.run_or_table import documents_of
 from databroker_writable.upkeep import examine
 from databroker_writable.upkeep.copying import copy_runs
-from databroker_writable.upkeep.run_file_checks import run_files
+from databroker_writable.upkeep.run_file_findings import run_files
 from support import example_runs, sites
 
 FILES = ["msgpack", "jsonl"]

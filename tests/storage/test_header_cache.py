@@ -25,7 +25,7 @@ from databroker_writable import StoreWarning, make_writable, open_directory
 from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
 from databroker_writable.runs import packed_headers, upstream
 from databroker_writable.runs.packed_headers import RunHeader
-from databroker_writable.storage import header_cache, run_readers
+from databroker_writable.storage import header_cache, run_file_readers
 
 DRIVERS = {
     "msgpack": (WritableMsgpackCatalog, BlueskyMsgpackCatalog),
@@ -46,13 +46,13 @@ def index_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the run files whose headers were read."""
     read: list[str] = []
-    original = run_readers._read_header
+    original = run_file_readers._read_header
 
     def noting(path: str, *arguments: Any) -> Any:
         read.append(os.path.basename(path))
         return original(path, *arguments)
 
-    monkeypatch.setattr(run_readers, "_read_header", noting)
+    monkeypatch.setattr(run_file_readers, "_read_header", noting)
     return read
 
 

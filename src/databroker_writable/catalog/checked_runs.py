@@ -10,10 +10,11 @@ from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.checker import RunChecker, RunDocuments, check_documents
-from ..runs.inputs import documents_of, is_table, warn_of_slow_reading
 from ..runs.provenance import Provenance
+from ..runs.run_or_table import documents_of, is_table
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
+from ..runs.slow_reading import warn_of_slow_reading
 from ..runs.start_document import start_metadata
 from ..storage.failures import explaining
 from ..tables.public_types import Time

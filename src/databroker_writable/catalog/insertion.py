@@ -11,8 +11,8 @@ from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFai
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunChecker, RunDocuments
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.inputs import documents_of
 from ..runs.interrupts import deferred_interrupts
+from ..runs.run_or_table import documents_of
 from ..storage.assets.asset_router import AssetRouter
 from ..storage.failures import raise_explained
 from ..storage.serializer import CheckedDocument

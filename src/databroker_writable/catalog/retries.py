@@ -9,7 +9,7 @@ from ..runs import upstream
 from ..runs.checker import RunDocuments
 from ..runs.comparison import same_but_for_assets, same_run, transformed
 from ..runs.document_parts import Document
-from ..runs.inputs import documents_of
+from ..runs.run_or_table import documents_of
 from ..storage.backend import Backend
 from ..storage.failures import explaining, in_the_way, raise_explained
 

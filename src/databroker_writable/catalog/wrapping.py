@@ -14,8 +14,8 @@ from ..runs import upstream
 from ..storage.known_backends import backend_class
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
-from .mixin import WritableMixin
 from .options import CatalogOptions
+from .storing_methods import WritableMixin
 
 
 def writable_class(cls: type) -> type:

@@ -11,12 +11,12 @@ import humanize
 
 from ..catalog.recipes import without_password
 from ..upkeep import Report, clean, examine, write_test
-from ..upkeep.check_report import Leftover
+from ..upkeep.findings import Leftover
 from ..upkeep.recovering import RecoveredRun, recover
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_span
+from .printing import json_text, say
 from .targets import open_existing_to_store, open_to_check
-from .text import json_text, say
 
 READING_SECONDS = 120
 

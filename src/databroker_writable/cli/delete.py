@@ -14,8 +14,8 @@ from ..results.impact import results_made_from
 from ..runs.document_parts import name_of
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns
+from .printing import say, shown, shown_time, table
 from .targets import open_existing_to_store
-from .text import say, shown, shown_time, table
 
 WIDTH = 36
 MOST_ROWS = 20

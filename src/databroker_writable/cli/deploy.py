@@ -10,7 +10,7 @@ import click
 from ..catalog.recipes import without_password
 from ..upkeep.deploying import check_catalogs, check_is_yaml, deploy_catalogs, is_searched, search_path_of
 from .parsing import PlainCommand
-from .text import say
+from .printing import say
 
 
 @click.command(

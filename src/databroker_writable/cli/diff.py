@@ -7,9 +7,9 @@ import click
 from ..results.differences import diff as difference_of
 from .failing import CATALOG_HELP
 from .parsing import CommandOnRuns
+from .printing import say
 from .show import find_run
 from .targets import open_to_read
-from .text import say
 
 
 @click.command(

@@ -16,9 +16,9 @@ from ..upkeep.exporting import SUFFIXES, attachment_paths, export_with_suitcase
 from ..upkeep.exporting import export as export_run
 from .failing import CATALOG_HELP, message_of
 from .parsing import CommandOnRuns
+from .printing import say
 from .show import find_run
 from .targets import open_to_read
-from .text import say
 
 
 @click.command(

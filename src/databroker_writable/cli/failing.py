@@ -21,10 +21,10 @@ import click
 from databroker_writable_command import SummarizedGroup
 
 from ..catalog.recipes import without_password
-from ..errors import FULL_TRACEBACK, StoreError, StoreWarning
+from ..errors import FULL_TRACEBACK, RunExistsError, StoreError, StoreWarning
 from ..runs.shown_text import printable
-from .instead import COMMANDS
-from .text import say
+from .other_names import COMMANDS
+from .printing import say
 
 CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (catalogs.yml) or one entry of it
 (catalogs.yml:NAME), or a name in databroker.catalog."""
@@ -34,7 +34,7 @@ _OPTIONS = {
     "one_event=True": "one_event=True (--one-event)",
     ", or give the run itself, as its own catalog gives it: other_catalog[uid]": "",
     "annotate(run, tags=[...]) adds it to one": "databroker-writable note CATALOG UID --tag TAG adds it to one",
-    "It is this error's 'run'; store yours under another uid": "Give another --uid",
+    RunExistsError.REMEDY: "Give another --uid",
     "the argument derived_from says": "--derived-from says",
     "the argument supersedes says": "--supersedes says",
     "the argument parameters says": "--parameter says",

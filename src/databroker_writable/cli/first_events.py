@@ -13,7 +13,7 @@ from ..runs.run_display import CELL_WIDTH, COLUMN_HEADER, column_rows
 from ..tables import dataset_of_event, find_layout
 from ..tables.classifier import is_lazy
 from .failing import message_of
-from .text import shown, shown_cell, table
+from .printing import shown, shown_cell, table
 
 FIRST_ROWS = 5
 FIRST_COLUMNS = 8

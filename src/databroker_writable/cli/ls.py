@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
+from ..results.catalog_display import records_of, text_table
 from ..results.header_search import STATUSES
-from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in, warn_of_unknown_keys
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, is_position, parse_metadata, parse_time
+from .printing import json_text, say, table
 from .show import find_uid
 from .targets import open_to_read
-from .text import json_text, say, table
 
 
 @click.command(

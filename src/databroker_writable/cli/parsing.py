@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from ..results.moments import FORMS, moment_in, seconds_in
-from .instead import for_option
+from ..results.time_arguments import FORMS, moment_in, seconds_in
+from .other_names import for_option
 from .targets import file_in_place_of_catalog, is_catalog
 
 _NUMBER = re.compile(r"-\d")

@@ -11,8 +11,8 @@ from databroker_writable_command import keeping_what_is_imported
 from ..runs import upstream
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand
+from .printing import say
 from .targets import open_to_read
-from .text import say
 
 
 @click.command(

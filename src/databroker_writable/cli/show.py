@@ -13,12 +13,12 @@ from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_f
 from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
+from .character_plot import text_plot
 from .failing import CATALOG_HELP
 from .first_events import Stream, read_streams, stream_in_words
 from .parsing import CommandOnRuns, is_position, parse_picture
+from .printing import json_text, say, shown, shown_time, table
 from .targets import open_to_read
-from .text import json_text, say, shown, shown_time, table
-from .text_plot import text_plot
 
 VALUE_WIDTH = 300
 

@@ -7,9 +7,9 @@ import click
 from ..results.plots import check_matplotlib, save_figure
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns, parse_picture
+from .printing import say
 from .show import find_run
 from .targets import open_to_read, with_finding
-from .text import say
 
 
 @click.command(

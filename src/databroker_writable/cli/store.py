@@ -11,16 +11,16 @@ from typing import Any
 import click
 
 from ..results.header_search import has_run
-from ..results.moments import FORMS, moment_in
 from ..results.remarks import check_tags
+from ..results.time_arguments import FORMS, moment_in
 from ..runs.built_stream import new_run_uid
 from ..tables.metadata_values import day_in
 from .failing import saying_what_was_done, warnings_as_messages
+from .file_readers import ReadOptions, read_file
 from .parsing import parse_metadata, parse_sources, parse_target, parse_units
-from .readers import ReadOptions, read_file
+from .printing import say
 from .show import find_uid
 from .targets import leaving_no_empty_directory, open_to_store
-from .text import say
 
 VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as JSON, any other as text.'
 

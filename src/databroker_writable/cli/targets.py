@@ -18,7 +18,7 @@ from ..catalog.recipes import check_variables
 from ..errors import did_you_mean
 from ..runs import upstream
 from ..storage.file_rights import remove_empty_directories
-from ..storage.paths import RUN_FILES
+from ..storage.run_paths import RUN_FILES
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 

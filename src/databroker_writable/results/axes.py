@@ -11,7 +11,7 @@ from ..errors import ExportError
 from ..runs.attachments import STREAM as ATTACHMENTS
 from ..runs.attachments import has_attachments
 from ..runs.document_parts import NAMES
-from ..tables.remote_columns import descriptor_of, is_remote
+from ..tables.tiled_columns import descriptor_of, is_remote
 
 MEASURED, TIMES = "biufc", "mM"
 """Kinds of numpy dtypes that can be plotted."""

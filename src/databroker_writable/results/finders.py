@@ -14,10 +14,10 @@ from ..tables.wording import short
 from .finder_options import with_keywords
 from .header_search import check_status, headers_superseding, open_run, refresh
 from .impact import successors
-from .moments import local_time, moment_of
 from .references import no_such_input
 from .remarks import RETRACTED, retracted
 from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
+from .time_arguments import local_time, moment_of
 
 
 def results_of(

@@ -11,10 +11,10 @@ from ..errors import NotFoundError
 from ..runs.document_parts import name_of
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .header_search import PROBE, Header, headers, headers_superseding
-from .moments import local_times
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, remarks, retractions
+from .time_arguments import local_times
 
 IMPACT_COLUMNS = ("time", "catalog", "name", "status", "steps", "verdict")
 STALE_COLUMNS = ("time", "name", "status", "input", "verdict", "reason")

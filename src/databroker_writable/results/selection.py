@@ -22,9 +22,9 @@ from .header_search import (
     headers_made_from,
     only_one,
 )
-from .moments import local_time, moment_of
 from .references import ambiguous, names_no_run
 from .remarks import RETRACTED, retracted, tags_of
+from .time_arguments import local_time, moment_of
 
 _LOOKED_AT = 1_000
 """How many runs are searched for keys, to find a misspelt one."""

@@ -17,7 +17,7 @@ from .document_checks import (
     check_stream_document,
 )
 from .document_parts import Document, NamedDocument, other_datum_kwargs
-from .event_pages import InlinePart, check_event_page, check_length, whole_page
+from .event_page_checks import InlinePart, check_event_page, check_length, whole_page
 from .paging import packed
 from .stream_resources import StreamDocuments, counted_numbers
 

@@ -18,9 +18,9 @@ from typing import Any
 from ..errors import StoreFailedError, warn_user
 from ..runs.forks import begin_anew_in_children
 from ..runs.interrupts import deferred_interrupts
+from .file_locks import lock
 from .file_rights import (
     FILE_MODE,
-    lock,
     make_directories,
     open_new_file,
     remove_empty_directories,
@@ -47,7 +47,7 @@ class NewFile(io.FileIO):
 
     It belongs to the process that made it. A forked child only reads it: nothing is written, published or removed
     there. What is written goes to the system at once, so that no crash of the process can lose it. While the file is
-    open it is locked, which `file_rights.is_being_written` tells; the system frees the lock of a process that ends.
+    open it is locked, which `file_locks.is_being_written` tells; the system frees the lock of a process that ends.
 
     As a context manager it abandons on exit what was not published. Directories that are missing are made.
 

@@ -19,9 +19,9 @@ from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .backend import Arguments, Backend, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
 from .header_cache import HeaderCache
-from .paths import REMARKS, AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
 from .remark_files import RemarkFolder
-from .run_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
+from .run_file_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
+from .run_paths import REMARKS, AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
 
 MSGPACK_BUFFER = 1_000_000_000
 """databroker 1.2.5 opens msgpack files with this max_buffer_size; one larger document closes the whole catalog."""

@@ -15,7 +15,7 @@ from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.document_parts import STREAM_DOCUMENTS, Document
 from .durable_file import NewFile, sync_directories
-from .paths import unescaped
+from .run_paths import unescaped
 
 if TYPE_CHECKING:
     from .file_backend import FileBackend

@@ -15,7 +15,7 @@ from ..runs.comparison import as_text
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
 from .backend import Backend, refuse_annotations
-from .paths import REMARKS
+from .run_paths import REMARKS
 
 LIMITS = Limits(
     "MongoDB",
@@ -132,6 +132,11 @@ def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bo
             raise
         return True
     return False
+
+
+def no_place_for(name: str) -> InvalidRunError:
+    """Return the error for a document of a type that the layouts do not have."""
+    return InvalidRunError(f"a {name!r} document has no place in MongoDB; store the run in a catalog of files")
 
 
 def used_elsewhere(key: str, value: str) -> InvalidRunError:

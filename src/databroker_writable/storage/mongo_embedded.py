@@ -17,8 +17,15 @@ from ..runs import upstream
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
-from .mongo_backend import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
-from .paths import REMARKS
+from .mongo_backend import (
+    MongoBackend,
+    ensure_indexes,
+    ensure_provenance_indexes,
+    insert_new,
+    no_place_for,
+    used_elsewhere,
+)
+from .run_paths import REMARKS
 
 PAGE_BYTES = 5_000_000
 
@@ -62,6 +69,8 @@ class EmbeddedRunWriter:
             self._wait("resource", event_model.pack_datum_page(doc))
         elif name == "datum_page":
             self._insert("resource", doc)
+        elif name != "start":
+            raise no_place_for(name)
 
     def publish(self) -> None:
         for owner in list(self._waiting):

@@ -16,8 +16,15 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
-from .mongo_backend import MongoBackend, ensure_indexes, ensure_provenance_indexes, insert_new, used_elsewhere
-from .paths import REMARKS
+from .mongo_backend import (
+    MongoBackend,
+    ensure_indexes,
+    ensure_provenance_indexes,
+    insert_new,
+    no_place_for,
+    used_elsewhere,
+)
+from .run_paths import REMARKS
 
 BATCH = 10_000
 CLAIM_SECONDS = 2.0
@@ -60,6 +67,8 @@ class NormalizedRunWriter:
             self._counts[doc["descriptor"]] += self._insert(self._collections.events, name, doc)
         elif name in ("datum", "datum_page"):
             self._insert(self._collections.datums, name, doc)
+        elif name != "start":
+            raise no_place_for(name)
 
     def publish(self) -> None:
         if self._stop:  # without one the run is unfinished, and is copied unchanged

@@ -17,11 +17,11 @@ from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import encode, has_nulls, null_marks, null_safe
 from .encoded_column import Encoded
 from .indexed_tables import source_from_dataset, source_from_frame
+from .input_types import known_form
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
 from .names import free_name
 from .special_columns import check_units_agree
 from .stream_table import StreamSchema, StreamTable
-from .table_forms import known_form
 from .time_columns import LATEST
 from .wording import short
 

@@ -15,7 +15,7 @@ from ..errors import InvalidRunError, NotFoundError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
 from .public_types import Run
-from .remote_columns import RemoteColumns, descriptor_of, is_remote, read_stream
+from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .tracebacks import errors_end_here
 from .wording import short
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import NotWritableError
-from .asset_checks import Assets
-from .check_report import Finding, Leftover
+from .asset_findings import Assets
+from .findings import Finding, Leftover
 from .run_deletion import Deletion
 
 CUT_OFF = "its assets and remarks may be left; databroker-writable delete CATALOG"

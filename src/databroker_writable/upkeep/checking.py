@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .asset_checks import Assets
-from .check_report import Report
+from .asset_findings import Assets
+from .findings import Report
 from .known_upkeep import upkeep_of
 from .remark_findings import remark_findings
 

@@ -16,7 +16,7 @@ from ..errors import InvalidRunError, NotWritableError, StoreFailedError, warn_u
 from ..results.header_search import NO_PROBES, header_of, headers, open_run
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.inputs import documents_of
+from ..runs.run_or_table import documents_of
 from ..storage.assets import format_of, is_our_asset
 from ..storage.durable_file import NewFile
 from ..storage.failures import explaining

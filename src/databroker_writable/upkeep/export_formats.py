@@ -14,8 +14,8 @@ from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
+from .export_columns import for_file
 from .exporting import RunContents
-from .file_columns import for_file
 
 DOCUMENTS = "databroker_run"
 """The group of a netCDF file, and the key of a Parquet file, that holds the documents of the run as JSON."""

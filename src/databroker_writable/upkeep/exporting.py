@@ -265,7 +265,7 @@ _SUITCASES = {
 
 _FORMATS = {
     ".nc": (".export_formats", "netcdf", "h5netcdf"),
-    ".nxs": (".nexus", "nexus", None),
+    ".nxs": (".export_nexus", "nexus", None),
     ".parquet": (".export_formats", "parquet", "pyarrow"),
     ".csv": (".export_formats", "csv", None),
     ".json": (".export_formats", "json", None),

@@ -12,11 +12,11 @@ from ..errors import PickledRunError
 from ..storage.assets import is_our_asset
 from ..storage.durable_file import sync_directories
 from ..storage.file_backend import FileBackend
-from .asset_checks import Assets
+from .asset_findings import Assets
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
-from .check_report import Leftover, age_of
+from .findings import Leftover, age_of
 from .run_deletion import Deletion, Document
-from .run_file_checks import UNREADABLE, complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
+from .run_file_findings import UNREADABLE, complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
 
 DELETED = ".deleted"
 """The suffix of the hidden name of a run file during its deletion."""

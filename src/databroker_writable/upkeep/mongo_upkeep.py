@@ -8,10 +8,10 @@ from typing import Any
 from ..storage.assets import is_our_asset
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from .asset_checks import Assets
+from .asset_findings import Assets
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
-from .check_report import Finding, Leftover
-from .mongo_leftovers import embedded_findings, normalized_findings, parts_of_run
+from .findings import Finding, Leftover
+from .mongo_findings import embedded_findings, normalized_findings, parts_of_run
 from .run_deletion import Deletion, Document, shown_count
 
 DELETIONS = "deletions"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ..runs.document_parts import Document
 from ..storage.assets import format_of
 from ..storage.durable_file import NewFile, final_name
-from ..storage.file_rights import is_being_written
+from ..storage.file_locks import is_being_written
 
 
 class PartialAssets:

@@ -13,13 +13,13 @@ from ..errors import NotWritableError
 from ..runs.built_stream import new_run_uid, new_uids
 from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.inputs import documents_of
+from ..runs.run_or_table import documents_of
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name
 from ..storage.file_backend import FileBackend
-from ..storage.file_rights import is_being_written
-from ..storage.run_readers import read_jsonl, read_msgpack
+from ..storage.file_locks import is_being_written
+from ..storage.run_file_readers import read_jsonl, read_msgpack
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
 from .partial_assets import PartialAssets

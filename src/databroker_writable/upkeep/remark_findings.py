@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from ..storage.backend import Backend
 from ..storage.durable_file import final_name
-from ..storage.file_rights import is_being_written
+from ..storage.file_locks import is_being_written
 from ..storage.remark_files import SUFFIX, read_remark
-from .check_report import Finding, Leftover, age_of, remover, shown_age
+from .findings import Finding, Leftover, age_of, remover, shown_age
 
 
 def remark_findings(backend: Backend) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from ..results.header_search import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
-from ..tables.remote_columns import is_null, read_stream
+from ..tables.tiled_columns import is_null, read_stream
 from . import tiled_survey
 from .tiled_blocks import blocks, with_places
 from .tiled_references import ColumnOfStream, Reference, documents_of_references, is_readable

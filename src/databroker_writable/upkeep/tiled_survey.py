@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.inputs import documents_of
+from ..runs.run_or_table import documents_of
 from .tiled_blocks import ColumnInBlocks, with_places
 from .tiled_references import ColumnOfStream, Reference, ReferencedColumns
 

@@ -15,7 +15,7 @@ from ...errors import InvalidTableError, NotWritableError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts
 from . import asset_paths, hdf5_scales
 from .chunking import merged
-from .hdf5_columns import Rows, check_agrees, check_array, create_column, explained, write_rows
+from .hdf5_datasets import Rows, check_agrees, check_array, create_column, explained, write_rows
 from .hdf5_file import NewHDF5File
 from .hdf5_handler import HDF5_SPEC
 

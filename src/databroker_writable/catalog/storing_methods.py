@@ -9,7 +9,7 @@ from ..errors import InvalidRunError, NotWritableError
 from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
-from ..runs.inputs import check_many, is_table
+from ..runs.run_or_table import check_many, is_table
 from ..runs.start_document import start_metadata
 from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
@@ -22,9 +22,9 @@ from .closing_at_exit import close_at_exit
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
 from .insertion import CatalogSink
+from .intake_methods import ReopenableMixin
 from .options import DIRECTORIES, CatalogOptions, OptionProperties, naming_wrong_arguments, without_options
 from .remark_methods import RemarkMethods
-from .reopening import ReopenableMixin
 from .retries import refuse_taken_uid
 
 upstream.ignore_warning_of_reading()

@@ -16,10 +16,10 @@ from ..runs.checker import may_count
 from ..runs.document_parts import Document
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.durable_file import final_name
-from ..storage.file_rights import is_being_written
-from ..storage.paths import files_matching
-from ..storage.run_readers import read_jsonl, read_msgpack, why_unreadable
-from .check_report import Finding, Leftover, age_of, remover, shown_age
+from ..storage.file_locks import is_being_written
+from ..storage.run_file_readers import read_jsonl, read_msgpack, why_unreadable
+from ..storage.run_paths import files_matching
+from .findings import Finding, Leftover, age_of, remover, shown_age
 
 _READERS: dict[str, Callable[[str], Iterator[Any]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)

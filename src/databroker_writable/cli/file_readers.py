@@ -13,9 +13,9 @@ import click
 
 from ..errors import did_you_mean, require_package
 from ..upkeep.export_formats import DOCUMENTS
-from .text import say
-from .text_format import COLUMNS, CSV, TSV
-from .text_tables import exact_integers, may_be_of_integers, read_text_table
+from .csv_dialect import COLUMNS, CSV, TSV
+from .csv_tables import exact_integers, may_be_of_integers, read_text_table
+from .printing import say
 
 _NETCDF = (".nc", ".nc4")
 _TEXT = {".csv": CSV, ".tsv": TSV, ".dat": COLUMNS, ".txt": COLUMNS, ".xdi": COLUMNS}

@@ -1,27 +1,18 @@
-"""Classify what `store_run` accepts: tables, runs, builders, documents."""
+"""Tell runs, builders and documents from tables, all of which `store_run` accepts; give the documents of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import humanize
-
-from ..errors import InvalidRunError, InvalidTableError, warn_user
-from ..tables.table_forms import is_of_known_form, path_of, way_to_read
+from ..errors import InvalidRunError, InvalidTableError
+from ..tables.input_types import is_of_known_form, path_of, way_to_read
 from ..tables.wording import short
 from . import upstream
-from .checker import RunDocuments
 from .databroker_runs import documents_of_databroker
 from .document_parts import NamedDocument
 from .paging import named_document
 from .sinks import MemorySink
-
-SECONDS_PER_VALUE = 0.0006
-"""Seconds that databroker 1.2.5's ``read()`` needs for one column of one Event, for which it makes a dask array."""
-
-PATIENCE = 5
-"""Warn if reading takes longer than this many seconds."""
 
 
 def is_table(value: Any) -> bool:
@@ -91,17 +82,3 @@ def _is_run(value: Any) -> bool:
 def _has(value: Any, name: str) -> bool:
     """Whether its type has this attribute, because a DataFrame also has its columns as attributes."""
     return hasattr(value.__class__, name)
-
-
-def warn_of_slow_reading(documents: RunDocuments) -> None:
-    """Warn about streams that databroker reads slowly, and name what reads them quickly."""
-    columns = {doc["name"]: len(doc["data_keys"]) for name, doc in documents if name == "descriptor"}
-    stop = documents[-1][1]
-    for stream, count in (stop.get("num_events") or {}).items():
-        seconds = SECONDS_PER_VALUE * count * columns.get(stream, 0)
-        if seconds > PATIENCE:
-            warn_user(
-                f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {count} Events of "
-                f"{columns[stream]} columns in the stream {stream!r}. Read it with databroker_writable."
-                "to_dataset(run), which is fast, or store the table as one Event with one_event=True"
-            )

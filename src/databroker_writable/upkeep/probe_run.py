@@ -15,7 +15,7 @@ from ..errors import StoreError
 from ..results.header_search import PROBE
 from ..storage.assets import DEFAULT, is_our_asset
 from ..storage.file_backend import FileBackend
-from .check_report import Finding, Report
+from .findings import Finding, Report
 from .known_upkeep import upkeep_of
 
 SKEW_SECONDS = 5.0

@@ -21,7 +21,7 @@ from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.packed_headers import RunHeader
 from .header_cache import Files, HeaderCache, state_of
-from .paths import files_matching, owner_of
+from .run_paths import files_matching, owner_of
 
 NamedDocument = tuple[str, Document]
 Header = tuple[Document, Document | None]

@@ -10,7 +10,7 @@ from typing import Any
 
 import humanize
 
-from ..storage.file_rights import is_being_written
+from ..storage.file_locks import is_being_written
 
 DAY = 86400.0
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from itertools import islice
 from typing import Any
 
-from .text_format import BLANKS, Rows, TextFormat, is_date_or_time, is_number, rows_of, split
+from .csv_dialect import BLANKS, Rows, TextFormat, is_date_or_time, is_number, rows_of, split
 
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
 """The separators, and how they are written on the command line."""

@@ -17,8 +17,8 @@ from ..runs.document_parts import NAMES
 from ..runs.shown_text import json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
+from .export_columns import attribute, for_file
 from .exporting import RunContents
-from .file_columns import attribute, for_file
 
 if TYPE_CHECKING:
     import h5py

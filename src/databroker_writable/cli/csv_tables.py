@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..tables.classifier import exceeds_float64
-from .doubtful_text import (
+from .csv_dialect import UTF_8, TextFormat
+from .csv_doubts import (
     check_decimal_points,
     check_separator,
     check_whole_rows,
@@ -21,8 +22,7 @@ from .doubtful_text import (
     may_have_leading_zeros,
     notes_on_text,
 )
-from .text_format import UTF_8, TextFormat
-from .text_heading import check_hash, check_one_scan, find_heading, take_units
+from .csv_heading import check_hash, check_one_scan, find_heading, take_units
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

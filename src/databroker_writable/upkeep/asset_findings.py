@@ -13,8 +13,8 @@ import humanize
 from ..errors import UnreadableAssetError
 from ..runs.document_parts import Document
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
-from ..storage.file_rights import is_being_written
-from .check_report import Finding, Leftover, remover, shown_age
+from ..storage.file_locks import is_being_written
+from .findings import Finding, Leftover, remover, shown_age
 
 
 class Assets:

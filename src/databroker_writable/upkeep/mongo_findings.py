@@ -13,7 +13,7 @@ from ..runs.document_parts import Document
 from ..runs.upstream import NormalizedCollections
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from .check_report import Finding, Leftover, shown_age
+from .findings import Finding, Leftover, shown_age
 
 
 def normalized_findings(

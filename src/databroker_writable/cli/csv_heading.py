@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from .doubtful_text import check_decimal_points, find_separator
-from .text_format import Rows, TextFormat, first_line, is_date_or_time, is_like_a_number, is_number, rows_of, split
+from .csv_dialect import Rows, TextFormat, first_line, is_date_or_time, is_like_a_number, is_number, rows_of, split
+from .csv_doubts import check_decimal_points, find_separator
 
 _SCAN = re.compile(r"\s*#[SL]\s")
 """A line of SPEC that begins a scan or names its columns."""
