@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pymongo.errors
 
@@ -40,6 +40,19 @@ _SERVER = re.compile(r"ServerDescription \('([^']+)', (\d+)\)")
 Keys = str | list[tuple[str, int]]
 
 
+class Index(NamedTuple):
+    """An index that a layout needs."""
+
+    collection: Any
+    keys: Keys
+    is_unique: bool = False
+
+    @property
+    def field(self) -> str:
+        """The first field, by which it is found among those that a database has."""
+        return self.keys if isinstance(self.keys, str) else self.keys[0][0]
+
+
 class MongoBackend(Backend):
     """The common part of both layouts; the server checks permissions only when something is written."""
 
@@ -71,7 +84,7 @@ class MongoBackend(Backend):
         self.check_writable()
 
     def add_remark(self, remark: Document) -> None:
-        ensure_indexes(self.remark_collection, [("run", False)])
+        ensure_indexes([Index(self.remark_collection, "run")])
         with contextlib.suppress(pymongo.errors.DuplicateKeyError):
             self.remark_collection.insert_one({"_id": remark["uid"], **remark})
 
@@ -88,21 +101,26 @@ class MongoBackend(Backend):
             self.create_indexes()
             self.has_indexes = True
 
+    def indexes(self) -> list[Index]:
+        """The indexes for looking up the documents of runs, and for refusing a uid that is taken."""
+        raise NotImplementedError
+
     def create_indexes(self) -> None:
-        """Create the indexes for looking up the documents of runs."""
+        """Create the indexes, and those by which results are found; most runs are raw data, which are not in these."""
+        ensure_indexes(self.indexes())
+        collection, prefix = self.starts_in()
+        for key in PROVENANCE:
+            _ensure_index(collection, prefix + key, sparse=True)
+
+    def starts_in(self) -> tuple[Any, str]:
+        """The collection of the start documents, and what precedes their keys there."""
         raise NotImplementedError
 
 
-def ensure_indexes(collection: Any, indexes: Iterable[tuple[Keys, bool]]) -> None:
-    """Create indexes, each ``(keys, unique)``; ignore existing ones, and those that the server cannot create."""
-    for keys, unique in indexes:
-        _ensure_index(collection, keys, unique=unique)
-
-
-def ensure_provenance_indexes(collection: Any, prefix: str = "") -> None:
-    """Create the indexes by which results are found; most runs are raw data, which are not in them."""
-    for key in PROVENANCE:
-        _ensure_index(collection, prefix + key, sparse=True)
+def ensure_indexes(indexes: Iterable[Index]) -> None:
+    """Create indexes; ignore existing ones, and those that the server cannot create."""
+    for index in indexes:
+        _ensure_index(index.collection, index.keys, unique=index.is_unique)
 
 
 def _ensure_index(collection: Any, keys: Keys, **options: bool) -> None:

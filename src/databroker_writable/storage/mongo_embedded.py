@@ -17,14 +17,7 @@ from ..runs import upstream
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
-from .mongo_backend import (
-    MongoBackend,
-    ensure_indexes,
-    ensure_provenance_indexes,
-    insert_new,
-    no_place_for,
-    used_elsewhere,
-)
+from .mongo_backend import Index, MongoBackend, insert_new, no_place_for, used_elsewhere
 from .run_paths import REMARKS
 
 PAGE_BYTES = 5_000_000
@@ -168,19 +161,20 @@ class MongoEmbeddedBackend(MongoBackend):
     def has_run(self, uid: str) -> bool:
         return self.database.header.find_one({"start.uid": uid}, {"_id": True}) is not None
 
-    def create_indexes(self) -> None:
-        ensure_indexes(
-            self.database.header,
-            [
-                ("run_id", False),
-                ("uid", False),
-                ([("start.uid", _DESCENDING)], False),
-                ([("start.time", _DESCENDING), ("start.scan_id", _DESCENDING)], False),
-            ],
-        )
-        ensure_provenance_indexes(self.database.header, "start.")
-        ensure_indexes(self.database.event, [([("descriptor", _DESCENDING), ("last_index", _ASCENDING)], False)])
-        ensure_indexes(self.database.datum, [("resource", False), ("datum_id", False)])
+    def starts_in(self) -> tuple[Any, str]:
+        return self.database.header, "start."
+
+    def indexes(self) -> list[Index]:
+        header, event, datum = self.database.header, self.database.event, self.database.datum
+        return [
+            Index(header, "run_id"),
+            Index(header, "uid"),
+            Index(header, [("start.uid", _DESCENDING)]),
+            Index(header, [("start.time", _DESCENDING), ("start.scan_id", _DESCENDING)]),
+            Index(event, [("descriptor", _DESCENDING), ("last_index", _ASCENDING)]),
+            Index(datum, "resource"),
+            Index(datum, "datum_id"),
+        ]
 
 
 def _rows(page: dict[str, Any], first: int, last: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +17,7 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
-from .mongo_backend import (
-    MongoBackend,
-    ensure_indexes,
-    ensure_provenance_indexes,
-    insert_new,
-    no_place_for,
-    used_elsewhere,
-)
+from .mongo_backend import Index, MongoBackend, insert_new, no_place_for, used_elsewhere
 from .run_paths import REMARKS
 
 BATCH = 10_000
@@ -217,26 +211,31 @@ class MongoNormalizedBackend(MongoBackend):
                 return upstream.open_entry(entry, self.catalog, get_event_count=counts.__getitem__)
         return super().stored_run(uid)
 
-    def create_indexes(self) -> None:
-        # databroker 1.2.5 never calls create_indexes(), and without indexes duplicates are not detected
-        try:
-            suitcase.mongo_normalized.Serializer(*upstream.normalized_databases(self.catalog)).create_indexes()
-        except pymongo.errors.OperationFailure:
-            # without text indexes in the server, or with one index in another form, it stops half-way
-            self._create_needed_indexes()
-        # suitcase-mongo 0.7.0 has no index for databroker's look-up of the resources of a run
-        ensure_indexes(self.collections.resources, [("run_start", False)])
-        ensure_provenance_indexes(self.collections.starts)
+    def starts_in(self) -> tuple[Any, str]:
+        return self.collections.starts, ""
 
-    def _create_needed_indexes(self) -> None:
+    def indexes(self) -> list[Index]:
         collections = self.collections
-        ensure_indexes(collections.starts, [("uid", True), ("scan_id", False), ("time", False)])
-        ensure_indexes(collections.stops, [("run_start", True), ("uid", True)])
-        ensure_indexes(
-            collections.descriptors, [("uid", True), ([("run_start", _DESCENDING), ("time", _DESCENDING)], False)]
-        )
-        ensure_indexes(
-            collections.events, [("uid", True), ([("descriptor", _DESCENDING), ("time", _ASCENDING)], False)]
-        )
-        ensure_indexes(collections.resources, [("uid", False)])
-        ensure_indexes(collections.datums, [("datum_id", True), ("resource", False)])
+        return [
+            Index(collections.starts, "uid", True),
+            Index(collections.starts, "scan_id"),
+            Index(collections.starts, [("time", _DESCENDING), ("scan_id", _DESCENDING)]),
+            Index(collections.stops, "run_start", True),
+            Index(collections.stops, "uid", True),
+            Index(collections.descriptors, "uid", True),
+            Index(collections.descriptors, [("run_start", _DESCENDING), ("time", _DESCENDING)]),
+            Index(collections.events, "uid", True),
+            Index(collections.events, [("descriptor", _DESCENDING), ("time", _ASCENDING)]),
+            Index(collections.resources, "uid"),
+            # suitcase-mongo 0.7.0 has none for databroker's look-up of the resources of a run
+            Index(collections.resources, "run_start"),
+            Index(collections.datums, "datum_id", True),
+            Index(collections.datums, "resource"),
+        ]
+
+    def create_indexes(self) -> None:
+        # databroker 1.2.5 never calls create_indexes(), and without indexes duplicates are not detected. Without text
+        # indexes in the server, or with one index in another form, it stops half-way.
+        with contextlib.suppress(pymongo.errors.OperationFailure):
+            suitcase.mongo_normalized.Serializer(*upstream.normalized_databases(self.catalog)).create_indexes()
+        super().create_indexes()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..storage.assets import is_our_asset
+from ..storage.mongo_backend import MongoBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets
@@ -17,30 +18,27 @@ from .run_deletion import Deletion, Document, shown_count
 DELETIONS = "deletions"
 """The collection that lists what is still to be removed of runs in the embedded layout."""
 
-_NORMALIZED_INDEXES = (
-    ("starts", "uid", True),
-    ("stops", "run_start", True),
-    ("descriptors", "uid", True),
-    ("descriptors", "run_start", False),
-    ("events", "uid", True),
-    ("events", "descriptor", False),
-    ("resources", "run_start", False),
-    ("datums", "datum_id", True),
-)
-_EMBEDDED_INDEXES = (
-    ("header", "start.uid", False),
-    ("header", "uid", False),
-    ("event", "descriptor", False),
-    ("datum", "resource", False),
-)
-"""The indexes: collection, field, and whether it must be unique."""
+
+class MongoUpkeep(BackendUpkeep):
+    """What is the same in both layouts."""
+
+    backend: MongoBackend
+    needs_runs = False
+
+    def missing_indexes(self) -> Iterator[Finding]:
+        for index in self.backend.indexes():
+            known = index.collection.index_information().values()
+            present = [other for other in known if other["key"][0][0] == index.field]
+            if not any(other.get("unique") or not index.is_unique for other in present):
+                what = "there is no unique index" if index.is_unique else "there is no index"
+                advice = "let a user with the role readWrite store a run, or create it in the database"
+                yield Finding("index-missing", f"{index.collection.name}.{index.field}", f"{what}; {advice}")
 
 
-class NormalizedUpkeep(BackendUpkeep):
+class NormalizedUpkeep(MongoUpkeep):
     """The upkeep of the normalized layout."""
 
     backend: MongoNormalizedBackend
-    needs_runs = False
 
     def __init__(self, catalog: Any) -> None:
         super().__init__(catalog)
@@ -57,15 +55,11 @@ class NormalizedUpkeep(BackendUpkeep):
         )
         return NormalizedDeletion(self.catalog, uid) if has_parts else None
 
-    def missing_indexes(self) -> Iterator[Finding]:
-        return _missing(lambda name: getattr(self.backend.collections, name), _NORMALIZED_INDEXES)
 
-
-class EmbeddedUpkeep(BackendUpkeep):
+class EmbeddedUpkeep(MongoUpkeep):
     """The upkeep of the embedded layout."""
 
     backend: MongoEmbeddedBackend
-    needs_runs = False
 
     def __init__(self, catalog: Any) -> None:
         super().__init__(catalog)
@@ -83,19 +77,6 @@ class EmbeddedUpkeep(BackendUpkeep):
         deletions = self.database[DELETIONS]
         has_parts = self.backend.has_run(uid) or deletions.find_one({"_id": uid}) is not None
         return EmbeddedDeletion(self.catalog, uid) if has_parts else None
-
-    def missing_indexes(self) -> Iterator[Finding]:
-        return _missing(lambda name: self.database[name], _EMBEDDED_INDEXES)
-
-
-def _missing(collection_of: Callable[[str], Any], indexes: tuple[tuple[str, str, bool], ...]) -> Iterator[Finding]:
-    for name, field, is_unique in indexes:
-        collection = collection_of(name)
-        present = [index for index in collection.index_information().values() if index["key"][0][0] == field]
-        if not any(index.get("unique") or not is_unique for index in present):
-            what = "there is no unique index" if is_unique else "there is no index"
-            advice = "let a user with the role readWrite store a run, or create it in the database"
-            yield Finding("index-missing", f"{collection.name}.{field}", f"{what}; {advice}")
 
 
 class NormalizedDeletion(Deletion):
