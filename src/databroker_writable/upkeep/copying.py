@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import filecmp
-import os
-import shutil
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
-from ..errors import InvalidRunError, NotWritableError, StoreFailedError, warn_user
-from ..results.header_search import NO_PROBES, header_of, headers, open_run
+from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFailedError, warn_user
+from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.run_or_table import documents_of
-from ..storage.assets import format_of, is_our_asset
-from ..storage.durable_file import NewFile
+from ..storage.assets import is_our_asset
 from ..storage.failures import explaining
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
+from .asset_copies import AssetCopies
 from .tiled_destination import TiledDestination, is_tiled_client
 
 if TYPE_CHECKING:
@@ -58,7 +55,7 @@ def copy_runs(
 ) -> CopyReport:
     """Copy runs, the oldest first. Runs that are there already are skipped, so call it again after an interruption.
 
-    The documents do not change, except for the root of resources that are asset files of this package: these files are
+    The documents do not change, except for the paths of resources that are asset files of this package: these files are
     copied to the destination's asset root and their checksums verified. Other resources, such as detector images, are
     not copied and keep their root. Remarks on the runs are copied too, but not to Tiled.
 
@@ -115,11 +112,13 @@ def add_copies(
         TiledDestination(destination) if is_tiled_client(destination) else CatalogDestination(destination, as_is=as_is)
     )
     for uid in tqdm(list(uids), unit="run", disable=not progress):
-        if target.has_run(uid):
-            report.present.append(uid)
-            continue
+        is_there = target.has_run(uid)
         try:
             header = header_of(source, uid)
+            if is_there:
+                _check_is_copy(target, uid, header)
+                report.present.append(uid)
+                continue
             is_unfinished = header is not None and not header.stop
             if is_unfinished and not as_is:
                 report.unfinished.append(uid)
@@ -140,6 +139,25 @@ def uids_to_copy(source: Any) -> list[str]:
     return [header.uid for header in headers(source, NO_PROBES)][::-1]
 
 
+def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, header: Header | None) -> None:
+    """Raise `RunExistsError` if the run of this uid at the destination is another one, or was not finished when copied.
+
+    Each run has a stop document with a uid of its own.
+    """
+    if header is None or header.stop is None:
+        return
+    stop = target.stop_document(uid)
+    if stop is None:
+        raise RunExistsError(
+            f"the copy of the run {uid!r} in {target.label!r} was made before the run was finished; delete it there, "
+            "and copy again"
+        )
+    if stop["uid"] != header.stop["uid"]:
+        raise RunExistsError(
+            f"another run of the uid {uid!r} is in {target.label!r}; it stays as it was. Delete it there if it is wrong"
+        )
+
+
 class CatalogDestination:
     """A writable catalog."""
 
@@ -147,12 +165,18 @@ class CatalogDestination:
         check_is_writable(catalog, "copy_runs")
         catalog._store.check_writable()
         self._catalog = catalog
+        self.label = catalog._backend.label
         self._store = _store_as_is if as_is else _store
 
     def has_run(self, uid: str) -> bool:
         """Whether the run is there."""
         found: bool = self._catalog._backend.has_run(uid)
         return found
+
+    def stop_document(self, uid: str) -> Mapping[str, Any] | None:
+        """The stop document of a run that is there."""
+        header = header_of(self._catalog, uid)
+        return None if header is None else header.stop
 
     def copy(self, source: Any, uid: str) -> None:
         """Copy a run with its assets."""
@@ -195,24 +219,20 @@ def _store_as_is(destination: Any, documents: list[NamedDocument]) -> None:
 
 
 def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, list[NamedDocument]], None]) -> None:
-    root_map = getattr(source, "root_map", None) or {}
-    roots = _asset_roots(source)
-    documents: list[NamedDocument] = []
-    made: list[str] = []
+    assets = AssetCopies(source, destination, uid)
     try:
-        for name, doc in documents_of(_opened(source, uid)):
-            if name == "resource" and is_our_asset(doc):
-                doc = _with_file(doc, root_map, roots, destination, uid, made)
-            documents.append((name, doc))
+        documents = [
+            (name, assets.copied(doc) if name == "resource" and is_our_asset(doc) else doc)
+            for name, doc in documents_of(_opened(source, uid))
+        ]
         store(destination, documents)
     except StoreFailedError:
         # the server may be gone after the run was stored: the next attempt uses the files again
         raise
-    except BaseException:
-        for path in made:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+    except Exception:
+        assets.discard()
         raise
+    # an interrupt leaves the files for the next attempt
 
 
 def _opened(source: Any, uid: str) -> Any:
@@ -220,68 +240,3 @@ def _opened(source: Any, uid: str) -> Any:
         # an old bluesky wrote the descriptor without a name, and gets one here
         warnings.filterwarnings("ignore", "EventDescriptor .* has no 'name'", UserWarning)
         return open_run(source, uid)
-
-
-def _with_file(
-    resource: Document, root_map: Any, roots: list[str], destination: Any, uid: str, made: list[str]
-) -> Document:
-    """Copy the file of a resource, and return the resource for the destination."""
-    root = destination._store.asset_root()
-    if root is None:
-        raise InvalidRunError(
-            f"the run {uid!r} has assets, but the catalog {destination.name!r} has no asset_root; "
-            "open it with asset_root='DIRECTORY', on a file system that all readers share"
-        )
-    recorded, relative = str(resource["root"]), str(resource["resource_path"])
-    path, target = os.path.join(root_map.get(recorded, recorded), relative), os.path.join(root, relative)
-    if not _is_below(target, root):
-        raise InvalidRunError(f"the run {uid!r} refers to {relative!r}, which is outside the asset root")
-    if not any(_is_below(path, known) for known in roots):
-        raise InvalidRunError(
-            f"the run {uid!r} refers to {path}, which is in no asset root of the source; if that file is to be "
-            f"copied, open the source with root_map={{{recorded!r}: 'DIRECTORY'}}, the directory that holds it"
-        )
-    if target not in made and _copy_file(path, target, format_of(resource).verify):
-        made.append(target)
-    return {**resource, "root": root}
-
-
-def _asset_roots(source: Any) -> list[str]:
-    """The directories from which asset files of a catalog may be copied, whatever its documents say."""
-    roots = list((getattr(source, "root_map", None) or {}).values())
-    store = getattr(source, "_store", None)
-    own = store.asset_root() if store is not None else None
-    return roots if own is None else [*roots, own]
-
-
-def _is_below(path: str, root: str) -> bool:
-    root = os.path.realpath(root)
-    return os.path.commonpath([root, os.path.realpath(path)]) == root
-
-
-def _copy_file(path: str, target: str, verify: Callable[[str], None]) -> bool:
-    """Copy a file completely and durably, unless it is there already; return whether it was copied."""
-    if not os.path.isfile(path):
-        raise StoreFailedError(f"the file {path} is missing; restore it, or map its root with root_map at the source")
-    if os.path.lexists(target):
-        _check_same(path, target)
-        return False
-    try:
-        with open(path, "rb") as original, NewFile(target) as copy:
-            shutil.copyfileobj(original, copy, 2**24)
-            verify(copy.partial)
-            copy.publish()
-    except FileExistsError:
-        _check_same(path, target)
-        return False
-    return True
-
-
-def _check_same(path: str, target: str) -> None:
-    if not filecmp.cmp(path, target, shallow=False):
-        raise StoreFailedError(
-            f"{target} exists already and differs from {path}; databroker-writable check shows whether it is a leftover"
-        )
-    # a file that is used again must not look like an old leftover before its run is stored
-    if not os.path.samefile(path, target):
-        os.utime(target)

@@ -35,6 +35,8 @@ class TiledDestination:
         What ``tiled.client.from_uri`` or ``from_profile`` gives.
     """
 
+    label = "Tiled"
+
     def __init__(self, client: Any) -> None:
         self._client = client
         self._unreadable: set[str] = set()
@@ -47,6 +49,11 @@ class TiledDestination:
             return True
         self._remove(uid)
         return False
+
+    def stop_document(self, uid: str) -> Mapping[str, Any] | None:
+        """The stop document of a run that is there."""
+        stop: Mapping[str, Any] | None = self._client[uid].metadata.get("stop")
+        return stop
 
     def copy(self, source: Any, uid: str) -> None:
         """Copy a run, compare what is there with it, and remove it if anything differs or fails.

@@ -1,0 +1,116 @@
+"""Copy the asset files of one run to the asset root of another catalog."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import InvalidRunError, StoreFailedError
+from ..runs.document_parts import Document
+from ..storage.assets import format_of
+from ..storage.assets.asset_paths import free_path
+from ..storage.durable_file import NewFile
+
+
+class AssetCopies:
+    """The copies of the asset files of one run.
+
+    Parameters
+    ----------
+    source, destination : databroker.v2.Broker
+    uid : str
+        The uid of the run.
+    """
+
+    def __init__(self, source: Any, destination: Any, uid: str) -> None:
+        self._destination = destination
+        self._uid = uid
+        self._root_map = getattr(source, "root_map", None) or {}
+        self._roots = _asset_roots(source)
+        self._paths: dict[str, str] = {}  # below the root of the destination, by the path at the source
+        self._made: dict[str, int] = {}  # the time of the last change of each new file
+
+    def copied(self, resource: Document) -> Document:
+        """Copy the file of a resource, and return the resource for the destination."""
+        root = self._destination._store.asset_root()
+        if root is None:
+            raise InvalidRunError(
+                f"the run {self._uid!r} has assets, but the catalog {self._destination.name!r} has no asset_root; "
+                "open it with asset_root='DIRECTORY', on a file system that all readers share"
+            )
+        recorded, relative = str(resource["root"]), str(resource["resource_path"])
+        path = os.path.join(self._root_map.get(recorded, recorded), relative)
+        if not _is_below(os.path.join(root, relative), root):
+            raise InvalidRunError(f"the run {self._uid!r} refers to {relative!r}, which is outside the asset root")
+        if not any(_is_below(path, known) for known in self._roots):
+            raise InvalidRunError(
+                f"the run {self._uid!r} refers to {path}, which is in no asset root of the source; if that file is to "
+                f"be copied, open the source with root_map={{{recorded!r}: 'DIRECTORY'}}, the directory that holds it"
+            )
+        if path not in self._paths:
+            self._paths[path] = self._copy(path, root, relative, format_of(resource).verify)
+        return {**resource, "root": root, "resource_path": self._paths[path]}
+
+    def discard(self) -> None:
+        """Remove the new files, unless the run is stored with them, or another process has begun to use them."""
+        try:
+            if self._destination._backend.has_run(self._uid):
+                return
+        except Exception:
+            return  # for example, the server is gone
+        for path, changed in self._made.items():
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_mtime_ns == changed:
+                    os.unlink(path)
+
+    def _copy(self, path: str, root: str, relative: str, verify: Callable[[str], None]) -> str:
+        """Copy a file completely and durably, unless it is there already; return its path below the root."""
+        if not os.path.isfile(path):
+            raise StoreFailedError(
+                f"the file {path} is missing; restore it, or map its root with root_map at the source"
+            )
+        target = os.path.join(root, relative)
+        if os.path.lexists(target) and os.path.samefile(path, target):
+            # both catalogs have one asset root: a deletion in one of them must not remove the file of the other
+            relative = free_path(root, relative)
+            target = os.path.join(root, relative)
+        if os.path.lexists(target):
+            _use_again(target, path)
+            return relative
+        try:
+            with open(path, "rb") as original, NewFile(target) as copy:
+                shutil.copyfileobj(original, copy, 2**24)
+                verify(copy.partial)
+                copy.publish()
+        except FileExistsError:
+            _use_again(target, path)
+            return relative
+        self._made[target] = os.stat(target).st_mtime_ns
+        return relative
+
+
+def _asset_roots(source: Any) -> list[str]:
+    """The directories from which asset files of a catalog may be copied, whatever its documents say."""
+    roots = list((getattr(source, "root_map", None) or {}).values())
+    store = getattr(source, "_store", None)
+    own = store.asset_root() if store is not None else None
+    return roots if own is None else [*roots, own]
+
+
+def _is_below(path: str, root: str) -> bool:
+    root = os.path.realpath(root)
+    return os.path.commonpath([root, os.path.realpath(path)]) == root
+
+
+def _use_again(target: str, path: str) -> None:
+    """Use a file that is there already, which must be the same."""
+    if not filecmp.cmp(path, target, shallow=False):
+        raise StoreFailedError(
+            f"{target} exists already and differs from {path}; databroker-writable check shows whether it is a leftover"
+        )
+    # it must not look like an old leftover, nor like a file that nobody else uses, before its run is stored
+    os.utime(target)

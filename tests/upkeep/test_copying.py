@@ -1,0 +1,142 @@
+"""Copies of runs: whose the asset files are, and which run is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from databroker_writable import InvalidRunError, RunExistsError, copy_runs, open_directory, to_dataset
+from databroker_writable.storage.file_backend import FileBackend
+from databroker_writable.upkeep import copying
+from support import example_runs, sites
+from support.command_line import run, succeed, write_catalog
+
+IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def source() -> Any:
+    catalog = open_directory("source")
+    catalog.store_run({"img": IMAGES}, uid="images", asset_threshold=0)
+    return catalog
+
+
+def assert_is_copied(catalog: Any) -> None:
+    numpy.testing.assert_array_equal(to_dataset(catalog["images"])["img"], IMAGES)
+    assert not list(Path("source").rglob("*.part"))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_what_stops_a_copy_after_the_run_is_visible_leaves_its_assets(
+    source: Any, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: FileBackend, uid: str) -> Any:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileBackend, "stored_run", interrupted)
+        if issubclass(error, Exception):
+            copy_runs(source, open_directory("copies"))
+        else:
+            with pytest.raises(error):
+                copy_runs(source, open_directory("copies"))
+    assert copy_runs(source, open_directory("copies")).present == ["images"]
+    assert_is_copied(open_directory("copies"))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InvalidRunError])
+@pytest.mark.parametrize("is_stored", [True, False], ids=["the other has stored", "the other is about to store"])
+def test_a_copy_that_ends_early_leaves_the_files_that_another_one_uses(
+    source: Any, error: type[BaseException], is_stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = copying._store
+    others: list[Callable[[], Any]] = []
+
+    def store_later(destination: Any, documents: Any) -> None:
+        others.append(lambda: store(destination, documents))
+
+    def overtaken(destination: Any, documents: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(copying, "_store", store if is_stored else store_later)
+            copy_runs(open_directory("source"), open_directory("copies"))
+        raise error("the first one ends here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "_store", overtaken)
+        if issubclass(error, Exception):
+            copy_runs(source, open_directory("copies"))
+        else:
+            with pytest.raises(error):
+                copy_runs(source, open_directory("copies"))
+    for finish in others:
+        finish()
+    assert_is_copied(open_directory("copies"))
+
+
+def test_a_run_that_is_refused_leaves_no_files(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(destination: Any, documents: Any) -> None:
+        raise InvalidRunError("no such runs here")
+
+    monkeypatch.setattr(copying, "_store", refuse)
+    copies = open_directory("copies")
+    assert list(copy_runs(source, copies).failures) == ["images"]
+    assert not [path for path in Path("copies").rglob("*") if path.is_file()]
+
+
+@pytest.fixture(params=["msgpack", "mongo-normalized[server]", "mongo-embedded[server]"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A catalog with the asset root of the other one."""
+    with sites.site(request.param, tmp_path, lambda: request.getfixturevalue("mongo_server")) as site:
+        yield write_catalog("archive.yml", str(site.driver), **site.args, asset_root=str(tmp_path / "arrays"))
+
+
+def test_a_copy_under_the_same_asset_root_outlives_the_original(archive: str, tmp_path: Path) -> None:
+    catalog = open_directory("source", asset_root=str(tmp_path / "arrays"))
+    catalog.store_run({"img": IMAGES, "dark": IMAGES + 1}, uid="images", asset_threshold=0)
+    write_catalog(
+        "source.yml", "writable-msgpack-catalog", paths=["source/*.msgpack"], asset_root=str(tmp_path / "arrays")
+    )
+    assert succeed("copy", "source.yml", archive) == "1 copied, 0 there already\n"
+    assert len(list(Path("arrays").rglob("*.h5"))) == 2
+    succeed("delete", "source.yml", "images", "--yes")
+    succeed("check", archive, "--clean", "--grace", "0", "--unshared")
+    succeed("copy", archive, "again")
+    copied = to_dataset(open_directory("again")["images"])
+    numpy.testing.assert_array_equal(copied["img"], IMAGES)
+    numpy.testing.assert_array_equal(copied["dark"], IMAGES + 1)
+
+
+def test_another_run_of_the_uid_is_not_called_a_copy() -> None:
+    open_directory("source").store_run({"x": [1]}, uid="reduced")
+    copies = open_directory("copies")
+    copies.store_run({"x": [2]}, uid="reduced")
+    report = copy_runs(open_directory("source"), copies)
+    assert report.present == []
+    assert isinstance(report.failures["reduced"], RunExistsError)
+    assert "failed: reduced: another run of the uid 'reduced'" in run("copy", "source", "copies").stderr
+    assert to_dataset(copies["reduced"])["x"].values.tolist() == [2]
+
+
+def test_a_run_that_was_copied_before_it_was_finished_is_named(tmp_path: Path) -> None:
+    documents = example_runs.small_documents(uid="scan")
+    with sites.site("jsonl", tmp_path, lambda: None) as site:  # type: ignore[arg-type, return-value]
+        source = site.open()
+        writer = source._backend.open_writer(documents[0][1])
+        for name, doc in documents[:-1]:
+            writer(name, doc)
+        writer.publish()
+        assert copy_runs(site.open(), open_directory("copies"), as_is=True).copied == ["scan"]
+        (file,) = Path(site.place).iterdir()
+        file.unlink()
+        site.open().store_run(documents)
+        failure = copy_runs(site.open(), open_directory("copies"), as_is=True).failures["scan"]
+    assert "before the run was finished; delete it there, and copy again" in str(failure)
