@@ -100,6 +100,44 @@ def test_pickled_and_back_it_stores(site, catalog):
     assert len(site.open()) == 2
 
 
+ODD_NAMES = [
+    "scan {{x}}",
+    "{{ env(DW_UNSET) }}",
+    "{{ 1 + 1 }}'\"",
+    "{% if %}",
+    "{# a #}",
+    "back\\{{slash}}",
+    "a}}",
+    "two\r\nlines",
+]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows no such names")
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("options", [{}, {"asset_root": "elsewhere {{x}}\n"}])
+def test_a_directory_whose_name_looks_like_a_template_is_opened_by_its_name(name, options, tmp_path):
+    # intake renders the arguments of an entry as Jinja templates
+    where = tmp_path / name
+    metadata = {"proposal": "{{ env(HOME) }}", "tags": ["{{x}}", ["{% if %}"]]}
+    options = {key: str(tmp_path / value) for key, value in options.items()}
+    catalog = open_directory(where, name="results", metadata=metadata, **options)
+    catalog.store_run({"x": [1]}, uid="fit-1")
+    (tmp_path / "again.yml").write_text(catalog.yaml())
+    for again in (
+        pickle.loads(pickle.dumps(catalog)),
+        pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(catalog)))),
+        intake.open_catalog(str(tmp_path / "again.yml"))["results"],
+    ):
+        assert again.paths == catalog.paths
+        assert again.asset_root == catalog.asset_root
+        assert list(again) == ["fit-1"]
+        assert again.metadata["proposal"] == "{{ env(HOME) }}"
+        assert [*again.metadata["tags"][0], *again.metadata["tags"][1]] == [*"{{x}}", "{% if %}"]
+    exported = catalog.export(str(tmp_path / "exported"))
+    assert exported["fit-1"].primary.read()["x"].values.tolist() == [1]
+    assert pickle.loads(pickle.dumps(catalog)) == catalog
+
+
 def test_equal_to_itself_to_its_pickle_and_to_what_is_opened_alike(site, catalog):
     catalog.store_run(example_runs.TABLE, uid="fit-1")
     assert catalog == catalog

@@ -12,7 +12,7 @@ from intake.catalog.local import YAMLFileCatalog
 
 from ..runs import upstream
 from ..tables.public_types import Broker
-from .recipes import check_variables, describe_catalog, pickled
+from .recipes import as_template, check_variables, describe_catalog, pickled
 
 RUN_DRIVER = "databroker_writable.drivers.StoredRun"
 
@@ -54,7 +54,7 @@ class ReopenableMixin:
         """Write a ``cat.yaml`` for intake's ``export``, whose entries open the runs where they are."""
         (source,) = self._yaml()["sources"].values()
         catalog = {"driver": source["driver"], "args": source["args"]}
-        runs = {uid: {"driver": RUN_DRIVER, "args": {"catalog": catalog, "uid": uid}} for uid in self}  # type: ignore[attr-defined]
+        runs = {uid: {"driver": RUN_DRIVER, "args": {"catalog": catalog, "uid": as_template(uid)}} for uid in self}  # type: ignore[attr-defined]
         target = posixpath.join(path, "cat.yaml")
         with fsspec.open(target, "w") as file:
             yaml.safe_dump({"sources": runs}, file)

@@ -32,7 +32,7 @@ CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A driver and its arguments, with YAML templates unexpanded."""
+    """A driver and its arguments, as YAML templates."""
 
     name: str
     driver: str
@@ -58,11 +58,11 @@ def describe_catalog(catalog: Any) -> Recipe:
     `PASSWORD_VARIABLE`.
     """
     captured = upstream.named_arguments(catalog, *upstream.captured_arguments(catalog))
-    metadata = dict(captured.pop("metadata", None) or catalog.metadata or {})
+    metadata = _as_templates(dict(captured.pop("metadata", None) or catalog.metadata or {}))
     name = captured.pop("name", None) or catalog.name
     raw = _raw_arguments(catalog._entry)
     directory = upstream.entry_directory(catalog._entry)
-    args = _without_secrets(raw, captured, directory)
+    args = _templates(raw, captured, directory)
     driver = _importable(type(catalog))
     if driver is None:
         args, options = without_options(args)
@@ -113,6 +113,15 @@ def check_variables(entry: Any) -> None:
             )
 
 
+def as_template(text: str) -> str:
+    """Return the template that intake renders as this text; most texts are their own."""
+    if "{" not in text and "\r" not in text and not text.endswith("\n"):
+        return text
+    # no brace and no call is left to see for those who look for templates
+    quoted = re.sub(r"[{}(]", lambda found: f"\\x{ord(found.group()):02x}", repr(text))
+    return f"{{{{ {quoted} }}}}"
+
+
 def without_password(text: str) -> str:
     """Replace passwords in a URI by a template that reads them from the environment."""
     text = _PASSWORD_IN_URI.sub(rf"\1:{_PASSWORD_TEMPLATE}@", text)
@@ -127,20 +136,32 @@ def _raw_arguments(entry: Any) -> dict[str, Any]:
     return {**(raw.get("catalog_args") or {}), **raw}
 
 
-def _without_secrets(raw: Any, value: Any, directory: str | None, *, name: str = "") -> Any:
+def _templates(raw: Any, value: Any, directory: str | None, *, name: str = "") -> Any:
+    """The templates that give a value again; those of a YAML entry are kept where they read what may be secret."""
     if isinstance(raw, str) and _CALLED_TEMPLATE.search(raw):
-        return CATALOG_DIR.sub((directory or "").replace("\\", r"\\"), raw)
+        return CATALOG_DIR.sub(lambda found: as_template(directory or ""), raw)
     if isinstance(value, str):
-        return _PASSWORD_TEMPLATE if value and _SECRET_ARGUMENT.search(name) else without_password(value)
+        if value and _SECRET_ARGUMENT.search(name):
+            return _PASSWORD_TEMPLATE
+        return _PASSWORD_TEMPLATE.join(map(as_template, without_password(value).split(_PASSWORD_TEMPLATE)))
     if isinstance(value, Mapping):
         raws = raw if isinstance(raw, Mapping) else {}
-        return {key: _without_secrets(raws.get(key), item, directory, name=str(key)) for key, item in value.items()}
+        return {key: _templates(raws.get(key), item, directory, name=str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         templates = raw if isinstance(raw, list | tuple) and len(raw) == len(value) else [None] * len(value)
-        return [_without_secrets(r, item, directory) for r, item in zip(templates, value, strict=True)]
+        return [_templates(r, item, directory) for r, item in zip(templates, value, strict=True)]
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return as_template(os.fspath(value))
     return value
+
+
+def _as_templates(value: Any) -> Any:
+    """Metadata with every text as a template."""
+    if isinstance(value, Mapping):
+        return {key: _as_templates(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_as_templates, value))
+    return as_template(value) if isinstance(value, str) else value
 
 
 def _for_yaml(value: Any) -> Any:
