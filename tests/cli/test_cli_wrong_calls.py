@@ -260,3 +260,51 @@ def test_metadata_that_contradict_an_option_are_refused_with_its_name(metadata: 
     message = fail("store", "table.csv", "--to", "results", "--metadata", metadata, *option)
     assert f"but {option[0]} says" in message
     assert "argument" not in message
+
+
+HOMELESS = "~no-such-user"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("ls", HOMELESS),
+        ("ls", f"{HOMELESS}/catalogs.yml:lab"),
+        ("show", f"{HOMELESS}/runs", "one"),
+        ("check", HOMELESS),
+        ("delete", HOMELESS, "one"),
+        ("note", HOMELESS, "one", "good"),
+        ("copy", "results", HOMELESS),
+        ("copy", HOMELESS, "archive"),
+        ("diff", HOMELESS, "one", "two"),
+        ("lineage", HOMELESS, "one"),
+        ("store", "table.csv", "--to", HOMELESS),
+        ("store", f"{HOMELESS}/table.csv", "--to", "results"),
+        ("export", "results", "one", "-o", f"{HOMELESS}/one.nc"),
+        ("show", "results", "one", "--plot", f"{HOMELESS}/one.png"),
+        ("deploy", f"{HOMELESS}/lab.yml"),
+        ("deploy", "lab.yml", "--prefix", HOMELESS),
+    ],
+    ids=" ".join,
+)
+def test_the_home_of_a_user_who_is_not_known_is_refused_in_every_path(call: tuple[str, ...]) -> None:
+    Path("lab.yml").write_text("sources: {}\n")
+    before = sorted(Path().rglob("*"))
+    words = run(*call).stderr
+    assert "no user 'no-such-user' is known here" in words
+    assert f"./{HOMELESS}" in words
+    assert "Traceback" not in words
+    assert "RuntimeError" not in words
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_name_that_begins_with_a_tilde_is_stored_as_the_message_says() -> None:
+    Path("~$table.csv").write_text("x\n1\n")
+    assert "'./~$table.csv'" in fail("store", "~$table.csv", "--to", "results")
+    succeed("store", "./~$table.csv", "--to", "./~results")
+    assert "success" in succeed("ls", "./~results")
+
+
+def test_a_home_that_is_not_known_is_told_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert "your home directory is not known: set HOME" in fail("ls", "~/runs")

@@ -129,6 +129,8 @@ def test_a_broken_catalog_of_others_does_not_prevent_a_new_directory(two_directo
 def test_a_tilde_is_the_home(two_directories):
     WritableMsgpackCatalog(["~/results/*.msgpack"], asset_root="~/arrays").store_run({"x": [1]}, uid="first")
     assert list(open_directory("~/results")) == ["first"]
+    assert list(open_directory("~//results")) == ["first"]
+    assert list(WritableMsgpackCatalog(["~//results/*.msgpack"])) == ["first"]
     assert os.listdir(two_directories / "here") == []
     for opener in (open_directory, lambda path: WritableMsgpackCatalog([path + "/*.msgpack"])):
         with pytest.raises(InvalidCatalogError, match="no user 'no-such-user' is known"):

@@ -8,6 +8,7 @@ import shlex
 import click
 
 from ..catalog.recipes import without_password
+from ..storage.run_paths import expanded
 from ..upkeep.deploying import check_catalogs, check_is_yaml, deploy_catalogs, is_searched, search_path_of
 from .parsing import PlainCommand
 from .printing import say
@@ -29,7 +30,7 @@ from .printing import say
 )
 @click.option("--replace", is_flag=True, help="Replace a file of the same name.")
 def deploy(path: str, prefix: str | None, replace: bool) -> None:
-    path, prefix = os.path.expanduser(path), prefix and os.path.expanduser(prefix)
+    path, prefix = expanded(path, "the file"), prefix and expanded(prefix, "--prefix")
     check_is_yaml(path)
     if prefix is not None and not os.path.isdir(prefix):
         raise click.ClickException(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from ..errors import did_you_mean, require_package
+from ..storage.run_paths import expanded
 from ..upkeep.export_formats import DOCUMENTS
 from .csv_dialect import COLUMNS, CSV, TSV
 from .csv_tables import exact_integers, may_be_of_integers, read_text_table
@@ -46,9 +47,9 @@ class FileTable(NamedTuple):
     units: dict[str, str]
 
 
-def read_file(path: Path, options: ReadOptions) -> FileTable:
+def read_file(given: str, options: ReadOptions) -> FileTable:
     """Read a table from a file, by its suffix, or from standard input as CSV."""
-    path = path.expanduser()
+    path = Path(expanded(given, "the file"))
     is_input = path == STANDARD_INPUT
     if path.is_dir():
         raise click.ClickException(

@@ -28,7 +28,7 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
 @click.command(
     epilog="Example: databroker-writable store xanes.csv --to results --metadata sample=Cu --metadata edge_energy=8979"
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE...")
 @click.option(
     "--to",
     "target",
@@ -115,7 +115,7 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     help="The line below the names in a text file has the units of the columns; --units takes precedence.",
 )
 def store(
-    files: Sequence[Path],
+    files: Sequence[str],
     target: str,
     metadata: dict[str, Any],
     uid: str | None,
@@ -220,7 +220,7 @@ def _by_name(files: Sequence[Path]) -> dict[str, Path]:
     return attachments
 
 
-def _progress(catalog: Any, uids: Sequence[str], files: Sequence[Path]) -> str:
+def _progress(catalog: Any, uids: Sequence[str], files: Sequence[str]) -> str:
     """How many files are stored, including the one during which an interrupt came."""
     stored = sum(has_run(catalog, uid) for uid in uids)
     rest = f"; run it again, beginning with {files[stored]}" if stored < len(files) else ""

@@ -18,7 +18,7 @@ from ..catalog.recipes import check_variables
 from ..errors import did_you_mean
 from ..runs import upstream
 from ..storage.file_rights import remove_empty_directories
-from ..storage.run_paths import RUN_FILES
+from ..storage.run_paths import RUN_FILES, expanded
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
@@ -52,7 +52,7 @@ def open_to_check(name: str) -> Any:
 
     entry = _entry_that_is_there(name)
     if entry is None:
-        return unloaded_directory(os.path.expanduser(name))
+        return unloaded_directory(_expanded(name))
     return unloaded_entry(upstream.entry_named(entry.catalogs, entry.name))
 
 
@@ -74,7 +74,7 @@ def open_to_store(name: str) -> Target:
 def leaving_no_empty_directory(name: str) -> Iterator[None]:
     """Remove the directory of this name and its parents, if they are new and empty when a command fails."""
     missing: list[str] = []
-    path = os.path.abspath(os.path.expanduser(name))
+    path = os.path.abspath(_expanded(name))
     while not os.path.lexists(path):
         missing.insert(0, path)
         path = os.path.dirname(path)
@@ -89,14 +89,14 @@ def is_catalog(name: str) -> bool:
     """Whether there is a directory, a YAML file or a catalog with this name."""
     import databroker
 
-    path = os.path.expanduser(name)
+    path = _expanded(name)
     yaml = _YAML.fullmatch(path)
     return os.path.isfile(yaml["path"]) if yaml else os.path.isdir(path) or name in list(databroker.catalog)
 
 
 def file_in_place_of_catalog(name: str) -> str | None:
     """The message that a name is that of a file where a catalog is meant; None if it is not."""
-    path = os.path.expanduser(name)
+    path = _expanded(name)
     if not os.path.isfile(path) or is_catalog(name):
         return None
     if path.endswith(RUN_FILES):
@@ -129,10 +129,14 @@ def with_finding(catalog: Any) -> Any:
     return make_writable(catalog)
 
 
+def _expanded(name: str) -> str:
+    return expanded(name, "the catalog")
+
+
 def _entry_that_is_there(name: str) -> Entry | None:
     """The entry with this name; None for an existing directory."""
     entry = _entry(name)
-    path = Path(name).expanduser()
+    path = Path(_expanded(name))
     if entry is None and not path.is_dir():
         import databroker
 
@@ -154,7 +158,7 @@ def _entry(name: str) -> Entry | None:
             "this is an address, not the name of a catalog; write a YAML file with a driver and the address, like "
             "those in the directory catalogs of this package's repository, and give that file"
         )
-    name = os.path.expanduser(name)
+    name = _expanded(name)
     yaml = _YAML.fullmatch(name)
     if yaml:
         return _entry_of_yaml(yaml["path"], yaml["entry"])

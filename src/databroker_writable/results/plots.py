@@ -13,6 +13,7 @@ import xarray
 
 from ..errors import ExportError, StoreError, require_package
 from ..storage.durable_file import NewFile
+from ..storage.run_paths import expanded
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
@@ -220,7 +221,7 @@ def save_figure(figure: Any, path: str) -> str:
 
     Missing directories are created.
     """
-    path = os.path.expanduser(path)
+    path = expanded(path, "the picture", ExportError)
     is_there = f"the picture {path!r} exists already; give another name, or remove it"
     if os.path.lexists(path):
         raise ExportError(is_there)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..errors import InvalidCatalogError
+from ..errors import InvalidCatalogError, StoreError
 from ..tables.wording import short
 from .header_cache import HeaderCache
 
@@ -74,13 +74,28 @@ class AssetRoots(dict[str, str]):
 
 def absolute_path(path: Any, name: str) -> str:
     """Return the absolute path of a directory, with ``~`` expanded; `name` is the argument, for messages."""
-    return os.path.abspath(os.path.join(*_home_and_rest(_checked(path, name), name)))
+    return os.path.abspath(expanded(_checked(path, name), name))
+
+
+def expanded(path: str, name: str, error: type[StoreError] = InvalidCatalogError) -> str:
+    """Return a path with the home at its beginning written out; raise `error` if no home is known."""
+    user, written = path.partition(os.sep)[0], os.path.expanduser(path)
+    if path.startswith("~") and written == path:
+        whose = f"no user {user[1:]!r} is known here" if user != "~" else "your home directory is not known: set HOME"
+        raise error(
+            f"{name} is {short(path)}, but {whose}; give the absolute path, or {os.path.join('.', path)!r} for a name "
+            "that begins so"
+        )
+    return written
 
 
 def absolute_glob(pattern: Any, name: str) -> str:
     """Return an absolute glob, as `absolute_path` does for a path."""
-    home, rest = _home_and_rest(_checked(pattern, name), name)
-    return os.path.normpath(os.path.join(glob.escape(home or os.getcwd()), rest))
+    pattern = _checked(pattern, name)
+    if not pattern.startswith("~"):
+        return os.path.normpath(os.path.join(glob.escape(os.getcwd()), pattern))
+    rest = pattern.partition(os.sep)[2]
+    return os.path.normpath(glob.escape(expanded(pattern, name).removesuffix(rest)) + rest)
 
 
 def absolute_globs(paths: Any) -> list[str]:
@@ -170,20 +185,6 @@ def _checked(path: Any, name: str) -> str:
             f"{name} is the path of a directory, not the URL {short(path)}; mount it as a directory"
         )
     return path
-
-
-def _home_and_rest(path: str, name: str) -> tuple[str, str]:
-    """Split off the home at the beginning of a path; '' if there is none."""
-    if not path.startswith("~"):
-        return "", path
-    user, _, rest = path.partition(os.sep)
-    home = os.path.expanduser(user)
-    if home == user:
-        raise InvalidCatalogError(
-            f"{name} is {short(path)}, but no user {user[1:]!r} is known here; give the absolute path, or "
-            f"{os.path.join('.', path)!r} for a directory of that name"
-        )
-    return home, rest
 
 
 def _has_run_files(directory: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ExportError, StoreError
+from ..storage.run_paths import expanded
 from ..tables.wording import short
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
@@ -19,7 +20,7 @@ def file_name(template: str | os.PathLike[str], start: Mapping[str, Any]) -> str
     """Insert keys of a start document into a file name; characters that are not allowed become underscores."""
     if not isinstance(template, str | os.PathLike):
         raise ExportError(f"the path must be the name of a file, such as 'result.nc', not {short(template)}")
-    template = os.path.expanduser(os.fspath(template))
+    template = expanded(os.fspath(template), "the path", ExportError)
     try:
         return _FileName().vformat(template, (), start)
     except (ValueError, TypeError) as exc:
