@@ -91,11 +91,11 @@ def expanded(path: str, name: str, error: type[StoreError] = InvalidCatalogError
 
 def absolute_glob(pattern: Any, name: str) -> str:
     """Return an absolute glob, as `absolute_path` does for a path."""
-    pattern = _checked(pattern, name)
-    if not pattern.startswith("~"):
-        return os.path.normpath(os.path.join(glob.escape(os.getcwd()), pattern))
-    rest = pattern.partition(os.sep)[2]
-    return os.path.normpath(glob.escape(expanded(pattern, name).removesuffix(rest)) + rest)
+    text = _checked(pattern, name)
+    if not text.startswith("~"):
+        return os.path.normpath(os.path.join(glob.escape(os.getcwd()), text))
+    rest = text.partition(os.sep)[2]
+    return os.path.normpath(glob.escape(expanded(text, name).removesuffix(rest)) + rest)
 
 
 def absolute_globs(paths: Any) -> list[str]:
