@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+
 import dask.array
 import numpy
 import pytest
 
-from databroker_writable import InvalidRunError, RunExistsError
+from databroker_writable import (
+    InvalidRunError,
+    RunExistsError,
+    StoreError,
+    StoreFailedError,
+    build_simple_run,
+    to_dataset,
+)
 from databroker_writable.runs.comparison import same_run
+from databroker_writable.storage.serializer import RunRouter
 from support import example_runs, faults
 
 
@@ -168,3 +178,70 @@ def one_stream_with_images(directory, number):
         if name == "stop":
             doc["num_events"] = {"primary": 3}
     return kept
+
+
+def test_a_uid_of_a_builder_that_is_open_is_refused_and_its_rows_stay(catalog, site):
+    with catalog.run_builder(uid="scan") as first:
+        first.add_stream("primary", data={"x": [1, 2]})
+        with pytest.raises(RunExistsError, match=r"uid 'scan' is being built in .*close its builder first"):
+            catalog.store_run({"x": [7]}, uid="scan")
+        with (
+            pytest.raises(RunExistsError, match=r"uid 'scan' is being built in .*close its builder first"),
+            catalog.run_builder(uid="scan") as second,
+        ):
+            second.add_stream("primary", data={"x": [8]})
+        with pytest.raises(StoreFailedError, match="is being built"):
+            catalog.store_runs([build_simple_run({"x": [9]}, uid="scan"), {"x": [10]}])
+        first.add_data("primary", data={"x": [3]})
+    assert to_dataset(catalog["scan"])["x"].values.tolist() == [1, 2, 3]
+    assert len(catalog) == 2
+
+
+def disk_is_full(*args):
+    raise OSError("disk full")
+
+
+def test_a_uid_is_free_again_once_its_builder_could_not_store(catalog, monkeypatch):
+    failing = catalog.run_builder(uid="failing")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRouter, "route", disk_is_full)
+        with pytest.raises(StoreError):
+            failing.add_stream("primary", data={"x": [1]})
+    catalog.store_run({"x": [3]}, uid="failing")
+    assert to_dataset(catalog["failing"])["x"].values.tolist() == [3]
+
+
+def test_threads_that_build_one_uid_do_not_mix_their_rows(catalog):
+    barrier = threading.Barrier(2, timeout=30)
+    refused = []
+
+    def build(number):
+        barrier.wait()
+        try:
+            with catalog.run_builder(uid="scan") as builder:
+                builder.add_stream("primary", data={"x": [number]})
+                barrier.wait()
+                builder.add_data("primary", data={"x": [number + 10]})
+        except RunExistsError as exc:
+            refused.append(exc)
+            barrier.wait()
+
+    threads = [threading.Thread(target=build, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 1
+    assert to_dataset(catalog["scan"])["x"].values.tolist() in ([1, 11], [2, 12])
+
+
+def test_an_acquisition_leaves_the_runs_that_are_built_beside_it(catalog):
+    documents = example_runs.small_documents(uid="scan")
+    with catalog.run_builder(uid="scan") as builder:
+        builder.add_stream("primary", data={"x": [1, 2]})
+        for name, doc in documents[:-1]:
+            catalog.v1.insert(name, doc)
+        with pytest.raises(StoreError):
+            catalog.v1.insert("event", {"nonsense": 1})
+        builder.add_data("primary", data={"x": [3]})
+    assert to_dataset(catalog["scan"])["x"].values.tolist() == [1, 2, 3]

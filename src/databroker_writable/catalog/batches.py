@@ -94,10 +94,12 @@ class BatchStore:
                 for run in batch:
                     uid = run.documents.uid
                     if not backend.has_run(uid):
-                        insertions[uid] = self._store.new_insertion(run.plan)
                         # the error is raised again when the run is stored singly
                         with contextlib.suppress(Exception):
-                            insert_documents(run.documents, insertions[uid])
+                            insertion = self._store.new_insertion(run.plan)
+                            self._store.claim(uid, insertion)
+                            insertions[uid] = insertion
+                            insert_documents(run.documents, insertion)
                 published, failures = group.publish()
         except BaseException as exc:
             for insertion in insertions.values():

@@ -36,6 +36,8 @@ class RunInsertion:
     ----------
     is_lost : bool
         Whether a document could not be inserted; the catalog has then dropped the run.
+    is_ended : bool
+        Whether nothing more follows: the run is stored or lost.
     """
 
     def __init__(self, store: RunStore, plan: AssetPlan, progress: Callable[[int], Any] | None) -> None:
@@ -44,6 +46,7 @@ class RunInsertion:
         self._start: Document = {}
         self._is_ending = False
         self.is_lost = False
+        self.is_ended = False
 
     @property
     def _uid(self) -> str:
@@ -56,6 +59,7 @@ class RunInsertion:
         try:
             for part, item in self._router(name, doc):
                 self._insert(part, item)
+            self.is_ended = name == "stop"
         except BaseException as exc:
             # after the stop document nothing else removes the run, and a retry must start from nothing
             if not self.is_lost and (name == "stop" or isinstance(exc, StoreFailedError | NotWritableError)):
@@ -68,9 +72,9 @@ class RunInsertion:
 
     def abandon(self, exc: BaseException) -> None:
         """Remove what was written of the run, unless it is published."""
-        self.is_lost = True
+        self.is_lost = self.is_ended = True
         if self._store.serializer is not None:
-            self._store.serializer.abandon(self._uid)
+            self._store.serializer.abandon_stored(self._uid)
         needed = self._resources_of_stored_run() if self._is_ending else []
         if needed is not None:
             self._router.discard(needed)
@@ -168,6 +172,8 @@ class CatalogSink:
             self._waiting = checked
             self._uid = checked[0][1]["uid"]
             return checked
+        if self._waiting:
+            self._claim()
         waiting, self._waiting = self._waiting, []
         try:
             for name, doc in [*waiting, *checked]:
@@ -180,6 +186,13 @@ class CatalogSink:
                     self._insertion.forget_descriptor(doc["uid"])
             raise
         return checked
+
+    def _claim(self) -> None:
+        try:
+            self._store.claim(self._uid, self._insertion)
+        except RunExistsError:
+            self._insertion.is_lost = self._insertion.is_ended = True
+            raise
 
     def get_run(self, **kwargs: Any) -> Any:
         if self.stored_run is None:

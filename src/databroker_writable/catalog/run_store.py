@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -37,8 +38,9 @@ class RunStore:
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
-        """Create a new lock."""
+        """Create a new lock, and leave the runs under way to the process that began them."""
         self.lock = threading.RLock()
+        self._under_way: weakref.WeakValueDictionary[str, RunInsertion] = weakref.WeakValueDictionary()
 
     def set_options(self, options: CatalogOptions) -> None:
         """Set the options with which the catalog was opened."""
@@ -81,11 +83,23 @@ class RunStore:
         """Start to store a run."""
         return RunInsertion(self, plan, progress)
 
+    def claim(self, uid: str, insertion: RunInsertion) -> None:
+        """Keep a uid for a run that is being stored; raise `RunExistsError` if another run under way has it."""
+        with self.lock:
+            holder = self._under_way.get(uid)
+            if holder is not None and not holder.is_ended:
+                raise RunExistsError(
+                    f"a run of the uid {uid!r} is being built in {self.backend.label!r}; close its builder first, or "
+                    "use another uid"
+                )
+            self._under_way[uid] = insertion
+
     def store(self, documents: RunDocuments, insertion: RunInsertion) -> Any:
         """Store a checked run; return it as the catalog does, also if it was stored before."""
         uid = documents.uid
         failure: Exception | None = None
         with self.lock:
+            self.claim(uid, insertion)
             try:
                 if not self.backend.has_run(uid):
                     insert_documents(documents, insertion)
@@ -95,4 +109,6 @@ class RunStore:
                 self.catalog.force_reload()
             except Exception as exc:
                 failure = exc
+            finally:
+                insertion.is_ended = True
             return result_of_retry(self.catalog, self.backend, documents, failure)

@@ -31,51 +31,81 @@ class CheckedDocument(dict[str, Any]):
 
 
 class RunSerializer:
-    """Route documents of any number of runs at a time to one `RunWriter` for each run.
+    """Write the documents of any number of runs at a time.
 
     A run becomes visible when its stop document has been written. If anything fails, the run is dropped and its files
     or documents are removed, so that the same documents can be sent again.
+
+    Attributes
+    ----------
+    stored, acquired : RunRouter
+        The open runs that are stored here, and those of which an acquisition sends the documents. The latter may
+        refer to no run, or begin one anew.
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self._limits = backend.insert_limits
+        self.stored, self.acquired = RunRouter(backend), RunRouter(backend)
         self.begin_anew()
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
         """Create a new lock, and leave open runs to the process that began them."""
         self._lock = threading.RLock()
-        self._writers: dict[str, RunWriter] = {}
-        # uid of a descriptor or resource -> uids of the runs that it belongs to
-        self._runs: dict[str, list[str]] = {}
+        for router in (self.stored, self.acquired):
+            router.leave()
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if type(doc) is CheckedDocument:
             with self._lock:
-                self._route(name, dict(doc))
+                self.stored.route(name, dict(doc))
             return
         with self._lock, deferred_interrupts():
             for item in self._insertable(name, doc):
-                self._route(*item)
+                self.acquired.route(*item)
 
     def abandon(self, run: str) -> None:
-        """Drop an open run, if there is one, and remove what was written of it."""
+        """Drop an open run of an acquisition, if there is one, and remove what was written of it."""
         with self._lock:
-            writer = self._writers.get(run)
-            self._forget(run)
-            if writer is not None:
-                writer.abandon()
+            self.acquired.abandon(run)
+
+    def abandon_stored(self, run: str) -> None:
+        """Do the same with one that is stored here."""
+        with self._lock:
+            self.stored.abandon(run)
 
     def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
         try:
-            return [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
+            return [check_inserted(*item, self._limits) for item in unpacked(name, doc)]
         except StoreError:
             # otherwise a later stop document would publish the run without this document
-            for run in self._meant_by(doc):
-                self.abandon(run)
+            for run in self.acquired.meant_by(doc):
+                self.acquired.abandon(run)
             raise
 
-    def _route(self, name: str, doc: dict[str, Any]) -> None:
+
+class RunRouter:
+    """Sends the documents of open runs to one `RunWriter` for each run."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.leave()
+
+    def leave(self) -> None:
+        """Forget the open runs, without removing what was written of them."""
+        self._writers: dict[str, RunWriter] = {}
+        # uid of a descriptor or resource -> uids of the runs that it belongs to
+        self._runs: dict[str, list[str]] = {}
+
+    def abandon(self, run: str) -> None:
+        """Drop an open run, if there is one, and remove what was written of it."""
+        writer = self._writers.get(run)
+        self._forget(run)
+        if writer is not None:
+            writer.abandon()
+
+    def route(self, name: str, doc: dict[str, Any]) -> None:
+        """Write a document into each run that it belongs to."""
         runs = list(self._runs_of(name, doc))
         if name in STREAM_DOCUMENTS and not keep_of_acquisition(name, doc, runs[0], self._backend.insert_limits):
             return
@@ -114,7 +144,7 @@ class RunSerializer:
                 raise _unknown(name, owner, doc.get(owner))
             yield from self._runs[doc[owner]]
 
-    def _meant_by(self, doc: Any) -> list[str]:
+    def meant_by(self, doc: Any) -> list[str]:
         """The open runs of a refused document; if it names none, the only open run."""
         keys = ("run_start", *sorted(set(_OWNERS.values())))
         texts = [doc[key] for key in keys if isinstance(doc.get(key), str)] if isinstance(doc, Mapping) else []

@@ -86,11 +86,12 @@ class AssetRouter:
         yield "descriptor", {**descriptor, "data_keys": data_keys}
         yield from self._held.pop(uid, [])
 
-    def _ended(self, stop: Document) -> Iterator[NamedDocument]:
+    def _ended(self, stop: Document) -> list[NamedDocument]:
+        documents: list[NamedDocument] = []
         for uid, descriptor in list(self._waiting.items()):
-            yield from self._released(uid, self._plan.columns_of_stream(descriptor.get("name", "primary")))
+            documents += self._released(uid, self._plan.columns_of_stream(descriptor.get("name", "primary")))
         self.publish()
-        yield "stop", stop
+        return [*documents, ("stop", stop)]
 
     def _moved(self, page: Document) -> Iterator[NamedDocument]:
         descriptor = self._descriptors[page["descriptor"]]
