@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 import bluesky
 import bluesky.plan_stubs as bps
 import bluesky_live.run_builder
+import bson.errors
 import databroker.v1
 import event_model
+import mongomock
+import numpy
+import pymongo.errors
 import pytest
 
-from databroker_writable import InvalidRunError, StoreWarning, build_simple_run
+from databroker_writable import (
+    InvalidMetadataError,
+    InvalidRunError,
+    InvalidTableError,
+    StoreError,
+    StoreWarning,
+    build_simple_run,
+)
 from databroker_writable.runs.comparison import same_run
-from support import example_runs
+from support import example_runs, sites
 
 
 def test_store_run_inserts_through_v1(catalog, monkeypatch):
@@ -146,3 +159,140 @@ def test_names_that_databroker_does_not_compare_with_are_refused(catalog, site):
     with pytest.raises(InvalidRunError, match=r"DocumentNames.start.*give the name as a string, as in 'start'"):
         catalog.v1.insert(event_model.DocumentNames.start, start)
     assert site.snapshot() == before
+
+
+def events_with(*changes):
+    """The documents of a run of one Event for each change of its parts."""
+    start, descriptor, (_, page), stop = example_runs.small_documents()
+    events = [dict(event) for event in event_model.unpack_event_page(page)]
+    changed = [("event", {**event, **change}) for event, change in zip(events, changes, strict=False)]
+    return [start, descriptor, *changed, ("stop", {**stop[1], "num_events": {"primary": len(changes)}})]
+
+
+def x_and(**parts):
+    return {"data": {"x": 1.0, **parts}, "timestamps": {"x": 1.0, **parts}}
+
+
+NESTED = {"deep": [{"a\0b": 1}]}
+LARGE = "a" * 17_000_000
+MONGO_ONLY = {
+    "a complex number": ({"data": {"x": 1 + 2j}}, "data of an event.*'x'.*complex.*MongoDB cannot hold"),
+    "a complex array": ({"data": {"x": numpy.ones(2, complex)}}, "data of an event.*'x'.*complex.*MongoDB cannot hold"),
+    "a complex number in a list": ({"data": {"x": [0.5, 1j]}}, "data of an event.*'x'.*complex.*MongoDB cannot hold"),
+    "NUL in a data key": (x_and(**{"a\0b": 1.0}), r"'a\\x00b'.*MongoDB refuses; remove NUL, as in 'ab'"),
+    "NUL in a key of a value": ({"data": {"x": NESTED}}, r"'x'.*'deep'.*'a\\x00b'.*MongoDB refuses"),
+}
+
+
+def refused(catalog, documents):
+    """Insert documents until one is refused; return the error, after the rest was refused too."""
+    for i, (name, doc) in enumerate(documents):
+        try:
+            catalog.v1.insert(name, doc)
+        except StoreError as error:
+            for rest in documents[i + 1 :]:
+                with pytest.raises(InvalidRunError, match="is not open"):
+                    catalog.v1.insert(*rest)
+            return error
+    return None
+
+
+def assert_dropped(catalog, site, documents, message):
+    before = site.snapshot()
+    error = refused(catalog, documents)
+    assert isinstance(error, (InvalidRunError, InvalidMetadataError, InvalidTableError))
+    assert re.search(message, str(error))
+    assert site.snapshot() == before
+    other = example_runs.small_documents()
+    for name, doc in other:
+        catalog.v1.insert(name, doc)
+    assert list(site.open()) == [other[0][1]["uid"]]
+
+
+MONGO = [name for name in sites.ALL_SITES if name.startswith("mongo")]
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+@pytest.mark.parametrize("paged", [False, True], ids=["events", "a page"])
+@pytest.mark.parametrize(("change", "message"), MONGO_ONLY.values(), ids=MONGO_ONLY)
+def test_what_mongodb_cannot_hold_is_refused_by_its_name(catalog, site, change, message, paged):
+    documents = events_with({}, change) if not paged else events_with(change)
+    if paged:
+        start, descriptor, (_, event), stop = documents
+        documents = [start, descriptor, ("event_page", dict(event_model.pack_event_page(event))), stop]
+    assert_dropped(catalog, site, documents, message)
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+@pytest.mark.parametrize("name", ["start", "descriptor", "stop"])
+@pytest.mark.parametrize("value", [{"a": [{"a\0b": 1}]}, {"a": 2j}, {"a": [numpy.complex64(1)]}], ids=str)
+def test_what_mongodb_cannot_hold_is_refused_in_every_document(catalog, site, name, value):
+    documents = [(n, {**doc, "more": value} if n == name else doc) for n, doc in example_runs.small_documents()]
+    message = r"\['more'\]\['a'\].*(MongoDB refuses; remove NUL|which MongoDB cannot hold)"
+    assert_dropped(catalog, site, documents, message)
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+@pytest.mark.parametrize(("change", "message"), MONGO_ONLY.values(), ids=MONGO_ONLY)
+def test_files_hold_what_mongodb_cannot_hold(catalog, site, change, message):
+    documents = events_with({}, change)
+    assert refused(catalog, documents) is None
+    assert len(site.documents(-1)) == 5
+
+
+UNEVEN = {
+    "no timestamp": ([{"timestamps": {}}] * 2, r"the data keys 'x', but timestamps of *; give each data key"),
+    "no timestamp later": ([{}, {"timestamps": {}}], "the data keys 'x', but timestamps of"),
+    "extra data": ([{"data": {"x": 1.0, "y": 2.0}}] * 2, "the data keys 'x', 'y', but timestamps of 'x'"),
+    "extra data later": ([{}, x_and(y=2.0)], "the data keys 'x', 'y', and one before it has 'x'"),
+    "less data later": ([x_and(y=2.0), {}], "the data keys 'x', and one before it has 'x', 'y'"),
+    "filled later": ([{}, {"filled": {"x": True}}], "the keys in 'filled' 'x', and one before it has"),
+}
+
+
+@pytest.mark.parametrize("site", [name for name in MONGO if "embedded" in name], indirect=True)
+@pytest.mark.parametrize(("changes", "message"), UNEVEN.values(), ids=UNEVEN)
+def test_events_that_are_no_rows_of_one_page_are_refused_by_their_uid(catalog, site, changes, message):
+    documents = events_with(*changes)
+    culprit = documents[2 if changes[0] == changes[-1] else 3][1]["uid"]
+    assert_dropped(catalog, site, documents, f"the event {culprit!r} has {message}")
+
+
+@pytest.mark.parametrize("site", [name for name in MONGO if "embedded" in name], indirect=True)
+def test_datums_that_are_no_rows_of_one_page_are_refused_by_their_resource(catalog, site, tmp_path):
+    documents = example_runs.documents_with_images(tmp_path, paged=False)
+    datums = [doc for name, doc in documents if name == "datum"]
+    datums[-1]["datum_kwargs"] = {**datums[-1]["datum_kwargs"], "more": 1}
+    assert_dropped(catalog, site, documents, f"the datums of the resource '{datums[0]['resource']}' have.*'more'")
+
+
+@pytest.mark.parametrize("site", [name for name in MONGO if "server" in name], indirect=True)
+@pytest.mark.parametrize("name", ["start", "descriptor", "event", "stop"])
+def test_a_document_that_is_too_large_for_the_server_is_refused(catalog, site, name):
+    if site.is_ferretdb and (name == "event" or (name == "descriptor" and "normalized" in site.kind)):
+        pytest.skip("FerretDB holds larger documents, which PyMongo sends in batches without a look at their size")
+    documents = events_with({}, {"data": {"x": LARGE}} if name == "event" else {})
+    documents = [(n, {**doc, "more": LARGE} if n == name != "event" else doc) for n, doc in documents]
+    uid = documents[0][1]["uid"]
+    assert_dropped(catalog, site, documents, f"the run {uid!r} holds what MongoDB cannot store")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        bson.errors.InvalidDocument("cannot encode object: 1j"),
+        pymongo.errors.DocumentTooLarge("BSON document too large"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_what_is_refused_only_when_it_is_sent_is_no_failure_of_the_disk(catalog, site, error, monkeypatch):
+    def fail(*args, raised=error, **options):
+        raise raised
+
+    documents = example_runs.small_documents()
+    for collection in ("insert_many", "insert_one"):
+        monkeypatch.setattr(mongomock.Collection, collection, fail)
+    error = refused(catalog, documents)
+    assert isinstance(error, InvalidRunError)
+    assert f"the run '{documents[0][1]['uid']}' holds what MongoDB cannot store" in str(error)

@@ -7,9 +7,10 @@ import errno
 from collections.abc import Iterator
 from typing import NoReturn
 
+import bson.errors
 import pymongo.errors
 
-from ..errors import NotWritableError, RunExistsError, StoreError, StoreFailedError
+from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreError, StoreFailedError
 from .backend import Backend
 from .mongo_backend import is_unauthorized, reason_of
 
@@ -17,7 +18,8 @@ from .mongo_backend import is_unauthorized, reason_of
 def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exception:
     """Return the error for a failure while a run was stored through a backend.
 
-    Only failures of the disk and of the server become errors of this package; other errors are unchanged.
+    Only failures of the disk and of the server, and documents that MongoDB cannot hold, become errors of this package;
+    other errors are unchanged.
     """
     label = backend.label
     if isinstance(exc, StoreError):
@@ -27,6 +29,11 @@ def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exceptio
             f"the MongoDB server refuses to write for the user of the catalog {label!r} "
             f"(code {getattr(exc, 'code', None)}); ask its administrator for the role readWrite, "
             "or check user name and password"
+        )
+    if isinstance(exc, bson.errors.BSONError):  # raised before the document is sent, and no PyMongoError
+        return InvalidRunError(
+            f"{'a run' if uid is None else f'the run {uid!r}'} holds what MongoDB cannot store in {label!r} "
+            f"({reason_of(exc)}); change it, or store the run in a catalog of files"
         )
     if isinstance(exc, PermissionError) or (isinstance(exc, OSError) and exc.errno == errno.EROFS):
         return NotWritableError(

@@ -251,7 +251,12 @@ class MsgpackBackend(FileBackend):
     """msgpack files."""
 
     limits = insert_limits = Limits(
-        "msgpack", integers=INT64_OR_UINT64, binary=True, stream_documents=True, page_bytes=MSGPACK_BUFFER
+        "msgpack",
+        integers=INT64_OR_UINT64,
+        binary=True,
+        complex_numbers=True,
+        stream_documents=True,
+        page_bytes=MSGPACK_BUFFER,
     )
     suffix = ".msgpack"
     stock_driver = upstream.stock_drivers().msgpack

@@ -21,6 +21,7 @@ LIMITS = Limits(
     "MongoDB",
     integers=INT64,
     mongo_keys=True,
+    nul_in_keys=False,
     event_bytes=16 * 1024 * 1024,
     size_of=bson_size,
 )

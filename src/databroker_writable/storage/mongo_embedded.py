@@ -12,8 +12,9 @@ import event_model
 import pymongo
 import pymongo.errors
 
-from ..errors import RunExistsError
+from ..errors import InvalidRunError, RunExistsError
 from ..runs import upstream
+from ..runs.document_parts import listed, other_datum_kwargs
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
@@ -93,6 +94,7 @@ class EmbeddedRunWriter:
     def _wait(self, owner_key: str, page: dict[str, Any]) -> None:
         """Collect single Events or Datums into pages."""
         waiting = self._waiting.setdefault(page[owner_key], [])
+        _check_fits(waiting, page)
         waiting.append(page)
         if len(waiting) >= 1000 or bson_size(waiting[0]) * len(waiting) > PAGE_BYTES / 2:
             self._flush(page[owner_key])
@@ -175,6 +177,27 @@ class MongoEmbeddedBackend(MongoBackend):
             Index(datum, "resource"),
             Index(datum, "datum_id"),
         ]
+
+
+def _check_fits(waiting: list[dict[str, Any]], row: dict[str, Any]) -> None:
+    """Refuse an Event or Datum that is no row of the same page: event-model 1.24 drops what the first row lacks."""
+    first = waiting[0] if waiting else row
+    if "resource" in row:
+        if row["datum_kwargs"].keys() != first["datum_kwargs"].keys():
+            raise other_datum_kwargs(row["resource"], first["datum_kwargs"], row["datum_kwargs"])
+        return
+    where, remedy = f"the event {row['uid'][0]!r}", "the embedded layout of MongoDB keeps events as rows of one table"
+    if row["data"].keys() != row["timestamps"].keys():
+        raise InvalidRunError(
+            f"{where} has the data keys {listed(row['data'])}, but timestamps of {listed(row['timestamps'])}; give "
+            f"each data key its timestamp: {remedy}"
+        )
+    for part, what in (("data", "data keys"), ("filled", "keys in 'filled'")):
+        if row[part].keys() != first[part].keys():
+            raise InvalidRunError(
+                f"{where} has the {what} {listed(row[part])}, and one before it has {listed(first[part])}; give all "
+                f"events of a descriptor the same ones: {remedy}"
+            )
 
 
 def _rows(page: dict[str, Any], first: int, last: int) -> dict[str, Any]:

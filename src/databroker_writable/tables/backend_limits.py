@@ -42,9 +42,13 @@ class Limits:
     integers : tuple of int
         The smallest and the largest integer.
     binary : bool
-        Whether bytes and complex numbers survive.
+        Whether bytes survive.
+    complex_numbers : bool
+        Whether complex numbers survive.
     mongo_keys : bool
-        Whether MongoDB's rules for keys hold: no leading ``$``, no NUL.
+        Whether all rules of MongoDB for keys hold: no leading ``$``, no dot, no NUL.
+    nul_in_keys : bool
+        Whether keys may hold NUL, with which a key ends in BSON.
     stream_documents : bool
         Whether it keeps stream_resources and stream_datums, which refer to the arrays of whole streams.
     event_bytes, page_bytes : int or None
@@ -56,14 +60,16 @@ class Limits:
     backend: str
     integers: tuple[int, int] = INT64_OR_UINT64
     binary: bool = False
+    complex_numbers: bool = False
     mongo_keys: bool = False
+    nul_in_keys: bool = True
     stream_documents: bool = False
     event_bytes: int | None = None
     page_bytes: int | None = None
     size_of: Callable[[Any], int] = raw_size
 
 
-ANY_BACKEND = Limits("any backend", binary=True, stream_documents=True)
+ANY_BACKEND = Limits("any backend", binary=True, complex_numbers=True, stream_documents=True)
 
 
 def bson_size(value: Any) -> int:

@@ -36,7 +36,7 @@ def _held(value: Any, where: Location, error: type[Exception], limits: Limits, d
         check_depth(depth, where, error)
         result = {}
         for key, item in value.items():
-            if type(key) is not str or not key.isascii() or limits.mongo_keys:
+            if type(key) is not str or not key.isascii() or limits.mongo_keys or "\0" in key:
                 check_key(key, where, error, limits)
                 key = str.__str__(key)
             result[key] = item if _is_simple(item) else _held(item, (where, key), error, limits, depth + 1)
@@ -73,7 +73,7 @@ def _held_leaf(value: Any, value_type: ValueType, where: str, error: type[Except
     if value_type is ValueType.FLOAT:
         return float(value)
     if value_type in (ValueType.BYTES, ValueType.COMPLEX):
-        if not limits.binary:
+        if not (limits.binary if value_type is ValueType.BYTES else limits.complex_numbers):
             raise error(
                 f"{where} holds {value!r}, of type {type(value).__name__}, "
                 f"which {limits.backend} cannot hold; store it as text or as numbers"
@@ -110,6 +110,11 @@ def check_key(key: Any, where: Location, error: type[Exception], limits: Limits 
         raise error(
             f"{located(where)} has the key {key!r}, which {limits.backend} refuses; remove '$', '.' and NUL, as in "
             f"{other!r}"
+        )
+    if "\0" in key and not limits.nul_in_keys:
+        raise error(
+            f"{located(where)} has the key {key!r}, which {limits.backend} refuses; remove NUL, as in "
+            f"{key.replace(chr(0), '')!r}"
         )
 
 
@@ -218,7 +223,7 @@ def _check_array(values: Any, where: Location, error: type[Exception], limits: L
             f"{located(where)} is an array of dtype {dtype}, which no backend can hold; "
             "convert it to numbers, booleans or strings"
         )
-    elif not limits.binary:
+    elif not limits.complex_numbers:
         raise error(
             f"{located(where)} holds complex numbers, which {limits.backend} cannot hold; "
             "store the real and the imaginary part as two columns"
