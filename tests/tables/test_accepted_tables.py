@@ -195,6 +195,11 @@ QUANTITIES = {
     "pint's numbers": ([1.0 * UREG.keV, 2.0 * UREG.keV], "keV"),
     "astropy's array": ([1.0, 2.0] * astropy.units.mm, "mm"),
     "astropy's numbers": ([1.0 * astropy.units.keV, 2.0 * astropy.units.keV], "keV"),
+    "astropy's magnitudes": ([1.0, 2.0] * astropy.units.mag, "mag"),
+    "astropy's magnitudes one by one": ([1.0 * astropy.units.mag, 2.0 * astropy.units.mag], "mag"),
+    "astropy's decibels": ([1.0, 2.0] * astropy.units.dB, "dB"),
+    "astropy's decibels of a power": ([1.0, 2.0] * astropy.units.dB(astropy.units.mW), "dB(mW)"),
+    "astropy's dex": ([1.0, 2.0] * astropy.units.dex, "dex"),
 }
 
 
@@ -212,6 +217,12 @@ def test_units_stand_in_the_data_key():
     run = databroker_writable.build_simple_run({"x": [1.0] * UREG.mm, "y": [2]}, units={"y": "s"})
     [descriptor] = [doc for name, doc in run.documents() if name == "descriptor"]
     assert {key: data_key["units"] for key, data_key in descriptor["data_keys"].items()} == {"x": "mm", "y": "s"}
+
+
+def test_units_that_contradict_the_magnitudes_of_astropy_are_refused():
+    for table in ({"x": [1.0] * astropy.units.mag}, astropy.table.QTable({"x": [1.0] * astropy.units.mag})):
+        with pytest.raises(InvalidTableError, match="'x' carries the units 'mag', but the argument units says 'mm'"):
+            databroker_writable.build_simple_run(table, units={"x": "mm"})
 
 
 def test_an_attribute_that_contradicts_the_units_of_a_quantity_is_refused():
@@ -309,6 +320,13 @@ def test_an_astropy_table_keeps_units_descriptions_and_missing_values(backend):
     assert (back["n"].values.tolist(), back["n"].attrs) == ([1, None], {"description": "number"})
     assert (back["t"].values.tolist()[:1], back["t"].attrs) == ([1.5], {"units": "s"})
     assert numpy.isnan(back["t"].values[1])
+
+
+@pytest.mark.parametrize("table", [astropy.table.Table, astropy.table.QTable])
+@pytest.mark.parametrize("unit", ["mag", "dB", "dex"])
+def test_an_astropy_table_keeps_logarithmic_units(table, unit):
+    back = there_and_back(table({"x": [1.0, 2.0] * astropy.units.Unit(unit)}))
+    assert back["x"].attrs["units"] == unit
 
 
 def test_text_of_an_astropy_table_may_be_masked_or_bytes():

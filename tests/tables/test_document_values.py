@@ -43,6 +43,22 @@ class DuckQuantity:
     units = "g"
 
 
+class CallableUnit:
+    """As astropy's mag, dB and dex."""
+
+    def __call__(self):
+        return self
+
+    def __str__(self):
+        return "g"
+
+
+class Magnitudes(numpy.ndarray):
+    """As astropy's quantities in mag, dB and dex."""
+
+    unit = CallableUnit()
+
+
 class LengthInMillimetres(float):
     units = "g"
 
@@ -54,6 +70,7 @@ LOST = {
     "an array with units": (numpy.array([1.5]).view(Quantity), r"carries units of its own \(g\)"),
     "a number with units": (numpy.array(1.5).view(Quantity), r"carries units of its own \(g\)"),
     "a number with units, as pint has it": (DuckQuantity(), r"carries units of its own \(g\)"),
+    "a number with units that can be called": (numpy.array(1.5).view(Magnitudes), r"carries units of its own \(g\)"),
     "a float with units": (LengthInMillimetres(1.5), r"carries units of its own \(g\)"),
     "a masked array": (MASKED, "is a masked array, whose mask would be lost"),
     "what numpy gives for one masked item": (numpy.ma.masked, "is a masked array"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import inspect
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -166,7 +167,7 @@ def units_of(value: Any) -> str | None:
         return None
     for attribute in ("units", "unit"):
         units = getattr(value, attribute, None)
-        if units is not None and not callable(units):
+        if units is not None and not inspect.isroutine(units):
             # pint writes symbols, like astropy, only on request
             return format(units, "~") if type(units).__module__.startswith("pint") else str(units)
     # a dask array only shows the type of its blocks
