@@ -337,3 +337,37 @@ def test_data_keys_of_the_user_that_contradict_the_data_are_refused(catalog):
     builder = catalog.run_builder()
     with pytest.raises(InvalidTableError, match=r"\[3\] for column 'x'.*\[\]"):
         builder.add_stream("primary", data={"x": [1]}, data_keys={"x": {"shape": [3], "dtype": "array"}})
+
+
+BIG = 2**60 + 1
+
+
+@pytest.mark.parametrize(
+    ("pieces", "dtype"),
+    [
+        ([BIG, 1.5], "float64"),
+        ([[2], [BIG, 1], [1.5]], "float64"),
+        ([numpy.array([2**63 + 1], "u8"), [1.5]], "float64"),
+        ([[2**24 + 1], numpy.array([1.5], "f4")], "float32"),
+    ],
+    ids=["single values", "in the middle", "unsigned", "float32"],
+)
+@on_files
+def test_floats_that_would_round_earlier_integers_are_refused(catalog, pieces, dtype):
+    *integers, floats = [{"x": piece} for piece in pieces]
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data=integers[0])
+        for table in integers[1:]:
+            builder.add_data("primary", table)
+        with pytest.raises(InvalidTableError, match=f"column 'x' of stream 'primary' .* integers that {dtype},"):
+            builder.add_data("primary", floats)
+    back = to_dataset(builder.stored_run)["x"]
+    assert back.values.ravel().tolist() == numpy.hstack([table["x"] for table in integers]).tolist()
+
+
+@on_files
+def test_integers_that_floats_hold_exactly_become_floats(catalog):
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": [2**53 + 2, -(2**63)]})
+        builder.add_data("primary", {"x": [1.5]})
+    assert to_dataset(builder.stored_run)["x"].values.tolist() == [2**53 + 2, -(2**63), 1.5]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 
 from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable
+from ..tables.exact_numbers import narrowest_float
 from ..tables.wording import short
 from .declarations import check_columns, check_configuration, check_declared, with_objects
 from .document_checks import check_exit_status, check_time, check_times, without_templates
@@ -33,6 +34,8 @@ class BuiltStream:
     rows: int = 0
     last_seq_num: int = 0
     last_time: float = -math.inf
+    floats: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    """For each column of integers the narrowest floats that hold them, None if float64 does not."""
 
     def fitted(self, table: StreamTable) -> StreamTable:
         """Fit a later table to the first one; refuse it if it does not fit."""
@@ -40,6 +43,7 @@ class BuiltStream:
         if self.schema is not None:
             table = table.fitted(self.schema, name)
             self.schema.check_agrees(table.schema, name)
+            self._check_widening(self.schema.widened(table.schema), name)
         check_columns(data_keys, table, name)
         check_declared(self._data_keys_with(table), table.schema, f"stream {name!r}")
         return table
@@ -52,6 +56,16 @@ class BuiltStream:
         configuration = {**old["configuration"], **table.schema.configuration}
         schema = StreamSchema(self._data_keys_with(table), old["object_keys"], configuration, old["hints"])
         return [("descriptor", composed_descriptor(old["run_start"], old["name"], schema, time))]
+
+    def _check_widening(self, wider: Mapping[str, Any], stream: str) -> None:
+        """Refuse floats after integers that would be rounded with them."""
+        for key, data_key in wider.items():
+            held, dtype = self.floats.get(key), numpy.dtype(data_key["dtype_numpy"])
+            if key in self.floats and (held is None or numpy.dtype(held).itemsize > dtype.itemsize):
+                raise InvalidTableError(
+                    f"column {key!r} of stream {stream!r} began with integers that {dtype}, the type of this table, "
+                    "may not hold exactly; make them all integers or all floats, or begin another stream"
+                )
 
     def _data_keys_with(self, table: StreamTable) -> dict[str, dict[str, Any]]:
         wider = {} if self.schema is None else self.schema.widened(table.schema)
@@ -91,9 +105,16 @@ class BuiltStream:
         """Record that the page of a table was sent."""
         if self.schema is None or self.schema.widened(table.schema):
             self.schema = table.schema
+        self._note_integers(table)
         self.length += table.length
         self.rows += table.rows
         self.last_seq_num, self.last_time = page["seq_num"][-1], page["time"][-1]
+
+    def _note_integers(self, table: StreamTable) -> None:
+        for key, data_key in table.schema.data_keys.items():
+            if data_key.get("dtype") == "integer" and not data_key["shape"] and self.floats.get(key, "") is not None:
+                floats = narrowest_float(table.data[key])
+                self.floats[key] = floats if floats is None else max(floats, self.floats.get(key) or floats)
 
     def _times(self, table: StreamTable, time: Any, now: float) -> list[float]:
         if time is None and table.time is None:

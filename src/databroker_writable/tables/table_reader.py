@@ -16,6 +16,7 @@ from .classifier import computed, is_array, is_lazy, loses_dims_in_lists
 from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import encode, has_nulls, null_marks, null_safe
 from .encoded_column import Encoded
+from .exact_numbers import exactly_as
 from .indexed_tables import source_from_dataset, source_from_frame
 from .input_types import known_form
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
@@ -117,7 +118,7 @@ class _StreamComposer:
 
     def add(self, variable: Variable) -> None:
         """Encode one variable and put it where it belongs."""
-        dims, values = variable.dims, _as_numbers(variable.values, self.dtypes.get(variable.name))
+        dims, values = variable.dims, exactly_as(variable.values, self.dtypes.get(variable.name))
         if self.dim is not None and not dims and not variable.coordinate:
             dims, values = (self.dim,), _repeated(values, self.length)
         along = self.dim is not None and self.dim in dims
@@ -274,18 +275,6 @@ def _length_along(source: Source, dim: str | None) -> int:
     """The number of Events of a table: its length along their dim; a table of single values is one."""
     lengths = (v.values.shape[v.dims.index(dim)] for v in source.variables if dim is not None and dim in v.dims)
     return next(lengths, 1)
-
-
-def _as_numbers(values: Any, dtype: str | None) -> Any:
-    """Numbers in another dtype, if it holds each of them exactly; otherwise unchanged."""
-    if dtype is None or not isinstance(values, numpy.ndarray) or values.dtype.str == dtype:
-        return values
-    if values.dtype.kind not in "iuf" or numpy.dtype(dtype).kind not in "iuf":
-        return values
-    with numpy.errstate(invalid="ignore", over="ignore"):
-        numbers = values.astype(dtype)
-        is_exact = numpy.array_equal(numbers.astype(values.dtype), values, equal_nan=values.dtype.kind == "f")
-    return numbers if is_exact else values
 
 
 def _repeated(values: Any, length: int) -> numpy.ndarray[Any, Any]:

@@ -1,0 +1,52 @@
+"""Say which dtype holds numbers exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from .classifier import is_lazy
+
+_EXACT_UP_TO = (("<f2", 2**11), ("<f4", 2**24), ("<f8", 2**53))
+"""Each type of floats, and up to where it holds every integer."""
+
+
+def exactly_as(values: Any, dtype: str | None) -> Any:
+    """Numbers in another dtype, if it holds each of them exactly; otherwise unchanged."""
+    if dtype is None or not isinstance(values, numpy.ndarray) or values.dtype.str == dtype:
+        return values
+    if values.dtype.kind not in "iuf" or numpy.dtype(dtype).kind not in "iuf":
+        return values
+    with numpy.errstate(invalid="ignore", over="ignore"):
+        numbers = values.astype(dtype)
+        back = numbers.astype(values.dtype)
+    if not numpy.array_equal(back, values, equal_nan=values.dtype.kind == "f"):
+        return values
+    return values if values.dtype.kind in "iu" and _leaves_range(numbers, values.dtype) else numbers
+
+
+def _leaves_range(numbers: Any, dtype: numpy.dtype[Any]) -> bool:
+    """Whether floats are beyond a dtype of integers: their cast back depends on the processor."""
+    if numbers.dtype.kind != "f":
+        return False
+    limits, numbers = numpy.iinfo(dtype), numbers.astype("<f8")
+    return not bool(((numbers >= float(limits.min)) & (numbers < float(limits.max + 1))).all())
+
+
+def narrowest_float(integers: Any) -> str | None:
+    """The narrowest type of floats that holds integers; None if not even float64 holds each exactly.
+
+    Lazy integers are not computed: those of their dtype must all fit.
+    """
+    if is_lazy(integers):
+        return _first_that_holds(int(numpy.iinfo(integers.dtype).max))
+    array = numpy.asarray(integers)
+    if array.dtype.kind == "O":
+        array = numpy.asarray([value for value in array.ravel().tolist() if value is not None], "<i8")
+    found = _first_that_holds(max(-int(array.min()), int(array.max())) if array.size else 0)
+    return "<f8" if found is None and exactly_as(array, "<f8").dtype.kind == "f" else found
+
+
+def _first_that_holds(largest: int) -> str | None:
+    return next((dtype for dtype, limit in _EXACT_UP_TO if largest <= limit), None)
