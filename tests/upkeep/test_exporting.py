@@ -393,6 +393,12 @@ def test_a_table_of_two_streams_is_refused() -> None:
     assert pandas.read_csv(export(run, "run.csv", stream="dark"), comment="#")["x"].tolist() == [4, 5]
 
 
+@pytest.mark.parametrize("path", ["/proc/run.csv", "/proc/runs/run.csv"])
+def test_a_place_where_no_file_can_be_made_is_told(path: str) -> None:
+    with pytest.raises(StoreFailedError, match=f"'{path}' cannot be written"):
+        export(stored({"x": [1]}), path)
+
+
 def test_a_directory_is_no_file() -> None:
     os.mkdir("run.nc")
     with pytest.raises(ExportError, match="is a directory"):

@@ -38,6 +38,9 @@ _NO_HARD_LINKS = {
 _NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
 """The errors of file systems whose directories cannot be synced or opened."""
 
+ATTEMPTS = 100
+"""How often a file is created where its directory is there, but seems to be missing."""
+
 RENEWAL_SECONDS = 10.0
 """A file that is being written looks no older than this plus the pause between two documents."""
 
@@ -188,13 +191,14 @@ class NewFile(io.FileIO):
             self.abandon()
 
     def _create(self) -> None:
-        while True:
+        for left in reversed(range(ATTEMPTS)):
             self._made_directories += make_directories(self._directory)
             try:
                 return super().__init__(self.partial, "x+", opener=open_new_file)
             except FileNotFoundError:
-                # another writer removed the directory while it was empty
-                continue
+                # another writer removed the directory while it was empty, or no file can be made there, as in /proc
+                if not left:
+                    raise
 
     def check_ours(self) -> None:
         """Raise `StoreFailedError` in a forked child."""
