@@ -9,9 +9,18 @@ from typing import Any
 import numpy
 import pytest
 
-from databroker_writable import InvalidRunError, RunExistsError, copy_runs, open_directory, to_dataset
+from databroker_writable import (
+    InvalidMetadataError,
+    InvalidRunError,
+    NotFoundError,
+    RunExistsError,
+    copy_runs,
+    open_directory,
+    to_dataset,
+)
 from databroker_writable.storage.file_backend import FileBackend
 from databroker_writable.upkeep import copying
+from databroker_writable.upkeep.copying import CopyReport
 from support import example_runs, sites
 from support.command_line import run, succeed, write_catalog
 
@@ -140,3 +149,40 @@ def test_a_run_that_was_copied_before_it_was_finished_is_named(tmp_path: Path) -
         site.open().store_run(documents)
         failure = copy_runs(site.open(), open_directory("copies"), as_is=True).failures["scan"]
     assert "before the run was finished; delete it there, and copy again" in str(failure)
+
+
+COPIED = "c8521f69"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda source: COPIED,
+        lambda source: COPIED[:3],
+        lambda source: [COPIED],
+        lambda source: (uid for uid in [COPIED]),
+        lambda source: source[COPIED],
+        lambda source: [source[COPIED]],
+        lambda source: source.search({"sample": "Cu"}),
+    ],
+    ids=["a uid", "its first characters", "a list", "a generator", "a run", "a list of runs", "the runs of a search"],
+)
+def test_the_runs_to_copy_are_named_in_any_way(source: Any, named: Callable[[Any], Any]) -> None:
+    for uid in ("8128c23f", "5d2f0000", "ffee0000"):
+        source.store_run({"x": [1]}, uid=uid)
+    source.store_run({"x": [1]}, {"sample": "Cu"}, uid=COPIED)
+    report = copy_runs(source, open_directory("copies"), named(source))
+    assert report == CopyReport(copied=[COPIED])
+
+
+@pytest.mark.parametrize("named", ["nope", ["images", "nope"]])
+def test_a_run_to_copy_that_is_not_there_is_named_and_nothing_is_copied(source: Any, named: Any) -> None:
+    with pytest.raises(NotFoundError, match="uids names the run 'nope', which the catalog 'source' does not have"):
+        copy_runs(source, open_directory("copies"), named)
+    assert list(open_directory("copies")) == []
+
+
+@pytest.mark.parametrize("named", [5, [5], {"x": [1]}, [None]])
+def test_what_is_no_run_to_copy_is_refused(source: Any, named: Any) -> None:
+    with pytest.raises(InvalidMetadataError, match=r"^uids "):
+        copy_runs(source, open_directory("copies"), named)

@@ -20,7 +20,7 @@ from . import upstream
 
 PACKAGES = ("databroker", "databroker-writable")
 
-_OF_SEVERAL = ("derived_from", "supersedes")
+_OF_SEVERAL = ("derived_from", "supersedes", "uids")
 """The arguments that take several runs."""
 
 

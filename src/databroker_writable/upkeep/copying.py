@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
-from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFailedError, warn_user
+from ..errors import InvalidRunError, NotFoundError, NotWritableError, RunExistsError, StoreFailedError, warn_user
 from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
+from ..results.references import known_uid
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
+from ..runs.provenance import reference, with_roles
 from ..runs.run_or_table import documents_of
 from ..storage.assets import is_our_asset
+from ..storage.backend import label_of
 from ..storage.failures import explaining
-from ..tables.public_types import Broker
+from ..tables.public_types import Broker, RunOrUid
 from ..tables.tracebacks import errors_end_here
 from .asset_copies import AssetCopies
 from .tiled_destination import TiledDestination, is_tiled_client
@@ -48,7 +51,7 @@ class CopyReport:
 def copy_runs(
     source: Broker,
     destination: Broker | Container,
-    uids: Iterable[str] | None = None,
+    uids: RunOrUid | Iterable[RunOrUid] | None = None,
     *,
     as_is: bool = False,
     progress: bool = False,
@@ -66,8 +69,9 @@ def copy_runs(
         A writable catalog, or a container of a Tiled server. There, assets stay in their files if the server can read
         them, and all other values are copied. Each copy is compared with the run, and what an interrupted copy left is
         removed and copied again.
-    uids : iterable of str, optional
-        Which runs; by default all except the probe runs of ``check --write-test``.
+    uids : run, uid, or an iterable of these, optional
+        Which runs; the first characters of a uid are enough. By default all except the probe runs of
+        ``check --write-test``.
     as_is : bool, optional
         Also copy, unchanged, runs without a stop document, and those that break the rules for documents; not to Tiled.
     progress : bool, optional
@@ -81,6 +85,8 @@ def copy_runs(
     ------
     NotWritableError
         Nothing can be stored in the destination.
+    NotFoundError
+        The source does not have one of the runs; nothing was copied.
 
     Notes
     -----
@@ -96,9 +102,8 @@ def copy_runs(
     with errors_end_here:
         source = catalog_of_runs(source)
         report = CopyReport()
-        add_copies(
-            report, source, destination, uids_to_copy(source) if uids is None else uids, as_is=as_is, progress=progress
-        )
+        chosen = uids_to_copy(source) if uids is None else _uids_of(source, uids)
+        add_copies(report, source, destination, chosen, as_is=as_is, progress=progress)
         return report
 
 
@@ -137,6 +142,19 @@ def add_copies(
 def uids_to_copy(source: Any) -> list[str]:
     """The uids of a catalog's runs, the oldest first, without the probe runs of ``check --write-test``."""
     return [header.uid for header in headers(source, NO_PROBES)][::-1]
+
+
+def _uids_of(source: Any, runs: Any) -> list[str]:
+    """The uids of runs of a catalog, which are given as objects, by their uids or by the first characters of these."""
+    named = [reference(run, "uids")["uid"] for run, _ in with_roles(runs, "uids")]
+    known = {text: known_uid(source, text, "uids") for text in named}
+    unknown = [text for text, uid in known.items() if uid is None]
+    if unknown:
+        raise NotFoundError(
+            f"uids names the run {unknown[0]!r}, which the catalog {label_of(source)!r} does not have; nothing was "
+            "copied: check the uid"
+        )
+    return [uid for uid in known.values() if uid is not None]
 
 
 def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, header: Header | None) -> None:
