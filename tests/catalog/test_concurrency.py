@@ -10,7 +10,7 @@ import dask.array
 import numpy
 import pytest
 
-from databroker_writable import RunExistsError
+from databroker_writable import InvalidRunError, RunExistsError
 from databroker_writable.runs.comparison import same_run
 from support import children
 
@@ -192,3 +192,41 @@ def test_processes_share_one_directory_for_long(site, tmp_path):
 @pytest.mark.parametrize("site", ["mongo-normalized[server]", "mongo-embedded[server]"], indirect=True)
 def test_processes_share_one_database_for_long(site, tmp_path, part):
     assert_processes_lose_nothing(site, tmp_path, 40, [f"contested-{i}" for i in range(10)])
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_threads_that_share_a_builder_add_one_after_the_other(catalog, site, impatient):
+    def add_stream(thread):
+        try:
+            builder.add_stream("primary", data={"x": [thread]})
+        except InvalidRunError:
+            return []
+        return [thread]
+
+    def add_data(thread):
+        for i in range(20):
+            builder.add_data("primary", {"x": [i]})
+
+    with catalog.run_builder(uid="fit-1") as builder:
+        (first,) = [thread for added in in_threads(4, add_stream) for thread in added]
+        in_threads(4, add_data)
+    read = site.open()["fit-1"].primary.read()["x"].values.tolist()
+    assert read[0] == first
+    assert sorted(read[1:]) == sorted([*range(20)] * 4)
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
+def test_a_builder_that_is_closed_while_a_thread_adds_is_stored(catalog, site, impatient):
+    def close_or_add(thread):
+        if thread:
+            builder.close()
+            return
+        with contextlib.suppress(InvalidRunError):
+            for i in range(10_000):
+                builder.add_data("primary", {"x": [i]})
+
+    builder = catalog.run_builder(uid="fit-1")
+    builder.add_stream("primary", data={"x": [0]})
+    in_threads(2, close_or_add)
+    run = site.open()["fit-1"]
+    assert run.metadata["stop"]["num_events"]["primary"] == len(run.primary.read()["x"])

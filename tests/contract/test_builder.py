@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import traceback
 
 import dask.array
 import numpy
 import pytest
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
-from databroker_writable import InvalidRunError, InvalidTableError, RunExistsError, StoreFailedError, to_dataset
+from databroker_writable import (
+    InvalidRunError,
+    InvalidTableError,
+    RunExistsError,
+    StoreFailedError,
+    recover,
+    to_dataset,
+)
 from support import example_runs, new_process
 
 
@@ -89,6 +97,31 @@ def test_a_block_that_catches_a_failed_store_is_told_that_nothing_is_stored(site
     with catalog.run_builder(uid="fit-1") as builder:
         builder.add_stream("primary", data={"image": numpy.zeros((1, 3))})
     assert list(site.open()) == ["fit-1"]
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
+def test_a_builder_whose_directory_was_away_says_how_to_recover_its_run(site, catalog):
+    catalog.store_run({"x": [0]}, uid="earlier")
+    builder = catalog.run_builder(uid="fit-1")
+    builder.add_stream("primary", data={"x": [1, 2, 3]})
+    directory, away = site.directory, site.directory.with_name("away")
+    directory.rename(away)
+    with pytest.raises(
+        StoreFailedError, match=r"this builder has ended: build .* again, or, .*recover\(catalog\)$"
+    ) as caught:
+        builder.close()
+    assert len(traceback.format_exception(caught.value)) <= 5
+    away.rename(directory)
+    for use in (
+        builder.close,
+        builder.get_run,
+        lambda: builder.add_data("primary", {"x": [4]}),
+        lambda: catalog.store_run(builder),
+    ):
+        with pytest.raises(InvalidRunError, match=r"'fit-1' was not stored: an earlier error .*recover\(catalog\)$"):
+            use()
+    assert [run.uid for run in recover(catalog)] == ["fit-1"]
+    assert site.open()["fit-1"].primary.read()["x"].values.tolist() == [1, 2, 3]
 
 
 def test_an_exception_before_any_stream_is_recorded_too(catalog, site):

@@ -157,15 +157,20 @@ class CatalogSink:
     def whole(self) -> deferred_interrupts:
         return deferred_interrupts()
 
-    def check_ours(self) -> None:
+    def check_kept(self) -> None:
         if os.getpid() != self._process:
             raise InvalidRunError(
                 f"the run {self._uid!r} belongs to the process {self._process}, from which this one was forked; build "
                 "another run here"
             )
+        if self.is_lost:
+            raise InvalidRunError(
+                f"the run {self._uid!r} was not stored: an earlier error removed it; "
+                f"{self._store.backend.remedy_for_lost_builder}"
+            )
 
     def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
-        self.check_ours()
+        self.check_kept()
         with self._plan.unchanged_on_error():
             checked = self._checker.all_or_none(documents)
         if checked[0][0] == "start":
@@ -178,12 +183,15 @@ class CatalogSink:
         try:
             for name, doc in [*waiting, *checked]:
                 self._insertion.write(name, doc)
-        except BaseException:
+        except BaseException as exc:
             # for example, an array cannot be computed: the run continues without these documents
             self._checker.forget(checked)
             for name, doc in checked:
                 if name == "descriptor":
                     self._insertion.forget_descriptor(doc["uid"])
+            if isinstance(exc, StoreFailedError):
+                remedy = self._store.backend.remedy_for_lost_builder
+                raise StoreFailedError(f"{exc}; this builder has ended: {remedy}") from exc
             raise
         return checked
 
@@ -196,7 +204,7 @@ class CatalogSink:
 
     def get_run(self, **kwargs: Any) -> Any:
         if self.stored_run is None:
-            self.check_ours()
+            self.check_kept()
             raise InvalidRunError(f"the run {self._uid!r} is not stored yet; close its builder first")
         return self.stored_run
 

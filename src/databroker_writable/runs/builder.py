@@ -19,9 +19,10 @@ from .attachments import STREAM, attachment_table
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_run_uid, reason_of_failure
 from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
+from .forks import ForkAwareLock
 from .provenance import Provenance
 from .run_display import ShownBuilder
-from .sinks import DocumentSink, MemorySink, check_kept
+from .sinks import DocumentSink, MemorySink
 from .start_document import start_metadata
 from .stream_errors import NoSuchStreamError, StreamExistsError
 
@@ -90,6 +91,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         return builder
 
     def _begin(self, metadata: dict[str, Any], one_event: bool, sink: DocumentSink) -> None:
+        self._lock = ForkAwareLock()  # threads that share the builder add to it one after the other
         self._one_event = checked_one_event(one_event)
         self._has_fixed_time = metadata.get("time") is not None
         metadata.setdefault("uid", new_run_uid())
@@ -119,8 +121,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def add_stream(
         self,
         name: str,
-        *,
         data: Table | None = None,
+        *,
         data_keys: Mapping[str, Mapping[str, Any]] | None = None,
         uid: str | None = None,
         time: float | None = None,
@@ -154,7 +156,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidTableError
             A column cannot be stored, or there is neither `data` nor `data_keys`.
         """
-        with errors_end_here:
+        with errors_end_here, self._lock:
             self._check_open()
             check_stream(name, data, data_keys)
             if name in self._streams:
@@ -200,7 +202,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidTableError
             The table does not agree with the first one, or the times have the wrong length or order.
         """
-        with errors_end_here:
+        with errors_end_here, self._lock:
             stream = self._stream(name)
             table = stream.fitted(self._read(data, stream.units, stream.schema))
             before = stream.descriptor_before(table, self._now())
@@ -238,10 +240,11 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         StreamDoesNotExist
             `add_stream` defines it.
         """
-        stream = self._stream(name)
-        descriptor = composed_descriptor(self.uid, name, stream.reconfigured(configuration), self._now())
-        with self._sink.whole():
-            [(_, stream.descriptor)] = self._sink.take([("descriptor", descriptor)])
+        with errors_end_here, self._lock:
+            stream = self._stream(name)
+            descriptor = composed_descriptor(self.uid, name, stream.reconfigured(configuration), self._now())
+            with self._sink.whole():
+                [(_, stream.descriptor)] = self._sink.take([("descriptor", descriptor)])
 
     def close(
         self, exit_status: str = "success", reason: str = "", uid: str | None = None, time: float | None = None
@@ -258,34 +261,33 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         Raises
         ------
         InvalidRunError
-            The exit status is unknown, or the run is closed already.
+            The exit status is unknown, the run is closed already, or it was lost when it could not be stored.
         """
-        self._check_open()
-        time = self._now() if time is None else time
-        stop = composed_stop(self.uid, self._streams, exit_status, reason, time, uid)
-        with self._sink.whole():
-            # listeners may store the run when they get its stop document
-            self._is_closed = True
-            try:
-                self._sink.take([("stop", stop)])
-            except BaseException:
-                self._is_closed = False
-                raise
+        with errors_end_here, self._lock:
+            self._check_open()
+            time = self._now() if time is None else time
+            stop = composed_stop(self.uid, self._streams, exit_status, reason, time, uid)
+            with self._sink.whole():
+                # listeners may store the run when they get its stop document
+                self._is_closed = True
+                try:
+                    self._sink.take([("stop", stop)])
+                except BaseException:
+                    self._is_closed = False
+                    raise
 
     def __exit__(self, type: Any, value: Any, traceback: Any) -> None:
-        if self.closed:
-            return
-        if value is None:
-            check_kept(self._sink, self.uid)
-            self.close()
-            return
-        with self._sink.whole():
-            self._close_after(value)
+        with errors_end_here, self._lock:
+            if self.closed:
+                return
+            if value is None:
+                self.close()
+            elif not self._sink.is_lost:
+                with self._sink.whole():
+                    self._close_after(value)
 
     def _close_after(self, error: BaseException) -> None:
         """Store what was added before the builder's block raised, as a failed run."""
-        if self._sink.is_lost:
-            return
         try:
             self.close("fail", reason_of_failure(error))
         except StoreError as exc:

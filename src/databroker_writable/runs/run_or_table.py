@@ -59,7 +59,7 @@ def documents_of(run: Any) -> Iterable[NamedDocument]:
         sink = getattr(run, "_sink", None)
         if not run.closed:
             if sink is not None:
-                sink.check_ours()
+                sink.check_kept()
             raise InvalidRunError("the builder is still open; close() it, or leave its with block, before storing")
         if isinstance(sink, MemorySink):
             return list(sink.documents)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from bluesky_live.bluesky_run import DocumentCache, discover_handlers
 
-from ..errors import InvalidRunError
 from .built_run import BuiltRun
 from .checker import RunChecker, RunDocuments
 from .document_parts import NamedDocument
-from .forks import begin_anew_in_children
+from .forks import ForkAwareLock
 from .interrupts import deferred_interrupts
 
 
@@ -48,21 +46,11 @@ class DocumentSink(Protocol):
     def get_run(self, **kwargs: Any) -> Any:
         """Return the run."""
 
-    def check_ours(self) -> None:
-        """Raise `InvalidRunError` in a forked child, to which the run does not belong."""
+    def check_kept(self) -> None:
+        """Raise `InvalidRunError` if the documents are lost, or in a forked child, to which the run does not belong."""
 
     def abandon(self, exc: BaseException) -> None:
         """Drop a run that cannot be completed."""
-
-
-def check_kept(sink: DocumentSink, uid: str) -> None:
-    """Raise `InvalidRunError` if the sink's documents are lost."""
-    sink.check_ours()
-    if sink.is_lost:
-        raise InvalidRunError(
-            f"the run {uid!r} was not stored: an error that was caught in its with block removed it; build and store "
-            "it again"
-        )
 
 
 class MemorySink:
@@ -85,12 +73,7 @@ class MemorySink:
         self._checker = checker or RunChecker()
         self._handler_registry = handler_registry
         self._cache: DocumentCache | None = None
-        self.begin_anew()
-        begin_anew_in_children(self)
-
-    def begin_anew(self) -> None:
-        """Take a new lock."""
-        self._lock = threading.RLock()  # listeners may ask for the run
+        self._lock = ForkAwareLock()  # listeners may ask for the run
 
     def whole(self) -> AbstractContextManager[None]:
         return deferred_interrupts()
@@ -115,8 +98,8 @@ class MemorySink:
                 self._cache = cache
         return BuiltRun(self._cache, handler_registry=_installed_handlers() if handlers is None else handlers, **kwargs)
 
-    def check_ours(self) -> None:
-        """A forked child has its own copy."""
+    def check_kept(self) -> None:
+        """They are, and a forked child has its own copy."""
 
     def abandon(self, exc: BaseException) -> None:
         """Nothing was written."""

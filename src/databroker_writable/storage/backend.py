@@ -120,6 +120,11 @@ class Backend(ABC):
         """Let the open catalog see the runs of a group."""
         self.catalog.force_reload()
 
+    @property
+    def remedy_for_lost_builder(self) -> str:
+        """What to do when the documents that a builder has sent are gone."""
+        return "build and store the run again"
+
     def set_annotations(self, directory: str | None) -> None:
         """Use a directory for remarks; a backend that has its own place for them refuses one."""
         self._remark_folder = None if directory is None else RemarkFolder(directory)

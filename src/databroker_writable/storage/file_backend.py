@@ -172,6 +172,13 @@ class FileBackend(Backend):
         """The directory to which runs are written."""
         return unescaped(os.path.dirname(str(self.catalog.paths[0])))
 
+    @property
+    def remedy_for_lost_builder(self) -> str:
+        return (
+            f"{super().remedy_for_lost_builder}, or, if its hidden file is still in {self.directory!r}, publish that "
+            "with databroker_writable.recover(catalog)"
+        )
+
     def set_annotations(self, directory: str | None) -> None:
         refuse_annotations(directory, f"beside its run files, in the directory {REMARKS!r}")
 
