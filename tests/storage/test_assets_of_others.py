@@ -102,6 +102,7 @@ def test_large_arrays_are_none_of_these(tmp_path: Path) -> None:
     assert handler(path, assets)(start=0, stop=2**20).shape == (2**20, 8, 5)
 
 
+@pytest.mark.filterwarnings("ignore:the arrays of the run 'forged' stay in")
 def test_only_files_below_the_asset_roots_are_copied(tmp_path: Path) -> None:
     source = databroker_writable.open_directory(tmp_path / "source", asset_threshold=0)
     run = source.store_run({"img": numpy.zeros((2, 3, 4))}, uid="honest")

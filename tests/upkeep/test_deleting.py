@@ -105,6 +105,7 @@ def test_assets_that_another_catalog_of_the_directory_uses_stay(tmp_path, assets
     assert copy["run-1"].primary.read()["image"].shape == (1, 2, 3)
 
 
+@pytest.mark.filterwarnings("ignore:the arrays of the run 'run-1' stay in")
 def test_assets_that_lie_elsewhere_stay(tmp_path):
     first = open_directory(tmp_path / "first")
     store(first, "run-1")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..errors import warn_user
 from ..results.references import resolve
 from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
@@ -16,6 +18,8 @@ from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
 from ..runs.slow_reading import warn_of_slow_reading
 from ..runs.start_document import start_metadata
+from ..storage.asset_roots import AssetRoots
+from ..storage.assets import is_our_asset
 from ..storage.failures import explaining
 from ..tables.public_types import Time
 from .run_store import RunStore
@@ -37,9 +41,28 @@ def checked_run(
         plan = store.plan(asset_threshold) if is_built_here else store.plan_as_it_is()
         checked = check_documents(documents_of(run), limits, plan.inline)
         if not is_built_here:
+            _look_at_assets(store, checked)
             return checked, plan
     warn_of_slow_reading(checked)
     return checked, plan
+
+
+def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
+    """Refuse assets of another catalog that could not be read here; warn that they stay where they are."""
+    root_map = getattr(store.catalog, "root_map", None)
+    own = set(map(os.path.realpath, store.asset_roots()))
+    for name, doc in documents:
+        if name != "resource" or not is_our_asset(doc):
+            continue
+        if isinstance(root_map, AssetRoots):
+            root_map.check_reference(doc)
+        root = str(doc.get("root", ""))
+        if os.path.realpath(root) not in own and os.path.isfile(os.path.join(root, str(doc["resource_path"]))):
+            warn_user(
+                f"the arrays of the run {documents.uid!r} stay in {root!r}, and cannot be read here once they are "
+                "deleted there; databroker_writable.copy_runs copies them with the run"
+            )
+            return
 
 
 def table_sink(

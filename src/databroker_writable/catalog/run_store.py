@@ -70,6 +70,11 @@ class RunStore:
         """The directory for assets; None refuses them."""
         return self.options.asset_root or self.backend.default_asset_root()
 
+    def asset_roots(self) -> list[str]:
+        """The directories in which the assets of this catalog's own runs may be."""
+        given = self.options.asset_root
+        return [*([given] if given else []), *self.backend.default_asset_roots()]
+
     def plan(self, threshold: Any = None) -> AssetPlan:
         """The plan of a run that is built here; `threshold` replaces that of the catalog."""
         least = self.options.asset_threshold if threshold is None else asset_threshold(threshold)

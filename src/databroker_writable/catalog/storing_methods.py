@@ -98,7 +98,8 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             A table becomes a run of one stream: a dict of lists, arrays and single values, a list of dicts, a DataFrame
             or Series, a Dataset or DataArray, or a table of polars, pyarrow or astropy. A finished run is stored as
             it is, and takes none of the arguments up to `attachments`: bluesky-live's or databroker's, also from
-            another catalog, a `RunBuilder`, or an iterable of documents, ``(name, document)``.
+            another catalog, whose assets stay there (`copy_runs` copies them), a `RunBuilder`, or an iterable of
+            documents, ``(name, document)``.
         metadata : dict, optional
             For the start document, e.g. ``{"sample": "Cu"}``; it overrides the catalog's ``metadata_defaults``.
         uid : str, optional

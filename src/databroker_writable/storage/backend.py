@@ -69,12 +69,12 @@ class Backend(ABC):
     allow_pickle: bool = False
     index: bool = True
     catalog: Any
-    _remark_folder: RemarkFolder | None = None
     driver_serializer: Callable[[], Any]
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
         self.catalog = catalog
         self.driver_serializer = driver_serializer
+        self._remark_folders: list[RemarkFolder] = []
 
     @property
     def label(self) -> str:
@@ -112,6 +112,11 @@ class Backend(ABC):
         """Where assets go if the catalog has no ``asset_root``; None refuses them."""
         return None
 
+    def default_asset_roots(self) -> list[str]:
+        """All directories of assets of the catalog's runs, without that of ``asset_root``."""
+        root = self.default_asset_root()
+        return [] if root is None else [root]
+
     def grouped(self, uids: Iterable[str]) -> AbstractContextManager[RunGroup]:
         """Let the runs with these uids wait until all are complete, to be published together."""
         raise NotImplementedError
@@ -127,16 +132,16 @@ class Backend(ABC):
 
     def set_annotations(self, directory: str | None) -> None:
         """Use a directory for remarks; a backend that has its own place for them refuses one."""
-        self._remark_folder = None if directory is None else RemarkFolder(directory)
+        self._remark_folders = [] if directory is None else [RemarkFolder(directory)]
 
     @property
-    def remark_folder(self) -> RemarkFolder | None:
-        """The folder of remarks; None if there is none, or if the backend keeps them in another way."""
-        return self._remark_folder
+    def remark_folders(self) -> list[RemarkFolder]:
+        """The folders of remarks, of which the first takes new ones; none if the backend keeps them in another way."""
+        return self._remark_folders
 
     def check_takes_remarks(self) -> None:
         """Raise `NotWritableError` if it is known beforehand that no remark can be stored."""
-        if self.remark_folder is None:
+        if not self.remark_folders:
             raise NotWritableError(
                 f"the catalog {self.label!r} cannot keep remarks on runs; open it with annotations=DIRECTORY"
             )
@@ -144,19 +149,18 @@ class Backend(ABC):
     def add_remark(self, remark: Document) -> None:
         """Store a remark on a run durably; an existing one with the same uid does not change."""
         self.check_takes_remarks()
-        if self.remark_folder is not None:
-            self.remark_folder.add(remark)
+        self.remark_folders[0].add(remark)
 
     def remarks(self) -> Iterable[Document]:
         """Return all remarks on runs, in any order."""
-        return [] if self.remark_folder is None else self.remark_folder.read()
+        return [remark for folder in self.remark_folders for remark in folder.read()]
 
     def remove_remarks(self, run: str) -> None:
         """Remove the remarks on a run that is deleted."""
-        if self.remark_folder is not None:
-            for remark in self.remark_folder.read():
+        for folder in self.remark_folders:
+            for remark in folder.read():
                 if remark["run"] == run:
-                    self.remark_folder.remove(remark)
+                    folder.remove(remark)
 
     def adopt(self) -> None:  # noqa: B027 (most keep nothing by which it was opened)
         """Take over an open catalog of the driver."""

@@ -16,12 +16,22 @@ from ..runs.forks import begin_anew_in_children
 from ..runs.packed_headers import RunHeader
 from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
+from .asset_roots import AssetRoots
 from .backend import Arguments, Backend, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
 from .header_cache import HeaderCache
 from .remark_files import RemarkFolder
 from .run_file_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
-from .run_paths import REMARKS, AssetRoots, RunPaths, absolute_globs, assets_beside, has_wildcards, unescaped
+from .run_paths import (
+    ASSETS,
+    REMARKS,
+    RunPaths,
+    absolute_globs,
+    assets_beside,
+    directories_of,
+    has_wildcards,
+    unescaped,
+)
 
 MSGPACK_BUFFER = 1_000_000_000
 """databroker 1.2.5 opens msgpack files with this max_buffer_size; one larger document closes the whole catalog."""
@@ -90,7 +100,7 @@ class FileBackend(Backend):
         paths = self._paths(kwargs["paths"])
         if not paths:
             return {**kwargs, "paths": paths}
-        roots = AssetRoots(kwargs.get("root_map") or {}, assets_beside(paths[0]), asset_root)
+        roots = AssetRoots(kwargs.get("root_map") or {}, paths, assets_beside(paths[0]), asset_root)
         return {**kwargs, "paths": paths, "root_map": roots}
 
     def adopt(self) -> None:
@@ -133,7 +143,7 @@ class FileBackend(Backend):
         known = upstream.loaded_entries(self.catalog)
         if uid in known and not is_deleted(self.catalog, uid):
             return True
-        if not os.path.lexists(self.run_file(uid)):
+        if not any(os.path.lexists(path) for path in self._run_files(uid)):
             return False
         # another process may have stored it since this catalog was loaded
         self.catalog.force_reload()
@@ -167,6 +177,13 @@ class FileBackend(Backend):
     def default_asset_root(self) -> str:
         return assets_beside(str(self.catalog.paths[0]))
 
+    def default_asset_roots(self) -> list[str]:
+        return [os.path.join(directory, ASSETS) for directory in self._directories()]
+
+    def _directories(self) -> tuple[str, ...]:
+        """The directories of the paths that name one each."""
+        return directories_of(tuple(map(str, self.catalog.paths)))
+
     @property
     def directory(self) -> str:
         """The directory to which runs are written."""
@@ -186,19 +203,20 @@ class FileBackend(Backend):
         self.check_writable()
 
     @property
-    def remark_folder(self) -> RemarkFolder | None:
-        """The folder beside the run files; None if the first path of the catalog names no directory."""
-        paths = self.catalog.paths
-        if not paths or has_wildcards(os.path.dirname(str(paths[0]))):
-            return None
-        path = os.path.join(self.directory, REMARKS)
-        if self._remark_folder is None or self._remark_folder.path != path:
-            self._remark_folder = RemarkFolder(path)
-        return self._remark_folder
+    def remark_folders(self) -> list[RemarkFolder]:
+        """Those beside the run files; none for paths that name no one directory."""
+        paths = [os.path.join(directory, REMARKS) for directory in self._directories()]
+        if [folder.path for folder in self._remark_folders] != paths:
+            self._remark_folders = [RemarkFolder(path) for path in paths]
+        return self._remark_folders
 
     def run_file(self, uid: str) -> str:
         """Path of the file of a run."""
         return os.path.join(self.directory, uid + self.suffix)
+
+    def _run_files(self, uid: str) -> list[str]:
+        """Paths that the file of a run can have, in each directory of the catalog."""
+        return [os.path.join(directory, uid + self.suffix) for directory in self._directories()]
 
     def check_file_name(self, path: str) -> None:
         """Refuse a file that the catalog would not find again."""

@@ -48,30 +48,6 @@ class RunPaths(list[str]):
         return RunPaths(self, self.allow_pickle, self.headers, files)
 
 
-class AssetRoots(dict[str, str]):
-    """A `root_map` that finds the assets beside the run files if the recorded root is gone, or belongs to other runs.
-
-    Resources record the absolute root, so that databroker reads them without this package. If the directory is moved or
-    mounted elsewhere, its ``assets`` move with it, and a new directory may take its place.
-    """
-
-    def __init__(self, root_map: dict[str, str], assets: str, asset_root: str | None = None) -> None:
-        # not empty, or databroker 1.2.5 replaces it by its own dict
-        super().__init__({assets: assets, **({asset_root: asset_root} if asset_root else {}), **root_map})
-        self._assets = assets
-
-    def get(self, root: str, default: Any = None) -> Any:
-        """Return the directory for a recorded root; event_model's Filler calls this."""
-        if root in self:
-            return self[root]
-        recorded = root.replace("\\", "/").rstrip("/")
-        if os.path.basename(recorded) == ASSETS and (
-            not os.path.isdir(root) or (os.path.isdir(self._assets) and _has_run_files(os.path.dirname(recorded)))
-        ):
-            return self._assets
-        return default
-
-
 def absolute_path(path: Any, name: str) -> str:
     """Return the absolute path of a directory, with ``~`` expanded; `name` is the argument, for messages."""
     return os.path.abspath(expanded(_checked(path, name), name))
@@ -156,6 +132,13 @@ def owner_of(path: str) -> str:
 
 
 @functools.lru_cache
+def directories_of(globs: tuple[str, ...]) -> tuple[str, ...]:
+    """The directories of the globs that name one each."""
+    parents = dict.fromkeys(map(os.path.dirname, globs))
+    return tuple(unescaped(parent) for parent in parents if not has_wildcards(parent))
+
+
+@functools.lru_cache
 def assets_beside(path: str) -> str:
     """The directory of assets for the run files of an absolute glob."""
     return os.path.join(unescaped(os.path.dirname(path)), ASSETS)
@@ -185,11 +168,3 @@ def _checked(path: Any, name: str) -> str:
             f"{name} is the path of a directory, not the URL {short(path)}; mount it as a directory"
         )
     return path
-
-
-def _has_run_files(directory: str) -> bool:
-    try:
-        with os.scandir(directory) as entries:
-            return any(entry.name.endswith(RUN_FILES) for entry in entries)
-    except OSError:
-        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import filecmp
 import os
 import shutil
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 from ..errors import InvalidRunError, StoreFailedError
 from ..runs.document_parts import Document
 from ..storage.assets import format_of
-from ..storage.assets.asset_paths import free_path
+from ..storage.assets.asset_paths import check_same, free_path
 from ..storage.durable_file import NewFile
 
 
@@ -97,8 +96,7 @@ def _asset_roots(source: Any) -> list[str]:
     """The directories from which asset files of a catalog may be copied, whatever its documents say."""
     roots = list((getattr(source, "root_map", None) or {}).values())
     store = getattr(source, "_store", None)
-    own = store.asset_root() if store is not None else None
-    return roots if own is None else [*roots, own]
+    return roots if store is None else [*roots, *store.asset_roots()]
 
 
 def _is_below(path: str, root: str) -> bool:
@@ -108,9 +106,6 @@ def _is_below(path: str, root: str) -> bool:
 
 def _use_again(target: str, path: str) -> None:
     """Use a file that is there already, which must be the same."""
-    if not filecmp.cmp(path, target, shallow=False):
-        raise StoreFailedError(
-            f"{target} exists already and differs from {path}; databroker-writable check shows whether it is a leftover"
-        )
+    check_same(path, target)
     # it must not look like an old leftover, nor like a file that nobody else uses, before its run is stored
     os.utime(target)

@@ -13,12 +13,15 @@ from .findings import Finding, Leftover, age_of, remover, shown_age
 
 
 def remark_findings(backend: Backend) -> Iterator[Finding]:
-    """Check the directory of remarks, if the catalog has one; MongoDB inserts each completely."""
-    folder = backend.remark_folder
-    if folder is None or not os.path.isdir(folder.path):
-        return
-    for name in sorted(os.listdir(folder.path)):
-        path = os.path.join(folder.path, name)
+    """Check the directories of remarks, if the catalog has any; MongoDB inserts each completely."""
+    for folder in backend.remark_folders:
+        if os.path.isdir(folder.path):
+            yield from _findings_in(folder.path)
+
+
+def _findings_in(directory: str) -> Iterator[Finding]:
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
         if (final_name(name) or "").endswith(SUFFIX):
             if not is_being_written(path):
                 age = age_of(path)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timezone
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from ...errors import StoreFailedError
 from ..durable_file import final_name
 
 # File systems allow 255 bytes; the hidden name is 15 longer, and that of a retry a few more.
@@ -25,6 +27,15 @@ def asset_path(run_uid: str, stream: str, time: float, suffix: str) -> str:
     return f"{day:%Y}/{day:%m}/{name}{suffix}"
 
 
+def run_uids(path: str) -> Iterator[str]:
+    """The uids of runs that a path can be for: uids and names of streams may hold hyphens, too.
+
+    Not for names that were too long.
+    """
+    name = os.path.basename(path)
+    return (unquote(name[:position]) for position, character in enumerate(name) if character == "-")
+
+
 def free_path(root: str, relative: str) -> str:
     """The path itself, or if it exists, the first of ``…+2.h5``, ``…+3.h5``, … that is free.
 
@@ -37,6 +48,14 @@ def free_path(root: str, relative: str) -> str:
         # Percent-encoding leaves no plus sign in the names of runs and streams, so no other stream has this path.
         candidate = f"{stem}+{n}{suffix}"
     return candidate
+
+
+def check_same(path: str, target: str) -> None:
+    """Raise `StoreFailedError` if a file that is to be used in place of another one differs from it."""
+    if not filecmp.cmp(path, target, shallow=False):
+        raise StoreFailedError(
+            f"{target} exists already and differs from {path}; databroker-writable check shows whether it is a leftover"
+        )
 
 
 def dataset_name(key: str) -> str:
@@ -69,18 +88,29 @@ def _is_asset_name(name: str, suffixes: Collection[str]) -> bool:
 
 
 def _find(root: str, wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
-    """The matching files in ``{root}/{year}/{month}``."""
-    files = {}
+    """The matching files, with their status."""
+    entries = (entry for entry in _entries(root) if wanted(entry.name) and entry.is_file(follow_symlinks=False))
+    return dict(sorted((entry.path, entry.stat(follow_symlinks=False)) for entry in entries))
+
+
+def files_under(root: str) -> Iterator[str]:
+    """What is in the places of asset files under a root."""
+    return (entry.path for entry in _entries(root))
+
+
+def _entries(root: str) -> Iterator[os.DirEntry[str]]:
+    """What is in ``{root}/{year}/{month}``."""
     for year in _directories(root, _YEAR):
         for month in _directories(year, _MONTH):
-            for entry in os.scandir(month):
-                if wanted(entry.name) and entry.is_file(follow_symlinks=False):
-                    files[entry.path] = entry.stat(follow_symlinks=False)
-    return dict(sorted(files.items()))
+            yield from _listed(month)
 
 
-def _directories(path: str, name: re.Pattern[str]) -> Iterator[str]:
-    if os.path.isdir(path):
-        for entry in os.scandir(path):
-            if name.fullmatch(entry.name) and entry.is_dir():
-                yield entry.path
+def _directories(path: str, name: re.Pattern[str]) -> list[str]:
+    if not os.path.isdir(path):
+        return []
+    return [entry.path for entry in _listed(path) if name.fullmatch(entry.name) and entry.is_dir()]
+
+
+def _listed(path: str) -> list[os.DirEntry[str]]:
+    with os.scandir(path) as entries:
+        return list(entries)
