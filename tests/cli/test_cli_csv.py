@@ -9,6 +9,7 @@ import numpy
 import pandas
 import pytest
 
+from databroker_writable import open_directory, to_dataset
 from support.command_line import fail, run, succeed
 from support.text_files import refused_text, store_text, write
 
@@ -127,6 +128,10 @@ def test_columns_of_words_are_stored_without_a_note(values: str) -> None:
         (["1.0D+03", "2.0D+03"], []),
         (["8.970,5", "8.971,5"], ["--decimal", ","]),
         (["8 970,5", "8 971,5"], ["--decimal", ","]),
+        (["8\u202f970,5", "8\u2009971,5"], ["--decimal", ","]),
+        (["1.234(5)", "1.3(2)"], []),
+        (["1.23(4)e-5", "1.3(0.2)"], []),
+        (["1.2±0.1", "1.3 +/- 0.2"], []),
     ],
 )
 def test_numbers_in_another_form_are_noted(values: list[str], options: list[str]) -> None:
@@ -136,6 +141,93 @@ def test_numbers_in_another_form_are_noted(values: list[str], options: list[str]
         f"Note: in 't.csv' the column 'x' is stored as text, because its values, such as {values[0]!r} in line 2, "
         f"are numbers in another form; to store numbers, write them like {'8970,5' if options else '8970.5'}\n"
     )
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;", "sep=;;"])
+def test_the_line_with_which_excel_names_the_separator_is_none_of_the_table(line: str) -> None:
+    assert store(f"{line}\r\na;b\r\n1;2\r\n") == ({"a": [1], "b": [2]}, "")
+    assert store(f"\ufeff{line}\na;b\n1;2\n", "--skip-rows", "1") == ({"a": [1], "b": [2]}, "")
+    assert store(f"{line}\na|b\n1|2\n", "--sep", "|") == ({"a": [1], "b": [2]}, "")
+
+
+def test_the_line_with_which_excel_names_a_tab() -> None:
+    assert store("sep=\t\na\tb\n1\t2\n") == ({"a": [1], "b": [2]}, "")
+
+
+@pytest.mark.parametrize(("value", "options"), [("1e400", []), ("-1.5E+999", []), ("1,5e400", ["--decimal", ","])])
+def test_a_number_beyond_float64_is_refused(value: str, options: list[str]) -> None:
+    message = refused(f"a;b\ninf;1\n1;2\n{value};3\n", "--sep", ";", *options)
+    assert f"the column 'a' holds '{value}' in line 4, which is beyond what float64 holds" in message
+
+
+def test_infinities_that_are_written_as_such_are_stored() -> None:
+    assert store("a\ninf\n-Infinity\n1\n") == ({"a": [numpy.inf, -numpy.inf, 1]}, "")
+
+
+@pytest.mark.parametrize(
+    "values", [["99999999999999999999", "1"], ["-9223372036854775809"], ["18446744073709551615", "-1"]]
+)
+def test_integers_beyond_64_bits_are_text_with_a_note(values: list[str]) -> None:
+    columns, said = store("a\n" + "".join(f"{value}\n" for value in values))
+    assert columns == {"a": values}
+    assert said == (
+        f"Note: in 't.csv' the column 'a' is stored as text, because its integers, such as '{values[0]}' in line 2, "
+        "are beyond 64 bits; to store numbers, write them like 1.0e20\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "a PNG image"),
+        (b"PK\x03\x04abc", "a zip file, as those of Excel are"),
+        (b"%PDF-1.4\n", "a PDF"),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--encoding", "latin-1"]])
+def test_a_file_of_another_format_is_no_text(content: bytes, kind: str, options: list[str]) -> None:
+    assert f"it is {kind}, and no text" in refused(content, *options)
+
+
+@pytest.mark.parametrize("options", [[], ["--encoding", "latin-1"]])
+def test_nul_characters_are_no_text(options: list[str]) -> None:
+    message = refused("a,b\n1,é\n".encode("utf-16-le"), *options)
+    assert "it holds NUL characters, so it is no text, or text in another encoding" in message
+    assert store("a,b\n1,é\n".encode("utf-16-le"), "--encoding", "utf-16-le")[0] == {"a": [1], "b": ["é"]}
+
+
+@pytest.mark.parametrize("content", ["a, b\n1, 2\n", "# a, b\n1, 2\n3, 4\n", "a; b\n1; 2\n"])
+def test_separators_before_blanks_are_no_part_of_names_and_values(content: str) -> None:
+    separator = ";" if ";" in content else ","
+    assert f"give the separator of the values: --sep '{separator}'" in refused(content, name="t.dat")
+    assert list(store(content, "--sep", separator, name="t.dat")[0]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "values"), [("E mu\n1 2 # bad point\n3 4\n", 2, 5), ("E mu\n1 2\n3 4 ! bad\n", 3, 4)]
+)
+@pytest.mark.parametrize("options", [[], ["--comment", "#"]])
+def test_a_comment_behind_a_row_is_named(content: str, line: int, values: int, options: list[str]) -> None:
+    message = refused(content, *options, name="t.dat")
+    comment = "# bad point" if "#" in content else "! bad"
+    assert f"its row {line} has {values} values for 2 columns; remove the comment at its end, '{comment}'" in message
+    assert store(content.replace(comment, ""), name="t.dat")[0] == {"E": [1, 3], "mu": [2, 4]}
+
+
+def test_a_comment_below_the_first_line_is_named() -> None:
+    content = "E mu\n1 2\n! end of scan\n"
+    message = refused(content, name="t.dat")
+    assert "its row 3 has 4 values for 2 columns, and begins with !; give --comment '!'" in message
+    assert store(content, "--comment", "!", name="t.dat")[0] == {"E": [1], "mu": [2]}
+
+
+def test_an_exported_file_can_be_stored_again_with_its_units() -> None:
+    store("a,b\n1,x #1\n", "--units", "a=mm")
+    succeed("export", "results", "-1", "-o", "out.csv")
+    succeed("store", "out.csv", "--to", "results")
+    back = to_dataset(open_directory("results")[-1])
+    assert (back["a"].values.tolist(), back["b"].values.tolist()) == ([1], ["x #1"])
+    assert back["a"].attrs["units"] == "mm"
 
 
 @pytest.mark.parametrize(

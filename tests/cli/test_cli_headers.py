@@ -136,6 +136,31 @@ def test_csv_that_begins_with_a_hash_is_refused_with_all_options(content: str, s
     assert list(columns) == content.splitlines()[-3 if "Cu" in content else -2].strip("# ").replace(";", " ").split()
 
 
+@pytest.mark.parametrize("mark", ["!", "%", "//", ";"])
+def test_a_first_line_that_begins_like_a_comment_is_refused_with_the_option(mark: str) -> None:
+    content = f"{mark} E mu\n8979 0.1\n"
+    message = refused_text("t.dat", content)
+    assert f"its first line begins with {mark}, '{mark} E mu'; give --comment '{mark}' if" in message
+    assert store("t.dat", content, "--comment", mark) == {"E": [8979], "mu": [0.1]}
+
+
+def test_a_name_that_begins_with_a_percent_sign_is_a_name() -> None:
+    assert store("t.dat", "%T mu\n1 2\n") == {"%T": [1], "mu": [2]}
+
+
+XDI = "# XDI/1.0 GSE/1.0\n# Column.1: energy eV\n# Column.2: mutrans\n# Element.edge: K\n#----\n"
+
+
+@pytest.mark.parametrize("labels", ["", "# energy mutrans\n"])
+def test_columns_that_xdi_names_have_their_names_and_units(labels: str) -> None:
+    assert store("t.xdi", f"{XDI}{labels}8779.0 -1.3\n") == {"energy": [8779], "mutrans": [-1.3]}
+    assert (units("energy"), units("mutrans")) == ("eV", None)
+
+
+def test_columns_that_xdi_names_in_part_have_numbers() -> None:
+    assert list(store("t.xdi", f"{XDI}8779.0 -1.3 5\n")) == ["column_1", "column_2", "column_3"]
+
+
 def test_a_name_that_begins_with_a_hash_can_be_meant() -> None:
     assert "--header" in refused_text("t.csv", "#,x\n1,2\n")
     assert store("t.csv", "#,x\n1,2\n", "--header") == {"#": [1], "x": [2]}

@@ -14,6 +14,10 @@ _DIGITS = re.compile(r"\s*[+-]?[.,]?\d")
 _DATE_OR_TIME = re.compile(
     r"\s*(?:\d{8}T\d|\d{4}-\d\d\b|\d{1,4}([-/. ])(?:\d\d?|[A-Za-z]{3,9})\1\d{1,4}\b|\d\d?:\d\d(?!\d))"
 )
+_SEPARATOR_LINE = re.compile(r'(?i)"?sep=(.)\1*"?\s*')
+COMMENT_MARKS = ("#", "!", "//", ";", "%")
+"""How comments begin in text files; % can also begin a name."""
+
 _NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS, " ": BLANKS}
 
 Rows = Iterator[tuple[int, list[str]]]
@@ -63,6 +67,13 @@ class TextFormat:
         given = {"separator": _separator(separator), "is_separator_given": True} if separator else {}
         return replace(self, **{**options, **given})
 
+    def declared_by(self, line: str) -> TextFormat | None:
+        """The same format with the separator that a first line such as ``sep=;`` names, as Excel writes it."""
+        found = _SEPARATOR_LINE.fullmatch(line)
+        if found is None:
+            return None
+        return self if self.is_separator_given else self.changed({"separator": found[1]})
+
 
 CSV = TextFormat()
 TSV = TextFormat("\t")
@@ -103,6 +114,11 @@ def rows_of(lines: Sequence[str], separator: str) -> Rows:
 def first_line(lines: Sequence[str]) -> str:
     """The first line that is not blank; empty if there is none."""
     return next((line.strip() for line in lines if line.strip()), "")
+
+
+def comment_mark(line: str, separator: str) -> str | None:
+    """How a line begins that may be a comment."""
+    return next((mark for mark in COMMENT_MARKS if line.startswith(mark) and mark != separator), None)
 
 
 def is_number(text: str, decimal: str = ".") -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import math
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from .csv_dialect import BLANKS, Rows, TextFormat, is_date_or_time, is_number, rows_of, split
+from .csv_dialect import BLANKS, Rows, TextFormat, comment_mark, is_date_or_time, is_number, rows_of, split
 
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
 """The separators, and how they are written on the command line."""
@@ -16,9 +18,10 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 _OTHER_FORM = re.compile(
-    r"\s*[+-]?(?:0[xX][\da-fA-F]+|(?:\d|[.,_' \u00a0](?=\d))+(?:[eEdD][+-]?\d+)?)(?:\s*%|\s+[^\W\d_]{1,4})?\s*"
+    r"\s*[+-]?(?:0[xX][\da-fA-F]+|(?:\d|[.,_' \u00a0\u2009\u202f](?=\d))+(?:[eEdD][+-]?\d+)?)"
+    r"(?:\(\d+(?:\.\d+)?\)|\s*(?:\u00b1|\+/?-)\s*[\d.,]+)?(?:[eEdD][+-]?\d+)?(?:\s*%|\s+[^\W\d_]{1,4})?\s*"
 )
-"""Hexadecimal, of Fortran, with separated thousands, a percent sign or units."""
+"""Hexadecimal, of Fortran, with separated thousands, an uncertainty, a percent sign or units."""
 
 _ZEROS = r"\s*[+-]?0\d+\s*"
 _MISSING = {
@@ -59,7 +62,9 @@ def find_separator(lines: Sequence[str], separator: str, decimal: str) -> tuple[
         numbers = [is_number(value) or bool(_DECIMAL_COMMA.fullmatch(value)) for value in values]
         if is_one_column and any(numbers):
             found = f"its only column holds text such as {head[1]!r}"
-        elif separator == "," and has_commas and all(numbers):
+        elif (separator == "," and has_commas and all(numbers)) or (
+            separator == BLANKS and any(numbers) and all(_ends_a_word(other, line) for line in head)
+        ):
             found = f"its rows look like {head[1]!r}"
         else:
             continue
@@ -68,6 +73,48 @@ def find_separator(lines: Sequence[str], separator: str, decimal: str) -> tuple[
             options += ", or --decimal ',' if these are decimal commas"
         return found, options
     return None
+
+
+def _ends_a_word(separator: str, line: str) -> bool:
+    return any(word.endswith(separator) for word in line.split()[:-1])
+
+
+def surplus_comment(text: str, options: Mapping[str, Any]) -> str | None:
+    """What to do with the first row that has too many values, if a comment is among them."""
+    separator = options["sep"]
+    lines = list(io.StringIO(text, newline=""))
+    rows = rows_of(lines, separator)
+    _, first = next(rows)
+    width = len(options.get("names") or first)
+    number, row = next(((number, row) for number, row in rows if len(row) > width), (0, []))
+    if not row:
+        return None
+    mark, end = comment_mark(row[0], separator), comment_mark(row[width], separator)
+    said = f"its row {number} has {len(row)} values for {width} columns"
+    if mark is not None:
+        return f"{said}, and begins with {mark}; give --comment {mark!r} if such lines are comments, or remove them"
+    if end is not None:
+        comment = lines[number - 1].rstrip()
+        return f"{said}; remove the comment at its end, {comment[comment.index(end) :][:60]!r}"
+    return None
+
+
+def check_overflow(frame: Any, lines: Sequence[str], text_format: TextFormat, *, skipped: int) -> None:
+    """Refuse numbers that float64 does not hold, and that were read as infinities."""
+    numbers = [number for number in range(frame.shape[1]) if frame.iloc[:, number].dtype.kind == "f"]
+    infinite = [number for number in numbers if frame.iloc[:, number].isin([math.inf, -math.inf]).any()]
+    for line, row in islice(rows_of(lines, text_format.separator), skipped, None) if infinite else ():
+        for number in infinite:
+            if _is_infinite(row[number], text_format.decimal):
+                raise ValueError(
+                    f"the column {frame.columns[number]!r} holds {row[number]!r} in line {line}, which is beyond what "
+                    "float64 holds; scale the values, or write inf for it"
+                )
+
+
+def _is_infinite(value: str, decimal: str) -> bool:
+    """Whether digits make an infinity."""
+    return any(map(str.isdigit, value)) and is_number(value, decimal) and math.isinf(float(value.replace(decimal, ".")))
 
 
 def check_whole_rows(lines: Sequence[str], separator: str, width: int) -> None:
@@ -150,6 +197,11 @@ def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: Text
             notes[number] = (
                 "is stored as text, because values are missing beside integers as large as "
                 f"{max(values, key=len)!r}; to store numbers, give every value"
+            )
+        elif all(map(_INTEGER.fullmatch, values)) and not leading_zeros(values):
+            notes[number] = (
+                f"is stored as text, because its integers, such as {place(number, max(values, key=len))}, are beyond "
+                "64 bits; to store numbers, write them like 1.0e20"
             )
         elif _are_numbers_in_another_form(values):
             notes[number] = (

@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from .csv_dialect import Rows, TextFormat, first_line, is_date_or_time, is_like_a_number, is_number, rows_of, split
+from .csv_comments import declared_names, declared_units
+from .csv_dialect import (
+    Rows,
+    TextFormat,
+    comment_mark,
+    first_line,
+    is_date_or_time,
+    is_like_a_number,
+    is_number,
+    rows_of,
+    split,
+)
 from .csv_doubts import check_decimal_points, find_separator
 
 _SCAN = re.compile(r"\s*#[SL]\s")
@@ -20,13 +31,14 @@ _OTHER_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d*[.,]?\d+[dD][+-]?\d+|\
 
 
 class Heading(NamedTuple):
-    """The names of the columns, and whether the first line has them.
+    """The names of the columns, whether the first line has them, and what comments say of their units.
 
     A separator at the end of each line makes one more value in the first line than there are names.
     """
 
     names: list[str]
     in_first_line: bool
+    units: dict[str, str]
 
 
 def find_heading(
@@ -39,11 +51,18 @@ def find_heading(
     ValueError
         The first line may hold values or names, or does not name each column.
     """
-    named = _names_in_comment(comments, text_format, len(first))
-    if _is_heading(first, named, lines, comments, text_format):
-        return Heading(_complete(first, lines, text_format), True)
-    _check_one_comment_of_names(comments, text_format, len(first))
-    return Heading(named or [f"column_{number}" for number in range(1, len(first) + 1)], False)
+    named, declared = _names_in_comment(comments, text_format, len(first)), declared_names(comments, len(first))
+    if declared and not any(map(str.isalnum, "".join(named))):
+        named = declared
+    in_first_line = _is_heading(first, named, lines, comments, text_format)
+    if in_first_line:
+        names = _complete(first, lines, text_format)
+    elif not declared:
+        _check_one_comment_of_names(comments, text_format, len(first))
+    if not in_first_line:
+        names = named or [f"column_{number}" for number in range(1, len(first) + 1)]
+    units = {name: unit for name, unit in declared_units(comments).items() if name in names}
+    return Heading(names, in_first_line, units)
 
 
 def check_one_scan(comments: Mapping[int, str], first: int) -> None:
@@ -56,19 +75,23 @@ def check_one_scan(comments: Mapping[int, str], first: int) -> None:
             )
 
 
-def check_hash(lines: Sequence[str], text_format: TextFormat) -> None:
+def check_first_comment(lines: Sequence[str], text_format: TextFormat) -> None:
     """Refuse a first line that may be a comment, which can have the names."""
-    line = first_line(lines)
-    if text_format.has_names is not None or not line.startswith("#"):
+    line, separator, decimal = first_line(lines), text_format.separator, text_format.decimal
+    mark = comment_mark(line, separator)
+    if text_format.has_names is not None or mark is None:
         return
-    start = next((number for number, line in enumerate(lines) if line.lstrip()[:1] not in ("", "#")), len(lines))
-    last = [line.lstrip("# ") for line in lines[:start] if line.strip()][-1:]
-    values = lines[start:]
-    separator, decimal = text_format.separator, text_format.decimal
+    start = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(mark)), len(lines))
+    above, values = [line for line in lines[:start] if line.strip()], lines[start:]
+    # %T can be a name
+    if mark == "%" and len(above) == 1 and len(split(line, separator)) == len(split(first_line(values), separator)):
+        return
+    last = [above[-1].lstrip(f"{mark} ")]
     doubt = find_separator([*last, *values], separator, decimal) or find_separator(values, separator, decimal)
     raise ValueError(
-        f"its first line begins with #, {line[:60]!r}; give --comment '#'{f' {doubt[1]}' if doubt else ''} if such "
-        "lines are comments, of which the last can have the names of the columns, or --header if this line has them"
+        f"its first line begins with {mark}, {line[:60]!r}; give --comment '{mark}'{f' {doubt[1]}' if doubt else ''} "
+        "if such lines are comments, of which the last can have the names of the columns, or --header if this line "
+        "has them"
     )
 
 

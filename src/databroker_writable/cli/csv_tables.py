@@ -9,22 +9,41 @@ import re
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..tables.classifier import exceeds_float64
+from ..upkeep.export_formats import CSV_HEADER
 from .csv_dialect import UTF_8, TextFormat
 from .csv_doubts import (
     check_decimal_points,
+    check_overflow,
     check_separator,
     check_whole_rows,
     is_text,
     leading_zeros,
     may_have_leading_zeros,
     notes_on_text,
+    surplus_comment,
 )
-from .csv_heading import check_hash, check_one_scan, find_heading, take_units
+from .csv_heading import check_first_comment, check_one_scan, find_heading, take_units
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BINARY = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"%PDF", "a PDF"),
+    (b"\x89HDF", "an HDF5 or netCDF-4 file"),
+    (b"CDF", "a netCDF-3 file"),
+    (b"PAR1", "a Parquet file"),
+    (b"PK\x03\x04", "a zip file, as those of Excel are"),
+    (b"\xd0\xcf\x11\xe0", "a file of an old Excel"),
+)
+"""How files of other formats begin."""
+
+_IS_BINARY = (
+    "it holds NUL characters, so it is no text, or text in another encoding; give this if so, such as --encoding utf-16"
+)
 
 
 class TextTable(NamedTuple):
@@ -43,7 +62,13 @@ def read_text_table(content: bytes, text_format: TextFormat) -> TextTable:
     ValueError
         No such table.
     """
-    lines, comments = _lines(_text(content, text_format.encoding), text_format)
+    text = _text(content, text_format.encoding)
+    if text_format.comment is None and CSV_HEADER.match(text):
+        text_format = replace(text_format, comment="#")
+    declared = text_format.declared_by(text.partition("\n")[0])
+    lines, comments = _lines(text, declared or text_format)
+    if declared is not None:
+        text_format, lines[:1] = declared, ["\n"]
     first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     check_one_scan(comments, first)
     above = [comment for number, comment in comments.items() if number < first]
@@ -60,9 +85,14 @@ def _text(content: bytes, encoding: str) -> str:
             content = gzip.decompress(content)
         except (EOFError, zlib.error) as exc:
             raise ValueError(f"it is incomplete: {exc}") from exc
+    kind = next((kind for beginning, kind in _BINARY if content.startswith(beginning)), None)
+    if kind is not None:
+        raise ValueError(f"it is {kind}, and no text; --attach keeps such a file with a run")
     try:
-        return content.decode(encoding).removeprefix("\ufeff")
+        text = content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as exc:
+        if b"\0" in content and not content.startswith(_UTF_16):
+            raise ValueError(_IS_BINARY) from exc
         name = "UTF-8" if encoding == UTF_8 else encoding
         likely = "utf-16" if content.startswith(_UTF_16) else "latin-1"
         raise ValueError(
@@ -70,6 +100,9 @@ def _text(content: bytes, encoding: str) -> str:
         ) from exc
     except LookupError as exc:
         raise ValueError(f"there is no encoding {encoding!r} of text; give one such as utf-8 or latin-1") from exc
+    if "\0" in text:
+        raise ValueError(_IS_BINARY)
+    return text
 
 
 def _lines(text: str, text_format: TextFormat) -> tuple[list[str], dict[int, str]]:
@@ -88,7 +121,7 @@ def _lines(text: str, text_format: TextFormat) -> tuple[list[str], dict[int, str
 
 def _read_table(lines: list[str], comments: Sequence[str], text_format: TextFormat) -> TextTable:
     separator, decimal = text_format.separator, text_format.decimal
-    check_hash(lines, text_format)
+    check_first_comment(lines, text_format)
     if not text_format.is_separator_given:
         check_separator(lines, separator, decimal)
     options: dict[str, Any] = {
@@ -96,7 +129,9 @@ def _read_table(lines: list[str], comments: Sequence[str], text_format: TextForm
     }  # fmt: skip
     first = _first_row("".join(lines), options)
     heading = find_heading(first, lines, comments, text_format)
-    units = take_units(lines, heading, separator) if text_format.units_row else {}
+    units = dict(heading.units)
+    if text_format.units_row:
+        units |= take_units(lines, heading, separator)
     text = "".join(lines)
     options |= {"header": 0 if heading.in_first_line else None, "names": range(len(first))}
     frame = _read_exactly(text, options).iloc[:, : len(heading.names)]
@@ -107,28 +142,37 @@ def _read_table(lines: list[str], comments: Sequence[str], text_format: TextForm
                 check_decimal_points(column.dropna(), f"the column {name!r}")
     if len(first) > 1:
         check_whole_rows(lines, separator, len(first))
-    notes = _keep_leading_zeros(frame, text, options)
+    check_overflow(frame, lines, text_format, skipped=heading.in_first_line)
+    notes = _keep_as_written(frame, text, options)
     return TextTable(
         frame, units, notes + notes_on_text(frame, text, lines, text_format, skipped=heading.in_first_line)
     )
 
 
-def _keep_leading_zeros(frame: Any, text: str, options: Mapping[str, Any]) -> list[str]:
-    """Make text of columns of numbers with leading zeros, such as names of samples; return a note for each."""
+def _keep_as_written(frame: Any, text: str, options: Mapping[str, Any]) -> list[str]:
+    """Make text of numbers with leading zeros, such as names of samples, and of integers that nothing holds."""
     numeric = [number for number in range(frame.shape[1]) if not is_text(frame.iloc[:, number])]
+    large = [number for number in numeric if _are_large_integers(frame.iloc[:, number])]
+    doubtful = numeric if may_have_leading_zeros(text) else large
     notes: list[str] = []
-    if not numeric or not may_have_leading_zeros(text):
+    if not doubtful:
         return notes
-    as_written = _parsed(text, {**options, "usecols": numeric, "dtype": str})
-    for number in numeric:
+    as_written = _parsed(text, {**options, "usecols": doubtful, "dtype": str})
+    for number in doubtful:
         value = leading_zeros(as_written[number])
         if value is not None:
-            frame.isetitem(number, as_written[number])
             notes.append(
                 f"the column {frame.columns[number]!r} is stored as text, because its value {value!r} begins with a "
                 "zero; to store numbers, write them without leading zeros"
             )
+        if value is not None or number in large:
+            frame.isetitem(number, as_written[number])
     return notes
+
+
+def _are_large_integers(column: Any) -> bool:
+    """Whether pandas found integers beyond 64 bits, which it gives as Python's own."""
+    return column.dtype.kind == "O" and all(type(value) is int for value in column.dropna())
 
 
 def _first_row(text: str, options: Mapping[str, Any]) -> list[str]:
@@ -162,13 +206,14 @@ def _parsed(text: str, options: Mapping[str, Any]) -> Any:
             return pandas.read_csv(io.StringIO(text, newline=""), **options, **exact)
         except pandas.errors.ParserWarning as exc:
             raise ValueError(
-                "its rows have more values than its first line has names; "
+                surplus_comment(text, options)
+                or "its rows have more values than its first line has names; "
                 "name every column, or give the separator with --sep"
             ) from exc
         except pandas.errors.EmptyDataError as exc:
             raise ValueError("it holds no lines; is it complete?") from exc
         except pandas.errors.ParserError as exc:
-            raise ValueError(_in_words(str(exc))) from exc
+            raise ValueError(surplus_comment(text, options) or _in_words(str(exc))) from exc
 
 
 def _is_before_3_1(version: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv as csv_rules
 import json as json_library
+import re
 from typing import Any
 
 import numpy
@@ -19,6 +20,10 @@ from .exporting import RunContents
 
 DOCUMENTS = "databroker_run"
 """The group of a netCDF file, and the key of a Parquet file, that holds the documents of the run as JSON."""
+
+
+CSV_HEADER = re.compile(r'(?:# start\.[^\n]*\n)*# start\.uid: "')
+"""How an exported CSV file begins."""
 
 
 class _NewNetCDF(NewHDF5File):
