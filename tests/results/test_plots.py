@@ -264,3 +264,49 @@ def test_a_figure_in_place_of_axes_is_named() -> None:
     run = build_simple_run({"y": [1, 2]})
     with pytest.raises(ExportError, match=r"ax must be axes of matplotlib, .*, not <?Figure"):
         plot(run, "y", ax=Figure())
+
+
+# columns of Python objects and of pandas
+
+ZONED = pandas.date_range("2024-07-01 12:00", periods=2, tz="Europe/Berlin")
+OBJECTS = {
+    "nullable bools": (pandas.array([True, None], dtype="boolean"), [1, numpy.nan]),
+    "nullable bools, all there": (pandas.array([True, False], dtype="boolean"), [1, 0]),
+    "nullable integers": (pandas.array([5, None], dtype="Int64"), [5, numpy.nan]),
+    "nullable integers, all there": (pandas.array([5, 6], dtype="Int64"), [5, 6]),
+    "nullable floats": (pandas.array([0.5, None], dtype="Float32"), [0.5, numpy.nan]),
+    "of Arrow": (pandas.array([5, None], dtype="int64[pyarrow]"), [5, numpy.nan]),
+    "floats with None": ([0.5, None], [0.5, numpy.nan]),
+    "integers with None": ([None, 7], [numpy.nan, 7]),
+    "bools with None": ([True, None], [1, numpy.nan]),
+    "complex numbers with None": ([3 + 4j, None], [5, numpy.nan]),
+    "masked integers": (numpy.ma.masked_array([5, 6], [False, True]), [5, numpy.nan]),
+    "objects": (numpy.array([0.5, 2], dtype=object), [0.5, 2]),
+}
+
+
+@pytest.mark.parametrize(("values", "expected"), OBJECTS.values(), ids=OBJECTS)
+def test_numbers_of_other_types_are_drawn_with_gaps(values: Any, expected: list[float]) -> None:
+    axes = drawn({"v": values, "x": [1, 2]}, "v")
+    numpy.testing.assert_array_equal(points(axes)[1], expected)
+    numpy.testing.assert_array_equal(points(drawn({"v": values, "x": [1, 2]}, "x", x="v"))[0], expected)
+    assert drawn({"v": values}).get_ylabel() in ("v", "|v|")
+
+
+def test_times_in_a_zone_are_an_axis_with_its_name() -> None:
+    wall = ["2024-07-01T12:00:00.000000", "2024-07-02T12:00:00.000000"]
+    as_index = drawn(pandas.DataFrame({"v": [1.0, 2.0]}, index=ZONED.rename("at")))
+    as_column = drawn(pandas.DataFrame({"v": [1.0, 2.0], "t": ZONED}), "v", x="t")
+    for axes, label in ((as_index, "at (Europe/Berlin)"), (as_column, "t (Europe/Berlin)")):
+        (line,) = axes.lines
+        assert line.get_xdata().astype("M8[us]").astype(str).tolist() == wall
+        assert axes.get_xlabel() == label
+    assert drawn(pandas.DataFrame({"t": [ZONED[0], None]})).get_ylabel() == "t (Europe/Berlin)"
+
+
+def test_the_name_of_a_file_in_place_of_axes_is_told_how_to_write_it(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    run = catalog.store_run({"y": [1, 2]})
+    for draw in (catalog.lineage(run).plot, lambda ax: plot(run, ax=ax)):
+        with pytest.raises(ExportError, match=r"not 'x\.png'; a picture is written by \.figure\.savefig\('x\.png'\)"):
+            draw("x.png")

@@ -12,6 +12,7 @@ from ..runs.attachments import STREAM as ATTACHMENTS
 from ..runs.attachments import has_attachments
 from ..runs.document_parts import NAMES
 from ..tables.tiled_columns import descriptor_of, is_remote
+from ..tables.wording import short
 
 MEASURED, TIMES = "biufc", "mM"
 """Kinds of numpy dtypes that can be plotted."""
@@ -20,6 +21,14 @@ MEASURED, TIMES = "biufc", "mM"
 def is_plottable(array: Any) -> bool:
     """Whether a column or a coordinate holds numbers, bools or times."""
     return getattr(array.dtype, "kind", "") in MEASURED + TIMES and array.dtype.names is None
+
+
+def check_axes(ax: Any) -> None:
+    """Refuse what is no axes of matplotlib, such as a figure or the name of a file."""
+    if ax is None or hasattr(ax, "set_xlabel"):
+        return
+    way = f"; a picture is written by .figure.savefig({ax!r}) of what plot returns" if isinstance(ax, str) else ""
+    raise ExportError(f"ax must be axes of matplotlib, as pyplot.subplots() gives them, not {short(ax)}{way}")
 
 
 def axis_along(dataset: xarray.Dataset, dim: Hashable, start: Mapping[str, Any], stream: str) -> str | None:

@@ -14,6 +14,7 @@ from networkx.readwrite.text import generate_network_text
 from ..errors import NotFoundError, require_package
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from ..runs.shown_text import mermaid_label, printable
+from .axes import check_axes
 from .header_search import Header, unambiguous_length
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
@@ -96,10 +97,11 @@ class Lineage(networkx.DiGraph):
 
         Raises
         ------
-        ExtraMissingError
-            matplotlib is not installed.
+        ExportError
+            `ax` is something else, such as the name of a file; matplotlib is not installed.
         """
         require_package("matplotlib", "lineage", "a picture")
+        check_axes(ax)
         from matplotlib.lines import Line2D
         from matplotlib.patches import FancyArrowPatch
 

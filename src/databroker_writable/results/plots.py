@@ -18,7 +18,17 @@ from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
-from .axes import TIMES, axis_along, first_descriptor, is_plottable, plottable_columns, streams_of, title_of
+from .axes import (
+    TIMES,
+    axis_along,
+    check_axes,
+    first_descriptor,
+    is_plottable,
+    plottable_columns,
+    streams_of,
+    title_of,
+)
+from .drawn_values import ZONE, drawable, not_boolean
 from .header_search import SHORTEST_UID
 
 if TYPE_CHECKING:
@@ -127,8 +137,7 @@ def _check_arguments(column: Any, x: Any, frame: Any, ax: Any) -> None:
             raise ExportError(f"plot draws one column, not {short(name)}; draw the next one with ax=, on the same axes")
     if frame is not None and (isinstance(frame, bool) or not isinstance(frame, int | numpy.integer)):
         raise ExportError(f"frame must be the number of an image, such as 0 or -1, not {short(frame)}")
-    if ax is not None and not hasattr(ax, "set_xlabel"):
-        raise ExportError(f"ax must be axes of matplotlib, as pyplot.subplots() gives them, not {short(ax)}")
+    check_axes(ax)
 
 
 def plottable(
@@ -171,7 +180,7 @@ def plottable(
 def draw(content: Plottable, ax: Any) -> Any:
     """Draw a line or an image on axes of matplotlib."""
     if len(content.axes) == 1:
-        values = _not_boolean(content.values)
+        values = not_boolean(content.values)
         marker = "." if len(values) <= MARKED else None
         ax.plot(content.axes[0].values, values, marker=marker)
         ax.set_xlabel(content.axes[0].label)
@@ -196,7 +205,7 @@ def _draw_image(content: Plottable, ax: Any) -> None:
     if not (rows.is_counted and columns.is_counted):
         content = _ascending(content)
         rows, columns = content.axes
-    values = _not_boolean(content.values)
+    values = not_boolean(content.values)
     if values.dtype.kind == "M":
         values = (values - numpy.nanmin(values)) / numpy.timedelta64(1, "s")
     if rows.is_counted and columns.is_counted:
@@ -249,7 +258,7 @@ def _column(run: Any, column: str | None, stream: str | None) -> tuple[str, xarr
     """The stream of a column, its Dataset, and the name of the column."""
     known: list[str] = []
     for name in streams_of(run, stream):
-        dataset = with_text_names(to_dataset(run, name))
+        dataset = drawable(with_text_names(to_dataset(run, name)))
         hints = first_descriptor(run, name)
         plottables = plottable_columns(dataset, run.metadata["start"], name, hints) if column is None else []
         wanted = next(iter(plottables), None) if column is None else column
@@ -287,6 +296,8 @@ def _labelled(array: xarray.DataArray, descriptor: Mapping[str, Any]) -> tuple[s
     values = numpy.asarray(array.values)
     units = array.attrs.get("units") or descriptor.get("data_keys", {}).get(array.name, {}).get("units")
     name = str(array.name)
+    if ZONE in array.attrs:
+        return f"{name} ({array.attrs[ZONE]})", values
     if values.dtype.kind == "c":
         values, name = numpy.abs(values), f"|{name}|"
     if values.dtype.kind == "m":
@@ -311,7 +322,7 @@ def _axis(
     if name is not None and (name != "time" or dataset[name].dtype.kind in TIMES):
         label, values = _labelled(dataset[name], descriptor)
         if numpy.isfinite(values).all():
-            return Axis(_not_boolean(values), label)
+            return Axis(not_boolean(values), label)
     return Axis(numpy.arange(length, dtype=float), str(dim), is_counted=True)
 
 
@@ -327,11 +338,7 @@ def _chosen_axis(dataset: xarray.Dataset, x: str, array: xarray.DataArray, descr
             "with these dims"
         )
     label, values = _labelled(chosen, descriptor)
-    return Axis(numpy.atleast_1d(_not_boolean(values)), label)
-
-
-def _not_boolean(values: numpy.ndarray) -> numpy.ndarray:
-    return values.astype("uint8") if values.dtype.kind == "b" else values
+    return Axis(numpy.atleast_1d(not_boolean(values)), label)
 
 
 def _ascending(content: Plottable) -> Plottable:

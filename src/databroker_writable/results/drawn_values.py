@@ -1,0 +1,76 @@
+"""Convert columns of Python objects and of pandas' types to numbers and times that can be drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pandas
+import xarray
+
+ZONE = "time_zone"
+"""The attribute of times as clocks in a time zone show them."""
+
+_NUMBERS = {"floating", "integer", "mixed-integer-float", "boolean"}
+
+
+def drawable(dataset: xarray.Dataset) -> xarray.Dataset:
+    """The Dataset with numbers for nullable numbers and bools, NaN where they are missing, and times without zones.
+
+    Examples
+    --------
+    >>> drawable(xarray.Dataset({"x": ("row", [0.5, None])}))["x"].values.tolist()
+    [0.5, nan]
+    """
+    converted = {}
+    for name, variable in dataset.variables.items():
+        numbers = _drawable(variable)
+        if numbers is not None:
+            zone = getattr(numbers, "tz", None)
+            if zone is not None:
+                numbers = numbers.tz_localize(None)
+            attrs = variable.attrs if zone is None else {**variable.attrs, ZONE: str(zone)}
+            converted[name] = (variable.dims, numpy.asarray(numbers).reshape(variable.shape), attrs)
+    if not converted:
+        return dataset
+    changed = dataset.drop_indexes([name for name in dataset.xindexes if name in dataset.coords])
+    coordinates = {name: converted[name] for name in dataset.coords if name in converted}
+    columns = {name: converted[name] for name in dataset.data_vars if name in converted}
+    return changed.assign_coords(coordinates).assign(columns)
+
+
+def not_boolean(values: numpy.ndarray) -> numpy.ndarray:
+    """Values of which differences can be taken."""
+    return values.astype("uint8") if values.dtype.kind == "b" else values
+
+
+def _drawable(variable: xarray.Variable) -> Any:
+    """Numbers, or an index of times; None for what is drawn as it is, or not at all."""
+    dtype: Any = variable.dtype
+    if isinstance(dtype, numpy.dtype):
+        return _of_objects(numpy.ravel(variable.values)) if dtype.kind == "O" else None
+    values = pandas.Series(getattr(variable.data, "array", variable.data))
+    if isinstance(dtype, pandas.DatetimeTZDtype):
+        return pandas.DatetimeIndex(values)
+    if not pandas.api.types.is_numeric_dtype(dtype) and not pandas.api.types.is_bool_dtype(dtype):
+        return None
+    if values.isna().any():
+        return values.to_numpy(dtype="float64", na_value=numpy.nan)
+    return values.to_numpy(dtype=getattr(dtype, "numpy_dtype", None))
+
+
+def _of_objects(values: numpy.ndarray) -> Any:
+    kind = pandas.api.types.infer_dtype(values, skipna=True)
+    if kind == "datetime" and all(getattr(value, "tzinfo", None) for value in values if not pandas.isna(value)):
+        try:
+            return pandas.DatetimeIndex(values)
+        except (TypeError, ValueError):
+            return None  # several zones
+    if kind not in _NUMBERS and kind != "complex":
+        return None
+    missing = pandas.isna(values)
+    if kind == "boolean" and not missing.any():
+        return values.astype(bool)
+    numbers = numpy.full(values.shape, numpy.nan, complex if kind == "complex" else float)
+    numbers[~missing] = values[~missing].astype(numbers.dtype)
+    return numbers
