@@ -108,7 +108,7 @@ class BatchStore:
         for uid, error in failures.items():
             insertions[uid].abandon(error)
         backend.show_published(published)
-        stored = {writer.uid for writer in published}
+        stored = {writer.uid for writer in published if backend.shows_stored(writer.uid)}
         self._stored.update({run.position: run.documents.uid for run in batch if run.documents.uid in stored})
 
     def uids(self) -> list[str]:

@@ -13,8 +13,9 @@ from ..runs.checker import RunChecker, RunDocuments
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.interrupts import deferred_interrupts
 from ..runs.run_or_table import documents_of
+from ..runs.sinks import BuilderStep
 from ..storage.assets.asset_router import AssetRouter
-from ..storage.failures import raise_explained
+from ..storage.failures import not_shown, raise_explained
 from ..storage.serializer import CheckedDocument
 from .retries import is_published
 
@@ -129,6 +130,7 @@ class CatalogSink:
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
+        self.step = BuilderStep()
         self._plan = store.plan()
         self._insertion = store.new_insertion(self._plan)
         self._checker = RunChecker(store.backend.limits, self._plan.inline)
@@ -193,6 +195,10 @@ class CatalogSink:
                 remedy = self._store.backend.remedy_for_lost_builder
                 raise StoreFailedError(f"{exc}; this builder has ended: {remedy}") from exc
             raise
+        if checked[-1][0] == "stop" and not self._store.backend.shows_stored(self._uid):
+            # it may be stored, and shown elsewhere: its assets stay
+            self._insertion.is_lost = True
+            raise not_shown(self._uid, self._store.backend)
         return checked
 
     def _claim(self) -> None:

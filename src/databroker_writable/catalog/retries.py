@@ -24,14 +24,14 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
     documents : RunDocuments
         They were not stored now.
     failure : Exception or None
-        Why not; None where something has their uid.
+        Why not; None where a run of their uid is visible.
     """
     uid = documents.uid
     existing = _existing(catalog, backend, uid, failure)
     if existing is None:
-        if failure is not None:
-            raise_explained(failure, uid, backend)
-        raise in_the_way(uid, backend)
+        if failure is None or (isinstance(failure, RunExistsError) and backend.obstacle(uid)):
+            raise in_the_way(uid, backend)
+        raise_explained(failure, uid, backend)
     if not same_but_for_assets(documents_of(existing), transformed(documents, upstream.transforms_of(catalog))):
         raise RunExistsError.of_uid(uid, backend.label, existing) from failure
     return existing
@@ -61,6 +61,6 @@ def _existing(catalog: Any, backend: Backend, uid: str, failure: Exception | Non
     try:
         return catalog[uid] if backend.has_run(uid) else None
     except Exception:
-        if failure is None:
+        if failure is None or isinstance(failure, RunExistsError):
             raise
         return None

@@ -14,6 +14,7 @@ from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.forks import begin_anew_in_children
 from ..storage.backend import Backend
+from ..storage.failures import not_shown
 from ..storage.serializer import RunSerializer
 from .insertion import RunInsertion, insert_documents
 from .options import CatalogOptions, asset_threshold
@@ -108,12 +109,22 @@ class RunStore:
             try:
                 if not self.backend.has_run(uid):
                     insert_documents(documents, insertion)
-                    return self.backend.stored_run(uid)
-            except RunExistsError:
+                    return self._shown(uid)
+            except RunExistsError as exc:
                 # another process may have stored it since this catalog was loaded
                 self.catalog.force_reload()
+                failure = exc
             except Exception as exc:
                 failure = exc
             finally:
                 insertion.is_ended = True
             return result_of_retry(self.catalog, self.backend, documents, failure)
+
+    def _shown(self, uid: str) -> Any:
+        """The run that was just stored, as the catalog returns it."""
+        try:
+            return self.backend.stored_run(uid)
+        except KeyError:
+            if self.backend.shows_stored(uid):
+                raise
+            raise not_shown(uid, self.backend) from None

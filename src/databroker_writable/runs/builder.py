@@ -19,7 +19,6 @@ from .attachments import STREAM, attachment_table
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_run_uid, reason_of_failure
 from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
-from .forks import ForkAwareLock
 from .provenance import Provenance
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink
@@ -91,7 +90,6 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         return builder
 
     def _begin(self, metadata: dict[str, Any], one_event: bool, sink: DocumentSink) -> None:
-        self._lock = ForkAwareLock()  # threads that share the builder add to it one after the other
         self._one_event = checked_one_event(one_event)
         self._has_fixed_time = metadata.get("time") is not None
         metadata.setdefault("uid", new_run_uid())
@@ -156,7 +154,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidTableError
             A column cannot be stored, or there is neither `data` nor `data_keys`.
         """
-        with errors_end_here, self._lock:
+        with self._sink.step:
             self._check_open()
             check_stream(name, data, data_keys)
             if name in self._streams:
@@ -202,7 +200,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidTableError
             The table does not agree with the first one, or the times have the wrong length or order.
         """
-        with errors_end_here, self._lock:
+        with self._sink.step:
             stream = self._stream(name)
             table = stream.fitted(self._read(data, stream.units, stream.schema))
             before = stream.descriptor_before(table, self._now())
@@ -223,7 +221,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         StreamExists
             Also an `InvalidRunError`: the run has attachments already.
         """
-        with errors_end_here:
+        with self._sink.step:
             self.add_stream(STREAM, data=attachment_table(attachments))
 
     def update_configuration(self, name: str, configuration: Mapping[str, Any]) -> None:
@@ -240,7 +238,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         StreamDoesNotExist
             `add_stream` defines it.
         """
-        with errors_end_here, self._lock:
+        with self._sink.step:
             stream = self._stream(name)
             descriptor = composed_descriptor(self.uid, name, stream.reconfigured(configuration), self._now())
             with self._sink.whole():
@@ -263,7 +261,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         InvalidRunError
             The exit status is unknown, the run is closed already, or it was lost when it could not be stored.
         """
-        with errors_end_here, self._lock:
+        with self._sink.step:
             self._check_open()
             time = self._now() if time is None else time
             stop = composed_stop(self.uid, self._streams, exit_status, reason, time, uid)
@@ -277,7 +275,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
                     raise
 
     def __exit__(self, type: Any, value: Any, traceback: Any) -> None:
-        with errors_end_here, self._lock:
+        with self._sink.step:
             if self.closed:
                 return
             if value is None:

@@ -31,24 +31,6 @@ def begin_anew_in_children(thing: ForkAware) -> None:
         _known.append(weakref.ref(thing))
 
 
-class ForkAwareLock:
-    """A lock that its holder may take again, and that is free in a forked child."""
-
-    def __init__(self) -> None:
-        self.begin_anew()
-        begin_anew_in_children(self)
-
-    def begin_anew(self) -> None:
-        """Free it in a forked child, where the thread that holds it does not exist."""
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
-
-
 def _begin_anew() -> None:
     global _lock
     _lock = threading.Lock()

@@ -9,7 +9,6 @@ from ..tables.public_types import Files, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from .builder import RunBuilder
 from .built_run import BuiltRun
-from .document_checks import check_exit_status
 from .provenance import Provenance
 from .sinks import DocumentSink, TableSink
 from .start_document import start_metadata
@@ -112,7 +111,6 @@ def build_table(
     attachments: Files | None = None,
 ) -> None:
     """Send the documents of a run of one stream to a sink, with the metadata from `start_metadata`."""
-    check_exit_status(exit_status)
     builder = RunBuilder.into(sink, metadata, one_event)
     builder.add_stream(stream, data=data, units=units)
     if attachments is not None:

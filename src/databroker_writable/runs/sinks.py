@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from bluesky_live.bluesky_run import DocumentCache, discover_handlers
 
+from ..tables.tracebacks import errors_end_here
 from .built_run import BuiltRun
 from .checker import RunChecker, RunDocuments
 from .document_parts import NamedDocument
-from .forks import ForkAwareLock
+from .forks import begin_anew_in_children
 from .interrupts import deferred_interrupts
 
 
@@ -23,6 +25,8 @@ class DocumentSink(Protocol):
     ----------
     keeps_arrays : bool
         Whether it keeps a table's arrays, which the user may fill again.
+    step : context manager
+        In which a public method of a builder runs: of one thread at a time, and where its errors end.
     is_lost : bool
         Whether its documents are lost after a failure.
     stored_run : databroker.core.BlueskyRun or None
@@ -30,6 +34,9 @@ class DocumentSink(Protocol):
     """
 
     keeps_arrays: bool
+
+    @property
+    def step(self) -> AbstractContextManager[None]: ...
 
     @property
     def stored_run(self) -> Any: ...
@@ -53,6 +60,31 @@ class DocumentSink(Protocol):
         """Drop a run that cannot be completed."""
 
 
+class BuilderStep:
+    """The context of a public method of a builder; one thread at a time is in it, and its errors end there.
+
+    Attributes
+    ----------
+    lock : threading.RLock
+        The lock alone.
+    """
+
+    def __init__(self) -> None:
+        self.begin_anew()
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Take a new lock in a forked child, which does not have the thread that holds it."""
+        self.lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *error: Any) -> None:
+        self.lock.release()
+        errors_end_here.__exit__(*error)
+
+
 class MemorySink:
     """Keeps a run in memory.
 
@@ -73,14 +105,18 @@ class MemorySink:
         self._checker = checker or RunChecker()
         self._handler_registry = handler_registry
         self._cache: DocumentCache | None = None
-        self._lock = ForkAwareLock()  # listeners may ask for the run
+        self._step = BuilderStep()
+
+    @property
+    def step(self) -> AbstractContextManager[None]:
+        return self._step
 
     def whole(self) -> AbstractContextManager[None]:
         return deferred_interrupts()
 
     def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
         checked = self._checker.all_or_none(documents)
-        with self._lock:
+        with self._step.lock:
             self.documents += checked
             if self._cache is not None:
                 for item in checked:
@@ -89,7 +125,7 @@ class MemorySink:
 
     def get_run(self, **kwargs: Any) -> BuiltRun:
         handlers = kwargs.pop("handler_registry", self._handler_registry)
-        with self._lock:
+        with self._step.lock:
             if self._cache is None:
                 # bluesky-live's many signals cost as much as everything else, so they are sent only if somebody listens
                 cache = DocumentCache()
@@ -109,6 +145,7 @@ class TableSink(MemorySink):
     """Keeps a run that is complete when the call returns, and shares the arrays of its tables."""
 
     keeps_arrays = False
+    step = nullcontext()  # its builder is known to one thread
 
     def whole(self) -> AbstractContextManager[None]:
         return nullcontext()  # an interrupt also ends the builder

@@ -100,8 +100,12 @@ class Backend(ABC):
     def has_run(self, uid: str) -> bool:
         """Whether a run with this uid is visible, including one that another process has stored meanwhile."""
 
+    def shows_stored(self, uid: str) -> bool:
+        """Whether a run is visible after its stop document was written; a facility's driver may leave some out."""
+        return True
+
     def obstacle(self, uid: str) -> str:
-        """Return what occupies the place of a run that is not visible, and what to do about it."""
+        """Return what occupies the place of a run that is not visible, and what to do about it; empty if unknown."""
         return "something that is not a run has its place; store yours under another uid"
 
     def stored_run(self, uid: str) -> Any:

@@ -11,6 +11,7 @@ import bson.errors
 import pymongo.errors
 
 from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreError, StoreFailedError
+from ..runs import upstream
 from .backend import Backend
 from .mongo_backend import is_unauthorized, reason_of
 
@@ -67,3 +68,12 @@ def raise_explained(exc: BaseException, uid: str | None, backend: Backend) -> No
 def in_the_way(uid: str, backend: Backend) -> RunExistsError:
     """Return the error for something else in the place of the run with this uid."""
     return RunExistsError(f"the run {uid!r} cannot be stored in {backend.label!r}: {backend.obstacle(uid)}")
+
+
+def not_shown(uid: str, backend: Backend) -> InvalidRunError:
+    """Return the error for a run that a facility's driver leaves out."""
+    return InvalidRunError(
+        f"the driver {upstream.driver_name(backend.catalog)} of the catalog {backend.label!r} leaves out the run "
+        f"{uid!r}: it writes, or shows, only some runs, by their metadata; change these, or store the run in another "
+        "catalog"
+    )

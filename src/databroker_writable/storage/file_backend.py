@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import glob
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -124,7 +125,7 @@ class FileBackend(Backend):
         if has_wildcards(os.path.dirname(first)):
             raise InvalidCatalogError(
                 f"the first path of the catalog {self.label!r}, {first!r}, does not name one directory; "
-                f"put 'DIRECTORY/*{self.suffix}' first"
+                f"{_remedy_for_pattern(first, self.suffix)}"
             )
         existing = os.path.abspath(self.directory)
         while not os.path.lexists(existing):
@@ -149,8 +150,13 @@ class FileBackend(Backend):
         self.catalog.force_reload()
         return uid in known
 
+    def shows_stored(self, uid: str) -> bool:
+        return self.group is not None or uid in upstream.loaded_entries(self.catalog)
+
     def obstacle(self, uid: str) -> str:
         path = self.run_file(uid)
+        if not os.path.lexists(path):
+            return ""
         others = [name for name in os.listdir(self.directory) if name.lower() == os.path.basename(path).lower()]
         if others and os.path.basename(path) not in others:
             return (
@@ -220,11 +226,17 @@ class FileBackend(Backend):
 
     def check_file_name(self, path: str) -> None:
         """Refuse a file that the catalog would not find again."""
-        if not any(_finds(str(pattern), path) for pattern in self.catalog.paths):
+        if any(_finds(str(pattern), path) for pattern in self.catalog.paths):
+            return
+        if not path.endswith(self.suffix):
             raise InvalidCatalogError(
-                f"the file {path!r} would not be found again by the paths {[str(p) for p in self.catalog.paths]} of "
-                f"the catalog {self.label!r}; put {os.path.join(os.path.dirname(path), '*' + self.suffix)!r} first"
+                f"the file {path!r} is no '*{self.suffix}' file, so the catalog {self.label!r} would not find it "
+                "again; take its serializer out of the driver's _get_serializer, and export such files of stored runs"
             )
+        raise InvalidCatalogError(
+            f"the file {path!r} would not be found again by the paths {[str(p) for p in self.catalog.paths]} of "
+            f"the catalog {self.label!r}; put {os.path.join(os.path.dirname(path), '*' + self.suffix)!r} first"
+        )
 
     @contextlib.contextmanager
     def grouped(self, uids: Iterable[str]) -> Iterator[RunGroup]:
@@ -306,3 +318,14 @@ def _finds(pattern: str, path: str) -> bool:
     """Whether `glob.glob` finds a path, whose wildcards, unlike fnmatch's, do not pass separators."""
     patterns, parts = os.path.normpath(pattern).split(os.sep), os.path.normpath(path).split(os.sep)
     return len(patterns) == len(parts) and all(map(fnmatch.fnmatch, parts, patterns))
+
+
+def _remedy_for_pattern(pattern: str, suffix: str) -> str:
+    """What to write instead of a glob of several directories; a directory may be named as the glob is written."""
+    directory, name = os.path.split(pattern)
+    existing = directory
+    while not os.path.isdir(existing):
+        existing = os.path.dirname(existing)
+    if glob.has_magic(existing):
+        return f"for the directory of that name write {os.path.join(glob.escape(directory), name)!r}"
+    return f"put 'DIRECTORY/*{suffix}' first"

@@ -64,6 +64,11 @@ class SerializerWriter:
     """Writes one run with the driver's serializer.
 
     Files of suitcase's serializers are published when complete; other serializers publish in their own way.
+
+    Attributes
+    ----------
+    leaves_run_out : bool
+        Whether the driver's router has no serializer for this run.
     """
 
     def __init__(self, serializer: Any, start: Document, check_name: Callable[[str], None] = lambda path: None) -> None:
@@ -71,6 +76,7 @@ class SerializerWriter:
         self.stop: Document = {}
         self.files: list[NewFile] = []
         self._callbacks = _callbacks_of(serializer, start)
+        self.leaves_run_out = not self._callbacks
         for callback in self._callbacks:
             directory = upstream.directory_of_serializer(callback)
             if directory is not None:
@@ -152,7 +158,13 @@ class FileRunWriter(SerializerWriter):
             raise self._exists(exc) from None
 
     def _exists(self, exc: OSError) -> RunExistsError:
-        return RunExistsError.of_uid(self.uid, str(exc.filename2 or exc.filename))
+        path = str(exc.filename2 or exc.filename)
+        if path == self._backend.run_file(self.uid):
+            return RunExistsError.of_uid(self.uid, path)
+        return RunExistsError(
+            f"the run {self.uid!r} would be stored as {path!r}, which another run has; change the metadata by which "
+            "the driver names the file"
+        )
 
 
 class RunGroup:

@@ -36,6 +36,9 @@ class ForeignBackend(Backend):
             )
         return ForeignRunWriter(serializer, start)
 
+    def shows_stored(self, uid: str) -> bool:
+        return uid in self.catalog
+
     def has_run(self, uid: str) -> bool:
         try:
             run: Any = self.catalog[uid]

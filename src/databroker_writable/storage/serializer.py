@@ -14,7 +14,8 @@ from ..runs.interrupts import deferred_interrupts
 from ..runs.paging import unpacked
 from ..runs.stream_resources import keep_of_acquisition
 from .backend import Backend, RunWriter
-from .failures import raise_explained
+from .failures import not_shown, raise_explained
+from .file_writer import SerializerWriter
 
 _OWNERS = {
     "event": "descriptor",
@@ -45,7 +46,7 @@ class RunSerializer:
 
     def __init__(self, backend: Backend) -> None:
         self._limits = backend.insert_limits
-        self.stored, self.acquired = RunRouter(backend), RunRouter(backend)
+        self.stored, self.acquired = RunRouter(backend, takes_all=True), RunRouter(backend, takes_all=False)
         self.begin_anew()
         begin_anew_in_children(self)
 
@@ -85,10 +86,18 @@ class RunSerializer:
 
 
 class RunRouter:
-    """Sends the documents of open runs to one `RunWriter` for each run."""
+    """Sends the documents of open runs to one `RunWriter` for each run.
 
-    def __init__(self, backend: Backend) -> None:
+    Parameters
+    ----------
+    backend : Backend
+    takes_all : bool
+        Whether a run is refused that the driver leaves out; an acquisition may send such runs.
+    """
+
+    def __init__(self, backend: Backend, *, takes_all: bool) -> None:
         self._backend = backend
+        self._takes_all = takes_all
         self.leave()
 
     def leave(self) -> None:
@@ -118,6 +127,8 @@ class RunRouter:
                 self.abandon(run)
                 self._writers[run] = self._backend.open_writer(doc)
             writer = self._writers[run]
+            if self._takes_all and isinstance(writer, SerializerWriter) and writer.leaves_run_out:
+                raise not_shown(run, self._backend)
             writer(name, doc)
             if name == "stop":
                 writer.publish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import subprocess
@@ -165,9 +166,10 @@ def _with_directory(path: str, text: str) -> str:
     if not CATALOG_DIR.search(text):
         return text
     if re.search(r"[^\w/.+,=@ -]", directory):
+        in_globs = f", which in paths is {glob.escape(directory)!r}" if glob.has_magic(directory) else ""
         raise InvalidCatalogError(
             f"{path} refers to its directory, {directory!r}, which has characters that cannot be inserted into YAML; "
-            "write absolute paths instead of {{ CATALOG_DIR }}"
+            f"write the absolute path{in_globs}, instead of {{{{ CATALOG_DIR }}}}"
         )
     return CATALOG_DIR.sub(lambda _: directory, text)
 
