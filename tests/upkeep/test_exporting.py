@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -537,3 +538,94 @@ def test_a_stream_in_place_of_a_run_is_named(catalog, tmp_path, function):
     others = {"export": [tmp_path / "fit.csv"], "diff": [stream]}.get(function, [])
     with pytest.raises(InvalidRunError, match=f"{function} takes a run, not one of its streams"):
         getattr(databroker_writable, function)(stream, *others)
+
+
+# what a text format does not hold
+
+
+def losses(data: Any, path: str, **arguments: Any) -> list[str]:
+    """What an export warns of."""
+    run = stored(data, **arguments)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        export(run, path)
+    return [str(warning.message) for warning in caught if warning.category is StoreWarning]
+
+
+@pytest.mark.parametrize(
+    ("values", "example"),
+    [
+        (["", "x"], "'' as a missing one"),
+        (["NA", "x", None], "'NA' as a missing one"),
+        (["None", "x"], "'None' as a missing one"),
+        (["007", "12"], "'007' as 7"),
+        (["1.0", None], "'1.0' as 1.0"),
+        (["True", "False"], "'True' as True"),
+        (numpy.array([2**60 + 1, None], dtype=object), "1152921504606846977 as 1.152921504606847e+18"),
+        (pandas.array([2**60 + 1, None], dtype="Int64"), "1152921504606846977 as 1.152921504606847e+18"),
+        (pandas.Categorical(["1", "2"]), "'1' as 1"),
+    ],
+)
+def test_values_that_csv_gives_back_as_others_are_named(values: Any, example: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
+    frame = pandas.DataFrame({"x": range(len(values)), "s": values, "t": values})
+    assert losses(frame, "run.csv") == [
+        f"the columns 's', 't' are read from CSV with other values, such as {example}; .json and .parquet keep each "
+        "value"
+    ]
+    for path in ("run.json", "run.parquet"):
+        assert losses(frame, path) == []
+    back = [json.loads(Path("run.json").read_text())["streams"]["primary"]["data_vars"]["s"]["data"]]
+    back.append(pyarrow.read_table("run.parquet")["s"].to_pylist())
+    for found in back:
+        assert [None if pandas.isna(value) else value for value in found] == [
+            None if pandas.isna(value) else value for value in values
+        ]
+
+
+def test_an_index_that_csv_gives_back_as_another_is_named() -> None:
+    frame = pandas.DataFrame({"x": [1.5, 2]}, index=pandas.Index(["01", "02"], name="key"))
+    assert losses(frame, "run.csv")[0].startswith(
+        "the column 'key' is read from CSV with other values, such as '01' as 1"
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["a", None], ['"', "c,d"], ["\n", " x "], ["a#b", "\r"], [None, None], [0.1 + 0.2, None], [True, None], [1, None]],
+    ids=repr,
+)
+def test_what_csv_gives_back_is_not_named(values: list[Any]) -> None:
+    assert losses({"s": values}, "run.csv") == []
+
+
+def test_infinities_and_numbers_that_json_does_not_have_are_named() -> None:
+    table = {"v": [numpy.inf, numpy.nan], "w": [1.0, -numpy.inf], "c": [1j, 2j], "d": numpy.array([1, 2], "m8[s]")}
+    assert losses(table, "run.json") == [
+        "the columns 'v', 'w' are written with null for infinities, as for NaN; .nc keeps them",
+        "the columns 'c', 'd' are written as text, because JSON has no such numbers; .nc keeps them",
+    ]
+    assert losses({"x": [1.5, numpy.nan, None]}, "other.json") == []
+    xarray.testing.assert_identical(xarray.load_dataset(export(stored(table), "run.nc")), to_dataset(stored(table)))
+    assert losses({"c": [1j, 2j]}, "run.csv") == [
+        "the column 'c' is written as text, because CSV has no such numbers; .nc keeps them"
+    ]
+
+
+def test_types_that_become_text_in_json_are_named() -> None:
+    frame = pandas.DataFrame(
+        {"p": pandas.period_range("2024-01", periods=2, freq="M"), "i": pandas.interval_range(0, 2)}
+    )
+    assert losses(frame, "run.json") == [
+        "the columns 'p', 'i' are written as text, because JSON does not have this type; .parquet keeps it"
+    ]
+    pandas.testing.assert_frame_equal(pandas.read_parquet(export(stored(frame), "run.parquet")), frame)
+
+
+def test_missing_values_of_pandas_are_null_in_json() -> None:
+    times = pandas.to_datetime(["2024-05-31", None], utc=True)
+    frame = pandas.DataFrame({"n": pandas.array([2**60 + 1, None], dtype="Int64"), "t": times})
+    export(stored(frame), "run.json")
+    columns = json.loads(Path("run.json").read_text())["streams"]["primary"]["data_vars"]
+    assert columns["n"]["data"] == [2**60 + 1, None]
+    assert columns["t"]["data"][1] is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -16,6 +16,15 @@ from ..tables.classifier import exceeds_float64
 _OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}
 """Attributes that xarray interprets and does not return."""
 
+_NO_TYPE = ", because such files do not have its type"
+
+
+def warn_of_change(columns: Sequence[str], change: str, why: str) -> None:
+    """Warn that a file holds columns in another form, if there are any: which, how, and why or what keeps them."""
+    if columns:
+        several = len(columns) > 1
+        warn_user(f"the column{'s' * several} {', '.join(columns)} {'are' if several else 'is'} {change}{why}")
+
 
 def for_file(dataset: xarray.Dataset) -> xarray.Dataset:
     """Return a Dataset with only numbers, bools, text, times and complex numbers; warn about changes."""
@@ -27,7 +36,7 @@ def for_file(dataset: xarray.Dataset) -> xarray.Dataset:
             raise ExportError(
                 f"the column {name!r} would be named {new!r}, like another column; choose the other columns by name"
             )
-        warn_user(f"the column {name!r} is written as {new!r}, because a slash has a meaning in such files")
+        warn_of_change([repr(name)], f"written as {new!r}", ", because a slash has a meaning in such files")
     if renamed:
         dataset = dataset.rename(renamed)
     changed = {name: _variable(str(name), variable) for name, variable in dataset.variables.items()}
@@ -50,7 +59,7 @@ def _values(name: str, variable: xarray.Variable) -> Any:
     if isinstance(dtype, numpy.dtype) and dtype.kind in "biufcmMSU" and dtype.itemsize != 2 * (dtype.kind == "f"):
         return variable.data
     if isinstance(dtype, numpy.dtype) and dtype.kind == "f":
-        warn_user(f"the column {name!r} ({dtype}) is written as float32, because netCDF does not have its type")
+        warn_of_change([f"{name!r} ({dtype})"], "written as float32", _NO_TYPE)
         return variable.data.astype("float32")
     data = variable.data
     values = pandas.Series(numpy.ravel(data) if isinstance(dtype, numpy.dtype) else getattr(data, "array", data))
@@ -64,9 +73,7 @@ def _values(name: str, variable: xarray.Variable) -> Any:
     if not is_text:
         written = "text" if plain.dtype.kind == "O" else str(plain.dtype)
         missing = ", empty where missing" if written == "text" and values.isna().any() else ""
-        warn_user(
-            f"the column {name!r} ({dtype}) is written as {written}{missing}, because such files do not have its type"
-        )
+        warn_of_change([f"{name!r} ({dtype})"], f"written as {written}{missing}", _NO_TYPE)
     return plain.astype(str).reshape(variable.shape) if plain.dtype.kind == "O" else plain.reshape(variable.shape)
 
 

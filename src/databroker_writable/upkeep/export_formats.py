@@ -7,7 +7,6 @@ import json as json_library
 import re
 from typing import Any
 
-import numpy
 import xarray
 
 from ..errors import ExportError
@@ -15,7 +14,8 @@ from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
-from .export_columns import for_file
+from .export_columns import for_file, warn_of_change
+from .export_text import json_variables, warn_of_csv, warn_of_json
 from .exporting import RunContents
 
 DOCUMENTS = "databroker_run"
@@ -81,11 +81,14 @@ def csv(contents: RunContents, path: str) -> NewFile:
         header += [f"# {kind}.{key}: {json_line(value)}" for key, value in document.items()]
     table = contents.table()
     header += [f"# column.{name}: {json_line(table[name].attrs)}" for name in table.variables if table[name].attrs]
+    complex_ones = [repr(name) for name in table.variables if table[name].dtype.kind == "c"]
+    warn_of_change(complex_ones, "written as text", ", because CSV has no such numbers; .nc keeps them")
     header += [f"# input: {json_line(source)}" for source in contents.inputs or ()]
     options: dict[str, Any] = {"index": has_index, "lineterminator": "\n"}
     text = frame.to_csv(**options)
     if "#" in text or "\r" in text:
         text = frame.to_csv(**options, quoting=csv_rules.QUOTE_NONNUMERIC)
+    warn_of_csv(frame.reset_index() if has_index else frame, text)
     # a comment must stay on one line
     lines = [" ".join(line.splitlines()) for line in header]
     return _written(path, lambda file: file.write("\n".join([*lines, text]).encode()))
@@ -100,19 +103,15 @@ def json(contents: RunContents, path: str) -> NewFile:
 
 
 def _as_dict(dataset: xarray.Dataset) -> dict[str, Any]:
+    arrays = {name: dataset[name] for name in dataset.variables}
+    warn_of_json(arrays)
+    variables = json_variables(arrays)
     return {
-        "coords": {str(name): _variable(dataset[name]) for name in dataset.coords},
+        "coords": {str(name): variables[str(name)] for name in dataset.coords},
         "attrs": dataset.attrs,
         "dims": dict(dataset.sizes),
-        "data_vars": {str(name): _variable(dataset[name]) for name in dataset.data_vars},
+        "data_vars": {str(name): variables[str(name)] for name in dataset.data_vars},
     }
-
-
-def _variable(array: xarray.DataArray) -> dict[str, Any]:
-    values = numpy.asarray(array.values)
-    if values.dtype.kind == "c":
-        values = values.astype(str)
-    return {"dims": list(array.dims), "attrs": array.attrs, "dtype": str(array.dtype), "data": values}
 
 
 def _frame(contents: RunContents) -> tuple[Any, bool]:

@@ -118,7 +118,8 @@ def export(
     Notes
     -----
     Each file contains the start and stop documents and the descriptors, and is written completely or not at all. Types
-    that a format does not have, such as intervals in netCDF, become text, with a warning.
+    that a format does not have, such as intervals in netCDF, become text, with a warning. Another one names columns
+    with values that it does not distinguish, such as the text '007' from 7 in CSV, or infinities from NaN in JSON.
 
     Examples
     --------
