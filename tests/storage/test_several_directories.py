@@ -9,7 +9,15 @@ from typing import Any
 import numpy
 import pytest
 
-from databroker_writable import RunExistsError, StoreFailedError, StoreWarning, copy_runs, open_directory, to_dataset
+from databroker_writable import (
+    InvalidCatalogError,
+    RunExistsError,
+    StoreFailedError,
+    StoreWarning,
+    copy_runs,
+    open_directory,
+    to_dataset,
+)
 from databroker_writable.drivers import WritableMsgpackCatalog
 from support.command_line import run, succeed, write_catalog
 
@@ -111,3 +119,24 @@ def test_an_asset_root_beside_other_runs_is_found_by_whoever_opens_the_directory
     store_images("results", "second", asset_root="shared/assets")
     store_images("results", "third")
     assert_has_images(open_directory("results"), "second", "third")
+
+
+def test_a_directory_that_is_gone_is_not_made_anew_under_an_open_catalog() -> None:
+    catalog = open_directory("results")
+    fit = catalog.store_run({"x": [1]}, uid="fit")
+    os.rename("results", "unmounted")
+    for use in (
+        lambda: catalog.store_run({"x": [2]}),
+        lambda: catalog.store_runs([{"x": [2]}]),
+        lambda: catalog.annotate(fit, "beam dump"),
+        catalog.latest,
+        catalog.table,
+    ):
+        with pytest.raises(InvalidCatalogError, match="results' is gone; mount its file system again"):
+            use()
+    assert not os.path.exists("results")
+    os.rename("unmounted", "results")
+    catalog.store_run({"x": [2]})
+    assert len(catalog) == 2
+    os.rename("results", "deleted")
+    assert open_directory("results").store_run({"x": [3]}).metadata["stop"]["exit_status"] == "success"

@@ -51,6 +51,7 @@ class FileBackend(Backend):
         self.published: list[SerializerWriter] | None = None
         self.group: RunGroup | None = None
         self._loaded_at: float | None = None
+        self._had_directory = False
         self._searched: RunPaths | None = None  # of the catalog whose search result this is
         begin_anew_in_children(self)
 
@@ -127,6 +128,7 @@ class FileBackend(Backend):
                 f"the first path of the catalog {self.label!r}, {first!r}, does not name one directory; "
                 f"{_remedy_for_pattern(first, self.suffix)}"
             )
+        self._check_still_there()
         existing = os.path.abspath(self.directory)
         while not os.path.lexists(existing):
             existing = os.path.dirname(existing)
@@ -135,6 +137,14 @@ class FileBackend(Backend):
         if not os.access(existing, os.W_OK | os.X_OK):
             raise NotWritableError(
                 f"no permission to write into {existing!r}; ask its owner, or store into your own catalog"
+            )
+
+    def _check_still_there(self) -> None:
+        """Refuse a directory that was there: another one made in its place would hide it, or be hidden by it."""
+        if self._had_directory and not os.path.isdir(self.directory):
+            raise InvalidCatalogError(
+                f"the directory {self.directory!r} is gone; mount its file system again, or, if it was deleted, open "
+                "the catalog anew"
             )
 
     def open_writer(self, start: Document) -> FileRunWriter:
@@ -264,6 +274,7 @@ class FileBackend(Backend):
         if writers is None or (writers and not is_stock) or any(len(writer.files) != 1 for writer in writers):
             self._load_files(load_all, is_stock)
             return
+        self._had_directory = True
         for writer in writers:
             path = writer.files[0].path
             modified = os.path.getmtime(path)
@@ -275,6 +286,7 @@ class FileBackend(Backend):
             self.catalog.updated = self._loaded_at
 
     def _load_files(self, load_all: Callable[[], None], is_stock: bool) -> None:
+        self._check_still_there()
         upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
         if is_stock:
             load_run_files(self.catalog, self.run_format, self.catalog.paths.headers)
@@ -282,6 +294,7 @@ class FileBackend(Backend):
             with noting_only_what_is_loaded(self.catalog):
                 load_all()
         self._loaded_at = time.time()
+        self._had_directory = bool(self.catalog.paths) and os.path.isdir(self.directory)
 
 
 class MsgpackBackend(FileBackend):
