@@ -25,7 +25,6 @@ from .document_parts import (
     PRIMARY,
     Document,
     called,
-    check_dropped_keys,
     check_form,
     check_parts,
     error_for,
@@ -183,6 +182,15 @@ def _check_templates(value: Any, where: Location, error: type[StoreError]) -> No
     elif isinstance(value, list):
         for i, item in enumerate(value):
             _check_templates(item, (where, i), error)
+
+
+def check_dropped_keys(name: str, doc: Mapping[str, Any]) -> None:
+    """Refuse the key of MongoDB's own ids, which databroker removes when it reads documents."""
+    if "_id" in doc:
+        raise error_for(name)(
+            f"{called(name)} has the key '_id', which MongoDB keeps for itself and which would not be read back; "
+            "rename it, for example to 'id'"
+        )
 
 
 def _checked(name: str, doc: Document, limits: Limits) -> Document:

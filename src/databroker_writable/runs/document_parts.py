@@ -97,15 +97,6 @@ def check_mappings(where: str, doc: Mapping[str, Any], parts: Iterable[str]) -> 
             )
 
 
-def check_dropped_keys(name: str, doc: Mapping[str, Any]) -> None:
-    """Refuse the key of MongoDB's own ids, which databroker removes when it reads documents."""
-    if "_id" in doc:
-        raise error_for(name)(
-            f"{called(name)} has the key '_id', which MongoDB keeps for itself and which would not be read back; "
-            "rename it, for example to 'id'"
-        )
-
-
 def other_datum_kwargs(resource: Any, first: Iterable[Any], other: Iterable[Any]) -> InvalidRunError:
     """databroker 1.2.5 merges the datums of a resource, and fails if their datum_kwargs differ."""
     return InvalidRunError(

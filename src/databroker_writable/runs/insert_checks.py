@@ -13,14 +13,13 @@ from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_event_values, document_value
 from ..tables.wording import short
-from .document_checks import check_safe_uid, check_time
+from .document_checks import check_dropped_keys, check_safe_uid, check_time
 from .document_parts import (
     PRIMARY,
     REQUIRED_KEYS,
     Document,
     NamedDocument,
     called,
-    check_dropped_keys,
     check_form,
     error_for,
 )

@@ -46,7 +46,8 @@ class AssetRouter:
         for file in self._files.values():
             file.renew()
         if name == "event_page":
-            return self._moved(doc)
+            columns = self._plan.columns(doc, self._descriptors[doc["descriptor"]])
+            return self._moved(doc, columns) if columns else self._kept(doc)
         if name == "descriptor":
             self._descriptors[doc["uid"]] = doc
             # the first Events decide which columns are assets
@@ -93,14 +94,20 @@ class AssetRouter:
         self.publish()
         return [*documents, ("stop", stop)]
 
-    def _moved(self, page: Document) -> Iterator[NamedDocument]:
+    def _kept(self, page: Document) -> list[NamedDocument]:
+        """A page without assets."""
+        data = {key: computed(values, key) if is_lazy(values) else values for key, values in page["data"].items()}
+        uid = page["descriptor"]
+        before = list(self._released(uid, set())) if uid in self._waiting else []
+        return [*before, ("event_page", {**page, "data": data, "filled": dict(page.get("filled", {}))})]
+
+    def _moved(self, page: Document, columns: set[str]) -> Iterator[NamedDocument]:
         descriptor = self._descriptors[page["descriptor"]]
-        columns = self._plan.columns(page, descriptor)
         if page["descriptor"] in self._waiting:
             yield from self._released(page["descriptor"], columns)
         data = dict(page["data"])
         length = len(page["uid"])
-        layout = find_layout(descriptor) if columns else None
+        layout = find_layout(descriptor)
         one_event = bool(layout and layout["one_event"])
         arrays = {key: asset_values(data[key], key, descriptor) for key in columns}
         for key, values in data.items():
@@ -112,9 +119,8 @@ class AssetRouter:
                 data[key] = datum_page["datum_id"]
             elif is_lazy(values):
                 data[key] = computed(values, key)
-        if columns:
-            # if the writer is killed, the file must have what the Events refer to
-            self._files[descriptor.get("name", "primary")].flush()
+        # if the writer is killed, the file must have what the Events refer to
+        self._files[descriptor.get("name", "primary")].flush()
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
         yield "event_page", {**page, "data": data, "filled": filled}
 
