@@ -119,8 +119,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def add_stream(
         self,
         name: str,
-        data: Table | None = None,
         *,
+        data: Table | None = None,
         data_keys: Mapping[str, Mapping[str, Any]] | None = None,
         uid: str | None = None,
         time: float | None = None,
