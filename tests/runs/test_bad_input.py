@@ -378,6 +378,10 @@ DOCUMENTS = {
         ],
         ["'x'", "datum 'r/0'", "no document before it"],
     ),
+    "with a number that is called not filled": (
+        _changed(2, filled={"x": [False] * 3}),
+        ["'filled' False for 'x'", "value", "external", "leave it out"],
+    ),
     "with a datum before its resource": (
         [START, ("datum", {"datum_id": "r/0", "resource": "r", "datum_kwargs": {}}), STOP],
         ["resource 'r'", "no document before it"],

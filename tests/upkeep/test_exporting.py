@@ -400,6 +400,24 @@ def test_a_place_where_no_file_can_be_made_is_told(path: str) -> None:
         export(stored({"x": [1]}), path)
 
 
+@pytest.mark.parametrize(
+    ("values", "shapes"),
+    [
+        ([[1.0], [1.0, 2.0], [1.0]], r"\(1,\) and \(2,\)"),
+        ([5.0, [1.0], [1.0]], r"\(\) and \(1,\)"),
+        ([[[1.0, 2.0], [3.0]]] * 3, "rows of unequal length"),
+    ],
+)
+@pytest.mark.parametrize("use", [to_dataset, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])
+def test_a_column_of_others_whose_arrays_differ_in_shape_is_named(values: Any, shapes: str, use: Any) -> None:
+    documents = example_runs.small_documents("run-1")
+    documents[1][1]["data_keys"] = {"x": {"dtype": "array", "shape": [2], "source": "test"}}
+    documents[2][1]["data"] = {"x": values}
+    run = open_directory("results").store_run(documents)
+    with pytest.raises(InvalidRunError, match=f"column 'x' of stream 'primary' of the run 'run-1' .*{shapes}, "):
+        use(run)
+
+
 def test_a_directory_is_no_file() -> None:
     os.mkdir("run.nc")
     with pytest.raises(ExportError, match="is a directory"):

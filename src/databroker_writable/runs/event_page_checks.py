@@ -67,6 +67,8 @@ def check_event_page(
         if data_keys[key].get("external", STREAM_EXTERNAL) == STREAM_EXTERNAL:
             held_by = limits if key in inline_page["data"] else ANY_BACKEND
             check_event_values(values, f"column {key!r} of stream {stream!r}", InvalidTableError, held_by)
+            if key in filled:
+                _check_filled(values, filled[key], key, where, datum_ids)
         else:
             _check_references(values, filled.get(key), key, where, datum_ids, limits)
     _check_beside_data(page, where, limits)
@@ -131,6 +133,16 @@ def _check_references(
         elif not isinstance(value, str) or value not in datum_ids:
             raise InvalidRunError(
                 f"{where} refers in {key!r} to the datum {short(value)}, which no document before it defines"
+            )
+
+
+def _check_filled(values: Any, flags: Any, key: str, where: str, datum_ids: Collection[str]) -> None:
+    """Refuse a value that readers would take for the name of a datum, though its data key is not external."""
+    for value, flag in zip(values, flags, strict=True):
+        if flag is False and not (isinstance(value, str) and value in datum_ids):
+            raise InvalidRunError(
+                f"{where} has 'filled' False for {key!r}, whose value {short(value)} is no datum, and which its "
+                "descriptor does not call external; leave it out of 'filled'"
             )
 
 

@@ -73,8 +73,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         last = max(descriptors, key=lambda doc: doc["time"]) if descriptors else None
         layout = None if last is None else _layout_of(last, stream)
         if last is None or layout is None:
-            dataset: xarray.Dataset = run[stream].read()
-            return dataset
+            return _as_databroker_reads(run, stream)
         if not pages:
             raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
         if any("external" in data_key for data_key in last["data_keys"].values()):
@@ -127,6 +126,34 @@ def _dataset_of(layout: dict[str, Any], descriptor: dict[str, Any], events: Any,
         return _dataset(layout, configuration, events)
     datasets = [_dataset(layout, configuration, _OneEvent(events, i)) for i in range(len(events.time))]
     return datasets[0] if len(datasets) == 1 else _along_events(datasets, stream)
+
+
+def _as_databroker_reads(run: Any, stream: str) -> xarray.Dataset:
+    """A stream that was not made from a table; say which column cannot be read as an array."""
+    try:
+        dataset: xarray.Dataset = run[stream].read()
+    except ValueError as error:
+        pages, _ = _read(run, stream, fill="delayed")
+        for key in pages[0]["data"] if pages else ():
+            shapes = list(dict.fromkeys(_shape_in_words(value) for page in pages for value in page["data"][key]))
+            if len(shapes) > 1 or shapes == [_UNEQUAL]:
+                raise InvalidRunError(
+                    f"column {key!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has arrays of "
+                    f"different shapes, {' and '.join(shapes[:2])}, which fit in no Dataset; read its Events one by "
+                    "one, with run.documents(fill='yes')"
+                ) from error
+        raise
+    return dataset
+
+
+_UNEQUAL = "rows of unequal length"
+
+
+def _shape_in_words(value: Any) -> str:
+    try:
+        return str(numpy.shape(value))
+    except ValueError:
+        return _UNEQUAL
 
 
 def _read(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
