@@ -20,6 +20,7 @@ from databroker_writable import (
     InvalidRunError,
     InvalidTableError,
     NotWritableError,
+    RunBuilder,
     build_simple_run,
     make_writable,
     open_directory,
@@ -619,3 +620,15 @@ def test_a_message_has_one_line_for_a_value_of_many(tmp_path, value):
         to_dataset(value)
     assert str(caught.value).splitlines() == [str(caught.value)]
     assert type(value).__name__ in str(caught.value)
+
+
+@pytest.mark.parametrize("cls", [pandas.DataFrame, pandas.Series, dict, xarray.Dataset, RunBuilder], ids=str)
+def test_a_class_in_place_of_a_table_is_named(cls, tmp_path):
+    catalog = open_directory(tmp_path)
+    for give in (
+        catalog.store_run,
+        catalog.build_simple_run,
+        lambda table: RunBuilder().add_stream("primary", data=table),
+    ):
+        with pytest.raises(InvalidTableError, match=f"{cls.__name__} is a class, and no run or table; give one of its"):
+            give(cls)

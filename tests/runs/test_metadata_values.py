@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import fractions
 import pathlib
+import time
 import types
 import uuid
 
@@ -16,7 +17,7 @@ import numpy
 import pandas
 import pytest
 
-from databroker_writable import InvalidMetadataError, build_simple_run, open_directory
+from databroker_writable import InvalidMetadataError, InvalidRunError, RunBuilder, build_simple_run, open_directory
 
 UTC = datetime.timezone.utc
 NUMBER = uuid.uuid4()
@@ -116,6 +117,41 @@ def test_the_time_of_a_run_may_be_a_datetime(catalog):
     assert catalog.store_run({"x": [1]}, {"time": when}).metadata["start"]["time"] == when.timestamp()
     local = when.astimezone().replace(tzinfo=None)
     assert build_simple_run({"x": [1]}, time=local).metadata["start"]["time"] == when.timestamp()
+
+
+@pytest.mark.parametrize(
+    "when", [pandas.Timestamp(2026, 1, 1, 12), numpy.datetime64("2026-01-01T12:00"), datetime.datetime(2026, 1, 1, 12)]
+)
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has no such function")
+def test_a_time_without_a_zone_is_local(when, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC-3")
+        time.tzset()
+        built = [build_simple_run({"x": [1]}, time=when), build_simple_run({"x": [1]}, {"time": when})]
+    time.tzset()
+    noon = datetime.datetime(2026, 1, 1, 9, tzinfo=UTC).timestamp()
+    assert [run.metadata["start"]["time"] for run in built] == [noon, noon]
+
+
+@pytest.mark.parametrize("when", [pandas.NaT, pandas.NA, numpy.datetime64("NaT"), numpy.datetime64("NaT", "s")])
+def test_what_is_no_time_is_no_time_of_a_run(when):
+    for arguments in ({"time": when}, {"metadata": {"time": when}}):
+        with pytest.raises(InvalidMetadataError, match=r"time is (NaT|<NA>), which is no time; give a datetime"):
+            build_simple_run({"x": [1]}, **arguments)
+
+
+@pytest.mark.parametrize("when", [pandas.NaT, "noon", numpy.datetime64("2026-01-01T12:00"), numpy.timedelta64(1, "s")])
+def test_the_time_of_a_stream_or_a_stop_document_is_a_number(when):
+    builder = RunBuilder()
+    with pytest.raises(InvalidRunError, match=r"time is .*; give POSIX seconds"):
+        builder.add_stream("primary", data={"x": [1]}, time=when)
+    with pytest.raises(InvalidRunError, match=r"time is .*; give POSIX seconds"):
+        builder.close(time=when)
+
+
+def test_a_day_of_numpy_is_refused_as_any_date():
+    with pytest.raises(InvalidMetadataError, match="time is the date 2026-01-01; give a datetime"):
+        build_simple_run({"x": [1]}, time=numpy.datetime64("2026-01-01"))
 
 
 def test_no_time_in_metadata_is_refused_as_any_other_that_is_no_number():

@@ -15,7 +15,7 @@ import pandas
 
 from ..errors import InvalidMetadataError
 from ..runs.provenance import start_of
-from ..tables.metadata_values import day_in
+from ..tables.metadata_values import day_in, plain_datetime
 from ..tables.wording import short
 from .header_search import header_of
 from .references import known_uid
@@ -87,13 +87,10 @@ def _moment_of_text(catalog: Any, text: str, argument: str) -> float | None:
 
 
 def _seconds_of(value: Any) -> Any:
-    if isinstance(value, numpy.datetime64):
-        value = pandas.Timestamp(value)
+    value = plain_datetime(value)
     if value is pandas.NaT:
         return None
-    if isinstance(value, pandas.Timestamp):
-        value = value.to_pydatetime(warn=False)  # pandas' timestamp() treats local time as UTC
-    elif isinstance(value, date) and not isinstance(value, datetime):
+    if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
     try:
         return value.timestamp() if isinstance(value, datetime) else value

@@ -148,6 +148,7 @@ def composed_stop(
 ) -> Document:
     """Compose the stop document of a run."""
     check_exit_status(exit_status)
+    check_time(time, "time", InvalidRunError)
     num_rows = {name: stream.rows for name, stream in streams.items() if stream.rows != stream.length}
     return {
         "uid": new_uids(1)[0] if uid is None else uid,

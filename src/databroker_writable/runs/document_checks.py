@@ -132,13 +132,17 @@ def check_time(time: Any, where: str, error: type[StoreError]) -> None:
     """Refuse a number that is not a time: pandas, v1 tables and datetime would fail when it is read."""
     if _is_time(time):
         return
-    if not isinstance(time, numbers.Real):
+    if not _is_real(time):
         raise error(f"{where} is {short(time)}; give POSIX seconds")
     raise error(f"{where} is {time}; {_time_remedy(float(time))}")
 
 
 def _is_time(time: Any) -> bool:
-    return isinstance(time, float | numbers.Real) and 0 <= float(time) < LATEST
+    return _is_real(time) and 0 <= float(time) < LATEST
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, float | numbers.Real) and not isinstance(value, numpy.timedelta64)
 
 
 def check_times(times: numpy.ndarray[Any, Any], where: str, error: type[StoreError]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import InvalidRunError, InvalidTableError
-from ..tables.input_types import is_of_known_form, path_of, way_to_read
+from ..tables.input_types import is_of_known_form, no_class, path_of, way_to_read
 from ..tables.wording import short
 from . import upstream
 from .databroker_runs import documents_of_databroker
@@ -23,6 +23,8 @@ def is_table(value: Any) -> bool:
         return True
     if is_of_known_form(value):
         return True
+    if isinstance(value, type):
+        raise InvalidTableError(no_class(value))
     path = path_of(value)
     if path is not None:
         remedy = way_to_read(path) or "for a uid give the run, catalog[uid]"

@@ -51,15 +51,22 @@ def is_records(value: Any) -> bool:
 
 def is_of_known_form(table: Any) -> bool:
     """Whether `known_form` can convert it."""
-    return any(fits(table) for fits, _ in _FORMS)
+    return not isinstance(table, type) and any(fits(table) for fits, _ in _FORMS)
 
 
 def known_form(table: Any) -> KnownForm:
     """Convert a table to one of these forms, without loss; refuse anything that is not a table."""
+    if isinstance(table, type):
+        raise InvalidTableError(no_class(table))
     for fits, convert in _FORMS:
         if fits(table):
             return convert(table)
     raise InvalidTableError(f"a table must be {ACCEPTED}, not {_what_it_is_instead(table)}")
+
+
+def no_class(given: type) -> str:
+    """The message that a class was given in place of one of its objects."""
+    return f"{given.__name__} is a class, and no run or table; give one of its objects, e.g. {given.__name__}(...)"
 
 
 def path_of(value: Any) -> str | None:

@@ -49,6 +49,11 @@ def plain_metadata(value: Any, depth: int = 0) -> Any:
 
 def posix_seconds(time: Any) -> Any:
     """Return the POSIX seconds of a datetime, which is local if it has no zone; other values unchanged."""
+    time = plain_datetime(time)
+    if time is pandas.NaT or time is pandas.NA:
+        raise InvalidMetadataError(
+            f"time is {time}, which is no time; give a datetime or POSIX seconds, or leave it out for the present time"
+        )
     if isinstance(time, datetime.datetime):
         return time.timestamp()
     day = time if isinstance(time, datetime.date) else day_in(time)
@@ -60,6 +65,20 @@ def posix_seconds(time: Any) -> Any:
             f"or POSIX seconds, such as {noon.timestamp():.0f} for noon"
         )
     return time
+
+
+def plain_datetime(time: Any) -> Any:
+    """Python's datetime of a time of pandas or numpy, or its date; NaT and other values unchanged.
+
+    `pandas.Timestamp.timestamp` takes a time without a zone for UTC.
+    """
+    if isinstance(time, numpy.datetime64):
+        if numpy.isnat(time):
+            return pandas.NaT
+        is_day = numpy.datetime_data(time.dtype)[0] in ("Y", "M", "W", "D")
+        return time.astype("M8[D]" if is_day else "M8[us]").item()
+    is_of_pandas = isinstance(time, pandas.Timestamp) and time is not pandas.NaT
+    return time.to_pydatetime(warn=False) if is_of_pandas else time
 
 
 def day_in(number: Any) -> datetime.date | None:
