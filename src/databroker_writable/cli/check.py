@@ -148,7 +148,7 @@ def _text(report: Report, grace: float, catalog: str) -> str:
     for finding in report.findings:
         if isinstance(finding, Leftover):
             state = "removed" if finding.removed else "leftover"
-            advice = "" if finding.removed else f"; {_advice(finding, grace)}"
+            advice = "" if finding.removed or finding.failure else f"; {_advice(finding, grace)}"
         else:
             state, advice = ("problem" if finding.is_problem else "note"), ""
         lines.append(f"{state}: {finding.where}: {finding.said()}{advice}")

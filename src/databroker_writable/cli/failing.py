@@ -138,14 +138,17 @@ def _as_option(example: re.Match[str]) -> str:
 
 @contextlib.contextmanager
 def warnings_as_messages() -> Iterator[None]:
-    """Print each warning of this package on its own line, without the place in the code."""
+    """Print each warning of this package once, on its own line, without the place in the code."""
 
     show_others = warnings.showwarning
+    said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
         text = printable(_in_options(without_password(str(message))))
         if issubclass(category, StoreWarning):
-            say(f"Warning: {text}", error=True)
+            if text not in said:
+                say(f"Warning: {text}", error=True)
+            said.add(text)
         else:
             show_others(text, category, *where, **options)
 

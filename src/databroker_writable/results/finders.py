@@ -15,7 +15,7 @@ from .finder_options import with_keywords
 from .header_search import check_status, headers_superseding, open_run, refresh
 from .impact import successors
 from .references import no_such_input
-from .remarks import RETRACTED, retracted
+from .remarks import RETRACTED, remarks_to_select_by, retractions
 from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
 from .time_arguments import local_time, moment_of
 
@@ -57,7 +57,7 @@ def latest(
     refresh(catalog)
     until = None if before is None else moment_of(catalog, before, "before")
     check_status(status)
-    withdrawn = retracted(catalog)
+    withdrawn = retractions([remarks_to_select_by(catalog, status)])
     superseding = (h for h in headers_superseding(catalog) if until is None or h.start["time"] < until)
     superseded = successors(superseding, withdrawn)
     others = set()

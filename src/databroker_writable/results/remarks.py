@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import InvalidMetadataError
+from ..errors import InvalidMetadataError, NotWritableError, warn_user
 from ..runs.provenance import reference
 from ..storage.backend import label_of
 from ..tables.document_values import document_value
@@ -55,7 +55,7 @@ def restore(catalog: Any, run: Any, reason: Any) -> Remark:
     """Undo a retraction."""
     text = _checked_text(reason, "reason")
     named = _run_to_remark(catalog, run, "restore")
-    if named["uid"] not in retracted(catalog):
+    if named["uid"] not in retractions([needed_remarks(catalog)]):
         raise InvalidMetadataError(
             f"the run {named['uid']!r} is not retracted in {label_of(catalog)!r}, so there is nothing to restore; a "
             "retraction is undone in the catalog that keeps it"
@@ -65,20 +65,20 @@ def restore(catalog: Any, run: Any, reason: Any) -> Remark:
 
 def remarks_on(catalog: Any, run: Any) -> list[Remark]:
     """The remarks on a run that are kept in a catalog, oldest first."""
-    return _remarks_of(catalog, _remarked_run(catalog, run, "annotations")["uid"])
+    return _on_run(needed_remarks(catalog), _remarked_run(catalog, run, "annotations")["uid"])
 
 
 def remark_facts(catalog: Any, uid: str) -> list[tuple[str, str]]:
     """The remarks on a run for its displays: its retraction, its tags, its notes."""
-    kept = _remarks_of(catalog, uid)
+    kept = _on_run(remarks(catalog), uid)
     facts = [(RETRACTED, _quoted(remark)) for remark in retractions([kept]).values()]
-    facts += [("tags", ", ".join(tags)) for tags in _tags_by_run(kept).values()]
+    facts += [("tags", ", ".join(tags)) for tags in tags_by_run(kept).values()]
     return facts + [("remark", _quoted(remark)) for remark in kept if remark["text"] and not remark["verdict"]]
 
 
 def tags_of(catalog: Any) -> dict[str, list[str]]:
     """The tags of runs, by uid, in the order in which they were first given."""
-    return _tags_by_run(remarks(catalog))
+    return tags_by_run(remarks(catalog))
 
 
 def retracted(catalog: Any) -> frozenset[str]:
@@ -96,17 +96,36 @@ def retractions(kept: Iterable[list[Remark]]) -> dict[str, Remark]:
 def remarks(catalog: Any) -> list[Remark]:
     """All remarks that are kept in a catalog, oldest first; a catalog that is not writable has none.
 
-    This lists the directory and reads new files; MongoDB needs one query.
+    This lists the directory and reads new files; MongoDB needs one query. Where they cannot be read, this warns:
+    runs can be listed and read without them.
     """
+    try:
+        return needed_remarks(catalog)
+    except NotWritableError as exc:
+        warn_user(
+            f"the remarks on runs of {label_of(catalog)!r} are not known: {exc}; until then retracted runs look like "
+            "good ones, and tags do not show"
+        )
+        return []
+
+
+def remarks_to_select_by(catalog: Any, status: str | None, tags: Any = None) -> list[Remark]:
+    """The same for a choice of runs, which may be one by remarks."""
+    return remarks(catalog) if tags is None and status != RETRACTED else needed_remarks(catalog)
+
+
+def needed_remarks(catalog: Any) -> list[Remark]:
+    """The same where nothing can be done without them: raise `NotWritableError` if they cannot be read."""
     backend = getattr(catalog, "_backend", None)
     return [] if backend is None else sorted(backend.remarks(), key=_when)
 
 
-def _remarks_of(catalog: Any, uid: str) -> list[Remark]:
-    return [remark for remark in remarks(catalog) if remark["run"] == uid]
+def _on_run(kept: list[Remark], uid: str) -> list[Remark]:
+    return [remark for remark in kept if remark["run"] == uid]
 
 
-def _tags_by_run(kept: list[Remark]) -> dict[str, list[str]]:
+def tags_by_run(kept: list[Remark]) -> dict[str, list[str]]:
+    """The tags in remarks, by the uids of runs, in the order in which they were first given."""
     tags: dict[str, dict[str, None]] = {}
     for remark in kept:
         if remark["tags"]:
@@ -152,7 +171,7 @@ def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
     uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else named["uid"]
     if uid is not None and has_run(catalog, uid):
         return {"uid": uid, "catalog": catalog.name}
-    for remark in remarks(catalog):
+    for remark in needed_remarks(catalog):
         if remark["run"] == named["uid"]:
             return {"uid": remark["run"], "catalog": remark["catalog"]}
     raise InvalidMetadataError(no_such_run(catalog, named["uid"]))

@@ -23,7 +23,7 @@ from .header_search import (
     only_one,
 )
 from .references import ambiguous, names_no_run
-from .remarks import RETRACTED, retracted, tags_of
+from .remarks import RETRACTED, remarks_to_select_by, retractions, tags_by_run
 from .time_arguments import local_time, moment_of
 
 _LOOKED_AT = 1_000
@@ -49,9 +49,10 @@ def select(
     span = _span(catalog, since, until)
     if span:
         conditions.append({"time": span})
-    withdrawn = retracted(catalog)
+    kept = remarks_to_select_by(catalog, status, tags)
+    withdrawn = retractions([kept])
     if tags is not None:
-        tagged = _tagged(catalog, tags)
+        tagged = _tagged(catalog, tags, tags_by_run(kept))
         conditions.append({"uid": {"$in": tagged}})
     uids = list(dict.fromkeys(uid for uid, _ in sources))
     candidates = headers_made_from(catalog, uids, {"$and": conditions})
@@ -109,12 +110,11 @@ def _span(catalog: Any, since: Any, until: Any) -> dict[str, float]:
     return span
 
 
-def _tagged(catalog: Any, tags: Any) -> list[str]:
+def _tagged(catalog: Any, tags: Any, given: Mapping[str, list[str]]) -> list[str]:
     """The uids of the runs that have all of some tags."""
     wanted = [tags] if isinstance(tags, str) else tags
     if not isinstance(wanted, list | tuple | set | frozenset) or not all(isinstance(tag, str) for tag in wanted):
         raise InvalidMetadataError(f"tags must be a tag or a list of tags, such as ['bad-frames'], not {short(tags)}")
-    given = tags_of(catalog)
     known = sorted({tag for names in given.values() for tag in names})
     unknown = [tag for tag in wanted if tag not in known]
     if unknown:

@@ -13,6 +13,7 @@ import pymongo.errors
 from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreError, StoreFailedError
 from ..runs import upstream
 from .backend import Backend
+from .file_rights import not_a_directory
 from .mongo_backend import is_unauthorized, reason_of
 
 
@@ -40,6 +41,8 @@ def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exceptio
         return NotWritableError(
             f"no permission to store into the catalog {label!r}: {exc}; ask its owner, or store into your own catalog"
         )
+    if isinstance(exc, NotADirectoryError):
+        return StoreFailedError(f"nothing can be stored into {label!r} ({exc}): {not_a_directory(exc)}")
     if isinstance(exc, (OSError, pymongo.errors.PyMongoError, *backend.failures)):
         return StoreFailedError(
             f"storing {'a run' if uid is None else f'the run {uid!r}'} into {label!r} failed ({reason_of(exc)}); "

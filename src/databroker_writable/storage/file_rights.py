@@ -8,6 +8,8 @@ import os
 import stat
 from collections.abc import Sequence
 
+from .run_paths import named_owner
+
 FILE_MODE = 0o664
 DIRECTORY_MODE = 0o775
 """The rights before the umask; never writable by everybody."""
@@ -61,6 +63,43 @@ def share_with_group(new: str | int, directory: str) -> None:
         # file systems without such rights refuse the change, and do not need it
         with contextlib.suppress(PermissionError):
             os.chmod(new, wanted)
+
+
+def not_a_directory(error: NotADirectoryError) -> str:
+    """What is in the place of a directory, and what to do."""
+    path = str(error.filename)
+    while path != os.path.dirname(path) and not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return f"{path!r} is not a directory; move it away"
+
+
+def why_not_removable(path: str) -> str:
+    """The reason why this user may not remove or rename a file, and what to do; empty if the rights allow it."""
+    directory = os.path.dirname(path) or os.curdir
+    if _is_read_only(directory):
+        return "its file system is mounted read-only; do this where it can be written"
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return f"you have no permission to change {directory!r}; ask its owner{named_owner(directory)} to do this"
+    status, user = os.stat(directory), os.geteuid() if hasattr(os, "geteuid") else 0
+    if status.st_mode & stat.S_ISVTX and user not in (0, status.st_uid, os.lstat(path).st_uid):
+        return (
+            f"in {directory!r}, which has the sticky bit, only the owner of a file removes it; ask that of the file"
+            f"{named_owner(path)} to do this"
+        )
+    return ""
+
+
+def why_not_removed(path: str, error: OSError) -> str:
+    """The reason why a file was not removed, and what to do."""
+    is_refused = isinstance(error, PermissionError) or error.errno == errno.EROFS
+    return (why_not_removable(path) if is_refused else "") or str(error.strerror or error)
+
+
+def _is_read_only(path: str) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):  # Windows has no statvfs
+        return False
 
 
 def open_new_file(path: str, flags: int) -> int:

@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 
-from ..errors import warn_user
+from ..errors import NotWritableError, warn_user
 from ..runs.document_parts import Document
 from .durable_file import NewFile
+from .run_file_readers import why_unreadable
+from .run_paths import names_in
 
 SUFFIX = ".json"
 
@@ -43,13 +45,44 @@ class RemarkFolder:
             file.publish()
 
     def read(self) -> list[Document]:
-        """Return all remarks, in any order; warn once about each file that is not a remark."""
-        try:
-            names = [name for name in os.listdir(self.path) if name.endswith(SUFFIX) and not name.startswith(".")]
-        except (FileNotFoundError, NotADirectoryError):
-            names = []
-        self._known = {name: self._known[name] if name in self._known else self._read_file(name) for name in names}
-        return [remark for remark in self._known.values() if remark is not None]
+        """Return all remarks, in any order; warn about files that are not remarks, or cannot be read.
+
+        Raises `NotWritableError` if the directory cannot be read.
+        """
+        found, unreadable = self._read()
+        if unreadable:
+            warn_user(f"{unreadable}; until then a run that it retracts looks like a good one")
+        return found
+
+    def read_to_remove(self) -> list[Document]:
+        """Return all remarks; raise `NotWritableError` if one cannot be read, which may be on any run."""
+        found, unreadable = self._read()
+        if unreadable:
+            raise NotWritableError(unreadable)
+        return found
+
+    def _read(self) -> tuple[list[Document], str]:
+        """All remarks, and the message about those that cannot be read, empty if there are none."""
+        known: dict[str, Document | None] = {}
+        unreadable: list[str] = []
+        for name in names_in(self.path):
+            if name.startswith(".") or not name.endswith(SUFFIX):
+                continue
+            path = os.path.join(self.path, name)
+            try:
+                known[name] = self._known[name] if name in self._known else read_remark(path)
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except ValueError as exc:
+                warn_user(f"{path} {why_no_remark(path, exc)}")
+                known[name] = None
+            except OSError as exc:
+                # it is not known as bad, because the permission may be given
+                unreadable.append(f"the remark {path} {why_no_remark(path, exc)}")
+        self._known = known
+        more = f" ({len(unreadable) - 1} more cannot be read either)" if len(unreadable) > 1 else ""
+        found = [remark for remark in known.values() if remark is not None]
+        return found, f"{unreadable[0]}{more}" if unreadable else ""
 
     def remove(self, remark: Document) -> None:
         """Remove a remark of a deleted run."""
@@ -59,16 +92,6 @@ class RemarkFolder:
     def file_of(self, remark: Document) -> str:
         """Path of the file of a remark."""
         return os.path.join(self.path, remark["uid"] + SUFFIX)
-
-    def _read_file(self, name: str) -> Document | None:
-        path = os.path.join(self.path, name)
-        try:
-            return read_remark(path)
-        except FileNotFoundError:
-            return None  # removed meanwhile
-        except (ValueError, OSError) as exc:
-            warn_user(f"{path} is not a remark on a run ({exc}); restore it from a copy, or move it away")
-            return None
 
 
 def read_remark(path: str) -> Document:
@@ -80,6 +103,13 @@ def read_remark(path: str) -> Document:
     if remark["uid"] + SUFFIX != os.path.basename(path):
         raise ValueError("its name differs from its uid")
     return remark
+
+
+def why_no_remark(path: str, exc: Exception) -> str:
+    """What is wrong with a file among the remarks, according to the error of `read_remark`, and what to do."""
+    if isinstance(exc, OSError):
+        return why_unreadable(path, exc)
+    return f"is not a remark on a run ({exc}); restore it from a copy, or move it away"
 
 
 def is_remark(remark: Document) -> bool:

@@ -21,7 +21,7 @@ from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.packed_headers import RunHeader
 from .header_cache import Files, HeaderCache, state_of
-from .run_paths import files_matching, owner_of
+from .run_paths import files_matching, named_owner, owner_of
 
 NamedDocument = tuple[str, Document]
 Header = tuple[Document, Document | None]
@@ -279,11 +279,11 @@ def why_unreadable(path: str, exc: Exception | None = None) -> str:
             )
         return "was removed meanwhile"
     except OSError as error:
-        return f"cannot be accessed ({error.strerror}); ask its owner, {owner_of(path)}, for the permission to read it"
+        return f"cannot be accessed ({error.strerror}); ask its owner{named_owner(path)} for the permission to read it"
     if not stat.S_ISREG(mode):
         return "is not a regular file; move it away, or rename it"
     if isinstance(exc, PermissionError):
-        return f"cannot be read by this user; ask its owner, {owner_of(path)}, for the permission to read it"
+        return f"cannot be read by this user; ask its owner{named_owner(path)} for the permission to read it"
     if isinstance(exc, OSError):
         return f"cannot be read ({exc.strerror}); restore it from a copy"
     return f"is not a run, or is damaged ({type(exc).__name__}); restore it from a copy, or move it away"
@@ -291,9 +291,9 @@ def why_unreadable(path: str, exc: Exception | None = None) -> str:
 
 def _warn(complaints: list[tuple[str, str]]) -> None:
     path, why = complaints[0]
-    others = len(complaints) - 1
+    others, owner = len(complaints) - 1, owner_of(path)
     more = f"; {others} more {'file is' if others == 1 else 'files are'} skipped" if others else ""
     warn_user(
-        f"the run file {path!r} of {owner_of(path)} is skipped: it {why}{more}; "
+        f"the run file {path!r}{f' of {owner}' if owner else ''} is skipped: it {why}{more}; "
         "databroker-writable check lists what cannot be read"
     )

@@ -92,37 +92,45 @@ def files_matching(patterns: Iterable[str]) -> Iterator[str]:
             continue
         # as glob does, but for asking of each file what its directory is
         beginning = os.path.join(unescaped(directory), "")
-        names = fnmatch.filter(_names_in(unescaped(directory)), name)
+        names = fnmatch.filter(names_in(unescaped(directory)), name)
         hidden = name.startswith(".")
         yield from [beginning + found for found in names if hidden or not found.startswith(".")]
 
 
-def _names_in(directory: str) -> list[str]:
+def names_in(directory: str) -> list[str]:
+    """The names in a directory that runs or remarks may be in; raise `InvalidCatalogError` if it cannot be read."""
     try:
         return os.listdir(directory or ".")
     except (FileNotFoundError, NotADirectoryError):
         return []  # it is made by the first run
-    except PermissionError:
-        raise InvalidCatalogError(
-            f"the directory {directory!r} cannot be read by this user; ask its owner{_named_owner(directory)} for the "
-            "permission to read it"
-        ) from None
+    except PermissionError as exc:
+        raise InvalidCatalogError(why_not_listed(directory, exc)) from None
     except OSError as exc:
-        raise InvalidCatalogError(
-            f"the directory {directory!r} cannot be read ({exc.strerror}); is its file system mounted?"
-        ) from exc
+        raise InvalidCatalogError(why_not_listed(directory, exc)) from exc
 
 
-def _named_owner(path: str) -> str:
-    try:
-        return f", {owner_of(path)},"
-    except OSError:  # a parent directory may be unreadable, too
-        return ""
+def why_not_listed(directory: str, exc: OSError) -> str:
+    """The reason why a directory cannot be read, and what to do."""
+    if isinstance(exc, PermissionError):
+        return (
+            f"the directory {directory!r} cannot be read by this user; ask its owner{named_owner(directory)} for the "
+            "permission to read it"
+        )
+    return f"the directory {directory!r} cannot be read ({exc.strerror}); is its file system mounted?"
+
+
+def named_owner(path: str) -> str:
+    """The name of the owner of a file between commas, for messages; empty if it cannot be seen."""
+    owner = owner_of(path)
+    return f", {owner}," if owner else ""
 
 
 def owner_of(path: str) -> str:
-    """The name of the owner of a file."""
-    user = os.lstat(path).st_uid
+    """The name of the owner of a file; empty if a directory above it may not be entered."""
+    try:
+        user = os.lstat(path).st_uid
+    except OSError:
+        return ""
     try:
         import pwd
 

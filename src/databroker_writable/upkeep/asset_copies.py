@@ -13,6 +13,8 @@ from ..runs.document_parts import Document
 from ..storage.assets import format_of
 from ..storage.assets.asset_paths import check_same, free_path
 from ..storage.durable_file import NewFile
+from ..storage.failures import explaining
+from ..storage.run_file_readers import why_unreadable
 
 
 class AssetCopies:
@@ -51,7 +53,8 @@ class AssetCopies:
                 f"be copied, open the source with root_map={{{recorded!r}: 'DIRECTORY'}}, the directory that holds it"
             )
         if path not in self._paths:
-            self._paths[path] = self._copy(path, root, relative, format_of(resource).verify)
+            with explaining(self._destination._backend):
+                self._paths[path] = self._copy(path, root, relative, format_of(resource).verify)
         return {**resource, "root": root, "resource_path": self._paths[path]}
 
     def discard(self) -> None:
@@ -68,10 +71,7 @@ class AssetCopies:
 
     def _copy(self, path: str, root: str, relative: str, verify: Callable[[str], None]) -> str:
         """Copy a file completely and durably, unless it is there already; return its path below the root."""
-        if not os.path.isfile(path):
-            raise StoreFailedError(
-                f"the file {path} is missing; restore it, or map its root with root_map at the source"
-            )
+        _check_is_readable(path)
         target = os.path.join(root, relative)
         if os.path.lexists(target) and os.path.samefile(path, target):
             # both catalogs have one asset root: a deletion in one of them must not remove the file of the other
@@ -97,6 +97,21 @@ def _asset_roots(source: Any) -> list[str]:
     roots = list((getattr(source, "root_map", None) or {}).values())
     store = getattr(source, "_store", None)
     return roots if store is None else [*roots, *store.asset_roots()]
+
+
+def _check_is_readable(path: str) -> None:
+    """Raise `StoreFailedError` for a file that is missing, or that may not be read."""
+    if os.access(path, os.R_OK) and os.path.isfile(path):
+        return
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreFailedError(
+            f"the file {path} is missing; restore it, or map its root with root_map at the source"
+        ) from None
+    except OSError:
+        pass  # a directory above it is closed
+    raise StoreFailedError(f"the file {path} {why_unreadable(path, PermissionError())}")
 
 
 def _is_below(path: str, root: str) -> bool:

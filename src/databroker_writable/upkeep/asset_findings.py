@@ -14,7 +14,8 @@ from ..errors import UnreadableAssetError
 from ..runs.document_parts import Document
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
 from ..storage.file_locks import is_being_written
-from .findings import Finding, Leftover, remover, shown_age
+from ..storage.run_paths import why_not_listed
+from .findings import Finding, Leftover, in_place_of_directory, remover, shown_age
 
 
 class Assets:
@@ -27,8 +28,9 @@ class Assets:
         self.root = catalog._store.asset_root()
         self._may_be_shared = catalog.asset_root is not None
         self._root_map = getattr(catalog, "root_map", None) or {}
-        self._partial = find_partial_files(self.root) if self.root else {}
-        self._published = find_asset_files(self.root) if self.root else {}
+        self._closed: dict[str, OSError] = {}
+        self._partial = find_partial_files(self.root, closed=self._closed.__setitem__) if self.root else {}
+        self._published = find_asset_files(self.root, closed=self._closed.__setitem__) if self.root else {}
         self._needed: dict[str, Document] = {}
         self._referred: set[str] = set()
         self.unknown_resources = 0
@@ -47,6 +49,14 @@ class Assets:
     @property
     def needed(self) -> int:
         return len(self._needed)
+
+    def obstacles(self) -> Iterator[Finding]:
+        """What is in the place of the root, and directories below it that cannot be read."""
+        if self.root and os.path.lexists(self.root) and not os.path.isdir(self.root):
+            yield in_place_of_directory(self.root, "array in a file")
+        for path, error in self._closed.items():
+            message = f"{why_not_listed(path, error)}, so no leftovers are looked for in it"
+            yield Finding("unreadable-directory", path, message)
 
     def leftovers(self, unreadable: str) -> Iterator[Finding]:
         """Partial files, and files that no run refers to; `unreadable` names a run whose references are unknown."""
@@ -73,7 +83,8 @@ class Assets:
             except UnreadableAssetError as exc:
                 missing = isinstance(exc.__cause__, FileNotFoundError)
                 advice = " (if the files were moved, map their root with root_map)" if missing else ""
-                category = "missing-asset" if missing else "damaged-asset"
+                closed = isinstance(exc.__cause__, PermissionError)
+                category = "missing-asset" if missing else "unreadable-asset" if closed else "damaged-asset"
                 run = resource.get("run_start", "?")
                 yield Finding(category, path, f"run {run} cannot be read completely: {exc}{advice}")
 

@@ -31,6 +31,7 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
     report.findings += look.findings
     report.findings += upkeep.cut_off_deletions()
     report.findings += remark_findings(catalog._backend)
+    report.findings += assets.obstacles()
     report.findings += assets.leftovers(look.unreadable)
     report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
     from tqdm import tqdm

@@ -202,15 +202,17 @@ class CatalogDestination:
 
     def take_remarks(self, remarked: list[Document]) -> None:
         """Add the missing remarks; warn if the catalog cannot keep any."""
-        backend = self._catalog._backend
-        with explaining(backend):
-            present = {remark["uid"] for remark in backend.remarks()}
-            missing = [remark for remark in remarked if remark["uid"] not in present]
-            try:
+        backend, missing = self._catalog._backend, remarked
+        if not remarked:
+            return
+        try:
+            with explaining(backend):
+                present = {remark["uid"] for remark in backend.remarks()}
+                missing = [remark for remark in remarked if remark["uid"] not in present]
                 for remark in missing:
                     backend.add_remark(remark)
-            except NotWritableError as exc:
-                warn_user(f"{len(missing)} remarks on the runs were not copied: {exc}")
+        except NotWritableError as exc:
+            warn_user(f"{len(missing)} remarks on the runs were not copied: {exc}")
 
 
 def _store(destination: Any, documents: list[NamedDocument]) -> None:

@@ -28,7 +28,7 @@ def deletion_of(catalog: Any, uid: str) -> Deletion:
     InvalidRunError
         There is no such run.
     NotWritableError
-        A catalog that must not be written to, or whose driver deletes nothing.
+        A catalog that must not be written to, or whose driver deletes nothing, or no permission to remove a part.
 
     Notes
     -----
@@ -54,4 +54,5 @@ def deletion_of(catalog: Any, uid: str) -> Deletion:
             f"the catalog {catalog._backend.label!r} has no run {uid!r}, and no interrupted deletion of it; "
             "databroker-writable ls lists the runs (give the complete uid to finish a deletion)"
         )
+    deletion.check_rights()
     return deletion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -84,8 +85,13 @@ class FileDeletion(Deletion):
     def size(self) -> str:
         return str(humanize.naturalsize(os.path.getsize(self._path)))
 
+    def run_files(self) -> list[str]:
+        return [self._path]
+
     def hide(self) -> None:
-        os.utime(self._path)  # check computes the age from this
+        # check computes the age from this; only the owner and those who may write to the file may change it
+        with contextlib.suppress(PermissionError):
+            os.utime(self._path)
         os.replace(self._path, self._hidden)
         sync_directories([self._path])
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import humanize
+import pymongo.errors
 
 from ..storage.file_locks import is_being_written
+from ..storage.file_rights import why_not_removed
+from ..storage.mongo_backend import reason_of
 
 DAY = 86400.0
 
@@ -50,10 +53,13 @@ class Leftover(Finding):
     age: float | None = None  # seconds since it was last written; None if unknown
     may_be_shared: bool = False  # whether other catalogs can use the same place
     use: str = ""  # what can be done with it while it is there, other than to remove it
+    failure: str = ""  # why it could not be removed
     remove: Callable[[float], bool] = field(default=lambda grace: False, repr=False)
     """Checks it again and removes it; takes the grace period, and returns whether it was removed."""
 
     def said(self) -> str:
+        if self.failure:
+            return f"{self.message}; it could not be removed: {self.failure}"
         return f"{self.message}; {self.use}" if self.use and not self.removed else self.message
 
     def needs_attention(self, grace: float) -> bool:
@@ -76,7 +82,7 @@ class Report:
 
 
 def clean(findings: Iterable[Finding], grace: float = DAY, *, unshared: bool = False) -> None:
-    """Remove the leftovers that are older than a grace period, and mark them as removed.
+    """Remove the leftovers that are older than a grace period, and mark them as removed, or why they could not be.
 
     The age is that of the youngest part: the modification time of a file, or the time in an ObjectId, which the
     writer's clock sets. What has neither is removed only with a grace period of 0, which is for when nobody stores.
@@ -86,14 +92,24 @@ def clean(findings: Iterable[Finding], grace: float = DAY, *, unshared: bool = F
         if not isinstance(finding, Leftover) or (finding.may_be_shared and not unshared):
             continue
         if grace == 0 or (finding.age is not None and finding.age >= grace):
-            finding.removed = finding.remove(grace)
+            try:
+                finding.removed = finding.remove(grace)
+            except OSError as exc:
+                finding.failure = why_not_removed(finding.where, exc)
+            except pymongo.errors.OperationFailure as exc:
+                finding.failure = reason_of(exc)
+
+
+def in_place_of_directory(path: str, what: str) -> Finding:
+    """The finding that a file, or a broken link, has the name of a directory, without which nothing can be stored."""
+    return Finding("not-a-directory", path, f"is not a directory, so no {what} can be stored or read; move it away")
 
 
 def age_of(path: str) -> float | None:
-    """Seconds since a file was last written, by its file system; None if it is gone."""
+    """Seconds since a file was last written, by its file system; None if it is gone, or its directory is closed."""
     try:
         written = os.lstat(path).st_mtime
-    except FileNotFoundError:
+    except OSError:
         return None
     return max(0.0, time.time() - written)
 

@@ -5,22 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from ..errors import NotWritableError
 from ..storage.backend import Backend
 from ..storage.durable_file import final_name
 from ..storage.file_locks import is_being_written
-from ..storage.remark_files import SUFFIX, read_remark
-from .findings import Finding, Leftover, age_of, remover, shown_age
+from ..storage.remark_files import SUFFIX, read_remark, why_no_remark
+from ..storage.run_paths import names_in
+from .findings import Finding, Leftover, age_of, in_place_of_directory, remover, shown_age
 
 
 def remark_findings(backend: Backend) -> Iterator[Finding]:
     """Check the directories of remarks, if the catalog has any; MongoDB inserts each completely."""
     for folder in backend.remark_folders:
-        if os.path.isdir(folder.path):
-            yield from _findings_in(folder.path)
+        yield from _findings_in(folder.path)
 
 
 def _findings_in(directory: str) -> Iterator[Finding]:
-    for name in sorted(os.listdir(directory)):
+    if os.path.lexists(directory) and not os.path.isdir(directory):
+        yield in_place_of_directory(directory, "remark")
+    try:
+        names = sorted(names_in(directory))
+    except NotWritableError as exc:
+        yield Finding("unreadable-directory", directory, f"{exc}, so no remark is looked at")
+        return
+    for name in names:
         path = os.path.join(directory, name)
         if (final_name(name) or "").endswith(SUFFIX):
             if not is_being_written(path):
@@ -33,5 +41,4 @@ def _findings_in(directory: str) -> Iterator[Finding]:
             except FileNotFoundError:
                 continue
             except (ValueError, OSError) as exc:
-                message = f"not a remark on a run ({exc}); restore it from a copy, or move it away"
-                yield Finding("bad-remark", path, message)
+                yield Finding("bad-remark", path, f"remark {why_no_remark(path, exc)}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+from ..errors import NotWritableError, StoreError, StoreFailedError
 from ..runs.document_parts import Document
 from ..storage.assets import is_asset, is_our_asset
 from ..storage.durable_file import sync_directories
+from ..storage.file_rights import why_not_removable, why_not_removed
+from ..storage.run_file_readers import why_unreadable
 
 
 class Deletion(ABC):
@@ -33,6 +37,7 @@ class Deletion(ABC):
         self.uid = uid
         self.assets: list[str] = []
         self.kept: list[str] = []
+        self._closed: list[str] = []
 
     is_visible: bool
 
@@ -53,10 +58,43 @@ class Deletion(ABC):
     def used_by_others(self, resources: list[Document]) -> set[str]:
         """Real paths of the assets that other runs refer to."""
 
+    def run_files(self) -> list[str]:
+        """The files of the documents, if they are in files."""
+        return []
+
+    def check_rights(self) -> None:
+        """Raise `NotWritableError` if this user may not remove all of it, before anything changes."""
+        remarks = [
+            folder.file_of(remark)
+            for folder in self.backend.remark_folders
+            for remark in folder.read_to_remove()
+            if remark["run"] == self.uid
+        ]
+        reasons = ((path, why_unreadable(path, PermissionError())) for path in self._closed)
+        refused = ((path, why_not_removable(path)) for path in (*self.run_files(), *self.assets, *remarks))
+        for path, why in (*reasons, *refused):
+            if why:
+                raise NotWritableError(f"the run {self.uid!r} cannot be deleted: {path}: {why}; nothing was changed")
+
     def execute(self) -> None:
         """Delete the run, or finish its deletion."""
+        was_visible = self.is_visible
+        try:
+            self._execute()
+        except StoreError:
+            raise
+        except OSError as exc:
+            path = str(exc.filename or "")
+            is_refused = isinstance(exc, PermissionError) or exc.errno == errno.EROFS
+            rest = "nothing was changed" if self.is_visible and was_visible else "delete it again to remove the rest"
+            raise (NotWritableError if is_refused else StoreFailedError)(
+                f"the run {self.uid!r} cannot be deleted: {path}: {why_not_removed(path, exc)}; {rest}"
+            ) from exc
+
+    def _execute(self) -> None:
         if self.is_visible:
             self.hide()
+            self.is_visible = False
         for path in self.assets:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
@@ -71,7 +109,9 @@ class Deletion(ABC):
         used = self.used_by_others(own) if own else set()
         for path in sorted({self.path_of(resource) for resource in own}):
             is_below = root is not None and path.startswith(os.path.realpath(root) + os.sep)
-            if is_below and path not in used and os.path.isfile(path) and is_asset(path):
+            if is_below and _is_closed(path):
+                self._closed.append(path)
+            elif is_below and path not in used and os.path.isfile(path) and is_asset(path):
                 self.assets.append(path)
             elif os.path.exists(path):
                 self.kept.append(path)
@@ -81,6 +121,17 @@ class Deletion(ABC):
         root = str(resource.get("root", ""))
         root_map = getattr(self.catalog, "root_map", None) or {}
         return os.path.realpath(os.path.join(root_map.get(root, root), str(resource["resource_path"])))
+
+
+def _is_closed(path: str) -> bool:
+    """Whether a file, or a directory above it, may not be read, so that it is not known whose it is."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return not os.access(path, os.R_OK)
 
 
 def shown_count(counts: Iterable[int]) -> str:

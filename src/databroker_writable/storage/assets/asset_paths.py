@@ -73,44 +73,64 @@ def file_safe(text: str) -> str:
 _YEAR, _MONTH = re.compile(r"\d{4}"), re.compile(r"\d\d")
 
 
-def find_partial_files(root: str, suffixes: Collection[str]) -> dict[str, os.stat_result]:
+Closed = Callable[[str, OSError], object]
+"""Called with a directory that cannot be read, and the error."""
+
+
+def _raise(directory: str, error: OSError) -> None:
+    raise error
+
+
+def find_partial_files(root: str, suffixes: Collection[str], closed: Closed = _raise) -> dict[str, os.stat_result]:
     """Hidden files under a root, with their status, that are being written or were left by a killed process."""
-    return _find(root, lambda name: _is_asset_name(final_name(name) or "", suffixes))
+    return _find(root, lambda name: _is_asset_name(final_name(name) or "", suffixes), closed)
 
 
-def find_asset_files(root: str, suffixes: Collection[str]) -> dict[str, os.stat_result]:
+def find_asset_files(root: str, suffixes: Collection[str], closed: Closed = _raise) -> dict[str, os.stat_result]:
     """Published files under a root, with their status; other programs may use such names, too."""
-    return _find(root, lambda name: _is_asset_name(name, suffixes))
+    return _find(root, lambda name: _is_asset_name(name, suffixes), closed)
 
 
 def _is_asset_name(name: str, suffixes: Collection[str]) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1] in suffixes
 
 
-def _find(root: str, wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
+def _find(root: str, wanted: Callable[[str], bool], closed: Closed) -> dict[str, os.stat_result]:
     """The matching files, with their status."""
-    entries = (entry for entry in _entries(root) if wanted(entry.name) and entry.is_file(follow_symlinks=False))
-    return dict(sorted((entry.path, entry.stat(follow_symlinks=False)) for entry in entries))
+    files = {}
+    for entry in _entries(root, closed):
+        try:
+            if wanted(entry.name) and entry.is_file(follow_symlinks=False):
+                files[entry.path] = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except OSError as error:
+            closed(os.path.dirname(entry.path), error)
+    return dict(sorted(files.items()))
 
 
 def files_under(root: str) -> Iterator[str]:
-    """What is in the places of asset files under a root."""
-    return (entry.path for entry in _entries(root))
+    """What is in the places of asset files under a root, as far as it may be read."""
+    return (entry.path for entry in _entries(root, lambda directory, error: None))
 
 
-def _entries(root: str) -> Iterator[os.DirEntry[str]]:
+def _entries(root: str, closed: Closed) -> Iterator[os.DirEntry[str]]:
     """What is in ``{root}/{year}/{month}``."""
-    for year in _directories(root, _YEAR):
-        for month in _directories(year, _MONTH):
-            yield from _listed(month)
+    for year in _directories(root, _YEAR, closed):
+        for month in _directories(year, _MONTH, closed):
+            yield from _listed(month, closed)
 
 
-def _directories(path: str, name: re.Pattern[str]) -> list[str]:
+def _directories(path: str, name: re.Pattern[str], closed: Closed) -> list[str]:
     if not os.path.isdir(path):
         return []
-    return [entry.path for entry in _listed(path) if name.fullmatch(entry.name) and entry.is_dir()]
+    return [entry.path for entry in _listed(path, closed) if name.fullmatch(entry.name) and entry.is_dir()]
 
 
-def _listed(path: str) -> list[os.DirEntry[str]]:
-    with os.scandir(path) as entries:
-        return list(entries)
+def _listed(path: str, closed: Closed) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except OSError as error:
+        closed(path, error)
+        return []

@@ -13,6 +13,7 @@ import numpy
 
 from ...errors import InvalidTableError, NotWritableError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts
+from ..file_rights import not_a_directory
 from . import asset_paths, hdf5_scales
 from .chunking import merged
 from .hdf5_datasets import Rows, check_agrees, check_array, create_column, explained, write_rows
@@ -199,6 +200,8 @@ class HDF5Writer:
             raise NotWritableError(
                 f"there is no permission to write {self._final}; ask for it, or set another asset_root"
             ) from error
+        except NotADirectoryError as error:
+            raise StoreFailedError(f"making {self._final} failed ({error}): {not_a_directory(error)}") from error
         except OSError as error:
             raise StoreFailedError(
                 f"making {self._final} failed ({error}); nothing was published, and a retry is safe once the disk has "

@@ -33,14 +33,14 @@ def is_asset(path: str) -> bool:
     return any(known.is_ours(path) for known in FORMATS.values() if known.suffix == suffix)
 
 
-def find_partial_files(root: str) -> dict[str, os.stat_result]:
+def find_partial_files(root: str, **options: Any) -> dict[str, os.stat_result]:
     """Hidden files under a root, with their status, that are being written or were left by a killed process."""
-    return asset_paths.find_partial_files(root, _suffixes())
+    return asset_paths.find_partial_files(root, _suffixes(), **options)
 
 
-def find_asset_files(root: str) -> dict[str, os.stat_result]:
+def find_asset_files(root: str, **options: Any) -> dict[str, os.stat_result]:
     """Published files under a root, with their status; `is_asset` tells whether this package wrote one."""
-    return asset_paths.find_asset_files(root, _suffixes())
+    return asset_paths.find_asset_files(root, _suffixes(), **options)
 
 
 def _suffixes() -> set[str]:
