@@ -81,3 +81,12 @@ def test_a_guarded_catalog_stays_guarded(site):
     for same in (guarded.configure_new(), guarded(), guarded.get(), pickle.loads(pickle.dumps(guarded))):
         with pytest.raises(NotWritableError, match="writable: false"):
             same.store_run(example_runs.TABLE)
+
+
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_search_results_that_hold_a_database_say_how_to_take_them_elsewhere(catalog):
+    catalog.store_run({"x": [1]})
+    with pytest.raises(
+        pickle.PicklingError, match=r"'search results' holds a database .*; pickle the catalog and search"
+    ):
+        pickle.dumps(catalog.search({}))

@@ -94,9 +94,8 @@ def pickled(recipe: Recipe) -> tuple[Any, tuple[Recipe]]:
         raise pickle.PicklingError(f"the driver {driver} is defined inside a function; move it to a module")
     for key, value in recipe.args.get("catalog_args", recipe.args).items():
         if type(value).__name__ == "Database":
-            raise pickle.PicklingError(
-                f"the catalog {recipe.name!r} was opened with a database object as {key}; open it with a URI"
-            )
+            remedy = "pickle the catalog and search again" if recipe.name == upstream.VIEW else "open it with a URI"
+            raise pickle.PicklingError(f"the catalog {recipe.name!r} holds a database object as {key}; {remedy}")
     return reopen, (recipe,)
 
 
