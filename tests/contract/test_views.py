@@ -86,7 +86,5 @@ def test_a_guarded_catalog_stays_guarded(site):
 @pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
 def test_search_results_that_hold_a_database_say_how_to_take_them_elsewhere(catalog):
     catalog.store_run({"x": [1]})
-    with pytest.raises(
-        pickle.PicklingError, match=r"'search results' holds a database .*; pickle the catalog and search"
-    ):
+    with pytest.raises(pickle.PicklingError, match=r"'search results' holds a database .*; pickle the catalog"):
         pickle.dumps(catalog.search({}))
