@@ -170,7 +170,7 @@ def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, head
             f"the copy of the run {uid!r} in {target.label!r} was made before the run was finished; delete it there, "
             "and copy again"
         )
-    if stop["uid"] != header.stop["uid"]:
+    if stop.get("uid") != header.stop.get("uid"):
         raise RunExistsError(
             f"another run of the uid {uid!r} is in {target.label!r}; it stays as it was. Delete it there if it is wrong"
         )
