@@ -89,7 +89,9 @@ BACKENDS = {
 
 def stored_run(*tables, backend="msgpack", one_event=False):
     """A run that holds the tables, read back from a backend."""
-    described = [read_table(table, one_event=one_event) for table in tables]
+    described = [read_table(tables[0], one_event=one_event)]
+    first = described[0].schema
+    described += [read_table(table, one_event=one_event, first=first).fitted(first) for table in tables[1:]]
     cache = DocumentCache()
     for name, doc in BACKENDS[backend](documents(*described)):
         cache(name, doc)

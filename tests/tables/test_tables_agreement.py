@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy
 import pandas
 import pytest
 import xarray
 
 from databroker_writable.errors import InvalidTableError
-from databroker_writable.tables import StreamSchema, read_table
+from databroker_writable.runs.builder import RunBuilder
+from databroker_writable.tables import StreamSchema, ragged, read_table
 from support.table_roundtrip import assert_same_frame, there_and_back
+
+NAME_OF_TEXT = str(pandas.Series(["a"]).dtype)
 
 
 def refusal(first, later, **options):
@@ -83,12 +88,12 @@ def test_a_piece_of_a_larger_frame_is_told_to_reset_its_index():
         (
             {"x": pandas.Categorical(["a"])},
             {"x": pandas.Categorical(["b"])},
-            "the encoding of 'x'",
+            "the categories of column 'x' ['a'], but this table has ['b']; give each table all of them",
         ),
         (
             {"x": pandas.array([1], dtype="Int64")},
             {"x": [1]},
-            "the encoding of 'x' {'is': 'extension', 'dtype': 'Int64'}",
+            "the type of column 'x' pandas' Int64, but this table has int64",
         ),
         (
             {"time": [1.0], "x": [1]},
@@ -138,3 +143,105 @@ def test_data_keys_given_by_the_user_need_only_what_they_name():
     mine.check_agrees(read_table({"x": [1.5]}).schema, "primary")
     with pytest.raises(InvalidTableError, match="the shape of column 'x'"):
         mine.check_agrees(StreamSchema({"x": {"dtype": "number", "shape": [2]}}, {}, {}, {}), "primary")
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "expected"),
+    [
+        ([0.5], [None], "has None for missing values, which its first table, of float64, did not have; write nan for"),
+        ([1], [None, 2], "has None for missing values, which its first table, of int64, did not have; write nan for"),
+        (["a"], [None], "has None for missing values, which its first table, of text, did not have; begin with a"),
+        ([None], [0.5], "began with None, alone or among text, but this table has float64; write nan for missing"),
+        ([None], [3, None], "began with None, alone or among text, but this table has int64; write nan for missing"),
+    ],
+)
+def test_none_is_refused_as_what_it_is_and_without_a_warning(first, later, expected):
+    builder = RunBuilder()
+    builder.add_stream("primary", data={"x": first})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InvalidTableError, match=f"column 'x' of stream 'primary' {expected}"):
+            builder.add_data("primary", {"x": later})
+
+
+@pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+@pytest.mark.parametrize("first", [[1, None], [0.5, None], [True, None], ["a", None]], ids=repr)
+def test_a_table_may_have_only_missing_values_after_some(backend, first):
+    back = there_and_back({"x": first}, {"x": [None, None]}, backend=backend)["x"].values.tolist()
+    assert back == [*first, None, None]
+    assert list(map(type, back)) == list(map(type, [*first, None, None]))
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "expected"),
+    [
+        (
+            pandas.Categorical(["a"], ordered=True),
+            pandas.Categorical(["a"]),
+            f"ordered category of {NAME_OF_TEXT}, but this table has category of {NAME_OF_TEXT}",
+        ),
+        (
+            pandas.date_range("2024", periods=1, tz="UTC"),
+            pandas.date_range("2024", periods=1, tz="Europe/Berlin"),
+            "datetime in the zone UTC, but this table has datetime in the zone Europe/Berlin",
+        ),
+        (
+            pandas.period_range("2024", periods=1, freq="M"),
+            pandas.period_range("2024", periods=1, freq="D"),
+            "period[M], but this table has period[D]",
+        ),
+        (
+            pandas.interval_range(0, 1),
+            pandas.interval_range(0, 1, closed="left"),
+            "interval, closed right, but this table has interval, closed left",
+        ),
+        (
+            numpy.array(["2024"], "M8[s]"),
+            numpy.array(["2024"], "M8[ms]"),
+            "datetime64[s], but this table has datetime64[ms]",
+        ),
+        (numpy.ma.masked_array([1], [False]), [1], "a masked array of int64, but this table has int64"),
+    ],
+)
+def test_types_that_differ_are_named_in_words(first, later, expected):
+    text = refusal(
+        pandas.DataFrame({"x": first}) if not isinstance(first, numpy.ndarray) else {"x": first}, {"x": later}
+    )
+    assert f"the type of column 'x' {expected}" in text
+    assert "{" not in text
+
+
+PADDED = [[[1, 2], [3]], [[4, 5], [6, 7]], [[8]], [[]]]
+
+
+@pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+@pytest.mark.parametrize("of", [dict, pandas.DataFrame])
+@pytest.mark.parametrize("number", [int, float])
+def test_rows_of_one_length_may_follow_rows_of_different_lengths(backend, of, number):
+    pieces = [[[*map(number, row)] for row in piece] for piece in PADDED]
+    back = there_and_back(*(of({"peaks": rows}) for rows in pieces), backend=backend)
+    found = ragged(back, "peaks")
+    assert [row.tolist() for row in found] == [row for piece in pieces for row in piece]
+    assert {row.dtype for row in found} == {numpy.dtype(number)}
+
+
+def test_an_array_may_follow_rows_of_different_lengths():
+    back = there_and_back({"peaks": PADDED[0]}, {"peaks": numpy.array([[4, 5]])})
+    assert [row.tolist() for row in ragged(back, "peaks")] == [[1, 2], [3], [4, 5]]
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "expected"),
+    [
+        ([[1.0, 2.0]], [[3.0]], r"the shape of column 'x' \[2\], .*; pad the rows to the length of the first ones"),
+        ([[1.0]], [[3.0, 4.0]], r"the shape of column 'x' \[1\], .*; begin with the longest row"),
+        ([[1.0, 2.0], [3.0]], [[4.0, 5.0, 6.0]], r"the shape of column 'x' \[2\], .*; begin with the longest row"),
+        ([[1.0, 2.0]], [[3.0, 4.0], [5.0]], "began with rows of one length, but this table has rows of different"),
+        ([[1, 2], [3]], [[4.5]], "the type of the rows of column 'x' int64, but this table has float64"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_with_a_remedy(first, later, expected):
+    builder = RunBuilder()
+    builder.add_stream("primary", data={"x": first})
+    with pytest.raises(InvalidTableError, match=expected):
+        builder.add_data("primary", {"x": later})

@@ -41,9 +41,11 @@ class BuiltStream:
         """Fit a later table to the first one; refuse it if it does not fit."""
         name, data_keys = self.descriptor["name"], self.descriptor["data_keys"]
         if self.schema is not None:
-            table = table.fitted(self.schema, name)
+            given = table.schema
+            table = table.fitted(self.schema)
             self.schema.check_agrees(table.schema, name)
             self._check_widening(self.schema.widened(table.schema), name)
+            given.warn_of_nulls(self.schema, name)
         check_columns(data_keys, table, name)
         check_declared(self._data_keys_with(table), table.schema, f"stream {name!r}")
         return table

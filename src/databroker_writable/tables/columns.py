@@ -17,7 +17,7 @@ from .arrow_columns import column_from_arrow, is_arrow, is_arrow_dtype
 from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, type_of, unsupported
 from .list_columns import CONTAINERS, array_from_list
 from .names import data_keys_of, free_name, plain_names
-from .special_columns import parts_of_columns
+from .special_columns import PaddedRows, parts_of_columns
 from .wording import remedy_for, short
 
 _SINGLE = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
@@ -51,12 +51,12 @@ class Source:
     indexes: dict[str, Any] = field(default_factory=dict[str, Any])  # JSON-able: how to restore the indexes
 
 
-def source_from_mapping(table: Mapping[Any, Any]) -> Source:
+def source_from_mapping(table: Mapping[Any, Any], padded: Mapping[Any, PaddedRows]) -> Source:
     if not table:
         raise InvalidTableError("the table has no columns; give it at least one, e.g. {'x': [1, 2, 3]}")
     names = plain_names(table, "column")
     given = zip(names, map(_in_memory, table.values()), strict=True)
-    parts = {part.name: part for listed in parts_of_columns(given, names).values() for part in listed}
+    parts = {part.name: part for listed in parts_of_columns(given, names, padded).values() for part in listed}
     keys = data_keys_of(parts)
     columns = {name: array_from_column(part.values, name) for name, part in parts.items()}
     dims = _leading_dims(columns, keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -23,10 +24,10 @@ from .columns import (
 from .encode import dtype_name
 from .layout import encode_attributes
 from .names import data_keys_of, free_name, plain_names
-from .special_columns import check_units_agree, parts_of_columns
+from .special_columns import PaddedRows, check_units_agree, parts_of_columns
 
 
-def source_from_frame(frame: pandas.DataFrame) -> Source:
+def source_from_frame(frame: pandas.DataFrame, padded: Mapping[Any, PaddedRows]) -> Source:
     labels = plain_names(frame.columns, "column")
     if not labels:
         raise InvalidTableError("the DataFrame has no columns; give it at least one")
@@ -48,7 +49,7 @@ def source_from_frame(frame: pandas.DataFrame) -> Source:
     multi = isinstance(index, pandas.MultiIndex)
     dim = free_name("row", names | set(index.names)) if multi or index.name is None else index.name
     given = ((name, _frame_column(column)) for name, (_, column) in zip(labels, frame.items(), strict=True))
-    parts = {part.name: part for listed in parts_of_columns(given, names).values() for part in listed}
+    parts = {part.name: part for listed in parts_of_columns(given, names, padded).values() for part in listed}
     names.update(parts)
     keys = data_keys_of([*parts, *filter(None, index.names)])
     taken = names | {dim}
@@ -114,7 +115,7 @@ def _index_levels(index: Any, dim: str, taken: set[Any], keys: dict[Any, str]) -
     return levels
 
 
-def source_from_dataset(dataset: xarray.Dataset) -> Source:
+def source_from_dataset(dataset: xarray.Dataset, padded: Mapping[Any, PaddedRows]) -> Source:
     if not dataset.data_vars:
         raise InvalidTableError("the Dataset has no data variables; give it at least one")
     names = plain_names(dataset.variables, "variable")
@@ -143,7 +144,7 @@ def source_from_dataset(dataset: xarray.Dataset) -> Source:
     labelled = zip(names, dataset.variables.values(), strict=True)
     stored = {name: variable for name, variable in labelled if name not in tuples}
     given = ((name, _variable_values(variable, dataset.xindexes.get(name), name)) for name, variable in stored.items())
-    parts = parts_of_columns(given, names)
+    parts = parts_of_columns(given, names, padded)
     keys = data_keys_of([*names, *(part.name for listed in parts.values() for part in listed)])
     for name, variable in stored.items():
         coordinate = name in dataset.coords

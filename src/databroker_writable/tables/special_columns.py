@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy
 import pandas
@@ -13,6 +14,7 @@ import xarray
 
 from ..errors import InvalidRunError, InvalidTableError, NotFoundError
 from .classifier import SCALARS, exceeds_float64, is_lazy, units_of, unsupported
+from .exact_numbers import exactly_as
 from .list_columns import array_from_list
 from .names import free_name
 from .tracebacks import errors_end_here
@@ -36,17 +38,31 @@ class Part:
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def parts_of_columns(columns: Iterable[tuple[Any, Any]], names: Iterable[Any]) -> dict[Any, list[Part]]:
-    """Return the plain columns of each column, by name, all with names that differ from each other and from `names`."""
+class PaddedRows(NamedTuple):
+    """How the rows of a column were padded in the first table of a stream."""
+
+    width: int
+    dtype: str
+
+
+def parts_of_columns(
+    columns: Iterable[tuple[Any, Any]], names: Iterable[Any], padded: Mapping[Any, PaddedRows] = MappingProxyType({})
+) -> dict[Any, list[Part]]:
+    """Return the plain columns of each column, by name, all with names that differ from each other and from `names`.
+
+    Rows of columns in `padded` are padded even if they have one length.
+    """
     taken, parts = set(names), {}
     for name, values in columns:
-        parts[name] = _parts_of(values, name, taken)
+        parts[name] = _parts_of(values, name, taken, padded.get(name))
         taken.update(part.name for part in parts[name])
     return parts
 
 
-def _parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
+def _parts_of(values: Any, name: Any, taken: Collection[Any], rows: PaddedRows | None) -> list[Part]:
     """Return the plain columns of a column; the second one gets a free name."""
+    if rows is not None and isinstance(values, numpy.ndarray) and values.ndim == 2:
+        values = list(values)
     if _is_plain(values):
         return [Part(name, values)]
     plain, units = without_units(values, name)
@@ -55,8 +71,8 @@ def _parts_of(values: Any, name: Any, taken: Collection[Any]) -> list[Part]:
     if _is_uncertain(first):
         numbers, deviations = _uncertain(plain)
         return [Part(name, numbers, attrs), Part(free_name(f"{name}_std", taken), deviations, dict(attrs))]
-    if _is_ragged(plain, first):
-        padded = _padded(plain, name)
+    if _are_rows(plain, first) and (rows is not None or len(set(map(len, plain))) > 1):
+        padded = _padded(plain, name, rows)
         if padded is not None:
             count = free_name(f"{name}_count", taken)
             array, lengths, dtype = padded
@@ -188,16 +204,17 @@ def _uncertain(values: Any) -> tuple[Any, Any]:
     return numbers.reshape(array.shape), deviations.reshape(array.shape)
 
 
-def _is_ragged(values: Any, first: Any) -> bool:
+def _are_rows(values: Any, first: Any) -> bool:
     if not isinstance(first, list | tuple | numpy.ndarray) or is_lazy(values):
         return False
-    rows = list(values)
-    if not all(isinstance(row, list | tuple) or (isinstance(row, numpy.ndarray) and row.ndim == 1) for row in rows):
-        return False
-    return len(set(map(len, rows))) > 1
+    return all(
+        isinstance(row, list | tuple) or (isinstance(row, numpy.ndarray) and row.ndim == 1) for row in list(values)
+    )
 
 
-def _padded(rows: Sequence[Any], name: Any) -> tuple[numpy.ndarray, numpy.ndarray, numpy.dtype[Any]] | None:
+def _padded(
+    rows: Sequence[Any], name: Any, known: PaddedRows | None
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.dtype[Any]] | None:
     """Rows of numbers padded with NaN, their lengths, and their dtype; None if they are not numbers."""
     lengths = numpy.asarray([len(row) for row in rows])
     arrays = [row for row in rows if isinstance(row, numpy.ndarray)]
@@ -216,6 +233,9 @@ def _padded(rows: Sequence[Any], name: Any) -> tuple[numpy.ndarray, numpy.ndarra
             "rows of unequal length with integers beyond 2**53, which cannot be padded with NaN",
             "make the rows of one length, or store them as text",
         )
-    padded = numpy.full((len(rows), int(lengths.max())), numpy.nan, flat.dtype if flat.dtype.kind == "f" else "float64")
+    width = int(lengths.max())
+    if known is not None:
+        width, flat = max(width, known.width), exactly_as(flat, known.dtype)
+    padded = numpy.full((len(rows), width), numpy.nan, flat.dtype if flat.dtype.kind == "f" else "float64")
     padded[numpy.arange(padded.shape[1]) < lengths[:, None]] = flat
     return padded, lengths, flat.dtype

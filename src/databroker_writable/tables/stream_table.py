@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
 
 from ..errors import InvalidTableError, warn_user
+from .encodings_in_words import Words, dtype_in_words, encodings_in_words
 from .layout import find_layout
+from .special_columns import COUNT, DTYPE, PaddedRows
 from .wording import short
 
 
@@ -29,6 +32,27 @@ class StreamSchema:
         forms = {name: entry["encoding"] for name, entry in _variables(self).items()}
         return {name: form["dtype"] for name, form in forms.items() if form["is"] == "numpy"}
 
+    @functools.cached_property
+    def object_dtypes(self) -> dict[Any, str]:
+        """The dtypes of the existing values of columns of Python objects, by name."""
+        variables = _variables(self).items()
+        return {
+            name: _value_dtype(entry, self)
+            for name, entry in variables
+            if entry["encoding"]["is"] == "object" and entry["key"] in self.data_keys
+        }
+
+    @functools.cached_property
+    def padded(self) -> dict[Any, PaddedRows]:
+        """The columns whose rows were padded because of their different lengths, by name."""
+        found = {}
+        for name, entry in _variables(self).items():
+            attrs = {key: value for key, value in entry["attrs"] if key in (COUNT, DTYPE)}
+            if COUNT in attrs and entry.get("key") in self.data_keys:
+                dtype = attrs.get(DTYPE, entry["encoding"]["dtype"])
+                found[name] = PaddedRows(self.data_keys[entry["key"]]["shape"][-1], dtype)
+        return found
+
     def widened(self, later: StreamSchema) -> dict[str, dict[str, Any]]:
         """The data keys from a later table on, in which integers have become floats."""
         if self.data_keys == later.data_keys:
@@ -43,11 +67,13 @@ class StreamSchema:
         """Raise InvalidTableError, which shows both sides, at the first relevant difference of a later table."""
         if self.data_keys == later.data_keys and self._configured() == later._configured():
             return
-        later = later.fitted(self, stream)
+        later = later.fitted(self)
         ours = find_layout({"configuration": self.configuration})
         theirs = find_layout({"configuration": later.configuration})
         if ours is not None and theirs is not None:
             _check_times(ours["variables"], theirs["variables"], stream)
+            _check_missing(self, later, stream)
+            _check_rows(self, later, stream)
         _check_data_keys(self.data_keys, later.data_keys, stream)
         if ours is None or theirs is None:
             return
@@ -60,16 +86,12 @@ class StreamSchema:
                 raise _difference(stream, what, ours[part], theirs[part])
         _check_configuration(self.configuration, later.configuration, ours["variables"], stream)
 
-    def fitted(self, first: StreamSchema, stream: str) -> StreamSchema:
-        """Use the dtypes and flags of nulls of the stream's first table, and warn if these cannot mark new nulls."""
+    def fitted(self, first: StreamSchema) -> StreamSchema:
+        """Use the dtypes and flags of nulls of the stream's first table."""
         if self.data_keys == first.data_keys:
             return self
-        before, after = _variables(first), _variables(self)
         data_keys = dict(self.data_keys)
-        for name, entry in after.items():
-            old, key = before.get(name, {}), entry.get("key")
-            if old.get("key") != key or key not in data_keys or key not in first.data_keys:
-                continue
+        for _, key, old, entry in self._in_both(first):
             if _value_dtype(old, first) == _value_dtype(entry, self):
                 declared = {part: first.data_keys[key][part] for part in ("dtype", "dtype_numpy")}
                 data_keys[key] = {**data_keys[key], **declared}
@@ -78,13 +100,25 @@ class StreamSchema:
                 data_keys[mark] = first.data_keys[mark]
             elif needed is not None:
                 del data_keys[needed]
-            if ("nulls" in entry and "nulls" not in old) or (needed is not None and mark is None):
+        return replace(self, data_keys=data_keys)
+
+    def warn_of_nulls(self, first: StreamSchema, stream: str) -> None:
+        """Warn of missing values that the stream's first table did not announce, and that no flags mark."""
+        for name, _, old, entry in self._in_both(first) if self is not first else ():
+            if ("nulls" in entry and "nulls" not in old) or ("missing" in entry and "missing" not in old):
                 warn_user(
                     f"column {name!r} of stream {stream!r} has missing values that its first table did not announce: "
                     "databroker 1 reads them, databroker 2 and Tiled cannot tell them from values; "
                     "store the tables in one piece, or begin another stream"
                 )
-        return replace(self, data_keys=data_keys)
+
+    def _in_both(self, first: StreamSchema) -> Iterator[tuple[Any, str, dict[str, Any], dict[str, Any]]]:
+        """The name, the key, and both entries in the layout, of the columns that are also in the first table."""
+        before = _variables(first)
+        for name, entry in _variables(self).items():
+            old, key = before.get(name, {}), entry.get("key")
+            if key is not None and old.get("key") == key and key in self.data_keys and key in first.data_keys:
+                yield name, key, old, entry
 
     def _configured(self) -> dict[str, Any]:
         """The configuration without its timestamps."""
@@ -105,9 +139,9 @@ class StreamTable:
     rows: int  # if the whole table is one Event, those of the table
     time: numpy.ndarray | None  # POSIX seconds of each Event, if the table's `time` can be used
 
-    def fitted(self, first: StreamSchema, stream: str) -> StreamTable:
+    def fitted(self, first: StreamSchema) -> StreamTable:
         """Use the dtypes and flags of nulls of the stream's first table, which has the same columns."""
-        schema = self.schema.fitted(first, stream)
+        schema = self.schema.fitted(first)
         if schema is self.schema:
             return self
         data = {
@@ -136,6 +170,42 @@ def _check_times(first: list[dict[str, Any]], later: list[dict[str, Any]], strea
         raise _difference(stream, "'time' as", before, after, "make it increase in every table, or rename it")
 
 
+def _check_missing(first: StreamSchema, later: StreamSchema, stream: str) -> None:
+    """Say of None among values that its form differs from that of other values."""
+    after = _variables(later)
+    for name, old in _variables(first).items():
+        forms = [entry.get("encoding", {}).get("is") for entry in (old, after.get(name, {}))]
+        said = f"column {name!r} of stream {stream!r}"
+        if forms == ["numpy", "object"] and "nulls" in after[name]:
+            dtype = numpy.dtype(old["encoding"]["dtype"])
+            way = "write nan for them" if dtype.kind in "iuf" else "begin with a table that has some"
+            raise InvalidTableError(
+                f"{said} has None for missing values, which its first table, of {dtype_in_words(dtype)}, did not have; "
+                f"{way}, or begin another stream"
+            )
+        if forms[0] == "object" and forms[1] in ("numpy", "object") and "nulls" in old:
+            before, dtype = (numpy.dtype(_value_dtype(*side)) for side in ((old, first), (after[name], later)))
+            if before.kind == "U" and dtype.kind in "biuf":
+                raise InvalidTableError(
+                    f"{said} began with None, alone or among text, but this table has {dtype_in_words(dtype)}; write "
+                    "nan for missing numbers, or begin another stream"
+                )
+
+
+def _check_rows(first: StreamSchema, later: StreamSchema, stream: str) -> None:
+    """Refuse rows of different lengths after rows of one length, which have no column of lengths."""
+    for name, rows in later.padded.items():
+        before = first.padded.get(name)
+        if before is not None and numpy.dtype(before.dtype) != numpy.dtype(rows.dtype):
+            both = (Words(dtype_in_words(one.dtype)) for one in (before, rows))
+            raise _difference(stream, f"the type of the rows of column {name!r}", *both)
+        if before is None and name in _variables(first):
+            raise InvalidTableError(
+                f"column {name!r} of stream {stream!r} began with rows of one length, but this table has rows of "
+                "different lengths; pad them with nan, or begin with a table that has rows of different lengths"
+            )
+
+
 def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]], stream: str) -> None:
     if set(first) != set(later):
         if "index" in set(later) - set(first):
@@ -149,7 +219,17 @@ def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str
             continue
         for part in ("dtype_numpy", "dtype", "shape", "dims"):
             if part in data_key and part in other and _loose(data_key[part]) != _loose(other[part]):
-                raise _difference(stream, f"the {part} of column {key!r}", data_key[part], other[part])
+                both = data_key[part], other[part]
+                raise _difference(stream, f"the {part} of column {key!r}", *both, *_way_with(part, *both))
+
+
+def _way_with(part: str, first: Any, later: Any) -> list[str]:
+    """The remedy for what differs in a data key, if it is a special one."""
+    if part != "shape" or len(first) != 1 or len(later) != 1:
+        return []
+    if later[0] < first[0]:
+        return ["pad the rows to the length of the first ones, e.g. with nan, or begin another stream"]
+    return ["begin with the longest row, or pad the first ones, e.g. with nan, or begin another stream"]
 
 
 def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
@@ -167,6 +247,8 @@ def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], s
         may_differ = {"encoding": goes_on, "dims": is_single}
         for part in ("encoding", "dims", "coordinate", "attrs", "in"):
             if _loose(entry[part]) != _loose(other[part]) and not may_differ.get(part, False):
+                if part == "encoding":
+                    raise _difference(stream, *encodings_in_words(name, entry[part], other[part]))
                 raise _difference(stream, f"the {part} of {name!r}", entry[part], other[part])
 
 
@@ -208,5 +290,5 @@ def _loose(value: Any) -> Any:
 def _difference(
     stream: str, what: str, first: Any, later: Any, remedy: str = "convert it, or begin another stream"
 ) -> InvalidTableError:
-    before, after = (short(value, 300) for value in (first, later))
+    before, after = (value if isinstance(value, Words) else short(value, 300) for value in (first, later))
     return InvalidTableError(f"stream {stream!r} began with {what} {before}, but this table has {after}; {remedy}")

@@ -14,14 +14,14 @@ import xarray
 from ..errors import InvalidTableError, StoreError
 from .classifier import computed, is_array, is_lazy, loses_dims_in_lists
 from .columns import Source, Variable, source_from_mapping, unreadable
-from .encode import encode, has_nulls, null_marks, null_safe
+from .encode import encode, has_nulls, null_marks, null_safe, with_dtype_of_nulls
 from .encoded_column import Encoded
 from .exact_numbers import exactly_as
 from .indexed_tables import source_from_dataset, source_from_frame
 from .input_types import known_form
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
 from .names import free_name
-from .special_columns import check_units_agree
+from .special_columns import PaddedRows, check_units_agree
 from .stream_table import StreamSchema, StreamTable
 from .time_columns import LATEST
 from .wording import short
@@ -52,10 +52,10 @@ def read_table(
     >>> table.schema.data_keys["label"]["dtype_numpy"]
     '<U1'
     """
-    source = _read_source(table)
+    source = _read_source(table, {} if first is None else first.padded)
     if units is not None:
         _set_units(source, units)
-    composer = _StreamComposer(source, {} if first is None else first.number_dtypes, one_event=one_event)
+    composer = _StreamComposer(source, first, one_event=one_event)
     for variable in composer.source.variables:
         try:
             composer.add(variable)
@@ -66,14 +66,14 @@ def read_table(
     return composer.finish()
 
 
-def _read_source(table: Any) -> Source:
+def _read_source(table: Any, padded: Mapping[Any, PaddedRows]) -> Source:
     known = known_form(table)
     if isinstance(known.table, xarray.Dataset):
-        source = source_from_dataset(known.table)
+        source = source_from_dataset(known.table, padded)
     elif isinstance(known.table, pandas.DataFrame):
-        source = source_from_frame(known.table)
+        source = source_from_frame(known.table, padded)
     else:
-        source = source_from_mapping(known.table)
+        source = source_from_mapping(known.table, padded)
     for variable in source.variables:
         variable.attrs.update(known.column_attrs.get(variable.name, {}))
     source.attrs.update(known.attrs)
@@ -101,9 +101,10 @@ def _set_units(source: Source, units: Any) -> None:
 class _StreamComposer:
     """Collects what goes to the descriptor and to the Events."""
 
-    def __init__(self, source: Source, dtypes: Mapping[Any, str], *, one_event: bool) -> None:
+    def __init__(self, source: Source, first: StreamSchema | None, *, one_event: bool) -> None:
         self.source = source
-        self.dtypes = dtypes
+        self.dtypes = {} if first is None else first.number_dtypes
+        self.object_dtypes = {} if first is None else first.object_dtypes
         self.one_event = one_event
         self.dim = None if one_event else _event_dim(source)
         self.length = _length_along(source, self.dim)
@@ -133,6 +134,7 @@ class _StreamComposer:
             raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
         key = variable.key
         encoded = encode(values, key if variable.coordinate else variable.name)
+        encoded = with_dtype_of_nulls(encoded, self.object_dtypes.get(variable.name))
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
         marks = None
