@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime
 import os
 import pathlib
@@ -21,6 +22,8 @@ from databroker_writable import (
     InvalidTableError,
     NotWritableError,
     RunBuilder,
+    StoreError,
+    StoreFailedError,
     build_simple_run,
     make_writable,
     open_directory,
@@ -632,3 +635,101 @@ def test_a_class_in_place_of_a_table_is_named(cls, tmp_path):
     ):
         with pytest.raises(InvalidTableError, match=f"{cls.__name__} is a class, and no run or table; give one of its"):
             give(cls)
+
+
+Columns = collections.namedtuple("Columns", "x y")
+RAGGED_INTEGERS = [[1, 2], [2**60 + 1]]
+TABLE = {"x": [1]}
+
+
+class Moment:
+    """As a time of astropy."""
+
+    datetime64 = numpy.datetime64("2024-01-01T12:00:00", "ns")
+
+
+MISTAKES = {
+    "a table with its metadata": (
+        ({"x": [1]}, {"sample": "Cu"}),
+        {},
+        r"build_simple_run\(table, metadata\) for the two",
+    ),
+    "a DataFrame with metadata": (
+        (pandas.DataFrame(TABLE), {}),
+        {},
+        r"build_simple_run\(table, metadata\) for the two",
+    ),
+    "an empty list": ([], {}, r"but \[\] has none; a table without rows .*\{'x': \[\]\}"),
+    "an empty list as one Event": ([], {"one_event": True}, r"but \[\] has none; .*one_event=True"),
+    "a named tuple of columns": (Columns([1, 2], [3, 4]), {}, r"Columns is a named tuple.*\._asdict\(\)"),
+    "a column that is a DataFrame": ({"a": pandas.DataFrame(TABLE)}, {}, r"column 'a' is itself a table \(DataFrame\)"),
+    "a column that is a Dataset": ({"a": xarray.Dataset(TABLE)}, {}, r"column 'a' is itself a table \(Dataset\)"),
+    "a list of times of others": ({"t": [Moment()]}, {}, r"\[v\.datetime64 for v in table\['t'\]\]"),
+    "integers among complex numbers": ({"z": [1j, 2]}, {}, r"mixed types .*\[complex\(v\) for v in table\['z'\]\]"),
+    "a masked value in a list": (
+        {"z": [1.0, numpy.ma.masked]},
+        {},
+        r"mixed types .*write None where",
+    ),
+    "large ragged integers": ({"a": RAGGED_INTEGERS}, {}, r"beyond 2\*\*53, which cannot be padded with NaN; make"),
+    "two streams of attachments": (
+        TABLE,
+        {"stream": "attachments", "attachments": {"a.txt": "x"}},
+        "the attachments are stored as the stream 'attachments'; give the table another one",
+    ),
+    "an exit status as metadata": (TABLE, {"metadata": {"exit_status": "fail"}}, "the argument exit_status='fail'"),
+    "another origin in the metadata": (
+        TABLE,
+        {"metadata": {"original_run_uid": "z"}, "derived_from": "raw-1"},
+        r"metadata\['original_run_uid'\] is 'z', but the argument derived_from says 'raw-1'",
+    ),
+    "itself as an input": (
+        TABLE,
+        {"uid": "fit-1", "derived_from": "fit-1"},
+        "derived_from names the run 'fit-1' itself",
+    ),
+    "itself as superseded": (TABLE, {"uid": "fit-1", "supersedes": "fit-1"}, "supersedes names the run 'fit-1' itself"),
+    "a position of a run": (TABLE, {"derived_from": -1}, r"not -1, of type int; give catalog\[-1\]"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:derived_from names the run 'raw-1':databroker_writable.StoreWarning")
+@pytest.mark.parametrize(("given", "arguments", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_answered_with_its_remedy(given, arguments, message, tmp_path):
+    with pytest.raises(StoreError, match=message):
+        open_directory(tmp_path).store_run(given, **arguments)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_remedies_for_mistakes_are_accepted(tmp_path):
+    catalog = open_directory(tmp_path)
+    catalog.store_run(build_simple_run(TABLE, {"sample": "Cu"}))
+    catalog.store_run({"x": []}, one_event=True)
+    for table in (Columns([1, 2], [3, 4])._asdict(), {"t": [Moment().datetime64]}, {"z": [1.0, None]}):
+        catalog.store_run(table)
+    assert to_dataset(catalog.store_run({"z": [complex(v) for v in (1j, 2)]}))["z"].values.tolist() == [1j, 2]
+
+
+def test_a_catalog_in_place_of_a_run_is_named(tmp_path):
+    catalog = open_directory(tmp_path)
+    for give in (catalog, catalog.search({})):
+        with pytest.raises(InvalidRunError, match=r"a catalog is no run; copy .*catalog\[uid\]"):
+            catalog.store_run(give)
+
+
+def test_a_run_in_place_of_a_query_is_named(tmp_path):
+    catalog = open_directory(tmp_path)
+    run = catalog.store_run(TABLE)
+    with pytest.raises(InvalidMetadataError, match=r"a query must be a dict .*use derived_from=run"):
+        catalog.latest(run)
+
+
+@pytest.mark.parametrize("argument", ["since", "until"])
+def test_milliseconds_are_told_from_seconds(argument, tmp_path):
+    with pytest.raises(InvalidMetadataError, match=f"{argument} is .*milliseconds since 1970, divide by 1000"):
+        open_directory(tmp_path).table(**{argument: 1.8e12})
+
+
+def test_where_no_run_is_stored_there_are_no_others(tmp_path):
+    with pytest.raises(StoreFailedError, match=r"^no run was stored\. The errors, by position:\n  0: "):
+        open_directory(tmp_path).store_runs([{"x": [1, "a"]}])

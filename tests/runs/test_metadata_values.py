@@ -180,3 +180,24 @@ def test_a_fraction_is_a_number_of_seconds(tmp_path):
     catalog = open_directory(tmp_path)
     catalog.store_run({"x": [1]})
     assert len(catalog.table(since=fractions.Fraction(170000000))) == 1
+
+
+class Estimator:
+    """As of scikit-learn."""
+
+    def __init__(self, **parameters):
+        self._parameters = parameters
+
+    def get_params(self):
+        return self._parameters
+
+
+def test_estimators_among_the_parameters_of_an_estimator_are_their_names():
+    scaler = Estimator(copy=True)
+    pipeline = Estimator(steps=[("scaler", scaler)], scaler=scaler, scaler__copy=True)
+    run = build_simple_run({"x": [1]}, parameters=pipeline)
+    assert run.metadata["start"]["parameters"] == {
+        "steps": [["scaler", "Estimator"]],
+        "scaler": "Estimator",
+        "scaler__copy": True,
+    }

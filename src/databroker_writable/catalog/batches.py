@@ -116,9 +116,10 @@ class BatchStore:
         stored = [self._stored[position] for position in sorted(self._stored)]
         if self._failures:
             reasons = "\n".join(f"  {position}: {type(e).__name__}: {e}" for position, e in self._failures.items())
+            number = len(self._failures)
+            what = f"{number} of {number + len(stored)} runs were not stored, the others were"
             raise StoreFailedError(
-                f"{len(self._failures)} of {len(self._failures) + len(stored)} runs were not stored, "
-                f"the others were. The errors, by position:\n{reasons}",
+                f"{what if stored else 'no run was stored'}. The errors, by position:\n{reasons}",
                 stored=stored,
                 failures=self._failures,
             )

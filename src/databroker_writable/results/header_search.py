@@ -16,7 +16,7 @@ from mongoquery import QueryError
 from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.packed_headers import RunHeader, fitting, with_keys
-from ..runs.provenance import sources_of, superseded_by
+from ..runs.provenance import sources_of, start_of, superseded_by
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
 from ..storage.mongo_backend import naming_a_server_that_is_away
@@ -161,7 +161,8 @@ def _normalized(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mappin
 def check_query(query: Any) -> Mapping[str, Any]:
     """Refuse anything that is not a query."""
     if not isinstance(query, Mapping):
-        raise InvalidMetadataError(f"a query must be a dict of conditions on start documents, not {query!r}")
+        way = "; for what was made from a run use derived_from=run" if start_of(query) is not None else ""
+        raise InvalidMetadataError(f"a query must be a dict of conditions on start documents, not {query!r}{way}")
     return query
 
 

@@ -18,7 +18,7 @@ def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> l
     and `uid` that of the referring run. O(1) in the number of stored runs; in MongoDB thanks to the indexes that the
     first store creates.
     """
-    resolved = references(runs, argument, functools.partial(_resolved, catalog))
+    resolved = references(runs, argument, functools.partial(_resolved, catalog, uid))
     if uid is not None:
         _refuse_cycle(catalog, uid, resolved, argument)
     return resolved
@@ -56,15 +56,18 @@ def ambiguous(text: str, argument: str) -> InvalidMetadataError:
     return InvalidMetadataError(f"{argument} names {text!r}, and several uids begin with it; give more characters")
 
 
-def _resolved(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
+def _resolved(catalog: Any, uid: str | None, run: Any, argument: str) -> dict[str, Any]:
     named = reference(run, argument)
+    if named["uid"] == uid:
+        others = "that it replaces" if argument == "supersedes" else "that it was made from"
+        raise InvalidMetadataError(f"{argument} names the run {uid!r} itself; name the runs {others}")
     if named["catalog"] is not None:
         return named
     if has_run(catalog, named["uid"]):
         return {**named, "catalog": catalog.name}
-    uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else None
-    if uid is not None:
-        return {**named, "uid": uid, "catalog": catalog.name}
+    known = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else None
+    if known is not None:
+        return {**named, "uid": known, "catalog": catalog.name}
     warn_user(names_no_run(argument, catalog, named["uid"]))
     return named
 

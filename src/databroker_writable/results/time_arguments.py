@@ -14,8 +14,10 @@ import numpy
 import pandas
 
 from ..errors import InvalidMetadataError
+from ..runs.document_checks import check_time
 from ..runs.provenance import start_of
 from ..tables.metadata_values import day_in, plain_datetime
+from ..tables.time_columns import LATEST
 from ..tables.wording import short
 from .header_search import header_of
 from .references import known_uid
@@ -60,6 +62,8 @@ def moment_of(catalog: Any, value: Any, argument: str) -> float:
             f"{argument} must be a time or a run, not {short(value)}; give a run, the uid of a run of this catalog, "
             f"POSIX seconds, a datetime, or a text like {FORMS}"
         )
+    if isinstance(value, numbers.Real) and float(seconds) >= LATEST:
+        check_time(seconds, argument, InvalidMetadataError)
     return float(seconds)
 
 

@@ -140,8 +140,9 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
     if start is None and isinstance(run, Mapping):
         return _checked_reference(run, argument)
     if start is None:
+        way = f"; give catalog[{run}]" if isinstance(run, int) and not isinstance(run, bool) else ""
         takes = "a run, the uid of a run or a list of these" if argument in _OF_SEVERAL else "a run or the uid of a run"
-        raise InvalidMetadataError(f"{argument} takes {takes}, not {short(run)}, of type {type(run).__name__}")
+        raise InvalidMetadataError(f"{argument} takes {takes}, not {short(run)}, of type {type(run).__name__}{way}")
     if is_stream(run):
         raise InvalidMetadataError(f"{argument} takes a run, not one of its streams; give the run")
     name = getattr(getattr(run, "catalog_object", None), "name", None)

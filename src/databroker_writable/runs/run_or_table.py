@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import InvalidRunError, InvalidTableError
-from ..tables.input_types import is_of_known_form, no_class, path_of, way_to_read
+from ..tables.input_types import is_of_known_form, is_records, no_class, path_of, way_to_read
 from ..tables.wording import short
 from . import upstream
 from .databroker_runs import documents_of_databroker
@@ -19,6 +19,7 @@ def is_table(value: Any) -> bool:
     """Whether the input is a table; anything else must give documents."""
     if _is_run(value):
         return False
+    _refuse_near_misses(value)
     if isinstance(value, Mapping) or any(_has(value, name) for name in ("to_dataset", "data_vars", "columns")):
         return True
     if is_of_known_form(value):
@@ -40,6 +41,33 @@ def is_table(value: Any) -> bool:
     if isinstance(value, list | tuple) and value:
         named_document(value[0])  # before anything is said of finished runs
     return _has(value, "dtype")
+
+
+def _refuse_near_misses(value: Any) -> None:
+    """Refuse what holds a run or a table, and is none itself."""
+    if _has(value, "search"):
+        raise InvalidRunError("a catalog is no run; copy its runs with copy_runs, or store one of them, catalog[uid]")
+    if not isinstance(value, list | tuple):
+        return
+    if not value:
+        raise InvalidRunError(
+            f"the documents of a run begin with its start document, but {value!r} has none; a table without rows has "
+            "columns, as {'x': []}, and is stored with one_event=True"
+        )
+    if hasattr(value, "_asdict") and not is_of_known_form(value):
+        raise InvalidTableError(
+            f"{type(value).__name__} is a named tuple, which is no table; give the dict of its columns, ._asdict()"
+        )
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Mapping) and _is_whole_table(value[0]):
+        raise InvalidTableError(
+            "a table and its metadata are no run together; give build_simple_run(table, metadata) for the two"
+        )
+
+
+def _is_whole_table(value: Any) -> bool:
+    """Whether it is a table that is no row, whose values are single."""
+    is_columns = isinstance(value, Mapping) and not is_records([value])
+    return is_columns or (not isinstance(value, Mapping) and is_of_known_form(value))
 
 
 def check_many(runs: Any) -> None:

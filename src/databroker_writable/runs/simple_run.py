@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..errors import InvalidRunError
 from ..tables.public_types import Files, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
+from .attachments import STREAM
 from .builder import RunBuilder
 from .built_run import BuiltRun
 from .provenance import Provenance
@@ -111,6 +113,10 @@ def build_table(
     attachments: Files | None = None,
 ) -> None:
     """Send the documents of a run of one stream to a sink, with the metadata from `start_metadata`."""
+    if attachments is not None and stream == STREAM:
+        raise InvalidRunError(
+            f"the attachments are stored as the stream {STREAM!r}; give the table another one, e.g. stream='primary'"
+        )
     builder = RunBuilder.into(sink, metadata, one_event)
     builder.add_stream(stream, data=data, units=units)
     if attachments is not None:

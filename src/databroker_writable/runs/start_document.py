@@ -49,6 +49,11 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
     if not isinstance(metadata, Mapping):
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
         raise InvalidMetadataError(f"metadata must be a dict, such as {{'sample': 'Cu'}}, not {what}")
+    if "exit_status" in metadata:
+        raise InvalidMetadataError(
+            "metadata has the key 'exit_status', which is no metadata but belongs to the end of a run; give it as the "
+            f"argument exit_status={short(metadata['exit_status'])} of store_run, or of the builder's close()"
+        )
     result: dict[str, Any] = plain_metadata({**metadata, **_provenance_in(metadata)})
     if "time" in metadata:
         result["time"] = posix_seconds(metadata["time"])
@@ -65,8 +70,9 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
             continue
         # comparing arrays gives an array
         if key in result and _document_value(result[key], f"metadata[{key!r}]") != _document_value(value, key):
+            argument = "derived_from" if key == "original_run_uid" else key
             raise InvalidMetadataError(
-                f"metadata[{key!r}] is {short(result[key])}, but the argument {key} says {short(value)}; "
+                f"metadata[{key!r}] is {short(result[key])}, but the argument {argument} says {short(value)}; "
                 "give only one of them"
             )
         result[key] = value

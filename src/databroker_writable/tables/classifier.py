@@ -226,7 +226,12 @@ def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
     types = list(types)
     held = without_missing(types)
     remedy = "give the values of each type a column of their own"
-    if {*map(type_of, held)} <= _KEPT_BY_TEXT:
+    kinds = {*map(type_of, held)}
+    if numpy.ma.core.MaskedConstant in types:
+        remedy = "write None where a value is masked, or give numpy.ma.array(values), which has a mask"
+    elif ValueType.COMPLEX in kinds and kinds <= NUMBERS:
+        remedy = f"make it one type, e.g. {_way_to('complex', name, types)}"
+    elif kinds <= _KEPT_BY_TEXT:
         remedy = f"make it one type, e.g. {way_to_text(name, types)}"
     names = sorted(map(type_name, held if len(held) > 1 else types))
     return InvalidTableError(f"column {name!r} holds mixed types ({', '.join(names)}); {remedy}")
@@ -239,9 +244,14 @@ def without_missing(types: Iterable[type]) -> list[type]:
 
 def way_to_text(name: str, types: Iterable[type]) -> str:
     """The code that converts the values of a column to text, except missing ones."""
+    return _way_to("str", name, types)
+
+
+def _way_to(builtin: str, name: str, types: Iterable[type]) -> str:
+    """The code that converts the values of a column to one of Python's types, except missing ones."""
     if MISSING.isdisjoint(map(type_of, types)):
-        return f"table[{name!r}] = [str(v) for v in table[{name!r}]]"
-    return f"table[{name!r}] = [None if pandas.isna(v) else str(v) for v in table[{name!r}]]"
+        return f"table[{name!r}] = [{builtin}(v) for v in table[{name!r}]]"
+    return f"table[{name!r}] = [None if pandas.isna(v) else {builtin}(v) for v in table[{name!r}]]"
 
 
 def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:

@@ -15,7 +15,7 @@ import pandas
 from ..errors import InvalidTableError, StoreError
 from .arrow_columns import column_from_arrow, is_arrow, is_arrow_dtype
 from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, type_of, unsupported
-from .list_columns import CONTAINERS, array_from_list
+from .list_columns import AS_TIMES, CONTAINERS, array_from_list
 from .names import data_keys_of, free_name, plain_names
 from .special_columns import PaddedRows, parts_of_columns
 from .wording import remedy_for, short
@@ -157,6 +157,11 @@ def _array(column: Any, name: str) -> Any:
         return column.array
     if isinstance(column, numpy.ndarray | dask.array.Array | pandas.api.extensions.ExtensionArray):
         return column
+    if hasattr(type(column), "columns") or hasattr(type(column), "data_vars"):
+        raise InvalidTableError(
+            f"column {name!r} is itself a table ({type(column).__name__}); give its columns, or store it as a stream "
+            f"of its own, with catalog.run_builder() and builder.add_stream({name!r}, data=...)"
+        )
     if is_arrow(column):
         return column_from_arrow(column, name)
     if hasattr(column, "__array__"):
@@ -168,8 +173,9 @@ def _array(column: Any, name: str) -> Any:
         )
     if isinstance(column, bytes) or not isinstance(column, Iterable):
         raise unsupported(name, f"a single value of type {type(column).__name__}", remedy_for(column))
+    way = f"table[{name!r}].{AS_TIMES}" if hasattr(column, AS_TIMES) else f"list(table[{name!r}])"
     raise InvalidTableError(
-        f"column {name!r} is of type {type(column).__name__}; make it a list or an array, e.g. list(table[{name!r}])"
+        f"column {name!r} is of type {type(column).__name__}; make it a list or an array, e.g. {way}"
     )
 
 

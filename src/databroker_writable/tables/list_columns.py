@@ -36,6 +36,9 @@ from .classifier import (
 from .time_columns import times_from_list
 
 CONTAINERS = frozenset({ValueType.LIST, ValueType.ARRAY})
+AS_TIMES = "datetime64"
+"""The attribute with which objects of other packages, such as astropy's Time, give themselves as numpy's times."""
+
 MAX_AXES = 32
 """The most that numpy 1 and HDF5 have."""
 
@@ -174,7 +177,10 @@ def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> Invali
     for value in flat:
         check_column(value, name)
     culprits = sorted(map(type_name, without_missing(types)))
-    return unsupported(name, f"values of type {', '.join(culprits)}", _way_to_convert(types, name))
+    way = _way_to_convert(types, name)
+    if all(hasattr(value, AS_TIMES) for value in flat):
+        way = f"convert them, e.g. table[{name!r}] = [v.{AS_TIMES} for v in table[{name!r}]]"
+    return unsupported(name, f"values of type {', '.join(culprits)}", way)
 
 
 _KEPT_AS_TEXT = (

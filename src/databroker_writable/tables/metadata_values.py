@@ -132,6 +132,15 @@ def _called(name: str) -> Callable[[Any], Any]:
     return offer
 
 
+def _without_estimators(value: Any) -> Any:
+    """Parameters with the names of the estimators in them, whose own parameters are among the others."""
+    if isinstance(value, Mapping):
+        return {key: _without_estimators(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_estimators(item) for item in value]
+    return type(value).__name__ if callable(getattr(value, "get_params", None)) else value
+
+
 def _dataclass_fields(value: Any) -> Any:
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else None
 
@@ -141,7 +150,7 @@ _OFFERS: tuple[Callable[[Any], Any], ...] = (
     lambda value: value if isinstance(value, Mapping) else None,
     lambda value: getattr(value, "best_values", None),  # lmfit's ModelResult
     lambda value: plain_parameters(value.params) if hasattr(value, "params") else None,  # lmfit's MinimizerResult
-    _called("get_params"),  # scikit-learn's estimators
+    lambda value: _without_estimators(_called("get_params")(value)),  # scikit-learn's estimators
     _called("_asdict"),  # named tuples, and results of scipy.stats
     _dataclass_fields,
     lambda value: vars(value) if isinstance(value, argparse.Namespace | types.SimpleNamespace) else None,

@@ -13,7 +13,7 @@ import pandas
 import xarray
 
 from ..errors import InvalidRunError, InvalidTableError, NotFoundError
-from .classifier import SCALARS, exceeds_float64, is_lazy, units_of, unsupported
+from .classifier import SCALARS, exceeds_float64, is_lazy, units_of
 from .exact_numbers import exactly_as
 from .list_columns import array_from_list
 from .names import free_name
@@ -228,10 +228,9 @@ def _padded(
     if not isinstance(flat, numpy.ndarray) or flat.dtype.kind not in "iuf" or flat.dtype.char in "gG":
         return None
     if exceeds_float64(pandas.Series(flat)):
-        raise unsupported(
-            name,
-            "rows of unequal length with integers beyond 2**53, which cannot be padded with NaN",
-            "make the rows of one length, or store them as text",
+        raise InvalidTableError(
+            f"column {name!r} holds rows of unequal length with integers beyond 2**53, which cannot be padded with "
+            "NaN; make the rows of one length, or store them as text"
         )
     width = int(lengths.max())
     if known is not None:
