@@ -1,56 +1,23 @@
-"""Displays of a catalog, and the lists of runs in them."""
+"""Displays of a catalog: its name, how many runs it has, and the newest ones."""
 
 from __future__ import annotations
 
 import contextlib
 import html
 import itertools
-from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import pymongo
 
-from ..runs.document_parts import name_of
-from ..runs.run_display import rows_by_stream
-from ..runs.shown_text import aligned, html_table, shown, shown_time
+from ..runs.shown_text import aligned, html_table, shown
 from ..storage.backend import label_of
-from .header_search import Header, unambiguous_length
-from .remarks import tags_of
+from .run_list import WIDTH, records_of, text_table
 from .selection import select
 
 NEWEST = 10
 SECONDS = 2
 """The time limit for a server when a catalog is displayed."""
-WIDTH = 30
-
-Record = dict[str, Any]
-
-
-def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Record]:
-    """The fields of each run: uid, POSIX time, status, sample, name, rows by stream, and tags."""
-    tags = tags_of(catalog)
-    return [
-        {
-            "uid": header.uid,
-            "time": header.start["time"],
-            "status": status,
-            "sample": header.start.get("sample"),
-            "name": name_of(header.start),
-            "streams": rows_by_stream(header.stop),
-            "tags": tags.get(header.uid, []),
-        }
-        for header, status in chosen
-    ]
-
-
-def text_table(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """A header and a row of text for each run, with a column of tags if there are any."""
-    names = ["uid", "time", "sample", "name", "streams", "rows", "status"]
-    if any(record["tags"] for record in records):
-        names.append("tags")
-    length = unambiguous_length([record["uid"] for record in records])
-    return [tuple(names), *(tuple(_texts(record, length)[: len(names)]) for record in records)]
 
 
 def described(catalog: Any) -> str:
@@ -82,16 +49,3 @@ def _answer_within(seconds: float) -> AbstractContextManager[Any]:
     """Do not wait long for a MongoDB server, which pymongo can do from 4.2 on."""
     timeout = getattr(pymongo, "timeout", None)
     return contextlib.nullcontext() if timeout is None else timeout(seconds)
-
-
-def _texts(record: Record, length: int) -> list[str]:
-    streams = record["streams"]
-    return [
-        shown(record["uid"][:length], length),
-        shown_time(record["time"]),
-        *("" if record[key] is None else shown(record[key], WIDTH) for key in ("sample", "name")),
-        shown(", ".join(streams), WIDTH),
-        shown(", ".join(map(str, streams.values())), WIDTH),
-        record["status"],
-        shown(", ".join(record["tags"]), WIDTH),
-    ]

@@ -21,6 +21,7 @@ from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from .export_names import file_name
+from .known_exports import writer_for
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def export(
     with errors_end_here:
         check_run(run, "export")
         path = file_name(path, run.metadata["start"])
-        write = _writer(path)
+        write = writer_for(path)
         if os.path.isdir(path):
             raise ExportError(f"{path!r} is a directory; give the name of a file")
         if os.path.lexists(path) and not force:
@@ -246,34 +247,12 @@ def _exists(path: str) -> ExportError:
     return ExportError(f"{path!r} exists already; give another name, or replace it with force=True (--force)")
 
 
-def _writer(path: str) -> Callable[[RunContents, str], NewFile]:
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in _FORMATS:
-        raise ExportError(f"{path!r} has none of the suffixes {', '.join(_FORMATS)}; use one of them")
-    module, function, package = _FORMATS[suffix]
-    if package is not None:
-        require_package(package, "files", f"writing {suffix}")
-    write: Callable[[RunContents, str], NewFile] = getattr(importlib.import_module(module, __package__), function)
-    return write
-
-
 _SUITCASES = {
     **{name: f"suitcase-{name}" for name in ("csv", "jsonl", "msgpack", "specfile")},
     "json_metadata": "suitcase-json-metadata",
     **dict.fromkeys(("tiff_series", "tiff_stack"), "suitcase-tiff"),
 }
 """bluesky's suitcases that write files, and their packages."""
-
-_FORMATS = {
-    ".nc": (".export_formats", "netcdf", "h5netcdf"),
-    ".nxs": (".export_nexus", "nexus", None),
-    ".parquet": (".export_formats", "parquet", "pyarrow"),
-    ".csv": (".export_formats", "csv", None),
-    ".json": (".export_formats", "json", None),
-}
-"""The function that writes files with a suffix, and the package that it needs."""
-
-SUFFIXES = tuple(_FORMATS)
 
 
 def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_inputs: bool) -> RunContents:

@@ -59,7 +59,7 @@ class AssetFormat(Protocol):
     spec : str
         The ``spec`` of resource documents, by which databroker finds the handler.
     suffix : str
-        The end of the names of the files.
+        The end of the names of the files, one dot and what follows it.
     handler : type
         A handler of databroker that reads the files.
     """
