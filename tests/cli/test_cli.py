@@ -20,6 +20,7 @@ from click.testing import CliRunner
 import databroker_writable
 from databroker_writable.cli import main
 from databroker_writable.cli.parsing import parse_value
+from databroker_writable.errors import FULL_TRACEBACK
 from databroker_writable.results.header_search import unambiguous_length
 from support import new_process, warm_python
 from support.command_line import PASSWORD, fail, run, succeed
@@ -489,6 +490,7 @@ def test_an_unforeseen_error_is_one_line_unless_the_traceback_is_asked_for(
     assert message.startswith("Error: RuntimeError: cannot reach mongodb://user:")
     assert "--traceback" in message
     assert PASSWORD not in message
+    monkeypatch.setenv(FULL_TRACEBACK, "")  # the command sets it
     with pytest.raises(RuntimeError):
         CliRunner().invoke(main, ["--traceback", "store", table, "--to", "results"], catch_exceptions=False)
 

@@ -10,7 +10,14 @@ import time
 import numpy
 import pytest
 
-from databroker_writable import NotWritableError, StoreFailedError, UnreadableAssetError, open_directory
+from databroker_writable import (
+    NotWritableError,
+    StoreFailedError,
+    StoreWarning,
+    UnreadableAssetError,
+    open_directory,
+    recover,
+)
 from databroker_writable.storage import file_rights
 from databroker_writable.upkeep import clean, examine
 from databroker_writable.upkeep.copying import copy_runs
@@ -229,6 +236,53 @@ def test_a_deletion_that_fails_says_what_is_left_and_can_be_finished(shared, mon
     assert sorted(shared.open()) == ["second"]
     deletion_of(shared.open(), "first").execute()
     assert examine(shared.open()).findings == []
+
+
+def cut_off(site, uid):
+    """Give the files of a run the names that they have while a writer adds to them."""
+    partial = [site.directory / f"{uid}.{site.kind}", asset_of(site, uid)]
+    return [path.rename(path.with_name(f".{path.name}.0123abcd.part")) for path in partial]
+
+
+@FILES
+def test_what_is_recovered_but_cannot_be_removed_is_named(shared, monkeypatch):
+    partial = cut_off(shared, "first")
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing(error, only="0123abcd"))
+        with pytest.warns(StoreWarning, match="is recovered, but could not be removed: Permission denied") as warned:
+            assert [run.uid for run in recover(shared.open())] == ["first"]
+    assert sorted(shared.open()) == ["first", "second"]
+    for path in partial:
+        assert path.exists()
+        assert any(str(path) in str(warning.message) for warning in warned)
+    assert [run.uid for run in recover(shared.open())] == ["first"]
+    (finding,) = examine(shared.open()).findings
+    assert (finding.category, finding.where) == ("partial-asset", str(partial[1]))
+
+
+def recovered(kind, place):
+    return other_users.command("check", place, "--recover")
+
+
+@USERS
+@FILES
+def test_a_partial_file_that_may_not_be_read_is_named_and_the_others_are_recovered(shared, tmp_path):
+    for uid in ("first", "third"):
+        if uid == "third":
+            shared.open().store_run({"x": [1]}, uid=uid)
+        path = shared.directory / f"{uid}.{shared.kind}"
+        partial = path.rename(path.with_name(f".{path.name}.0123abcd.part"))
+        if uid == "first":
+            os.chmod(partial, 0o600)
+    done = other_users.as_nobody(recovered, tmp_path / "report", shared.kind, shared.directory)
+    assert done["status"] == 0
+    assert "recovered: third" in done["out"]
+    assert (
+        f".first.{shared.kind}.0123abcd.part is not recovered: it cannot be read by this user; ask its owner"
+        in (done["err"])
+    )
+    assert sorted(shared.open()) == ["second", "third"]
 
 
 @FILES

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 
+from ..errors import warn_user
 from ..runs.document_parts import Document
 from ..storage.assets import format_of
 from ..storage.durable_file import NewFile, final_name
 from ..storage.file_locks import is_being_written
+from ..storage.file_rights import why_not_removed
 
 
 class PartialAssets:
@@ -57,8 +58,7 @@ class PartialAssets:
     def remove(self) -> None:
         """Remove the partial files after their contents are published."""
         for partial in filter(None, self._partial.values()):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(partial)
+            remove_recovered(partial)
 
     def _rows_of(self, resource: Document, key: str) -> int:
         """The number of rows of a dataset; 0 if the file cannot be read."""
@@ -67,6 +67,16 @@ class PartialAssets:
             path = final if os.path.exists(final) else self._partial.get(final)
             self._rows[final, key] = format_of(resource).rows_of(path, key) if path else 0
         return self._rows[final, key]
+
+
+def remove_recovered(path: str) -> None:
+    """Remove a partial file whose contents are published; warn if that is not possible, because the run is stored."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        warn_user(f"the partial file {path} is recovered, but could not be removed: {why_not_removed(path, exc)}")
 
 
 def _path(resource: Document) -> str:

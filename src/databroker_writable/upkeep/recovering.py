@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalog.wrapping import check_is_writable
-from ..errors import NotWritableError
+from ..errors import NotWritableError, warn_user
 from ..runs.built_stream import new_run_uid, new_uids
 from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
@@ -19,10 +19,10 @@ from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
-from ..storage.run_file_readers import read_jsonl, read_msgpack
+from ..storage.run_file_readers import read_jsonl, read_msgpack, why_unreadable
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
-from .partial_assets import PartialAssets
+from .partial_assets import PartialAssets, remove_recovered
 
 _READERS: dict[str, Callable[[str], Iterator[NamedDocument]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 
@@ -92,10 +92,14 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
         catalog._store.check_writable()
         recovered = []
         for path in sorted(_partial_files(backend)):
-            documents = list(_whole_documents(path, backend.suffix))
+            try:
+                documents = list(_whole_documents(path, backend.suffix))
+            except PermissionError as exc:
+                warn_user(f"the partial file {path} is not recovered: it {why_unreadable(path, exc)}")
+                continue
             if documents and documents[0][0] == "start":
                 recovered.append(_recovered(catalog, documents))
-                os.unlink(path)
+                remove_recovered(path)
         return recovered
 
 
