@@ -241,12 +241,12 @@ def test_files_hold_what_mongodb_cannot_hold(catalog, site, change, message):
 
 
 UNEVEN = {
-    "no timestamp": ([{"timestamps": {}}] * 2, r"the data keys 'x', but timestamps of *; give each data key"),
-    "no timestamp later": ([{}, {"timestamps": {}}], "the data keys 'x', but timestamps of"),
+    "no timestamp": ([{"timestamps": {}}] * 2, r"the data keys 'x', but timestamps of none; give each data key"),
+    "no timestamp later": ([{}, {"timestamps": {}}], "the data keys 'x', but timestamps of none"),
     "extra data": ([{"data": {"x": 1.0, "y": 2.0}}] * 2, "the data keys 'x', 'y', but timestamps of 'x'"),
     "extra data later": ([{}, x_and(y=2.0)], "the data keys 'x', 'y', and one before it has 'x'"),
     "less data later": ([x_and(y=2.0), {}], "the data keys 'x', and one before it has 'x', 'y'"),
-    "filled later": ([{}, {"filled": {"x": True}}], "the keys in 'filled' 'x', and one before it has"),
+    "filled later": ([{}, {"filled": {"x": True}}], "the keys in 'filled' 'x', and one before it has none"),
 }
 
 

@@ -6,6 +6,7 @@ each run, which keep Python from exiting after a failure, and it writes the head
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import event_model
@@ -189,15 +190,19 @@ def _check_fits(waiting: list[dict[str, Any]], row: dict[str, Any]) -> None:
     where, remedy = f"the event {row['uid'][0]!r}", "the embedded layout of MongoDB keeps events as rows of one table"
     if row["data"].keys() != row["timestamps"].keys():
         raise InvalidRunError(
-            f"{where} has the data keys {listed(row['data'])}, but timestamps of {listed(row['timestamps'])}; give "
-            f"each data key its timestamp: {remedy}"
+            f"{where} has the data keys {_listed(row['data'])}, but timestamps of {_listed(row['timestamps'])}; "
+            f"give each data key its timestamp: {remedy}"
         )
     for part, what in (("data", "data keys"), ("filled", "keys in 'filled'")):
         if row[part].keys() != first[part].keys():
             raise InvalidRunError(
-                f"{where} has the {what} {listed(row[part])}, and one before it has {listed(first[part])}; give all "
-                f"events of a descriptor the same ones: {remedy}"
+                f"{where} has the {what} {_listed(row[part])}, and one before it has {_listed(first[part])}; give "
+                f"all events of a descriptor the same ones: {remedy}"
             )
+
+
+def _listed(keys: Iterable[Any]) -> str:
+    return listed(keys) or "none"
 
 
 def _rows(page: dict[str, Any], first: int, last: int) -> dict[str, Any]:
