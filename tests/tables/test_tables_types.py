@@ -206,7 +206,7 @@ PANDAS = [
     Row(
         "pandas str",
         lambda: pandas.Series(["a", numpy.nan, "c"], dtype="str").array,
-        "`.to_dataframe()` gives pandas' str back, all missing excepted",
+        "`.to_dataframe()` gives pandas' str back, all missing and no rows excepted",
         back=lambda: object_array("a", numpy.nan, "c"),
     ),
     Row(
@@ -223,7 +223,8 @@ PANDAS = [
         Row(
             f"pandas datetime64[{unit}, zone]",
             lambda unit=unit: zoned(unit),
-            "Timestamps in that zone; `.to_dataframe()` gives the type back, all missing excepted. In the index: exact",
+            "Timestamps in that zone; `.to_dataframe()` gives the type back, all missing and no rows excepted. In the "
+            "index: exact",
             back=lambda unit=unit: zoned(unit).astype(object),
         )
         for unit in ("us", "ns")
