@@ -72,7 +72,7 @@ def store_with_assets(directory: str, **arguments: Any) -> Path:
 
 def test_a_catalog_without_faults_is_told_so() -> None:
     store_with_assets("results")
-    assert re.fullmatch(r"results: 1 runs, 1 assets \(\S+ kB read\); nothing to report\n", check("results", status=0))
+    assert re.fullmatch(r"results: 1 run, 1 asset \(\S+ kB read\); nothing to report\n", check("results", status=0))
 
 
 def test_a_run_that_was_paused_and_resumed_is_well() -> None:
@@ -131,6 +131,20 @@ def test_young_leftovers_may_be_in_the_making() -> None:
     assert partial.exists()
     assert "removed: " in check("results", "--clean", "--grace", "30m", status=0)
     assert not partial.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--unshared"], "--unshared is for removing leftovers; give --clean, too"),
+        (["--write-test", "--grace", "5"], "--grace and --unshared are for leftovers"),
+        (["--recover", "--unshared"], "--grace and --unshared are for leftovers"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(options: list[str], message: str) -> None:
+    open_directory("results").store_run({"x": [1]})
+    result = run("check", "results", *options)
+    assert (result.exit_code, message in result.stderr) == (2, True)
 
 
 def test_a_grace_period_of_0_removes_what_was_left_just_now() -> None:

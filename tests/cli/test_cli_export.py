@@ -98,3 +98,12 @@ def test_a_file_in_place_of_the_directory_is_not_said_to_be_the_export() -> None
     message = fail("export", "results", "-1", "-o", "table.csv/x.csv")
     assert "Not a directory" in message
     assert "exists already" not in message
+
+
+def test_messages_name_options_and_not_arguments_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = open_directory("results")
+    catalog.store_run({"x": [1], "image": [[1, 2]]}, uid="flat")
+    succeed("export", "results", "flat", "-o", "a.nc")
+    assert "replace it with --force\n" in fail("export", "results", "flat", "-o", "a.nc")
+    assert "choose some with --column, or" in fail("export", "results", "flat", "-o", "a.csv")

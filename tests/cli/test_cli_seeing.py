@@ -252,6 +252,8 @@ def test_show_plots_against_a_column_and_a_row_of_an_image() -> None:
     assert "mu (1/cm) against energy (eV)" in succeed("show", "results", "-1", "--column", "mu", "--x", "energy")
     assert "map against b" in succeed("show", "results", "-1", "--column", "map", "--frame", "-1")
     assert run("show", "results", "-1", "--frame", "1").exit_code == 2
+    message = fail("show", "results", "-1", "--column", "map")
+    assert message.endswith("cannot be drawn as text; use --plot FILE.png, or choose a row with --frame\n")
     times = numpy.array(["2024-05-31T12:00:00", "2024-05-31T13:00:00"], dtype="datetime64[ns]")
     open_directory("results").store_run({"when": times, "y": [1, 2]}, uid="timed")
     lines = succeed("show", "results", "timed", "--column", "y", "--x", "when").splitlines()
@@ -347,7 +349,7 @@ def test_the_latest_run_is_no_probe_run(place: str) -> None:
     catalog.store_run({"x": [1]}, uid="run-1", time=1e9)
     catalog.store_run({"x": [1]}, {PROBE: True}, uid="probe", time=2e9)
     assert succeed("show", place, "-1").startswith("uid: run-1\n")
-    assert "only contains 1 runs" in fail("show", place, "-2")
+    assert "only contains 1 run" in fail("show", place, "-2")
 
 
 @pytest.mark.parametrize(("command", "hint"), [("show", "; --column mu chooses what is drawn"), ("lineage", "")])
@@ -458,7 +460,7 @@ def test_a_directory_of_jsonl_is_read() -> None:
     catalog.store_run({"x": [1]}, {"sample": "Cu"}, uid="line-1")
     assert "line-1" in succeed("ls", "lines")
     assert "sample: Cu" in succeed("show", "./lines", "line-1")
-    assert "1 runs" in succeed("check", "lines")
+    assert "1 run, " in succeed("check", "lines")
     assert succeed("copy", "lines", "copies").startswith("1 copied")
     assert "line-1" in succeed("ls", "copies")
     Path("table.csv").write_text("x\n1\n")
@@ -487,6 +489,17 @@ def test_the_home_directory_can_be_written_as_a_tilde(monkeypatch: pytest.Monkey
     for place in ("~/results", "~/mine.yml", "~/mine.yml:mine"):
         assert len(succeed("ls", place).splitlines()) == 2
         succeed("show", place, "-1", "--column", "x", "--plot", "~/x.png")
-        assert "1 runs" in succeed("check", place)
+        assert "1 run, " in succeed("check", place)
         (home / "x.png").unlink()
     assert not Path("~").exists()
+
+
+def test_an_image_of_a_stack_is_not_told_to_be_chosen_again() -> None:
+    images = xarray.Dataset({"img": (("t", "y", "x"), numpy.ones((2, 3, 4)))})
+    open_directory("results").store_run(images, one_event=True)
+    for options, frame in ((["--frame", "1"], 1), ([], 0)):
+        message = fail("show", "results", "-1", "--column", "img", *options)
+        assert message == (
+            f"Error: frame {frame} of 2 of the column 'img' has the shape (3, 4), which cannot be drawn as text; use "
+            "--plot FILE.png\n"
+        )

@@ -208,10 +208,10 @@ def test_masks_and_complex_images_are_drawn() -> None:
     ("column", "options", "message"),
     [
         ("nu", {}, "no column 'nu'; the run has label, y, other, image"),
-        ("label", {}, "'label' holds .* cannot be plotted"),
+        ("label", {}, "'label' holds text and cannot be plotted"),
         ("y", {"stream": "dark"}, "no stream 'dark'; the run has primary"),
         ("y", {"x": "nu"}, "no column 'nu'; the stream has"),
-        ("y", {"x": "label"}, "'label' holds .* cannot be an axis"),
+        ("y", {"x": "label"}, "'label' holds text, and cannot be an axis"),
         ("y", {"x": "other"}, "dims"),
         ("y", {"frame": 0}, r"'y' has no frames: its shape is \(2,\)"),
         ("image", {"frame": 2}, "no frame 2; the column 'image' has 2, from 0 to 1"),

@@ -68,3 +68,12 @@ def test_a_uid_made_here_does_not_begin_like_a_scan_id(monkeypatch):
     monkeypatch.setattr(built_stream.os, "urandom", lambda size: drawn.pop(0))
     assert built_stream.new_run_uid().startswith("0647970a-")
     assert drawn == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "the name of a stream is empty; give it one"), (5, "the name of a stream must be a string, not 5")],
+)
+def test_the_name_of_a_stream_is_text(name: Any, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        RunBuilder().add_stream(name, data={"x": [1]})

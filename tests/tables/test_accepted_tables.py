@@ -393,3 +393,22 @@ def test_a_list_of_rows_that_are_no_dicts_names_the_way_to_a_table(row, tmp_path
     with pytest.raises(InvalidRunError, match=r"make a table of them: pandas\.DataFrame\(rows\)"):
         catalog.store_run([row, row])
     assert len(catalog) == 0
+
+
+@backends
+def test_a_frame_without_rows_keeps_its_types_but_for_text_and_zones(backend):
+    """As docs/types.md says: a Dataset, which holds Python objects of these, has none to tell the type from."""
+    frame = pandas.DataFrame(
+        {
+            "n": pandas.Series([], dtype="Int64"),
+            "x": pandas.Series([], dtype="float32"),
+            "c": pandas.Categorical([], categories=["a"]),
+            "p": pandas.PeriodIndex([], freq="M"),
+            "s": pandas.Series([], dtype="string"),
+            "t": pandas.Series([], dtype="datetime64[us, UTC]"),
+        }
+    )
+    back = there_and_back(frame, backend=backend, one_event=True).to_dataframe()
+    kept = ["n", "x", "c", "p"]
+    pandas.testing.assert_frame_equal(back[kept], frame[kept])
+    assert (back["s"].dtype, back["t"].dtype, len(back)) == ("object", "object", 0)

@@ -120,7 +120,7 @@ def test_the_command_recovers_and_says_what(tmp_path):
     result = CliRunner().invoke(main, ["check", "--recover", str(directory)])
     assert result.exit_code == 0, result.output
     assert "recovered: scan: " in result.output
-    assert "1 runs recovered" in result.output
+    assert "1 run recovered" in result.output
 
 
 def test_the_command_says_of_a_run_with_a_new_uid_which_one_it_was(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 
 from ..errors import ExportError
-from ..results.plots import Plottable
+from ..results.drawn_values import Plottable
 
 WIDTH = 64
 HEIGHT = 12
@@ -14,9 +14,11 @@ HEIGHT = 12
 def text_plot(content: Plottable) -> str:
     """Draw a line with characters."""
     if len(content.axes) > 1:
+        what = f"{content.frame} of the column" if content.frame else "the column"
+        way = "" if content.frame else ", or choose a row with --frame"
         raise ExportError(
-            f"the column {content.label!r} has the shape {content.values.shape}, which cannot be drawn as text; "
-            "use --plot FILE.png, or choose a row with --frame"
+            f"{what} {content.label!r} has the shape {content.values.shape}, which cannot be drawn as text; "
+            f"use --plot FILE.png{way}"
         )
     (axis,) = content.axes
     x, y = _numbers(axis.values), _numbers(content.values)

@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 import humanize
+from click.core import ParameterSource
 
 from ..catalog.recipes import without_password
+from ..tables.wording import counted
 from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover
 from ..upkeep.recovering import RecoveredRun, recover
@@ -49,7 +51,8 @@ except Exception as exc:
     show_default=True,
     callback=parse_span,
     metavar="TIME",
-    help="Remove only leftovers that are older than this: 90 (seconds), 30m, 12h, 2d. It must be longer than any "
+    help="Leftovers that are younger than this are no fault, and --clean keeps them: 90 (seconds), 30m, 12h, 2d. It "
+    "must be longer than any "
     "run takes to store. The age of a file is that of its last modification, the age of a MongoDB document that "
     "of its ObjectId, which the writer's clock sets. Documents of unknown age are removed only with 0; use it "
     "when nobody stores.",
@@ -90,6 +93,11 @@ def check(
         raise click.UsageError("--write-test does not look for leftovers; use --clean alone")
     if recovering and (writing or cleaning or as_json):
         raise click.UsageError("--recover only publishes runs; use it alone")
+    is_grace_given = ctx.get_parameter_source("grace") is not ParameterSource.DEFAULT
+    if (writing or recovering) and (unshared or is_grace_given):
+        raise click.UsageError("--grace and --unshared are for leftovers, which --write-test and --recover do not see")
+    if unshared and not cleaning:
+        raise click.UsageError("--unshared is for removing leftovers; give --clean, too")
     if recovering:
         say(_recovered(recover(open_existing_to_store(catalog).catalog), catalog))
         return
@@ -106,16 +114,16 @@ def check(
 
 def _recovered(runs: list[RecoveredRun], catalog: str) -> str:
     lines = [
-        f"recovered: {run.uid}: {run.documents} documents"
+        f"recovered: {run.uid}: {counted(run.documents, 'document')}"
         + (f" of the run {run.written_uid!r}, whose uid another run has" if run.written_uid != run.uid else "")
         + (
-            f", {run.events_left_out} Events left out because their assets were incomplete"
+            f", {counted(run.events_left_out, 'Event')} left out because of incomplete assets"
             if run.events_left_out
             else ""
         )
         for run in runs
     ]
-    return "\n".join([*lines, f"{catalog}: {len(runs)} runs recovered"])
+    return "\n".join([*lines, f"{catalog}: {counted(len(runs), 'run')} recovered"])
 
 
 def _read_elsewhere(catalog: str, uid: str) -> str:
@@ -153,7 +161,8 @@ def _text(report: Report, grace: float, catalog: str) -> str:
             state, advice = ("problem" if finding.is_problem else "note"), ""
         lines.append(f"{state}: {finding.where}: {finding.said()}{advice}")
     if "assets" in seen:
-        looked = f"{seen['runs']} runs, {seen['assets']} assets ({humanize.naturalsize(seen['bytes'])} read)"
+        runs, assets = counted(seen["runs"], "run"), counted(seen["assets"], "asset")
+        looked = f"{runs}, {assets} ({humanize.naturalsize(seen['bytes'])} read)"
     else:
         looked = "a probe run was stored" if seen["runs"] else "no probe run was stored"
     lines.append(f"{catalog}: {looked}; " + ("see above" if report.findings else "nothing to report"))

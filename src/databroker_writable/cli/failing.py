@@ -48,6 +48,9 @@ _EXAMPLE = re.compile(r"such as ('[^']*'|\[[^\]]*\]): metadata\['(\w+)'\] is")
 """An example of a value of metadata, and its key."""
 
 
+_ARGUMENT = re.compile(r"\b[a-z_]+(?:=True)? \((--[a-z-]+)\)")
+"""An argument of Python with the option for it."""
+
 _DIRECTORY = re.compile(r"open_directory\(('[^']*')\)")
 
 
@@ -123,7 +126,7 @@ def message_of(exc: Exception) -> str:
 
 def _in_options(text: str) -> str:
     """Replace Python terms in a message by those of the command line."""
-    text = _EXAMPLE.sub(_as_option, _DIRECTORY.sub(r"\1", text))
+    text = _EXAMPLE.sub(_as_option, _ARGUMENT.sub(r"\1", _DIRECTORY.sub(r"\1", text)))
     return functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
 
 

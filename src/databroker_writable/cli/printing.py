@@ -19,7 +19,7 @@ DIGITS = 6
 
 
 def say(text: str = "", *, error: bool = False) -> None:
-    """Print lines; escape control characters, and those that the terminal cannot show."""
+    """Print lines; with a blank for each control character, and ? for those that the terminal cannot show."""
     text = "\n".join(map(printable, text.split("\n")))
     encoding = getattr(sys.stderr if error else sys.stdout, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "replace").decode(encoding), err=error)

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from ..results.drawn_values import Plottable
 from ..results.header_search import NO_PROBES, complete_uid, headers, is_number, open_run
-from ..results.plots import Plottable, check_matplotlib, draw, plottable, save_figure
+from ..results.plots import check_matplotlib, draw, plottable, save_figure
 from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
+from ..tables.wording import counted
 from .character_plot import text_plot
 from .failing import CATALOG_HELP
 from .first_events import Stream, read_streams, stream_in_words
@@ -62,17 +64,16 @@ def show(
         check_matplotlib()
     is_drawn = column is not None or plot is not None
     content = plottable(run, column, stream=stream_name, x=x, frame=frame) if is_drawn else None
+    lines = text_plot(content).splitlines() if content is not None and plot is None and not as_json else []
     streams = read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
     if as_json:
         say(json_text(_record(run, streams)))
     else:
         _show(run, streams, remark_facts(opened, run.metadata["start"]["uid"]))
-    if content is None:
-        return
-    if plot is not None:
+    if content is not None and plot is not None:
         say(f"wrote {_save(content, plot)}", error=as_json)
-    elif not as_json:
-        say("\n" + "\n".join(shown(line, VALUE_WIDTH) for line in text_plot(content).splitlines()))
+    if lines:
+        say("\n" + "\n".join(shown(line, VALUE_WIDTH) for line in lines))
 
 
 def _save(content: Plottable, path: str) -> str:
@@ -130,7 +131,7 @@ def find_uid(catalog: Any, name: str, uid: str) -> str:
     if is_position(uid):
         newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
         if len(newest) < -int(uid):
-            raise click.ClickException(f"{name} has no run {uid}: it only contains {len(newest)} runs")
+            raise click.ClickException(f"{name} has no run {uid}: it only contains {counted(len(newest), 'run')}")
         return newest[-1].uid
     of_scan = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
     try:
@@ -145,4 +146,4 @@ def find_uid(catalog: Any, name: str, uid: str) -> str:
 def _count(events: int | None) -> str:
     if events is None:
         return "unknown number of Events"
-    return "1 Event" if events == 1 else f"{events} Events"
+    return counted(events, "Event")

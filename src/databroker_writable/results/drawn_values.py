@@ -1,7 +1,8 @@
-"""Convert columns of Python objects and of pandas' types to numbers and times that can be drawn."""
+"""What is drawn: numbers and times, also of columns of Python objects and of pandas' types."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy
@@ -12,6 +13,30 @@ ZONE = "time_zone"
 """The attribute of times as clocks in a time zone show them."""
 
 _NUMBERS = {"floating", "integer", "mixed-integer-float", "boolean"}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The values of an axis, with their label."""
+
+    values: numpy.ndarray
+    label: str
+    is_counted: bool = False
+    """An axis that counts the values, if there is no coordinate."""
+
+
+@dataclass(frozen=True)
+class Plottable:
+    """What is drawn: a line with one axis, or an image with two, whose rows are along the first."""
+
+    values: numpy.ndarray
+    label: str
+    title: str
+    axes: tuple[Axis, ...]
+    frame: str = ""
+    """Which image of a stack it is, in words."""
+    same_units: bool = False
+    """Whether both axes of an image are lengths with the same unit, or pixels."""
 
 
 def drawable(dataset: xarray.Dataset) -> xarray.Dataset:

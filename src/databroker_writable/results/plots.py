@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -15,6 +15,7 @@ from ..errors import ExportError, StoreError, require_package
 from ..storage.durable_file import NewFile
 from ..storage.run_paths import expanded
 from ..tables import check_run, to_dataset, with_text_names
+from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
@@ -28,7 +29,7 @@ from .axes import (
     streams_of,
     title_of,
 )
-from .drawn_values import ZONE, drawable, not_boolean
+from .drawn_values import ZONE, Axis, Plottable, drawable, not_boolean
 from .header_search import SHORTEST_UID
 
 if TYPE_CHECKING:
@@ -45,28 +46,6 @@ _SMALLEST = 0.3
 
 _COUNTED = {"time": "number of the Event", "row": "number of the value", "value": "number of the value"}
 """The label of an axis that counts values, if the name of its dimension says nothing."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The values of an axis, with their label."""
-
-    values: numpy.ndarray
-    label: str
-    is_counted: bool = False
-    """An axis that counts the values, if there is no coordinate."""
-
-
-@dataclass(frozen=True)
-class Plottable:
-    """What is drawn: a line with one axis, or an image with two, whose rows are along the first."""
-
-    values: numpy.ndarray
-    label: str
-    title: str
-    axes: tuple[Axis, ...]
-    same_units: bool = False
-    """Whether both axes of an image are lengths with the same unit, or pixels."""
 
 
 def plot(
@@ -147,7 +126,9 @@ def plottable(
     name, dataset, column = _column(run, column, stream)
     array = dataset[column]
     if not is_plottable(array):
-        raise ExportError(f"the column {column!r} holds {array.dtype} and cannot be plotted; choose another one")
+        raise ExportError(
+            f"the column {column!r} holds {dtype_in_words(array.dtype)} and cannot be plotted; choose another one"
+        )
     descriptor = first_descriptor(run, name)
     array, note = _framed(array, frame)
     if not array.size:
@@ -165,7 +146,7 @@ def plottable(
         axes = tuple(_axis(dataset, dim, array.sizes[dim], start, name, descriptor) for dim in array.dims)
         units = [axis.label.partition(" (")[2] for axis in axes]
         same_units = all(axis.is_counted for axis in axes) or (units[0] == units[1] != "")
-        return Plottable(values, label, title, axes, same_units)
+        return Plottable(values, label, title, axes, note.removeprefix(", "), same_units)
     values = numpy.atleast_1d(values)
     if x is not None:
         axis = _chosen_axis(dataset, x, array, descriptor)
@@ -331,7 +312,8 @@ def _chosen_axis(dataset: xarray.Dataset, x: str, array: xarray.DataArray, descr
         raise ExportError(f"there is no column {x!r}; the stream has {', '.join(map(str, dataset.variables))}")
     chosen = dataset[x].squeeze()
     if not is_plottable(chosen):
-        raise ExportError(f"the column {x!r} holds {chosen.dtype}, and cannot be an axis; choose another one")
+        what = dtype_in_words(chosen.dtype)
+        raise ExportError(f"the column {x!r} holds {what}, and cannot be an axis; choose another one")
     if chosen.dims != array.dims:
         raise ExportError(
             f"the column {x!r} has the dims {chosen.dims}, but {array.name!r} has {array.dims}; choose one "

@@ -26,8 +26,10 @@ def checked_one_event(one_event: Any) -> bool:
 
 def check_stream(name: Any, data: Any, data_keys: Mapping[str, Any] | None) -> None:
     """Refuse a stream without a name, or with neither data nor data keys."""
-    if not isinstance(name, str) or not name:
-        raise InvalidTableError(f"the name of a stream must be a string, not {name!r}")
+    if not isinstance(name, str):
+        raise InvalidTableError(f"the name of a stream must be a string, not {short(name)}")
+    if not name:
+        raise InvalidTableError("the name of a stream is empty; give it one, such as 'primary'")
     if data is None and not data_keys:
         raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
 

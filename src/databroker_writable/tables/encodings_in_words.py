@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy
+import pandas
 
 from .wording import short
 
@@ -17,15 +18,17 @@ class Words(str):
 
 
 def dtype_in_words(dtype: Any) -> str:
-    """The name of a type of numpy.
+    """The name of a type of numpy or pandas.
 
     Examples
     --------
-    >>> dtype_in_words("<f8"), dtype_in_words("<U4")
-    ('float64', 'text')
+    >>> dtype_in_words("<f8"), dtype_in_words("<U4"), dtype_in_words("O")
+    ('float64', 'text', 'Python objects')
     """
+    if pandas.api.types.is_extension_array_dtype(dtype):
+        return str(dtype)
     dtype = numpy.dtype(dtype)
-    return "text" if dtype.kind == "U" else str(dtype.newbyteorder("="))
+    return {"U": "text", "O": "Python objects"}.get(dtype.kind, str(dtype.newbyteorder("=")))
 
 
 def encodings_in_words(name: Any, first: Mapping[str, Any], later: Mapping[str, Any]) -> tuple[str, Any, Any, str]:

@@ -66,7 +66,7 @@ def parquet(contents: RunContents, path: str) -> NewFile:
         table = pyarrow.Table.from_pandas(frame, preserve_index=has_index)
     except pyarrow.ArrowException as exc:
         raise ExportError(
-            f"Parquet cannot hold this table: {exc}; choose columns with columns (--column), or export to .nc"
+            f"Parquet cannot hold this table: {exc}; choose some with columns (--column), or export to .nc"
         ) from exc
     documents = {f"{DOCUMENTS}.{name}": json_line(document) for name, document in contents.documents().items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **documents})

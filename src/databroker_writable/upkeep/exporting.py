@@ -70,7 +70,7 @@ class RunContents:
             shapes = ", ".join(f"{key} ({', '.join(map(str, dataset[key].dims))})" for key in dataset.data_vars)
             raise ExportError(
                 f"such a file holds columns along one dimension, but the stream {name!r} has {shapes}; choose "
-                "columns with columns (--column), or export to .nc or .nxs"
+                "some with columns (--column), or export to .nc or .nxs"
             )
         return dataset
 
