@@ -140,6 +140,28 @@ def test_an_asset_that_may_not_be_read_fails_the_copy_of_its_run_alone(shared, t
     assert "problem: " in commands["check"]["out"]
 
 
+def looked_at(kind, place):
+    return [other_users.command(*words) for words in (("ls", place), ("check", place))]
+
+
+@USERS
+@FILES
+def test_a_directory_of_runs_that_may_only_be_listed_is_checked_as_far_as_that_goes(shared, tmp_path):
+    (shared.directory / f".third.{shared.kind}.0123abcd.part").write_text("begun")
+    os.chmod(shared.directory, 0o744)
+    try:
+        listed, checked = other_users.as_nobody(looked_at, tmp_path / "report", shared.kind, shared.directory)
+    finally:
+        os.chmod(shared.directory, 0o755)
+    assert listed["status"] == 0
+    assert "1 more file is skipped" in listed["err"]
+    assert checked["status"] == 1
+    for name in ("first", "second", ".third"):
+        (line,) = [line for line in checked["out"].splitlines() if f"/{name}.{shared.kind}" in line]
+        assert "cannot be accessed (Permission denied); ask its owner for the permission to read it" in line
+    assert "PermissionError" not in listed["err"] + checked["err"]
+
+
 def in_a_sticky_directory(kind, place):
     leftovers = [os.path.join(place, f".{name}.msgpack.0123abcd.part") for name in ("a", "b")]
     mine = os.path.join(place, ".mine.msgpack.0123abcd.part")

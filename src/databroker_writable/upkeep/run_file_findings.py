@@ -57,7 +57,7 @@ def neighbours(catalog: Any) -> list[str]:
     return sorted(set(found) - own)
 
 
-def partial_files(catalog: Any) -> Iterator[Leftover]:
+def partial_files(catalog: Any) -> Iterator[Finding]:
     """Hidden files of runs that are not published yet."""
     directory = catalog._backend.directory
     if not os.path.isdir(directory):
@@ -67,7 +67,13 @@ def partial_files(catalog: Any) -> Iterator[Leftover]:
             if is_being_written(entry.path):
                 continue
             age = age_of(entry.path)
-            size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
+            try:
+                size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
+            except FileNotFoundError:
+                continue  # published meanwhile
+            except OSError:
+                yield Finding("bad-run-file", entry.path, f"partial run file {why_unreadable(entry.path)}")
+                continue
             message = f"partial run file, {size}, {shown_age(age)}"
             use = "--recover publishes what it holds"
             yield Leftover("partial-run-file", entry.path, message, age=age, use=use, remove=remover(entry.path))
