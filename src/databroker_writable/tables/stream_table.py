@@ -104,7 +104,7 @@ class StreamSchema:
 
     def warn_of_nulls(self, first: StreamSchema, stream: str) -> None:
         """Warn of missing values that the stream's first table did not announce, and that no flags mark."""
-        for name, _, old, entry in self._in_both(first) if self is not first else ():
+        for name, _, old, entry in self._in_both(first) if self.data_keys != first.data_keys else ():
             if ("nulls" in entry and "nulls" not in old) or ("missing" in entry and "missing" not in old):
                 warn_user(
                     f"column {name!r} of stream {stream!r} has missing values that its first table did not announce: "
