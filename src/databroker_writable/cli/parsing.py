@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -150,9 +151,17 @@ def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[st
 def parse_value(text: str) -> Any:
     """Return the value of JSON text (``8979``, ``true``, ``[1, 2]``, ``"29"``), and other text unchanged."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except ValueError:
         return text
+
+
+def _finite(text: str) -> float:
+    """A number that float64 holds; 1e400, which it does not, may also be a name."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
 
 
 def _refuse_constant(name: str) -> None:
