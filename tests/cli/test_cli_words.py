@@ -27,6 +27,7 @@ def _results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("ls results --derived-from nothing", "--derived-from names the run 'nothing'"),
         ("store table.csv --to results --derived-from nothing", "--derived-from names the run 'nothing'"),
         ("store table.csv --to results --supersedes nothing", "--supersedes names the run 'nothing'"),
+        ("store table.csv --to results --metadata exit_status=fail", "how a run ended; choose another key"),
         ("note results nothing good", "'nothing'"),
         ("show results nothing", "databroker-writable ls results"),
         ("show results one --column y", "'y'"),

@@ -677,7 +677,7 @@ MISTAKES = {
         {"stream": "attachments", "attachments": {"a.txt": "x"}},
         "the attachments are stored as the stream 'attachments'; give the table another one",
     ),
-    "an exit status as metadata": (TABLE, {"metadata": {"exit_status": "fail"}}, "the argument exit_status='fail'"),
+    "an exit status as metadata": (TABLE, {"metadata": {"exit_status": "fail"}}, "the argument exit_status"),
     "another origin in the metadata": (
         TABLE,
         {"metadata": {"original_run_uid": "z"}, "derived_from": "raw-1"},

@@ -35,6 +35,7 @@ _OPTIONS = {
     ", or give the run itself, as its own catalog gives it: other_catalog[uid]": "",
     "annotate(run, tags=[...]) adds it to one": "databroker-writable note CATALOG UID --tag TAG adds it to one",
     RunExistsError.REMEDY: "Give another --uid",
+    "give it as the argument exit_status of store_run, or of the builder's close(), or choose": "choose",
     "the argument derived_from says": "--derived-from says",
     "the argument supersedes says": "--supersedes says",
     "the argument parameters says": "--parameter says",

@@ -51,8 +51,8 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
         raise InvalidMetadataError(f"metadata must be a dict, such as {{'sample': 'Cu'}}, not {what}")
     if "exit_status" in metadata:
         raise InvalidMetadataError(
-            "metadata has the key 'exit_status', which is no metadata but belongs to the end of a run; give it as the "
-            f"argument exit_status={short(metadata['exit_status'])} of store_run, or of the builder's close()"
+            "metadata has the key 'exit_status', which says how a run ended; give it as the argument exit_status of "
+            "store_run, or of the builder's close(), or choose another key"
         )
     result: dict[str, Any] = plain_metadata({**metadata, **_provenance_in(metadata)})
     if "time" in metadata:
