@@ -19,6 +19,7 @@ from databroker_writable import (
     recover,
     to_dataset,
 )
+from databroker_writable.errors import FULL_TRACEBACK
 from support import example_runs, new_process
 
 
@@ -100,7 +101,8 @@ def test_a_block_that_catches_a_failed_store_is_told_that_nothing_is_stored(site
 
 
 @pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
-def test_a_builder_whose_directory_was_away_says_how_to_recover_its_run(site, catalog):
+def test_a_builder_whose_directory_was_away_says_how_to_recover_its_run(site, catalog, monkeypatch):
+    monkeypatch.delenv(FULL_TRACEBACK, raising=False)
     catalog.store_run({"x": [0]}, uid="earlier")
     builder = catalog.run_builder(uid="fit-1")
     builder.add_stream("primary", data={"x": [1, 2, 3]})
