@@ -100,9 +100,14 @@ def surplus_comment(text: str, options: Mapping[str, Any]) -> str | None:
 
 
 def check_overflow(frame: Any, lines: Sequence[str], text_format: TextFormat, *, skipped: int) -> None:
-    """Refuse numbers that float64 does not hold, and that were read as infinities."""
-    numbers = [number for number in range(frame.shape[1]) if frame.iloc[:, number].dtype.kind == "f"]
-    infinite = [number for number in numbers if frame.iloc[:, number].isin([math.inf, -math.inf]).any()]
+    """Refuse numbers that float64 does not hold: pandas 3 reads infinities, and pandas 2 makes their column text."""
+    columns = [frame.iloc[:, number] for number in range(frame.shape[1])]
+    infinite = [
+        number
+        for number, column in enumerate(columns)
+        if (column.dtype.kind == "f" and column.isin([math.inf, -math.inf]).any())
+        or (is_text(column) and all(is_number(value, text_format.decimal) for value in column.dropna()))
+    ]
     for line, row in islice(rows_of(lines, text_format.separator), skipped, None) if infinite else ():
         for number in infinite:
             if _is_infinite(row[number], text_format.decimal):

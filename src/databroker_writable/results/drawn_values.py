@@ -91,11 +91,14 @@ def _of_objects(values: numpy.ndarray) -> Any:
             return pandas.DatetimeIndex(values)
         except (TypeError, ValueError):
             return None  # several zones
-    if kind not in _NUMBERS and kind != "complex":
-        return None
     missing = pandas.isna(values)
+    present = values[~missing]
+    # pandas 2 calls complex numbers beside missing ones mixed
+    are_complex = len(present) > 0 and all(isinstance(value, complex) for value in present)
+    if kind not in _NUMBERS and not are_complex:
+        return None
     if kind == "boolean" and not missing.any():
         return values.astype(bool)
-    numbers = numpy.full(values.shape, numpy.nan, complex if kind == "complex" else float)
-    numbers[~missing] = values[~missing].astype(numbers.dtype)
+    numbers = numpy.full(values.shape, numpy.nan, complex if are_complex else float)
+    numbers[~missing] = present.astype(numbers.dtype)
     return numbers
