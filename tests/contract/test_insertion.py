@@ -296,3 +296,51 @@ def test_what_is_refused_only_when_it_is_sent_is_no_failure_of_the_disk(catalog,
     error = refused(catalog, documents)
     assert isinstance(error, InvalidRunError)
     assert f"the run '{documents[0][1]['uid']}' holds what MongoDB cannot store" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"uid": None}, "has None as 'uid', which must be a list with one item for each row"),
+        ({"seq_num": [1, 2, 3]}, "has 1 uids but 3 values in seq_num"),
+        ({"time": 1.0}, "has time that is not a list or an array"),
+        ({"data": {"x": [0.5, 1.5]}}, r"has 1 uids but 2 values in data\['x'\]"),
+        ({"timestamps": {"x": True}}, r"has timestamps\['x'\] that is not a list or an array"),
+    ],
+    ids=["no uids", "sequence numbers", "times", "values", "timestamps"],
+)
+def test_a_page_whose_columns_are_no_lists_of_one_length_is_refused(catalog, site, change, message):
+    documents = example_runs.small_documents()
+    start, descriptor, stop = documents[0], documents[1], documents[-1]
+    page = {
+        "descriptor": descriptor[1]["uid"],
+        "uid": ["event-1"],
+        "seq_num": [1],
+        "time": [1.7e9],
+        "data": {key: [1.0] for key in descriptor[1]["data_keys"]},
+        "timestamps": {key: [1.7e9] for key in descriptor[1]["data_keys"]},
+        "filled": {},
+        **change,
+    }
+    assert_dropped(catalog, site, [start, descriptor, ("event_page", page), stop], message)
+
+
+@pytest.mark.parametrize(
+    "change", [{"datum_id": None}, {"datum_kwargs": {"index": True}}, {"datum_kwargs": {"index": []}}]
+)
+def test_a_page_of_datums_whose_columns_are_no_lists_of_one_length_is_refused(catalog, site, change):
+    documents = example_runs.small_documents()
+    start, stop = documents[0], documents[-1]
+    resource = {
+        "uid": "resource-1",
+        "run_start": start[1]["uid"],
+        "spec": "TEST_NPY",
+        "root": "/nowhere",
+        "resource_path": "images.npy",
+        "path_semantics": "posix",
+        "resource_kwargs": {},
+    }
+    page = {"resource": "resource-1", "datum_id": ["resource-1/0"], "datum_kwargs": {"index": [0]}, **change}
+    assert_dropped(
+        catalog, site, [start, ("resource", resource), ("datum_page", page), stop], "the datum_page document has"
+    )

@@ -23,6 +23,10 @@ from .document_parts import (
     check_form,
     error_for,
 )
+from .event_page_checks import check_length
+
+_ROWS = {"event_page": "uid", "datum_page": "datum_id"}
+"""The key of pages with one item for each row."""
 
 
 def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
@@ -57,12 +61,27 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     if name == "start":
         return name, _start(doc, limits)
     check_form(name, doc)
+    if name in _ROWS:
+        _check_rows(name, doc)
     if name in ("event", "event_page"):
         _check_event(name, doc, limits)
         return name, dict(doc)
     plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
     # old bluesky wrote descriptors without a name, and databroker 1.2.5 reads no Events of these
     return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain
+
+
+def _check_rows(name: str, doc: Mapping[str, Any]) -> None:
+    """Refuse a page whose columns are not lists of one length."""
+    ids = doc[_ROWS[name]]
+    if isinstance(ids, str) or not hasattr(ids, "__len__"):
+        raise InvalidRunError(
+            f"{called(name)} has {short(ids)} as {_ROWS[name]!r}, which must be a list with one item for each row"
+        )
+    for part, value in doc.items():
+        columns = value if isinstance(value, Mapping) else {part: value} if part in ("time", "seq_num") else {}
+        for key, values in columns.items():
+            check_length((part, key) if columns is value else part, values, len(ids), called(name))
 
 
 def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
