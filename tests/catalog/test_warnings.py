@@ -19,7 +19,7 @@ def insert_a_stream_resource(catalog):
     catalog.v1.insert("start", bundle.start_doc)
     resource = {"uid": "stream-1", "run_start": bundle.start_doc["uid"], "mimetype": "application/x-hdf5"}
     catalog.v1.insert("stream_resource", {**resource, "data_key": "x", "uri": "file://localhost/x", "parameters": {}})
-    catalog._store.serializer.abandon(bundle.start_doc["uid"])
+    catalog._store.serializer.acquired.abandon(bundle.start_doc["uid"])
 
 
 WARNED = {

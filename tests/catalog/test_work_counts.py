@@ -238,7 +238,7 @@ def test_what_has_been_checked_is_not_checked_again_on_its_way(tmp_path: Path, m
     assert checked == []
     other = databroker_writable.open_directory(tmp_path / "other")
     other.v1.insert("start", run.metadata["start"])
-    other._store.serializer.abandon(run.metadata["start"]["uid"])
+    other._store.serializer.acquired.abandon(run.metadata["start"]["uid"])
     assert checked == ["start"]
 
 

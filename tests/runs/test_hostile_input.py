@@ -356,7 +356,7 @@ def test_hostile_documents_that_are_inserted_one_by_one_are_stored_or_refused(si
             # what has no stop document is under way, and nobody sees it
             if (serializer := catalog._store.serializer) is not None:
                 for uid in list(serializer.acquired._writers):
-                    serializer.abandon(uid)
+                    serializer.acquired.abandon(uid)
 
     with fresh(site_name) as site:
         assert_stored_or_refused(site, insert)

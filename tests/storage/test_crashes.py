@@ -161,4 +161,4 @@ def test_what_a_crash_leaves_is_not_seen(site, catalog):
     assert list(other) == []
     other.store_run(documents)
     assert other.v1["fit-1"].table()["x"].tolist() == children.column(3)
-    catalog._store.serializer.abandon("fit-1")
+    catalog._store.serializer.acquired.abandon("fit-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,16 @@ def source() -> Any:
     return catalog
 
 
+def copy_until(error: type[BaseException], source: Any) -> None:
+    """Copy while this error is raised; the report has it if it is none that ends the program."""
+    ends = contextlib.nullcontext() if issubclass(error, Exception) else pytest.raises(error)
+    with ends:
+        copy_runs(source, open_directory("copies"))
+
+
 def assert_is_copied(catalog: Any) -> None:
     numpy.testing.assert_array_equal(to_dataset(catalog["images"])["img"], IMAGES)
-    assert not list(Path("source").rglob("*.part"))
+    assert not [path for top in ("source", "copies") for path in Path(top).rglob("*.part")]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
@@ -53,11 +61,7 @@ def test_what_stops_a_copy_after_the_run_is_visible_leaves_its_assets(
 
     with monkeypatch.context() as patch:
         patch.setattr(FileBackend, "stored_run", interrupted)
-        if issubclass(error, Exception):
-            copy_runs(source, open_directory("copies"))
-        else:
-            with pytest.raises(error):
-                copy_runs(source, open_directory("copies"))
+        copy_until(error, source)
     assert copy_runs(source, open_directory("copies")).present == ["images"]
     assert_is_copied(open_directory("copies"))
 
@@ -81,11 +85,7 @@ def test_a_copy_that_ends_early_leaves_the_files_that_another_one_uses(
 
     with monkeypatch.context() as patch:
         patch.setattr(copying, "_store", overtaken)
-        if issubclass(error, Exception):
-            copy_runs(source, open_directory("copies"))
-        else:
-            with pytest.raises(error):
-                copy_runs(source, open_directory("copies"))
+        copy_until(error, source)
     for finish in others:
         finish()
     assert_is_copied(open_directory("copies"))

@@ -49,11 +49,10 @@ def checked_run(
 
 def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
     """Refuse assets of another catalog that could not be read here; warn that they stay where they are."""
+    resources = [doc for name, doc in documents if name == "resource" and is_our_asset(doc)]
     root_map = getattr(store.catalog, "root_map", None)
-    own = set(map(os.path.realpath, store.asset_roots()))
-    for name, doc in documents:
-        if name != "resource" or not is_our_asset(doc):
-            continue
+    own = set(map(os.path.realpath, store.asset_roots())) if resources else set()
+    for doc in resources:
         if isinstance(root_map, AssetRoots):
             root_map.check_reference(doc)
         root = str(doc.get("root", ""))

@@ -75,7 +75,7 @@ class RunInsertion:
         """Remove what was written of the run, unless it is published."""
         self.is_lost = self.is_ended = True
         if self._store.serializer is not None:
-            self._store.serializer.abandon_stored(self._uid)
+            self._store.serializer.abandon(self._uid)
         needed = self._resources_of_stored_run() if self._is_ending else []
         if needed is not None:
             self._router.discard(needed)
@@ -127,6 +127,7 @@ class CatalogSink:
     """
 
     keeps_arrays = False
+    takes_pieces = True
 
     def __init__(self, store: RunStore) -> None:
         self._store = store

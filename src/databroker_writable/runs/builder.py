@@ -344,4 +344,6 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             self._streams[stream.descriptor["name"]] = stream
             if table is not None and page is not None:
                 stream.add(table, page)
+                if self._sink.takes_pieces:
+                    stream.note_integers(table)
                 self._last_time = max(self._last_time, page["time"][-1])

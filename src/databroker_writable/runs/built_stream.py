@@ -107,12 +107,12 @@ class BuiltStream:
         """Record that the page of a table was sent."""
         if self.schema is None or self.schema.widened(table.schema):
             self.schema = table.schema
-        self._note_integers(table)
         self.length += table.length
         self.rows += table.rows
         self.last_seq_num, self.last_time = page["seq_num"][-1], page["time"][-1]
 
-    def _note_integers(self, table: StreamTable) -> None:
+    def note_integers(self, table: StreamTable) -> None:
+        """Record which floats would hold the integers of a table, for floats in a later one."""
         for key, data_key in table.schema.data_keys.items():
             if data_key.get("dtype") == "integer" and not data_key["shape"] and self.floats.get(key, "") is not None:
                 floats = narrowest_float(table.data[key])

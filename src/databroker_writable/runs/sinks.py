@@ -25,6 +25,8 @@ class DocumentSink(Protocol):
     ----------
     keeps_arrays : bool
         Whether it keeps a table's arrays, which the user may fill again.
+    takes_pieces : bool
+        Whether more tables can follow in a stream.
     step : context manager
         In which a public method of a builder runs: of one thread at a time, and where its errors end.
     is_lost : bool
@@ -34,6 +36,7 @@ class DocumentSink(Protocol):
     """
 
     keeps_arrays: bool
+    takes_pieces: bool
 
     @property
     def step(self) -> AbstractContextManager[None]: ...
@@ -97,6 +100,7 @@ class MemorySink:
     """
 
     keeps_arrays = True
+    takes_pieces = True
     is_lost = False
     stored_run = None
 
@@ -145,6 +149,7 @@ class TableSink(MemorySink):
     """Keeps a run that is complete when the call returns, and shares the arrays of its tables."""
 
     keeps_arrays = False
+    takes_pieces = False
     step = nullcontext()  # its builder is known to one thread
 
     def whole(self) -> AbstractContextManager[None]:

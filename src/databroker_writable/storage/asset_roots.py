@@ -8,7 +8,7 @@ from typing import Any
 
 from ..runs.document_parts import Document
 from .assets.asset_paths import check_same, files_under, run_uids
-from .run_paths import ASSETS, RUN_FILES, files_matching, unescaped
+from .run_paths import ASSETS, RUN_FILES, directories_of, files_matching
 
 
 class AssetRoots(dict[str, str]):
@@ -36,7 +36,7 @@ class AssetRoots(dict[str, str]):
     ) -> None:
         # not empty, or databroker 1.2.5 replaces it by its own dict
         super().__init__({assets: assets, **({asset_root: asset_root} if asset_root else {}), **root_map})
-        self._globs = list(map(str, globs))
+        self._globs = tuple(map(str, globs))
         self._assets = assets
         self._right: dict[tuple[Any, ...], bool] = {}
 
@@ -61,7 +61,7 @@ class AssetRoots(dict[str, str]):
 
     def _is_right(self, root: str) -> bool:
         """Whether a root has a file of one of the runs that is not beside them; asked again when a run is added."""
-        state = (root, *(_changed(os.path.dirname(unescaped(pattern))) for pattern in self._globs))
+        state = (root, *map(_changed, directories_of(self._globs)))
         if state not in self._right:
             self._right[state] = self._has_files_of_runs(root)
         return self._right[state]

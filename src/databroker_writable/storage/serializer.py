@@ -66,12 +66,7 @@ class RunSerializer:
                 self.acquired.route(*item)
 
     def abandon(self, run: str) -> None:
-        """Drop an open run of an acquisition, if there is one, and remove what was written of it."""
-        with self._lock:
-            self.acquired.abandon(run)
-
-    def abandon_stored(self, run: str) -> None:
-        """Do the same with one that is stored here."""
+        """Drop an open run that is stored here, if there is one, and remove what was written of it."""
         with self._lock:
             self.stored.abandon(run)
 
