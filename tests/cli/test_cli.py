@@ -434,7 +434,8 @@ def test_show_gives_units_shapes_and_the_ends_of_arrays() -> None:
 
 def test_show_gives_no_more_than_the_first_rows_and_columns() -> None:
     databroker_writable.open_directory("results").store_run({f"c{i}": list(range(100, 130)) for i in range(12)})
-    output = succeed("show", "results", "-1")
+    # without the uid and the time, which may hold any digits
+    output = succeed("show", "results", "-1").partition("stream primary")[2]
     assert output.count("104") == 8
     assert "105" not in output
     assert "and 4 more columns" in output
