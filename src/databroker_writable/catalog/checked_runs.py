@@ -32,14 +32,13 @@ def checked_run(
 
     The arguments are those of `build_simple_run`, for a table.
     """
-    limits = store.backend.limits
     if is_table(run):
         plan = store.plan(asset_threshold)
-        checked = table_sink(store.catalog, run, checker=RunChecker(limits, plan.inline), **arguments).documents
+        checked = table_sink(store.catalog, run, checker=store.new_checker(plan), **arguments).documents
     else:
         is_built_here = isinstance(run, BuiltRun | RunBuilder)
         plan = store.plan(asset_threshold) if is_built_here else store.plan_as_it_is()
-        checked = check_documents(documents_of(run), limits, plan.inline)
+        checked = check_documents(documents_of(run), store.new_checker(plan))
         if not is_built_here:
             _look_at_assets(store, checked)
             return checked, plan

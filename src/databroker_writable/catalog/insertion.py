@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFailedError
 from ..runs.asset_plan import AssetPlan
-from ..runs.checker import RunChecker, RunDocuments
+from ..runs.checker import RunDocuments
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.interrupts import deferred_interrupts
 from ..runs.run_or_table import documents_of
@@ -134,7 +134,7 @@ class CatalogSink:
         self.step = BuilderStep()
         self._plan = store.plan()
         self._insertion = store.new_insertion(self._plan)
-        self._checker = RunChecker(store.backend.limits, self._plan.inline)
+        self._checker = store.new_checker(self._plan)
         # if nothing is added to the builder, nothing is written
         self._waiting: list[NamedDocument] = []
         self._uid = ""

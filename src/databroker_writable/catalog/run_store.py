@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import NotWritableError, RunExistsError
 from ..runs import upstream
 from ..runs.asset_plan import AssetPlan
-from ..runs.checker import RunDocuments
+from ..runs.checker import RunChecker, RunDocuments
 from ..runs.forks import begin_anew_in_children
 from ..storage.backend import Backend
 from ..storage.failures import not_shown
@@ -84,6 +84,10 @@ class RunStore:
     def plan_as_it_is(self) -> AssetPlan:
         """The plan of a finished run, whose documents stay unchanged: only its dask arrays are assets."""
         return AssetPlan(self.asset_root(), math.inf)
+
+    def new_checker(self, plan: AssetPlan) -> RunChecker:
+        """What decides which documents of a run can be stored here."""
+        return RunChecker(self.backend.limits, plan.inline)
 
     def new_insertion(self, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> RunInsertion:
         """Start to store a run."""

@@ -32,9 +32,7 @@ class RunDocuments(list[NamedDocument]):
         return uid
 
 
-def check_documents(
-    documents: Iterable[Any], limits: Limits = ANY_BACKEND, inline: InlinePart = whole_page
-) -> RunDocuments:
+def check_documents(documents: Iterable[Any], checker: RunChecker | None = None) -> RunDocuments:
     """Check that documents are one complete run, and return them, packed into pages.
 
     Events and Datums that follow each other become pages; all other documents are copied into plain Python. The data
@@ -44,8 +42,8 @@ def check_documents(
     ----------
     documents : iterable of (str, dict)
         One start first, one stop last, each descriptor, resource and datum before it is referred to.
-    limits, inline
-        As for `RunChecker`.
+    checker : RunChecker, optional
+        A new one, which decides what may be stored; by default, what any backend can hold.
 
     Returns
     -------
@@ -72,7 +70,7 @@ def check_documents(
     >>> [(name, doc.get("sample")) for name, doc in run]
     [('start', 'Cu'), ('stop', None)]
     """
-    checker = RunChecker(limits, inline)
+    checker = checker or RunChecker()
     checked = [checker(name, doc) for name, doc in packed(documents)]
     if checker.start is None:
         raise InvalidRunError("the documents of a run begin with its start document, but there is none")
