@@ -86,7 +86,7 @@ def test_a_recovery_that_was_cut_off_is_finished_by_the_next(tmp_path, monkeypat
     leave_a_killed_writer("msgpack", directory, 0)
     catalog = databroker_writable.open_directory(directory)
     with monkeypatch.context() as patch:
-        patch.setattr("databroker_writable.upkeep.partial_assets.PartialAssets.remove", lambda self: 1 / 0)
+        patch.setattr("databroker_writable.upkeep.recovering.PartialAssets.remove", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             databroker_writable.recover(catalog)
     assert list(catalog) == ["scan"]

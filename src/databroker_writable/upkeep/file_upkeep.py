@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +16,9 @@ from ..storage.durable_file import sync_directories
 from ..storage.file_backend import FileBackend
 from .asset_findings import Assets
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
-from .findings import Leftover, age_of
+from .findings import Finding, Leftover, age_of
 from .run_deletion import Deletion, Document
-from .run_file_findings import UNREADABLE, complaint_of, neighbours, partial_files, read_run_file, reader_of, run_files
+from .run_file_findings import UNREADABLE, partial_files, read_run_file, readers_of_files, run_files
 
 DELETED = ".deleted"
 """The suffix of the hidden name of a run file during its deletion."""
@@ -30,45 +31,43 @@ class FileUpkeep(BackendUpkeep):
     needs_runs = False
 
     def look_through(self, assets: Assets) -> Look:
-        paths, others = run_files(self.catalog), neighbours(self.catalog)
-        look = Look(len(paths), list(partial_files(self.catalog)))
-        for path in (*paths, *others):
-            file = read_run_file(path, reader_of(path) if path in others else self.backend.read_file)
+        own, readers = run_files(self.catalog), readers_of_files(self.catalog)
+        look = Look(len(own), list(partial_files(self.catalog)))
+        for path, read in readers.items():
+            file = read_run_file(path, read)
             assets.refer(file.resources)
             if not file.is_known:
                 look.unreadable = path
-            complaint = complaint_of(file)
-            if complaint is not None and path not in others:
-                look.findings.append(complaint)
+            if file.complaint and path in own:
+                look.findings.append(Finding("bad-run-file", path, f"run file {file.complaint}"))
         return look
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
-        for name in self._hidden_runs():
-            path = os.path.join(self.backend.directory, name)
-            uid = _uid_in(path, self.backend)
-            message = f"run whose deletion was interrupted: {CUT_OFF} {uid} finishes it"
+        for path in self._hidden_runs():
+            message = f"run whose deletion was interrupted: {CUT_OFF} {self._uid_in(path)} finishes it"
             yield Leftover("cut-off-deletion", path, message, age=age_of(path))
 
     def deletion_of(self, uid: str) -> Deletion | None:
-        usual = self.backend.run_file(uid)
-        files = run_files(self.catalog)
-        visible = next((path for path in files if _uid_in(path, self.backend) == uid), None)
-        if usual in files:
-            visible = usual
+        usual, files = self.backend.run_file(uid), run_files(self.catalog)
+        visible = usual if usual in files else next((path for path in files if self._uid_in(path) == uid), None)
         if visible is not None:
             return FileDeletion(self.catalog, uid, visible, is_visible=True)
-        for name in self._hidden_runs():
-            path = os.path.join(self.backend.directory, name)
-            if path == _hidden_name(usual) or _uid_in(path, self.backend) == uid:
+        for path in self._hidden_runs():
+            if path == _hidden_name(usual) or self._uid_in(path) == uid:
                 return FileDeletion(self.catalog, uid, path, is_visible=False)
         return None
 
     def _hidden_runs(self) -> list[str]:
-        """The names of run files whose deletion was cut off."""
-        if not os.path.isdir(self.backend.directory):
-            return []
-        end = self.backend.suffix + DELETED
-        return sorted(n for n in os.listdir(self.backend.directory) if n.startswith(".") and n.endswith(end))
+        """The run files whose deletion was cut off."""
+        return sorted(glob.glob(os.path.join(glob.escape(self.backend.directory), f".*{self.backend.suffix}{DELETED}")))
+
+    def _uid_in(self, path: str) -> str | None:
+        """The uid of the run in a file; None if its start document cannot be read."""
+        try:
+            name, doc = next(iter(self.backend.read_file(path)), ("", {}))
+            return str(doc["uid"]) if name == "start" else None
+        except (*UNREADABLE, PickledRunError):
+            return None
 
 
 class FileDeletion(Deletion):
@@ -100,25 +99,12 @@ class FileDeletion(Deletion):
         sync_directories([self._hidden])
 
     def used_by_others(self, resources: list[Document]) -> set[str]:
-        others = neighbours(self.catalog)
-        paths = [path for path in (*run_files(self.catalog), *others) if path != self._path]
-        used: set[str] = set()
-        for path in paths:
-            file = read_run_file(path, reader_of(path) if path in others else self.backend.read_file)
-            used.update(self.path_of(resource) for resource in file.resources if is_our_asset(resource))
-        return used
+        readers = readers_of_files(self.catalog)
+        files = (read_run_file(path, read) for path, read in readers.items() if path != self._path)
+        return {self.path_of(doc) for file in files for doc in file.resources if is_our_asset(doc)}
 
 
 def _hidden_name(path: str) -> str:
     """The name of a run file during the deletion of its run."""
     directory, name = os.path.split(path)
     return os.path.join(directory, f".{name}{DELETED}")
-
-
-def _uid_in(path: str, backend: FileBackend) -> str | None:
-    """The uid of the run in a file; None if its start document cannot be read."""
-    try:
-        name, doc = next(iter(backend.read_file(path)), ("", {}))
-        return str(doc["uid"]) if name == "start" else None
-    except (*UNREADABLE, PickledRunError):
-        return None

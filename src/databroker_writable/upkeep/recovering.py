@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +16,14 @@ from ..runs.built_stream import new_run_uid, new_uids
 from ..runs.comparison import same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.run_or_table import documents_of
-from ..runs.stream_resources import counted_numbers, covered_numbers
-from ..storage.assets import is_our_asset
-from ..storage.durable_file import final_name
+from ..storage.assets import format_of, is_our_asset
+from ..storage.durable_file import NewFile
 from ..storage.file_backend import FileBackend
-from ..storage.file_locks import is_being_written
-from ..storage.run_file_readers import read_jsonl, read_msgpack, why_unreadable
+from ..storage.file_rights import why_not_removed
+from ..storage.run_file_readers import why_unreadable
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
-from .partial_assets import PartialAssets, remove_recovered
-
-_READERS: dict[str, Callable[[str], Iterator[NamedDocument]]] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
+from .run_file_findings import READERS, EventNumbers, left_files
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
             )
         catalog._store.check_writable()
         recovered = []
-        for path in sorted(_partial_files(backend)):
+        for path in [entry.path for entry in left_files(backend.directory, lambda name: name.endswith(backend.suffix))]:
             try:
                 documents = list(_whole_documents(path, backend.suffix))
             except PermissionError as exc:
@@ -103,19 +102,9 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
         return recovered
 
 
-def _partial_files(backend: FileBackend) -> Iterator[str]:
-    """Partial run files of writers that no longer run."""
-    if not os.path.isdir(backend.directory):
-        return
-    for entry in os.scandir(backend.directory):
-        is_run = (final_name(entry.name) or "").endswith(backend.suffix) and entry.is_file(follow_symlinks=False)
-        if is_run and not is_being_written(entry.path):
-            yield entry.path
-
-
 def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
     """The documents of an incomplete file."""
-    documents = _READERS[suffix](path)
+    documents = READERS[suffix](path)
     while True:
         try:
             name, doc = next(documents)
@@ -186,18 +175,10 @@ def _renamed(documents: list[NamedDocument], uid: str) -> list[NamedDocument]:
 
 
 def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str) -> Document:
-    start = documents[0][1]
-    streams = {doc["uid"]: doc.get("name", "primary") for name, doc in documents if name == "descriptor"}
-    numbers: dict[str, list[list[int]]] = {stream: [] for stream in streams.values()}
-    ranges: dict[str, list[range]] = {stream: [] for stream in streams.values()}
-    last = start["time"]
+    start, numbers = documents[0][1], EventNumbers()
     for name, doc in documents:
-        if name in ("event", "event_page"):
-            times = _event_times(name, doc)
-            numbers[streams[doc["descriptor"]]].append([doc["seq_num"]] if name == "event" else doc["seq_num"])
-            last = max(last, *times)
-        elif name == "stream_datum" and "descriptor" in doc:
-            ranges[streams[doc["descriptor"]]].append(covered_numbers(doc))
+        numbers.add(name, doc)
+    times = [_event_times(name, doc) for name, doc in documents if name in ("event", "event_page")]
     reason = f"recovered: the writer was killed after {written} documents"
     if left_out:
         reason += f"; {left_out} Events are left out because their assets were incomplete"
@@ -205,9 +186,75 @@ def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str)
         reason += f"; another run has its uid, {uid}"
     return {
         "uid": new_uids(1)[0],
-        "time": max(last, time.time()),
+        "time": max(start["time"], *itertools.chain.from_iterable(times), time.time()),
         "run_start": start["uid"],
         "exit_status": "abort",
         "reason": reason,
-        "num_events": {stream: counted_numbers(pages, ranges[stream]) for stream, pages in numbers.items()},
+        "num_events": numbers.counts(),
     }
+
+
+class PartialAssets:
+    """The asset files of one run, according to the resource documents of this package's assets."""
+
+    def __init__(self, resources: Iterable[Document]) -> None:
+        self._resources = {doc["uid"]: doc for doc in resources}
+        self._rows: dict[tuple[str, str], int] = {}
+        self._partial: dict[str, str] = {}
+        for resource in self._resources.values():
+            final = _path_of(resource)
+            if final not in self._partial and not os.path.exists(final):
+                directory, file_name = os.path.split(final)
+                left = left_files(directory, file_name.__eq__)
+                newest = max(left, key=lambda entry: entry.stat().st_mtime, default=None)
+                self._partial[final] = "" if newest is None else newest.path
+
+    def holds(self, datum_page: Document) -> bool:
+        """Whether the file has the rows that a page of datums refers to."""
+        resource = self._resources.get(datum_page["resource"])
+        if resource is None:
+            # of another package
+            return True
+        kwargs = datum_page["datum_kwargs"]
+        keys = kwargs.get("key") or [resource["resource_kwargs"]["key"]]
+        needed = max(kwargs["stop"]) if "stop" in kwargs else max(kwargs["index"]) + 1
+        return all(self._rows_of(resource, key) >= needed for key in set(keys))
+
+    def publish(self) -> None:
+        """Complete the files' attributes, and give them their final names, durably."""
+        for resource in self._resources.values():
+            final = _path_of(resource)
+            partial = self._partial.get(final)
+            if not partial or os.path.exists(final):
+                continue
+            with NewFile(final) as copy, open(partial, "rb") as left:
+                shutil.copyfileobj(left, copy, 2**24)
+                format_of(resource).finish(copy.partial, resource["run_start"])
+                copy.publish()
+
+    def remove(self) -> None:
+        """Remove the partial files after their contents are published."""
+        for partial in filter(None, self._partial.values()):
+            remove_recovered(partial)
+
+    def _rows_of(self, resource: Document, key: str) -> int:
+        """The number of rows of a dataset; 0 if the file cannot be read."""
+        final = _path_of(resource)
+        if (final, key) not in self._rows:
+            path = final if os.path.exists(final) else self._partial.get(final)
+            self._rows[final, key] = format_of(resource).rows_of(path, key) if path else 0
+        return self._rows[final, key]
+
+
+def remove_recovered(path: str) -> None:
+    """Remove a partial file whose contents are published; warn if that is not possible, because the run is stored."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        warn_user(f"the partial file {path} is recovered, but could not be removed: {why_not_removed(path, exc)}")
+
+
+def _path_of(resource: Document) -> str:
+    return os.path.join(resource["root"], *resource["resource_path"].split("/"))
