@@ -27,7 +27,7 @@ class Assets:
     def __init__(self, catalog: Any) -> None:
         self.root = catalog._store.asset_root()
         self._may_be_shared = catalog.asset_root is not None
-        self._root_map = getattr(catalog, "root_map", None) or {}
+        self._catalog = catalog
         self._closed: dict[str, OSError] = {}
         self._partial = find_partial_files(self.root, closed=self._closed.__setitem__) if self.root else {}
         self._published = find_asset_files(self.root, closed=self._closed.__setitem__) if self.root else {}
@@ -39,7 +39,7 @@ class Assets:
         """Record what a run refers to."""
         for resource in resources:
             if is_our_asset(resource):
-                self._needed[self._path(resource)] = resource
+                self._needed[asset_path(self._catalog, resource)] = resource
                 if self.root:
                     # files that were moved here belong to the run, even without a root_map
                     self._referred.add(os.path.realpath(os.path.join(self.root, str(resource["resource_path"]))))
@@ -88,10 +88,6 @@ class Assets:
                 run = resource.get("run_start", "?")
                 yield Finding(category, path, f"run {run} cannot be read completely: {exc}{advice}")
 
-    def _path(self, resource: Document) -> str:
-        root = str(resource.get("root", ""))
-        return os.path.realpath(os.path.join(self._root_map.get(root, root), str(resource["resource_path"])))
-
     def _in_use(self) -> set[tuple[int, int]]:
         """Device and inode of the files that runs refer to, because file systems may ignore the case of names."""
         files = set()
@@ -108,3 +104,9 @@ class Assets:
         shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
         message = f"{what}{shared}, {humanize.naturalsize(status.st_size)}, {shown_age(age)}"
         return Leftover(category, path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)
+
+
+def asset_path(catalog: Any, resource: Document) -> str:
+    """The real path of the file of a resource."""
+    root, root_map = str(resource.get("root", "")), getattr(catalog, "root_map", None) or {}
+    return os.path.realpath(os.path.join(root_map.get(root, root), str(resource["resource_path"])))

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..errors import NotWritableError
-from .asset_findings import Assets
+from ..errors import NotWritableError, StoreError, StoreFailedError
+from ..runs.document_parts import Document
+from ..storage.assets import is_asset, is_our_asset
+from ..storage.durable_file import sync_directories
+from ..storage.file_rights import why_not_removable, why_not_removed
+from ..storage.run_file_readers import why_unreadable
+from .asset_findings import Assets, asset_path
 from .findings import Finding, Leftover
-from .run_deletion import Deletion
 
 CUT_OFF = "its assets and remarks may be left; databroker-writable delete CATALOG"
 
 
 @dataclass
 class Look:
-    """What a look through the documents of a catalog shows.
-
-    Attributes
-    ----------
-    runs : int
-    findings : list of Finding
-    unreadable : str
-        The path of a file that may name assets but cannot be read; empty where there is none.
-    """
+    """What a look through a catalog shows; `unreadable` is a file that cannot be read, and may name assets."""
 
     runs: int
     findings: list[Finding] = field(default_factory=list)
@@ -74,3 +74,114 @@ class BackendUpkeep:
     def missing_indexes(self) -> Iterator[Finding]:
         """Give the indexes of a database that are needed and missing."""
         yield from ()
+
+
+class Deletion(ABC):
+    """The deletion of one run, new or interrupted: in one step out of sight, and then all that belongs to it.
+
+    Attributes
+    ----------
+    uid : str
+    is_visible : bool
+        Whether the run is still there; False if an earlier deletion was interrupted.
+    assets : list of str
+        Paths of the asset files that are deleted with it.
+    kept : list of str
+        Paths of asset files that are kept, because another run uses them or they are outside the asset root.
+    """
+
+    def __init__(self, catalog: Any, uid: str) -> None:
+        self.catalog = catalog
+        self.backend = catalog._backend
+        self.uid = uid
+        self.assets: list[str] = []
+        self.kept: list[str] = []
+        self._closed: list[str] = []
+
+    is_visible: bool
+
+    @property
+    @abstractmethod
+    def size(self) -> str:
+        """The size of the documents, as text."""
+
+    @abstractmethod
+    def hide(self) -> None:
+        """Hide the run in one step, in a way that its deletion can be found again."""
+
+    @abstractmethod
+    def remove_documents(self) -> None:
+        """Remove the documents, and last the one by which the deletion is found again."""
+
+    @abstractmethod
+    def used_by_others(self, resources: list[Document]) -> set[str]:
+        """Real paths of the assets that other runs refer to."""
+
+    def run_files(self) -> list[str]:
+        """The files of the documents, if they are in files."""
+        return []
+
+    def check_rights(self) -> None:
+        """Raise `NotWritableError` if this user may not remove all of it, before anything changes."""
+        remarks = [
+            folder.file_of(remark)
+            for folder in self.backend.remark_folders
+            for remark in folder.read_to_remove()
+            if remark["run"] == self.uid
+        ]
+        reasons = ((path, why_unreadable(path, PermissionError())) for path in self._closed)
+        refused = ((path, why_not_removable(path)) for path in (*self.run_files(), *self.assets, *remarks))
+        for path, why in (*reasons, *refused):
+            if why:
+                raise NotWritableError(f"the run {self.uid!r} cannot be deleted: {path}: {why}; nothing was changed")
+
+    def execute(self) -> None:
+        """Delete the run, or finish its deletion."""
+        was_visible = self.is_visible
+        try:
+            self._execute()
+        except StoreError:
+            raise
+        except OSError as exc:
+            path = str(exc.filename or "")
+            is_refused = isinstance(exc, PermissionError) or exc.errno == errno.EROFS
+            rest = "nothing was changed" if self.is_visible and was_visible else "delete it again to remove the rest"
+            raise (NotWritableError if is_refused else StoreFailedError)(
+                f"the run {self.uid!r} cannot be deleted: {path}: {why_not_removed(path, exc)}; {rest}"
+            ) from exc
+
+    def _execute(self) -> None:
+        if self.is_visible:
+            self.hide()
+            self.is_visible = False
+        for path in self.assets:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        sync_directories(path for path in self.assets if os.path.isdir(os.path.dirname(path)))
+        self.backend.remove_remarks(self.uid)
+        self.remove_documents()
+
+    def find_assets(self, resources: list[Document]) -> None:
+        """Divide the files of resources into those to delete and those to keep."""
+        own = [resource for resource in resources if is_our_asset(resource)]
+        root = self.catalog._store.asset_root()
+        used = self.used_by_others(own) if own else set()
+        for path in sorted({asset_path(self.catalog, resource) for resource in own}):
+            is_below = root is not None and path.startswith(os.path.realpath(root) + os.sep)
+            if is_below and _is_closed(path):
+                self._closed.append(path)
+            elif is_below and path not in used and os.path.isfile(path) and is_asset(path):
+                self.assets.append(path)
+            elif os.path.exists(path):
+                self.kept.append(path)
+
+
+def _is_closed(path: str) -> bool:
+    """Whether a file, or a directory above it, may not be read, so that it is not known whose it is."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return not os.access(path, os.R_OK)

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..errors import InvalidRunError
 from ..results.header_search import complete_uid
+from .backend_upkeep import Deletion
 from .known_upkeep import upkeep_of
-from .run_deletion import Deletion
 
 
 def deletion_of(catalog: Any, uid: str) -> Deletion:

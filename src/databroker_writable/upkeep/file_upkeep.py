@@ -11,13 +11,13 @@ from typing import Any
 import humanize
 
 from ..errors import PickledRunError
+from ..runs.document_parts import Document
 from ..storage.assets import is_our_asset
 from ..storage.durable_file import sync_directories
 from ..storage.file_backend import FileBackend
-from .asset_findings import Assets
-from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
+from .asset_findings import Assets, asset_path
+from .backend_upkeep import CUT_OFF, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of
-from .run_deletion import Deletion, Document
 from .run_file_findings import UNREADABLE, partial_files, read_run_file, readers_of_files, run_files
 
 DELETED = ".deleted"
@@ -101,7 +101,7 @@ class FileDeletion(Deletion):
     def used_by_others(self, resources: list[Document]) -> set[str]:
         readers = readers_of_files(self.catalog)
         files = (read_run_file(path, read) for path, read in readers.items() if path != self._path)
-        return {self.path_of(doc) for file in files for doc in file.resources if is_our_asset(doc)}
+        return {asset_path(self.catalog, doc) for file in files for doc in file.resources if is_our_asset(doc)}
 
 
 def _hidden_name(path: str) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..runs.document_parts import Document
 from ..storage.assets import is_our_asset
 from ..storage.mongo_backend import MongoBackend
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from .asset_findings import Assets
-from .backend_upkeep import CUT_OFF, BackendUpkeep, Look
+from .asset_findings import Assets, asset_path
+from .backend_upkeep import CUT_OFF, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover
 from .mongo_findings import embedded_findings, normalized_findings, parts_of_run
-from .run_deletion import Deletion, Document, shown_count
 
 DELETIONS = "deletions"
 """The collection that lists what is still to be removed of runs in the embedded layout."""
@@ -92,13 +92,13 @@ class NormalizedDeletion(Deletion):
         self.is_visible = self.backend.has_run(uid)
         resources = list(self.backend.collections.resources.find({"run_start": uid}, {"_id": False}))
         if self.backend.has_registry_apart:
-            self.kept = [self.path_of(resource) for resource in resources if is_our_asset(resource)]
+            self.kept = [asset_path(self.catalog, resource) for resource in resources if is_our_asset(resource)]
         else:
             self.find_assets(resources)
 
     @property
     def size(self) -> str:
-        return shown_count(collection.count_documents(query) for collection, query in self._parts())
+        return f"{sum(collection.count_documents(query) for collection, query in self._parts()):,} documents"
 
     def hide(self) -> None:
         self.backend.collections.starts.delete_many({"uid": self.uid})
@@ -110,7 +110,7 @@ class NormalizedDeletion(Deletion):
     def used_by_others(self, resources: list[Document]) -> set[str]:
         names = [resource["resource_path"] for resource in resources]
         others = {"resource_path": {"$in": names}, "run_start": {"$ne": self.uid}}
-        return {self.path_of(other) for other in self.backend.collections.resources.find(others)}
+        return {asset_path(self.catalog, other) for other in self.backend.collections.resources.find(others)}
 
     def _parts(self) -> list[tuple[Any, Document]]:
         return list(
@@ -137,7 +137,7 @@ class EmbeddedDeletion(Deletion):
 
     @property
     def size(self) -> str:
-        return shown_count([1, *(collection.count_documents(query) for collection, query in self._pages())])
+        return f"{1 + sum(collection.count_documents(query) for collection, query in self._pages()):,} documents"
 
     def hide(self) -> None:
         noted = {"descriptors": [{"uid": doc["uid"]} for doc in self._descriptors], "resources": self._resources}
@@ -156,7 +156,10 @@ class EmbeddedDeletion(Deletion):
         others = {"resources.resource_path": {"$in": names}, "start.uid": {"$ne": self.uid}}
         headers = self.backend.database.header.find(others, {"resources": True})
         return {
-            self.path_of(resource) for header in headers for resource in header["resources"] if is_our_asset(resource)
+            asset_path(self.catalog, resource)
+            for header in headers
+            for resource in header["resources"]
+            if is_our_asset(resource)
         }
 
     def _pages(self) -> Iterator[tuple[Any, Document]]:
