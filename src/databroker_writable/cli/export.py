@@ -11,10 +11,9 @@ import tqdm
 
 from ..errors import StoreError
 from ..runs.attachments import attachments
-from ..upkeep.export_names import file_name
+from ..upkeep.export_names import SUFFIXES, file_name
 from ..upkeep.exporting import attachment_paths, export_with_suitcase
 from ..upkeep.exporting import export as export_run
-from ..upkeep.known_exports import SUFFIXES
 from .failing import CATALOG_HELP, message_of
 from .parsing import CommandOnRuns
 from .printing import say

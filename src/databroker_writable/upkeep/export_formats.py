@@ -14,9 +14,8 @@ from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
-from .export_columns import for_file, warn_of_change
-from .export_text import json_variables, warn_of_csv, warn_of_json
-from .exporting import RunContents
+from .export_columns import for_file, json_variables, warn_of_change, warn_of_csv
+from .exporting import RunContents, written
 
 DOCUMENTS = "databroker_run"
 """The group of a netCDF file, and the key of a Parquet file, that holds the documents of the run as JSON."""
@@ -70,7 +69,7 @@ def parquet(contents: RunContents, path: str) -> NewFile:
         ) from exc
     documents = {f"{DOCUMENTS}.{name}": json_line(document) for name, document in contents.documents().items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **documents})
-    return _written(path, lambda file: parquet.write_table(table, file))
+    return written(path, lambda file: parquet.write_table(table, file))
 
 
 def csv(contents: RunContents, path: str) -> NewFile:
@@ -91,7 +90,7 @@ def csv(contents: RunContents, path: str) -> NewFile:
     warn_of_csv(frame.reset_index() if has_index else frame, text)
     # a comment must stay on one line
     lines = [" ".join(line.splitlines()) for line in header]
-    return _written(path, lambda file: file.write("\n".join([*lines, text]).encode()))
+    return written(path, lambda file: file.write("\n".join([*lines, text]).encode()))
 
 
 def json(contents: RunContents, path: str) -> NewFile:
@@ -99,13 +98,11 @@ def json(contents: RunContents, path: str) -> NewFile:
     streams = {name: _as_dict(dataset) for name, dataset in contents.streams.items()}
     record = for_json({**contents.documents(), "streams": streams})
     text = json_library.dumps(record, indent=1, ensure_ascii=False)
-    return _written(path, lambda file: file.write(text.encode()))
+    return written(path, lambda file: file.write(text.encode()))
 
 
 def _as_dict(dataset: xarray.Dataset) -> dict[str, Any]:
-    arrays = {name: dataset[name] for name in dataset.variables}
-    warn_of_json(arrays)
-    variables = json_variables(arrays)
+    variables = json_variables(dataset)
     return {
         "coords": {str(name): variables[str(name)] for name in dataset.coords},
         "attrs": dataset.attrs,
@@ -122,13 +119,3 @@ def _frame(contents: RunContents) -> tuple[Any, bool]:
         return dataset.expand_dims("row").to_dataframe(), False
     frame = dataset.to_dataframe()
     return frame, bool(set(dims) & set(dataset.coords)) and not is_default_index(frame.index)
-
-
-def _written(path: str, write: Any) -> NewFile:
-    file = NewFile(path)
-    try:
-        write(file)
-    except BaseException:
-        file.abandon()
-        raise
-    return file

@@ -1,19 +1,32 @@
-"""The names of exported files, which can contain keys of the start document."""
+"""The names of exported files: keys of the start document in them, and the formats that their suffixes choose."""
 
 from __future__ import annotations
 
 import datetime
+import importlib
 import os
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import ExportError, StoreError
+from ..errors import ExportError, StoreError, require_package
+from ..storage.durable_file import NewFile
 from ..storage.run_paths import expanded
 from ..tables.wording import short
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
+
+_FORMATS = {
+    ".nc": (".export_formats", "netcdf", "h5netcdf"),
+    ".nxs": (".export_nexus", "nexus", None),
+    ".parquet": (".export_formats", "parquet", "pyarrow"),
+    ".csv": (".export_formats", "csv", None),
+    ".json": (".export_formats", "json", None),
+}
+"""The function that writes files with a suffix, and the package that it needs."""
+
+SUFFIXES = tuple(_FORMATS)
 
 
 def file_name(template: str | os.PathLike[str], start: Mapping[str, Any]) -> str:
@@ -47,3 +60,14 @@ class _FileName(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         text: str = super().format_field(value, format_spec)
         return _UNSAFE.sub("_", text).lstrip(".") or "_"
+
+
+def writer_for(path: str) -> Callable[[Any, str], NewFile]:
+    """Return the function that writes a `RunContents` to a path; raise `ExportError` for an unknown suffix."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in _FORMATS:
+        raise ExportError(f"{path!r} has none of the suffixes {', '.join(_FORMATS)}; use one of them")
+    module, function, package = _FORMATS[suffix]
+    if package is not None:
+        require_package(package, "files", f"writing {suffix}")
+    return getattr(importlib.import_module(module, __package__), function)

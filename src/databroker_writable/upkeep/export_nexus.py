@@ -101,7 +101,10 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
         if chosen[1:]:
             group.attrs["auxiliary_signals"] = [fields[name] for name in chosen[1:]]
         group.attrs["axes"] = [
-            _add_numbers(group, dim, dataset.sizes[dim]) if name is None else fields[name]
+            # numbers, so that viewers show the name of a dimension without a coordinate
+            _field(group, str(dim), xarray.Variable((dim,), numpy.arange(dataset.sizes[dim])), None)
+            if name is None
+            else fields[name]
             for dim, name in zip(dims, axes, strict=True)
         ]
         for name in fields:
@@ -109,16 +112,11 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
             if indices and (name in along or name in axes):
                 group.attrs[f"{fields[name]}_indices"] = indices[0] if len(indices) == 1 else indices
         if "default" not in entry.attrs or stream == "primary":
-            entry.attrs["default"] = entry.attrs.get("default") or _name_of(group)
+            entry.attrs["default"] = entry.attrs.get("default") or group.name.rpartition("/")[2]
     if loose or not by_dims:
         group = _group(entry, f"{stream}_more", "NXcollection")
         for name in loose or map(str, dataset.coords):
             _field(group, name, dataset[name].variable, contents.units(stream, name))
-
-
-def _add_numbers(group: h5py.Group, dim: Hashable, size: int) -> str:
-    """Number the values along a dimension without a coordinate, so that viewers show its name."""
-    return _field(group, str(dim), xarray.Variable((dim,), numpy.arange(size)), None)
 
 
 def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str | None) -> str:
@@ -182,11 +180,6 @@ def _free(group: h5py.Group, name: str) -> str:
     return next(
         free for free in itertools.chain([valid], (f"{valid}_{i}" for i in itertools.count(2))) if free not in group
     )
-
-
-def _name_of(group: h5py.Group) -> str:
-    name: str = group.name.rpartition("/")[2]
-    return name
 
 
 def _iso(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +21,7 @@ from ..storage.file_writer import SerializerWriter
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
-from .export_names import file_name
-from .known_exports import writer_for
+from .export_names import file_name, writer_for
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,13 @@ def export(
             raise _exists(path)
         contents = _contents(run, stream, columns, with_inputs)
         files = attachments(run)
-        attached = _not_written(files, attachment_paths(files, path)) if stream is None and columns is None else {}
-        writers = [functools.partial(_attachment, files, name, place) for name, place in attached.items()]
+        places = attachment_paths(files, path) if stream is None and columns is None else {}
+        writers = [
+            functools.partial(written, place, operator.methodcaller("write", files[name]))
+            for name, place in places.items()
+            # an export of the run to another format may have written them
+            if not (os.path.isfile(place) and Path(place).read_bytes() == files[name])
+        ]
         try:
             _write_all([*writers, functools.partial(write, contents, path)], force)
         except FileExistsError as exc:
@@ -155,11 +160,6 @@ def export(
         return path
 
 
-def _not_written(files: Mapping[str, bytes], paths: Mapping[str, str]) -> dict[str, str]:
-    """Skip attachments that exist already, for example after an export of the same run to another format."""
-    return {n: p for n, p in paths.items() if not (os.path.isfile(p) and Path(p).read_bytes() == files[n])}
-
-
 def attachment_paths(files: Mapping[str, bytes], path: str) -> dict[str, str]:
     """The paths of a run's attachments beside its file; their names may come from another program."""
     directory = f"{os.path.splitext(path)[0]}-attachments"
@@ -168,10 +168,11 @@ def attachment_paths(files: Mapping[str, bytes], path: str) -> dict[str, str]:
     return {name: os.path.join(directory, name) for name in files}
 
 
-def _attachment(files: Mapping[str, bytes], name: str, path: str) -> NewFile:
+def written(path: str, write: Callable[[NewFile], Any]) -> NewFile:
+    """A new file with its contents, which is not published yet."""
     file = NewFile(path)
     try:
-        file.write(files[name])
+        write(file)
     except BaseException:
         file.abandon()
         raise
