@@ -263,9 +263,9 @@ def test_an_error_of_any_kind_is_told_of_its_run_alone(monkeypatch: pytest.Monke
     def store(destination: Any, documents: list[Any]) -> None:
         if documents[0][1]["uid"] == "plain":
             raise ZeroDivisionError("odd")
-        destination.store_run(documents)
+        destination._catalog.store_run(documents)
 
-    monkeypatch.setattr("databroker_writable.upkeep.copying._store", store)
+    monkeypatch.setattr("databroker_writable.upkeep.copying.CatalogDestination._store", store)
     result = run("copy", "source", "copies")
     assert result.stdout == "1 copied, 0 there already, 1 failed\n"
     assert "failed: plain: ZeroDivisionError: odd" in result.stderr

@@ -71,7 +71,7 @@ def test_what_stops_a_copy_after_the_run_is_visible_leaves_its_assets(
 def test_a_copy_that_ends_early_leaves_the_files_that_another_one_uses(
     source: Any, error: type[BaseException], is_stored: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = copying._store
+    store = copying.CatalogDestination._store
     others: list[Callable[[], Any]] = []
 
     def store_later(destination: Any, documents: Any) -> None:
@@ -79,12 +79,12 @@ def test_a_copy_that_ends_early_leaves_the_files_that_another_one_uses(
 
     def overtaken(destination: Any, documents: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(copying, "_store", store if is_stored else store_later)
+            patch.setattr(copying.CatalogDestination, "_store", store if is_stored else store_later)
             copy_runs(open_directory("source"), open_directory("copies"))
         raise error("the first one ends here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "_store", overtaken)
+        patch.setattr(copying.CatalogDestination, "_store", overtaken)
         copy_until(error, source)
     for finish in others:
         finish()
@@ -95,7 +95,7 @@ def test_a_run_that_is_refused_leaves_no_files(source: Any, monkeypatch: pytest.
     def refuse(destination: Any, documents: Any) -> None:
         raise InvalidRunError("no such runs here")
 
-    monkeypatch.setattr(copying, "_store", refuse)
+    monkeypatch.setattr(copying.CatalogDestination, "_store", refuse)
     copies = open_directory("copies")
     assert list(copy_runs(source, copies).failures) == ["images"]
     assert not [path for path in Path("copies").rglob("*") if path.is_file()]

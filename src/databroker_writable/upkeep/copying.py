@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
 from ..errors import InvalidRunError, NotFoundError, NotWritableError, RunExistsError, StoreFailedError, warn_user
-from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
+from ..results.header_search import NO_PROBES, Header, has_run, header_of, headers, open_run
 from ..results.references import known_uid
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
@@ -123,17 +123,14 @@ def add_copies(
             if is_there:
                 _check_is_copy(target, uid, header)
                 report.present.append(uid)
-                continue
-            is_unfinished = header is not None and not header.stop
-            if is_unfinished and not as_is:
+            elif header is not None and not header.stop and not as_is:
                 report.unfinished.append(uid)
-                continue
-            target.copy(source, uid)
+            else:
+                target.copy(source, uid)
+                report.copied.append(uid)
         except Exception as exc:
             # whatever the error of one run, the others are copied
             report.failures[uid] = exc
-        else:
-            report.copied.append(uid)
     if isinstance(target, CatalogDestination):
         there = {*report.copied, *report.present}
         target.take_remarks([remark for remark in remarks(source) if remark["run"] in there])
@@ -183,13 +180,12 @@ class CatalogDestination:
         check_is_writable(catalog, "copy_runs")
         catalog._store.check_writable()
         self._catalog = catalog
+        self._as_is = as_is
         self.label = catalog._backend.label
-        self._store = _store_as_is if as_is else _store
 
     def has_run(self, uid: str) -> bool:
         """Whether the run is there."""
-        found: bool = self._catalog._backend.has_run(uid)
-        return found
+        return has_run(self._catalog, uid)
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
         """The stop document of a run that is there."""
@@ -198,7 +194,24 @@ class CatalogDestination:
 
     def copy(self, source: Any, uid: str) -> None:
         """Copy a run with its assets."""
-        _copy_run(source, self._catalog, uid, self._store)
+        assets = AssetCopies(source, self._catalog, uid)
+        try:
+            with warnings.catch_warnings():
+                # an old bluesky wrote the descriptor without a name, and gets one here
+                warnings.filterwarnings("ignore", "EventDescriptor .* has no 'name'", UserWarning)
+                run = open_run(source, uid)
+            documents = [
+                (name, assets.copied(doc) if name == "resource" and is_our_asset(doc) else doc)
+                for name, doc in documents_of(run)
+            ]
+            self._store(documents)
+        except StoreFailedError:
+            # the server may be gone after the run was stored: the next attempt uses the files again
+            raise
+        except Exception:
+            assets.discard()
+            raise
+        # an interrupt leaves the files for the next attempt
 
     def take_remarks(self, remarked: list[Document]) -> None:
         """Add the missing remarks; warn if the catalog cannot keep any."""
@@ -214,49 +227,23 @@ class CatalogDestination:
         except NotWritableError as exc:
             warn_user(f"{len(missing)} remarks on the runs were not copied: {exc}")
 
-
-def _store(destination: Any, documents: list[NamedDocument]) -> None:
-    destination.store_run(documents)
-
-
-def _store_as_is(destination: Any, documents: list[NamedDocument]) -> None:
-    """Store a run, with irregular documents as the backend can hold them."""
-    if documents[-1][0] == "stop":
-        # regular runs are stored as usual
-        with contextlib.suppress(InvalidRunError):
-            destination.store_run(documents)
+    def _store(self, documents: list[NamedDocument]) -> None:
+        """Store a run; if it is to stay as it is, with irregular documents as the backend can hold them."""
+        if not self._as_is:
+            self._catalog.store_run(documents)
             return
-    with destination._store.lock:
-        writer = destination._backend.open_writer(documents[0][1])
-        try:
-            for name, doc in documents:
-                writer(name, doc)
-            writer.publish()
-        except BaseException:
-            writer.abandon()
-            raise
-        destination.force_reload()
-
-
-def _copy_run(source: Any, destination: Any, uid: str, store: Callable[[Any, list[NamedDocument]], None]) -> None:
-    assets = AssetCopies(source, destination, uid)
-    try:
-        documents = [
-            (name, assets.copied(doc) if name == "resource" and is_our_asset(doc) else doc)
-            for name, doc in documents_of(_opened(source, uid))
-        ]
-        store(destination, documents)
-    except StoreFailedError:
-        # the server may be gone after the run was stored: the next attempt uses the files again
-        raise
-    except Exception:
-        assets.discard()
-        raise
-    # an interrupt leaves the files for the next attempt
-
-
-def _opened(source: Any, uid: str) -> Any:
-    with warnings.catch_warnings():
-        # an old bluesky wrote the descriptor without a name, and gets one here
-        warnings.filterwarnings("ignore", "EventDescriptor .* has no 'name'", UserWarning)
-        return open_run(source, uid)
+        if documents[-1][0] == "stop":
+            # regular runs are stored as usual
+            with contextlib.suppress(InvalidRunError):
+                self._catalog.store_run(documents)
+                return
+        with self._catalog._store.lock:
+            writer = self._catalog._backend.open_writer(documents[0][1])
+            try:
+                for name, doc in documents:
+                    writer(name, doc)
+                writer.publish()
+            except BaseException:
+                writer.abandon()
+                raise
+            self._catalog.force_reload()
