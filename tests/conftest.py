@@ -18,7 +18,7 @@ import pymongo.common
 import pytest
 from hypothesis import HealthCheck, settings
 
-from databroker_writable.results import catalog_display
+from databroker_writable.results import displays
 from support import servers, shown_output, sites, warm_python
 
 # Hypothesis: 30 examples, and with --hypothesis-profile=nightly 500
@@ -111,7 +111,7 @@ def _servers_soon_looked_for_again() -> Iterator[None]:
 @pytest.fixture
 def servers_that_are_away_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalog is shown after a tenth of the time for which its server is waited for."""
-    monkeypatch.setattr(catalog_display, "SECONDS", catalog_display.SECONDS / 10)
+    monkeypatch.setattr(displays, "SECONDS", displays.SECONDS / 10)
 
 
 @pytest.fixture

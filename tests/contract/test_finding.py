@@ -12,7 +12,7 @@ import pytest
 
 from databroker_writable import InvalidMetadataError, StoreWarning, build_simple_run, make_writable, open_directory
 from databroker_writable.catalog.finding_methods import FindingMethods
-from databroker_writable.results.finder_options import OPTIONS
+from databroker_writable.results.selection import OPTIONS
 
 
 def uid_of(run):

@@ -15,7 +15,7 @@ from databroker_writable import (
     build_simple_run,
     open_directory,
 )
-from databroker_writable.results.ipython_displays import _display_of_run
+from databroker_writable.results.displays import _display_of_run
 from databroker_writable.results.remarks import retracted, tags_of
 
 

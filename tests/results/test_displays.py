@@ -12,7 +12,7 @@ import pytest
 import xarray
 
 from databroker_writable import RunBuilder, build_simple_run, open_directory
-from databroker_writable.results.ipython_displays import show_runs_in_ipython
+from databroker_writable.results.displays import show_runs_in_ipython
 
 formatters = pytest.importorskip("IPython.core.formatters")
 

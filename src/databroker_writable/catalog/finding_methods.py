@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require_package
-from ..results.catalog_display import described, described_in_html
+from ..results.displays import described, described_in_html, show_runs_in_ipython
 from ..results.finders import latest, results_of
 from ..results.impact import impact, stale
-from ..results.ipython_displays import show_runs_in_ipython
 from ..results.run_table import table
 from ..tables.public_types import BlueskyRun, Broker, Moment, RunOrUid, Sources
 from ..tables.tracebacks import errors_end_here

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..results.header_search import STATUSES
-from ..results.run_list import records_of, text_table
+from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in, warn_of_unknown_keys
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, is_position, parse_metadata, parse_time

@@ -11,12 +11,11 @@ from ..runs.provenance import reference
 from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .finder_options import with_keywords
 from .header_search import check_status, headers_superseding, open_run, refresh
 from .impact import successors
 from .references import no_such_input
 from .remarks import RETRACTED, remarks_to_select_by, retractions
-from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys
+from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys, with_keywords
 from .time_arguments import local_time, moment_of
 
 

@@ -1,10 +1,10 @@
-"""Runs as a DataFrame."""
+"""Lists of runs: as a DataFrame, and as text, as `ls` and the display of a catalog show them."""
 
 from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -13,15 +13,18 @@ import pandas
 from ..errors import InvalidMetadataError
 from ..runs.document_parts import name_of
 from ..runs.run_display import rows_by_stream
+from ..runs.shown_text import shown, shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .finder_options import with_keywords
-from .header_search import Header, headers, refresh, value_at
+from .header_search import Header, headers, refresh, unambiguous_length, value_at
 from .remarks import tags_of
-from .selection import select, sources_in, warn_of_unknown_keys
+from .selection import select, sources_in, warn_of_unknown_keys, with_keywords
 from .time_arguments import local_times
 
+WIDTH = 30
 COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
+
+Record = dict[str, Any]
 
 
 def table(
@@ -120,3 +123,42 @@ def _check_limit(limit: Any) -> None:
     is_count = isinstance(limit, int | numpy.integer) and not isinstance(limit, bool) and limit > 0
     if limit is not None and not is_count:
         raise InvalidMetadataError(f"limit must be a number of runs, at least 1, or None for all, not {short(limit)}")
+
+
+def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Record]:
+    """The fields of each run: uid, POSIX time, status, sample, name, rows by stream, and tags."""
+    tags = tags_of(catalog)
+    return [
+        {
+            "uid": header.uid,
+            "time": header.start["time"],
+            "status": status,
+            "sample": header.start.get("sample"),
+            "name": name_of(header.start),
+            "streams": rows_by_stream(header.stop),
+            "tags": tags.get(header.uid, []),
+        }
+        for header, status in chosen
+    ]
+
+
+def text_table(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """A header and a row of text for each run, with a column of tags if there are any."""
+    names = ["uid", "time", "sample", "name", "streams", "rows", "status"]
+    if any(record["tags"] for record in records):
+        names.append("tags")
+    length = unambiguous_length([record["uid"] for record in records])
+    return [tuple(names), *(tuple(_texts(record, length)[: len(names)]) for record in records)]
+
+
+def _texts(record: Record, length: int) -> list[str]:
+    streams = record["streams"]
+    return [
+        shown(record["uid"][:length], length),
+        shown_time(record["time"]),
+        *("" if record[key] is None else shown(record[key], WIDTH) for key in ("sample", "name")),
+        shown(", ".join(streams), WIDTH),
+        shown(", ".join(map(str, streams.values())), WIDTH),
+        record["status"],
+        shown(", ".join(record["tags"]), WIDTH),
+    ]

@@ -1,4 +1,4 @@
-"""Select runs by metadata, status, time, inputs and remarks."""
+"""Select runs by metadata, status, time, inputs and remarks, as all finders do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ..errors import InvalidMetadataError, did_you_mean, warn_user
 from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .finder_options import OPTIONS
 from .header_search import (
     NO_PROBES,
     Header,
@@ -28,6 +27,13 @@ from .time_arguments import local_time, moment_of
 
 _LOOKED_AT = 1_000
 """How many runs are searched for keys, to find a misspelt one."""
+
+OPTIONS = {
+    "table": ("status", "since", "until", "derived_from", "tags", "limit"),
+    "latest": ("derived_from", "status", "before"),
+    "results_of": ("status", "role"),
+}
+"""The options of each method that takes conditions as keywords."""
 
 Source = tuple[str, str | None]
 """The uid of an input, and the role in which it was used; None for any."""
@@ -64,16 +70,34 @@ def select(
     )
 
 
-def sources_in(catalog: Any, runs: Any, argument: str = "derived_from") -> list[Source]:
+def with_keywords(query: Mapping[str, Any] | None, more: Mapping[str, Any], method: str) -> Mapping[str, Any]:
+    """A query together with the conditions in keywords, none of which may be an option of another method."""
+    if query is not None:
+        check_query(query)
+    for key in more:
+        other = next((other for other, options in OPTIONS.items() if key in options), None)
+        if other is not None:
+            raise InvalidMetadataError(
+                f"{method} has no option {key!r}; it has {', '.join(OPTIONS[method])}. "
+                f"Use catalog.{other}(..., {key}=...)"
+            )
+        if key == "columns" and method == "table":
+            raise InvalidMetadataError("table takes columns by position, after the query: table(None, 'scan_id')")
+        if query is not None and key in query:
+            raise InvalidMetadataError(f"{method} has conditions on {key!r} in the query and as a keyword; give one")
+    return {**({} if query is None else query), **more}
+
+
+def sources_in(catalog: Any, runs: Any) -> list[Source]:
     """The inputs in a search for results; an unknown uid is refused."""
     if runs is None:
         return []
     sources: list[Source] = []
     for run, role in with_roles(runs, "derived_from"):
-        named = in_role(reference(run, argument), role, argument)
-        uid = source_uid(catalog, run, argument)
+        named = in_role(reference(run, "derived_from"), role, "derived_from")
+        uid = source_uid(catalog, run, "derived_from")
         if uid is None:
-            raise InvalidMetadataError(names_no_run(argument, catalog, named["uid"]))
+            raise InvalidMetadataError(names_no_run("derived_from", catalog, named["uid"]))
         sources.append((uid, named.get("role")))
     return sources
 
