@@ -269,8 +269,11 @@ def test_datums_that_are_no_rows_of_one_page_are_refused_by_their_resource(catal
 @pytest.mark.parametrize("site", [name for name in MONGO if "server" in name], indirect=True)
 @pytest.mark.parametrize("name", ["start", "descriptor", "event", "stop"])
 def test_a_document_that_is_too_large_for_the_server_is_refused(catalog, site, name):
-    if site.is_ferretdb and (name == "event" or (name == "descriptor" and "normalized" in site.kind)):
+    is_sent_in_batches = name == "event" or (name == "descriptor" and "normalized" in site.kind)
+    if is_sent_in_batches and site.is_ferretdb:
         pytest.skip("FerretDB holds larger documents, which PyMongo sends in batches without a look at their size")
+    if is_sent_in_batches and site.server == "mongo-java-server":
+        pytest.skip("mongo-java-server ends the connection when such a batch comes, as if it were gone")
     documents = events_with({}, {"data": {"x": LARGE}} if name == "event" else {})
     documents = [(n, {**doc, "more": LARGE} if n == name != "event" else doc) for n, doc in documents]
     uid = documents[0][1]["uid"]

@@ -55,7 +55,11 @@ class Site:
     args: dict[str, Any] = field(default_factory=dict)
     directory: Path | None = None
     database: Any = None
-    is_ferretdb: bool = False
+    server: str = ""  # a kind of `servers.MongoServer`; empty for files and mongomock
+
+    @property
+    def is_ferretdb(self) -> bool:
+        return self.server.startswith("ferretdb")
 
     def documents(self, uid: Any) -> list[tuple[str, dict[str, Any]]]:
         """The documents of a stored run, from a catalog that is opened anew, as no facility has patched them."""
@@ -114,7 +118,7 @@ def site(name: str, directory: Path, server: Callable[[], servers.MongoServer]) 
         running = server()
         with running.database() as database:
             made = _mongo_site(layout, running.client[database], running.database_uri(database))
-            made.is_ferretdb = running.is_ferretdb
+            made.server = running.kind
             yield made
 
 
