@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -26,6 +27,8 @@ _options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Heal
 settings.register_profile("everyday", max_examples=30, **_options)
 settings.register_profile("nightly", max_examples=500, **_options)
 settings.load_profile("everyday")
+
+SEED = "DATABROKER_WRITABLE_TEST_SEED"
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4 * 2**30
@@ -112,6 +115,20 @@ def _servers_soon_looked_for_again() -> Iterator[None]:
 def servers_that_are_away_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalog is shown after a tenth of the time for which its server is waited for."""
     monkeypatch.setattr(displays, "SECONDS", displays.SECONDS / 10)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs in its own empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of a test that chooses at random, which prints it; the variable repeats what failed."""
+    chosen = int(os.environ.get(SEED) or secrets.randbelow(10**6))
+    print(f"{SEED}={chosen}")
+    return chosen
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-
 import pytest
 
 from support import children, interrupted_loops
@@ -16,15 +13,6 @@ SITES = [
 ]
 EVERYDAY = 20
 """Loops of the everyday tests; the nightly profile has 200 on each backend."""
-
-SEED = "DATABROKER_WRITABLE_TEST_SEED"
-
-
-@pytest.fixture
-def seed():
-    chosen = int(os.environ.get(SEED) or secrets.randbelow(10**6))
-    print(f"{SEED}={chosen}")
-    return chosen
 
 
 @pytest.fixture

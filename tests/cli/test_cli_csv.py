@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy
@@ -13,10 +12,7 @@ from databroker_writable import open_directory, to_dataset
 from support.command_line import fail, run, succeed
 from support.text_files import refused_text, store_text, write
 
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def store(content: str | bytes, *options: str, name: str = "t.csv") -> tuple[dict[str, list[Any]], str]:

@@ -12,10 +12,7 @@ from databroker_writable import open_directory, to_dataset
 from support.command_line import run
 from support.text_files import refused_text, store_text
 
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def store(name: str, content: str, *options: str) -> dict[str, list[Any]]:

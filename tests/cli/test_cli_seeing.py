@@ -25,9 +25,7 @@ from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, 
 DAY = 86400
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture(params=["msgpack", "jsonl", *sites.MONGO_SITES])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import secrets
 import signal
 import threading
 import time
@@ -18,14 +16,6 @@ from databroker_writable.upkeep import clean, examine
 from support import children, killed_writers, servers, sites
 
 SITES = ["msgpack", "jsonl", "mongo-normalized[server]", "mongo-embedded[server]"]
-SEED = "DATABROKER_WRITABLE_TEST_SEED"
-
-
-@pytest.fixture
-def seed():
-    chosen = int(os.environ.get(SEED) or secrets.randbelow(10**6))
-    print(f"{SEED}={chosen}")
-    return chosen
 
 
 def assert_nothing_lost_under_kills(site, tmp_path, seed, number):

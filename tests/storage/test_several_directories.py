@@ -24,9 +24,7 @@ from support.command_line import run, succeed, write_catalog
 IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def store_images(directory: str, uid: str, images: Any = IMAGES, **options: Any) -> Any:

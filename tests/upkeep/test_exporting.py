@@ -39,9 +39,7 @@ from support import children, example_runs
 SUFFIXES = (".nc", ".nxs", ".parquet", ".csv", ".json")
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def spectra() -> xarray.Dataset:
