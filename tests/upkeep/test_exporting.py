@@ -416,6 +416,30 @@ def test_a_column_of_others_whose_arrays_differ_in_shape_is_named(values: Any, s
         use(run)
 
 
+@pytest.mark.parametrize(
+    ("data_key", "values", "reason"),
+    [
+        ({"shape": [2]}, numpy.ones((3, 2, 4)), r"arrays of the shape \(2, 4\) and, in its data key, the shape \[2\]"),
+        ({"shape": [2], "dims": ["row", "column"]}, numpy.ones((3, 2)), r"\(2,\) and, in its data key, the dims \["),
+        ({"shape": [4], "dims": ["row"]}, numpy.ones((3, 4)), "4 values along the dim 'row', along which .*'y' has 2"),
+    ],
+)
+@pytest.mark.parametrize("use", [to_dataset, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])
+def test_a_column_of_others_that_does_not_fit_its_dims_is_named(
+    data_key: dict[str, Any], values: Any, reason: str, use: Any
+) -> None:
+    documents = example_runs.small_documents("run-1")
+    documents[1][1]["data_keys"] = {
+        "y": {"dtype": "array", "shape": [2], "dims": ["row"], "source": "test"},
+        "x": {"dtype": "array", "source": "test", **data_key},
+    }
+    documents[2][1]["data"] = {"y": numpy.zeros((3, 2)), "x": values}
+    documents[2][1]["timestamps"]["y"] = documents[2][1]["timestamps"]["x"]
+    run = open_directory("results").store_run(documents)
+    with pytest.raises(InvalidRunError, match=f"column 'x' of stream 'primary' of the run 'run-1' .*{reason}"):
+        use(run)
+
+
 def test_a_directory_is_no_file() -> None:
     os.mkdir("run.nc")
     with pytest.raises(ExportError, match="is a directory"):

@@ -129,21 +129,41 @@ def _dataset_of(layout: dict[str, Any], descriptor: dict[str, Any], events: Any,
 
 
 def _as_databroker_reads(run: Any, stream: str) -> xarray.Dataset:
-    """A stream that was not made from a table; say which column cannot be read as an array."""
+    """A stream that was not made from a table; say which column does not fit in a Dataset."""
     try:
         dataset: xarray.Dataset = run[stream].read()
     except ValueError as error:
-        pages, _ = _read(run, stream, fill="delayed")
-        for key in pages[0]["data"] if pages else ():
-            shapes = list(dict.fromkeys(_shape_in_words(value) for page in pages for value in page["data"][key]))
-            if len(shapes) > 1 or shapes == [_UNEQUAL]:
-                raise InvalidRunError(
-                    f"column {key!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has arrays of "
-                    f"different shapes, {' and '.join(shapes[:2])}, which fit in no Dataset; read its Events one by "
-                    "one, with run.documents(fill='yes')"
-                ) from error
-        raise
+        pages, descriptors = _read(run, stream, fill="delayed")
+        why = _what_fits_in_no_dataset(pages, descriptors[0]["data_keys"])
+        if why is None:
+            raise
+        column, reason = why
+        raise InvalidRunError(
+            f"column {column!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has {reason}, which "
+            "fit in no Dataset; read its Events one by one, with run.documents(fill='yes')"
+        ) from error
     return dataset
+
+
+def _what_fits_in_no_dataset(
+    pages: list[dict[str, Any]], data_keys: Mapping[str, dict[str, Any]]
+) -> tuple[str, str] | None:
+    """The first column that databroker cannot make an array with its dims of, and what it has."""
+    lengths: dict[str, tuple[int, str]] = {}
+    for key in pages[0]["data"] if pages else ():
+        shapes = list(dict.fromkeys(_shape_in_words(value) for page in pages for value in page["data"][key]))
+        if len(shapes) > 1 or shapes == [_UNEQUAL]:
+            return key, f"arrays of different shapes, {' and '.join(shapes[:2])}"
+        shape = numpy.shape(pages[0]["data"][key][0])
+        dims = data_keys[key].get("dims")
+        if len(shape) != len(data_keys[key]["shape"] if dims is None else dims):
+            declared = f"the shape {data_keys[key]['shape']}" if dims is None else f"the dims {dims}"
+            return key, f"arrays of the shape {shape} and, in its data key, {declared}"
+        for dim, length in zip(dims or (), shape, strict=True):
+            other, column = lengths.setdefault(dim, (length, key))
+            if other != length:
+                return key, f"{length} values along the dim {dim!r}, along which column {column!r} has {other}"
+    return None
 
 
 _UNEQUAL = "rows of unequal length"
