@@ -16,11 +16,16 @@ from databroker_writable import (
     open_directory,
 )
 from databroker_writable.results.displays import _display_of_run
-from databroker_writable.results.remarks import retracted, tags_of
+from databroker_writable.results.remarks import remarks, retractions, tags_of
 
 
 def uid_of(run):
     return run.metadata["start"]["uid"]
+
+
+def retracted(catalog):
+    """The uids of the runs that were retracted here and not restored."""
+    return frozenset(retractions([remarks(catalog)]))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from databroker_writable import InvalidRunError
-from databroker_writable.results.remarks import retracted
+from databroker_writable.results.remarks import remarks, retractions
 from databroker_writable.upkeep import clean, examine
 from databroker_writable.upkeep.deleting import deletion_of
 from support import children
@@ -33,7 +33,7 @@ def test_a_remark_is_whole_or_not_there_after_a_kill_at_every_step(site, tmp_pat
         assert after[: len(before)] == before
         texts = [remark["text"] for remark in after[len(before) :]]
         assert texts == [f"note {step}", f"reason {step}"][: len(texts)]
-        assert (retracted(site.open()) == {"run-1"}) == any(remark["verdict"] for remark in after)
+        assert (set(retractions([remarks(site.open())])) == {"run-1"}) == any(remark["verdict"] for remark in after)
         assert list(site.open()) == ["run-1"]
     assert codes[-1] == 0
     assert step > 1

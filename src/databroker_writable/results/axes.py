@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray
 
@@ -31,27 +31,35 @@ def check_axes(ax: Any) -> None:
     raise ExportError(f"ax must be axes of matplotlib, as pyplot.subplots() gives them, not {short(ax)}{way}")
 
 
-def axis_along(dataset: xarray.Dataset, dim: Hashable, start: Mapping[str, Any], stream: str) -> str | None:
-    """The column or coordinate for the axis along a dimension; None counts the values.
+class StreamData(NamedTuple):
+    """The columns of a stream, and the documents that say how they are plotted."""
 
-    The plan's own hint comes first, then the coordinate.
-    """
-    for fields, of_stream in _dimensions(start):
-        if of_stream == stream and len(fields) == 1 and fields[0] in dataset:
-            hinted = dataset[fields[0]]
-            if hinted.dims == (dim,) and is_plottable(hinted):
-                return str(fields[0])
-    return str(dim) if dim in dataset.coords and is_plottable(dataset[dim]) else None
+    dataset: xarray.Dataset
+    start: Mapping[str, Any]
+    stream: str
+    descriptor: Mapping[str, Any]
 
+    def axis_along(self, dim: Hashable) -> str | None:
+        """The column or coordinate for the axis along a dimension; None counts the values.
 
-def plottable_columns(
-    dataset: xarray.Dataset, start: Mapping[str, Any], stream: str, descriptor: Mapping[str, Any]
-) -> list[str]:
-    """The columns that can be plotted, with the devices' hints first, and single values last."""
-    axes = {axis_along(dataset, dim, start, stream) for dim in dataset.dims}
-    names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
-    hinted = {field for hint in descriptor.get("hints", {}).values() for field in hint.get("fields", ())}
-    return sorted(names, key=lambda name: (dataset[name].ndim == 0, name not in hinted))
+        The plan's own hint comes first, then the coordinate.
+        """
+        dataset = self.dataset
+        pairs = (pair for pair in self.start.get("hints", {}).get("dimensions", ()) if len(pair) == 2)
+        for fields, stream in pairs:
+            if stream == self.stream and len(fields) == 1 and fields[0] in dataset:
+                hinted = dataset[fields[0]]
+                if hinted.dims == (dim,) and is_plottable(hinted):
+                    return str(fields[0])
+        return str(dim) if dim in dataset.coords and is_plottable(dataset[dim]) else None
+
+    def plottable_columns(self) -> list[str]:
+        """The columns that can be plotted, with the devices' hints first, and single values last."""
+        dataset = self.dataset
+        axes = {self.axis_along(dim) for dim in dataset.dims}
+        names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
+        hinted = {field for hint in self.descriptor.get("hints", {}).values() for field in hint.get("fields", ())}
+        return sorted(names, key=lambda name: (dataset[name].ndim == 0, name not in hinted))
 
 
 def streams_of(run: Any, stream: str | None) -> list[str]:
@@ -63,9 +71,9 @@ def streams_of(run: Any, stream: str | None) -> list[str]:
         The run has no such stream.
     """
     streams = sorted(run, key=lambda name: name != "primary")
-    if stream is not None and stream not in streams:
-        raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")
     if stream is not None:
+        if stream not in streams:
+            raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")
         return [stream]
     return [
         name for name in streams if name != ATTACHMENTS or not has_attachments(first_descriptor(run, name)["data_keys"])
@@ -77,8 +85,7 @@ def first_descriptor(run: Any, stream: str) -> Mapping[str, Any]:
     if is_remote(run):
         return descriptor_of(run[stream])
     if hasattr(run[stream], "metadata"):
-        first: Mapping[str, Any] = run[stream].metadata["descriptors"][0]
-        return first
+        return run[stream].metadata["descriptors"][0]
     documents = run.documents(fill="no")
     return next(doc for name, doc in documents if name == "descriptor" and doc.get("name") == stream)
 
@@ -87,8 +94,3 @@ def title_of(start: Mapping[str, Any]) -> str:
     """A short description of a run."""
     words = [start[key] for key in (*NAMES, "sample") if isinstance(start.get(key), str)]
     return " ".join(words) or f"run {start['uid']}"
-
-
-def _dimensions(start: Mapping[str, Any]) -> list[tuple[list[str], str]]:
-    """The dimensions in the hints of a bluesky plan: fields and their stream."""
-    return [(pair[0], pair[1]) for pair in start.get("hints", {}).get("dimensions", ()) if len(pair) == 2]

@@ -19,9 +19,7 @@ from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unk
 from .time_arguments import local_time, moment_of
 
 
-def results_of(
-    catalog: Any, raw: Any, query: Mapping[str, Any], status: str | None = None, role: str | None = None
-) -> Any:
+def results_of(catalog: Any, raw: Any, query: Mapping[str, Any], status: str | None, role: str | None) -> Any:
     """A search result of the runs that were derived from a raw run, newest first."""
     if role is not None and (not isinstance(role, str) or not role):
         raise InvalidMetadataError(f"role must be text such as 'dark', or None for any, not {short(role)}")
@@ -46,10 +44,10 @@ def latest(
     catalog: Any,
     query: Mapping[str, Any] | None,
     more: Mapping[str, Any],
-    status: str | None = "success",
+    status: str | None,
     *,
-    derived_from: Any = None,
-    before: Any = None,
+    derived_from: Any,
+    before: Any,
 ) -> Any:
     """The newest run with a status that no successful run superseded before a moment."""
     query = with_keywords(query, more, "latest")
@@ -74,15 +72,10 @@ def latest(
     asked = [str(dict(query))]
     asked += [f"derived_from {' and '.join(uid for uid, _ in sources)}"] if sources else []
     asked += [f"before {local_time(until) or until}"] if until is not None else []
-    raise NotFoundError(_nothing_fits(label_of(catalog), ", ".join(asked), status, others))
-
-
-def _nothing_fits(label: str, asked: str, status: str | None, others: set[str]) -> str:
-    """The message that there is no such run, with the status of those that fit otherwise."""
     wanted = "run" if status is None else f"run with the status {status!r}"
     hint = ""
     if others - {RETRACTED}:
         hint = f", but some with the status {' or '.join(sorted(others - {RETRACTED}))} do: status=None finds any"
     elif others:
         hint = ", but some that were retracted do: status='retracted' finds them"
-    return f"no {wanted} in {label!r} fits {asked}{hint}"
+    raise NotFoundError(f"no {wanted} in {label_of(catalog)!r} fits {', '.join(asked)}{hint}")

@@ -40,9 +40,6 @@ SHORTEST_UID = 8
 LAST_CHARACTER = "\U0010ffff"
 
 
-Transform = Callable[[Any], Any]
-
-
 class Header(NamedTuple):
     """The start document of a run, and its stop document, None if it has none yet."""
 
@@ -120,7 +117,7 @@ def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
         yield Header(changed_start(header.start), stop and changed_stop(stop))
 
 
-def _on_copies(transform: Transform) -> Transform:
+def _on_copies(transform: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Copy the document for a transform, which may change it, so that databroker's searches do not change."""
     if upstream.changes_nothing(transform):
         return transform
@@ -200,12 +197,8 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
     """Headers of the runs that match a query and were made from each of some runs, newest first."""
     if uids and upstream.is_in_memory(catalog):
         runs_by_name = _naming(catalog).runs_by_name
-        naming = set.intersection(*(set(runs_by_name.get(uid, ())) for uid in uids))
-        made = [
-            header
-            for header in _loaded(catalog, naming)
-            if {source["uid"] for source in sources_of(header.start)}.issuperset(uids)
-        ]
+        naming = _loaded(catalog, set.intersection(*(set(runs_by_name.get(uid, ())) for uid in uids)))
+        made = [h for h in naming if {source["uid"] for source in sources_of(h.start)}.issuperset(uids)]
         return _in_memory(catalog, _fitting(_newest_first(made), query))
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
@@ -259,7 +252,8 @@ def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
     if upstream.is_in_memory(catalog):
         beginning = [uid for uid in list(loaded_start_documents(catalog)) if uid.startswith(text)]
         return (uid for uid in beginning if not is_deleted(catalog, uid))
-    if is_mongo(catalog):
+    drivers = upstream.stock_drivers()
+    if isinstance(catalog, drivers.mongo_normalized | drivers.mongo_embedded):
         between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})
         known: Iterable[str] = (header.uid for header in itertools.islice(between, 4))
     else:
@@ -288,27 +282,13 @@ def is_number(text: str) -> bool:
     return True
 
 
-def is_mongo(catalog: Any) -> bool:
-    """Whether a catalog has one of databroker's MongoDB layouts."""
-    return isinstance(catalog, upstream.stock_drivers().mongo_normalized | upstream.stock_drivers().mongo_embedded)
-
-
 @dataclass
 class _Naming:
-    """Which runs of a catalog in memory name others; it is read from each start document once.
+    """Which runs of a catalog in memory name others; it is read from each start document once."""
 
-    Attributes
-    ----------
-    replacements, count : int
-        The state of the start documents from which it was read.
-    runs_by_name : dict
-        For each uid, the runs that name it as an input or as superseded.
-    superseding : dict of str
-        The runs that supersede others.
-    """
-
-    replacements: int
+    replacements: int  # with the count, the state of the start documents from which it was read
     count: int = 0
+    # for each uid, the runs that name it as an input or as superseded
     runs_by_name: dict[str, dict[str, None]] = field(default_factory=dict)
     superseding: dict[str, None] = field(default_factory=dict)
 

@@ -66,7 +66,9 @@ def stale(catalog: Any) -> pandas.DataFrame:
     reached = NamedCatalogs(catalog)
     _reach_inputs(reached)
     withdrawn = retractions(reached.ask_each(remarks))
-    superseding = [header for found in reached.ask_each(superseding_runs) for header in found]
+    superseding = [
+        header for found in reached.ask_each(lambda catalog: list(headers_superseding(catalog))) for header in found
+    ]
     reasons = {uid: (SUPERSEDED, successor) for uid, successor in successors(superseding, withdrawn).items()}
     reasons.update({uid: (RETRACTED, remark["text"]) for uid, remark in withdrawn.items()})
     found = _follow(reached, reasons, _inputs_not_replaced)
@@ -133,11 +135,6 @@ def _reach_inputs(reached: NamedCatalogs) -> None:
         count = len(reached)
         for name in set[str | None]().union(*reached.ask_each(names)):
             reached.reach(name)
-
-
-def superseding_runs(catalog: Any) -> list[Header]:
-    """Headers of the runs that supersede others."""
-    return list(headers_superseding(catalog))
 
 
 def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:

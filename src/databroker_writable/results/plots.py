@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,7 @@ from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
-from .axes import (
-    TIMES,
-    axis_along,
-    check_axes,
-    first_descriptor,
-    is_plottable,
-    plottable_columns,
-    streams_of,
-    title_of,
-)
+from .axes import TIMES, StreamData, check_axes, first_descriptor, is_plottable, streams_of, title_of
 from .drawn_values import ZONE, Axis, Plottable, drawable, not_boolean
 from .header_search import SHORTEST_UID
 
@@ -119,40 +110,36 @@ def _check_arguments(column: Any, x: Any, frame: Any, ax: Any) -> None:
     check_axes(ax)
 
 
-def plottable(
-    run: Any, column: str | None = None, *, stream: str | None = None, x: str | None = None, frame: int | None = None
-) -> Plottable:
+def plottable(run: Any, column: str | None, *, stream: str | None, x: str | None, frame: int | None) -> Plottable:
     """Read the data to draw; parameters as for `plot`."""
-    name, dataset, column = _column(run, column, stream)
-    array = dataset[column]
+    data, column = _column(run, column, stream)
+    array = data.dataset[column]
     if not is_plottable(array):
         raise ExportError(
             f"the column {column!r} holds {dtype_in_words(array.dtype)} and cannot be plotted; choose another one"
         )
-    descriptor = first_descriptor(run, name)
     array, note = _framed(array, frame)
     if not array.size:
         raise ExportError(f"the column {column!r} holds no values")
-    start = run.metadata["start"]
-    title, uid = title_of(start), start["uid"][:SHORTEST_UID]
+    title, uid = title_of(data.start), data.start["uid"][:SHORTEST_UID]
     title = f"{title if uid in title else f'{title}, {uid}'}{note}"
-    label, values = _labelled(array, descriptor)
+    label, values = _labelled(array, data)
     if array.ndim == 2:
         if x is not None:
             raise ExportError(
                 f"x is for lines, and the column {column!r} is an image of {array.shape}; "
                 "use frame (--frame) to draw one of its rows"
             )
-        axes = tuple(_axis(dataset, dim, array.sizes[dim], start, name, descriptor) for dim in array.dims)
+        axes = tuple(_axis(data, dim, array.sizes[dim]) for dim in array.dims)
         units = [axis.label.partition(" (")[2] for axis in axes]
         same_units = all(axis.is_counted for axis in axes) or (units[0] == units[1] != "")
         return Plottable(values, label, title, axes, note.removeprefix(", "), same_units)
     values = numpy.atleast_1d(values)
     if x is not None:
-        axis = _chosen_axis(dataset, x, array, descriptor)
+        axis = _chosen_axis(data, x, array)
     else:
         dim = array.dims[0] if array.ndim else "value"
-        axis = _axis(dataset, dim, len(values), start, name, descriptor)
+        axis = _axis(data, dim, len(values))
         if axis.is_counted and dim in _COUNTED:
             axis = replace(axis, label=_COUNTED[dim])
     return Plottable(values, label, title, (axis,))
@@ -235,16 +222,15 @@ def check_matplotlib() -> None:
     require_package("matplotlib", "lineage", "a picture")
 
 
-def _column(run: Any, column: str | None, stream: str | None) -> tuple[str, xarray.Dataset, str]:
-    """The stream of a column, its Dataset, and the name of the column."""
+def _column(run: Any, column: str | None, stream: str | None) -> tuple[StreamData, str]:
+    """The data of a stream with the column, and the name of the column."""
     known: list[str] = []
     for name in streams_of(run, stream):
         dataset = drawable(with_text_names(to_dataset(run, name)))
-        hints = first_descriptor(run, name)
-        plottables = plottable_columns(dataset, run.metadata["start"], name, hints) if column is None else []
-        wanted = next(iter(plottables), None) if column is None else column
+        data = StreamData(dataset, run.metadata["start"], name, first_descriptor(run, name))
+        wanted = next(iter(data.plottable_columns()), None) if column is None else column
         if wanted is not None and wanted in dataset.variables:
-            return name, dataset, wanted
+            return data, wanted
         known += map(str, dataset.data_vars)
     what = "column that can be plotted" if column is None else f"column {column!r}"
     raise ExportError(f"there is no {what}; the run has {', '.join(known) or 'none'}")
@@ -272,10 +258,10 @@ def _framed(array: xarray.DataArray, frame: int | None) -> tuple[xarray.DataArra
     return chosen, f", {what} {number} of {count}"
 
 
-def _labelled(array: xarray.DataArray, descriptor: Mapping[str, Any]) -> tuple[str, numpy.ndarray]:
+def _labelled(array: xarray.DataArray, data: StreamData) -> tuple[str, numpy.ndarray]:
     """The values to draw, with their label; POSIX seconds along ``time`` become times."""
     values = numpy.asarray(array.values)
-    units = array.attrs.get("units") or descriptor.get("data_keys", {}).get(array.name, {}).get("units")
+    units = array.attrs.get("units") or data.descriptor.get("data_keys", {}).get(array.name, {}).get("units")
     name = str(array.name)
     if ZONE in array.attrs:
         return f"{name} ({array.attrs[ZONE]})", values
@@ -289,28 +275,21 @@ def _labelled(array: xarray.DataArray, descriptor: Mapping[str, Any]) -> tuple[s
     return name if is_told else f"{name} ({units})", values
 
 
-def _axis(
-    dataset: xarray.Dataset,
-    dim: Hashable,
-    length: int,
-    start: Mapping[str, Any],
-    stream: str,
-    descriptor: Mapping[str, Any],
-) -> Axis:
+def _axis(data: StreamData, dim: Hashable, length: int) -> Axis:
     """The axis along a dimension."""
-    name = axis_along(dataset, dim, start, stream)
+    name = data.axis_along(dim)
     # the times of Events are not a scanned axis
-    if name is not None and (name != "time" or dataset[name].dtype.kind in TIMES):
-        label, values = _labelled(dataset[name], descriptor)
+    if name is not None and (name != "time" or data.dataset[name].dtype.kind in TIMES):
+        label, values = _labelled(data.dataset[name], data)
         if numpy.isfinite(values).all():
             return Axis(not_boolean(values), label)
     return Axis(numpy.arange(length, dtype=float), str(dim), is_counted=True)
 
 
-def _chosen_axis(dataset: xarray.Dataset, x: str, array: xarray.DataArray, descriptor: Mapping[str, Any]) -> Axis:
-    if x not in dataset.variables:
-        raise ExportError(f"there is no column {x!r}; the stream has {', '.join(map(str, dataset.variables))}")
-    chosen = dataset[x].squeeze()
+def _chosen_axis(data: StreamData, x: str, array: xarray.DataArray) -> Axis:
+    if x not in data.dataset.variables:
+        raise ExportError(f"there is no column {x!r}; the stream has {', '.join(map(str, data.dataset.variables))}")
+    chosen = data.dataset[x].squeeze()
     if not is_plottable(chosen):
         what = dtype_in_words(chosen.dtype)
         raise ExportError(f"the column {x!r} holds {what}, and cannot be an axis; choose another one")
@@ -319,7 +298,7 @@ def _chosen_axis(dataset: xarray.Dataset, x: str, array: xarray.DataArray, descr
             f"the column {x!r} has the dims {chosen.dims}, but {array.name!r} has {array.dims}; choose one "
             "with these dims"
         )
-    label, values = _labelled(chosen, descriptor)
+    label, values = _labelled(chosen, data)
     return Axis(numpy.atleast_1d(not_boolean(values)), label)
 
 

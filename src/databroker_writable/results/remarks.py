@@ -81,11 +81,6 @@ def tags_of(catalog: Any) -> dict[str, list[str]]:
     return tags_by_run(remarks(catalog))
 
 
-def retracted(catalog: Any) -> frozenset[str]:
-    """The uids of the runs that were retracted here and not restored."""
-    return frozenset(retractions([remarks(catalog)]))
-
-
 def retractions(kept: Iterable[list[Remark]]) -> dict[str, Remark]:
     """The retractions that were not undone, by uid, from the remarks of several catalogs."""
     verdicts = [remark for listed in kept for remark in listed if remark.get("verdict")]

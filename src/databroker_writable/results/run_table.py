@@ -148,17 +148,16 @@ def text_table(records: Sequence[Record]) -> list[tuple[str, ...]]:
     if any(record["tags"] for record in records):
         names.append("tags")
     length = unambiguous_length([record["uid"] for record in records])
-    return [tuple(names), *(tuple(_texts(record, length)[: len(names)]) for record in records)]
-
-
-def _texts(record: Record, length: int) -> list[str]:
-    streams = record["streams"]
-    return [
-        shown(record["uid"][:length], length),
-        shown_time(record["time"]),
-        *("" if record[key] is None else shown(record[key], WIDTH) for key in ("sample", "name")),
-        shown(", ".join(streams), WIDTH),
-        shown(", ".join(map(str, streams.values())), WIDTH),
-        record["status"],
-        shown(", ".join(record["tags"]), WIDTH),
+    rows = [
+        (
+            shown(record["uid"][:length], length),
+            shown_time(record["time"]),
+            *("" if record[key] is None else shown(record[key], WIDTH) for key in ("sample", "name")),
+            shown(", ".join(record["streams"]), WIDTH),
+            shown(", ".join(map(str, record["streams"].values())), WIDTH),
+            record["status"],
+            shown(", ".join(record["tags"]), WIDTH),
+        )
+        for record in records
     ]
+    return [tuple(names), *(row[: len(names)] for row in rows)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import xarray
 
-from ..results.axes import axis_along, plottable_columns, title_of
+from ..results.axes import StreamData, title_of
 from ..runs.document_parts import NAMES
 from ..runs.shown_text import json_line
 from ..storage.assets.hdf5_file import NewHDF5File
@@ -77,7 +77,8 @@ def _describe(entry: h5py.Group, contents: RunContents) -> None:
 def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
     """Add an NXdata for the columns of each shape, which viewers plot against their axes; collect the others."""
     dataset, start = for_file(contents.streams[stream]), contents.start
-    signals = plottable_columns(dataset, start, stream, contents.descriptors[stream])
+    data = StreamData(dataset, start, stream, contents.descriptors[stream])
+    signals = data.plottable_columns()
     by_dims: dict[tuple[Hashable, ...], list[str]] = {}
     for name, array in dataset.data_vars.items():
         by_dims.setdefault(array.dims if array.ndim else (), []).append(str(name))
@@ -90,7 +91,7 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
         is_first = _INVALID.sub("_", stream) not in entry
         group = _group(entry, stream if is_first else f"{stream}_{chosen[0]}", "NXdata")
         along = [str(name) for name, array in dataset.coords.items() if set(array.dims) <= set(dims)]
-        axes = [axis_along(dataset, dim, start, stream) for dim in dims]
+        axes = [data.axis_along(dim) for dim in dims]
         # the time axis gives way to a hinted column of the same shape
         along += [name for name in axes if name is not None and name not in (*names, *along)]
         fields = {
