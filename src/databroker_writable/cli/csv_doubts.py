@@ -16,6 +16,7 @@ _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
+_INTEGER_OR_DECIMAL_COMMA = re.compile(rf"{_INTEGER.pattern}|{_DECIMAL_COMMA.pattern}")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 _OTHER_FORM = re.compile(
     r"\s*[+-]?(?:0[xX][\da-fA-F]+|(?:\d|[.,_' \u00a0\u2009\u202f](?=\d))+(?:[eEdD][+-]?\d+)?)"
@@ -63,7 +64,9 @@ def find_separator(lines: Sequence[str], separator: str, decimal: str) -> tuple[
         if is_one_column and any(numbers):
             found = f"its only column holds text such as {head[1]!r}"
         elif (separator == "," and has_commas and all(numbers)) or (
-            separator == BLANKS and any(numbers) and all(_ends_a_word(other, line) for line in head)
+            separator == BLANKS
+            and any(numbers)
+            and all(any(word.endswith(other) for word in line.split()[:-1]) for line in head)
         ):
             found = f"its rows look like {head[1]!r}"
         else:
@@ -73,10 +76,6 @@ def find_separator(lines: Sequence[str], separator: str, decimal: str) -> tuple[
             options += ", or --decimal ',' if these are decimal commas"
         return found, options
     return None
-
-
-def _ends_a_word(separator: str, line: str) -> bool:
-    return any(word.endswith(separator) for word in line.split()[:-1])
 
 
 def surplus_comment(text: str, options: Mapping[str, Any]) -> str | None:
@@ -134,7 +133,9 @@ def check_whole_rows(lines: Sequence[str], separator: str, width: int) -> None:
 
 def check_decimal_points(values: Sequence[str], what: str) -> None:
     """Refuse numbers with decimal commas, which would be stored as text."""
-    if not all(map(_is_integer_or_decimal_comma, values)) or not _has_decimal_commas(values):
+    if not all(_INTEGER_OR_DECIMAL_COMMA.fullmatch(value.strip()) for value in values) or not _has_decimal_commas(
+        values
+    ):
         return
     commas = [value.strip() for value in values if "," in value]
     are_thousands = all(map(_THOUSANDS.fullmatch, commas))
@@ -170,7 +171,8 @@ def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: Text
         return islice(rows_of(lines, text_format.separator), skipped, None)
 
     def place(number: int, value: str) -> str:
-        line = _line_of(rows(), number, value)
+        values = ((line, row[number].strip()) for line, row in rows() if len(row) > number)
+        line = next((line for line, found in values if found == value), None)
         return f"{value!r} in line {line}" if line else repr(value)
 
     columns = [number for number in range(frame.shape[1]) if is_text(frame.iloc[:, number])]
@@ -262,14 +264,5 @@ def _notes_on_missing_words(frame: Any, text: str, rows: Rows, noted: Container[
     }
 
 
-def _line_of(rows: Rows, column: int, value: str) -> int | None:
-    """The number of the first line that has a value in a column."""
-    return next((line for line, row in rows if len(row) > column and row[column].strip() == value), None)
-
-
 def _has_decimal_commas(values: Sequence[str]) -> bool:
     return any(_DECIMAL_COMMA.fullmatch(value.strip()) for value in values)
-
-
-def _is_integer_or_decimal_comma(value: str) -> bool:
-    return bool(_INTEGER.fullmatch(value.strip()) or _DECIMAL_COMMA.fullmatch(value.strip()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from .csv_comments import declared_names, declared_units
 from .csv_dialect import (
     Rows,
     TextFormat,
@@ -28,6 +29,10 @@ _REMARK = re.compile(r"[:=](?:\s|$)")
 """What is in a comment such as 'Sample: Cu', and in no name."""
 
 _OTHER_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d*[.,]?\d+[dD][+-]?\d+|\d+[.,]\d*[dD][+-]?\d+)")
+
+_XDI_COLUMN = re.compile(r"(?i)\W*column\.(\d+)\s*:\s*(\S+)([^|]*)")
+_EXPORTED_COLUMN = re.compile(r"# column\.(.+?): (\{.*\})")
+"""What comments of XDI, and of exported runs, say of columns."""
 
 
 class Heading(NamedTuple):
@@ -51,17 +56,17 @@ def find_heading(
     ValueError
         The first line may hold values or names, or does not name each column.
     """
-    named, declared = _names_in_comment(comments, text_format, len(first)), declared_names(comments, len(first))
+    named, declared = _names_in_comment(comments, text_format, len(first)), _declared_names(comments, len(first))
     if declared and not any(map(str.isalnum, "".join(named))):
         named = declared
     in_first_line = _is_heading(first, named, lines, comments, text_format)
     if in_first_line:
         names = _complete(first, lines, text_format)
-    elif not declared:
-        _check_one_comment_of_names(comments, text_format, len(first))
-    if not in_first_line:
+    else:
+        if not declared:
+            _check_one_comment_of_names(comments, text_format, len(first))
         names = named or [f"column_{number}" for number in range(1, len(first) + 1)]
-    units = {name: unit for name, unit in declared_units(comments).items() if name in names}
+    units = {name: unit for name, unit in _declared_units(comments).items() if name in names}
     return Heading(names, in_first_line, units)
 
 
@@ -219,3 +224,27 @@ def _last_used(names: Sequence[str], rows: Rows) -> int:
             used = [number for number, value in enumerate(row[last:], start=last + 1) if value.strip()]
             last = max(used, default=last)
     return last
+
+
+def _declared_names(comments: Sequence[str], width: int) -> list[str]:
+    """The names in lines of XDI such as ``# Column.1: energy eV``, if each column has one."""
+    names = {number: name for number, name, _ in _xdi_columns(comments)}
+    complete = list(names) == list(range(1, width + 1)) and len(set(names.values())) == width
+    return list(names.values()) if complete else []
+
+
+def _declared_units(comments: Sequence[str]) -> dict[str, str]:
+    """The units of columns, by name."""
+    units = {name: unit for _, name, unit in _xdi_columns(comments) if unit}
+    for found in filter(None, (_EXPORTED_COLUMN.fullmatch(comment.strip()) for comment in comments)):
+        with contextlib.suppress(ValueError):
+            unit = json.loads(found[2]).get("units")
+            if isinstance(unit, str) and unit:
+                units[found[1]] = unit
+    return units
+
+
+def _xdi_columns(comments: Sequence[str]) -> list[tuple[int, str, str]]:
+    """The numbers, names and units of columns."""
+    found = filter(None, map(_XDI_COLUMN.match, comments))
+    return [(int(column[1]), column[2], column[3].strip()) for column in found]

@@ -127,7 +127,8 @@ def _read_table(lines: list[str], comments: Sequence[str], text_format: TextForm
     options: dict[str, Any] = {
         "sep": separator, "decimal": decimal, "skipinitialspace": True, "index_col": False, "low_memory": False
     }  # fmt: skip
-    first = _first_row("".join(lines), options)
+    row = _parsed("".join(lines), {**options, "header": None, "nrows": 1, "dtype": str, "na_filter": False})
+    first = [str(value).strip() for value in row.iloc[0]]
     heading = find_heading(first, lines, comments, text_format)
     units = dict(heading.units)
     if text_format.units_row:
@@ -175,12 +176,6 @@ def _are_large_integers(column: Any) -> bool:
     return column.dtype.kind == "O" and all(type(value) is int for value in column.dropna())
 
 
-def _first_row(text: str, options: Mapping[str, Any]) -> list[str]:
-    """The texts in the first line."""
-    row = _parsed(text, {**options, "header": None, "nrows": 1, "dtype": str, "na_filter": False})
-    return [str(value).strip() for value in row.iloc[0]]
-
-
 def _read_exactly(text: str, options: Mapping[str, Any]) -> Any:
     """Read a DataFrame; missing values do not make floats of integers."""
     frame = _parsed(text, options)
@@ -198,7 +193,8 @@ def _parsed(text: str, options: Mapping[str, Any]) -> Any:
     import pandas
 
     # the default of pandas 3.1
-    exact = {"float_precision": "round_trip"} if _is_before_3_1(pandas.__version__) else {}
+    is_older = tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1)
+    exact = {"float_precision": "round_trip"} if is_older else {}
     with warnings.catch_warnings():
         # without this, pandas drops values beyond the last name, or uses the first column as the index
         warnings.simplefilter("error", pandas.errors.ParserWarning)
@@ -214,10 +210,6 @@ def _parsed(text: str, options: Mapping[str, Any]) -> Any:
             raise ValueError("it holds no lines; is it complete?") from exc
         except pandas.errors.ParserError as exc:
             raise ValueError(surplus_comment(text, options) or _in_words(str(exc))) from exc
-
-
-def _is_before_3_1(version: str) -> bool:
-    return tuple(map(int, version.split(".")[:2])) < (3, 1)
 
 
 def _in_words(text: str) -> str:

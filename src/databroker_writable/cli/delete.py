@@ -84,8 +84,7 @@ def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
     if len(results) == 1:
         say("1 other run was made from this, and will lose its input:")
     else:
-        others = "1 other run was" if len(results) == 1 else f"{len(results)} other runs were"
-        say(f"{others} made from this, and will lose the input:")
+        say(f"{len(results)} other runs were made from this, and will lose the input:")
     rows = [
         (uid, result.catalog or "", shown(name_of(result.header.start) or "", WIDTH), result.header.status)
         for uid, result in results.items()

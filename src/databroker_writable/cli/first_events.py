@@ -25,7 +25,7 @@ Values = dict[Hashable, xarray.DataArray]
 
 @dataclass
 class Stream:
-    """The first descriptor of a stream, and a page for each of its first Events."""
+    """The first descriptor of a stream, which has its columns, and a page for each of its first Events."""
 
     descriptor: dict[str, Any]
     pages: list[dict[str, Any]] = field(default_factory=list)
@@ -33,8 +33,7 @@ class Stream:
     @property
     def data_keys(self) -> Mapping[str, Mapping[str, Any]]:
         """The columns."""
-        data_keys: Mapping[str, Mapping[str, Any]] = self.descriptor["data_keys"]
-        return data_keys
+        return self.descriptor["data_keys"]
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -85,7 +84,8 @@ def ls(
     records = records_of(opened, itertools.islice(chosen, limit))
     more = next(chosen, None) is not None
     if as_json:
-        say(json_text([_as_json(record) for record in records]))
+        # without tags, where there are none
+        say(json_text([{key: value for key, value in record.items() if key != "tags" or value} for record in records]))
     elif not records:
         warn_of_unknown_keys(opened, where)
         say(f"no runs in {catalog}" + (" that fit" if where or since or until or derived_from or status or tag else ""))
@@ -94,8 +94,3 @@ def ls(
         say(table(header, rows))
     if more:
         say(f"these are the newest {limit}; --limit gives more", error=True)
-
-
-def _as_json(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without tags, where there are none."""
-    return {key: value for key, value in record.items() if key != "tags" or value}

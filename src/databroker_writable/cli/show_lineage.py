@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ..catalog.wrapping import make_writable
 from ..results.plots import check_matplotlib, save_figure
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns, parse_picture
 from .printing import say
 from .show import find_run
-from .targets import open_to_read, with_finding
+from .targets import open_to_read
 
 
 @click.command(
@@ -28,7 +29,9 @@ from .targets import open_to_read, with_finding
     "--plot", metavar="FILE.png", callback=parse_picture, help="Draw a picture into a file (needs matplotlib)."
 )
 def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str | None) -> None:
-    opened = with_finding(open_to_read(catalog).catalog)
+    opened = open_to_read(catalog).catalog
+    if not hasattr(opened, "results_of"):  # databroker's own catalogs have no lineage
+        opened = make_writable(opened)
     with warnings_as_messages():
         run = find_run(opened, catalog, uid)
         graph = opened.lineage(run)

@@ -120,15 +120,6 @@ def open_existing_to_store(name: str) -> Target:
     return _open_writable(name, _entry_that_is_there(name))
 
 
-def with_finding(catalog: Any) -> Any:
-    """The catalog with `results_of` and `lineage`, which databroker's own catalogs do not have."""
-    if hasattr(catalog, "results_of"):
-        return catalog
-    from ..catalog.wrapping import make_writable
-
-    return make_writable(catalog)
-
-
 def _expanded(name: str) -> str:
     return expanded(name, "the catalog")
 
