@@ -26,39 +26,19 @@ Rows = Iterator[tuple[int, list[str]]]
 
 @dataclass(frozen=True)
 class TextFormat:
-    """The format of a table in a text file.
+    """The format of a table in a text file."""
 
-    Attributes
-    ----------
-    separator : str
-        What separates the values: one character, or `BLANKS`.
-    comment : str or None
-        How comment lines begin.
-    skipped_rows : int
-        Number of lines to skip at the beginning.
-    has_names : bool or None
-        Whether the first line has the names of the columns; if not, the comments may have them. None if it is to be
-        seen from the line.
-    units_row : bool
-        Whether the line below the names has the units of the columns.
-    encoding : str
-        As Python names it.
-    decimal : str
-        The decimal mark: a point or a comma.
-    is_separator_given : bool
-        Whether the user has named the separator.
-    may_lack_names : bool
-        Whether a first line of numbers is one of values, as instruments write files; otherwise it is refused.
-    """
-
-    separator: str = ","
-    comment: str | None = None
+    separator: str = ","  # one character, or `BLANKS`
+    comment: str | None = None  # how comment lines begin
     skipped_rows: int = 0
+    # whether the first line has the names of the columns; if not, the comments may have them; None: look at the line
     has_names: bool | None = None
+    # whether the line below the names has the units of the columns
     units_row: bool = False
     encoding: str = UTF_8
     decimal: str = "."
     is_separator_given: bool = False
+    # whether a first line of numbers is one of values, as instruments write files; otherwise it is refused
     may_lack_names: bool = False
 
     def changed(self, options: Mapping[str, Any]) -> TextFormat:

@@ -160,10 +160,7 @@ def leading_zeros(column: Any) -> str | None:
 def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: TextFormat, *, skipped: int) -> list[str]:
     """What should be known of columns of text; refuse a line of words above numbers, which may be names or units.
 
-    Parameters
-    ----------
-    skipped : int
-        Number of rows above the values: that of the names, if there is one.
+    `skipped` rows are above the values: that of the names, if there is one.
     """
     decimal = text_format.decimal
 

@@ -106,28 +106,14 @@ def _read_excel(path: Path) -> Any:
 
 def _read_parquet(path: Path) -> Any:
     import pandas
-    from pyarrow import parquet
 
     frame = pandas.read_parquet(path, engine="pyarrow")
     gaps = [name for name in frame if isinstance(name, str) and may_be_of_integers(frame[name])]
-    for name, column in zip(gaps, parquet.read_table(path, columns=gaps).columns, strict=True):
-        exact = _nullable(column)
-        if exact is not None:
-            exact.index = frame.index
-            frame[name] = exact_integers(exact)
+    exact = pandas.read_parquet(path, engine="pyarrow", columns=gaps, dtype_backend="numpy_nullable")
+    for name in gaps:
+        if exact[name].dtype.kind in "iub":
+            frame[name] = exact_integers(exact[name])
     return frame
-
-
-def _nullable(column: Any) -> Any:
-    """The nullable pandas column for an Arrow column of integers or bools; None for other types."""
-    import pandas
-    import pyarrow
-
-    if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_boolean(column.type)):
-        return None
-    # Arrow's int64 is Int64 in pandas if values may be missing
-    name = "boolean" if pyarrow.types.is_boolean(column.type) else str(column.type).replace("i", "I").replace("u", "U")
-    return column.to_pandas(types_mapper={column.type: pandas.api.types.pandas_dtype(name)}.get)
 
 
 def _read_netcdf(path: Path, group: str | None = None) -> Any:
@@ -135,12 +121,10 @@ def _read_netcdf(path: Path, group: str | None = None) -> Any:
 
     groups = list(_groups_with_data(path))
     shown = ", ".join(name.strip("/") or "/" for name in groups)
-    if group is None:
-        if any(name != "/" for name in groups):
-            raise ValueError(f"its data are in groups; choose one with --group: {shown}")
-        return xarray.load_dataset(path, engine="h5netcdf")
-    name = "/" + group.strip("/")
-    if name not in groups:
+    if group is None and any(name != "/" for name in groups):
+        raise ValueError(f"its data are in groups; choose one with --group: {shown}")
+    name = "/" + (group or "").strip("/")
+    if group is not None and name not in groups:
         raise ValueError(f"it has no data in a group {group!r}; give one of {shown}")
     if name == "/":
         return xarray.load_dataset(path, engine="h5netcdf")

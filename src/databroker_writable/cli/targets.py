@@ -48,7 +48,7 @@ def open_to_read(name: str) -> Target:
 
 def open_to_check(name: str) -> Any:
     """Open the catalog without its runs, because one may be damaged; nothing is created."""
-    from ..upkeep.without_runs import unloaded_directory, unloaded_entry
+    from ..upkeep.checking import unloaded_directory, unloaded_entry
 
     entry = _entry_that_is_there(name)
     if entry is None:

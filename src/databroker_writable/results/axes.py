@@ -63,13 +63,7 @@ class StreamData(NamedTuple):
 
 
 def streams_of(run: Any, stream: str | None) -> list[str]:
-    """The streams of a run without its attachments, ``primary`` first, or only the requested one.
-
-    Raises
-    ------
-    ExportError
-        The run has no such stream.
-    """
+    """The streams of a run without its attachments, ``primary`` first, or only the requested one."""
     streams = sorted(run, key=lambda name: name != "primary")
     if stream is not None:
         if stream not in streams:

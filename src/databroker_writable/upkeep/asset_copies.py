@@ -18,20 +18,15 @@ from ..storage.run_file_readers import why_unreadable
 
 
 class AssetCopies:
-    """The copies of the asset files of one run.
-
-    Parameters
-    ----------
-    source, destination : databroker.v2.Broker
-    uid : str
-        The uid of the run.
-    """
+    """The copies of the asset files of one run, from one catalog to another."""
 
     def __init__(self, source: Any, destination: Any, uid: str) -> None:
         self._destination = destination
         self._uid = uid
         self._root_map = getattr(source, "root_map", None) or {}
-        self._roots = _asset_roots(source)
+        # from where files may be copied, whatever the documents say
+        store = getattr(source, "_store", None)
+        self._roots = [*self._root_map.values(), *([] if store is None else store.asset_roots())]
         self._paths: dict[str, str] = {}  # below the root of the destination, by the path at the source
         self._made: dict[str, int] = {}  # the time of the last change of each new file
 
@@ -77,26 +72,18 @@ class AssetCopies:
             # both catalogs have one asset root: a deletion in one of them must not remove the file of the other
             relative = free_path(root, relative)
             target = os.path.join(root, relative)
-        if os.path.lexists(target):
-            _use_again(target, path)
-            return relative
-        try:
-            with open(path, "rb") as original, NewFile(target) as copy:
-                shutil.copyfileobj(original, copy, 2**24)
-                verify(copy.partial)
-                copy.publish()
-        except FileExistsError:
-            _use_again(target, path)
-            return relative
-        self._made[target] = os.stat(target).st_mtime_ns
+        if not os.path.lexists(target):
+            with contextlib.suppress(FileExistsError):
+                with open(path, "rb") as original, NewFile(target) as copy:
+                    shutil.copyfileobj(original, copy, 2**24)
+                    verify(copy.partial)
+                    copy.publish()
+                self._made[target] = os.stat(target).st_mtime_ns
+                return relative
+        check_same(path, target)
+        # it must not look like an old leftover, nor like a file that nobody else uses, before its run is stored
+        os.utime(target)
         return relative
-
-
-def _asset_roots(source: Any) -> list[str]:
-    """The directories from which asset files of a catalog may be copied, whatever its documents say."""
-    roots = list((getattr(source, "root_map", None) or {}).values())
-    store = getattr(source, "_store", None)
-    return roots if store is None else [*roots, *store.asset_roots()]
 
 
 def _check_is_readable(path: str) -> None:
@@ -117,10 +104,3 @@ def _check_is_readable(path: str) -> None:
 def _is_below(path: str, root: str) -> bool:
     root = os.path.realpath(root)
     return os.path.commonpath([root, os.path.realpath(path)]) == root
-
-
-def _use_again(target: str, path: str) -> None:
-    """Use a file that is there already, which must be the same."""
-    check_same(path, target)
-    # it must not look like an old leftover, nor like a file that nobody else uses, before its run is stored
-    os.utime(target)

@@ -32,22 +32,12 @@ class Look:
 
 
 class BackendUpkeep:
-    """The upkeep of a catalog whose driver is of another package: its runs are read, and nothing is removed.
-
-    Parameters
-    ----------
-    catalog : WritableMixin
-
-    Attributes
-    ----------
-    database : pymongo.database.Database or None
-        On whose server the runs are; None where there is none, or none that is known.
-    needs_runs : bool
-        Whether the catalog must have loaded its runs, because their places are not known.
-    """
+    """The upkeep of a catalog whose driver is of another package: its runs are read, and nothing is removed."""
 
     database: Any = None
+    """Of pymongo, on whose server the runs are; None where there is none, or none that is known."""
     needs_runs: ClassVar[bool] = True
+    """Whether the catalog must have loaded its runs, because their places are not known."""
 
     def __init__(self, catalog: Any) -> None:
         self.catalog = catalog
@@ -77,28 +67,18 @@ class BackendUpkeep:
 
 
 class Deletion(ABC):
-    """The deletion of one run, new or interrupted: in one step out of sight, and then all that belongs to it.
+    """The deletion of one run, new or interrupted: in one step out of sight, and then all that belongs to it."""
 
-    Attributes
-    ----------
-    uid : str
-    is_visible : bool
-        Whether the run is still there; False if an earlier deletion was interrupted.
-    assets : list of str
-        Paths of the asset files that are deleted with it.
-    kept : list of str
-        Paths of asset files that are kept, because another run uses them or they are outside the asset root.
-    """
+    is_visible: bool
+    """Whether the run is still there; False if an earlier deletion was interrupted."""
 
     def __init__(self, catalog: Any, uid: str) -> None:
         self.catalog = catalog
         self.backend = catalog._backend
         self.uid = uid
-        self.assets: list[str] = []
-        self.kept: list[str] = []
+        self.assets: list[str] = []  # the files that are deleted with it
+        self.kept: list[str] = []  # those that another run uses, or that are outside the asset root
         self._closed: list[str] = []
-
-    is_visible: bool
 
     @property
     @abstractmethod

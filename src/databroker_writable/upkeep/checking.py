@@ -1,12 +1,17 @@
-"""Check a catalog of any type."""
+"""Check a catalog of any type, which may be opened without its runs, because one may be damaged."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from ..catalog.recipes import check_variables
+from ..catalog.wrapping import make_writable, writable_class
+from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
+from ..runs import upstream
 from .asset_findings import Assets
 from .findings import Report
-from .known_upkeep import upkeep_of
+from .known_upkeep import upkeep_class, upkeep_of
 from .remark_findings import remark_findings
 
 
@@ -44,3 +49,34 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
 
         report.findings += assets.damage(read)
     return report
+
+
+def unloaded_directory(path: str) -> Any:
+    """The catalog that `open_directory` opens, without its runs."""
+    directory = os.path.abspath(path)
+    driver, pattern = run_files_of(directory)
+    return _unloaded(driver)([pattern], name=os.path.basename(directory))
+
+
+def unloaded_entry(entry: Any) -> Any:
+    """The writable catalog of a YAML entry, without its runs if they are looked for in another way."""
+    check_driver(entry)
+    opening = upstream.driver_of_entry(entry)
+    if opening is None:
+        return make_writable(entry())
+    check_variables(entry)
+    driver, arguments = opening
+    if driver is WritableCatalog:
+        catalog_args = arguments.pop("catalog_args", None) or {}
+        driver, arguments = driver_class(arguments.pop("catalog_driver")), {**catalog_args, **arguments}
+    return _unloaded(writable_class(driver))(**arguments)
+
+
+def _unloaded(cls: Any) -> Any:
+    """A subclass that opens without reading the runs, or the class itself if the upkeep of its backend needs them.
+
+    databroker 1.2.5 cannot open a catalog in which one JSONL file is truncated.
+    """
+    if upkeep_class(cls._backend_class).needs_runs:
+        return cls
+    return type(cls.__name__, (cls,), {"_load": lambda self: None, "__module__": cls.__module__})

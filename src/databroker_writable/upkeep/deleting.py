@@ -15,13 +15,9 @@ from .known_upkeep import upkeep_of
 
 
 def deletion_of(catalog: Any, uid: str) -> Deletion:
-    """Prepare the deletion of a run; nothing is changed before its `execute`.
+    """Prepare the deletion of the run of a uid, which may be its beginning; nothing is changed before its `execute`.
 
-    Parameters
-    ----------
-    catalog : WritableMixin
-    uid : str
-        The uid of a run, in full or its beginning, or in full that of a run whose deletion was cut off.
+    A run whose deletion was cut off is named by its full uid.
 
     Raises
     ------

@@ -26,23 +26,14 @@ from .export_names import file_name, writer_for
 
 @dataclass(frozen=True)
 class RunContents:
-    """The contents of an exported run.
-
-    Attributes
-    ----------
-    start, stop : mapping
-        The documents; an unfinished run has no stop document.
-    descriptors : dict
-        The first descriptor of each stream, by the stream's name.
-    inputs : list of mapping or None
-        The runs that this one was made from, directly or not, inputs first: ``{"uid", "catalog", "start"}``.
-    streams : dict of xarray.Dataset
-    """
+    """The contents of an exported run."""
 
     start: Mapping[str, Any]
     stop: Mapping[str, Any] | None
     descriptors: dict[str, Mapping[str, Any]]
+    """The first descriptor of each stream."""
     inputs: list[dict[str, Any]] | None
+    """The runs that this one was made from, directly or not, inputs first: their uid, catalog and start document."""
     streams: dict[str, xarray.Dataset]
 
     def documents(self) -> dict[str, Any]:
@@ -196,27 +187,9 @@ def _write_all(writers: Sequence[Callable[[], NewFile]], force: bool) -> None:
 
 
 def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
-    """Write a run with an installed suitcase.
+    """Write a run with an installed suitcase, such as ``csv``; return the paths of its files.
 
-    Parameters
-    ----------
-    run : databroker.core.BlueskyRun
-    suitcase : str
-        Such as ``csv``, for the package suitcase-csv.
-    path : str
-        The beginning of the file names: a directory and a prefix, which can contain keys of the start document.
-
-    Returns
-    -------
-    list of str
-        The paths of the files. They appear when all are complete.
-
-    Raises
-    ------
-    ExportError
-        The suitcase is not installed, or a file exists already.
-    StoreFailedError
-        A file cannot be written; no part of the files remains.
+    `path` is the beginning of their names: a directory and a prefix, which can contain keys of the start document.
     """
     start = run.metadata["start"]
     directory, prefix = os.path.split(file_name(path, start))

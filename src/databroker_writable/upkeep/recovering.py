@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -104,14 +105,8 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
 
 def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
     """The documents of an incomplete file."""
-    documents = READERS[suffix](path)
-    while True:
-        try:
-            name, doc = next(documents)
-        except (StopIteration, ValueError):
-            # the last one is incomplete
-            return
-        yield name, doc
+    with contextlib.suppress(ValueError):  # the last one is incomplete
+        yield from READERS[suffix](path)
 
 
 def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:

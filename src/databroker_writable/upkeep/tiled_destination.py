@@ -14,9 +14,8 @@ from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
 from ..tables.tiled_columns import is_null, read_stream
 from . import tiled_survey
-from .tiled_blocks import blocks, with_places
-from .tiled_references import ColumnOfStream, Reference, documents_of_references, is_readable
-from .tiled_survey import Survey, ends_in_nul, has_nulls, survey
+from .tiled_references import References, documents_of_references, is_readable
+from .tiled_survey import Survey, blocks, ends_in_nul, has_nulls, survey, with_places
 
 _ROWS = ("uid", "time", "seq_num")
 
@@ -27,13 +26,7 @@ def is_tiled_client(destination: Any) -> bool:
 
 
 class TiledDestination:
-    """A container of a Tiled server.
-
-    Parameters
-    ----------
-    client : tiled.client.container.Container
-        What ``tiled.client.from_uri`` or ``from_profile`` gives.
-    """
+    """A container of a Tiled server, as ``tiled.client.from_uri`` or ``from_profile`` gives it."""
 
     label = "Tiled"
 
@@ -52,41 +45,39 @@ class TiledDestination:
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
         """The stop document of a run that is there."""
-        stop: Mapping[str, Any] | None = self._client[uid].metadata.get("stop")
-        return stop
+        return self._client[uid].metadata.get("stop")
 
     def copy(self, source: Any, uid: str) -> None:
         """Copy a run, compare what is there with it, and remove it if anything differs or fails.
 
         Assets stay in the files where they are if the server reads them there, and gives what they hold.
         """
-        run = open_run(source, uid)
-        surveyed = survey(run, getattr(source, "root_map", None) or {})
+        surveyed = survey(open_run(source, uid), getattr(source, "root_map", None) or {})
         known = surveyed.references.items()
         references = {column: reference for column, reference in known if reference.root not in self._unreadable}
         try:
-            self._write(run, uid, surveyed, references)
+            self._write(uid, surveyed, references)
         except StoreFailedError:
             if not references:
                 raise
-            self._write(run, uid, surveyed, {})
+            self._write(uid, surveyed, {})
 
-    def _write(self, run: Any, uid: str, surveyed: Survey, references: Mapping[ColumnOfStream, Reference]) -> None:
+    def _write(self, uid: str, surveyed: Survey, references: References) -> None:
         from bluesky_tiled_plugins import TiledWriter
 
         # arrays of up to 16 elements would become text of 8 digits
         writer = TiledWriter(self._client, max_array_size=0, batch_size=surveyed.batch_size)
         try:
             data_keys: dict[str, Document] = {}
-            for name, doc in documents_for_tiled(run, surveyed, references):
+            for name, doc in documents_for_tiled(surveyed, references):
                 if name == "stop":
-                    self._write_blocks(run, uid, surveyed, references, data_keys)
+                    self._write_blocks(uid, surveyed, references, data_keys)
                 elif name == "descriptor":
                     data_keys[doc["name"]] = doc["data_keys"]
                 writer(name, doc)
             self._check_readable(uid, references)
-            self._compare(documents_for_tiled(run, surveyed, {}), uid)
-            self._compare_blocks(run, uid, surveyed)
+            self._compare(documents_for_tiled(surveyed, {}), uid)
+            self._compare_blocks(uid, surveyed)
         except BaseException as exc:
             if uid in self._client:
                 self._remove(uid)
@@ -95,29 +86,24 @@ class TiledDestination:
             raise StoreFailedError(f"Tiled did not take the run {uid!r} ({type(exc).__name__}: {exc})") from exc
 
     def _write_blocks(
-        self,
-        run: Any,
-        uid: str,
-        surveyed: Survey,
-        references: Mapping[ColumnOfStream, Reference],
-        data_keys: Mapping[str, Document],
+        self, uid: str, surveyed: Survey, references: References, data_keys: Mapping[str, Document]
     ) -> None:
         columns = {column: in_blocks for column, in_blocks in surveyed.in_blocks.items() if column not in references}
         arrays = {
             (stream, key): in_blocks.array_in(self._client[uid][stream].base, key, data_keys[stream][key])
             for (stream, key), in_blocks in columns.items()
         }
-        for block in blocks(surveyed.documents(run), columns):
+        for block in blocks(surveyed, columns):
             arrays[block.column].write_block(block.values[numpy.newaxis], block.number)
 
-    def _compare_blocks(self, run: Any, uid: str, surveyed: Survey) -> None:
+    def _compare_blocks(self, uid: str, surveyed: Survey) -> None:
         columns = surveyed.in_blocks
         arrays = {(stream, key): self._client[uid][stream][key] for stream, key in columns}
-        for block in blocks(surveyed.documents(run), columns):
+        for block in blocks(surveyed, columns):
             if not _is_same(block.values, arrays[block.column][block.place]):
                 raise _other_values(*block.column, uid)
 
-    def _check_readable(self, uid: str, references: Mapping[ColumnOfStream, Reference]) -> None:
+    def _check_readable(self, uid: str, references: References) -> None:
         for (stream, key), reference in references.items():
             if not is_readable(self._client[uid][stream].base[key]):
                 self._unreadable.add(reference.root)
@@ -153,19 +139,14 @@ def _other_values(stream: str, key: str, uid: str) -> StoreFailedError:
     )
 
 
-def documents_for_tiled(
-    run: Any, surveyed: Survey, references: Mapping[ColumnOfStream, Reference]
-) -> Iterator[NamedDocument]:
+def documents_for_tiled(surveyed: Survey, references: References) -> Iterator[NamedDocument]:
     """Give the documents of a run with arrays in memory, in pieces of pages that fit into it, but for references.
 
-    Raises
-    ------
-    InvalidRunError
-        A column that Tiled would lose or refuse.
+    Raises `InvalidRunError` for a column that Tiled would lose or refuse.
     """
     descriptors: dict[str, Document] = {}
     elsewhere = {*references, *surveyed.in_blocks}
-    for name, doc in surveyed.documents(run):
+    for name, doc in surveyed.documents():
         if name == "descriptor":
             stays = {key for stream, key in references if stream == doc["name"]}
             doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed, stays)

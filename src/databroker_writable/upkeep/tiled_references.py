@@ -20,35 +20,24 @@ ColumnOfStream = tuple[str, str]
 
 
 class Reference(NamedTuple):
-    """A dataset of a file that holds all Events of a column, one after the other.
-
-    Attributes
-    ----------
-    rows : int
-        How many rows of the dataset are one Event; 0 where a row is one.
-    end : int
-        How many rows there are.
-    """
+    """A dataset of a file that holds all Events of a column, one after the other."""
 
     root: str
     path: str
     dataset: str
-    rows: int
-    end: int
+    rows: int  # of the dataset that are one Event; 0 where a row is one
+    end: int  # how many rows there are
 
     def followed_by(self, other: Reference) -> bool:
         """Whether another reference, to one Event, is to what comes next in the same dataset."""
         return self[:4] == other[:4] and self.end + max(1, self.rows) == other.end
 
 
-class ReferencedColumns:
-    """Which columns of a run are each one dataset of a file, as its documents say that are given one by one.
+References = Mapping[ColumnOfStream, Reference]
 
-    Parameters
-    ----------
-    root_map : mapping
-        The directories where files are, by the roots that are recorded.
-    """
+
+class ReferencedColumns:
+    """Which columns of a run are each one dataset of a file, as its documents say that are given one by one."""
 
     def __init__(self, root_map: Mapping[str, str]) -> None:
         self._root_map = root_map
@@ -104,18 +93,9 @@ class ReferencedColumns:
 
 
 def documents_of_references(
-    references: Mapping[ColumnOfStream, Reference], descriptors: Mapping[str, Document], lengths: Mapping[str, int]
+    references: References, descriptors: Mapping[str, Document], lengths: Mapping[str, int]
 ) -> Iterator[NamedDocument]:
-    """Give the documents by which TiledWriter registers datasets of files.
-
-    Parameters
-    ----------
-    references : mapping
-    descriptors : mapping
-        By the name of the stream.
-    lengths : mapping
-        How many Events a stream has, by its name.
-    """
+    """Give the documents by which TiledWriter registers datasets of files; the mappings are by streams."""
     from tiled.utils import ensure_uri
 
     for (stream, key), reference in references.items():

@@ -1,50 +1,98 @@
-"""What is to be known of a run before it is copied to a Tiled server."""
+"""What is to be known of a run before it is copied to a Tiled server, and its largest columns in blocks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy
 
+from ..errors import InvalidRunError
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.run_or_table import documents_of
-from .tiled_blocks import ColumnInBlocks, with_places
-from .tiled_references import ColumnOfStream, Reference, ReferencedColumns
+from ..tables.classifier import is_lazy
+from .tiled_references import ColumnOfStream, ReferencedColumns, References
 
 PIECE = 2**24
 """Bytes of Events that are sent together."""
 
 
+class Block(NamedTuple):
+    """A part of a column of one Event, and where it is in Tiled's array, which holds the Events one after the other."""
+
+    column: ColumnOfStream
+    number: tuple[int, ...]  # which of the chunks it is
+    place: tuple[Any, ...]
+    values: numpy.ndarray
+
+
+class ColumnInBlocks(NamedTuple):
+    """A column, of which each Event is one array."""
+
+    events: int
+    shape: tuple[int, ...]
+    dtype: numpy.dtype
+    chunk: tuple[int, ...]  # the shape of a block
+
+    @classmethod
+    def of(cls, events: int, data_key: Document, piece: int) -> ColumnInBlocks:
+        """The column with blocks of a number of bytes at most, each of neighbours in memory."""
+        shape, dtype = tuple(data_key["shape"]), numpy.dtype(data_key["dtype_numpy"])
+        room, chunk = max(1, piece // dtype.itemsize), list[int]()
+        for length in reversed(shape):
+            chunk.insert(0, max(1, min(length, room)))
+            room //= chunk[0]
+        return cls(events, shape, dtype, tuple(chunk))
+
+    def array_in(self, stream: Any, key: str, data_key: Document) -> Any:
+        """Make the array in a container of Tiled's, without values."""
+        from tiled.structures.array import ArrayStructure, BuiltinDtype
+        from tiled.structures.core import StructureFamily
+        from tiled.structures.data_source import DataSource
+
+        along_axes = (
+            tuple(min(part, length - begin) for begin in range(0, length, part))
+            for length, part in zip(self.shape, self.chunk, strict=True)
+        )
+        structure = ArrayStructure(
+            shape=(self.events, *self.shape),
+            chunks=((1,) * self.events, *along_axes),
+            dims=("time", *(f"dim_block_{length}" for length in self.shape)),
+            data_type=BuiltinDtype.from_numpy_dtype(self.dtype),
+        )
+        source = DataSource(structure=structure, structure_family=StructureFamily.array)
+        return stream.new(StructureFamily.array, [source], key=key, metadata=data_key)
+
+    def parts(self, value: Any) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...], numpy.ndarray]]:
+        """The parts of one Event, with the number of each along all axes, and its slices."""
+        array: Any = value if hasattr(value, "shape") else numpy.array(value, dtype=self.dtype)
+        if tuple(array.shape) != self.shape:
+            raise InvalidRunError(f"an array of shape {tuple(array.shape)} where its data key says {self.shape}")
+        for number in numpy.ndindex(*map(math.ceil, numpy.divide(self.shape, self.chunk))):
+            slices = tuple(slice(i * part, (i + 1) * part) for i, part in zip(number, self.chunk, strict=True))
+            values = array[slices]
+            yield number, slices, numpy.asarray(values.compute() if is_lazy(values) else values, dtype=self.dtype)
+
+
 class Survey(NamedTuple):
-    """What is to be known of a run before its first document is sent.
+    """What is to be known of a run before its first document is sent."""
 
-    Attributes
-    ----------
-    nulls : set of (str, str)
-        Streams and names of the columns that hold null.
-    dtypes : dict
-        The ``dtype`` and ``dtype_numpy`` of each column, by stream and name, in its last descriptor: Tiled keeps the
-        data keys of the first, and integers may have become floats.
-    lengths : dict
-        How many Events each stream has, by its name.
-    event_size : int
-        Bytes of the largest Event, at 8 for each element.
-    has_resources : bool
-        Whether some arrays are in files.
-    references : dict
-        Where columns are in files of this package, each a dataset that has nothing else.
-    in_blocks : dict
-        The arrays of streams whose Events are larger than a piece.
-    """
-
-    nulls: set[tuple[str, str]]
-    dtypes: dict[tuple[str, str], Document]
+    run: Any
+    # streams and names of the columns that hold null
+    nulls: set[ColumnOfStream]
+    # the `dtype` and `dtype_numpy` of each column in its last descriptor: Tiled keeps the data keys of the first, and
+    # integers may have become floats
+    dtypes: dict[ColumnOfStream, Document]
+    # how many Events each stream has, by its name
     lengths: dict[str, int]
+    # bytes of the largest Event, at 8 for each element
     event_size: int
+    # whether some arrays are in files
     has_resources: bool
-    references: dict[ColumnOfStream, Reference]
+    # where columns are in files of this package, each a dataset that has nothing else
+    references: References
+    # the arrays of streams whose Events are larger than a piece
     in_blocks: dict[ColumnOfStream, ColumnInBlocks]
 
     @property
@@ -52,19 +100,19 @@ class Survey(NamedTuple):
         """How many Events fit into a piece: TiledWriter holds so many in memory, and 10,000 unless told otherwise."""
         return min(10_000, max(1, PIECE // self.event_size))
 
-    def documents(self, run: Any) -> Iterator[NamedDocument]:
+    def documents(self) -> Iterator[NamedDocument]:
         """Give the documents of the run, with lazy arrays in place of references."""
         if not self.has_resources:
-            yield from documents_of(run)
+            yield from documents_of(self.run)
             return
-        for name, doc in run.documents(fill="delayed"):
+        for name, doc in self.run.documents(fill="delayed"):
             yield name, doc.to_dict() if hasattr(doc, "to_dict") else doc
 
 
 def survey(run: Any, root_map: Mapping[str, str]) -> Survey:
     """Look through the documents of a run once."""
-    nulls: set[tuple[str, str]] = set()
-    dtypes: dict[tuple[str, str], Document] = {}
+    nulls: set[ColumnOfStream] = set()
+    dtypes: dict[ColumnOfStream, Document] = {}
     data_keys: dict[str, Document] = {}
     lengths: dict[str, int] = {}
     event_size, has_resources = 1, False
@@ -89,7 +137,7 @@ def survey(run: Any, root_map: Mapping[str, str]) -> Survey:
         for key, data_key in _arrays_of_large_events(data_keys[stream]).items()
         if (stream, key) not in nulls
     }
-    return Survey(nulls, dtypes, lengths, event_size, has_resources, referenced.columns(), in_blocks)
+    return Survey(run, nulls, dtypes, lengths, event_size, has_resources, referenced.columns(), in_blocks)
 
 
 def _arrays_of_large_events(data_keys: Document) -> Document:
@@ -113,3 +161,31 @@ def ends_in_nul(values: Any) -> bool:
     if isinstance(values, str):
         return values.endswith("\0")
     return isinstance(values, list) and any(map(ends_in_nul, values))
+
+
+def blocks(surveyed: Survey, columns: Mapping[ColumnOfStream, ColumnInBlocks]) -> Iterator[Block]:
+    """Give the blocks of some columns of a run, one after the other."""
+    for _, doc, place in with_places(surveyed.documents()) if columns else ():
+        if place is not None:
+            stream, start, _ = place
+            for key, values in doc["data"].items():
+                column = columns.get((stream, key))
+                for event, value in enumerate(values if column else (), start):
+                    for number, slices, part in column.parts(value):  # type: ignore[union-attr]
+                        yield Block((stream, key), (event, *number), (event, *slices), part)
+
+
+def with_places(documents: Iterable[NamedDocument]) -> Iterator[tuple[str, Document, tuple[str, int, int] | None]]:
+    """Give each document, and of a page of Events its stream and where the page begins and ends there."""
+    streams: dict[str, str] = {}
+    ends: dict[str, int] = {}
+    for name, doc in documents:
+        place = None
+        if name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
+        elif name == "event_page":
+            stream = streams[doc["descriptor"]]
+            start = ends.get(stream, 0)
+            end = ends[stream] = start + len(doc["uid"])
+            place = stream, start, end
+        yield name, doc, place
