@@ -16,7 +16,7 @@ from databroker_writable.runs.comparison import same_run
 from databroker_writable.runs.run_or_table import documents_of
 from databroker_writable.upkeep import examine
 from databroker_writable.upkeep.copying import copy_runs
-from databroker_writable.upkeep.run_file_findings import run_files
+from databroker_writable.upkeep.file_upkeep import run_files
 from support import example_runs, sites
 
 FILES = ["msgpack", "jsonl"]

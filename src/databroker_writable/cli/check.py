@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import click
 import humanize
@@ -38,8 +37,7 @@ except Exception as exc:
     help="Find damaged and missing files in CATALOG, and what crashes left behind.\n\n"
     f"{CATALOG_HELP}\n\n"
     "Reads every run file and every asset to its end, and verifies the checksums. Changes nothing except with "
-    "--clean or --recover, and never removes anything that a run refers to. Exit status: 0 all is well, 1 "
-    "something "
+    "--clean or --recover, and never removes anything that a run refers to. Exit status: 0 all is well, 1 something "
     "needs attention, 2 wrong usage.",
     epilog="Example: databroker-writable check results --clean --grace 2d",
 )
@@ -52,10 +50,9 @@ except Exception as exc:
     callback=parse_span,
     metavar="TIME",
     help="Leftovers that are younger than this are no fault, and --clean keeps them: 90 (seconds), 30m, 12h, 2d. It "
-    "must be longer than any "
-    "run takes to store. The age of a file is that of its last modification, the age of a MongoDB document that "
-    "of its ObjectId, which the writer's clock sets. Documents of unknown age are removed only with 0; use it "
-    "when nobody stores.",
+    "must be longer than any run takes to store. The age of a file is that of its last modification, the age of a "
+    "MongoDB document that of its ObjectId, which the writer's clock sets. Documents of unknown age are removed only "
+    "with 0; use it when nobody stores.",
 )
 @click.option(
     "--unshared",
@@ -108,21 +105,19 @@ def check(
         report = examine(open_to_check(catalog), progress=sys.stderr.isatty())
     if cleaning:
         clean(report.findings, grace, unshared=unshared)
-    say(_json(report, grace) if as_json else _text(report, grace, catalog))
+    say(without_password(_json(report, grace) if as_json else _text(report, grace, catalog)))
     ctx.exit(1 if report.needs_attention(grace) else 0)
 
 
 def _recovered(runs: list[RecoveredRun], catalog: str) -> str:
-    lines = [
-        f"recovered: {run.uid}: {counted(run.documents, 'document')}"
-        + (f" of the run {run.written_uid!r}, whose uid another run has" if run.written_uid != run.uid else "")
-        + (
-            f", {counted(run.events_left_out, 'Event')} left out because of incomplete assets"
-            if run.events_left_out
-            else ""
-        )
-        for run in runs
-    ]
+    lines = []
+    for run in runs:
+        line = f"recovered: {run.uid}: {counted(run.documents, 'document')}"
+        if run.written_uid != run.uid:
+            line += f" of the run {run.written_uid!r}, whose uid another run has"
+        if run.events_left_out:
+            line += f", {counted(run.events_left_out, 'Event')} left out because of incomplete assets"
+        lines.append(line)
     return "\n".join([*lines, f"{catalog}: {counted(len(runs), 'run')} recovered"])
 
 
@@ -143,11 +138,8 @@ def _read_elsewhere(catalog: str, uid: str) -> str:
 
 
 def _json(report: Report, grace: float) -> str:
-    result: dict[str, Any] = {
-        "looked_at": report.looked_at,
-        "findings": [finding.as_json(grace) for finding in report.findings],
-    }
-    return without_password(json_text(result))
+    findings = [finding.as_json(grace) for finding in report.findings]
+    return json_text({"looked_at": report.looked_at, "findings": findings})
 
 
 def _text(report: Report, grace: float, catalog: str) -> str:
@@ -166,7 +158,7 @@ def _text(report: Report, grace: float, catalog: str) -> str:
     else:
         looked = "a probe run was stored" if seen["runs"] else "no probe run was stored"
     lines.append(f"{catalog}: {looked}; " + ("see above" if report.findings else "nothing to report"))
-    return without_password("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _advice(finding: Leftover, grace: float) -> str:

@@ -21,7 +21,6 @@ DIGITS = 6
 SLAB = 2**25
 """Bytes of each column that are compared at once."""
 
-_OF_THE_RUN = {"uid", "time"}
 _PARTS = ("parameters", "versions")
 
 
@@ -132,7 +131,7 @@ def diff(first: Run, second: Run) -> RunDifference:
 
 
 def _metadata(run: Any) -> dict[str, Any]:
-    left_out = {*_OF_THE_RUN, *_PARTS}
+    left_out = {"uid", "time", *_PARTS}
     start = {key: value for key, value in run.metadata["start"].items() if key not in left_out}
     stop = run.metadata["stop"] or {"exit_status": "unfinished"}
     return {**_flat(start), **{key: stop[key] for key in ("exit_status", "reason") if stop.get(key)}}

@@ -190,15 +190,15 @@ class Lineage(networkx.DiGraph):
         """The first characters of a uid that distinguish the runs."""
         return self.nodes[uid]["label"].partition("\n")[0]
 
-    def _age(self, uid: str) -> tuple[float, str]:
-        """The sort key within a generation."""
-        return (self.nodes[uid]["start"] or {}).get("time", 0.0), uid
-
     def _generations(self) -> list[list[str]]:
         """Runs in columns, each to the right of its inputs; runs that are inputs of each other share a column."""
+
+        def age(uid: str) -> tuple[float, str]:
+            return (self.nodes[uid]["start"] or {}).get("time", 0.0), uid
+
         groups = networkx.condensation(self)
         return [
-            sorted((uid for group in column for uid in groups.nodes[group]["members"]), key=self._age)
+            sorted((uid for group in column for uid in groups.nodes[group]["members"]), key=age)
             for column in networkx.topological_generations(groups)
         ]
 

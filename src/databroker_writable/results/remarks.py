@@ -195,14 +195,11 @@ def _checked_tags(tags: Any) -> list[str]:
         tags = [tags]
     if not isinstance(tags, list | tuple | set | frozenset):
         raise InvalidMetadataError(f"tags must be a list of strings, such as ['bad-frames'], not {short(tags)}")
-    return list(dict.fromkeys(_checked_tag(tag) for tag in tags))
-
-
-def _checked_tag(tag: Any) -> str:
-    if not isinstance(tag, str) or not tag.strip() or not tag.isprintable():
-        raise InvalidMetadataError(f"a tag must be one line of text, such as 'bad-frames', not {short(tag)}")
-    if len(tag) > MAX_TAG:
-        raise InvalidMetadataError(
-            f"a tag can have at most {MAX_TAG} characters, but {short(tag)} has {len(tag)}; put it into the text"
-        )
-    return str.__str__(tag.strip())
+    for tag in tags:
+        if not isinstance(tag, str) or not tag.strip() or not tag.isprintable():
+            raise InvalidMetadataError(f"a tag must be one line of text, such as 'bad-frames', not {short(tag)}")
+        if len(tag) > MAX_TAG:
+            raise InvalidMetadataError(
+                f"a tag can have at most {MAX_TAG} characters, but {short(tag)} has {len(tag)}; put it into the text"
+            )
+    return list(dict.fromkeys(str.__str__(tag.strip()) for tag in tags))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 import subprocess
@@ -215,7 +216,9 @@ def _open_elsewhere(python: str, directory: str, names: list[str], path: str) ->
 def _check_names(text: str, target: str) -> None:
     """Refuse a name that another file defines, because intake 0.6.4 then raises while databroker is imported."""
     names = set(yaml.safe_load(text)["sources"])
-    for other in _yaml_files({os.path.dirname(target), *_searched()}):
+    directories = {os.path.dirname(target), *_searched()}
+    files = (Path(directory).glob(pattern) for directory in directories for pattern in ("*.yml", "*.yaml"))
+    for other in sorted(map(str, itertools.chain.from_iterable(files))):
         if os.path.realpath(other) == os.path.realpath(target):
             continue
         try:
@@ -235,12 +238,3 @@ def _searched() -> list[str]:
     from intake.config import conf
 
     return [*databroker.catalog_search_path(), *filter(None, conf.get("catalog_path") or [])]
-
-
-def _yaml_files(directories: set[str]) -> list[str]:
-    return sorted(
-        str(path)
-        for directory in directories
-        for pattern in ("*.yml", "*.yaml")
-        for path in Path(directory).glob(pattern)
-    )

@@ -24,7 +24,7 @@ from ..storage.file_rights import why_not_removed
 from ..storage.run_file_readers import why_unreadable
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
-from .run_file_findings import READERS, EventNumbers, left_files
+from .file_upkeep import READERS, EventNumbers, left_files
 
 
 @dataclass(frozen=True)
