@@ -13,8 +13,7 @@ from ..upkeep.copying import CopyReport, add_copies, uids_to_copy
 from .failing import CATALOG_HELP, message_of, saying_what_was_done
 from .parsing import CommandWithRuns
 from .printing import say
-from .show import find_uid
-from .targets import open_to_read, open_to_store, tiled_container
+from .targets import find_uid, open_to_read, open_to_store, tiled_container
 
 TILED = "tiled:"
 SECONDS_BETWEEN = 5

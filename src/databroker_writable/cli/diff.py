@@ -8,8 +8,7 @@ from ..results.differences import diff as difference_of
 from .failing import CATALOG_HELP
 from .parsing import CommandOnRuns
 from .printing import say
-from .show import find_run
-from .targets import open_to_read
+from .targets import find_run, open_to_read
 
 
 @click.command(

@@ -17,8 +17,7 @@ from ..upkeep.exporting import export as export_run
 from .failing import CATALOG_HELP, message_of
 from .parsing import CommandOnRuns
 from .printing import say
-from .show import find_run
-from .targets import open_to_read
+from .targets import find_run, open_to_read
 
 
 @click.command(

@@ -11,10 +11,9 @@ from ..results.header_search import STATUSES
 from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in, warn_of_unknown_keys
 from .failing import CATALOG_HELP
-from .parsing import PlainCommand, is_position, parse_metadata, parse_time
+from .parsing import PlainCommand, parse_metadata, parse_time
 from .printing import json_text, say, table
-from .show import find_uid
-from .targets import open_to_read
+from .targets import find_uid, is_position, open_to_read
 
 
 @click.command(

@@ -9,8 +9,7 @@ import click
 from .failing import CATALOG_HELP
 from .parsing import CommandOnRuns, parse_target
 from .printing import say, shown, shown_time, table
-from .show import find_run
-from .targets import open_existing_to_store, open_to_read
+from .targets import find_run, open_existing_to_store, open_to_read
 
 COLUMNS = ("time", "user", "verdict", "tags", "text")
 WIDTH = 60

@@ -110,11 +110,6 @@ def parse_target(ctx: click.Context, param: click.Parameter, name: str | None) -
     return name
 
 
-def is_position(text: str) -> bool:
-    """Whether a text is the position of a run, counted from the latest: -1, -2, ..."""
-    return re.fullmatch(r"-[1-9]\d*", text) is not None
-
-
 def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, Any]:
     """Return a dict of all KEY=VALUE; a click callback."""
     return {key: parse_value(value) for key, value in _pairs(pairs, "KEY=VALUE", "sample=Cu").items()}

@@ -7,15 +7,11 @@ import sys
 from typing import Any
 
 import click
-import numpy
-import pandas
 
 from ..runs.shown_text import aligned as table
 from ..runs.shown_text import for_json, printable, shown, shown_time
 
-__all__ = ["json_text", "say", "shown", "shown_cell", "shown_time", "table"]
-
-DIGITS = 6
+__all__ = ["json_text", "say", "shown", "shown_time", "table"]
 
 
 def say(text: str = "", *, error: bool = False) -> None:
@@ -32,20 +28,3 @@ def json_text(value: Any) -> str:
         line if line.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
         for line in text.split("\n")
     )
-
-
-def shown_cell(value: Any, width: int) -> str:
-    """A value for a table: numbers shortened, arrays with their first and last values."""
-    if isinstance(value, numpy.ndarray | list | tuple):
-        array = numpy.asarray(value)
-        texts = [numpy.array2string(array, precision=digits, threshold=4, edgeitems=2) for digits in (DIGITS, 4, 2)]
-        return shown(next((text for text in texts if len(text) <= width), texts[-1]), width)
-    if isinstance(value, numpy.datetime64):
-        return "NaT" if numpy.isnat(value) else numpy.datetime_as_string(value, unit="auto").replace("T", " ")
-    if isinstance(value, numpy.timedelta64):
-        return str(pandas.Timedelta(value))
-    if isinstance(value, numpy.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return f"{value:.{DIGITS}g}"
-    return shown(value, width)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
+import numpy
+import pandas
+import xarray
 
 from ..results.drawn_values import Plottable
-from ..results.header_search import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..results.plots import check_matplotlib, draw, plottable, save_figure
 from ..results.remarks import remark_facts
 from ..runs.attachments import has_attachments
-from ..runs.run_display import ATTACHMENT_HEADER, attachment_rows, status_of
+from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, attachment_rows, column_rows, status_of
+from ..tables import dataset_of_event, find_layout
+from ..tables.classifier import is_lazy
 from ..tables.wording import counted
 from .character_plot import text_plot
-from .failing import CATALOG_HELP
-from .first_events import Stream, read_streams, stream_in_words
-from .parsing import CommandOnRuns, is_position, parse_picture
+from .failing import CATALOG_HELP, message_of
+from .parsing import CommandOnRuns, parse_picture
 from .printing import json_text, say, shown, shown_time, table
-from .targets import open_to_read
+from .targets import find_run, open_to_read
 
 VALUE_WIDTH = 300
+FIRST_ROWS = 5
+FIRST_COLUMNS = 8
+FIRST_VALUES = 3
+
+DIGITS = 6
+
+Values = dict[Hashable, xarray.DataArray]
 
 
 @click.command(
@@ -65,7 +75,7 @@ def show(
     is_drawn = column is not None or plot is not None
     content = plottable(run, column, stream=stream_name, x=x, frame=frame) if is_drawn else None
     lines = text_plot(content).splitlines() if content is not None and plot is None and not as_json else []
-    streams = read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
+    streams = _read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
     if as_json:
         say(json_text(_record(run, streams)))
     else:
@@ -100,8 +110,10 @@ def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, 
             say("\nattachments, which export writes as files:")
             say(table(ATTACHMENT_HEADER, attachment_rows(stream.data_keys), indent="  "))
             continue
-        say(f"\nstream {shown(name, VALUE_WIDTH)}: {_count(events.get(name))}")
-        say(stream_in_words(run, name, stream))
+        count = events.get(name)
+        rows = "unknown number of Events" if count is None else counted(count, "Event")
+        say(f"\nstream {shown(name, VALUE_WIDTH)}: {rows}")
+        say(_stream_in_words(run, name, stream))
 
 
 def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
@@ -121,29 +133,125 @@ def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
     }
 
 
-def find_run(catalog: Any, name: str, uid: str) -> Any:
-    """Open the run that `find_uid` finds."""
-    return open_run(catalog, find_uid(catalog, name, uid))
+@dataclass
+class Stream:
+    """The first descriptor of a stream, which has its columns, and a page for each of its first Events."""
+
+    descriptor: dict[str, Any]
+    pages: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def data_keys(self) -> Mapping[str, Mapping[str, Any]]:
+        """The columns."""
+        return self.descriptor["data_keys"]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The values of the first Events."""
+        return [{key: values[0] for key, values in page["data"].items()} for page in self.pages]
+
+    @property
+    def in_files(self) -> set[str]:
+        """The columns that are stored as assets."""
+        return {key for key, data_key in self.data_keys.items() if "external" in data_key}
 
 
-def find_uid(catalog: Any, name: str, uid: str) -> str:
-    """The uid of a run by uid, partial uid, scan_id or negative number, which does not count probe runs."""
-    if is_position(uid):
-        newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
-        if len(newest) < -int(uid):
-            raise click.ClickException(f"{name} has no run {uid}: it only contains {counted(len(newest), 'run')}")
-        return newest[-1].uid
-    of_scan = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
+def _read_streams(run: Any, events: Mapping[str, int], *, fill: str = "no") -> dict[str, Stream]:
+    """Read the descriptors and first Events; by default without the data in files."""
+    streams: dict[str, Stream] = {}
+    by_descriptor: dict[str, Stream] = {}
+    for name, doc in run.documents(fill=fill, strict_order=False):
+        if name == "descriptor":
+            stream = streams.setdefault(doc.get("name", ""), Stream(doc))
+            by_descriptor[doc["uid"]] = stream
+        elif name == "event_page":
+            pages = by_descriptor[doc["descriptor"]].pages
+            for i in range(min(len(doc["seq_num"]), FIRST_ROWS - len(pages))):
+                data = {key: values[i : i + 1] for key, values in doc["data"].items()}
+                pages.append({"seq_num": doc["seq_num"][i : i + 1], "time": doc["time"][i : i + 1], "data": data})
+        if events and all(
+            name in streams and len(streams[name].pages) >= min(count, FIRST_ROWS) for name, count in events.items()
+        ):
+            break
+    # in the order of their descriptors: databroker gives streams of the same time in any order
+    begun = list(events)
+    return dict(sorted(streams.items(), key=lambda named: begun.index(named[0]) if named[0] in events else len(begun)))
+
+
+def _stream_in_words(run: Any, name: str, stream: Stream) -> str:
+    """The columns and first rows of a stream: a table as it was stored, other data as in the documents."""
     try:
-        full = complete_uid(catalog, uid) if of_scan is None else of_scan.uid
-    except ValueError as exc:
-        raise click.ClickException(f"{name}: {exc}") from exc
-    if full is None:
-        raise click.ClickException(f"there is no run {uid!r} in {name}; databroker-writable ls {name} lists them")
-    return full
+        events = _first_values(run, name, stream)
+        cells = [{key: _cell(value) for key, value in event.items()} for event in events]
+        note = ""
+    except Exception as exc:
+        # if an asset file or a layout is damaged, the documents are still shown
+        events, note = [], f"\n  it cannot be read as it was stored: {shown(message_of(exc), VALUE_WIDTH)}"
+    if events:
+        columns = table((*COLUMN_HEADER, ""), _columns(events[0]), indent="  ")
+    else:
+        columns = table(COLUMN_HEADER, column_rows(stream.data_keys), indent="  ")
+        cells = [
+            {key: "in a file" if key in stream.in_files else _shown(row[key]) for key in row} for row in stream.rows
+        ]
+    return columns + _first_rows(cells) + note
 
 
-def _count(events: int | None) -> str:
-    if events is None:
-        return "unknown number of Events"
-    return counted(events, "Event")
+def _first_rows(cells: list[dict[Hashable, str]]) -> str:
+    if not cells:
+        return ""
+    names = list(cells[0])[:FIRST_COLUMNS]
+    left_out = len(cells[0]) - len(names)
+    header = [shown(str(name), CELL_WIDTH) for name in names]
+    text = table(header, [[row[name] for name in names] for row in cells], indent="  ")
+    return f"\n\n{text}" + (f"\n  and {left_out} more columns" if left_out else "")
+
+
+def _first_values(run: Any, name: str, stream: Stream) -> list[Values]:
+    """The values and coordinates of the first Events, as `to_dataset` gives them; empty if the data were no table."""
+    layout = find_layout(stream.descriptor)
+    if layout is None:
+        return []
+    names = [entry["name"] for entry in layout["variables"]]
+    filled = _read_streams(run, {name: FIRST_ROWS}, fill="delayed")[name] if stream.in_files else stream
+    datasets = [dataset_of_event(page, stream.descriptor, name) for page in filled.pages]
+    return [{key: dataset[key] for key in names if key in dataset.variables} for dataset in datasets if dataset]
+
+
+def _columns(event: Values) -> list[tuple[str, ...]]:
+    """A row for each column and coordinate, under `COLUMN_HEADER`."""
+    return [
+        (
+            shown(str(name), CELL_WIDTH),
+            values.dtype.name if values.dtype.kind in "biufcmM" else "string",
+            " x ".join(map(str, values.shape)) or "scalar",
+            shown(values.attrs.get("units") or "", CELL_WIDTH),
+            "coordinate" if name in values.coords else "",
+        )
+        for name, values in event.items()
+    ]
+
+
+def _cell(values: xarray.DataArray) -> str:
+    """A value, or the ends of an array, or the first values of an asset."""
+    if is_lazy(values.data):
+        first = numpy.asarray(values.data[(0,) * (values.ndim - 1)][:FIRST_VALUES])
+        return f"{' '.join(_shown(value) for value in first)} … (in a file)"
+    return _shown(values.values if values.ndim else values.values[()])
+
+
+def _shown(value: Any) -> str:
+    """A value for a table: numbers shortened, arrays with their first and last values."""
+    if isinstance(value, numpy.ndarray | list | tuple):
+        array = numpy.asarray(value)
+        texts = [numpy.array2string(array, precision=digits, threshold=4, edgeitems=2) for digits in (DIGITS, 4, 2)]
+        return shown(next((text for text in texts if len(text) <= CELL_WIDTH), texts[-1]), CELL_WIDTH)
+    if isinstance(value, numpy.datetime64):
+        return "NaT" if numpy.isnat(value) else numpy.datetime_as_string(value, unit="auto").replace("T", " ")
+    if isinstance(value, numpy.timedelta64):
+        return str(pandas.Timedelta(value))
+    if isinstance(value, numpy.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    return shown(value, CELL_WIDTH)

@@ -9,8 +9,7 @@ from ..results.plots import check_matplotlib, save_figure
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns, parse_picture
 from .printing import say
-from .show import find_run
-from .targets import open_to_read
+from .targets import find_run, open_to_read
 
 
 @click.command(

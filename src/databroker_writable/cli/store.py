@@ -19,8 +19,7 @@ from .failing import saying_what_was_done, warnings_as_messages
 from .file_readers import ReadOptions, read_file
 from .parsing import parse_metadata, parse_sources, parse_target, parse_units
 from .printing import say
-from .show import find_uid
-from .targets import leaving_no_empty_directory, open_to_store
+from .targets import find_uid, leaving_no_empty_directory, open_to_store
 
 VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as JSON, any other as text.'
 

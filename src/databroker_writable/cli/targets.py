@@ -1,10 +1,11 @@
-"""Find the catalog that an argument of the command line names."""
+"""Find the catalog, or the run in it, that an argument of the command line names."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ import click
 
 from ..catalog.recipes import check_variables
 from ..errors import did_you_mean
+from ..results.header_search import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..runs import upstream
 from ..storage.file_rights import remove_empty_directories
 from ..storage.run_paths import RUN_FILES, expanded
+from ..tables.wording import counted
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
@@ -118,6 +121,33 @@ def tiled_container(name: str) -> Any:
 def open_existing_to_store(name: str) -> Target:
     """Open the catalog for storing; nothing is created."""
     return _open_writable(name, _entry_that_is_there(name))
+
+
+def find_run(catalog: Any, name: str, uid: str) -> Any:
+    """Open the run that `find_uid` finds."""
+    return open_run(catalog, find_uid(catalog, name, uid))
+
+
+def find_uid(catalog: Any, name: str, uid: str) -> str:
+    """The uid of a run by uid, partial uid, scan_id or negative number, which does not count probe runs."""
+    if is_position(uid):
+        newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
+        if len(newest) < -int(uid):
+            raise click.ClickException(f"{name} has no run {uid}: it only contains {counted(len(newest), 'run')}")
+        return newest[-1].uid
+    of_scan = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
+    try:
+        full = complete_uid(catalog, uid) if of_scan is None else of_scan.uid
+    except ValueError as exc:
+        raise click.ClickException(f"{name}: {exc}") from exc
+    if full is None:
+        raise click.ClickException(f"there is no run {uid!r} in {name}; databroker-writable ls {name} lists them")
+    return full
+
+
+def is_position(text: str) -> bool:
+    """Whether a text is the position of a run, counted from the latest: -1, -2, ..."""
+    return re.fullmatch(r"-[1-9]\d*", text) is not None
 
 
 def _expanded(name: str) -> str:
