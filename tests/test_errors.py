@@ -44,6 +44,16 @@ def test_an_error_goes_through_pickle_with_its_text(cls):
     assert (type(error), str(error)) == (cls, "what is wrong")
 
 
+def test_the_error_of_a_uid_that_is_taken_goes_through_pickle_without_the_run(tmp_path):
+    catalog = open_directory(tmp_path / "results")
+    catalog.store_run({"x": [1]}, uid="fit-1")
+    with pytest.raises(errors.RunExistsError) as raised:
+        catalog.store_run({"x": [2]}, uid="fit-1")
+    error = pickle.loads(pickle.dumps(raised.value))
+    assert (str(error), error.run) == (str(raised.value), None)
+    assert raised.value.run is not None
+
+
 def test_lineage_without_its_package_names_the_extra(tmp_path, monkeypatch):
     catalog = open_directory(tmp_path / "results")
     run = catalog.store_run({"x": [1]})

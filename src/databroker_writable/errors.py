@@ -137,7 +137,7 @@ class RunExistsError(StoreError, FileExistsError):
     Attributes
     ----------
     run : databroker.core.BlueskyRun or None
-        The stored run with that uid; None where documents are inserted one by one.
+        The stored run with that uid; None where documents are inserted one by one, and in another process.
     """
 
     REMEDY = "It is this error's 'run'; store yours under another uid"
@@ -145,6 +145,10 @@ class RunExistsError(StoreError, FileExistsError):
     def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # databroker's runs cannot be unpickled, and a pool of processes waits forever for an error that cannot
+        return type(self), self.args, {**self.__dict__, "run": None}
 
     @classmethod
     def of_uid(cls, uid: str, where: str, run: Any = None) -> RunExistsError:
