@@ -6,6 +6,8 @@ import dask.array
 import numpy
 import pytest
 
+import databroker_writable
+from databroker_writable import InvalidTableError
 from databroker_writable.tables.exact_numbers import exactly_as, narrowest_float
 
 
@@ -34,3 +36,21 @@ def test_integers_beyond_the_range_of_the_floats_stay_as_they_are():
     lowest = numpy.array([-(2**63)])
     assert exactly_as(lowest, "<f2") is lowest  # the cast back of -inf is the same integer
     assert exactly_as(lowest, "<f8").dtype == "f8"
+
+
+@pytest.mark.parametrize(
+    ("number", "own", "other"),
+    [(2**64 - 1, "<u8", "<i8"), (-1, "<i8", "<u8"), (-1, "<i4", "<u8"), (200, "|u1", "|i1"), (-5, "|i1", "|u1")],
+)
+def test_integers_whose_sign_would_change_stay_as_they_are(number, own, other):
+    numbers = numpy.array([number], own)
+    assert exactly_as(numbers, other) is numbers
+
+
+def test_a_later_piece_whose_integers_would_change_their_sign_is_refused():
+    builder = databroker_writable.RunBuilder()
+    builder.add_stream("primary", data={"x": numpy.array([1, 200], "u1")})
+    with pytest.raises(InvalidTableError, match=r"'\|u1', but this table has '\|i1'"):
+        builder.add_data("primary", data={"x": numpy.array([-5], "i1")})
+    builder.add_data("primary", data={"x": numpy.array([5], "i1")})
+    assert databroker_writable.to_dataset(builder.get_run())["x"].values.tolist() == [1, 200, 5]

@@ -21,17 +21,19 @@ def exactly_as(values: Any, dtype: str | None) -> Any:
     with numpy.errstate(invalid="ignore", over="ignore"):
         numbers = values.astype(dtype)
         back = numbers.astype(values.dtype)
-    if not numpy.array_equal(back, values, equal_nan=values.dtype.kind == "f"):
-        return values
-    return values if values.dtype.kind in "iu" and _leaves_range(numbers, values.dtype) else numbers
+    is_same = numpy.array_equal(back, values, equal_nan=values.dtype.kind == "f")
+    # the cast back undoes that of -1 to the largest unsigned integer
+    keeps_signs = numpy.array_equal(numbers < 0, values < 0)
+    leaves_range = _leaves_range(numbers, values.dtype) or _leaves_range(values, numbers.dtype)
+    return numbers if is_same and keeps_signs and not leaves_range else values
 
 
-def _leaves_range(numbers: Any, dtype: numpy.dtype[Any]) -> bool:
-    """Whether floats are beyond a dtype of integers: their cast back depends on the processor."""
-    if numbers.dtype.kind != "f":
+def _leaves_range(floats: Any, dtype: numpy.dtype[Any]) -> bool:
+    """Whether floats are beyond a dtype of integers, so that their cast to it depends on the processor."""
+    if floats.dtype.kind != "f" or dtype.kind == "f":
         return False
-    limits, numbers = numpy.iinfo(dtype), numbers.astype("<f8")
-    return not bool(((numbers >= float(limits.min)) & (numbers < float(limits.max + 1))).all())
+    limits, floats = numpy.iinfo(dtype), floats.astype("<f8")
+    return not bool(((floats >= float(limits.min)) & (floats < float(limits.max + 1))).all())
 
 
 def narrowest_float(integers: Any) -> str | None:
