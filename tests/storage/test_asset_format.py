@@ -39,7 +39,7 @@ class ArchiveHandler:
 class ArchiveWriter:
     """An archive that is written when it is published."""
 
-    def __init__(self, root: str, run_uid: str, stream: str, time: float) -> None:
+    def __init__(self, root: str, run_uid: str, stream: str, time: float, descriptor: str) -> None:
         self.resource_path = free_path(root, asset_path(run_uid, stream, time, SUFFIX))
         self._path = os.path.join(root, self.resource_path)
         self._columns: dict[str, list[Any]] = {}
@@ -104,7 +104,7 @@ class ArchiveFormat:
         return len(numpy.load(path)[key])
 
     @staticmethod
-    def finish(path: str, run_uid: str) -> None:
+    def descriptor_of(path: str) -> str | None:
         """An archive does not say whose it is."""
 
 

@@ -48,7 +48,12 @@ def test_dims_coordinates_and_units_are_there(tmp_path: Path, assets: HDF5Writer
             "mask": (("y", "x"), numpy.ones((8, 5), bool)),
             "distance": ((), 0.25, {"units": "m"}),
         },
-        attrs={"creator": "DATABROKER_WRITABLE_HDF5", "run_uid": "d34db33f", "stream": "primary"},
+        attrs={
+            "creator": "DATABROKER_WRITABLE_HDF5",
+            "run_uid": "d34db33f",
+            "stream": "primary",
+            "descriptor": "descriptor-1",
+        },
     )
     xarray.testing.assert_identical(dataset, expected)
     assert "_FillValue" not in dataset.img.encoding
@@ -122,6 +127,7 @@ def test_h5py_finds_the_scales_of_each_axis(tmp_path: Path, assets: HDF5Writer) 
             "creator": "DATABROKER_WRITABLE_HDF5",
             "run_uid": "d34db33f",
             "stream": "primary",
+            "descriptor": "descriptor-1",
         }
 
 

@@ -13,7 +13,7 @@ TIME = 1700000000.0  # 2023-11-14 UTC
 
 
 def stream_assets(root: Path, run_uid: str = "d34db33f", stream: str = "primary") -> HDF5Writer:
-    return HDF5Writer(str(root), run_uid, stream, TIME)
+    return HDF5Writer(str(root), run_uid, stream, TIME, "descriptor-1")
 
 
 def path_of(root: Path, assets: HDF5Writer) -> Path:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 import databroker_writable
 from databroker_writable import NotWritableError, to_dataset
 from databroker_writable.cli import main
+from databroker_writable.upkeep import recovering
 from support import children, sites
 
 FOREVER = 10**9
@@ -79,6 +80,80 @@ def test_a_uid_that_another_run_has_is_left_to_it(tmp_path):
     assert run.uid != "scan" == run.written_uid
     assert catalog["scan"].metadata == other.metadata
     assert catalog[run.uid].metadata["stop"]["reason"].endswith("another run has its uid, scan")
+
+
+def add_once_and_be_killed(report: Any, directory: str, number: int) -> None:
+    """Add some Events to the run "scan", the more the higher the number, which is in all of them."""
+    catalog = databroker_writable.open_directory(directory, asset_threshold=0)
+    builder = catalog.run_builder(uid="scan")
+    builder.add_stream("primary", data={"x": [number] * number, "image": numpy.full((number, 20, 20), number, "u2")})
+    report("added")
+    time.sleep(1000)
+
+
+def leave_attempt(directory: Path, number: int) -> None:
+    report = directory.parent / f"report-{number}"
+    with children.child(add_once_and_be_killed, report, str(directory), number) as writer:
+        writer.wait_for("added")
+        writer.kill()
+
+
+def test_attempts_of_one_run_keep_their_own_arrays(tmp_path):
+    directory = tmp_path / "runs"
+    for number in (3, 1, 2):
+        leave_attempt(directory, number)
+    catalog = databroker_writable.open_directory(directory)
+    recovered = databroker_writable.recover(catalog)
+    assert {run.written_uid for run in recovered} == {"scan"}
+    assert [run.events_left_out for run in recovered] == [0, 0, 0]
+    assert sorted(numbers_in(catalog[run.uid]) for run in recovered) == [[1], [2, 2], [3, 3, 3]]
+    assert not list(directory.rglob("*.part"))
+
+
+def test_an_attempt_does_not_get_the_arrays_of_the_run_that_was_stored_after_it(tmp_path):
+    directory = tmp_path / "runs"
+    leave_attempt(directory, 1)
+    catalog = databroker_writable.open_directory(directory, asset_threshold=0)
+    catalog.store_run({"x": [9, 9], "image": numpy.full((2, 20, 20), 9, "u2")}, uid="scan")
+    (run,) = databroker_writable.recover(catalog)
+    assert numbers_in(catalog[run.uid]) == [1]
+    assert numbers_in(catalog["scan"]) == [9, 9]
+
+
+def test_a_recovery_of_a_run_with_a_new_uid_that_was_cut_off_is_finished_by_the_next(tmp_path, monkeypatch):
+    directory = tmp_path / "runs"
+    leave_attempt(directory, 1)
+    catalog = databroker_writable.open_directory(directory, asset_threshold=0)
+    catalog.store_run({"x": [9], "image": numpy.full((1, 20, 20), 9, "u2")}, uid="scan")
+    with monkeypatch.context() as patch:
+        patch.setattr(recovering.PartialAssets, "remove", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            databroker_writable.recover(catalog)
+    (run,) = databroker_writable.recover(databroker_writable.open_directory(directory))
+    assert len(databroker_writable.open_directory(directory)) == 2
+    assert numbers_in(databroker_writable.open_directory(directory)[run.uid]) == [1]
+    assert not list(directory.glob(".*.part"))
+
+
+def test_two_recoveries_at_a_time_recover_each_run_once(tmp_path, monkeypatch):
+    directory = tmp_path / "runs"
+    for number in (1, 2):
+        leave_attempt(directory, number)
+    others = []
+
+    def recovered_beside_another(catalog: Any, documents: Any) -> Any:
+        monkeypatch.undo()
+        others.extend(databroker_writable.recover(databroker_writable.open_directory(directory)))
+        return recover_one(catalog, documents)
+
+    recover_one = recovering._recovered
+    monkeypatch.setattr(recovering, "_recovered", recovered_beside_another)
+    catalog = databroker_writable.open_directory(directory)
+    ours = databroker_writable.recover(catalog)
+    assert (len(ours), len(others)) == (1, 1)
+    runs = databroker_writable.open_directory(directory)
+    assert sorted(numbers_in(runs[run.uid]) for run in (*ours, *others)) == [[1], [2, 2]]
+    assert len(runs) == 2
 
 
 def test_a_recovery_that_was_cut_off_is_finished_by_the_next(tmp_path, monkeypatch):

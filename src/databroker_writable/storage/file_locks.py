@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 try:
     import fcntl
@@ -22,10 +23,18 @@ def lock(descriptor: int) -> None:
 
 def is_being_written(path: str) -> bool:
     """Whether a running process holds the lock of a partial file, here or on a host that shares the locks."""
-    if fcntl is None:
-        return False
+    with locked(path) as is_left:
+        return not is_left
+
+
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[bool]:
+    """Keep others from a partial file for the block; give False if a running process holds its lock.
+
+    Where the file or its lock cannot be had, nothing is locked.
+    """
     # NFS allows such a lock only on a file that is open for writing
-    for flags in (os.O_RDWR, os.O_RDONLY):
+    for flags in () if fcntl is None else (os.O_RDWR, os.O_RDONLY):
         try:
             descriptor = os.open(path, flags)
         except OSError:
@@ -33,10 +42,15 @@ def is_being_written(path: str) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
+            is_left = False
         except OSError:
+            os.close(descriptor)
             continue
+        else:
+            is_left = True
+        try:
+            yield is_left
         finally:
             os.close(descriptor)
-        return False
-    return False
+        return
+    yield True

@@ -7,19 +7,22 @@ import itertools
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..catalog.wrapping import check_is_writable
 from ..errors import NotWritableError, warn_user
-from ..runs.built_stream import new_run_uid, new_uids
-from ..runs.comparison import same_run
+from ..runs.built_stream import new_uids
+from ..runs.comparison import as_text, same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.run_or_table import documents_of
 from ..storage.assets import format_of, is_our_asset
+from ..storage.assets.asset_paths import free_path, taken_paths
 from ..storage.durable_file import NewFile
 from ..storage.file_backend import FileBackend
+from ..storage.file_locks import locked
 from ..storage.file_rights import why_not_removed
 from ..storage.run_file_readers import why_unreadable
 from ..tables.public_types import Broker
@@ -92,15 +95,22 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
         catalog._store.check_writable()
         recovered = []
         for path in [entry.path for entry in left_files(backend.directory, lambda name: name.endswith(backend.suffix))]:
-            try:
-                documents = list(_whole_documents(path, backend.suffix))
-            except PermissionError as exc:
-                warn_user(f"the partial file {path} is not recovered: it {why_unreadable(path, exc)}")
-                continue
-            if documents and documents[0][0] == "start":
-                recovered.append(_recovered(catalog, documents))
-                remove_recovered(path)
+            with locked(path) as is_left:
+                documents = _left_documents(path, backend.suffix) if is_left else []
+                if documents and documents[0][0] == "start":
+                    recovered.append(_recovered(catalog, documents))
+                    remove_recovered(path)
         return recovered
+
+
+def _left_documents(path: str, suffix: str) -> list[NamedDocument]:
+    try:
+        return list(_whole_documents(path, suffix))
+    except FileNotFoundError:
+        return []  # another process has recovered or removed it
+    except PermissionError as exc:
+        warn_user(f"the partial file {path} is not recovered: it {why_unreadable(path, exc)}")
+        return []
 
 
 def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
@@ -111,18 +121,17 @@ def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
 
 def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
     written = len(documents)
-    resources = [doc for name, doc in documents if name == "resource" and is_our_asset(doc)]
-    assets = PartialAssets(resources)
+    assets = PartialAssets(documents)
     kept, left_out = _readable(documents, assets)
     uid = documents[0][1]["uid"]
-    if catalog._backend.has_run(uid) and not _is_stored(catalog, uid, kept):
-        kept = _renamed(kept, new_run_uid())
+    if catalog._backend.has_run(uid) and not _is_stored(catalog, uid, kept, assets):
+        kept = _renamed(kept, _other_uid(documents))
     new_uid = kept[0][1]["uid"]
     if kept[-1][0] != "stop":
         kept.append(("stop", _stop(kept, written, left_out, uid)))
-    if not _is_stored(catalog, new_uid, kept[:-1]):
+    if not _is_stored(catalog, new_uid, kept[:-1], assets):
         assets.publish()
-        catalog.store_run(kept)
+        catalog.store_run([assets.located(name, doc) for name, doc in kept])
     assets.remove()
     return RecoveredRun(new_uid, written, left_out, uid)
 
@@ -153,12 +162,17 @@ def _event_times(name: str, doc: Document) -> list[float]:
     return [doc["time"]] if name == "event" else doc["time"]
 
 
-def _is_stored(catalog: Any, uid: str, documents: list[NamedDocument]) -> bool:
+def _is_stored(catalog: Any, uid: str, documents: list[NamedDocument], assets: PartialAssets) -> bool:
     """Whether a run was published before, apart from its stop document."""
     if not catalog._backend.has_run(uid):
         return False
     stored = [(name, doc) for name, doc in documents_of(catalog[uid]) if name != "stop"]
-    return same_run(stored, [(name, doc) for name, doc in documents if name != "stop"])
+    return same_run(stored, [assets.located(name, doc) for name, doc in documents if name != "stop"])
+
+
+def _other_uid(documents: list[NamedDocument]) -> str:
+    """A new uid for a run whose uid is taken: the same each time, so that a recovery that was cut off is finished."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, as_text(documents)))
 
 
 def _renamed(documents: list[NamedDocument], uid: str) -> list[NamedDocument]:
@@ -190,19 +204,34 @@ def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str)
 
 
 class PartialAssets:
-    """The asset files of one run, according to the resource documents of this package's assets."""
+    """The asset files of one attempt to store a run, according to its documents.
 
-    def __init__(self, resources: Iterable[Document]) -> None:
-        self._resources = {doc["uid"]: doc for doc in resources}
+    Another attempt can have left, or published, files of the same names.
+
+    Parameters
+    ----------
+    documents : iterable of (str, dict)
+    """
+
+    def __init__(self, documents: Iterable[NamedDocument]) -> None:
+        documents = list(documents)
+        self._descriptors = {doc["uid"] for name, doc in documents if name == "descriptor"}
+        self._resources = {doc["uid"]: doc for name, doc in documents if name == "resource" and is_our_asset(doc)}
         self._rows: dict[tuple[str, str], int] = {}
-        self._partial: dict[str, str] = {}
-        for resource in self._resources.values():
-            final = _path_of(resource)
-            if final not in self._partial and not os.path.exists(final):
-                directory, file_name = os.path.split(final)
-                left = left_files(directory, file_name.__eq__)
-                newest = max(left, key=lambda entry: entry.stat().st_mtime, default=None)
-                self._partial[final] = "" if newest is None else newest.path
+        # by the path of the resources, below their root
+        self._published: dict[str, str] = {}
+        self._partial: dict[str, list[str]] = {}
+        for doc in self._resources.values():
+            root, relative = doc["root"], doc["resource_path"]
+            if relative in self._partial:
+                continue
+            published = next((path for path in taken_paths(root, relative) if self._is_of(_path(root, path), doc)), "")
+            self._partial[relative] = []
+            if published:
+                self._published[relative] = published
+            else:
+                left = _partial_files(_path(root, relative))
+                self._partial[relative] = [path for path in left if self._is_of(path, doc)]
 
     def holds(self, datum_page: Document) -> bool:
         """Whether the file has the rows that a page of datums refers to."""
@@ -216,29 +245,41 @@ class PartialAssets:
         return all(self._rows_of(resource, key) >= needed for key in set(keys))
 
     def publish(self) -> None:
-        """Complete the files' attributes, and give them their final names, durably."""
-        for resource in self._resources.values():
-            final = _path_of(resource)
-            partial = self._partial.get(final)
-            if not partial or os.path.exists(final):
+        """Give the files free names, durably."""
+        for doc in self._resources.values():
+            root, relative = doc["root"], doc["resource_path"]
+            if relative in self._published or not self._partial[relative]:
                 continue
-            with NewFile(final) as copy, open(partial, "rb") as left:
+            free = free_path(root, relative)
+            with NewFile(_path(root, free)) as copy, open(self._partial[relative][0], "rb") as left:
                 shutil.copyfileobj(left, copy, 2**24)
-                format_of(resource).finish(copy.partial, resource["run_start"])
                 copy.publish()
+            self._published[relative] = free
+
+    def located(self, name: str, doc: Document) -> NamedDocument:
+        """A document that says where its file is."""
+        if name != "resource" or doc["uid"] not in self._resources:
+            return name, doc
+        return name, {**doc, "resource_path": self._published.get(doc["resource_path"], doc["resource_path"])}
 
     def remove(self) -> None:
         """Remove the partial files after their contents are published."""
-        for partial in filter(None, self._partial.values()):
+        for partial in itertools.chain.from_iterable(self._partial.values()):
             remove_recovered(partial)
+
+    def _is_of(self, path: str, resource: Document) -> bool:
+        """Whether a file is of this attempt, or does not say of which."""
+        descriptor = format_of(resource).descriptor_of(path)
+        return descriptor is None or descriptor in self._descriptors
 
     def _rows_of(self, resource: Document, key: str) -> int:
         """The number of rows of a dataset; 0 if the file cannot be read."""
-        final = _path_of(resource)
-        if (final, key) not in self._rows:
-            path = final if os.path.exists(final) else self._partial.get(final)
-            self._rows[final, key] = format_of(resource).rows_of(path, key) if path else 0
-        return self._rows[final, key]
+        root, relative = resource["root"], resource["resource_path"]
+        if (relative, key) not in self._rows:
+            published = self._published.get(relative)
+            paths = [_path(root, published)] if published else self._partial[relative]
+            self._rows[relative, key] = format_of(resource).rows_of(paths[0], key) if paths else 0
+        return self._rows[relative, key]
 
 
 def remove_recovered(path: str) -> None:
@@ -251,5 +292,12 @@ def remove_recovered(path: str) -> None:
         warn_user(f"the partial file {path} is recovered, but could not be removed: {why_not_removed(path, exc)}")
 
 
-def _path_of(resource: Document) -> str:
-    return os.path.join(resource["root"], *resource["resource_path"].split("/"))
+def _path(root: str, relative: str) -> str:
+    return os.path.join(root, *relative.split("/"))
+
+
+def _partial_files(path: str) -> list[str]:
+    """Partial files of dead writers for a path, the newest first."""
+    directory, file_name = os.path.split(path)
+    left = left_files(directory, file_name.__eq__)
+    return [entry.path for entry in sorted(left, key=lambda entry: entry.stat().st_mtime, reverse=True)]

@@ -68,7 +68,7 @@ class AssetFormat(Protocol):
     suffix: str
     handler: type
 
-    def new_file(self, root: str, run_uid: str, stream: str, time: float) -> AssetWriter:
+    def new_file(self, root: str, run_uid: str, stream: str, time: float, descriptor: str) -> AssetWriter:
         """Begin the file of a stream; nothing changes on disk before the first array."""
 
     def is_ours(self, path: str) -> bool:
@@ -80,5 +80,5 @@ class AssetFormat(Protocol):
     def rows_of(self, path: str, key: str) -> int:
         """The number of rows of a column; 0 if the file cannot be read."""
 
-    def finish(self, path: str, run_uid: str) -> None:
-        """Mark the file of a killed writer as ours."""
+    def descriptor_of(self, path: str) -> str | None:
+        """The uid of the descriptor for which a file was begun; None if the file does not say."""

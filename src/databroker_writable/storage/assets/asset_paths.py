@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -41,13 +42,19 @@ def free_path(root: str, relative: str) -> str:
 
     An existing file can be a leftover of an attempt that was killed before its documents were written.
     """
+    return next(path for path in _numbered(relative) if not os.path.lexists(os.path.join(root, path)))
+
+
+def taken_paths(root: str, relative: str) -> Iterator[str]:
+    """The path itself and those that follow it up to the first that is free."""
+    return itertools.takewhile(lambda path: os.path.lexists(os.path.join(root, path)), _numbered(relative))
+
+
+def _numbered(relative: str) -> Iterator[str]:
     stem, suffix = os.path.splitext(relative)
-    candidate, n = relative, 1
-    while os.path.lexists(os.path.join(root, candidate)):
-        n += 1
-        # Percent-encoding leaves no plus sign in the names of runs and streams, so no other stream has this path.
-        candidate = f"{stem}+{n}{suffix}"
-    return candidate
+    yield relative
+    # percent-encoding leaves no plus sign in the names of runs and streams, so no other stream has these paths
+    yield from (f"{stem}+{n}{suffix}" for n in itertools.count(2))
 
 
 def check_same(path: str, target: str) -> None:

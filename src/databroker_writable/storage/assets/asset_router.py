@@ -173,7 +173,8 @@ class AssetRouter:
 
     def _file(self, stream: str, descriptor: Document) -> AssetWriter:
         if stream not in self._files:
-            file = DEFAULT.new_file(str(self._plan.root), self._start["uid"], stream, self._start["time"])
+            uid, time = self._start["uid"], self._start["time"]
+            file = DEFAULT.new_file(str(self._plan.root), uid, stream, time, descriptor["uid"])
             self._files[stream] = file
             for name, values, dims, attrs in coordinates(descriptor):
                 file.add_coordinate(name, values, dims=dims, attrs=attrs)

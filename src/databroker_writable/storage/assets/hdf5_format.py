@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 from .hdf5_handler import HDF5_SPEC, HDF5AssetHandler
-from .hdf5_scales import write_attrs
 from .hdf5_verification import verify
-from .hdf5_writer import SUFFIX, HDF5Writer
+from .hdf5_writer import DESCRIPTOR, SUFFIX, HDF5Writer
 
 
 class HDF5Format:
@@ -42,9 +41,12 @@ class HDF5Format:
             return 0
 
     @staticmethod
-    def finish(path: str, run_uid: str) -> None:
+    def descriptor_of(path: str) -> str | None:
         import h5py
 
-        # the caller has the lock
-        with h5py.File(path, "r+", locking=False) as file:
-            write_attrs(file, {"creator": HDF5_SPEC, "run_uid": run_uid})
+        try:
+            with h5py.File(path, "r") as file:
+                descriptor: str | None = file.attrs.get(DESCRIPTOR)
+        except OSError:
+            return None
+        return descriptor

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 SUFFIX = ".h5"
 
+DESCRIPTOR = "descriptor"
+"""The attribute with the uid of the descriptor, by which the files of two attempts to store a run differ."""
+
 
 class HDF5Writer:
     """The HDF5 file of one run and stream: written under a partial name, published by rename.
@@ -34,10 +37,10 @@ class HDF5Writer:
     file is overwritten: `resource_path`, relative to the root, is free.
     """
 
-    def __init__(self, root: str, run_uid: str, stream: str, time: float) -> None:
+    def __init__(self, root: str, run_uid: str, stream: str, time: float, descriptor: str) -> None:
         self._root = os.path.abspath(root)
         self._run_uid = run_uid
-        self._stream = stream
+        self._identity = {"creator": HDF5_SPEC, "run_uid": run_uid, "stream": stream, DESCRIPTOR: descriptor}
         self.resource_path = asset_paths.free_path(self._root, asset_paths.asset_path(run_uid, stream, time, SUFFIX))
         self._final = os.path.join(self._root, *self.resource_path.split("/"))
         self._asset: NewHDF5File | None = None
@@ -74,6 +77,9 @@ class HDF5Writer:
                 # Where nobody discards: HDF5 would close the file after the end of the interpreter that it
                 # writes through.
                 self._release = weakref.finalize(self, self._asset.abandon)
+                # at once, because a killed writer leaves the file as it is
+                with explained(f"beginning {self._final}", self._asset):
+                    hdf5_scales.write_attrs(self._asset.hdf5, self._identity)
             with self._undone_on_error(self._asset, key):
                 dataset = self._dataset(self._asset, key, block, tuple(dims), units)
                 start = dataset.shape[0]
@@ -209,10 +215,8 @@ class HDF5Writer:
             ) from error
 
     def _finish(self, asset: NewHDF5File) -> None:
-        identity = {"creator": HDF5_SPEC, "run_uid": self._run_uid, "stream": self._stream}
         with explained(f"finishing {self._final}", asset):
             hdf5_scales.write_scales(asset.hdf5, self._dims, self._coordinates)
-            hdf5_scales.write_attrs(asset.hdf5, identity)
             try:
                 asset.publish()
             except FileExistsError as error:
