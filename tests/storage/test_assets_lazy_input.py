@@ -14,6 +14,8 @@ import dask.array
 import numpy
 import pytest
 
+import databroker_writable
+from databroker_writable import to_dataset
 from support import new_process
 from support.asset_files import handler, path_of, published, stream_assets, whole
 
@@ -106,7 +108,7 @@ def test_memory_does_not_grow_with_the_array(tmp_path: Path, rows: int) -> None:
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as made:
         yield made
 
@@ -154,3 +156,34 @@ def test_an_error_on_a_cluster_is_passed_on_and_taken_back(client: Any, tmp_path
             assets.append("img", lazy, dims="tyx")
         assert assets.append("img", numpy.ones((1, 1024, 512)), dims="tyx") == (0, 1)
         assets.publish()
+
+
+def store_in_a_task(directory: str, number: int) -> int:
+    """Store arrays in a catalog that all tasks of the process share, as a named catalog is."""
+    catalog = vars(databroker_writable).setdefault("shared", databroker_writable.open_directory(directory))
+    numbers = dask.array.arange(20, chunks=5) + number
+    run = catalog.store_run({"x": numbers, "image": numbers[:, None] * numpy.ones(3)}, uid=f"run-{number}")
+    return len(run.primary.read()["x"])
+
+
+def test_tasks_that_store_leave_no_thread_of_the_cluster_waiting(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0", "memory_limit": 0}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        tasks = client.map(store_in_a_task, [str(tmp_path)] * 6, range(6), retries=0)
+        assert client.gather(tasks, errors="raise") == [20] * 6
+    catalog = databroker_writable.open_directory(tmp_path)
+    with dask.config.set(scheduler="threads"):
+        for number in range(6):
+            assert to_dataset(catalog[f"run-{number}"])["x"].values.tolist() == list(range(number, number + 20))
+
+
+def store_what_the_cluster_holds(directory: str, array: Any) -> list[int]:
+    catalog = databroker_writable.open_directory(directory)
+    return to_dataset(catalog.store_run({"x": array}, one_event=True))["x"].values.tolist()
+
+
+def test_a_task_stores_what_the_cluster_holds(client: Any, tmp_path: Path) -> None:
+    held = (dask.array.arange(20, chunks=5) * 2).persist()
+    tasks = [client.submit(store_what_the_cluster_holds, str(tmp_path), held + number) for number in range(4)]
+    assert client.gather(tasks) == [list(range(number, number + 40, 2)) for number in range(4)]

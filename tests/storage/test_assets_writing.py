@@ -210,7 +210,14 @@ def test_a_failed_append_leaves_the_column_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lie", [lambda block: block[:, :2], lambda block: block[:1], lambda block: block.astype("f8") + 0.5]
+    "lie",
+    [
+        lambda block: block[:, :2],
+        lambda block: block[:1],
+        lambda block: block.astype("f8") + 0.5,
+        lambda block: block.astype("u4") + 70_000,
+        lambda block: block.astype("i2") - 1,
+    ],
 )
 def test_a_lazy_array_that_computes_to_something_else_is_refused(tmp_path: Path, lie: Any) -> None:
     lazy = dask.array.from_array(frames(), chunks=(3, 8, 5)).map_blocks(lie, dtype="u2", chunks=(3, 8, 5))

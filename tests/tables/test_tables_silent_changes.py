@@ -194,3 +194,53 @@ def test_a_lazy_column_that_computes_to_masked_blocks_is_refused(tmp_path):
     with pytest.raises(InvalidTableError, match=r"'x' is a masked array, whose mask would be lost"):
         catalog.store_run({"x": blocks}, one_event=True)
     assert list(catalog) == []
+
+
+def announcing(dtype, function):
+    """A lazy column of 0 to 5 changed by a function, which is believed to give a dtype."""
+    numbers = dask.array.arange(6, chunks=2, dtype="i8")
+    return numbers.map_blocks(function, dtype=dtype, meta=numpy.empty(0, dtype))
+
+
+@both
+@pytest.mark.parametrize(
+    ("dtype", "function"),
+    [
+        ("i2", lambda block: block * 10_000),
+        ("u1", lambda block: block - 1),
+        ("i8", lambda block: block + 0.5),
+        ("f4", lambda block: block + 0.1),
+        ("f8", lambda block: block + 2**60),
+        ("?", lambda block: block),
+        ("f8", lambda block: block * 1j),
+        ("M8[s]", lambda block: block.astype("M8[ms]")),
+        ("f8", lambda block: block[:1].astype("f8")),
+    ],
+)
+def test_a_lazy_column_that_computes_to_other_values_than_it_announced_is_refused(tmp_path, dtype, function, one_event):
+    catalog = databroker_writable.open_directory(tmp_path / "runs")
+    with pytest.raises(InvalidTableError, match="column 'x' computes to"):
+        catalog.store_run({"x": announcing(dtype, function)}, one_event=one_event)
+    assert len(catalog) == 0
+
+
+@both
+@pytest.mark.parametrize(
+    ("dtype", "function"),
+    [
+        ("f8", lambda block: block),
+        ("i8", lambda block: block.astype("u2")),
+        ("i2", lambda block: block * 2),
+        ("f4", lambda block: block + 0.5),
+        ("f8", lambda block: numpy.where(block == 1, numpy.nan, block).astype("f4")),
+        ("c16", lambda block: block * 0.5),
+        ("i8", lambda block: block > 2),
+        ("M8[ns]", lambda block: block.astype("M8[ms]")),
+    ],
+)
+def test_a_lazy_column_keeps_its_values_in_the_dtype_that_it_announced(tmp_path, dtype, function, one_event):
+    column = announcing(dtype, function)
+    catalog = databroker_writable.open_directory(tmp_path / "runs")
+    stored = databroker_writable.to_dataset(catalog.store_run({"x": column}, one_event=one_event))["x"]
+    assert stored.dtype == dtype
+    numpy.testing.assert_array_equal(numpy.asarray(stored), column.compute().astype(dtype))

@@ -108,7 +108,8 @@ NUMBERS = [
     Row(
         "dask array of numbers",
         lambda: dask.array.arange(6, chunks=2, dtype="float32").reshape((3, 2)),
-        "not computed when it is described; lazy again if it was stored as an asset",
+        "not computed when it is described; its blocks must have the shape and hold the values that it announced; lazy "
+        "again if it was stored as an asset",
         backends=("memory",),
     ),
     Row(

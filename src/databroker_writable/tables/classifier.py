@@ -271,13 +271,6 @@ def check_computed(block: Any, name: str) -> None:
     _refuse_column(unstorable(block), name)
 
 
-def computed(values: Any, name: str) -> Any:
-    """Compute a lazy column."""
-    block = values.compute()
-    check_computed(block, name)
-    return block
-
-
 def _refuse_column(lost: Unstorable | None, name: str) -> None:
     if lost is not None:
         raise InvalidTableError(f"column {name!r} {lost.reason}; {lost.column_remedy.replace(COLUMN, repr(name))}")

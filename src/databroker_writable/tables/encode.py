@@ -26,6 +26,7 @@ from .classifier import (
 )
 from .encoded_column import Encoded
 from .layout import NULL_TEXTS, encode_attribute
+from .lazy_columns import with_blocks_as_announced
 from .list_columns import array_from_list, flatten, holds_times, in_shape, nest, object_column
 from .time_columns import encode_times, encode_zoned
 
@@ -69,7 +70,7 @@ def _encode_dask(values: Any, name: str) -> Encoded:
             f"make them numpy arrays, with table[{name!r}].map_blocks",
         )
     if dtype.kind in "mM":
-        return encode_times(values, name)
+        return encode_times(with_blocks_as_announced(values, name), name)
     check_column_dtype(dtype, name)
     stored = values if dtype == _little_endian(dtype) else values.astype(_little_endian(dtype))
     return Encoded(stored, values.shape, DTYPES[dtype.kind], stored.dtype.str, _as_it_is(dtype))

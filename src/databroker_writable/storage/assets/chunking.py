@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy
+
+from ...tables.lazy_columns import scheduler_here
 
 if TYPE_CHECKING:
     import dask.array
@@ -98,7 +101,7 @@ def store_blocks(array: dask.array.Array, target: BlockTarget) -> None:
     import dask.local
     import dask.threaded
 
-    get = dask.base.get_scheduler(collections=[array])
+    get = dask.base.get_scheduler(scheduler=scheduler_here(array), collections=[array])
     client = getattr(get, "__self__", None)
     if client is not None and hasattr(client, "scheduler_info") and not client.asynchronous:
         _store_from_cluster(array, target, client)
@@ -141,7 +144,7 @@ def _pool_limit(array: dask.array.Array) -> dict[str, int]:
 
 def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: distributed.Client) -> None:
     """Let the cluster compute a few blocks at a time, and write each in this process when it arrives."""
-    from distributed import as_completed
+    from distributed import as_completed, worker_client
 
     remaining = _regions(array)
     regions = {}
@@ -153,10 +156,14 @@ def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: di
             regions[future.key] = region
             yield future
 
-    pending = as_completed(list(submit(_IN_FLIGHT)), with_results=True)
-    for future, value in pending:
-        target[regions.pop(future.key)] = value
-        pending.update(list(submit(1)))
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ValueError):
+            # a task leaves its thread to the blocks that it waits for
+            stack.enter_context(worker_client())
+        pending = as_completed(list(submit(_IN_FLIGHT)), with_results=True)
+        for future, value in pending:
+            target[regions.pop(future.key)] = value
+            pending.update(list(submit(1)))
 
 
 def _regions(array: dask.array.Array) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:

@@ -13,7 +13,7 @@ import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts, interruptible
-from ...tables.classifier import check_computed
+from ...tables.lazy_columns import as_announced
 from .chunking import FILE_CHUNK, file_chunks, store_blocks
 from .hdf5_file import NewHDF5File
 
@@ -145,7 +145,7 @@ class Rows:
         self._lock = threading.Lock()
 
     def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None:
-        value = self._checked(value, tuple(s.stop - s.start for s in region))
+        value = as_announced(value, self._dataset.dtype, tuple(s.stop - s.start for s in region), self._key)
         first = self._start + region[0].start
         for a, b in self._slabs(first, first + len(value)):
             region_in_file, piece = (slice(a, b), *region[1:]), value[a - first : b - first]
@@ -163,7 +163,7 @@ class Rows:
     def _write(self, region: tuple[slice, ...], values: numpy.ndarray) -> None:
         """Write whole chunks without HDF5's filter, which takes more than twice as long for the same bytes."""
         axes = list(zip(region, self._chunks, strict=True))
-        if values.dtype != self._dataset.dtype or any(s.start % n or s.stop % n for s, n in axes):
+        if any(s.start % n or s.stop % n for s, n in axes):
             self._dataset[region] = numpy.ascontiguousarray(values)
             return
         for corner in itertools.product(*(range(s.start, s.stop, n) for s, n in axes)):
@@ -188,18 +188,6 @@ class Rows:
         first, last = math.ceil(start / chunk) * chunk, stop // chunk * chunk
         inner = {*range(first, last, step), last} if first < last else ()
         return itertools.pairwise(sorted({start, *inner, stop}))
-
-    def _checked(self, value: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray:
-        """A computed block; refuse it if it differs from the lazy array's type or shape, which HDF5 would cast."""
-        check_computed(value, self._key)
-        value = numpy.asarray(value)
-        if value.shape != shape or not numpy.can_cast(value.dtype, self._dataset.dtype, "same_kind"):
-            raise InvalidTableError(
-                f"column {self._key!r} computes to a block of {value.dtype} {value.shape} where its lazy array "
-                f"announced {self._dataset.dtype} {shape}; correct dtype and chunks where it is made, "
-                f"e.g. in map_blocks"
-            )
-        return value
 
 
 def write_rows(block: Block, rows: Rows) -> None:
