@@ -27,6 +27,7 @@ Errors of input are raised before anything is written; `NotFoundError`, `ServerA
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
 import importlib.metadata
 import importlib.util
@@ -82,6 +83,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest a known word for a misspelt one; empty if none is similar."""
     likely = difflib.get_close_matches(word, list(known), 1, cutoff=0.75)
     return f"; did you mean {likely[0]!r}?" if likely else ""
+
+
+def is_of_this_process(error: BaseException) -> bool:
+    """Whether an error, such as too many open files, says nothing of the file that could not be opened."""
+    return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 
 
 _WITHIN = ("databroker_writable", "databroker", "intake")

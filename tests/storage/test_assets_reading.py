@@ -21,7 +21,8 @@ from dask.base import tokenize
 from databroker_writable import UnreadableAssetError
 from databroker_writable.errors import StoreError
 from databroker_writable.storage.assets.hdf5_source import ArraySource
-from support import new_process
+from databroker_writable.storage.assets.hdf5_verification import verify
+from support import faults, new_process
 from support.asset_files import frames, handler, path_of, published, stream_assets, whole
 
 ONE_FRAME = 2 * 1024 * 1024
@@ -251,6 +252,17 @@ def test_a_file_that_cannot_be_read_is_named_with_its_run_and_the_remedy(
         assert str(path) in text
         assert "run d34db33f" in text
         assert "column '/img'" in text
+
+
+def test_a_file_is_not_called_damaged_where_too_many_files_are_open(tmp_path: Path) -> None:
+    path, assets = published(tmp_path, img=numpy.ones((4, 64, 64)))
+    value = whole(path, assets, "img", 4)
+    with dask.config.set(scheduler=dask.get), faults.no_file_can_be_opened():
+        for read in (value.compute, lambda: verify(str(path))):
+            with pytest.raises(OSError, match="Too many open files") as caught:
+                read()
+            assert not isinstance(caught.value, StoreError)
+    assert value.compute().min() == 1
 
 
 def test_the_error_is_one_of_ours_and_an_oserror_and_goes_through_pickle() -> None:

@@ -6,8 +6,11 @@ import os
 
 import pytest
 
+from databroker_writable import open_directory
 from databroker_writable.results.impact import impact
-from support import other_users, sites
+from databroker_writable.storage import remark_files
+from databroker_writable.storage.remark_files import RemarkFolder
+from support import faults, other_users, sites
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no users to become")
 
@@ -138,3 +141,19 @@ def test_remarks_that_cannot_be_read_are_not_called_damaged(used):
     for line in found:
         assert "for the permission to read it" in line
         assert "is not a remark" not in line
+
+
+def test_a_retracted_run_is_not_the_latest_where_too_many_files_are_open(tmp_path):
+    catalog = open_directory(tmp_path / "runs")
+    catalog.store_run({"x": [1]}, uid="good")
+    catalog.retract(catalog.store_run({"x": [2]}, uid="wrong"), reason="too warm")
+    folder = RemarkFolder(str(tmp_path / "runs" / "remarks"))
+    descriptor = os.open(folder.path, os.O_RDONLY)
+    try:
+        with faults.no_file_can_be_opened(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(remark_files, "names_in", lambda path: os.listdir(descriptor))
+            with pytest.raises(OSError, match="Too many open files"):
+                folder.read()
+    finally:
+        os.close(descriptor)
+    assert [remark["run"] for remark in folder.read()] == ["wrong"]

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 
-from ..errors import NotWritableError, warn_user
+from ..errors import NotWritableError, is_of_this_process, warn_user
 from ..runs.document_parts import Document
 from .durable_file import NewFile
 from .run_file_readers import why_unreadable
@@ -77,6 +77,8 @@ class RemarkFolder:
                 warn_user(f"{path} {why_no_remark(path, exc)}")
                 known[name] = None
             except OSError as exc:
+                if is_of_this_process(exc):
+                    raise
                 # it is not known as bad, because the permission may be given
                 unreadable.append(f"the remark {path} {why_no_remark(path, exc)}")
         self._known = known

@@ -16,7 +16,7 @@ from typing import IO, Any
 import msgpack
 import msgpack_numpy
 
-from ..errors import PickledRunError, warn_user
+from ..errors import PickledRunError, is_of_this_process, warn_user
 from ..runs import upstream
 from ..runs.document_parts import Document
 from ..runs.packed_headers import RunHeader
@@ -143,10 +143,6 @@ def _decode_without_pickles(obj: dict[Any, Any]) -> Any:
     return msgpack_numpy.decode(obj) if b"complex" in obj else obj
 
 
-_OF_THIS_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
-"""Errors of this process, not of the file."""
-
-
 def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderCache) -> None:
     """Add each new or changed file to the entries of a catalog.
 
@@ -247,7 +243,7 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> Files:
 
 def _note(path: str, exc: OSError | PickledRunError, complaints: list[tuple[str, str]]) -> None:
     """Record the complaint about an unreadable file, unless the file was removed meanwhile."""
-    if isinstance(exc, OSError) and exc.errno in _OF_THIS_PROCESS:
+    if is_of_this_process(exc):
         raise exc
     if not isinstance(exc, FileNotFoundError) or os.path.islink(path):
         complaints.append((path, why_unreadable(path, exc)))

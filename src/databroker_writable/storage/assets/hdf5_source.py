@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from ...errors import UnreadableAssetError
+from ...errors import UnreadableAssetError, is_of_this_process
 from ...runs.forks import begin_anew_in_children
 from ...runs.upstream import hold_hdf5_lock_over_forks
 
@@ -102,6 +102,8 @@ class ArraySource:
         except PermissionError as error:
             raise self._error("cannot be read; ask for read permission") from error
         except (OSError, KeyError, RuntimeError, ValueError) as error:
+            if is_of_this_process(error):
+                raise
             raise self._error(
                 f"is truncated or damaged ({_reason(error)}); restore it from a copy, or map its root to the "
                 f"copy's with root_map"

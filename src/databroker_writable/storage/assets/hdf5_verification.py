@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...errors import UnreadableAssetError
+from ...errors import UnreadableAssetError, is_of_this_process
 from .hdf5_source import DataElsewhereError, own_dataset
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def verify(path: str) -> None:
     except PermissionError as error:
         raise UnreadableAssetError(f"{path} cannot be read; ask for read permission") from error
     except (OSError, KeyError, RuntimeError, ValueError) as error:
+        if is_of_this_process(error):
+            raise
         raise UnreadableAssetError(f"{path} is damaged at {name!r} ({error}); restore it from a copy") from error
 
 
