@@ -26,6 +26,7 @@ from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCat
 from databroker_writable.runs import packed_headers, upstream
 from databroker_writable.runs.packed_headers import RunHeader
 from databroker_writable.storage import header_cache, run_file_readers
+from support import new_process
 
 DRIVERS = {
     "msgpack": (WritableMsgpackCatalog, BlueskyMsgpackCatalog),
@@ -141,14 +142,10 @@ def _overwrite(path: Path) -> None:
 
 def _damage(path: Path) -> None:
     """Change bytes of what is stored, and leave what SQLite looks at."""
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     path.write_bytes(path.read_bytes().replace(b"run-1", b"run-X").replace(b"Cu", b"Fe"))
 
 
 def _truncate(path: Path) -> None:
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     path.write_bytes(path.read_bytes()[:5000])
 
 
@@ -246,6 +243,32 @@ def test_ten_processes_use_one_index(runs: Path, index_file: Path) -> None:
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         assert output.splitlines() == ["['run-0', 'run-1', 'run-2']"] * 5
+
+
+SHORTENED = """
+import sys
+from pathlib import Path
+from databroker_writable import open_directory
+from databroker_writable.storage import header_cache
+
+def shortened(database, files, run_format):
+    database.execute("SELECT count(*) FROM headers").fetchall()
+    for path in Path(sys.argv[2]).glob(header_cache.FILE_NAME + "*"):
+        path.write_bytes(b"")
+    return read(database, files, run_format)
+
+read = header_cache._read
+header_cache._read = shortened
+header_cache._is_worthwhile = lambda states: True
+print(sorted(open_directory(sys.argv[1])))
+"""
+
+
+def test_an_index_that_another_computer_shortens_ends_no_process(runs: Path, index_file: Path) -> None:
+    open_directory(runs)
+    result = new_process.run_python(SHORTENED, runs, index_file.parent)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "['run-0', 'run-1', 'run-2']\n"
 
 
 ACTIONS = st.lists(

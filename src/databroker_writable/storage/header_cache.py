@@ -29,8 +29,9 @@ Known = dict[str, RunHeader]
 
 T = TypeVar("T")
 
-FILE_NAME = "headers-2.sqlite"
-"""The number is the version of the table."""
+FILE_NAME = "headers-3.sqlite"
+"""The number is the version of the table and of its journal, which is the usual one: a WAL needs memory that all share,
+and a file of it that another computer shortens ends the process."""
 
 SECONDS_TO_SETTLE = 2
 """A file that is changed this long after a change has another time of change, whatever the file system."""
@@ -165,7 +166,6 @@ def _in_database(work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
             _remove(path)
         with contextlib.closing(sqlite3.connect(path, timeout=2)) as database:
             try:
-                database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.execute(_TABLE)
                 with database:
@@ -182,5 +182,5 @@ def _in_database(work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
 
 def _remove(path: Path) -> None:
     """Remove a database that is damaged, too large, or of another program."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-journal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
