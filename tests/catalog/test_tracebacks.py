@@ -19,6 +19,10 @@ MIXED = {"x": [1, "a"]}
 
 CALLS: dict[str, Callable[[Any], object]] = {
     "store_run": lambda catalog: catalog.store_run(MIXED),
+    "store_run, of a list": lambda catalog: catalog.store_run([[1, 2], [3, 4]], {"sample": "Cu"}),
+    "store_run, of nothing": lambda catalog: catalog.store_run(None, {"sample": "Cu"}),
+    "store_run, of a run with metadata": lambda catalog: catalog.store_run(catalog[-1], {"sample": "Cu"}),
+    "store_run, into a search": lambda catalog: catalog.search({}).store_run({"x": [1]}),
     "store_run, of metadata": lambda catalog: catalog.store_run({"x": [1]}, {"a": object()}),
     "build_simple_run": lambda catalog: catalog.build_simple_run(MIXED),
     "build_simple_run, without a catalog": lambda catalog: databroker_writable.build_simple_run(MIXED),

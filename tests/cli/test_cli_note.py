@@ -40,6 +40,7 @@ def test_a_note_cannot_steer_the_terminal() -> None:
 
 def test_a_run_is_retracted_and_restored() -> None:
     assert succeed("note", "results", "fit-1", "wrong edge", "--retract") == "retracted fit-1\n"
+    assert "status: retracted\nretracted: wrong edge (" in succeed("show", "results", "fit-1")
     assert "fit-1  (retracted)" in succeed("lineage", "results", "raw-1")
     assert "mean-1  (made from retracted fit-1)" in succeed("lineage", "results", "raw-1")
     assert succeed("note", "results", "fit-1", "--restore") == "restored fit-1\n"

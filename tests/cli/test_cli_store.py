@@ -242,4 +242,5 @@ def test_a_store_that_fails_keeps_the_runs_before() -> None:
     write("b.csv", "mu\n1\n")
     result = run("store", "a.csv", "b.csv", "--to", "results", "--units", "energy=eV")
     assert result.exit_code == 1
+    assert "b.csv cannot be stored: 1 of 2 files stored; run it again, beginning with b.csv" in result.stderr
     assert len(open_directory("results")) == 1

@@ -12,6 +12,7 @@ from databroker_writable import (
     InvalidCatalogError,
     InvalidMetadataError,
     NotWritableError,
+    StoreWarning,
     build_simple_run,
     open_directory,
 )
@@ -131,6 +132,18 @@ def test_search_results_know_the_remarks_of_their_catalog(site, catalog, run):
     assert tags_of(catalog.search({"sample": "Cu"})) == {uid_of(run): ["good"]}
 
 
+def test_a_retracted_run_is_stored_elsewhere_with_a_warning(run_here, tmp_path):
+    catalog, run = run_here
+    catalog.retract(run, "wrong edge")
+    other = open_directory(tmp_path / "elsewhere")
+    with pytest.warns(StoreWarning, match=f"the run '{uid_of(run)}' is retracted in .*wrong edge.*copy_runs"):
+        other.store_run(catalog[uid_of(run)])
+    other.retract(uid_of(run), "wrong edge")
+    # nothing is to be said any more
+    other.store_run(catalog[uid_of(run)])
+    catalog.store_run(catalog.search({})[uid_of(run)])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -142,6 +155,7 @@ def test_search_results_know_the_remarks_of_their_catalog(site, catalog, run):
         ),
         ((b"bytes",), "the text of a remark must be text, not b'bytes'"),
         ((None, ["good"]), "the text of a remark must be text, not None"),
+        ((build_simple_run({"x": [1]}),), r"the text of a remark must be text, not .* \(the run comes first\)"),
         (("\ud800",), "the text of a remark"),
         (("x", 5), "tags must be a list of strings, such as .*, not 5"),
         (("x", [1]), "a tag must be one line of text, such as 'bad-frames', not 1"),

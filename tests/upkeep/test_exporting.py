@@ -122,6 +122,39 @@ def test_columns_that_netcdf_cannot_hold_are_written_in_the_nearest_form_and_tol
     assert back["half"].values.tolist() == [0.5, 1.5]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([290.5, None, 291.5], [290.5, numpy.nan, 291.5]),
+        ([1, None, 3], [1.0, numpy.nan, 3.0]),
+        ([True, None, False], [1.0, numpy.nan, 0.0]),
+        ([2**60 + 1, None], [str(2**60 + 1), ""]),
+    ],
+)
+def test_numbers_with_none_stay_numbers_in_netcdf(values: list[Any], expected: list[Any]) -> None:
+    run = stored({"T": values})
+    how = "text, empty where missing" if isinstance(expected[0], str) else "float64, NaN where missing"
+    with pytest.warns(StoreWarning, match=f"the column 'T' .* is written as {how}"):
+        back = xarray.load_dataset(export(run, "run.nc"))
+    numpy.testing.assert_equal(back["T"].values.tolist(), expected)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_says_that_its_run_is_retracted(suffix: str) -> None:
+    run = stored({"x": [1, 2]})
+    open_directory("results").retract(run, "wrong dark image")
+    with pytest.warns(StoreWarning, match="is retracted: wrong dark image .*; the file says so"):
+        path = export(run, f"run{suffix}")
+    assert b"wrong dark image" in Path(path).read_bytes()
+    open_directory("results").restore(run)
+    assert b"wrong dark image" not in Path(export(run, f"again{suffix}")).read_bytes()
+
+
+def test_one_column_can_be_named_alone() -> None:
+    path = export(stored({"mu": [1, 2], "m": [3, 4]}), "run.csv", columns="mu")
+    assert list(pandas.read_csv(path, comment="#")) == ["mu"]
+
+
 def test_a_slash_in_the_name_of_a_dimension_is_replaced() -> None:
     run = stored(xarray.Dataset({"y": ("a/b", [1, 2])}), one_event=True)
     with pytest.warns(StoreWarning, match="'a/b' is written as 'a_b'"):

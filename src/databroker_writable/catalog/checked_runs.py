@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import warn_user
 from ..results.references import resolve
+from ..results.remarks import retraction_in
 from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
@@ -20,6 +21,7 @@ from ..runs.slow_reading import warn_of_slow_reading
 from ..runs.start_document import start_metadata
 from ..storage.asset_roots import AssetRoots
 from ..storage.assets import is_our_asset
+from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..tables.public_types import Time
 from .run_store import RunStore
@@ -41,6 +43,7 @@ def checked_run(
         checked = check_documents(documents_of(run), store.new_checker(plan))
         if not is_built_here:
             _look_at_assets(store, checked)
+            _warn_of_retraction(store, run, checked)
             return checked, plan
     warn_of_slow_reading(checked)
     return checked, plan
@@ -61,6 +64,17 @@ def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
                 "deleted there; databroker_writable.copy_runs copies them with the run"
             )
             return
+
+
+def _warn_of_retraction(store: RunStore, run: Any, documents: RunDocuments) -> None:
+    """Warn that a run of another catalog, which has retracted it, looks like a good one here."""
+    origin = getattr(run, "catalog_object", None)
+    reason = retraction_in(origin, documents.uid)
+    if reason is not None and retraction_in(store.catalog, documents.uid) is None:
+        warn_user(
+            f"the run {documents.uid!r} is retracted in {label_of(origin)!r}, but not here: {reason}; retract it here, "
+            "too, or copy it with its remarks, by databroker_writable.copy_runs"
+        )
 
 
 def table_sink(

@@ -162,7 +162,6 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         >>> stored.primary.read().y.values.tolist()
         [4, 5, 6]
         """
-        self._store.check_writable()
         arguments = {
             "metadata": metadata,
             "uid": uid,
@@ -179,12 +178,13 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             "attachments": attachments,
         }
         arguments = {name: value for name, value in arguments.items() if value is not None}
-        if arguments and not is_table(run):
-            raise InvalidRunError(
-                f"{', '.join(arguments)} cannot be given with a finished run: its documents are stored as they are; "
-                "give them where the run is built"
-            )
         with errors_end_here:
+            self._store.check_writable()
+            if arguments and not is_table(run):
+                raise InvalidRunError(
+                    f"{', '.join(arguments)} cannot be given with a finished run: its documents are stored as they "
+                    "are; give them where the run is built"
+                )
             documents, plan = checked_run(self._store, run, asset_threshold, **arguments)
             with byte_progress(documents, plan, show=progress) as report:
                 return self._store.store(documents, self._store.new_insertion(plan, report))

@@ -111,7 +111,7 @@ def catalog_of_runs(catalog: Any) -> Broker:
     if not isinstance(catalog, Broker):
         raise NotWritableError(
             f"{short(catalog)} is not a catalog of runs; give one that databroker opens, such as "
-            "databroker.catalog['NAME']"
+            "databroker.catalog['NAME'], or open a directory with open_directory('DIRECTORY')"
         )
     return catalog
 

@@ -13,7 +13,7 @@ import xarray
 
 from ..results.drawn_values import Plottable
 from ..results.plots import check_matplotlib, draw, plottable, save_figure
-from ..results.remarks import remark_facts
+from ..results.remarks import remark_facts, status_beside
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, attachment_rows, column_rows, status_of
 from ..tables import dataset_of_event, find_layout
@@ -98,7 +98,7 @@ def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, 
     start, stop = run.metadata["start"], run.metadata["stop"] or {}
     say(f"uid: {start['uid']}")
     say(f"time: {shown_time(start['time'])}")
-    say(f"status: {shown(status_of(stop), VALUE_WIDTH)}")
+    say(f"status: {shown(status_beside(remarks, status_of(stop)), VALUE_WIDTH)}")
     for name, text in remarks:
         say(f"{name}: {shown(text, VALUE_WIDTH)}")
     for key in start:

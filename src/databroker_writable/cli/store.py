@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..errors import StoreError
 from ..results.header_search import has_run
 from ..results.remarks import check_tags
 from ..results.time_arguments import FORMS, moment_in
@@ -155,20 +156,25 @@ def store(
                 check_tags(opened.catalog, tags)
         uids = [new_run_uid() for _ in files] if uid is None else [uid]
         with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
-            for run_uid, (table, own_units) in zip(uids, tables, strict=True):
-                run = opened.catalog.store_run(
-                    table,
-                    metadata=metadata,
-                    uid=run_uid,
-                    one_event=one_event,
-                    stream=stream,
-                    derived_from=sources or None,
-                    supersedes=supersedes,
-                    parameters=parameters or None,
-                    units={**own_units, **units} or None,
-                    attachments=attachments or None,
-                    progress=sys.stderr.isatty(),
-                )
+            for file, run_uid, (table, own_units) in zip(files, uids, tables, strict=True):
+                try:
+                    run = opened.catalog.store_run(
+                        table,
+                        metadata=metadata,
+                        uid=run_uid,
+                        one_event=one_event,
+                        stream=stream,
+                        derived_from=sources or None,
+                        supersedes=supersedes,
+                        parameters=parameters or None,
+                        units={**own_units, **units} or None,
+                        attachments=attachments or None,
+                        progress=sys.stderr.isatty(),
+                    )
+                except StoreError:
+                    if len(files) > 1:
+                        say(f"{file} cannot be stored: {_progress(opened.catalog, uids, files)}", error=True)
+                    raise
                 if tags:
                     opened.catalog.annotate(run, tags=tags)
                 way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"

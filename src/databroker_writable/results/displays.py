@@ -17,7 +17,7 @@ from ..runs import run_display
 from ..runs.run_display import Display, display_of, display_of_stream
 from ..runs.shown_text import aligned, html_table, shown
 from ..storage.backend import label_of
-from .remarks import remark_facts
+from .remarks import remark_facts, status_beside
 from .run_table import WIDTH, records_of, text_table
 from .selection import select
 
@@ -79,8 +79,9 @@ def _display_stream(stream: Any) -> None:
 def _display_of_run(run: Any) -> Display:
     plain, catalog = display_of(run), getattr(run, "catalog_object", None)
     remarks = [] if catalog is None else remark_facts(catalog, run.metadata["start"]["uid"])
-    facts = [(name, shown(text, run_display.WIDTH)) for name, text in remarks]
-    return dataclasses.replace(plain, facts=[*plain.facts, *facts])
+    facts = [(name, status_beside(remarks, text) if name == "status" else text) for name, text in plain.facts]
+    facts += [(name, shown(text, run_display.WIDTH)) for name, text in remarks]
+    return dataclasses.replace(plain, facts=facts)
 
 
 def _displayed(describe: Callable[[Any], Display], thing: Any) -> Display:

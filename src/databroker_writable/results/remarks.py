@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError, NotWritableError, warn_user
 from ..runs.provenance import reference
+from ..runs.run_or_table import is_run
 from ..storage.backend import label_of
 from ..tables.document_values import document_value
 from ..tables.wording import short
@@ -74,6 +75,17 @@ def remark_facts(catalog: Any, uid: str) -> list[tuple[str, str]]:
     facts = [(RETRACTED, _quoted(remark)) for remark in retractions([kept]).values()]
     facts += [("tags", ", ".join(tags)) for tags in tags_by_run(kept).values()]
     return facts + [("remark", _quoted(remark)) for remark in kept if remark["text"] and not remark["verdict"]]
+
+
+def status_beside(facts: Iterable[tuple[str, str]], status: str) -> str:
+    """The status of a run for its displays, beside its remarks: a retraction takes the place of the exit status."""
+    return RETRACTED if RETRACTED in dict(facts) else status
+
+
+def retraction_in(catalog: Any, uid: str) -> str | None:
+    """Why a run is retracted in a catalog, and by whom; None if it is not, or without a catalog."""
+    retraction = retractions([remarks(catalog)]).get(uid)
+    return None if retraction is None else _quoted(retraction)
 
 
 def tags_of(catalog: Any) -> dict[str, list[str]]:
@@ -181,7 +193,8 @@ def _user() -> str:
 
 def _checked_text(text: Any, argument: str) -> str:
     if not isinstance(text, str):
-        raise InvalidMetadataError(f"the {argument} of a remark must be text, not {short(text)}")
+        order = " (the run comes first)" if is_run(text) else ""
+        raise InvalidMetadataError(f"the {argument} of a remark must be text, not {short(text)}{order}")
     if len(text) > MAX_TEXT:
         raise InvalidMetadataError(
             f"the {argument} of a remark can have at most {MAX_TEXT:,} characters, but this one has {len(text):,}; "

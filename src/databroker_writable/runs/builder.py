@@ -23,7 +23,7 @@ from .provenance import Provenance
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink
 from .start_document import start_metadata
-from .stream_errors import NoSuchStreamError, StreamExistsError
+from .stream_errors import no_such_stream, stream_exists
 
 
 class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
@@ -158,7 +158,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             self._check_open()
             check_stream(name, data, data_keys)
             if name in self._streams:
-                raise StreamExistsError(name)
+                raise stream_exists(name)
             table = None if data is None else self._read(data, units)
             schema = with_declarations(table.schema if table else None, data_keys, object_keys, configuration, hints)
             moment = self._now() if time is None else time
@@ -311,7 +311,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def _stream(self, name: str) -> BuiltStream:
         self._check_open()
         if name not in self._streams:
-            raise NoSuchStreamError(name)
+            raise no_such_stream(name, self._streams)
         return self._streams[name]
 
     def _read(self, data: Any, units: Mapping[Any, str] | None, first: StreamSchema | None = None) -> StreamTable:

@@ -17,7 +17,7 @@ from .sinks import MemorySink
 
 def is_table(value: Any) -> bool:
     """Whether the input is a table; anything else must give documents."""
-    if _is_run(value):
+    if is_run(value):
         return False
     _refuse_near_misses(value)
     if isinstance(value, Mapping) or any(_has(value, name) for name in ("to_dataset", "data_vars", "columns")):
@@ -74,9 +74,9 @@ def check_many(runs: Any) -> None:
     """Refuse one run, or something without runs, instead of many."""
     if isinstance(runs, str | bytes) or not isinstance(runs, Iterable):
         what, remedy = short(runs), "give them as a list"
-    elif _has(runs, "search") and not _is_run(runs):
+    elif _has(runs, "search") and not is_run(runs):
         what, remedy = "a catalog", "give its values(), or copy its runs with copy_runs"
-    elif _is_run(runs) or (not isinstance(runs, list | tuple) and is_table(runs)):
+    elif is_run(runs) or (not isinstance(runs, list | tuple) and is_table(runs)):
         what, remedy = f"one run or table ({type(runs).__name__})", "put it in a list, or use store_run"
     else:
         return
@@ -104,7 +104,7 @@ def documents_of(run: Any) -> Iterable[NamedDocument]:
     return documents
 
 
-def _is_run(value: Any) -> bool:
+def is_run(value: Any) -> bool:
     """Whether it is a run or a builder."""
     return _has(value, "documents") or _has(value, "get_run")
 

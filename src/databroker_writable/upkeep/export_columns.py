@@ -75,13 +75,15 @@ def _values(name: str, variable: xarray.Variable) -> Any:
         is_text = False
     if not is_text:
         written = "text" if plain.dtype.kind == "O" else str(plain.dtype)
-        missing = ", empty where missing" if written == "text" and values.isna().any() else ""
+        missing = f", {'empty' if written == 'text' else 'NaN'} where missing" if values.isna().any() else ""
         warn_of_change([f"{name!r} ({dtype})"], f"written as {written}{missing}", _NO_TYPE)
     return plain.astype(str).reshape(variable.shape) if plain.dtype.kind == "O" else plain.reshape(variable.shape)
 
 
 def _numbers(values: pandas.Series) -> numpy.ndarray | None:
-    """Nullable numbers and bools as numpy arrays, with NaN for missing values; None for other types."""
+    """Numbers and bools that can be missing as numpy arrays, with NaN for missing values; None for other types."""
+    if values.dtype == object and values.isna().any():
+        values = values.convert_dtypes()
     dtype = values.dtype
     if isinstance(dtype, numpy.dtype) or not pandas.api.types.is_numeric_dtype(dtype):
         return None

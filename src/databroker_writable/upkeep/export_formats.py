@@ -78,6 +78,8 @@ def csv(contents: RunContents, path: str) -> NewFile:
     header = []
     for kind, document in (("start", contents.start), ("stop", contents.stop or {})):
         header += [f"# {kind}.{key}: {json_line(value)}" for key, value in document.items()]
+    if contents.retracted is not None:
+        header.append(f"# retracted: {json_line(contents.retracted)}")
     table = contents.table()
     header += [f"# column.{name}: {json_line(table[name].attrs)}" for name in table.variables if table[name].attrs]
     complex_ones = [repr(name) for name in table.variables if table[name].dtype.kind == "c"]

@@ -13,8 +13,9 @@ from typing import Any
 
 import xarray
 
-from ..errors import ExportError, StoreError, StoreFailedError, did_you_mean, require_package
+from ..errors import ExportError, StoreError, StoreFailedError, did_you_mean, require_package, warn_user
 from ..results.axes import first_descriptor, streams_of
+from ..results.remarks import retraction_in
 from ..runs.attachments import attachments, check_file_name
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
@@ -32,13 +33,21 @@ class RunContents:
     stop: Mapping[str, Any] | None
     descriptors: dict[str, Mapping[str, Any]]
     """The first descriptor of each stream."""
+    retracted: str | None
+    """Why the run is retracted, and by whom."""
     inputs: list[dict[str, Any]] | None
     """The runs that this one was made from, directly or not, inputs first: their uid, catalog and start document."""
     streams: dict[str, xarray.Dataset]
 
     def documents(self) -> dict[str, Any]:
-        """The documents, by their type."""
-        documents = {"start": self.start, "stop": self.stop, "descriptors": self.descriptors, "inputs": self.inputs}
+        """The documents, by their type, and what is said of the run."""
+        documents = {
+            "start": self.start,
+            "stop": self.stop,
+            "retracted": self.retracted,
+            "descriptors": self.descriptors,
+            "inputs": self.inputs,
+        }
         return {name: document for name, document in documents.items() if document is not None}
 
     def units(self, stream: str, column: str) -> str | None:
@@ -71,7 +80,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     stream: str | None = None,
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     with_inputs: bool = False,
     force: bool = False,
 ) -> str:
@@ -86,7 +95,7 @@ def export(
         Missing directories are created.
     stream : str, optional
         By default all, with attachments in the directory ``NAME-attachments``; CSV and Parquet hold one stream.
-    columns : sequence of str, optional
+    columns : str or sequence of str, optional
         By default all columns. Their coordinates are always included.
     with_inputs : bool, optional
         Add the start documents of the runs that this one was made from, directly or not.
@@ -109,9 +118,10 @@ def export(
 
     Notes
     -----
-    Each file contains the start and stop documents and the descriptors, and is written completely or not at all. Types
-    that a format does not have, such as intervals in netCDF, become text, with a warning. Another one names columns
-    with values that it does not distinguish, such as the text '007' from 7 in CSV, or infinities from NaN in JSON.
+    Each file contains the start and stop documents and the descriptors, and is written completely or not at all. It
+    says if the run is retracted, and so does a warning. Types that a format does not have, such as intervals in netCDF,
+    become text, with a warning. Another one names columns with values that it does not distinguish, such as the text
+    '007' from 7 in CSV, or infinities from NaN in JSON.
 
     Examples
     --------
@@ -229,18 +239,22 @@ _SUITCASES = {
 """bluesky's suitcases that write files, and their packages."""
 
 
-def _contents(run: Any, stream: str | None, columns: Sequence[str] | None, with_inputs: bool) -> RunContents:
+def _contents(run: Any, stream: str | None, columns: str | Sequence[str] | None, with_inputs: bool) -> RunContents:
     names = streams_of(run, stream)
     if not names and not attachments(run):
         raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, so there is nothing to export")
     streams = {name: with_text_names(to_dataset(run, name)) for name in names}
     described = {name: first_descriptor(run, name) for name in names}
     inputs = _inputs(run) if with_inputs else None
-    contents = RunContents(run.metadata["start"], run.metadata["stop"], described, inputs, streams)
+    retracted = retraction_in(getattr(run, "catalog_object", None), run.metadata["start"]["uid"])
+    if retracted is not None:
+        warn_user(f"the run {run.metadata['start']['uid']!r} is retracted: {retracted}; the file says so")
+    contents = RunContents(run.metadata["start"], run.metadata["stop"], described, retracted, inputs, streams)
     return contents if columns is None else replace(contents, streams=_chosen(streams, columns))
 
 
-def _chosen(streams: Mapping[str, xarray.Dataset], columns: Sequence[str]) -> dict[str, xarray.Dataset]:
+def _chosen(streams: Mapping[str, xarray.Dataset], columns: str | Sequence[str]) -> dict[str, xarray.Dataset]:
+    columns = [columns] if isinstance(columns, str) else columns
     known = {name for dataset in streams.values() for name in dataset.variables}
     unknown = [name for name in columns if name not in known]
     if unknown:
