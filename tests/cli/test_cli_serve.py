@@ -42,8 +42,7 @@ def test_no_garbage_is_looked_for_while_a_command_is_imported() -> None:
 
 
 def test_without_tiled_the_command_says_what_to_install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("upkeep.tiled_serve", "upkeep.tiled_streams"):
-        monkeypatch.delitem(sys.modules, f"databroker_writable.{module}", raising=False)
+    monkeypatch.delitem(sys.modules, "databroker_writable.upkeep.tiled_serve", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert "pip install 'databroker-writable[databroker,tiled]'" in fail("serve", str(directory))
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from ..catalog.recipes import check_variables
 from ..catalog.wrapping import make_writable, writable_class
 from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
+from ..errors import NotWritableError
 from ..runs import upstream
+from ..storage.durable_file import final_name
+from ..storage.file_locks import is_being_written
+from ..storage.remark_files import SUFFIX, read_remark, why_no_remark
+from ..storage.run_paths import names_in
 from .asset_findings import Assets
-from .findings import Report
+from .findings import Finding, Leftover, Report, age_of, in_place_of_directory, remover, shown_age
 from .known_upkeep import upkeep_class, upkeep_of
-from .remark_findings import remark_findings
 
 
 def examine(catalog: Any, *, progress: bool = False) -> Report:
@@ -35,7 +40,9 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
     report.looked_at["runs"] = look.runs
     report.findings += look.findings
     report.findings += upkeep.cut_off_deletions()
-    report.findings += remark_findings(catalog._backend)
+    # MongoDB inserts each remark completely
+    for folder in catalog._backend.remark_folders:
+        report.findings += _remark_findings(folder.path)
     report.findings += assets.obstacles()
     report.findings += assets.leftovers(look.unreadable)
     report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
@@ -49,6 +56,31 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
 
         report.findings += assets.damage(read)
     return report
+
+
+def _remark_findings(directory: str) -> Iterator[Finding]:
+    """Partial remarks, and files among the remarks that are none."""
+    if os.path.lexists(directory) and not os.path.isdir(directory):
+        yield in_place_of_directory(directory, "remark")
+    try:
+        names = sorted(names_in(directory))
+    except NotWritableError as exc:
+        yield Finding("unreadable-directory", directory, f"{exc}, so no remark is looked at")
+        return
+    for name in names:
+        path = os.path.join(directory, name)
+        if (final_name(name) or "").endswith(SUFFIX):
+            if not is_being_written(path):
+                age = age_of(path)
+                message = f"partial remark on a run, {shown_age(age)}"
+                yield Leftover("partial-remark", path, message, age=age, remove=remover(path))
+        elif name.endswith(SUFFIX) and not name.startswith("."):
+            try:
+                read_remark(path)
+            except FileNotFoundError:
+                continue
+            except (ValueError, OSError) as exc:
+                yield Finding("bad-remark", path, f"remark {why_no_remark(path, exc)}")
 
 
 def unloaded_directory(path: str) -> Any:
