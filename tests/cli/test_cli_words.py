@@ -45,6 +45,28 @@ def test_messages_are_in_words_of_the_command_line(command: str, said: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("value", "is_doubtful"),
+    [
+        ('{"a": 1,}', True),
+        ('{"a":', True),
+        ("[1, 2", True),
+        ("['a']", False),
+        ("[Fe(CN)6]", False),
+        ('{"a": 1}', False),
+    ],
+)
+def test_text_that_may_have_been_meant_as_json_is_told(value: str, is_doubtful: bool) -> None:
+    errors = run("store", "table.csv", "--to", "results", "--metadata", f"fit={value}").stderr
+    assert (f"Warning: fit is stored as the text {value}, which is no JSON" in errors) == is_doubtful
+
+
+def test_more_lines_to_skip_than_there_are_is_told() -> None:
+    assert "it has 2 lines, all of which --skip-rows skips" in fail(
+        "store", "table.csv", "--to", "results", "--skip-rows", "99"
+    )
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"a,b\n1,2\n3,4,5\n", "its row 3 has 3 values for 2 columns"),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..tables.classifier import exceeds_float64
+from ..tables.wording import counted
 from ..upkeep.export_formats import CSV_HEADER
 from .csv_dialect import UTF_8, TextFormat
 from .csv_doubts import (
@@ -67,6 +68,8 @@ def read_text_table(content: bytes, text_format: TextFormat) -> TextTable:
         text_format = replace(text_format, comment="#")
     declared = text_format.declared_by(text.partition("\n")[0])
     lines, comments = _lines(text, declared or text_format)
+    if 0 < len(lines) <= text_format.skipped_rows:
+        raise ValueError(f"it has {counted(len(lines), 'line')}, all of which --skip-rows skips; skip fewer")
     if declared is not None:
         text_format, lines[:1] = declared, ["\n"]
     first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))

@@ -13,9 +13,13 @@ import click
 
 from ..results.time_arguments import FORMS, moment_in, seconds_in
 from .other_names import for_option
+from .printing import say
 from .targets import file_in_place_of_catalog, is_catalog
 
 _NUMBER = re.compile(r"-\d")
+_LIKE_JSON = re.compile(r"\s*(\{|\[.*[\",])")
+"""Text that may have been meant as a dict or a list of JSON."""
+
 _TEXT = {"TEXT", "NAME", "TAG", "TIME", "KEY=VALUE", "COLUMN=TEXT"}
 """What the help calls arguments and values of options that can have blanks."""
 
@@ -112,7 +116,12 @@ def parse_target(ctx: click.Context, param: click.Parameter, name: str | None) -
 
 def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, Any]:
     """Return a dict of all KEY=VALUE; a click callback."""
-    return {key: parse_value(value) for key, value in _pairs(pairs, "KEY=VALUE", "sample=Cu").items()}
+    texts = _pairs(pairs, "KEY=VALUE", "sample=Cu")
+    values = {key: parse_value(text) for key, text in texts.items()}
+    for key, value in values.items():
+        if value == texts[key] and _LIKE_JSON.match(value) and not ctx.resilient_parsing:
+            say(f"Warning: {key} is stored as the text {value}, which is no JSON", error=True)
+    return values
 
 
 def parse_units(ctx: click.Context, param: click.Parameter, pairs: Iterable[str]) -> dict[str, str]:

@@ -39,7 +39,7 @@ def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exceptio
         )
     if isinstance(exc, PermissionError) or (isinstance(exc, OSError) and exc.errno == errno.EROFS):
         return NotWritableError(
-            f"no permission to store into the catalog {label!r}: {exc}; ask its owner, or store into your own catalog"
+            f"no permission to store into the catalog {label!r}: {exc}; ask its owner, or use a catalog of your own"
         )
     if isinstance(exc, NotADirectoryError):
         return StoreFailedError(f"nothing can be stored into {label!r} ({exc}): {not_a_directory(exc)}")

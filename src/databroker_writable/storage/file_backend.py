@@ -136,7 +136,7 @@ class FileBackend(Backend):
             raise NotWritableError(f"{existing!r} is not a directory; open the catalog with another path")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise NotWritableError(
-                f"no permission to write into {existing!r}; ask its owner, or store into your own catalog"
+                f"no permission to write into {existing!r}; ask its owner, or use a catalog of your own"
             )
 
     def _check_still_there(self) -> None:
