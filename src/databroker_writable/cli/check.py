@@ -105,7 +105,8 @@ def check(
         report = examine(open_to_check(catalog), progress=sys.stderr.isatty())
     if cleaning:
         clean(report.findings, grace, unshared=unshared)
-    say(without_password(_json(report, grace) if as_json else _text(report, grace, catalog)))
+    as_dict = {"looked_at": report.looked_at, "findings": [finding.as_json(grace) for finding in report.findings]}
+    say(without_password(json_text(as_dict) if as_json else _text(report, grace, catalog)))
     ctx.exit(1 if report.needs_attention(grace) else 0)
 
 
@@ -135,11 +136,6 @@ def _read_elsewhere(catalog: str, uid: str) -> str:
         return f"it did not answer within {READING_SECONDS} s"
     lines = done.stderr.strip().splitlines() or ["it gave no reason"]
     return lines[-1] if done.returncode else ""
-
-
-def _json(report: Report, grace: float) -> str:
-    findings = [finding.as_json(grace) for finding in report.findings]
-    return json_text({"looked_at": report.looked_at, "findings": findings})
 
 
 def _text(report: Report, grace: float, catalog: str) -> str:

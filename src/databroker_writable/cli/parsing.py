@@ -141,36 +141,31 @@ def _pairs(pairs: Iterable[str], form: str, example: str) -> dict[str, str]:
     return values
 
 
-def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[str]) -> list[str | dict[str, str]]:
-    """Return the runs of all UID or ROLE=UID, those with a role as ``{role: uid}``; a click callback."""
-    sources: list[str | dict[str, str]] = []
+def parse_sources(ctx: click.Context, param: click.Parameter, words: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the role, which may be empty, and the run of each UID or ROLE=UID; a click callback."""
+    sources = []
     for word in words:
         role, equals, uid = word.rpartition("=")
         if not uid or (equals and not role):
             raise click.BadParameter(f"{word!r} is not UID or ROLE=UID; write it like 5dbb2ed2 or dark=5dbb2ed2")
-        sources.append({role: uid} if role else uid)
+        sources.append((role, uid))
     return sources
 
 
 def parse_value(text: str) -> Any:
     """Return the value of JSON text (``8979``, ``true``, ``[1, 2]``, ``"29"``), and other text unchanged."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except ValueError:
         return text
 
 
 def _finite(text: str) -> float:
-    """A number that float64 holds; 1e400, which it does not, may also be a name."""
+    """A number that float64 holds; 1e400 may also be a name, and NaN and Infinity, which Python reads, are no JSON."""
     number = float(text)
-    if math.isinf(number):
+    if not math.isfinite(number):
         raise ValueError(text)
     return number
-
-
-def _refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which Python's reader accepts, but which are not JSON."""
-    raise ValueError(name)
 
 
 def parse_picture(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:

@@ -120,7 +120,7 @@ def store(
     metadata: dict[str, Any],
     uid: str | None,
     tags: tuple[str, ...],
-    sources: list[Any],
+    sources: list[tuple[str, str]],
     supersedes: str | None,
     parameters: dict[str, Any],
     units: dict[str, str],
@@ -149,7 +149,7 @@ def store(
         with saying_what_was_done(lambda: "nothing was stored"):
             tables = [read_file(file, options) for file in files]
             opened = open_to_store(target)
-            sources = [_source(opened.catalog, target, source) for source in sources]
+            inputs = [(role, _named_run(opened.catalog, target, uid, "--derived-from")) for role, uid in sources]
             if supersedes is not None:
                 supersedes = _named_run(opened.catalog, target, supersedes, "--supersedes")
             if tags:
@@ -164,7 +164,7 @@ def store(
                         uid=run_uid,
                         one_event=one_event,
                         stream=stream,
-                        derived_from=sources or None,
+                        derived_from=[{role: run} if role else run for role, run in inputs] or None,
                         supersedes=supersedes,
                         parameters=parameters or None,
                         units={**own_units, **units} or None,
@@ -189,13 +189,6 @@ def _seconds(time: Any) -> Any:
         remedy = f"time={day}" if day else f"it like {FORMS}, or seconds since 1970"
         raise click.UsageError(f"--metadata time={time} is not a time; write {remedy}")
     return seconds
-
-
-def _source(catalog: Any, name: str, source: str | dict[str, str]) -> str | dict[str, str]:
-    """An input with the uid of the run, in its role."""
-    if isinstance(source, str):
-        return _named_run(catalog, name, source, "--derived-from")
-    return {role: _named_run(catalog, name, uid, "--derived-from") for role, uid in source.items()}
 
 
 def _named_run(catalog: Any, name: str, text: str, option: str) -> str:

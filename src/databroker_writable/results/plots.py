@@ -276,7 +276,6 @@ def _labelled(array: xarray.DataArray, data: StreamData) -> tuple[str, numpy.nda
 
 
 def _axis(data: StreamData, dim: Hashable, length: int) -> Axis:
-    """The axis along a dimension."""
     name = data.axis_along(dim)
     # the times of Events are not a scanned axis
     if name is not None and (name != "time" or data.dataset[name].dtype.kind in TIMES):

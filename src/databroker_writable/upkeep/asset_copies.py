@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidRunError, StoreFailedError
@@ -102,5 +103,4 @@ def _check_is_readable(path: str) -> None:
 
 
 def _is_below(path: str, root: str) -> bool:
-    root = os.path.realpath(root)
-    return os.path.commonpath([root, os.path.realpath(path)]) == root
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))

@@ -51,7 +51,6 @@ class RunContents:
         return {name: document for name, document in documents.items() if document is not None}
 
     def units(self, stream: str, column: str) -> str | None:
-        """The units in a descriptor."""
         units = self.descriptors[stream].get("data_keys", {}).get(column, {}).get("units")
         return units if isinstance(units, str) else None
 

@@ -29,7 +29,6 @@ class Finding:
     removed: bool = False
 
     def needs_attention(self, grace: float) -> bool:
-        """Whether it needs attention."""
         return self.is_problem
 
     def said(self) -> str:

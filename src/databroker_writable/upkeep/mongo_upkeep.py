@@ -43,8 +43,6 @@ class MongoUpkeep(BackendUpkeep):
 
 
 class NormalizedUpkeep(MongoUpkeep):
-    """The upkeep of the normalized layout."""
-
     backend: MongoNormalizedBackend
 
     def __init__(self, catalog: Any) -> None:
@@ -99,8 +97,6 @@ class NormalizedUpkeep(MongoUpkeep):
 
 
 class EmbeddedUpkeep(MongoUpkeep):
-    """The upkeep of the embedded layout."""
-
     backend: MongoEmbeddedBackend
 
     def __init__(self, catalog: Any) -> None:

@@ -54,7 +54,8 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     elif complaint:
         what = f"a new process cannot read the probe run: {complaint}"
         report.findings.append(Finding("not-read", f"run {uid}", what))
-    paths = _asset_paths(run)
+    assets = [doc for name, doc in run.documents(fill="no") if name == "resource" and is_our_asset(doc)]
+    paths = [os.path.join(doc["root"], doc["resource_path"]) for doc in assets[:1]]
     if root is not None:
         top = root if catalog.asset_root is not None else os.path.dirname(root)
         for path in paths:
@@ -92,14 +93,6 @@ def _asset_root_findings(catalog: Any, root: str | None) -> Iterator[Finding]:
         yield Finding("asset-root-unreachable", root, advice)
     elif os.path.isdir(root) and not os.access(root, os.W_OK | os.X_OK):
         yield Finding("asset-root-unreachable", root, "no permission to write into the asset_root; ask its owner")
-
-
-def _asset_paths(run: Any) -> list[str]:
-    return [
-        os.path.join(doc["root"], doc["resource_path"])
-        for name, doc in run.documents(fill="no")
-        if name == "resource" and is_our_asset(doc)
-    ][:1]
 
 
 def _permission_findings(path: str) -> Iterator[Finding]:
