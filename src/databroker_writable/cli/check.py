@@ -26,7 +26,7 @@ import sys
 from databroker_writable.upkeep import read_probe
 from databroker_writable.cli.targets import open_to_read
 try:
-    read_probe(open_to_read(sys.argv[1]).catalog, sys.argv[2])
+    read_probe(open_to_read(sys.argv[1]), sys.argv[2])
 except Exception as exc:
     sys.exit(" ".join(f"{type(exc).__name__}: {exc}".split()))
 """
@@ -96,11 +96,10 @@ def check(
     if unshared and not cleaning:
         raise click.UsageError("--unshared is for removing leftovers; give --clean, too")
     if recovering:
-        say(_recovered(recover(open_existing_to_store(catalog).catalog), catalog))
+        say(_recovered(recover(open_existing_to_store(catalog)), catalog))
         return
     if writing:
-        target = open_existing_to_store(catalog)
-        report = write_test(target.catalog, lambda uid: _read_elsewhere(catalog, uid))
+        report = write_test(open_existing_to_store(catalog), lambda uid: _read_elsewhere(catalog, uid))
     else:
         report = examine(open_to_check(catalog), progress=sys.stderr.isatty())
     if cleaning:

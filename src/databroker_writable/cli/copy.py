@@ -41,11 +41,11 @@ SECONDS_BETWEEN = 5
 @click.option("--follow", is_flag=True, help="Continue with runs that are stored later, until Ctrl-C.")
 @click.pass_context
 def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:
-    original = open_to_read(source).catalog
+    original = open_to_read(source)
     everything = uids_to_copy(original)
     full = [find_uid(original, source, uid) for uid in uids] if uids else everything
     is_tiled = destination.startswith(TILED)
-    target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination).catalog
+    target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination)[0]
     report = CopyReport()
     with saying_what_was_done(lambda: _progress(report, len(full))):
         add_copies(report, original, target, full, as_is=as_is, progress=sys.stderr.isatty())

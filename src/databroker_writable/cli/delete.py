@@ -41,7 +41,7 @@ def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
         raise click.UsageError(
             "delete takes uids, not -1: what is the latest run can change; see databroker-writable ls"
         )
-    opened = open_existing_to_store(catalog).catalog
+    opened = open_existing_to_store(catalog)
     deletions = {deletion.uid: deletion for deletion in (deletion_of(opened, uid) for uid in uids)}
     say(table(("uid", "time", "name", "documents", "assets"), [_row(opened, item) for item in deletions.values()]))
     for path in sorted({path for deletion in deletions.values() for path in deletion.kept}):

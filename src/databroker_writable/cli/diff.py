@@ -23,7 +23,7 @@ from .targets import find_run, open_to_read
 @click.argument("second", metavar="UID")
 @click.pass_context
 def diff(ctx: click.Context, catalog: str, first: str, second: str) -> None:
-    opened = open_to_read(catalog).catalog
+    opened = open_to_read(catalog)
     difference = difference_of(*(find_run(opened, catalog, uid) for uid in (first, second)))
     say(repr(difference))
     ctx.exit(3 if difference else 0)

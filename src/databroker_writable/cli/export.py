@@ -55,7 +55,7 @@ def export(
     if suitcase is not None and (force or with_inputs or columns or stream is not None):
         raise click.UsageError("--suitcase cannot be combined with --force, --with-inputs, --column or --stream")
     output = output or ("{uid:.8}-" if suitcase else "{uid:.8}.nc")
-    opened = open_to_read(catalog).catalog
+    opened = open_to_read(catalog)
     runs = {run.metadata["start"]["uid"]: run for run in (_find(opened, catalog, uid) for uid in uids)}
     names: dict[str, str] = {}
     for uid, run in runs.items():

@@ -66,7 +66,7 @@ def ls(
     limit: int,
     as_json: bool,
 ) -> None:
-    opened = open_to_read(catalog).catalog
+    opened = open_to_read(catalog)
     if "time" in where and (since is not None or until is not None):
         raise click.UsageError("--where time=... contradicts --since and --until; give only one of them")
     if derived_from is not None and is_position(derived_from):

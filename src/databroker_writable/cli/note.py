@@ -47,8 +47,8 @@ def note(
         raise click.ClickException(
             "a retraction needs a reason; say after the uid, as TEXT, what is wrong with the run"
         )
-    kept = open_existing_to_store(to or catalog).catalog
-    run = find_run(open_to_read(catalog).catalog if to else kept, catalog, uid)
+    kept = open_existing_to_store(to or catalog)
+    run = find_run(open_to_read(catalog) if to else kept, catalog, uid)
     if is_list:
         _list(kept.annotations(run))
         return

@@ -45,4 +45,4 @@ def serve(catalog: str, port: int, public: bool) -> None:
 
     upstream.ignore_warning_of_reading()
     with contextlib.suppress(KeyboardInterrupt):
-        serve_catalog(open_to_read(catalog).catalog, port=port, public=public, ready=ready)
+        serve_catalog(open_to_read(catalog), port=port, public=public, ready=ready)

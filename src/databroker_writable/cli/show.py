@@ -68,7 +68,7 @@ def show(
 ) -> None:
     if column is None and plot is None and not (x is None and frame is None and stream_name is None):
         raise click.UsageError("--stream, --x and --frame are for plots; give --column or --plot, too")
-    opened = open_to_read(catalog).catalog
+    opened = open_to_read(catalog)
     run = find_run(opened, catalog, uid)
     if plot is not None:
         check_matplotlib()

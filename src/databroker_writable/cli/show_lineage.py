@@ -28,7 +28,7 @@ from .targets import find_run, open_to_read
     "--plot", metavar="FILE.png", callback=parse_picture, help="Draw a picture into a file (needs matplotlib)."
 )
 def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str | None) -> None:
-    opened = open_to_read(catalog).catalog
+    opened = open_to_read(catalog)
     if not hasattr(opened, "results_of"):  # databroker's own catalogs have no lineage
         opened = make_writable(opened)
     with warnings_as_messages():

@@ -148,17 +148,17 @@ def store(
         options = ReadOptions(group, {name: value for name, value in of_text.items() if value is not None})
         with saying_what_was_done(lambda: "nothing was stored"):
             tables = [read_file(file, options) for file in files]
-            opened = open_to_store(target)
-            inputs = [(role, _named_run(opened.catalog, target, uid, "--derived-from")) for role, uid in sources]
+            catalog, expression = open_to_store(target)
+            inputs = [(role, _named_run(catalog, target, uid, "--derived-from")) for role, uid in sources]
             if supersedes is not None:
-                supersedes = _named_run(opened.catalog, target, supersedes, "--supersedes")
+                supersedes = _named_run(catalog, target, supersedes, "--supersedes")
             if tags:
-                check_tags(opened.catalog, tags)
+                check_tags(catalog, tags)
         uids = [new_run_uid() for _ in files] if uid is None else [uid]
-        with warnings_as_messages(), saying_what_was_done(lambda: _progress(opened.catalog, uids, files)):
+        with warnings_as_messages(), saying_what_was_done(lambda: _progress(catalog, uids, files)):
             for file, run_uid, (table, own_units) in zip(files, uids, tables, strict=True):
                 try:
-                    run = opened.catalog.store_run(
+                    run = catalog.store_run(
                         table,
                         metadata=metadata,
                         uid=run_uid,
@@ -173,12 +173,12 @@ def store(
                     )
                 except StoreError:
                     if len(files) > 1:
-                        say(f"{file} cannot be stored: {_progress(opened.catalog, uids, files)}", error=True)
+                        say(f"{file} cannot be stored: {_progress(catalog, uids, files)}", error=True)
                     raise
                 if tags:
-                    opened.catalog.annotate(run, tags=tags)
+                    catalog.annotate(run, tags=tags)
                 way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
-                say(f"stored {run_uid}; read it in Python: {opened.expression}[{run_uid!r}]{way}.read()")
+                say(f"stored {run_uid}; read it in Python: {expression}[{run_uid!r}]{way}.read()")
 
 
 def _seconds(time: Any) -> Any:

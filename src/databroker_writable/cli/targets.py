@@ -27,14 +27,6 @@ _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Target:
-    """An open catalog, and a Python expression that opens it."""
-
-    catalog: Any
-    expression: str
-
-
-@dataclass(frozen=True)
 class Entry:
     """An entry of a catalog of catalogs."""
 
@@ -44,7 +36,7 @@ class Entry:
     expression: str
 
 
-def open_to_read(name: str) -> Target:
+def open_to_read(name: str) -> Any:
     """Open the catalog with this name or path; nothing is created."""
     return _open(name, _entry_that_is_there(name))
 
@@ -59,8 +51,11 @@ def open_to_check(name: str) -> Any:
     return unloaded_entry(upstream.entry_named(entry.catalogs, entry.name))
 
 
-def open_to_store(name: str) -> Target:
-    """Open the catalog, or create a directory, unless a catalog has nearly the same name."""
+def open_to_store(name: str) -> tuple[Any, str]:
+    """Open the catalog, or create a directory, unless a catalog has nearly the same name.
+
+    Return also a Python expression that opens it.
+    """
     entry = _entry(name)
     if entry is None and os.sep not in name and not os.path.isdir(name):
         import databroker
@@ -70,7 +65,8 @@ def open_to_store(name: str) -> Target:
                 f"there is no catalog and no directory {name!r}; did you mean the catalog {known!r}? To make a "
                 f"directory, write ./{name}"
             )
-    return _open_writable(name, entry)
+    expression = f"databroker_writable.open_directory({name!r})" if entry is None else entry.expression
+    return _open_writable(name, entry), expression
 
 
 @contextlib.contextmanager
@@ -118,7 +114,7 @@ def tiled_container(name: str) -> Any:
     return from_uri(name) if "://" in name else from_profile(name)
 
 
-def open_existing_to_store(name: str) -> Target:
+def open_existing_to_store(name: str) -> Any:
     """Open the catalog for storing; nothing is created."""
     return _open_writable(name, _entry_that_is_there(name))
 
@@ -198,22 +194,20 @@ def _entry(name: str) -> Entry | None:
     return Entry(databroker.catalog, name, "databroker.catalog", f"databroker.catalog[{name!r}]")
 
 
-def _open(name: str, entry: Entry | None) -> Target:
-    if entry is not None:
-        return Target(_catalog_of_runs(entry), entry.expression)
+def _open(name: str, entry: Entry | None) -> Any:
     from ..drivers import open_directory
 
-    return Target(open_directory(name), f"databroker_writable.open_directory({name!r})")
+    return open_directory(name) if entry is None else _catalog_of_runs(entry)
 
 
-def _open_writable(name: str, entry: Entry | None) -> Target:
-    target = _open(name, entry)
-    if not hasattr(target.catalog, "store_run"):
+def _open_writable(name: str, entry: Entry | None) -> Any:
+    catalog = _open(name, entry)
+    if not hasattr(catalog, "store_run"):
         raise click.ClickException(
-            f"the catalog {name!r} is opened by the driver {type(target.catalog).__qualname__}, which cannot "
+            f"the catalog {name!r} is opened by the driver {type(catalog).__qualname__}, which cannot "
             "store runs; name a writable driver in its YAML, such as writable-catalog, or store into another catalog"
         )
-    return target
+    return catalog
 
 
 def _entry_of_yaml(path: str, entry: str | None) -> Entry:
