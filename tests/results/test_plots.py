@@ -207,7 +207,7 @@ def test_masks_and_complex_images_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("column", "options", "message"),
     [
-        ("nu", {}, "no column 'nu'; the run has label, y, other, image"),
+        ("nu", {}, "no column 'nu'; the run has label, y, other, image, none"),
         ("label", {}, "'label' holds text and cannot be plotted"),
         ("y", {"stream": "dark"}, "no stream 'dark'; the run has primary"),
         ("y", {"x": "nu"}, "no column 'nu'; the stream has"),
@@ -216,6 +216,7 @@ def test_masks_and_complex_images_are_drawn() -> None:
         ("y", {"frame": 0}, r"'y' has no frames: its shape is \(2,\)"),
         ("image", {"frame": 2}, "no frame 2; the column 'image' has 2, from 0 to 1"),
         ("image", {"frame": -3}, "no frame -3"),
+        ("none", {}, "'none' holds no values"),
         ("image", {"x": "y"}, "x is for lines.*--frame"),
         ("image", {"frame": "first"}, "frame must be the number of an image, such as 0 or -1, not 'first'"),
         (["y", "other"], {}, "plot draws one column, not "),
@@ -226,6 +227,7 @@ def test_what_cannot_be_drawn_is_refused_by_name(column: str, options: dict[str,
     data = xarray.Dataset(
         {"label": "a", "y": ("a", [1, 2]), "other": ("b", [1, 2]), "image": (("t", "v", "h"), numpy.ones((2, 3, 4)))}
     )
+    data["none"] = ("frame", "v", "h"), numpy.ones((0, 3, 4))
     with pytest.raises(ExportError, match=message):
         drawn(data, column, **options)
 

@@ -10,7 +10,7 @@ from typing import Any
 import event_model
 import pytest
 
-from databroker_writable import InvalidRunError, StoreWarning, open_directory, recover
+from databroker_writable import InvalidRunError, StoreWarning, diff, export, open_directory, recover, to_dataset
 from databroker_writable.runs.checker import RunChecker, check_documents, may_count
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.runs.run_or_table import documents_of
@@ -90,6 +90,25 @@ def test_files_keep_the_stream_documents_of_a_run(catalog: Any, site: sites.Site
         assert streams_of(given) == streams_of(documents)
         if events:
             assert reading["fly-1"].primary.metadata["start"]["sample"] == "Ag"
+
+
+# databroker's own, which pytest.warns raises anew from another module
+@pytest.mark.filterwarnings("ignore:The return type of:FutureWarning")
+@pytest.mark.parametrize("events", [True, False], ids=["events", "frames only"])
+@pytest.mark.parametrize("site", FILES, indirect=True)
+def test_the_other_columns_of_a_stream_are_read(catalog: Any, site: sites.Site, events: bool, tmp_path: Path) -> None:
+    with pytest.warns(StoreWarning, match="it is stored"):
+        catalog.store_run(with_streams(events=events))
+    run = site.open()["fly-1"]
+    said = "the column 'img' of stream 'primary' of the run 'fly-1' is in a stream_resource, which databroker 1 cannot"
+    with pytest.warns(StoreWarning, match=said):
+        dataset = to_dataset(run)
+    assert {name: column.values.tolist() for name, column in dataset.items()} == ({"x": [0.5] * 3} if events else {})
+    for suffix in (".csv", ".nc", ".json"):
+        with pytest.warns(StoreWarning, match=said):
+            export(run, tmp_path / f"run{suffix}")
+    with pytest.warns(StoreWarning, match=said):
+        assert not diff(run, run)
 
 
 @pytest.mark.filterwarnings("ignore::databroker_writable.StoreWarning")
@@ -199,6 +218,10 @@ REFUSED = {
     "of odd numbers": (changed("stream_datum", seq_nums={"start": 5, "stop": "6"}), "'seq_nums'.*two integers"),
     "counted wrongly": (changed("stop", num_events={"primary": 4}), "counts 4 events"),
     "lost": ([item for item in with_streams() if not item[0].startswith("stream_")], "'img' of stream 'primary'"),
+    "lost, frames only": (
+        [item for item in with_streams(events=False) if not item[0].startswith("stream_")],
+        "'img' of stream 'primary' are in a stream_resource, which is missing",
+    ),
 }
 
 

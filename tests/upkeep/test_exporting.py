@@ -26,6 +26,7 @@ from databroker_writable import (
     InvalidRunError,
     StoreFailedError,
     StoreWarning,
+    UnreadableAssetError,
     build_simple_run,
     export,
     open_directory,
@@ -471,6 +472,26 @@ def test_a_column_of_others_that_does_not_fit_its_dims_is_named(
     run = open_directory("results").store_run(documents)
     with pytest.raises(InvalidRunError, match=f"column 'x' of stream 'primary' of the run 'run-1' .*{reason}"):
         use(run)
+
+
+@pytest.mark.parametrize("use", [to_dataset, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])
+def test_arrays_of_others_without_a_handler_are_named_with_the_remedy(use: Any, tmp_path: Path) -> None:
+    run = open_directory("results").store_run(example_runs.documents_with_images(tmp_path))
+    message = (
+        f"stream 'primary' of the run '{run.metadata['start']['uid']}' .*'TEST_NPY'.*; install .*handler_registry="
+    )
+    with pytest.raises(UnreadableAssetError, match=message):
+        use(run)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_stream_of_others_without_columns_is_written(suffix: str) -> None:
+    documents = example_runs.small_documents("run-1")
+    documents[1][1]["data_keys"] = {}
+    del documents[2]
+    documents[-1][1]["num_events"] = {}
+    path = export(open_directory("results").store_run(documents), f"run{suffix}")
+    assert b"run-1" in Path(path).read_bytes()
 
 
 def test_a_directory_is_no_file() -> None:

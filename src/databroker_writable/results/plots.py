@@ -118,9 +118,9 @@ def plottable(run: Any, column: str | None, *, stream: str | None, x: str | None
         raise ExportError(
             f"the column {column!r} holds {dtype_in_words(array.dtype)} and cannot be plotted; choose another one"
         )
-    array, note = _framed(array, frame)
     if not array.size:
         raise ExportError(f"the column {column!r} holds no values")
+    array, note = _framed(array, frame)
     title, uid = title_of(data.start), data.start["uid"][:SHORTEST_UID]
     title = f"{title if uid in title else f'{title}, {uid}'}{note}"
     label, values = _labelled(array, data)

@@ -221,14 +221,18 @@ class RunChecker:
     def _stop(self, doc: Mapping[str, Any]) -> Document:
         stop = check_stop(doc, self._limits)
         self._check_run("stop", stop)
-        for stream, number in (stop.get("num_events") or {}).items():
+        counted = stop.get("num_events") or {}
+        self._streams.check_columns(
+            self._descriptors.values(),
+            [stream for stream in {**self._seq_nums, **counted} if self._seq_nums.get(stream) or counted.get(stream)],
+        )
+        for stream, number in counted.items():
             seq_nums = self._seq_nums.get(stream, [])
             if not may_count(number, seq_nums, self._streams.seq_nums.get(stream, [])):
                 raise InvalidRunError(
                     f"the stop document counts {number} events in stream {stream!r}, "
                     f"but {sum(map(len, seq_nums))} were given; were some lost?"
                 )
-        self._streams.check_columns(self._descriptors.values(), [s for s, pages in self._seq_nums.items() if pages])
         self.stop = stop
         return stop
 

@@ -8,9 +8,10 @@ from typing import Any
 import event_model
 
 from ..errors import InvalidRunError
+from ..tables.stream_reading import stream_columns
 from . import upstream
 from .document_parts import PRIMARY, Document, NamedDocument
-from .stream_resources import lost_column, stream_columns
+from .stream_resources import lost_column
 
 
 def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:

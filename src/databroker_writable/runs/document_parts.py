@@ -11,9 +11,6 @@ from ..tables.wording import short
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
 
-STREAM_EXTERNAL = "STREAM:"
-"""The value of ``external`` in the data keys of columns in a stream_resource."""
-
 PRIMARY = "primary"
 """The stream of descriptors without a name: old bluesky had no other."""
 

@@ -10,9 +10,10 @@ import numpy
 from ..errors import InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import check_event_values
+from ..tables.stream_reading import STREAM_EXTERNAL
 from ..tables.wording import Location, located, short
 from .document_checks import check_times
-from .document_parts import EVENT_PARTS, STREAM_EXTERNAL, Document, check_mappings, check_parts, listed
+from .document_parts import EVENT_PARTS, Document, check_mappings, check_parts, listed
 
 InlinePart = Callable[[Document, Document], Document]
 """``inline(page, descriptor)`` returns the page without the columns that are assets."""

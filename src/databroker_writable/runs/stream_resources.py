@@ -8,8 +8,9 @@ from typing import Any
 
 from ..errors import InvalidRunError, warn_user
 from ..tables.backend_limits import Limits
+from ..tables.stream_reading import stream_columns
 from ..tables.wording import short
-from .document_parts import STREAM_EXTERNAL, Document
+from .document_parts import Document
 
 
 def refuse_unless_held(name: str, doc: Mapping[str, Any], limits: Limits) -> None:
@@ -85,16 +86,11 @@ class StreamDocuments:
                     raise lost_column(key, descriptor["name"])
 
 
-def stream_columns(descriptor: Document) -> list[str]:
-    """The data keys of columns in a stream_resource."""
-    return [key for key, data_key in descriptor["data_keys"].items() if data_key.get("external") == STREAM_EXTERNAL]
-
-
 def lost_column(column: str, stream: str) -> InvalidRunError:
     """The error for a column whose stream_resource is missing."""
     return InvalidRunError(
         f"the arrays of column {column!r} of stream {stream!r} are in a stream_resource, which is missing from the "
-        "documents of the run; databroker's MongoDB catalogs lose it: give the documents as they were acquired"
+        "documents of the run; databroker's own catalogs lose it: give the documents as they were acquired"
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dask.array
@@ -15,6 +14,7 @@ from ..errors import InvalidRunError, NotFoundError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
 from .public_types import Run
+from .stream_reading import as_databroker_reads, read_documents
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .tracebacks import errors_end_here
 from .wording import short
@@ -35,7 +35,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         With the dims, coordinates, units, attributes and dtypes that were stored; docs/types.md lists the dtypes that a
         Dataset cannot hold. If a DataFrame was stored, `.to_dataframe()` gives it back. Assets are dask arrays,
         everything else is in memory. A stream that was not made from a table comes as `run[stream].read()`
-        returns it.
+        returns it, without columns in a stream_resource, of which a warning tells.
 
     Raises
     ------
@@ -43,6 +43,8 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         If the run has no such stream.
     InvalidRunError
         If a newer version of this package stored the run, its Events do not fit together, or it is not a run.
+    UnreadableAssetError
+        If there is no handler for its arrays, or their file cannot be read.
 
     Notes
     -----
@@ -68,16 +70,16 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
             if layout is None:
                 return read_stream(source)
             return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
-        pages, descriptors = _read(run, stream, fill="no")
+        pages, descriptors = read_documents(run, stream, fill="no")
         # the last one, because integers may have become floats
         last = max(descriptors, key=lambda doc: doc["time"]) if descriptors else None
         layout = None if last is None else _layout_of(last, stream)
         if last is None or layout is None:
-            return _as_databroker_reads(run, stream)
+            return as_databroker_reads(run, stream, descriptors)
         if not pages:
             raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
         if any("external" in data_key for data_key in last["data_keys"].values()):
-            pages, _ = _read(run, stream, fill="delayed")
+            pages, _ = read_documents(run, stream, fill="delayed")
         return _dataset_of(layout, last, _Events(pages, last["data_keys"]), stream)
 
 
@@ -126,85 +128,6 @@ def _dataset_of(layout: dict[str, Any], descriptor: dict[str, Any], events: Any,
         return _dataset(layout, configuration, events)
     datasets = [_dataset(layout, configuration, _OneEvent(events, i)) for i in range(len(events.time))]
     return datasets[0] if len(datasets) == 1 else _along_events(datasets, stream)
-
-
-def _as_databroker_reads(run: Any, stream: str) -> xarray.Dataset:
-    """A stream that was not made from a table; say which column does not fit in a Dataset."""
-    try:
-        dataset: xarray.Dataset = run[stream].read()
-    except ValueError as error:
-        pages, descriptors = _read(run, stream, fill="delayed")
-        why = _what_fits_in_no_dataset(pages, descriptors[0]["data_keys"])
-        if why is None:
-            raise
-        column, reason = why
-        raise InvalidRunError(
-            f"column {column!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has {reason}, which "
-            "fit in no Dataset; read its Events one by one, with run.documents(fill='yes')"
-        ) from error
-    return dataset
-
-
-def _what_fits_in_no_dataset(
-    pages: list[dict[str, Any]], data_keys: Mapping[str, dict[str, Any]]
-) -> tuple[str, str] | None:
-    """The first column that databroker cannot make an array with its dims of, and what it has."""
-    lengths: dict[str, tuple[int, str]] = {}
-    for key in pages[0]["data"] if pages else ():
-        shapes = list(dict.fromkeys(_shape_in_words(value) for page in pages for value in page["data"][key]))
-        if len(shapes) > 1 or shapes == [_UNEQUAL]:
-            return key, f"arrays of different shapes, {' and '.join(shapes[:2])}"
-        shape = numpy.shape(pages[0]["data"][key][0])
-        dims = data_keys[key].get("dims")
-        if len(shape) != len(data_keys[key]["shape"] if dims is None else dims):
-            declared = f"the shape {data_keys[key]['shape']}" if dims is None else f"the dims {dims}"
-            return key, f"arrays of the shape {shape} and, in its data key, {declared}"
-        for dim, length in zip(dims or (), shape, strict=True):
-            other, column = lengths.setdefault(dim, (length, key))
-            if other != length:
-                return key, f"{length} values along the dim {dim!r}, along which column {column!r} has {other}"
-    return None
-
-
-_UNEQUAL = "rows of unequal length"
-
-
-def _shape_in_words(value: Any) -> str:
-    try:
-        return str(numpy.shape(value))
-    except ValueError:
-        return _UNEQUAL
-
-
-def _read(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Read the event pages and descriptors of one stream."""
-    source = run[stream]
-    docs = _partitions(source, fill) if hasattr(source, "read_partition") else run.documents(fill=fill)
-    pages: list[dict[str, Any]] = []
-    descriptors: dict[str, dict[str, Any]] = {}
-    for name, doc in docs:
-        if name == "descriptor" and doc.get("name") == stream:
-            descriptors.setdefault(doc["uid"], doc)
-        elif name == "event_page" and doc["descriptor"] in descriptors:
-            pages.append(doc)
-    return pages, list(descriptors.values())
-
-
-def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read the documents of one stream of a databroker run.
-
-    Not run.documents(), which reads every stream, and whose NoFiller (event-model 1.24) unpacks each page.
-    """
-    filler: Any = _as_they_are if fill == "no" else fill
-    for index in itertools.count():
-        partition = source.read_partition({"index": index, "fill": filler, "partition_size": "auto"})
-        if not partition:
-            return
-        yield from partition
-
-
-def _as_they_are(name: str, doc: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return name, doc
 
 
 class _Events:

@@ -7,6 +7,7 @@ import json as json_library
 import re
 from typing import Any
 
+import pandas
 import xarray
 
 from ..errors import ExportError
@@ -118,6 +119,6 @@ def _frame(contents: RunContents) -> tuple[Any, bool]:
     dataset = contents.table()
     dims = list(dataset.dims)
     if not dims:
-        return dataset.expand_dims("row").to_dataframe(), False
+        return dataset.expand_dims("row").to_dataframe() if dataset.variables else pandas.DataFrame(), False
     frame = dataset.to_dataframe()
     return frame, bool(set(dims) & set(dataset.coords)) and not is_default_index(frame.index)

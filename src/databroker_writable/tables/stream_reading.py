@@ -1,0 +1,139 @@
+"""Read the documents of one stream, and streams that were not made from a table."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import event_model
+import numpy
+import xarray
+
+from ..errors import InvalidRunError, StoreError, UnreadableAssetError, warn_user
+
+STREAM_EXTERNAL = "STREAM:"
+"""The value of ``external`` in the data keys of columns in a stream_resource."""
+
+
+def stream_columns(descriptor: Mapping[str, Any]) -> list[str]:
+    """The data keys of columns in a stream_resource."""
+    return [key for key, data_key in descriptor["data_keys"].items() if data_key.get("external") == STREAM_EXTERNAL]
+
+
+def read_documents(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Read the event pages and descriptors of one stream."""
+    source = run[stream]
+    pages: list[dict[str, Any]] = []
+    descriptors: dict[str, dict[str, Any]] = {}
+    with _naming_the_run(run, stream):
+        docs = _partitions(source, fill) if hasattr(source, "read_partition") else run.documents(fill=fill)
+        for name, doc in docs:
+            if name == "descriptor" and doc.get("name") == stream:
+                descriptors.setdefault(doc["uid"], doc)
+            elif name == "event_page" and doc["descriptor"] in descriptors:
+                pages.append(doc)
+    return pages, list(descriptors.values())
+
+
+@contextlib.contextmanager
+def _naming_the_run(run: Any, stream: str) -> Iterator[None]:
+    """Raise what event-model says of arrays in other files as an error that names their run and the remedy."""
+    try:
+        yield
+    except event_model.EventModelError as error:
+        said = getattr(error, "message", error.args[0] if error.args else error)
+        remedy = "restore the files or the documents that it names"
+        if isinstance(error, event_model.UndefinedAssetSpecification):
+            remedy = (
+                "install the package with the handler of this spec, or open the catalog with "
+                "handler_registry={spec: handler}"
+            )
+        raise UnreadableAssetError(
+            f"the arrays of stream {stream!r} of the run {run.metadata['start']['uid']!r} cannot be read ({said}); "
+            f"{remedy}"
+        ) from error
+
+
+def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read the documents of one stream of a databroker run.
+
+    Not run.documents(), which reads every stream, and whose NoFiller (event-model 1.24) unpacks each page.
+    """
+    filler: Any = _as_they_are if fill == "no" else fill
+    for index in itertools.count():
+        partition = source.read_partition({"index": index, "fill": filler, "partition_size": "auto"})
+        if not partition:
+            return
+        yield from partition
+
+
+def _as_they_are(name: str, doc: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return name, doc
+
+
+def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> xarray.Dataset:
+    """A stream that was not made from a table; say which column does not fit in a Dataset."""
+    try:
+        with _naming_the_run(run, stream):
+            dataset: xarray.Dataset = _without_stream_resources(run, stream, descriptors).read()
+    except StoreError:
+        raise
+    except ValueError as error:
+        pages, descriptors = read_documents(run, stream, fill="delayed")
+        why = _what_fits_in_no_dataset(pages, descriptors[0]["data_keys"])
+        if why is None:
+            raise
+        column, reason = why
+        raise InvalidRunError(
+            f"column {column!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has {reason}, which "
+            "fit in no Dataset; read its Events one by one, with run.documents(fill='yes')"
+        ) from error
+    return dataset
+
+
+def _without_stream_resources(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> Any:
+    """The stream without columns in a stream_resource, at which databroker fails if the stream has Events."""
+    columns = sorted({key for descriptor in descriptors for key in stream_columns(descriptor)})
+    if not columns:
+        return run[stream]
+    where = (
+        f"the column{'s' * (len(columns) > 1)} {', '.join(map(repr, columns))} of stream {stream!r} of the run "
+        f"{run.metadata['start']['uid']!r} {'are' if len(columns) > 1 else 'is'} in a stream_resource"
+    )
+    if not hasattr(run[stream], "configure_new"):
+        raise InvalidRunError(f"{where}, which a run in memory does not hold; store its documents, and read that run")
+    warn_user(f"{where}, which databroker 1 cannot read, and left out; read the file that it names")
+    return run[stream].configure_new(exclude=columns)
+
+
+def _what_fits_in_no_dataset(
+    pages: list[dict[str, Any]], data_keys: Mapping[str, dict[str, Any]]
+) -> tuple[str, str] | None:
+    """The first column that databroker cannot make an array with its dims of, and what it has."""
+    lengths: dict[str, tuple[int, str]] = {}
+    for key in pages[0]["data"] if pages else ():
+        shapes = list(dict.fromkeys(_shape_in_words(value) for page in pages for value in page["data"][key]))
+        if len(shapes) > 1 or shapes == [_UNEQUAL]:
+            return key, f"arrays of different shapes, {' and '.join(shapes[:2])}"
+        shape = numpy.shape(pages[0]["data"][key][0])
+        dims = data_keys[key].get("dims")
+        if len(shape) != len(data_keys[key]["shape"] if dims is None else dims):
+            declared = f"the shape {data_keys[key]['shape']}" if dims is None else f"the dims {dims}"
+            return key, f"arrays of the shape {shape} and, in its data key, {declared}"
+        for dim, length in zip(dims or (), shape, strict=False):
+            other, column = lengths.setdefault(dim, (length, key))
+            if other != length:
+                return key, f"{length} values along the dim {dim!r}, along which column {column!r} has {other}"
+    return None
+
+
+_UNEQUAL = "rows of unequal length"
+
+
+def _shape_in_words(value: Any) -> str:
+    try:
+        return str(numpy.shape(value))
+    except ValueError:
+        return _UNEQUAL
