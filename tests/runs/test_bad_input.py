@@ -24,6 +24,7 @@ from databroker_writable import (
     RunBuilder,
     StoreError,
     StoreFailedError,
+    StoreWarning,
     build_simple_run,
     make_writable,
     open_directory,
@@ -708,6 +709,15 @@ def test_the_remedies_for_mistakes_are_accepted(tmp_path):
     for table in (Columns([1, 2], [3, 4])._asdict(), {"t": [Moment().datetime64]}, {"z": [1.0, None]}):
         catalog.store_run(table)
     assert to_dataset(catalog.store_run({"z": [complex(v) for v in (1j, 2)]}))["z"].values.tolist() == [1j, 2]
+
+
+@pytest.mark.parametrize("values", [[1, 2], (1.5, 2.5), numpy.arange(3)], ids=["list", "tuple", "array"])
+def test_a_table_and_its_metadata_in_the_wrong_order_are_told(catalog, values):
+    with pytest.warns(StoreWarning, match=r"only single texts \('sample'\).*rows \('mu'\); were the two exchanged"):
+        catalog.store_run({"sample": "Ni"}, {"energy": 8.3, "mu": values})
+    # neither of these looks like a table
+    catalog.store_run({"sample": "Ni"}, {"energy": 8.3, "names": ["a", "b"], "roi": [7]})
+    catalog.store_run({"sample": "Ni", "mu": 0.5}, {"roi": [1, 2]})
 
 
 def test_a_catalog_in_place_of_a_run_is_named(tmp_path):

@@ -14,7 +14,7 @@ from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.checker import RunChecker, RunDocuments, check_documents
 from ..runs.provenance import Provenance
-from ..runs.run_or_table import documents_of, is_table
+from ..runs.run_or_table import documents_of, is_table, warn_of_wrong_order
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
 from ..runs.slow_reading import warn_of_slow_reading
@@ -98,6 +98,7 @@ def table_sink(
     origin = provenance_in(catalog, uid, **provenance)
     start = start_metadata(with_defaults(catalog, metadata, uid), uid, time, origin)
     build_table(sink, data, start, exit_status, reason, one_event, stream, units, attachments)
+    warn_of_wrong_order(data, metadata)
     return sink
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import InvalidRunError, InvalidTableError
+import numpy
+
+from ..errors import InvalidRunError, InvalidTableError, warn_user
+from ..tables.classifier import NUMBERS, type_of
 from ..tables.input_types import is_of_known_form, is_records, no_class, path_of, way_to_read
 from ..tables.wording import short
 from . import upstream
@@ -68,6 +71,23 @@ def _is_whole_table(value: Any) -> bool:
     """Whether it is a table that is no row, whose values are single."""
     is_columns = isinstance(value, Mapping) and not is_records([value])
     return is_columns or (not isinstance(value, Mapping) and is_of_known_form(value))
+
+
+def warn_of_wrong_order(table: Any, metadata: Any) -> None:
+    """Warn of a table that looks like metadata, beside metadata that look like a table."""
+    if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
+        return
+    columns = [name for name, values in metadata.items() if _is_column(values)] if isinstance(metadata, Mapping) else []
+    if columns:
+        warn_user(
+            f"the table has only single texts ({', '.join(map(short, table))}), and the metadata have numbers of "
+            f"several rows ({', '.join(map(short, columns))}); were the two exchanged? The table comes first"
+        )
+
+
+def _is_column(values: Any) -> bool:
+    is_list = isinstance(values, list | tuple) or (isinstance(values, numpy.ndarray) and values.ndim == 1)
+    return is_list and len(values) > 1 and type_of(type(values[0])) in NUMBERS
 
 
 def check_many(runs: Any) -> None:
