@@ -185,7 +185,7 @@ def test_assets_that_the_server_cannot_read_are_copied_by_value(catalog, client)
 
 
 def test_assets_of_which_the_server_has_other_files_are_copied_by_value(readable, client, monkeypatch):
-    from databroker_writable.upkeep.tiled_references import ReferencedColumns
+    from databroker_writable.upkeep.tiled_survey import ReferencedColumns
 
     other, run = (
         readable.store_run({"image": numpy.full((2, 30, 40), i)}, asset_threshold=0).metadata["start"]["uid"]
