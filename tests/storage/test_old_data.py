@@ -13,8 +13,9 @@ from bluesky import RunEngine
 from bluesky.plans import count
 from bluesky_live.bluesky_run import BlueskyRun, DocumentCache
 
-from databroker_writable import StoreWarning, build_simple_run, to_dataset
-from support import example_runs, sites
+from databroker_writable import StoreWarning, build_simple_run, export, to_dataset
+from databroker_writable.runs.run_display import display_of
+from support import command_line, example_runs, sites
 
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"
 
@@ -55,6 +56,28 @@ def test_runs_of_stock_databroker_are_read_and_stored_beside(site, old):
     else:
         assert {name: after[name] for name in before} == before
     assert sorted(site.stock(**site.args)) == sorted([*old, "new"])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"num_events": 3}, {"num_events": {"primary": "three"}}, {"num_rows": "three"}, {"num_rows": [3]}, {"time": None}],
+    ids=str,
+)
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-normalized[mongomock]"], indirect=True)
+def test_odd_counts_of_other_programs_are_passed_over(site, odd, tmp_path):
+    *documents, (_, stop) = example_runs.small_documents(uid="odd")
+    stock = site.stock(**site.args)
+    for name, doc in [*documents, ("stop", {**stop, **odd})]:
+        stock.v1.insert(name, doc)
+    catalog = site.open()
+    catalog.store_run(example_runs.TABLE, uid="new")
+    assert sorted(catalog.table().index) == ["new", "odd"]
+    assert "odd" in repr(catalog) + display_of(catalog["odd"]).text()
+    for suffix in (".nxs", ".nc", ".json"):
+        export(catalog["odd"], tmp_path / f"run{suffix}")
+    if not site.is_mongo:
+        for words in (["ls"], ["show", "odd"], ["show", "odd", "--json"], ["check"]):
+            command_line.succeed(words[0], str(site.directory), *words[1:])
 
 
 @pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)

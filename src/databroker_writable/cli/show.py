@@ -15,6 +15,7 @@ from ..results.drawn_values import Plottable
 from ..results.plots import check_matplotlib, draw, plottable, save_figure
 from ..results.remarks import remark_facts, status_beside
 from ..runs.attachments import has_attachments
+from ..runs.document_parts import counts_by_stream
 from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, attachment_rows, column_rows, status_of
 from ..tables import dataset_of_event, find_layout
 from ..tables.classifier import is_lazy
@@ -75,7 +76,7 @@ def show(
     is_drawn = column is not None or plot is not None
     content = plottable(run, column, stream=stream_name, x=x, frame=frame) if is_drawn else None
     lines = text_plot(content).splitlines() if content is not None and plot is None and not as_json else []
-    streams = _read_streams(run, (run.metadata["stop"] or {}).get("num_events") or {})
+    streams = _read_streams(run, counts_by_stream(run.metadata["stop"]))
     if as_json:
         say(json_text(_record(run, streams)))
     else:
@@ -104,7 +105,7 @@ def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, 
     for key in start:
         if key not in ("uid", "time"):
             say(f"{shown(key, VALUE_WIDTH)}: {shown(start[key], VALUE_WIDTH)}")
-    events = stop.get("num_events") or {}
+    events = counts_by_stream(stop)
     for name, stream in streams.items():
         if has_attachments(stream.data_keys):
             say("\nattachments, which export writes as files:")
@@ -118,7 +119,7 @@ def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, 
 
 def _record(run: Any, streams: Mapping[str, Stream]) -> dict[str, Any]:
     stop = run.metadata["stop"]
-    events = (stop or {}).get("num_events") or {}
+    events = counts_by_stream(stop)
     return {
         "start": dict(run.metadata["start"]),
         "stop": stop and dict(stop),

@@ -12,7 +12,7 @@ import numpy
 from . import upstream
 from .attachments import FILE_NAME, MEDIA_TYPE, has_attachments
 from .built_stream import BuiltStream
-from .document_parts import PRIMARY, Document, name_of
+from .document_parts import PRIMARY, Document, counts_by_stream, name_of
 from .provenance import sources_of
 from .shown_text import aligned, html_table, shown, shown_time
 
@@ -55,8 +55,7 @@ class Display:
 
 def rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
     """The number of Events of each stream, or of rows of a table that is one Event."""
-    events: Mapping[str, int] = (stop or {}).get("num_events") or {}
-    return {**events, **stop["num_rows"]} if stop is not None and stop.get("num_rows") else events
+    return counts_by_stream(stop) | counts_by_stream(stop, "num_rows")
 
 
 def status_of(stop: Mapping[str, Any] | None) -> str:

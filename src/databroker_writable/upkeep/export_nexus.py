@@ -63,7 +63,7 @@ def _describe(entry: h5py.Group, contents: RunContents) -> None:
     entry["entry_identifier"] = start["uid"]
     entry["title"] = title_of(start)
     entry["start_time"] = _iso(start["time"])
-    if "time" in stop:
+    if stop.get("time") is not None:
         entry["end_time"] = _iso(stop["time"])
     sample = start.get("sample")
     if sample is not None:

@@ -15,7 +15,7 @@ import msgpack
 
 from ..errors import PickledRunError
 from ..runs.checker import may_count
-from ..runs.document_parts import Document, NamedDocument
+from ..runs.document_parts import Document, NamedDocument, counts_by_stream
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name, sync_directories
@@ -229,7 +229,7 @@ def read_run_file(path: str, read: Reader) -> RunFile:
             "wait, restore it from a copy, or move it away"
         )
         return RunFile(resources, complaint, is_known=False)
-    for stream, count in (last.get("num_events") or {}).items():
+    for stream, count in counts_by_stream(last).items():
         if not may_count(count, numbers.pages[stream], numbers.ranges[stream]):
             held = numbers.count_of(stream)
             return RunFile(resources, f"holds {held} of {count} Events of {stream!r}; restore it from a copy")
