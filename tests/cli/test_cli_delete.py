@@ -73,6 +73,23 @@ def test_a_deletion_that_was_cut_off_is_finished() -> None:
     assert "no run 'fit-1'" in fail("delete", "results", "fit-1", "--yes")
 
 
+def test_a_deletion_is_finished_though_another_uid_begins_with_its_own() -> None:
+    catalog = open_directory("results")
+    catalog.store_run({"x": [1]}, uid="fit-10")
+    deletion_of(catalog, "fit-1").hide()
+    assert "deletion interrupted" in succeed("delete", "results", "fit-1", "--yes")
+    assert runs() == ["fit-10", "mean-1", "raw-1"]
+
+
+def test_the_same_command_again_deletes_no_other_run() -> None:
+    open_directory("results").store_run({"x": [1]}, uid="fit-10")
+    succeed("delete", "results", "fit-1", "--yes")
+    said = run("delete", "results", "fit-1", "--yes")
+    assert said.exit_code == 2
+    assert "fit-1 is only the beginning of fit-10; with --yes give complete uids" in said.stderr
+    assert runs() == ["fit-10", "mean-1", "raw-1"]
+
+
 def test_nothing_is_deleted_if_one_run_is_not_there() -> None:
     assert "no run 'elsewhere'" in fail("delete", "results", "mean-1", "elsewhere", "--yes")
     assert "Multiple matches" in fail("delete", "results", "", "--yes")

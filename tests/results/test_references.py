@@ -53,3 +53,41 @@ def test_what_another_object_stored_counts_when_it_is_loaded(tmp_path: Path) -> 
     catalog.force_reload()
     with pytest.raises(InvalidMetadataError, match="own inputs"):
         catalog.build_simple_run({"k": [1.0]}, uid="fit-2", derived_from="fit-1")
+
+
+UUID = "798b14fb-4821-5156-932e-3834edea04e2"
+
+
+def sources(run: Any) -> list[str]:
+    return [source["uid"] for source in run.metadata["start"]["derived_from"]]
+
+
+@pytest.mark.parametrize("raw", [UUID, "scan-17"])
+@pytest.mark.filterwarnings("ignore::databroker_writable.StoreWarning")
+def test_results_whose_uids_begin_with_that_of_their_input_are_not_taken_for_it(tmp_path: Path, raw: str) -> None:
+    catalog = open_directory(tmp_path / "results")
+    runs = [
+        catalog.store_run({"k": [1.0]}, uid=f"{raw}-{step}", derived_from=raw) for step in ("smooth", "fit", "mean")
+    ]
+    assert [sources(run) for run in runs] == [[raw]] * 3
+    assert sorted(catalog.results_of(raw)) == sorted(run.metadata["start"]["uid"] for run in runs)
+
+
+def test_a_whole_uuid_is_no_beginning_of_another_uid(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path / "results")
+    catalog.store_run({"k": [1.0]}, uid=f"{UUID}-smooth")
+    for look in (catalog.retract, catalog.annotate):
+        with pytest.raises(InvalidMetadataError, match="has no run"):
+            look(UUID, "wrong")
+    with pytest.warns(StoreWarning, match="no run that was made from it"):
+        assert list(catalog.results_of(UUID)) == []
+    assert catalog.annotations(UUID[:8]) == []
+
+
+def test_a_remark_goes_to_the_run_that_has_remarks_and_not_to_one_whose_uid_begins_so(tmp_path: Path) -> None:
+    raw = open_directory(tmp_path / "raw")
+    catalog = open_directory(tmp_path / "results")
+    catalog.annotate(raw.store_run({"x": [1]}, uid="scan-17"), "no beam")
+    catalog.store_run({"k": [1.0]}, uid="scan-17-fit")
+    assert catalog.retract("scan-17", "shutter closed")["run"] == "scan-17"
+    assert len(catalog.annotations("scan-17")) == 2

@@ -25,7 +25,7 @@ MOST_ROWS = 20
     cls=CommandOnRuns,
     help="Delete runs permanently: their documents, assets and remarks. Shows what will be deleted and what was made "
     "from it, and asks for confirmation.\n\n"
-    f"{CATALOG_HELP} Each UID is a run's uid or its first characters.\n\n"
+    f"{CATALOG_HELP} Each UID is a run's uid or, without --yes, its first characters.\n\n"
     "If the command is interrupted, each run is either still there or gone; databroker-writable check then lists what "
     "is left, and the same command removes it. If a run is only wrong, mark it instead: databroker-writable note "
     "CATALOG UID REASON --retract.",
@@ -42,7 +42,12 @@ def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
             "delete takes uids, not -1: what is the latest run can change; see databroker-writable ls"
         )
     opened = open_existing_to_store(catalog)
-    deletions = {deletion.uid: deletion for deletion in (deletion_of(opened, uid) for uid in uids)}
+    found = {uid: deletion_of(opened, uid) for uid in uids}
+    for uid, deletion in found.items():
+        if yes and uid != deletion.uid:
+            # the same command again, when the run of this very uid is gone, must not delete another one
+            raise click.UsageError(f"{uid} is only the beginning of {deletion.uid}; with --yes give complete uids")
+    deletions = {deletion.uid: deletion for deletion in found.values()}
     say(table(("uid", "time", "name", "documents", "assets"), [_row(opened, item) for item in deletions.values()]))
     for path in sorted({path for deletion in deletions.values() for path in deletion.kept}):
         say(f"kept, because other runs use it or could: {path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -37,6 +38,7 @@ _WRONG_QUERY = (None, 2, 9, 14)
 """MongoDB's codes BadValue, FailedToParse and TypeMismatch; mongomock gives none."""
 
 SHORTEST_UID = 8
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -228,7 +230,12 @@ def complete_uid(catalog: Any, text: str) -> str | None:
     """
     if header_of(catalog, text) is not None:
         return text
-    return only_one(_uids_beginning_with(catalog, text), text)
+    return None if is_complete(text) else only_one(_uids_beginning_with(catalog, text), text)
+
+
+def is_complete(text: str) -> bool:
+    """Whether a text is a UUID, and so no beginning of one, though a uid that was made from it can begin so."""
+    return _UUID.fullmatch(text) is not None
 
 
 def unambiguous_length(uids: Collection[str]) -> int:

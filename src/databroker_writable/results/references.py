@@ -65,7 +65,9 @@ def _resolved(catalog: Any, uid: str | None, run: Any, argument: str) -> dict[st
         return named
     if has_run(catalog, named["uid"]):
         return {**named, "catalog": catalog.name}
-    known = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else None
+    # an input from elsewhere is named in full, also if the uids of its results begin with its own
+    is_input = next(headers_naming(catalog, [named["uid"]]), None) is not None
+    known = known_uid(catalog, named["uid"], argument) if isinstance(run, str) and not is_input else None
     if known is not None:
         return {**named, "uid": known, "catalog": catalog.name}
     warn_user(names_no_run(argument, catalog, named["uid"]))

@@ -175,12 +175,14 @@ def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
     named = reference(run, argument)
     if named["catalog"] not in (None, catalog.name):
         return named
-    uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else named["uid"]
-    if uid is not None and has_run(catalog, uid):
-        return {"uid": uid, "catalog": catalog.name}
+    if has_run(catalog, named["uid"]):
+        return {"uid": named["uid"], "catalog": catalog.name}
     for remark in needed_remarks(catalog):
         if remark["run"] == named["uid"]:
             return {"uid": remark["run"], "catalog": remark["catalog"]}
+    uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else None
+    if uid is not None and has_run(catalog, uid):
+        return {"uid": uid, "catalog": catalog.name}
     raise InvalidMetadataError(no_such_run(catalog, named["uid"]))
 
 

@@ -19,6 +19,7 @@ from .header_search import (
     header_of,
     headers,
     headers_made_from,
+    is_complete,
     only_one,
 )
 from .references import ambiguous, names_no_run
@@ -111,6 +112,8 @@ def source_uid(catalog: Any, run: Any, argument: str) -> str | None:
     named = {source["uid"] for header in derived for source in sources_of(header.start)}
     if uid in named:
         return uid
+    if is_complete(uid):
+        return None
     try:
         here = complete_uid(catalog, uid)
         beginning_so = [source for source in named if source.startswith(uid)]

@@ -40,11 +40,15 @@ def deletion_of(catalog: Any, uid: str) -> Deletion:
     False
     """
     catalog._store.check_writable()
-    try:
-        full = complete_uid(catalog, uid) or uid
-    except ValueError as exc:
-        raise InvalidRunError(str(exc)) from exc
-    deletion = upkeep_of(catalog).deletion_of(full)
+    upkeep = upkeep_of(catalog)
+    # first as it is: the run may be hidden already, and another uid may begin with it
+    deletion = upkeep.deletion_of(uid)
+    if deletion is None:
+        try:
+            full = complete_uid(catalog, uid)
+        except ValueError as exc:
+            raise InvalidRunError(str(exc)) from exc
+        deletion = None if full is None else upkeep.deletion_of(full)
     if deletion is None:
         raise InvalidRunError(
             f"the catalog {catalog._backend.label!r} has no run {uid!r}, and no interrupted deletion of it; "
