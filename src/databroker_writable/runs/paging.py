@@ -74,10 +74,10 @@ def named_document(item: Any) -> NamedDocument:
     if not isinstance(name, str) or not isinstance(doc, Mapping):
         if isinstance(item, Mapping) or hasattr(item, "_fields") or dataclasses.is_dataclass(item):
             remedy = "if these are rows, make a table of them: pandas.DataFrame(rows)"
-        elif isinstance(item, list | tuple):
-            remedy = "if these are rows, name their columns: pandas.DataFrame(rows, columns=['x', 'y'])"
         else:
             remedy = "if these are the values of a column, give it a name, as in {'x': [1, 2, 3]}"
+            if isinstance(item, list | tuple):
+                remedy += "; if these are rows, name their columns: pandas.DataFrame(rows, columns=['x', 'y'])"
         raise InvalidRunError(f"the documents of a run are pairs (name, document), not {short(item)}; {remedy}")
     return name, dict(doc)
 
