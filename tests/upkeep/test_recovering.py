@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import databroker_writable
-from databroker_writable import NotWritableError, to_dataset
+from databroker_writable import NotWritableError, StoreFailedError, to_dataset
 from databroker_writable.cli import main
 from databroker_writable.upkeep import recovering
 from support import children, sites
@@ -168,6 +170,23 @@ def test_a_recovery_that_was_cut_off_is_finished_by_the_next(tmp_path, monkeypat
     databroker_writable.recover(databroker_writable.open_directory(directory))
     assert list(databroker_writable.open_directory(directory)) == ["scan"]
     assert not list(directory.glob(".*.part"))
+
+
+def test_a_full_disk_is_said_in_our_words_and_the_next_recovery_succeeds(tmp_path, monkeypatch):
+    directory = tmp_path / "runs"
+    leave_attempt(directory, 2)
+    catalog = databroker_writable.open_directory(directory)
+    with monkeypatch.context() as patch:
+
+        def fill(*arguments: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        patch.setattr("shutil.copyfileobj", fill)
+        with pytest.raises(StoreFailedError, match=r"No space left on device.*a retry is safe"):
+            databroker_writable.recover(catalog)
+    assert list(catalog) == []
+    assert [run.uid for run in databroker_writable.recover(catalog)] == ["scan"]
+    assert numbers_in(catalog["scan"]) == [2, 2]
 
 
 def test_what_is_being_written_or_holds_no_run_is_left_alone(tmp_path):

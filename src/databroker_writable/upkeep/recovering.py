@@ -21,6 +21,7 @@ from ..runs.run_or_table import documents_of
 from ..storage.assets import format_of, is_our_asset
 from ..storage.assets.asset_paths import free_path, taken_paths
 from ..storage.durable_file import NewFile
+from ..storage.failures import explaining
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import locked
 from ..storage.file_rights import why_not_removed
@@ -130,7 +131,8 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
     if kept[-1][0] != "stop":
         kept.append(("stop", _stop(kept, written, left_out, uid)))
     if not _is_stored(catalog, new_uid, kept[:-1], assets):
-        assets.publish()
+        with explaining(catalog._backend):
+            assets.publish()
         catalog.store_run([assets.located(name, doc) for name, doc in kept])
     assets.remove()
     return RecoveredRun(new_uid, written, left_out, uid)
