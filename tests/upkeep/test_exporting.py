@@ -30,8 +30,11 @@ from databroker_writable import (
     build_simple_run,
     export,
     open_directory,
+    plot,
     to_dataset,
 )
+from databroker_writable.runs.run_display import display_of
+from databroker_writable.runs.upstream import stock_drivers
 from databroker_writable.storage.durable_file import NewFile
 from databroker_writable.upkeep.export_names import file_name
 from databroker_writable.upkeep.exporting import export_with_suitcase
@@ -450,28 +453,61 @@ def test_a_column_of_others_whose_arrays_differ_in_shape_is_named(values: Any, s
         use(run)
 
 
+def of_others(documents: list[tuple[str, dict[str, Any]]]) -> Any:
+    """A run that databroker's own catalog has stored."""
+    stock = stock_drivers().msgpack("results/*.msgpack")
+    for name, doc in documents:
+        stock.v1.insert(name, doc)
+    return open_directory("results")[documents[0][1]["uid"]]
+
+
 @pytest.mark.parametrize(
-    ("data_key", "values", "reason"),
+    ("name", "data_key", "values", "reason"),
     [
-        ({"shape": [2]}, numpy.ones((3, 2, 4)), r"arrays of the shape \(2, 4\) and, in its data key, the shape \[2\]"),
-        ({"shape": [2], "dims": ["row", "column"]}, numpy.ones((3, 2)), r"\(2,\) and, in its data key, the dims \["),
-        ({"shape": [4], "dims": ["row"]}, numpy.ones((3, 4)), "4 values along the dim 'row', along which .*'y' has 2"),
+        (
+            "x",
+            {"shape": [2]},
+            numpy.ones((3, 2, 4)),
+            r"the shape \(2, 4\) and, in its data key, the shape \[2\], which",
+        ),
+        ("x", {"shape": None}, numpy.ones((3, 2)), "in its data key, the shape None, which do not fit"),
+        (
+            "x",
+            {"dims": ["row", "side"]},
+            numpy.ones((3, 2)),
+            r"\(2,\) and, in its data key, the dims \['row', 'side'\]",
+        ),
+        ("x", {"dims": None}, numpy.ones((3, 2)), "in its data key, the dims None, which do not fit"),
+        ("x", {"dims": ["row"]}, numpy.ones((3, 4)), "4 values along the dim 'row', along which column 'y' has 2"),
+        ("time", {"shape": []}, numpy.ones(3), "the name of the times of Events"),
     ],
 )
-@pytest.mark.parametrize("use", [to_dataset, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])
-def test_a_column_of_others_that_does_not_fit_its_dims_is_named(
-    data_key: dict[str, Any], values: Any, reason: str, use: Any
+@pytest.mark.parametrize("use", [to_dataset, plot, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])
+def test_a_column_of_others_that_cannot_be_read_is_named(
+    name: str, data_key: dict[str, Any], values: Any, reason: str, use: Any
 ) -> None:
     documents = example_runs.small_documents("run-1")
     documents[1][1]["data_keys"] = {
         "y": {"dtype": "array", "shape": [2], "dims": ["row"], "source": "test"},
-        "x": {"dtype": "array", "source": "test", **data_key},
+        name: {"dtype": "array", "shape": [2], "source": "test", **data_key},
     }
-    documents[2][1]["data"] = {"y": numpy.zeros((3, 2)), "x": values}
-    documents[2][1]["timestamps"]["y"] = documents[2][1]["timestamps"]["x"]
-    run = open_directory("results").store_run(documents)
-    with pytest.raises(InvalidRunError, match=f"column 'x' of stream 'primary' of the run 'run-1' .*{reason}"):
+    documents[2][1]["data"] = {"y": numpy.zeros((3, 2)), name: values}
+    documents[2][1]["timestamps"] = dict.fromkeys(["y", name], documents[2][1]["time"])
+    run = of_others(documents)
+    with pytest.raises(InvalidRunError, match=f"column '{name}' of stream 'primary' of the run 'run-1' .*{reason}"):
         use(run)
+    assert name in display_of(run).text()
+
+
+@pytest.mark.parametrize(
+    "hints", [None, {"fields": ["x"]}, {"test": ["x"]}, {"dimensions": 5}, {"dimensions": [[5, 6]]}]
+)
+def test_hints_of_others_in_another_form_are_passed_over(hints: Any) -> None:
+    documents = example_runs.small_documents("run-1")
+    documents[0][1]["hints"] = documents[1][1]["hints"] = hints
+    run = of_others(documents)
+    assert plot(run).get_lines()[0].get_ydata().tolist() == [0.5, 1.5, 2.5]
+    export(run, "run.nxs")
 
 
 @pytest.mark.parametrize("use", [to_dataset, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])

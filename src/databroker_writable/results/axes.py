@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import xarray
@@ -45,12 +45,12 @@ class StreamData(NamedTuple):
         The plan's own hint comes first, then the coordinate.
         """
         dataset = self.dataset
-        pairs = (pair for pair in self.start.get("hints", {}).get("dimensions", ()) if len(pair) == 2)
-        for fields, stream in pairs:
-            if stream == self.stream and len(fields) == 1 and fields[0] in dataset:
-                hinted = dataset[fields[0]]
-                if hinted.dims == (dim,) and is_plottable(hinted):
-                    return str(fields[0])
+        for pair in _given(_given(self.start, "hints", Mapping), "dimensions", Sequence):
+            match pair:
+                case [[str(field)], self.stream] if field in dataset:
+                    hinted = dataset[field]
+                    if hinted.dims == (dim,) and is_plottable(hinted):
+                        return field
         return str(dim) if dim in dataset.coords and is_plottable(dataset[dim]) else None
 
     def plottable_columns(self) -> list[str]:
@@ -58,8 +58,15 @@ class StreamData(NamedTuple):
         dataset = self.dataset
         axes = {self.axis_along(dim) for dim in dataset.dims}
         names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
-        hinted = {field for hint in self.descriptor.get("hints", {}).values() for field in hint.get("fields", ())}
+        hints = _given(self.descriptor, "hints", Mapping)
+        hinted = [field for device in hints for field in _given(_given(hints, device, Mapping), "fields", Sequence)]
         return sorted(names, key=lambda name: (dataset[name].ndim == 0, name not in hinted))
+
+
+def _given(document: Mapping[str, Any], key: str, kind: type) -> Any:
+    """What other programs give there, if it is of the right kind; otherwise nothing."""
+    value = document.get(key)
+    return value if isinstance(value, kind) else {}
 
 
 def streams_of(run: Any, stream: str | None) -> list[str]:

@@ -118,7 +118,7 @@ def column_rows(data_keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
         (
             shown(name, CELL_WIDTH),
             _dtype(data_key),
-            " x ".join(map(str, data_key["shape"])) or "scalar",
+            " x ".join(map(str, data_key.get("shape") or ())) or "scalar",
             shown(data_key.get("units") or "", CELL_WIDTH),
         )
         for name, data_key in data_keys.items()
@@ -169,7 +169,7 @@ def _streams(descriptors: Iterable[Document], rows: Mapping[str, int]) -> list[R
 def _listed(data_keys: Mapping[str, Document]) -> str:
     """The columns, arrays with their shapes, and attachments by name."""
     shapes = {
-        str(data_key.get(FILE_NAME, name)): " x ".join(map(str, data_key["shape"]))
+        str(data_key.get(FILE_NAME, name)): " x ".join(map(str, data_key.get("shape") or ()))
         for name, data_key in data_keys.items()
     }
     return ", ".join(f"{name} ({shape})" if shape else name for name, shape in shapes.items())

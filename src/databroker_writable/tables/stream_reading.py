@@ -80,15 +80,15 @@ def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str
             dataset: xarray.Dataset = _without_stream_resources(run, stream, descriptors).read()
     except StoreError:
         raise
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         pages, descriptors = read_documents(run, stream, fill="delayed")
-        why = _what_fits_in_no_dataset(pages, descriptors[0]["data_keys"])
+        why = _what_cannot_be_read(pages, descriptors[0]["data_keys"])
         if why is None:
             raise
         column, reason = why
         raise InvalidRunError(
-            f"column {column!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has {reason}, which "
-            "fit in no Dataset; read its Events one by one, with run.documents(fill='yes')"
+            f"column {column!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has {reason}; read "
+            "its Events one by one, with run.documents(fill='yes')"
         ) from error
     return dataset
 
@@ -108,21 +108,23 @@ def _without_stream_resources(run: Any, stream: str, descriptors: Sequence[Mappi
     return run[stream].configure_new(exclude=columns)
 
 
-def _what_fits_in_no_dataset(
+def _what_cannot_be_read(
     pages: list[dict[str, Any]], data_keys: Mapping[str, dict[str, Any]]
 ) -> tuple[str, str] | None:
-    """The first column that databroker cannot make an array with its dims of, and what it has."""
+    """The first column that databroker cannot make an array of, and what it has."""
     lengths: dict[str, tuple[int, str]] = {}
     for key in pages[0]["data"] if pages else ():
+        if key == "time":
+            return key, "the name of the times of Events, so databroker cannot read it"
         shapes = list(dict.fromkeys(_shape_in_words(value) for page in pages for value in page["data"][key]))
         if len(shapes) > 1 or shapes == [_UNEQUAL]:
-            return key, f"arrays of different shapes, {' and '.join(shapes[:2])}"
+            return key, f"arrays of different shapes, {' and '.join(shapes[:2])}, which fit in no Dataset"
         shape = numpy.shape(pages[0]["data"][key][0])
-        dims = data_keys[key].get("dims")
-        if len(shape) != len(data_keys[key]["shape"] if dims is None else dims):
-            declared = f"the shape {data_keys[key]['shape']}" if dims is None else f"the dims {dims}"
-            return key, f"arrays of the shape {shape} and, in its data key, {declared}"
-        for dim, length in zip(dims or (), shape, strict=False):
+        part = "dims" if "dims" in data_keys[key] else "shape"
+        declared = data_keys[key].get(part)
+        if not isinstance(declared, Sequence) or len(shape) != len(declared):
+            return key, f"arrays of the shape {shape} and, in its data key, the {part} {declared}, which do not fit"
+        for dim, length in zip(declared, shape, strict=True) if part == "dims" else ():
             other, column = lengths.setdefault(dim, (length, key))
             if other != length:
                 return key, f"{length} values along the dim {dim!r}, along which column {column!r} has {other}"
