@@ -61,7 +61,7 @@ def _cast(block: Any, dtype: numpy.dtype[Any]) -> Any:
     """Values in another dtype, if it holds each of them exactly; otherwise unchanged."""
     if block.dtype.kind in "iuf" and dtype.kind in "iuf":
         return exactly_as(block, dtype.str)
-    if not numpy.can_cast(block.dtype, dtype, "same_kind"):
+    if block.dtype == dtype or not numpy.can_cast(block.dtype, dtype, "same_kind"):
         return block
     changed = block.astype(dtype)
     back = changed.astype(block.dtype) if changed.dtype.kind == block.dtype.kind else changed
