@@ -365,6 +365,11 @@ def test_missing_values_beside_large_integers_are_not_noted_as_words() -> None:
     assert "values are missing beside integers as large as '18446744073709551615'" in said
 
 
+@pytest.mark.parametrize("large", [2**53 + 1, 1717156800123456789, 2**63 - 1, -(2**63)])
+def test_integers_that_floats_cannot_hold_are_exact_beside_missing_values(large: int) -> None:
+    assert store(f"x,n\n1,{large}\n2,\n3,5\n")[0]["n"] == [large, pandas.NA, 5]
+
+
 def test_one_column_of_text_with_blanks_is_stored_as_told() -> None:
     assert "--sep 'space'" in refused("sample name\nCu 5\n")
     for name, content in (("t.csv", "sample name\nCu 5\n"), ("t.dat", "sample name\nCu 5\n")):

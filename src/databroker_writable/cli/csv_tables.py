@@ -176,7 +176,8 @@ def _keep_as_written(frame: Any, text: str, options: Mapping[str, Any]) -> list[
 
 def _are_large_integers(column: Any) -> bool:
     """Whether pandas found integers beyond 64 bits, which it gives as Python's own."""
-    return column.dtype.kind == "O" and all(type(value) is int for value in column.dropna())
+    values = column.dropna() if column.dtype.kind == "O" else ()
+    return all(type(value) is int for value in values) and any(not -(2**63) <= value < 2**64 for value in values)
 
 
 def _read_exactly(text: str, options: Mapping[str, Any]) -> Any:
