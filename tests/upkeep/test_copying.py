@@ -22,6 +22,7 @@ from databroker_writable import (
 from databroker_writable.storage.file_backend import FileBackend
 from databroker_writable.upkeep import copying
 from databroker_writable.upkeep.copying import CopyReport
+from databroker_writable.upkeep.deleting import deletion_of
 from support import example_runs, sites
 from support.command_line import run, succeed, write_catalog
 
@@ -184,3 +185,11 @@ def test_a_run_to_copy_that_is_not_there_is_named_and_nothing_is_copied(source: 
 def test_what_is_no_run_to_copy_is_refused(source: Any, named: Any) -> None:
     with pytest.raises(InvalidMetadataError, match=r"^uids "):
         copy_runs(source, open_directory("copies"), named)
+
+
+def test_a_run_that_is_deleted_before_its_turn_is_named_and_the_others_are_copied(source: Any) -> None:
+    source.store_run({"x": [1]}, uid="small")
+    deletion_of(open_directory("source"), "images").execute()
+    report = copy_runs(source, open_directory("copies"))
+    assert report.copied == ["small"]
+    assert str(report.failures["images"]) == "the run 'images' was deleted in 'source' before it could be copied"

@@ -123,7 +123,9 @@ def add_copies(
             if is_there:
                 _check_is_copy(target, uid, header)
                 report.present.append(uid)
-            elif header is not None and not header.stop and not as_is:
+            elif header is None:
+                raise NotFoundError(f"the run {uid!r} was deleted in {label_of(source)!r} before it could be copied")
+            elif not header.stop and not as_is:
                 report.unfinished.append(uid)
             else:
                 target.copy(source, uid)
