@@ -14,7 +14,7 @@ Each derives from `StoreError` and from the builtin that people would catch::
     │   └── ExtraMissingError(ImportError)  it needs a package that an extra installs
     ├── StoreFailedError(OSError)           disk full, server not reachable; nothing was published
     ├── ServerAwayError(ConnectionError)    the MongoDB server is not reachable when runs are looked for
-    ├── UnreadableAssetError(OSError)       the file of an array is missing, moved, truncated or damaged
+    ├── UnreadableAssetError(OSError)       the file of an array is missing, damaged, or of an unknown kind
     ├── PickledRunError(ValueError)         a run's file holds a pickle, which is not unpacked
     └── DatabrokerMissingError(ImportError) databroker 1.2 is not installed: runs can be read, not stored
 
@@ -215,7 +215,7 @@ class ServerAwayError(StoreError, ConnectionError):
 
 
 class UnreadableAssetError(StoreError, OSError):
-    """The file of an array is missing, moved, truncated or damaged."""
+    """The file of an array is missing, moved, truncated or damaged, or nothing is installed that reads it."""
 
 
 class PickledRunError(StoreError, ValueError):
