@@ -520,6 +520,16 @@ def test_arrays_of_others_without_a_handler_are_named_with_the_remedy(use: Any, 
         use(run)
 
 
+@pytest.mark.parametrize("use", [to_dataset, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])
+def test_a_file_of_others_that_is_gone_is_named_with_its_run(use: Any, tmp_path: Path) -> None:
+    documents = example_runs.documents_with_images(tmp_path)
+    run = open_directory("results", handler_registry={"TEST_NPY": example_runs.NpyHandler}).store_run(documents)
+    os.remove(tmp_path / "images.npy")
+    message = f"stream 'primary' of the run '{run.metadata['start']['uid']}' cannot be read .*images.npy.*; restore"
+    with pytest.raises(UnreadableAssetError, match=message):
+        use(run)
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_stream_of_others_without_columns_is_written(suffix: str) -> None:
     documents = example_runs.small_documents("run-1")

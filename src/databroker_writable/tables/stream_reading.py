@@ -39,11 +39,15 @@ def read_documents(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, 
 
 @contextlib.contextmanager
 def _naming_the_run(run: Any, stream: str) -> Iterator[None]:
-    """Raise what event-model says of arrays in other files as an error that names their run and the remedy."""
+    """Raise what event-model and handlers say of arrays in other files as an error that names run and remedy."""
     try:
         yield
-    except event_model.EventModelError as error:
-        said = getattr(error, "message", error.args[0] if error.args else error)
+    except StoreError:
+        raise
+    except (event_model.EventModelError, OSError) as error:
+        said = (
+            error if isinstance(error, OSError) else getattr(error, "message", error.args[0] if error.args else error)
+        )
         remedy = "restore the files or the documents that it names"
         if isinstance(error, event_model.UndefinedAssetSpecification):
             remedy = (
@@ -51,8 +55,7 @@ def _naming_the_run(run: Any, stream: str) -> Iterator[None]:
                 "handler_registry={spec: handler}"
             )
         raise UnreadableAssetError(
-            f"the arrays of stream {stream!r} of the run {run.metadata['start']['uid']!r} cannot be read ({said}); "
-            f"{remedy}"
+            f"stream {stream!r} of the run {run.metadata['start']['uid']!r} cannot be read ({said}); {remedy}"
         ) from error
 
 
