@@ -250,9 +250,5 @@ def test_the_errors_of_streams_are_those_of_this_package_and_of_bluesky_live(sit
             builder.add_stream("primary", data={"x": [1]})
         with pytest.raises(InvalidRunError, match=r"There is no stream 'primry' yet; .* The run has 'primary'"):
             builder.add_data("primry", {"x": [1]})
-        builder.attach({"a.txt": b"1"})
-        with pytest.raises(InvalidRunError, match="has attachments already; attach all files in one call") as attached:
-            builder.attach({"b.txt": b"2"})
     assert isinstance(missing.value, StreamDoesNotExist)
     assert isinstance(existing.value, StreamExists)
-    assert isinstance(attached.value, StreamExists)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 import pytest
+from bluesky_live.run_builder import StreamExists
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
@@ -141,6 +142,14 @@ def test_a_refused_attachment_leaves_the_builder_as_it_was() -> None:
     builder.attach({"a.txt": b"a"})
     builder.close()
     assert dict(attachments(builder.get_run())) == {"a.txt": b"a"}
+
+
+def test_a_second_call_is_refused_and_says_that_one_call_takes_all_files() -> None:
+    builder = RunBuilder()
+    builder.attach({"a.txt": b"a"})
+    with pytest.raises(InvalidRunError, match="attachments already; attach all files in one call") as caught:
+        builder.attach({"b.txt": b"b"})
+    assert isinstance(caught.value, StreamExists)
 
 
 def test_a_stream_of_that_name_is_no_attachment() -> None:
