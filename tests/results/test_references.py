@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from databroker_writable import InvalidMetadataError, StoreWarning, open_directory
+from databroker_writable import InvalidMetadataError, StoreWarning, build_simple_run, open_directory
 from databroker_writable.results import header_search, references
 
 
@@ -56,6 +56,18 @@ def test_what_another_object_stored_counts_when_it_is_loaded(tmp_path: Path) -> 
 
 
 UUID = "798b14fb-4821-5156-932e-3834edea04e2"
+
+
+@pytest.mark.parametrize("source", [UUID, build_simple_run({"x": [1]})], ids=["uuid", "run"])
+def test_runs_are_not_searched_for_an_input_that_is_named_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Any
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(references, "headers_naming", lambda catalog, uids: asked.append(uids) or iter(()))
+    catalog = open_directory(tmp_path / "results")
+    with pytest.warns(StoreWarning, match="which the catalog 'results' does not have"):
+        catalog.store_run({"k": [1.0]}, derived_from=source)
+    assert asked == []
 
 
 def sources(run: Any) -> list[str]:

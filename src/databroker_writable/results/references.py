@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidMetadataError, warn_user
 from ..runs.provenance import reference, references, sources_of
 from ..storage.backend import label_of
-from .header_search import complete_uid, has_run, header_of, headers_naming
+from .header_search import complete_uid, has_run, header_of, headers_naming, is_complete
 
 
 def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]]:
@@ -66,12 +66,17 @@ def _resolved(catalog: Any, uid: str | None, run: Any, argument: str) -> dict[st
     if has_run(catalog, named["uid"]):
         return {**named, "catalog": catalog.name}
     # an input from elsewhere is named in full, also if the uids of its results begin with its own
-    is_input = next(headers_naming(catalog, [named["uid"]]), None) is not None
-    known = known_uid(catalog, named["uid"], argument) if isinstance(run, str) and not is_input else None
+    is_whole = not isinstance(run, str) or is_complete(named["uid"]) or _is_named(catalog, named["uid"])
+    known = None if is_whole else known_uid(catalog, named["uid"], argument)
     if known is not None:
         return {**named, "uid": known, "catalog": catalog.name}
     warn_user(names_no_run(argument, catalog, named["uid"]))
     return named
+
+
+def _is_named(catalog: Any, uid: str) -> bool:
+    """Whether a run names this uid as an input, or as superseded."""
+    return next(headers_naming(catalog, [uid]), None) is not None
 
 
 def _refuse_cycle(catalog: Any, uid: str, resolved: list[dict[str, Any]], argument: str) -> None:
