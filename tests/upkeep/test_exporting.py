@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import importlib.util
 import json
@@ -528,6 +529,18 @@ def test_a_file_of_others_that_is_gone_is_named_with_its_run(use: Any, tmp_path:
     message = f"stream 'primary' of the run '{run.metadata['start']['uid']}' cannot be read .*images.npy.*; restore"
     with pytest.raises(UnreadableAssetError, match=message):
         use(run)
+
+
+def test_too_many_open_files_say_nothing_of_the_files_of_others(tmp_path: Path) -> None:
+    class Handler:
+        def __init__(self, path: str) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+    documents = example_runs.documents_with_images(tmp_path)
+    run = open_directory("results", handler_registry={"TEST_NPY": Handler}).store_run(documents)
+    with pytest.raises(OSError, match="Too many open files") as caught:
+        to_dataset(run)
+    assert not isinstance(caught.value, UnreadableAssetError)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

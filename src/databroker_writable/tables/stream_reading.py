@@ -11,7 +11,7 @@ import event_model
 import numpy
 import xarray
 
-from ..errors import InvalidRunError, StoreError, UnreadableAssetError, warn_user
+from ..errors import InvalidRunError, StoreError, UnreadableAssetError, is_of_this_process, warn_user
 
 STREAM_EXTERNAL = "STREAM:"
 """The value of ``external`` in the data keys of columns in a stream_resource."""
@@ -45,9 +45,11 @@ def _naming_the_run(run: Any, stream: str) -> Iterator[None]:
     except StoreError:
         raise
     except (event_model.EventModelError, OSError) as error:
-        said = (
-            error if isinstance(error, OSError) else getattr(error, "message", error.args[0] if error.args else error)
-        )
+        # event-model raises an error of its own from that of a handler which cannot open a file
+        reason = error.__cause__ or error
+        if is_of_this_process(reason):
+            raise reason from None
+        said = error if isinstance(error, OSError) or not error.args else getattr(error, "message", error.args[0])
         remedy = "restore the files or the documents that it names"
         if isinstance(error, event_model.UndefinedAssetSpecification):
             remedy = (
