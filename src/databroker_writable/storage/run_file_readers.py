@@ -35,6 +35,9 @@ HOLDS_A_PICKLE = (
 _LEFT_AFTER = 60
 """Seconds after which a program that writes a start document is not expected to go on."""
 
+_READ_SIZE = 1 << 16
+"""Bytes read at a time; msgpack's own 1 MB takes longer to allocate than a small run takes to read."""
+
 _NOT_BLOCKING = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -115,7 +118,7 @@ def _first_and_stop(documents: Iterator[NamedDocument]) -> Header | None:
 
 
 def _unpacked(path: str, decode: Callable[[Document], Any]) -> Iterator[NamedDocument]:
-    options = {**upstream.stock_files().unpack_options, "object_hook": decode}
+    options = {**upstream.stock_files().unpack_options, "object_hook": decode, "read_size": _READ_SIZE}
     with open_run_file(path, "rb") as file:
         try:
             yield from msgpack.Unpacker(file, **options)
