@@ -27,9 +27,12 @@ CONDITIONS = st.one_of(
     VALUES,
     st.sampled_from(
         [{"$exists": True}, {"$exists": False}, {"$in": ["Cu", 1]}, {"$ne": "Cu"}, {"$gt": 1}, {"$bad": 1}]
+        + [0, -0.0, 1, True, 2**64, 2**70, 1e400]
     ),
+    st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), st.integers(0, 2) | st.floats(0, 2), max_size=2),
 )
-SIMPLE = st.dictionaries(st.sampled_from(["sample", "a", "b", "a.b", "a.0", "scan.id", "$no"]), CONDITIONS, max_size=3)
+KEYS = ["sample", "a", "b", "a.b", "a.0", "scan.id", "time", "$no"]
+SIMPLE = st.dictionaries(st.sampled_from(KEYS), CONDITIONS, max_size=3)
 QUERIES = st.one_of(
     SIMPLE,
     st.builds(lambda *parts: {"$and": list(parts)}, SIMPLE, SIMPLE),
@@ -66,7 +69,13 @@ def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked.clear()
     assert len(list(fitting(headers, {"probe": {"$exists": False}}))) == 100
     assert not list(fitting(headers, {"$and": [{"other": {"$exists": True}}, {"points": 1}]}))
+    assert not list(fitting(headers, {"other": 3}))
+    assert not list(fitting(headers, {"time": 2.5}))
+    assert not list(fitting(headers, {"time": {"$gt": 99}}))
     assert not unpacked
+    assert len(list(fitting(headers, {"time": 77.0}))) == len(unpacked) == 1
+    unpacked.clear()
+    assert len(list(fitting(headers, {"time": {"$gte": 4, "$lt": 9.5}}))) == len(unpacked) == 6
 
 
 def test_documents_that_msgpack_would_change_are_kept_as_they_are() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence, ValuesView
-from operator import attrgetter
-from typing import Any
+import contextlib
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, ValuesView
+from typing import Any, TypeAlias
 
 import msgpack
 from mongoquery import Query
@@ -80,6 +82,10 @@ class RunHeader:
         return self.packed_of(start, self.documents[1]).packed == self.packed
 
 
+Sieve: TypeAlias = Callable[[RunHeader], bool]
+"""Tells of a header whether it may fit, without unpacking it."""
+
+
 class StartDocuments(MutableMapping[str, Any]):
     """What databroker 1.2.5 keeps as a dict of start documents by uid.
 
@@ -110,7 +116,7 @@ class StartDocuments(MutableMapping[str, Any]):
         added = list(self.headers.values())[len(ordered) :]
         if added:
             replacements = self.replacements
-            ordered = sorted([*ordered, *added], key=attrgetter("time"), reverse=True)
+            ordered = sorted([*ordered, *added], key=operator.attrgetter("time"), reverse=True)
             self._newest_first = replacements, ordered
         return ordered
 
@@ -184,13 +190,9 @@ def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator
             return (
                 header for header in headers if (header.packed and absent not in header.packed) or match(header.start)
             )
-    for text in _texts_of_what_fits(query):
-        headers = _holding(headers, text)
+    for may_fit in _sieves(query):
+        headers = filter(may_fit, headers)
     return (header for header in headers if match(header.start))
-
-
-def _holding(headers: Iterable[RunHeader], text: bytes) -> Iterator[RunHeader]:
-    return (header for header in headers if header.packed is None or text in header.packed)
 
 
 def with_keys(headers: Iterable[RunHeader], keys: Iterable[str]) -> Iterator[RunHeader]:
@@ -203,22 +205,67 @@ def with_keys(headers: Iterable[RunHeader], keys: Iterable[str]) -> Iterator[Run
                 break
 
 
-def _texts_of_what_fits(query: Any) -> Iterator[bytes]:
-    """Texts that each document which fits has for a key or a value, as msgpack packs them.
+def _sieves(query: Any) -> Iterator[Sieve]:
+    """Sieves for the first conditions of a query.
 
     Mongoquery asks one condition after the other, up to the first that a document does not fulfil. Here the first that
-    is no such text ends it, so that what it raises at a later one is raised as before.
+    has no sieve ends it, so that what it raises at a later one is raised as before.
     """
     for key, condition in query.items() if isinstance(query, Mapping) else ():
         if type(key) is not str or key.startswith("$"):
             return
-        if type(condition) is str:
-            text = condition
-        elif condition == {"$exists": True}:
-            text = key.split(".")[0]
-        else:
-            return
         try:
-            yield msgpack.packb(text)
+            sieve = _sieve(key, condition)
         except UnicodeEncodeError:
             return
+        if sieve is None:
+            return
+        yield sieve
+
+
+def _sieve(key: str, condition: Any) -> Sieve | None:
+    if type(condition) is str:
+        return _holding(msgpack.packb(condition))
+    if condition == {"$exists": True}:
+        return _holding(msgpack.packb(key.split(".")[0]))
+    if type(condition) in (bool, int, float) and "." not in key:
+        return _holding_number(key, condition)
+    if key == "time" and _is_span(condition):
+        return _in_span(condition)
+    return None
+
+
+def _holding(text: bytes) -> Sieve:
+    return lambda header: header.packed is None or text in header.packed
+
+
+def _holding_number(key: str, number: float) -> Sieve:
+    values = b"|".join(map(re.escape, _packed_forms(number)))
+    # or a list, which fits if the number is in it
+    search = re.compile(re.escape(msgpack.packb(key)) + b"(?:[\x90-\x9f\xdc\xdd]|" + values + b")", re.DOTALL).search
+    return lambda header: header.packed is None or search(header.packed) is not None
+
+
+def _packed_forms(number: float) -> Iterator[bytes]:
+    """What msgpack makes of the values that are equal to a number."""
+    if number == 0:
+        yield msgpack.packb(-0.0)
+    for number_type in (bool, int, float):
+        with contextlib.suppress(OverflowError, ValueError):
+            value = number_type(number)
+            if value == number:
+                yield msgpack.packb(value)
+
+
+_COMPARISONS = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
+
+
+def _is_span(condition: Any) -> bool:
+    return isinstance(condition, dict) and all(
+        type(name) is str and name in _COMPARISONS and type(bound) in (int, float) for name, bound in condition.items()
+    )
+
+
+def _in_span(condition: Mapping[str, float]) -> Sieve:
+    bounds = [(_COMPARISONS[name], bound) for name, bound in condition.items()]
+    return lambda header: header.packed is None or all(compare(header.time, bound) for compare, bound in bounds)
