@@ -39,14 +39,15 @@ class RunSerializer:
 
     Attributes
     ----------
-    stored, acquired : RunRouter
+    stored : StoredRunRouter
+    acquired : RunRouter
         The open runs that are stored here, and those of which an acquisition sends the documents. The latter may
         refer to no run, or begin one anew.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._limits = backend.insert_limits
-        self.stored, self.acquired = RunRouter(backend, takes_all=True), RunRouter(backend, takes_all=False)
+        self.stored, self.acquired = StoredRunRouter(backend), RunRouter(backend)
         self.begin_anew()
         begin_anew_in_children(self)
 
@@ -86,13 +87,10 @@ class RunRouter:
     Parameters
     ----------
     backend : Backend
-    takes_all : bool
-        Whether a run is refused that the driver leaves out; an acquisition may send such runs.
     """
 
-    def __init__(self, backend: Backend, *, takes_all: bool) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._takes_all = takes_all
         self.leave()
 
     def leave(self) -> None:
@@ -120,10 +118,8 @@ class RunRouter:
         try:
             if name == "start":
                 self.abandon(run)
-                self._writers[run] = self._backend.open_writer(doc)
+                self._writers[run] = self._new_writer(doc)
             writer = self._writers[run]
-            if self._takes_all and isinstance(writer, SerializerWriter) and writer.leaves_run_out:
-                raise not_shown(run, self._backend)
             writer(name, doc)
             if name == "stop":
                 writer.publish()
@@ -131,6 +127,9 @@ class RunRouter:
         except BaseException as exc:
             self.abandon(run)
             raise_explained(exc, run, self._backend)
+
+    def _new_writer(self, start: dict[str, Any]) -> RunWriter:
+        return self._backend.open_writer(start)
 
     def _runs_of(self, name: str, doc: dict[str, Any]) -> Iterator[str]:
         if name == "start":
@@ -163,6 +162,16 @@ class RunRouter:
         self._runs = {
             uid: left for uid, runs in self._runs.items() if (left := [other for other in runs if other != run])
         }
+
+
+class StoredRunRouter(RunRouter):
+    """Refuses a run that the driver leaves out, which an acquisition may send."""
+
+    def _new_writer(self, start: dict[str, Any]) -> RunWriter:
+        writer = super()._new_writer(start)
+        if isinstance(writer, SerializerWriter) and writer.leaves_run_out:
+            raise not_shown(start["uid"], self._backend)
+        return writer
 
 
 def _unknown(name: str, owner: str, uid: Any) -> InvalidRunError:
