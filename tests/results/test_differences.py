@@ -95,6 +95,14 @@ def test_columns_of_pandas_own_types_are_compared() -> None:
     assert differing(first, second)["difference"] == "1 of 2 values"
 
 
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_large_integers_of_pandas_own_types_are_compared_exactly(missing: list[None]) -> None:
+    numbers = (pandas.array([2**53 + n, *missing], dtype="Int64") for n in (0, 1))
+    assert diff(*(build_simple_run(pandas.DataFrame({"x": column})) for column in numbers)).columns[
+        "count"
+    ].tolist() == [1]
+
+
 def test_forms_are_compared_before_values() -> None:
     assert differing({"x": [1, 2]}, {"x": [1, 2, 3]})["difference"] == "shape 2 and 3"
     assert differing({"x": [1, 2]}, {"x": [1.0, 2.0]})["difference"] == "dtype int64 and float64"

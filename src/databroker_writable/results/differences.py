@@ -12,6 +12,8 @@ import xarray
 
 from ..runs.shown_text import aligned, json_line, shown
 from ..tables import check_run, to_dataset, with_text_names
+from ..tables.classifier import exceeds_float64
+from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from .header_search import unambiguous_length
@@ -247,10 +249,9 @@ def _plain(array: xarray.DataArray) -> Any:
     """Values as numpy or dask arrays; pandas types as numbers with NaN, or as objects."""
     if isinstance(array.dtype, numpy.dtype):
         return array.data
-    values = array.to_series()
-    if pandas.api.types.is_numeric_dtype(values.dtype):
-        return values.to_numpy(dtype="float64", na_value=numpy.nan)
-    return values.to_numpy(dtype=object)
+    values = series_of(array.variable)
+    numbers = None if values.isna().any() and exceeds_float64(values) else plain_numbers(values)
+    return values.to_numpy(dtype=object) if numbers is None else numbers
 
 
 def _slabs(first: Any, second: Any) -> Iterator[tuple[int, numpy.ndarray, numpy.ndarray]]:

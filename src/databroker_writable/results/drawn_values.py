@@ -9,6 +9,8 @@ import numpy
 import pandas
 import xarray
 
+from ..tables.exact_numbers import plain_numbers, series_of
+
 ZONE = "time_zone"
 """The attribute of times as clocks in a time zone show them."""
 
@@ -74,14 +76,8 @@ def _drawable(variable: xarray.Variable) -> Any:
     dtype: Any = variable.dtype
     if isinstance(dtype, numpy.dtype):
         return _of_objects(numpy.ravel(variable.values)) if dtype.kind == "O" else None
-    values = pandas.Series(getattr(variable.data, "array", variable.data))
-    if isinstance(dtype, pandas.DatetimeTZDtype):
-        return pandas.DatetimeIndex(values)
-    if not pandas.api.types.is_numeric_dtype(dtype) and not pandas.api.types.is_bool_dtype(dtype):
-        return None
-    if values.isna().any():
-        return values.to_numpy(dtype="float64", na_value=numpy.nan)
-    return values.to_numpy(dtype=getattr(dtype, "numpy_dtype", None))
+    values = series_of(variable)
+    return pandas.DatetimeIndex(values) if isinstance(dtype, pandas.DatetimeTZDtype) else plain_numbers(values)
 
 
 def _of_objects(values: numpy.ndarray) -> Any:

@@ -1,10 +1,12 @@
-"""Say which dtype holds numbers exactly."""
+"""Which dtype holds numbers exactly; those of pandas' own types as numpy's."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy
+import pandas
+import xarray
 
 from .classifier import is_lazy
 
@@ -34,6 +36,22 @@ def _leaves_range(floats: Any, dtype: numpy.dtype[Any]) -> bool:
         return False
     limits, floats = numpy.iinfo(dtype), floats.astype("<f8")
     return not bool(((floats >= float(limits.min)) & (floats < float(limits.max + 1))).all())
+
+
+def series_of(variable: xarray.Variable) -> pandas.Series:
+    """The values of a variable in one dimension; of pandas' types as they are, where xarray would convert them."""
+    data: Any = variable.data
+    return pandas.Series(numpy.ravel(data) if isinstance(variable.dtype, numpy.dtype) else getattr(data, "array", data))
+
+
+def plain_numbers(column: pandas.Series) -> Any:
+    """Numbers and bools of pandas' own types as numpy's, with NaN for missing ones; None for other types."""
+    dtype: Any = column.dtype
+    if isinstance(dtype, numpy.dtype) or not pandas.api.types.is_numeric_dtype(dtype):
+        return None
+    if column.isna().any():
+        return column.to_numpy(dtype="float64", na_value=numpy.nan)
+    return column.to_numpy(dtype=getattr(dtype, "numpy_dtype", None))
 
 
 def narrowest_float(integers: Any) -> str | None:

@@ -15,6 +15,7 @@ import xarray
 from ..errors import ExportError, warn_user
 from ..runs.shown_text import json_line
 from ..tables.classifier import exceeds_float64
+from ..tables.exact_numbers import plain_numbers, series_of
 
 _OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}
 """Attributes that xarray interprets and does not return."""
@@ -65,7 +66,7 @@ def _values(name: str, variable: xarray.Variable) -> Any:
     if isinstance(dtype, numpy.dtype) and dtype.kind == "f":
         warn_of_change([f"{name!r} ({dtype})"], "written as float32", _NO_TYPE)
         return variable.data.astype("float32")
-    values = _series(variable)
+    values = series_of(variable)
     plain = _numbers(values)
     if plain is None:
         is_missing = values.isna()
@@ -84,14 +85,7 @@ def _numbers(values: pandas.Series) -> numpy.ndarray | None:
     """Numbers and bools that can be missing as numpy arrays, with NaN for missing values; None for other types."""
     if values.dtype == object and values.isna().any():
         values = values.convert_dtypes()
-    dtype = values.dtype
-    if isinstance(dtype, numpy.dtype) or not pandas.api.types.is_numeric_dtype(dtype):
-        return None
-    if not values.isna().any():
-        return values.to_numpy(dtype=getattr(dtype, "numpy_dtype", None))
-    if exceeds_float64(values):
-        return None
-    return values.to_numpy(dtype="float64", na_value=numpy.nan)
+    return None if values.isna().any() and exceeds_float64(values) else plain_numbers(values)
 
 
 def _attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -161,8 +155,8 @@ def _is_same(before: Any, after: Any) -> bool:
     return not isinstance(before, float) or math.isclose(before, after, rel_tol=1e-12)
 
 
-def json_variables(dataset: xarray.Dataset) -> dict[str, dict[str, Any]]:
-    """Variables in the form that `xarray.Dataset.from_dict` reads; warn of infinities, and of what becomes text."""
+def for_json_file(dataset: xarray.Dataset) -> dict[str, Any]:
+    """A Dataset in the form that `xarray.Dataset.from_dict` reads; warn of infinities, and of what becomes text."""
     arrays = {repr(name): dataset.variables[name] for name in dataset.variables}
     infinite = [name for name, array in arrays.items() if _is_infinite(array.attrs) or _has_infinities(array)]
     warn_of_change(infinite, "written with null for infinities, as for NaN", "; .nc keeps them")
@@ -170,10 +164,11 @@ def json_variables(dataset: xarray.Dataset) -> dict[str, dict[str, Any]]:
     warn_of_change(numbers, "written as text", ", because JSON has no such numbers; .nc keeps them")
     others = [name for name, array in arrays.items() if _has_other_objects(array)]
     warn_of_change(others, "written as text", ", because JSON does not have this type; .parquet keeps it")
-    return {
-        str(name): {"dims": list(array.dims), "attrs": array.attrs, "dtype": str(array.dtype), "data": _in_json(array)}
-        for name, array in dataset.variables.items()
-    }
+    record: dict[str, Any] = {"coords": {}, "attrs": dataset.attrs, "dims": dict(dataset.sizes), "data_vars": {}}
+    for name, array in dataset.variables.items():
+        said = {"dims": list(array.dims), "attrs": array.attrs, "dtype": str(array.dtype)}
+        record["coords" if name in dataset.coords else "data_vars"][str(name)] = {**said, "data": _in_json(array)}
+    return record
 
 
 def _in_json(array: xarray.Variable) -> Any:
@@ -187,14 +182,8 @@ def _in_json(array: xarray.Variable) -> Any:
     return objects.reshape(array.shape).tolist()
 
 
-def _series(variable: xarray.Variable) -> pandas.Series:
-    """The values in one dimension; those of pandas' types as they are."""
-    data = variable.data
-    return pandas.Series(numpy.ravel(data) if isinstance(variable.dtype, numpy.dtype) else getattr(data, "array", data))
-
-
 def _objects(variable: xarray.Variable) -> numpy.ndarray:
-    return _series(variable).astype(object).to_numpy(copy=True)
+    return series_of(variable).astype(object).to_numpy(copy=True)
 
 
 def _has_infinities(array: xarray.Variable) -> bool:

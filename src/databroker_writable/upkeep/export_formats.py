@@ -15,7 +15,7 @@ from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
-from .export_columns import for_file, json_variables, warn_of_change, warn_of_csv
+from .export_columns import for_file, for_json_file, warn_of_change, warn_of_csv
 from .exporting import RunContents, written
 
 DOCUMENTS = "databroker_run"
@@ -98,20 +98,10 @@ def csv(contents: RunContents, path: str) -> NewFile:
 
 def json(contents: RunContents, path: str) -> NewFile:
     """Write JSON: the documents, and the streams in the form that `xarray.Dataset.from_dict` reads."""
-    streams = {name: _as_dict(dataset) for name, dataset in contents.streams.items()}
+    streams = {name: for_json_file(dataset) for name, dataset in contents.streams.items()}
     record = for_json({**contents.documents(), "streams": streams})
     text = json_library.dumps(record, indent=1, ensure_ascii=False)
     return written(path, lambda file: file.write(text.encode()))
-
-
-def _as_dict(dataset: xarray.Dataset) -> dict[str, Any]:
-    variables = json_variables(dataset)
-    return {
-        "coords": {str(name): variables[str(name)] for name in dataset.coords},
-        "attrs": dataset.attrs,
-        "dims": dict(dataset.sizes),
-        "data_vars": {str(name): variables[str(name)] for name in dataset.data_vars},
-    }
 
 
 def _frame(contents: RunContents) -> tuple[Any, bool]:
