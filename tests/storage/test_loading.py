@@ -113,7 +113,7 @@ class OwnLoadingCatalog(BlueskyMsgpackCatalog):
         super()._load()
 
 
-INTERRUPTED = ("run_readers.py", "upstream.py", "in_memory.py", "msgpack.py", "jsonl.py")
+INTERRUPTED = ("run_file_readers.py", "upstream.py", "in_memory.py", "msgpack.py", "jsonl.py")
 
 
 def interrupting(at):

@@ -52,17 +52,13 @@ def loaded_descriptors(run: Any) -> list[Document]:
 # suitcase: serializers of files
 
 
-def directory_of_serializer(callback: Any) -> str | None:
-    """The directory to which a suitcase serializer writes; None for any other."""
+def replace_manager(callback: Any, new_manager: Callable[[str], Any]) -> None:
+    """Let a suitcase serializer of files write to those of another manager, which is made for its directory."""
     import suitcase.utils
 
     manager = getattr(callback, "_manager", None)
-    return str(manager._directory) if isinstance(manager, suitcase.utils.MultiFileManager) else None
-
-
-def set_manager(callback: Any, manager: Any) -> None:
-    """Let a suitcase serializer write to the files of another manager."""
-    callback._manager = manager
+    if isinstance(manager, suitcase.utils.MultiFileManager):
+        callback._manager = new_manager(str(manager._directory))
 
 
 def write_stream_document(callback: Any, name: str, doc: Document) -> None:
@@ -122,6 +118,7 @@ class StockFiles(NamedTuple):
     unpack_options: Mapping[str, Any]
 
 
+@functools.cache
 def stock_files() -> StockFiles:
     """Return the functions with which databroker's drivers read run files."""
     from databroker._drivers import jsonl, msgpack
@@ -157,10 +154,7 @@ def loaded_files(catalog: Any) -> dict[str, float]:
 
 def add_run_files(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:
     """Add run files to an open catalog, as databroker's ``_load`` does for each file."""
-    if hasattr(catalog._entries, "add"):
-        catalog._entries.add(headers, read_file)
-    else:
-        upsert_runs(catalog, headers, read_file)
+    catalog._entries.add(headers, read_file)
 
 
 def upsert_runs(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:

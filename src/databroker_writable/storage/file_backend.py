@@ -22,7 +22,15 @@ from .backend import Arguments, Backend, refuse_annotations
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter
 from .header_cache import HeaderCache
 from .remark_files import RemarkFolder
-from .run_file_readers import JSONL, MSGPACK, MSGPACK_AND_PICKLES, RunFormat, load_run_files, noting_only_what_is_loaded
+from .run_file_readers import (
+    JSONL,
+    MSGPACK,
+    MSGPACK_AND_PICKLES,
+    Reader,
+    RunFormat,
+    load_run_files,
+    noting_only_what_is_loaded,
+)
 from .run_paths import (
     ASSETS,
     REMARKS,
@@ -65,7 +73,7 @@ class FileBackend(Backend):
         raise NotImplementedError
 
     @property
-    def read_file(self) -> Callable[[str], Iterator[tuple[str, Document]]]:
+    def read_file(self) -> Reader:
         """The function that reads the documents of a run file."""
         return self.run_format.read
 
@@ -154,7 +162,7 @@ class FileBackend(Backend):
         known = upstream.loaded_entries(self.catalog)
         if uid in known and not is_deleted(self.catalog, uid):
             return True
-        if not any(os.path.lexists(path) for path in self._run_files(uid)):
+        if not any(os.path.lexists(os.path.join(place, uid + self.suffix)) for place in self._directories()):
             return False
         # another process may have stored it since this catalog was loaded
         self.catalog.force_reload()
@@ -230,10 +238,6 @@ class FileBackend(Backend):
         """Path of the file of a run."""
         return os.path.join(self.directory, uid + self.suffix)
 
-    def _run_files(self, uid: str) -> list[str]:
-        """Paths that the file of a run can have, in each directory of the catalog."""
-        return [os.path.join(directory, uid + self.suffix) for directory in self._directories()]
-
     def check_file_name(self, path: str) -> None:
         """Refuse a file that the catalog would not find again."""
         if any(_finds(str(pattern), path) for pattern in self.catalog.paths):
@@ -275,12 +279,10 @@ class FileBackend(Backend):
             self._load_files(load_all, is_stock)
             return
         self._had_directory = True
-        for writer in writers:
-            path = writer.files[0].path
-            modified = os.path.getmtime(path)
-            header = RunHeader.of(writer.start, writer.stop, path)
-            upstream.add_run_files(self.catalog, [header], self.read_file)
-            upstream.loaded_files(self.catalog)[path] = modified
+        headers = [RunHeader.of(writer.start, writer.stop, writer.files[0].path) for writer in writers]
+        modified = {header.path: os.path.getmtime(header.path) for header in headers}
+        upstream.add_run_files(self.catalog, headers, self.read_file)
+        upstream.loaded_files(self.catalog).update(modified)
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
             self.catalog.updated = self._loaded_at

@@ -29,7 +29,7 @@ class PublishingManager:
     """Opens new files for a serializer; has the methods of `suitcase.utils.MultiFileManager`."""
 
     def __init__(self, directory: str, run: SerializerWriter, check_name: Callable[[str], None]) -> None:
-        self._directory = directory
+        self._directory = unescaped(directory)
         self._run = run
         self._check_name = check_name
         # if they were garbage-collected, they would close their files
@@ -65,10 +65,7 @@ class SerializerWriter:
 
     Files of suitcase's serializers are published when complete; other serializers publish in their own way.
 
-    Attributes
-    ----------
-    leaves_run_out : bool
-        Whether the driver's router has no serializer for this run.
+    It leaves the run out if the driver's router has no serializer for it.
     """
 
     def __init__(self, serializer: Any, start: Document, check_name: Callable[[str], None] = lambda path: None) -> None:
@@ -78,9 +75,7 @@ class SerializerWriter:
         self._callbacks = _callbacks_of(serializer, start)
         self.leaves_run_out = not self._callbacks
         for callback in self._callbacks:
-            directory = upstream.directory_of_serializer(callback)
-            if directory is not None:
-                upstream.set_manager(callback, PublishingManager(unescaped(directory), self, check_name))
+            upstream.replace_manager(callback, lambda directory: PublishingManager(directory, self, check_name))
 
     def __call__(self, name: str, doc: Document) -> None:
         for callback in self._callbacks:

@@ -54,6 +54,27 @@ class Index(NamedTuple):
         return self.keys if isinstance(self.keys, str) else self.keys[0][0]
 
 
+class Owner(NamedTuple):
+    """The documents of a run to which others belong, which name them by their uid."""
+
+    name: str  # of such a document, and of the key with its uid
+    owned: str  # what belongs to it, for messages
+    pages: Any  # the collection of what belongs to it
+    documents: Any = None  # its own collection, if the layout has one
+    is_apart: bool = False  # whether both are in a database that other catalogs may share
+
+    def parts(self, query: Document) -> Iterator[Part]:
+        """The parts with what belongs to the documents that a query finds, and with these."""
+        uids = [doc["uid"] for doc in self.documents.find(query, {"uid": True})]
+        if uids:
+            yield self.pages, {self.name: {"$in": uids}}
+            yield self.documents, query
+
+
+Part = tuple[Any, Document]
+"""A collection, and the query for some of its documents."""
+
+
 class MongoBackend(Backend):
     """The common part of both layouts; the server checks permissions only when something is written."""
 
@@ -72,6 +93,11 @@ class MongoBackend(Backend):
         for argument in self.uri_arguments:
             check_uri(arguments.get(argument), argument)
         return kwargs
+
+    @property
+    def owners(self) -> list[Owner]:
+        """What is written of a run beside its start and stop documents, and so is checked, and deleted with it."""
+        raise NotImplementedError
 
     @property
     def remark_collection(self) -> Any:
@@ -151,6 +177,12 @@ def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bo
             raise
         return True
     return False
+
+
+def remove(parts: Iterable[Part]) -> None:
+    """Remove documents, part by part."""
+    for collection, query in parts:
+        collection.delete_many(query)
 
 
 def no_place_for(name: str) -> InvalidRunError:

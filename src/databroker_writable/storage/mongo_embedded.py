@@ -19,7 +19,7 @@ from ..runs.document_parts import listed, other_datum_kwargs
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
-from .mongo_backend import Index, MongoBackend, insert_new, no_place_for, used_elsewhere
+from .mongo_backend import Index, MongoBackend, Owner, Part, insert_new, no_place_for, remove, used_elsewhere
 from .run_paths import REMARKS
 
 PAGE_BYTES = 5_000_000
@@ -35,6 +35,7 @@ class EmbeddedRunWriter:
             raise RunExistsError.of_uid(start["uid"], backend.label)
         self._backend = backend
         self._database = backend.database
+        self._owners = {owner.name: owner for owner in backend.owners}
         self._uid = start["uid"]
         self._header: dict[str, Any] = {
             # the same _id for every writer of this uid, so that only one can insert it
@@ -43,93 +44,79 @@ class EmbeddedRunWriter:
             # databroker 1.2.5 looks up a run by this key, or, without it, by a regular expression on start.uid
             "uid": start["uid"],
             "start": [to_builtin(start)],
-            "descriptors": [],
-            "resources": [],
+            **{f"{name}s": [] for name in self._owners},
         }
         self._counts: dict[str, int] = {}
         self._waiting: dict[str, list[dict[str, Any]]] = {}
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        if name == "descriptor":
-            self._header["descriptors"].append(to_builtin(doc))
-        elif name == "resource":
-            self._header["resources"].append(to_builtin(doc))
+        if name in self._owners:
+            self._header[f"{name}s"].append(to_builtin(doc))
         elif name == "stop":
             self._header["stop"] = [to_builtin(doc)]
         elif name == "event":
-            self._wait("descriptor", event_model.pack_event_page(private_copy(doc)))
-        elif name == "event_page":
-            self._insert("descriptor", doc)
+            self._wait(event_model.pack_event_page(private_copy(doc)))
         elif name == "datum":
-            self._wait("resource", event_model.pack_datum_page(doc))
-        elif name == "datum_page":
-            self._insert("resource", doc)
+            self._wait(event_model.pack_datum_page(doc))
+        elif name in ("event_page", "datum_page"):
+            self._flush(doc[self._owner_of(doc).name])
+            self._insert_page(doc)
         elif name != "start":
             raise no_place_for(name)
 
     def publish(self) -> None:
-        for owner in list(self._waiting):
-            self._flush(owner)
-        header = self._header
+        for uid in list(self._waiting):
+            self._flush(uid)
         counts = {f"count_{uid}": count for uid, count in self._counts.items()}
-        events = sum(self._counts.get(doc["uid"], 0) for doc in header["descriptors"])
-        datums = sum(self._counts.get(doc["uid"], 0) for doc in header["resources"])
+        for owner in self._owners.values():
+            owned = (self._counts.get(doc["uid"], 0) for doc in self._header[f"{owner.name}s"])
+            counts[f"{owner.pages.name}_count"] = sum(owned)
         try:
-            self._database.header.insert_one({**header, **counts, "event_count": events, "datum_count": datums})
+            self._database.header.insert_one({**self._header, **counts})
         except pymongo.errors.DuplicateKeyError:
             raise RunExistsError.of_uid(self._uid, self._backend.label) from None
 
     def abandon(self) -> None:
         """Remove the pages, unless a published run uses them."""
-        database = self._database
-        uids_here = {part: [doc["uid"] for doc in self._header[part]] for part in ("descriptors", "resources")}
-        published = database.header.find(
-            {"$or": [{f"{part}.uid": {"$in": uids}} for part, uids in uids_here.items()]},
-            {"descriptors.uid": True, "resources.uid": True},
-        )
-        used = {doc["uid"] for header in published for part in uids_here for doc in header.get(part) or []}
-        unused = {part: [uid for uid in uids if uid not in used] for part, uids in uids_here.items()}
-        database.event.delete_many({"descriptor": {"$in": unused["descriptors"]}})
-        database.datum.delete_many({"resource": {"$in": unused["resources"]}})
+        for owner in self._owners.values():
+            remove([self._backend.unused_pages(owner, [doc["uid"] for doc in self._header[f"{owner.name}s"]])])
 
-    def _wait(self, owner_key: str, page: dict[str, Any]) -> None:
+    def _owner_of(self, page: dict[str, Any]) -> Owner:
+        return next(owner for owner in self._owners.values() if owner.name in page)
+
+    def _wait(self, page: dict[str, Any]) -> None:
         """Collect single Events or Datums into pages."""
-        waiting = self._waiting.setdefault(page[owner_key], [])
+        uid = page[self._owner_of(page).name]
+        waiting = self._waiting.setdefault(uid, [])
         _check_fits(waiting, page)
         waiting.append(page)
         if len(waiting) >= 1000 or bson_size(waiting[0]) * len(waiting) > PAGE_BYTES / 2:
-            self._flush(page[owner_key])
+            self._flush(uid)
 
-    def _flush(self, owner: str) -> None:
-        pages = self._waiting.pop(owner, [])
-        if pages and "descriptor" in pages[0]:
-            self._insert_page("descriptor", event_model.merge_event_pages(pages))
-        elif pages:
-            self._insert_page("resource", event_model.merge_datum_pages(pages))
+    def _flush(self, uid: str) -> None:
+        pages = self._waiting.pop(uid, [])
+        if pages:
+            merge = event_model.merge_event_pages if "descriptor" in pages[0] else event_model.merge_datum_pages
+            self._insert_page(merge(pages))
 
-    def _insert(self, owner_key: str, page: dict[str, Any]) -> None:
-        self._flush(page[owner_key])
-        self._insert_page(owner_key, page)
-
-    def _insert_page(self, owner_key: str, page: dict[str, Any]) -> None:
+    def _insert_page(self, page: dict[str, Any]) -> None:
         """Insert a page in pieces that MongoDB can hold, each with an _id that a retry uses, too."""
-        page = to_builtin(dict(page))
-        collection = self._database.event if owner_key == "descriptor" else self._database.datum
-        length = len(page["uid" if owner_key == "descriptor" else "datum_id"])
+        page, owner = to_builtin(dict(page)), self._owner_of(page)
+        uid, length = page[owner.name], len(page["uid" if owner.name == "descriptor" else "datum_id"])
         rows = max(1, int(length * PAGE_BYTES / max(bson_size(page), 1)))
         for first in range(0, length, rows):
             piece = _rows(page, first, min(first + rows, length))
-            done = self._counts.get(page[owner_key], 0)
+            done = self._counts.get(uid, 0)
             count = min(rows, length - first)
             piece.update(
-                _id=f"{page[owner_key]}/{done}",
+                _id=f"{uid}/{done}",
                 first_index=done,
                 last_index=done + count - 1,
                 size=bson_size(piece),
             )
-            if insert_new(collection, [piece], "_id") and owner_key == "descriptor":
-                self._check_descriptor(page[owner_key])
-            self._counts[page[owner_key]] = done + count
+            if insert_new(owner.pages, [piece], "_id") and owner.name == "descriptor":
+                self._check_descriptor(uid)
+            self._counts[uid] = done + count
 
     def _check_descriptor(self, uid: str) -> None:
         """Refuse the descriptor of another run, which has its Events already."""
@@ -152,6 +139,21 @@ class MongoEmbeddedBackend(MongoBackend):
     def database(self) -> Any:
         """The database of the runs."""
         return upstream.embedded_database(self.catalog)
+
+    @property
+    def owners(self) -> list[Owner]:
+        return [
+            Owner("descriptor", "Events", self.database.event),
+            Owner("resource", "Datums", self.database.datum),
+        ]
+
+    def unused_pages(self, owner: Owner, uids: list[str], but_of: str | None = None) -> Part:
+        """The pages that belong to documents with these uids, which no header has but that of one run."""
+        part = f"{owner.name}s"
+        having = {f"{part}.uid": {"$in": uids}, **({} if but_of is None else {"start.uid": {"$ne": but_of}})}
+        headers = self.database.header.find(having, {f"{part}.uid": True})
+        used = {doc["uid"] for header in headers for doc in header[part]}
+        return owner.pages, {owner.name: {"$in": sorted(set(uids) - used)}}
 
     @property
     def remark_collection(self) -> Any:

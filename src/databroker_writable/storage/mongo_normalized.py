@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import event_model
@@ -17,7 +17,7 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
-from .mongo_backend import Index, MongoBackend, insert_new, no_place_for, used_elsewhere
+from .mongo_backend import Index, MongoBackend, Owner, Part, insert_new, no_place_for, remove, used_elsewhere
 from .run_paths import REMARKS
 
 BATCH = 10_000
@@ -81,13 +81,12 @@ class NormalizedRunWriter:
         published = self._collections.starts.find_one({"uid": self._uid}, {"_id": False})
         if published is not None and same_run([("start", published)], [("start", self._start)]):
             return
-        collections, descriptors = self._collections, [doc["uid"] for doc in self._descriptors]
-        collections.events.delete_many({"descriptor": {"$in": descriptors}})
-        collections.descriptors.delete_many({"uid": {"$in": descriptors}, "run_start": self._uid})
-        collections.datums.delete_many({"resource": {"$in": self._inserted_resources}})
-        collections.resources.delete_many({"uid": {"$in": self._inserted_resources}})
+        for owner, uids in zip(self._backend.owners, (list(self._counts), self._inserted_resources), strict=True):
+            owner.pages.delete_many({owner.name: {"$in": uids}})
+            of_run = {} if owner.name == "resource" else {"run_start": self._uid}
+            owner.documents.delete_many({"uid": {"$in": uids}, **of_run})
         if self._stop:
-            collections.stops.delete_many({"uid": self._stop["uid"], "run_start": self._uid})
+            self._collections.stops.delete_many({"uid": self._stop["uid"], "run_start": self._uid})
 
     def _check_descriptor(self, doc: dict[str, Any]) -> None:
         """Refuse the descriptor of another run, whose readers would see the Events of this one."""
@@ -146,28 +145,15 @@ class NormalizedRunWriter:
 
     def _remove_leftovers(self) -> None:
         """Remove what interrupted attempts left: descriptors of the same run, resources, and their documents."""
-        collections, descriptors = self._collections, [doc["uid"] for doc in self._descriptors]
-        leftover = {"run_start": self._uid, "uid": {"$nin": descriptors}}
-        uids = [d["uid"] for d in collections.descriptors.find(leftover, {"uid": True})]
-        if uids:
-            collections.events.delete_many({"descriptor": {"$in": uids}})
-            collections.descriptors.delete_many(leftover)
-        if self._resources:
-            self._remove_leftover_resources()
+        for owner, uids in zip(self._backend.owners, (list(self._counts), self._resources), strict=True):
+            if uids or owner.name == "descriptor":
+                # in a shared registry, other resources may belong to a copy of this run elsewhere
+                ours = {"spec": {"$in": list(FORMATS)}} if owner.is_apart else {}
+                remove(owner.parts({"run_start": self._uid, "uid": {"$nin": uids}, **ours}))
         if self._stop:
             # a writer that waited too long may have removed this one's claim
-            collections.stops.replace_one({"run_start": self._uid}, to_builtin(dict(self._stop)), upsert=True)
-
-    def _remove_leftover_resources(self) -> None:
-        collections = self._collections
-        leftover = {"run_start": self._uid, "uid": {"$nin": self._resources}}
-        if self._backend.has_registry_apart:
-            # in a shared registry, other resources may belong to a copy of this run elsewhere
-            leftover["spec"] = {"$in": list(FORMATS)}
-        uids = [d["uid"] for d in collections.resources.find(leftover, {"uid": True})]
-        if uids:
-            collections.datums.delete_many({"resource": {"$in": uids}})
-            collections.resources.delete_many(leftover)
+            stop = to_builtin(dict(self._stop))
+            self._collections.stops.replace_one({"run_start": self._uid}, stop, upsert=True)
 
 
 class MongoNormalizedBackend(MongoBackend):
@@ -194,6 +180,21 @@ class MongoNormalizedBackend(MongoBackend):
         """Whether resources and datums are in a separate database, which other catalogs may share."""
         documents, registry = upstream.normalized_databases(self.catalog)
         return bool(documents != registry)
+
+    @property
+    def owners(self) -> list[Owner]:
+        collections = self.collections
+        return [
+            Owner("descriptor", "Events", collections.events, collections.descriptors),
+            Owner("resource", "Datums", collections.datums, collections.resources, self.has_registry_apart),
+        ]
+
+    def parts_of_run(self, run: str, *, with_apart: bool = False) -> Iterator[Part]:
+        """The documents of a run without its start document, in the order of their removal."""
+        for owner in self.owners:
+            if with_apart or not owner.is_apart:
+                yield from owner.parts({"run_start": run})
+        yield self.collections.stops, {"run_start": run}
 
     def open_writer(self, start: dict[str, Any]) -> NormalizedRunWriter:
         self.prepare()

@@ -18,12 +18,14 @@ import msgpack_numpy
 
 from ..errors import PickledRunError, is_of_this_process, warn_user
 from ..runs import upstream
-from ..runs.document_parts import Document
+from ..runs.document_parts import Document, NamedDocument
 from ..runs.packed_headers import RunHeader
 from .header_cache import Files, HeaderCache, state_of
 from .run_paths import files_matching, named_owner, owner_of
 
-NamedDocument = tuple[str, Document]
+Reader = Callable[[str], Iterator[NamedDocument]]
+"""Reads the documents of the run file with a path."""
+
 Header = tuple[Document, Document | None]
 """The start document, and the stop document if there is one."""
 
@@ -59,16 +61,6 @@ def read_jsonl(path: str) -> Iterator[NamedDocument]:
             yield name, doc
 
 
-def msgpack_header(path: str) -> Header | None:
-    """The start and stop documents of a msgpack file, as databroker 1.2.5 finds them, but without pickles."""
-    return _first_and_stop(read_msgpack(path))
-
-
-def msgpack_header_and_pickles(path: str) -> Header | None:
-    """The start and stop documents of a msgpack file, as databroker 1.2.5 finds them."""
-    return _first_and_stop(read_msgpack_and_pickles(path))
-
-
 def jsonl_header(path: str) -> Header | None:
     """The start and stop documents of a JSONL file, its first and last lines, as databroker 1.2.5 finds them."""
     with open_run_file(path, "r") as file:
@@ -80,6 +72,15 @@ def jsonl_header(path: str) -> Header | None:
                 return None  # it is being written
             raise
     return start, upstream.stock_files().stop_of_jsonl(path)
+
+
+def _first_and_stop(documents: Iterator[NamedDocument]) -> Header | None:
+    """The start and stop documents, as databroker 1.2.5 finds them in a msgpack file."""
+    for name, start in documents:
+        if name == "stop":
+            return start, start
+        return start, next((doc for name, doc in documents if name == "stop"), None)
+    return None
 
 
 @contextlib.contextmanager
@@ -100,21 +101,15 @@ class RunFormat:
     """The readers of a catalog's run files: for all documents, and for the header, which is None if incomplete."""
 
     name: str
-    read: Callable[[str], Iterator[NamedDocument]]
+    read: Reader
     read_header: Callable[[str], Header | None]
 
 
-MSGPACK = RunFormat("msgpack", read_msgpack, msgpack_header)
-MSGPACK_AND_PICKLES = RunFormat("msgpack and pickles", read_msgpack_and_pickles, msgpack_header_and_pickles)
+MSGPACK = RunFormat("msgpack", read_msgpack, lambda path: _first_and_stop(read_msgpack(path)))
+MSGPACK_AND_PICKLES = RunFormat(
+    "msgpack and pickles", read_msgpack_and_pickles, lambda path: _first_and_stop(read_msgpack_and_pickles(path))
+)
 JSONL = RunFormat("jsonl", read_jsonl, jsonl_header)
-
-
-def _first_and_stop(documents: Iterator[NamedDocument]) -> Header | None:
-    for name, start in documents:
-        if name == "stop":
-            return start, start
-        return start, next((doc for name, doc in documents if name == "stop"), None)
-    return None
 
 
 def _unpacked(path: str, decode: Callable[[Document], Any]) -> Iterator[NamedDocument]:

@@ -25,14 +25,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 class RunPaths(list[str]):
     """The globs of a catalog's run files, and how these are read; shared with search results.
 
-    Attributes
-    ----------
-    allow_pickle : bool
-        Whether pickles are unpacked.
-    headers : HeaderCache
-        The cached headers of the files.
-    files : sequence of str or None
-        The files to read; None for all that the globs match.
+    Of search results they have the files to read, otherwise None for all that the globs match.
     """
 
     def __init__(
@@ -152,6 +145,7 @@ def assets_beside(path: str) -> str:
     return os.path.join(unescaped(os.path.dirname(path)), ASSETS)
 
 
+@functools.lru_cache
 def unescaped(path: str) -> str:
     """Undo `glob.escape`."""
     return _ESCAPED.sub(r"\1", path)

@@ -15,7 +15,7 @@ from ..runs.document_parts import Document
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
 from ..storage.file_locks import is_being_written
 from ..storage.run_paths import why_not_listed
-from .findings import Finding, Leftover, in_place_of_directory, remover, shown_age
+from .findings import Finding, Leftover, in_place_of_directory, remover
 
 
 class Assets:
@@ -102,8 +102,8 @@ class Assets:
     ) -> Leftover:
         age = max(0.0, time.time() - status.st_mtime)
         shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
-        message = f"{what}{shared}, {humanize.naturalsize(status.st_size)}, {shown_age(age)}"
-        return Leftover(category, path, message, age=age, may_be_shared=self._may_be_shared, remove=remove)
+        what = f"{what}{shared}, {humanize.naturalsize(status.st_size)}"
+        return Leftover.of_age(category, path, what, age, may_be_shared=self._may_be_shared, remove=remove)
 
 
 def asset_path(catalog: Any, resource: Document) -> str:

@@ -16,7 +16,7 @@ from ..storage.file_locks import is_being_written
 from ..storage.remark_files import SUFFIX, read_remark, why_no_remark
 from ..storage.run_paths import names_in
 from .asset_findings import Assets
-from .findings import Finding, Leftover, Report, age_of, in_place_of_directory, remover, shown_age
+from .findings import Finding, Leftover, Report, age_of, in_place_of_directory, remover
 from .known_upkeep import upkeep_class, upkeep_of
 
 
@@ -71,9 +71,8 @@ def _remark_findings(directory: str) -> Iterator[Finding]:
         path = os.path.join(directory, name)
         if (final_name(name) or "").endswith(SUFFIX):
             if not is_being_written(path):
-                age = age_of(path)
-                message = f"partial remark on a run, {shown_age(age)}"
-                yield Leftover("partial-remark", path, message, age=age, remove=remover(path))
+                what = "partial remark on a run"
+                yield Leftover.of_age("partial-remark", path, what, age_of(path), remove=remover(path))
         elif name.endswith(SUFFIX) and not name.startswith("."):
             try:
                 read_remark(path)

@@ -15,22 +15,20 @@ import msgpack
 
 from ..errors import PickledRunError
 from ..runs.checker import may_count
-from ..runs.document_parts import Document, NamedDocument, counts_by_stream
+from ..runs.document_parts import Document, counts_by_stream
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name, sync_directories
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
-from ..storage.run_file_readers import read_jsonl, read_msgpack, why_unreadable
+from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
 from ..storage.run_paths import files_matching
 from .asset_findings import Assets, asset_path
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Deletion, Look
-from .findings import Finding, Leftover, age_of, remover, shown_age
+from .findings import Finding, Leftover, age_of, remover
 
 DELETED = ".deleted"
 """The suffix of the hidden name of a run file during its deletion."""
-
-Reader = Callable[[str], Iterator[NamedDocument]]
 
 READERS: dict[str, Reader] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
@@ -191,9 +189,8 @@ def partial_files(catalog: Any) -> Iterator[Finding]:
         except OSError:
             yield Finding("bad-run-file", entry.path, f"partial run file {why_unreadable(entry.path)}")
             continue
-        message = f"partial run file, {size}, {shown_age(age)}"
-        use = "--recover publishes what it holds"
-        yield Leftover("partial-run-file", entry.path, message, age=age, use=use, remove=remover(entry.path))
+        what, use = f"partial run file, {size}", "--recover publishes what it holds"
+        yield Leftover.of_age("partial-run-file", entry.path, what, age, use=use, remove=remover(entry.path))
 
 
 def read_run_file(path: str, read: Reader) -> RunFile:

@@ -56,6 +56,12 @@ class Leftover(Finding):
     remove: Callable[[float], bool] = field(default=lambda grace: False, repr=False)
     """Checks it again and removes it; takes the grace period, and returns whether it was removed."""
 
+    @classmethod
+    def of_age(cls, category: str, where: str, what: str, age: float | None, **more: Any) -> Leftover:
+        """A leftover whose message says how old it is."""
+        shown = "of unknown age" if age is None else f"{humanize.naturaldelta(age)} old"
+        return cls(category, where, f"{what}, {shown}", age=age, **more)
+
     def said(self) -> str:
         if self.failure:
             return f"{self.message}; it could not be removed: {self.failure}"
@@ -111,10 +117,6 @@ def age_of(path: str) -> float | None:
     except OSError:
         return None
     return max(0.0, time.time() - written)
-
-
-def shown_age(age: float | None) -> str:
-    return "of unknown age" if age is None else f"{humanize.naturaldelta(age)} old"
 
 
 def remover(path: str, is_ours: Callable[[str], bool] = lambda path: True) -> Callable[[float], bool]:

@@ -6,21 +6,20 @@ Documents of runs that were never published are leftovers: no start document or 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 import bson
 
 from ..runs.document_parts import Document
-from ..runs.upstream import NormalizedCollections
 from ..storage.assets import is_our_asset
-from ..storage.mongo_backend import MongoBackend
+from ..storage.mongo_backend import MongoBackend, Owner, Part, remove
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, asset_path
 from .backend_upkeep import CUT_OFF, BackendUpkeep, Deletion, Look
-from .findings import Finding, Leftover, shown_age
+from .findings import Finding, Leftover
 
 DELETIONS = "deletions"
 """The collection that lists what is still to be removed of runs in the embedded layout."""
@@ -54,37 +53,27 @@ class NormalizedUpkeep(MongoUpkeep):
 
         References are read before their targets, so that what a writer publishes meanwhile is no leftover.
         """
-        collections = self.backend.collections
-        events, datums = collections.events, collections.datums
-        event_owners, datum_owners = _owners(events, "descriptor"), _owners(datums, "resource")
-        with_descriptors = _owners(collections.descriptors, "run_start")
-        with_stop = _owners(collections.stops, "run_start")
-        with_resources = _owners(collections.resources, "run_start")
+        collections, owners = self.backend.collections, self.backend.owners
+        referred = [_values(owner.pages, owner.name) for owner in owners]
+        named = _values(collections.stops, "run_start")
+        named_apart: set[str] = set()
+        for owner in owners:
+            (named_apart if owner.is_apart else named).update(_values(owner.documents, "run_start"))
         assets.refer(collections.resources.find({}, {"_id": False}))
-        descriptors = _uids(collections.descriptors)
-        resources = _uids(collections.resources)
+        known = [_uids(owner.documents) for owner in owners]
         published = _uids(collections.starts)
-        apart = self.backend.has_registry_apart
         findings: list[Finding] = []
-        unpublished = (with_descriptors | with_stop) - published
-        for run in [*sorted(unpublished), *sorted(with_resources - published - unpublished)]:
-            only_resources = run not in unpublished
-            may_be_shared = apart and only_resources
-            parts = list(_parts_of_run(collections, run, with_resources=only_resources or not apart))
-            what = "documents of a run without a start document" + (" in this database" if may_be_shared else "")
-            is_published = partial(self.backend.has_run, run)
-            findings.append(
-                _leftover("documents-without-start", f"run_start/{run}", what, parts, is_published, may_be_shared)
-            )
-        for name, pages, owner, owners, orphans, may_be_shared in (
-            ("Events", events, "descriptor", collections.descriptors, event_owners - descriptors, False),
-            ("Datums", datums, "resource", collections.resources, datum_owners - resources, apart),
-        ):
+        for runs, is_apart in ((named - published, False), (named_apart - published - named, True)):
+            for run in sorted(runs):
+                what = "documents of a run without a start document" + (" in this database" if is_apart else "")
+                parts = list(self.backend.parts_of_run(run, with_apart=is_apart))
+                is_published = partial(self.backend.has_run, run)
+                where = f"run_start/{run}"
+                findings.append(_leftover("documents-without-start", where, what, parts, is_published, is_apart))
+        for owner, orphans in zip(owners, map(set.difference, referred, known), strict=True):
             for uid in sorted(orphans):
-                is_published = partial(_has, owners, {"uid": uid})
-                category, where = f"{name.lower()}-without-{owner}", f"{pages.name}/{uid}"
-                what, parts = f"{name} whose {owner} {uid} is missing", [(pages, {owner: uid})]
-                findings.append(_leftover(category, where, what, parts, is_published, may_be_shared))
+                is_published = partial(_has, owner.documents, {"uid": uid})
+                findings.append(_orphans(owner, uid, owner.name, "is missing", is_published))
         return Look(len(published), findings)
 
     def deletion_of(self, uid: str) -> Deletion | None:
@@ -105,16 +94,14 @@ class EmbeddedUpkeep(MongoUpkeep):
 
     def look_through(self, assets: Assets) -> Look:
         """Read every header."""
-        database = self.database
-        event_owners, datum_owners = _owners(database.event, "descriptor"), _owners(database.datum, "resource")
-        descriptors: set[str] = set()
-        resources: set[str] = set()
+        database, owners = self.database, self.backend.owners
+        orphans = {owner.name: _values(owner.pages, owner.name) for owner in owners}
         findings: list[Finding] = []
         count = 0
         for header in database.header.find({}, {"start.uid": True, "descriptors.uid": True, "resources": True}):
             count += 1
-            descriptors.update(doc["uid"] for doc in header.get("descriptors") or [])
-            resources.update(doc["uid"] for doc in header.get("resources") or [])
+            for name in orphans:
+                orphans[name].difference_update(doc["uid"] for doc in header.get(f"{name}s") or [])
             assets.refer(header.get("resources") or [])
             if not header.get("start"):
                 message = (
@@ -122,15 +109,10 @@ class EmbeddedUpkeep(MongoUpkeep):
                     "the writer was killed, look at the header in the database before you remove it there"
                 )
                 findings.append(Finding("header-without-start", f"header/{header['_id']}", message))
-        for name, pages, owner, orphans in (
-            ("Events", database.event, "descriptor", event_owners - descriptors),
-            ("Datums", database.datum, "resource", datum_owners - resources),
-        ):
-            for uid in sorted(orphans):
-                is_published = partial(_has, database.header, {f"{owner}s.uid": uid})
-                category, where = f"{name.lower()}-without-header", f"{pages.name}/{uid}"
-                what, parts = f"{name} whose {owner} {uid} is in no header", [(pages, {owner: uid})]
-                findings.append(_leftover(category, where, what, parts, is_published))
+        for owner in owners:
+            for uid in sorted(orphans[owner.name]):
+                is_published = partial(_has, database.header, {f"{owner.name}s.uid": uid})
+                findings.append(_orphans(owner, uid, "header", "is in no header", is_published))
         return Look(count, findings)
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
@@ -163,24 +145,19 @@ class NormalizedDeletion(Deletion):
 
     @property
     def size(self) -> str:
-        return f"{sum(collection.count_documents(query) for collection, query in self._parts()):,} documents"
+        return f"{_count(self.backend.parts_of_run(self.uid)):,} documents"
 
     def hide(self) -> None:
         self.backend.collections.starts.delete_many({"uid": self.uid})
 
     def remove_documents(self) -> None:
-        for collection, query in self._parts():
-            collection.delete_many(query)
+        # listed before the first is removed
+        remove(list(self.backend.parts_of_run(self.uid)))
 
     def used_by_others(self, resources: list[Document]) -> set[str]:
         names = [resource["resource_path"] for resource in resources]
         others = {"resource_path": {"$in": names}, "run_start": {"$ne": self.uid}}
         return {asset_path(self.catalog, other) for other in self.backend.collections.resources.find(others)}
-
-    def _parts(self) -> list[tuple[Any, Document]]:
-        return list(
-            _parts_of_run(self.backend.collections, self.uid, with_resources=not self.backend.has_registry_apart)
-        )
 
 
 class EmbeddedDeletion(Deletion):
@@ -191,29 +168,27 @@ class EmbeddedDeletion(Deletion):
     def __init__(self, catalog: Any, uid: str) -> None:
         super().__init__(catalog, uid)
         self.is_visible = self.backend.has_run(uid)
-        parts = {"descriptors": True, "resources": True}
+        parts = [f"{owner.name}s" for owner in self.backend.owners]
         found = [
             *self.backend.database.header.find({"start.uid": uid}, parts),
             *self.backend.database[DELETIONS].find({"_id": uid}, parts),
         ]
-        self._descriptors = [doc for header in found for doc in header.get("descriptors") or []]
-        self._resources = [doc for header in found for doc in header.get("resources") or []]
-        self.find_assets(self._resources)
+        self._parts: Document = {part: [doc for header in found for doc in header.get(part) or []] for part in parts}
+        self.find_assets(self._parts["resources"])
 
     @property
     def size(self) -> str:
-        return f"{1 + sum(collection.count_documents(query) for collection, query in self._pages()):,} documents"
+        return f"{1 + _count(self._pages()):,} documents"
 
     def hide(self) -> None:
-        noted = {"descriptors": [{"uid": doc["uid"]} for doc in self._descriptors], "resources": self._resources}
+        noted = {**self._parts, "descriptors": [{"uid": doc["uid"]} for doc in self._parts["descriptors"]]}
         self.backend.database[DELETIONS].replace_one({"_id": self.uid}, noted, upsert=True)
         headers = self.backend.database.header
         for header in headers.find({"start.uid": self.uid}, {"_id": True}):
             headers.delete_one(header)  # FerretDB 1.24 on PostgreSQL deletes nothing by start.uid
 
     def remove_documents(self) -> None:
-        for collection, query in self._pages():
-            collection.delete_many(query)
+        remove(self._pages())
         self.backend.database[DELETIONS].delete_one({"_id": self.uid})
 
     def used_by_others(self, resources: list[Document]) -> set[str]:
@@ -227,58 +202,37 @@ class EmbeddedDeletion(Deletion):
             if is_our_asset(resource)
         }
 
-    def _pages(self) -> Iterator[tuple[Any, Document]]:
-        database = self.backend.database
-        for part, owner, docs, collection in (
-            ("descriptors", "descriptor", self._descriptors, database.event),
-            ("resources", "resource", self._resources, database.datum),
-        ):
-            uids = {doc["uid"] for doc in docs}
-            others = {f"{part}.uid": {"$in": list(uids)}, "start.uid": {"$ne": self.uid}}
-            used = {
-                doc["uid"] for header in database.header.find(others, {f"{part}.uid": True}) for doc in header[part]
-            }
-            yield collection, {owner: {"$in": sorted(uids - used)}}
+    def _pages(self) -> Iterator[Part]:
+        for owner in self.backend.owners:
+            uids = [doc["uid"] for doc in self._parts[f"{owner.name}s"]]
+            yield self.backend.unused_pages(owner, uids, but_of=self.uid)
 
 
-def _parts_of_run(
-    collections: NormalizedCollections, run: str, *, with_resources: bool
-) -> Iterator[tuple[Any, Document]]:
-    """The collections and queries for the documents of a run, in the order of their removal."""
-    of_run = {"run_start": run}
-    owners_and_pages = [("descriptor", collections.descriptors, collections.events)]
-    if with_resources:
-        owners_and_pages.append(("resource", collections.resources, collections.datums))
-    for owner, owners, pages in owners_and_pages:
-        uids = [doc["uid"] for doc in owners.find(of_run, {"uid": True})]
-        if uids:
-            yield pages, {owner: {"$in": uids}}
-            yield owners, of_run
-    yield collections.stops, of_run
+def _orphans(owner: Owner, uid: str, lacking: str, where_it_is: str, is_published: Callable[[], bool]) -> Leftover:
+    """What belongs to a document that is missing."""
+    category, what = f"{owner.owned.lower()}-without-{lacking}", f"{owner.owned} whose {owner.name} {uid} {where_it_is}"
+    parts = [(owner.pages, {owner.name: uid})]
+    return _leftover(category, f"{owner.pages.name}/{uid}", what, parts, is_published, owner.is_apart)
 
 
 def _leftover(
-    category: str,
-    where: str,
-    what: str,
-    parts: list[tuple[Any, Document]],
-    is_published: Callable[[], bool],
-    may_be_shared: bool = False,
+    category: str, where: str, what: str, parts: list[Part], is_published: Callable[[], bool], may_be_shared: bool
 ) -> Leftover:
-    def remove(grace: float) -> bool:
+    def remove_if_old(grace: float) -> bool:
         age = _age(parts)
         if is_published() or (grace and (age is None or age < grace)):
             return False
-        for collection, query in parts:
-            collection.delete_many(query)
+        remove(parts)
         return True
 
-    age = _age(parts)
-    message = f"{what}, {shown_age(age)}"
-    return Leftover(category, where, message, age=age, may_be_shared=may_be_shared, remove=remove)
+    return Leftover.of_age(category, where, what, _age(parts), may_be_shared=may_be_shared, remove=remove_if_old)
 
 
-def _age(parts: list[tuple[Any, Document]]) -> float | None:
+def _count(parts: Iterable[Part]) -> int:
+    return sum(collection.count_documents(query) for collection, query in parts)
+
+
+def _age(parts: list[Part]) -> float | None:
     """Seconds since the youngest of some documents was written; None if one has no time."""
     newest = (collection.find(query, {"_id": True}).sort("_id", -1).limit(1) for collection, query in parts)
     ids = [doc["_id"] for found in newest for doc in found]
@@ -292,7 +246,7 @@ def _has(collection: Any, query: Document) -> bool:
     return collection.find_one(query, {"_id": True}) is not None
 
 
-def _owners(collection: Any, field: str) -> set[str]:
+def _values(collection: Any, field: str) -> set[str]:
     """The values of a field, grouped by the server."""
     return {doc["_id"] for doc in collection.aggregate([{"$group": {"_id": f"${field}"}}]) if doc["_id"] is not None}
 
