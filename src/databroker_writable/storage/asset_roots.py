@@ -17,18 +17,7 @@ class AssetRoots(dict[str, str]):
     Resources record the absolute root, so that databroker reads them without this package. If the directory is moved or
     mounted elsewhere, its ``assets`` move with it, and a new directory may take its place. A root that is there may
     also be right: the runs may be of a second directory, or of another catalog. It is right if it has a file of one of
-    the runs that is not beside them.
-
-    Parameters
-    ----------
-    root_map : dict
-        What the user gave.
-    globs : iterable of str
-        Of the run files.
-    assets : str
-        The directory of assets beside the run files.
-    asset_root : str, optional
-        The directory of assets that the user gave.
+    the runs that is not beside them. The `root_map` and the `asset_root` are those that the user gave.
     """
 
     def __init__(

@@ -58,14 +58,7 @@ class HeaderCache:
 
     The state of a file is its device, inode, size and times of modification and change. Files that were changed just
     now are not kept on disk, since their next change may leave these as they are; nor are headers that msgpack does not
-    give back.
-
-    Parameters
-    ----------
-    run_format : str
-        How headers are read from the files: another way may give other headers, or refuse a file.
-    on_disk : bool
-        Whether to use the cache directory.
+    give back. Headers are those of a run format: another one may give other headers, or refuse a file.
     """
 
     def __init__(self, run_format: str, on_disk: bool) -> None:

@@ -18,10 +18,6 @@ SUFFIX = ".json"
 class RemarkFolder:
     """The remarks in a directory, which need not exist; each file is read once.
 
-    Parameters
-    ----------
-    path : str
-
     Examples
     --------
     >>> folder = RemarkFolder("remarks")

@@ -36,17 +36,11 @@ class RunSerializer:
 
     A run becomes visible when its stop document has been written. If anything fails, the run is dropped and its files
     or documents are removed, so that the same documents can be sent again.
-
-    Attributes
-    ----------
-    stored : StoredRunRouter
-    acquired : RunRouter
-        The open runs that are stored here, and those of which an acquisition sends the documents. The latter may
-        refer to no run, or begin one anew.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._limits = backend.insert_limits
+        # of the latter an acquisition sends the documents, which may refer to no run, or begin one anew
         self.stored, self.acquired = StoredRunRouter(backend), RunRouter(backend)
         self.begin_anew()
         begin_anew_in_children(self)
@@ -82,12 +76,7 @@ class RunSerializer:
 
 
 class RunRouter:
-    """Sends the documents of open runs to one `RunWriter` for each run.
-
-    Parameters
-    ----------
-    backend : Backend
-    """
+    """Sends the documents of open runs to one `RunWriter` for each run."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -17,19 +17,8 @@ from .known_upkeep import upkeep_of
 def deletion_of(catalog: Any, uid: str) -> Deletion:
     """Prepare the deletion of the run of a uid, which may be its beginning; nothing is changed before its `execute`.
 
-    A run whose deletion was cut off is named by its full uid.
-
-    Raises
-    ------
-    InvalidRunError
-        There is no such run.
-    NotWritableError
-        A catalog that must not be written to, or whose driver deletes nothing, or no permission to remove a part.
-
-    Notes
-    -----
-    Reads the run file; where the run has assets, also the other run files of the directory, to see whether another run
-    uses them.
+    A run whose deletion was cut off is named by its full uid. Reads the run file; where the run has assets, also the
+    other run files of the directory, to see whether another run uses them.
 
     Examples
     --------

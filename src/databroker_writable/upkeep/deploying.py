@@ -91,7 +91,7 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
         check_variables(SimpleNamespace(name=name, _open_args=source.get("args") or {}))
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, os.path.basename(path)).write_text(text, encoding="utf-8")
-        _open_elsewhere(_python_of(prefix), directory, list(sources), path)
+        _open_elsewhere(prefix, directory, list(sources), path)
     return text
 
 
@@ -175,15 +175,13 @@ def _with_directory(path: str, text: str) -> str:
     return CATALOG_DIR.sub(lambda _: directory, text)
 
 
-def _python_of(prefix: str | None) -> str:
-    """The Python of an environment; ours if it has none."""
-    names = ("bin/python", "python.exe", "Scripts/python.exe")
-    candidates = [os.path.join(prefix, name) for name in names] if prefix is not None else []
-    return next(filter(os.path.exists, candidates), sys.executable)
+def _open_elsewhere(prefix: str | None, directory: str, names: list[str], path: str) -> None:
+    """Import databroker and open the catalogs in a new process, with nothing else on the search path.
 
-
-def _open_elsewhere(python: str, directory: str, names: list[str], path: str) -> None:
-    """Import databroker and open the catalogs in a new process, with nothing else on the search path."""
+    It is one of the environment's Python; ours if it has none.
+    """
+    pythons = ("bin/python", "python.exe", "Scripts/python.exe") if prefix is not None else ()
+    python = next(filter(os.path.exists, (os.path.join(str(prefix), name) for name in pythons)), sys.executable)
     environment = {
         **os.environ,
         "INTAKE_PATH": directory,

@@ -209,10 +209,6 @@ class PartialAssets:
     """The asset files of one attempt to store a run, according to its documents.
 
     Another attempt can have left, or published, files of the same names.
-
-    Parameters
-    ----------
-    documents : iterable of (str, dict)
     """
 
     def __init__(self, documents: Iterable[NamedDocument]) -> None:

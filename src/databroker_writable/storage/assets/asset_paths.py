@@ -7,12 +7,11 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from urllib.parse import quote, unquote
 
 from ...errors import StoreFailedError
-from ..durable_file import final_name
 
 # File systems allow 255 bytes; the hidden name is 15 longer, and that of a retry a few more.
 _LONGEST_NAME = 200
@@ -88,22 +87,8 @@ def _raise(directory: str, error: OSError) -> None:
     raise error
 
 
-def find_partial_files(root: str, suffixes: Collection[str], closed: Closed = _raise) -> dict[str, os.stat_result]:
-    """Hidden files under a root, with their status, that are being written or were left by a killed process."""
-    return _find(root, lambda name: _is_asset_name(final_name(name) or "", suffixes), closed)
-
-
-def find_asset_files(root: str, suffixes: Collection[str], closed: Closed = _raise) -> dict[str, os.stat_result]:
-    """Published files under a root, with their status; other programs may use such names, too."""
-    return _find(root, lambda name: _is_asset_name(name, suffixes), closed)
-
-
-def _is_asset_name(name: str, suffixes: Collection[str]) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1] in suffixes
-
-
-def _find(root: str, wanted: Callable[[str], bool], closed: Closed) -> dict[str, os.stat_result]:
-    """The matching files, with their status."""
+def find_files(root: str, wanted: Callable[[str], bool], closed: Closed = _raise) -> dict[str, os.stat_result]:
+    """The files in the places of asset files under a root whose names are wanted, with their status."""
     files = {}
     for entry in _entries(root, closed):
         try:

@@ -91,7 +91,7 @@ class AssetRouter:
     def _ended(self, stop: Document) -> list[NamedDocument]:
         documents: list[NamedDocument] = []
         for uid, descriptor in list(self._waiting.items()):
-            documents += self._released(uid, self._plan.columns_of_stream(descriptor.get("name", "primary")))
+            documents += self._released(uid, self._plan.columns_of_stream(descriptor["name"]))
         self.publish()
         return [*documents, ("stop", stop)]
 
@@ -121,7 +121,7 @@ class AssetRouter:
             elif is_lazy(values):
                 data[key] = computed(values, key)
         # if the writer is killed, the file must have what the Events refer to
-        self._files[descriptor.get("name", "primary")].flush()
+        self._files[descriptor["name"]].flush()
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
         yield "event_page", {**page, "data": data, "filled": filled}
 
@@ -129,7 +129,7 @@ class AssetRouter:
         self, key: str, values: Any, descriptor: Document, one_event: bool
     ) -> tuple[Document | None, Document]:
         """Write the values of one column; return its resource, the first time, and its datums."""
-        stream, data_key = descriptor.get("name", "primary"), descriptor["data_keys"][key]
+        stream, data_key = descriptor["name"], descriptor["data_keys"][key]
         file = self._file(stream, descriptor)
         dims = data_key.get("dims") or [f"{key}_{i}" for i in range(len(data_key["shape"]))]
         options = {"units": data_key.get("units"), "progress": self._progress}
@@ -183,13 +183,8 @@ class AssetRouter:
 
 
 @contextlib.contextmanager
-def byte_progress(
-    documents: Iterable[NamedDocument], plan: AssetPlan, *, show: bool
-) -> Iterator[Callable[[int], Any] | None]:
-    """Show, if requested, a progress bar for the bytes of a run's assets."""
-    if not show:
-        yield None
-        return
+def byte_progress(documents: Iterable[NamedDocument], plan: AssetPlan) -> Iterator[Callable[[int], Any]]:
+    """Show a progress bar for the bytes of a run's assets."""
     from tqdm import tqdm
 
     descriptors = {doc["uid"]: doc for name, doc in documents if name == "descriptor"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from .hdf5_handler import HDF5_SPEC, HDF5AssetHandler
 from .hdf5_verification import verify
@@ -20,33 +22,23 @@ class HDF5Format:
 
     @staticmethod
     def is_ours(path: str) -> bool:
-        import h5py
-
-        if os.path.getsize(path) == 0:
-            return True
-        try:
-            with h5py.File(path, "r") as file:
-                return bool(file.attrs.get("creator") == HDF5_SPEC)
-        except OSError:
-            return False
+        return os.path.getsize(path) == 0 or _read(path, lambda file: file.attrs.get("creator")) == HDF5_SPEC
 
     @staticmethod
     def rows_of(path: str, key: str) -> int:
-        import h5py
-
-        try:
-            with h5py.File(path, "r") as file:
-                return int(file[key].shape[0])
-        except (OSError, KeyError, RuntimeError, TypeError):
-            return 0
+        return _read(path, lambda file: int(file[key].shape[0])) or 0
 
     @staticmethod
     def descriptor_of(path: str) -> str | None:
-        import h5py
+        return _read(path, lambda file: file.attrs.get(DESCRIPTOR))  # type: ignore[no-any-return]
 
-        try:
-            with h5py.File(path, "r") as file:
-                descriptor: str | None = file.attrs.get(DESCRIPTOR)
-        except OSError:
-            return None
-        return descriptor
+
+def _read(path: str, part: Callable[[Any], Any]) -> Any:
+    """A part of a file; None if it is not there, or cannot be read."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return part(file)
+    except (OSError, KeyError, RuntimeError, TypeError):
+        return None

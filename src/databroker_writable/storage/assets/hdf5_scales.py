@@ -50,14 +50,9 @@ class Coordinate:
 
     def agrees(self, other: Coordinate) -> bool:
         """Whether both are equal; NaN equals NaN."""
-        return (
-            self.dims == other.dims
-            and self.values.dtype == other.values.dtype
-            and self.values.shape == other.values.shape
-            and self.values.tobytes() == other.values.tobytes()
-            if self.values.dtype.kind != "O"
-            else self.dims == other.dims and self.values.tolist() == other.values.tolist()
-        )
+        is_same_form = self.dims == other.dims and self.values.dtype == other.values.dtype
+        may_be_nan = self.values.dtype.kind in "fcmM"
+        return is_same_form and numpy.array_equal(self.values, other.values, equal_nan=may_be_nan)
 
     def encoded(self) -> tuple[numpy.ndarray, dict[str, Any]]:
         """The values for HDF5, and the attributes for decoding them (CF conventions)."""
@@ -104,7 +99,7 @@ def write_scales(
                 dataset.dims[axis].attach_scale(scale)
     auxiliary = [dataset_name(name) for name, c in coordinates.items() if c.dims != (name,)]
     if auxiliary:
-        file.attrs["coordinates"] = " ".join(name for name in auxiliary if not _has_space(name))
+        file.attrs["coordinates"] = " ".join(name for name in auxiliary if not any(map(str.isspace, name)))
 
 
 class _Scales:
@@ -182,7 +177,3 @@ def _attribute_value(value: Any) -> Any:
 def _is_text(value: str) -> bool:
     """Whether HDF5 can hold a string: UTF-8 that ends at the first null character."""
     return re.search("[\0\ud800-\udfff]", value) is None
-
-
-def _has_space(name: str) -> bool:
-    return any(character.isspace() for character in name)

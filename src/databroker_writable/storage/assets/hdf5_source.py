@@ -104,9 +104,10 @@ class ArraySource:
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             if is_of_this_process(error):
                 raise
+            reason = error.args[0] if error.args else type(error).__name__
             raise self._error(
-                f"is truncated or damaged ({_reason(error)}); restore it from a copy, or map its root to the "
-                f"copy's with root_map"
+                f"is truncated or damaged ({reason}); restore it from a copy, or map its root to the copy's with "
+                "root_map"
             ) from error
 
     def _check(self, dataset: h5py.Dataset, last: int) -> None:
@@ -187,7 +188,3 @@ def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:
         return slice(0, 0), slice(None)
     low, high = min(taken[0], taken[-1]), max(taken[0], taken[-1])
     return slice(low, high + 1), slice(None, None, taken.step)
-
-
-def _reason(error: Exception) -> str:
-    return str(error.args[0]) if error.args else type(error).__name__

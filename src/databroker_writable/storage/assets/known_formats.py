@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from . import asset_paths
+from ..durable_file import final_name
 from .asset_format import AssetFormat
+from .asset_paths import find_files
 from .hdf5_format import HDF5Format
 
 DEFAULT: AssetFormat = HDF5Format()
@@ -35,13 +36,13 @@ def is_asset(path: str) -> bool:
 
 def find_partial_files(root: str, **options: Any) -> dict[str, os.stat_result]:
     """Hidden files under a root, with their status, that are being written or were left by a killed process."""
-    return asset_paths.find_partial_files(root, _suffixes(), **options)
+    return find_files(root, lambda name: _is_asset_name(final_name(name) or ""), **options)
 
 
 def find_asset_files(root: str, **options: Any) -> dict[str, os.stat_result]:
     """Published files under a root, with their status; `is_asset` tells whether this package wrote one."""
-    return asset_paths.find_asset_files(root, _suffixes(), **options)
+    return find_files(root, _is_asset_name, **options)
 
 
-def _suffixes() -> set[str]:
-    return {known.suffix for known in FORMATS.values()}
+def _is_asset_name(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1] in {known.suffix for known in FORMATS.values()}
