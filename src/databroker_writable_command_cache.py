@@ -24,9 +24,9 @@ class KnownOption(click.Option):
     """An option with the line of help that it has in its command."""
 
     def __init__(self, known: dict[str, Any]) -> None:
-        names = "/".join([known["names"][-1], *known["negative"][-1:]])
+        names = "/".join([known["opts"][-1], *known["secondary_opts"][-1:]])
         kept: dict[str, Any] = {key: known[key] for key in ("is_flag", "multiple", "hidden", "nargs")}
-        super().__init__([*known["names"][:-1], names, known["name"]], type=_type_of(known), **kept)
+        super().__init__([*known["opts"][:-1], names, known["name"]], type=_type_of(known), **kept)
         self._line = known["line"]
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -62,7 +62,7 @@ def remember(commands: Mapping[str, click.Command]) -> None:
             for older in path.parent.glob("commands-*.json"):
                 older.unlink(missing_ok=True)
             partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps([_known(name, command) for name, command in commands.items()]))
+            partial.write_text(json.dumps([_known(*named) for named in commands.items()], default=repr))
             partial.replace(path)
 
 
@@ -79,38 +79,17 @@ def _path() -> Path:
 
 def _known(name: str, command: click.Command) -> dict[str, Any]:
     ctx = click.Context(command, info_name=name)
-    return {
-        "name": name,
-        "help": command.help,
-        "epilog": command.epilog,
-        "usage": command.collect_usage_pieces(ctx),
-        "params": [_known_param(param, ctx) for param in command.params],
-    }
-
-
-def _known_param(param: click.Parameter, ctx: click.Context) -> dict[str, Any]:
-    is_option = isinstance(param, click.Option)
-    return {
-        "name": param.name,
-        "names": param.opts if is_option else [],
-        "negative": param.secondary_opts,
-        "nargs": param.nargs,
-        "choices": list(param.type.choices) if isinstance(param.type, click.Choice) else None,
-        "is_path": isinstance(param.type, click.Path),
-        "is_flag": getattr(param, "is_flag", False),
-        "multiple": param.multiple,
-        "hidden": getattr(param, "hidden", False),
-        "line": param.get_help_record(ctx),
-    }
+    params = [{**param.to_info_dict(), "line": param.get_help_record(ctx)} for param in command.params]
+    return {**command.to_info_dict(ctx), "name": name, "usage": command.collect_usage_pieces(ctx), "params": params}
 
 
 def _param(known: dict[str, Any]) -> click.Parameter:
-    if known["names"]:
+    if known["param_type_name"] == "option":
         return KnownOption(known)
     return click.Argument([known["name"]], nargs=known["nargs"], type=_type_of(known))
 
 
 def _type_of(known: dict[str, Any]) -> Any:
-    if known["choices"] is not None:
-        return click.Choice(known["choices"])
-    return click.Path() if known["is_path"] else None
+    if "choices" in known["type"]:
+        return click.Choice(known["type"]["choices"])
+    return click.Path() if known["type"]["param_type"] == "Path" else None

@@ -177,7 +177,8 @@ def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: Text
     words = {number: values for number, values in found.items() if len(values)}
     line, row = next(rows(), (0, []))
     may_be_units = not any(is_number(value, decimal) for value in row)
-    if may_be_units and words and text_format.has_names is None and all(map(_is_first_only, words.values())):
+    are_first_only = words and all(list(values.index) == [0] for values in words.values())
+    if may_be_units and are_first_only and text_format.has_names is None:
         way = f"--skip-rows {line - 1} if it holds the names of the columns, or --header" if skipped else (
             "--header if it holds the names of the columns, or --no-header"
         )  # fmt: skip
@@ -227,10 +228,6 @@ def _words_among_numbers(column: Any, decimal: str) -> Any:
     if 2 * are_like_numbers.sum() < len(values) or leading_zeros(values):
         return values[:0]
     return values[~are_numbers & (values != "")]
-
-
-def _is_first_only(words: Any) -> bool:
-    return len(words) == 1 and words.index[0] == 0
 
 
 def _are_numbers_in_another_form(values: Any) -> bool:

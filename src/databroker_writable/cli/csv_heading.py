@@ -51,10 +51,7 @@ def find_heading(
 ) -> Heading:
     """Find the names in the first line, whose values are given, or in the comments above; without them, numbers.
 
-    Raises
-    ------
-    ValueError
-        The first line may hold values or names, or does not name each column.
+    Raises ValueError if the first line may hold values or names, or does not name each column.
     """
     named, declared = _names_in_comment(comments, text_format, len(first)), _declared_names(comments, len(first))
     if declared and not any(map(str.isalnum, "".join(named))):

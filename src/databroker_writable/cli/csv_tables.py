@@ -56,13 +56,7 @@ class TextTable(NamedTuple):
 
 
 def read_text_table(content: bytes, text_format: TextFormat) -> TextTable:
-    """Read a table completely, without changing a value; comments become the frame's attribute ``comments``.
-
-    Raises
-    ------
-    ValueError
-        No such table.
-    """
+    """Read a table completely, without changing a value, or raise ValueError; comments become an attribute."""
     text = _text(content, text_format.encoding)
     if text_format.comment is None and CSV_HEADER.match(text):
         text_format = replace(text_format, comment="#")

@@ -12,9 +12,10 @@ import humanize
 from ..results.header_search import header_of
 from ..results.impact import results_made_from
 from ..runs.document_parts import name_of
+from ..runs.shown_text import aligned, shown, shown_time
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns
-from .printing import say, shown, shown_time, table
+from .printing import say
 from .targets import open_existing_to_store
 
 WIDTH = 36
@@ -48,7 +49,7 @@ def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
             # the same command again, when the run of this very uid is gone, must not delete another one
             raise click.UsageError(f"{uid} is only the beginning of {deletion.uid}; with --yes give complete uids")
     deletions = {deletion.uid: deletion for deletion in found.values()}
-    say(table(("uid", "time", "name", "documents", "assets"), [_row(opened, item) for item in deletions.values()]))
+    say(aligned(("uid", "time", "name", "documents", "assets"), [_row(opened, item) for item in deletions.values()]))
     for path in sorted({path for deletion in deletions.values() for path in deletion.kept}):
         say(f"kept, because other runs use it or could: {path}")
     with warnings_as_messages():
@@ -94,6 +95,6 @@ def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
         (uid, result.catalog or "", shown(name_of(result.header.start) or "", WIDTH), result.header.status)
         for uid, result in results.items()
     ]
-    say(table(("uid", "catalog", "name", "status"), rows[:MOST_ROWS], indent="  "))
+    say(aligned(("uid", "catalog", "name", "status"), rows[:MOST_ROWS], indent="  "))
     if len(rows) > MOST_ROWS:
         say(f"  and {len(rows) - MOST_ROWS} more; databroker-writable lineage CATALOG UID --downstream shows them")

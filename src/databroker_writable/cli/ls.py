@@ -10,9 +10,10 @@ import click
 from ..results.header_search import STATUSES
 from ..results.run_table import records_of, text_table
 from ..results.selection import select, sources_in, warn_of_unknown_keys
+from ..runs.shown_text import aligned
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_metadata, parse_time
-from .printing import json_text, say, table
+from .printing import json_text, say
 from .targets import find_uid, is_position, open_to_read
 
 
@@ -90,6 +91,6 @@ def ls(
         say(f"no runs in {catalog}" + (" that fit" if where or since or until or derived_from or status or tag else ""))
     else:
         header, *rows = text_table(records)
-        say(table(header, rows))
+        say(aligned(header, rows))
     if more:
         say(f"these are the newest {limit}; --limit gives more", error=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from ..runs.shown_text import aligned, shown, shown_time
 from .failing import CATALOG_HELP
 from .parsing import CommandOnRuns, parse_target
-from .printing import say, shown, shown_time, table
+from .printing import say
 from .targets import find_run, open_existing_to_store, open_to_read
 
 COLUMNS = ("time", "user", "verdict", "tags", "text")
@@ -75,4 +76,4 @@ def _list(remarks: list[dict[str, Any]]) -> None:
         )
         for remark in remarks
     ]
-    say(table(COLUMNS, rows))
+    say(aligned(COLUMNS, rows))

@@ -8,10 +8,7 @@ from typing import Any
 
 import click
 
-from ..runs.shown_text import aligned as table
-from ..runs.shown_text import for_json, printable, shown, shown_time
-
-__all__ = ["json_text", "say", "shown", "shown_time", "table"]
+from ..runs.shown_text import for_json, printable
 
 
 def say(text: str = "", *, error: bool = False) -> None:

@@ -17,13 +17,14 @@ from ..results.remarks import remark_facts, status_beside
 from ..runs.attachments import has_attachments
 from ..runs.document_parts import counts_by_stream
 from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, attachment_rows, column_rows, status_of
+from ..runs.shown_text import aligned, shown, shown_time
 from ..tables import dataset_of_event, find_layout
 from ..tables.classifier import is_lazy
 from ..tables.wording import counted
 from .character_plot import text_plot
 from .failing import CATALOG_HELP, message_of
 from .parsing import CommandOnRuns, parse_picture
-from .printing import json_text, say, shown, shown_time, table
+from .printing import json_text, say
 from .targets import find_run, open_to_read
 
 VALUE_WIDTH = 300
@@ -109,7 +110,7 @@ def _show(run: Any, streams: Mapping[str, Stream], remarks: Sequence[tuple[str, 
     for name, stream in streams.items():
         if has_attachments(stream.data_keys):
             say("\nattachments, which export writes as files:")
-            say(table(ATTACHMENT_HEADER, attachment_rows(stream.data_keys), indent="  "))
+            say(aligned(ATTACHMENT_HEADER, attachment_rows(stream.data_keys), indent="  "))
             continue
         count = events.get(name)
         rows = "unknown number of Events" if count is None else counted(count, "Event")
@@ -189,9 +190,9 @@ def _stream_in_words(run: Any, name: str, stream: Stream) -> str:
         # if an asset file or a layout is damaged, the documents are still shown
         events, note = [], f"\n  it cannot be read as it was stored: {shown(message_of(exc), VALUE_WIDTH)}"
     if events:
-        columns = table((*COLUMN_HEADER, ""), _columns(events[0]), indent="  ")
+        columns = aligned((*COLUMN_HEADER, ""), _columns(events[0]), indent="  ")
     else:
-        columns = table(COLUMN_HEADER, column_rows(stream.data_keys), indent="  ")
+        columns = aligned(COLUMN_HEADER, column_rows(stream.data_keys), indent="  ")
         cells = [
             {key: "in a file" if key in stream.in_files else _shown(row[key]) for key in row} for row in stream.rows
         ]
@@ -204,7 +205,7 @@ def _first_rows(cells: list[dict[Hashable, str]]) -> str:
     names = list(cells[0])[:FIRST_COLUMNS]
     left_out = len(cells[0]) - len(names)
     header = [shown(str(name), CELL_WIDTH) for name in names]
-    text = table(header, [[row[name] for name in names] for row in cells], indent="  ")
+    text = aligned(header, [[row[name] for name in names] for row in cells], indent="  ")
     return f"\n\n{text}" + (f"\n  and {left_out} more columns" if left_out else "")
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from ..errors import StoreError
-from ..results.header_search import has_run
 from ..results.remarks import check_tags
 from ..results.time_arguments import FORMS, moment_in
 from ..runs.built_stream import new_run_uid
@@ -193,7 +192,7 @@ def _seconds(time: Any) -> Any:
 
 def _named_run(catalog: Any, name: str, text: str, option: str) -> str:
     """The uid of a run of the catalog; a whole uid can be that of a run elsewhere, of which storing warns."""
-    if has_run(catalog, text) or _is_whole(text):
+    if catalog._backend.has_run(text) or _is_whole(text):
         return text
     try:
         return find_uid(catalog, name, text)
@@ -220,6 +219,6 @@ def _by_name(files: Sequence[Path]) -> dict[str, Path]:
 
 def _progress(catalog: Any, uids: Sequence[str], files: Sequence[str]) -> str:
     """How many files are stored, including the one during which an interrupt came."""
-    stored = sum(has_run(catalog, uid) for uid in uids)
+    stored = sum(catalog._backend.has_run(uid) for uid in uids)
     rest = f"; run it again, beginning with {files[stored]}" if stored < len(files) else ""
     return f"{stored:,} of {len(files):,} files stored{rest}"

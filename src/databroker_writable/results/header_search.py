@@ -179,11 +179,6 @@ def header_of(catalog: Any, uid: str) -> Header | None:
     return next(headers(catalog, {"uid": uid}), None)
 
 
-def has_run(catalog: Any, uid: str) -> bool:
-    """Whether a writable catalog has a run with exactly this uid, perhaps just stored by another process."""
-    return catalog._backend.has_run(uid)
-
-
 def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     """Headers of the runs that name some runs as inputs or as superseded, newest first."""
     if upstream.is_in_memory(catalog):

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidMetadataError, warn_user
 from ..runs.provenance import reference, references, sources_of
 from ..storage.backend import label_of
-from .header_search import complete_uid, has_run, header_of, headers_naming, is_complete
+from .header_search import complete_uid, header_of, headers_naming, is_complete
 
 
 def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]]:
@@ -44,8 +44,6 @@ def names_no_run(argument: str, catalog: Any, uid: str) -> str:
 
 def known_uid(catalog: Any, text: str, argument: str) -> str | None:
     """The uid of a catalog's run that equals a text, or begins with it; None if there is none."""
-    if not text:
-        raise InvalidMetadataError(f"{argument} has an empty uid; give the uid of a run")
     try:
         return complete_uid(catalog, text)
     except ValueError:
@@ -63,20 +61,15 @@ def _resolved(catalog: Any, uid: str | None, run: Any, argument: str) -> dict[st
         raise InvalidMetadataError(f"{argument} names the run {uid!r} itself; name the runs {others}")
     if named["catalog"] is not None:
         return named
-    if has_run(catalog, named["uid"]):
+    if catalog._backend.has_run(named["uid"]):
         return {**named, "catalog": catalog.name}
     # an input from elsewhere is named in full, also if the uids of its results begin with its own
-    is_whole = not isinstance(run, str) or is_complete(named["uid"]) or _is_named(catalog, named["uid"])
+    is_whole = not isinstance(run, str) or is_complete(named["uid"]) or any(headers_naming(catalog, [named["uid"]]))
     known = None if is_whole else known_uid(catalog, named["uid"], argument)
     if known is not None:
         return {**named, "uid": known, "catalog": catalog.name}
     warn_user(names_no_run(argument, catalog, named["uid"]))
     return named
-
-
-def _is_named(catalog: Any, uid: str) -> bool:
-    """Whether a run names this uid as an input, or as superseded."""
-    return next(headers_naming(catalog, [uid]), None) is not None
 
 
 def _refuse_cycle(catalog: Any, uid: str, resolved: list[dict[str, Any]], argument: str) -> None:

@@ -15,7 +15,6 @@ from ..runs.run_or_table import is_run
 from ..storage.backend import label_of
 from ..tables.document_values import document_value
 from ..tables.wording import short
-from .header_search import has_run
 from .references import known_uid, no_such_run
 
 MAX_TEXT = 10_000
@@ -175,13 +174,13 @@ def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
     named = reference(run, argument)
     if named["catalog"] not in (None, catalog.name):
         return named
-    if has_run(catalog, named["uid"]):
+    if catalog._backend.has_run(named["uid"]):
         return {"uid": named["uid"], "catalog": catalog.name}
     for remark in needed_remarks(catalog):
         if remark["run"] == named["uid"]:
             return {"uid": remark["run"], "catalog": remark["catalog"]}
     uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else None
-    if uid is not None and has_run(catalog, uid):
+    if uid is not None and catalog._backend.has_run(uid):
         return {"uid": uid, "catalog": catalog.name}
     raise InvalidMetadataError(no_such_run(catalog, named["uid"]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy
 import pandas
 
-from ..errors import InvalidMetadataError
+from ..errors import InvalidMetadataError, did_you_mean
 from ..runs.document_parts import name_of
 from ..runs.run_display import rows_by_stream
 from ..runs.shown_text import shown, shown_time
@@ -96,9 +95,8 @@ def _check_known(catalog: Any, name: str, chosen: list[Header]) -> None:
     if next(headers(catalog, {name: {"$exists": True}}), None) is not None:
         return
     known = sorted({known for header in chosen for known in _names_in(header.start)})
-    alike = difflib.get_close_matches(name, known, 1)
-    remedy = f"did you mean {alike[0]!r}?" if alike else f"leave it out, or use one of {', '.join(known)}"
-    raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has {name!r} in its metadata; {remedy}")
+    remedy = did_you_mean(name, known) or f"; leave it out, or use one of {', '.join(known)}"
+    raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has {name!r} in its metadata{remedy}")
 
 
 def _names_in(start: Mapping[str, Any], prefix: str = "") -> list[str]:

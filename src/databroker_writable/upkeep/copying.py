@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
 from ..errors import InvalidRunError, NotFoundError, NotWritableError, RunExistsError, StoreFailedError, warn_user
-from ..results.header_search import NO_PROBES, Header, has_run, header_of, headers, open_run
+from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
 from ..results.references import known_uid
 from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
@@ -187,7 +187,7 @@ class CatalogDestination:
 
     def has_run(self, uid: str) -> bool:
         """Whether the run is there."""
-        return has_run(self._catalog, uid)
+        return self._catalog._backend.has_run(uid)
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
         """The stop document of a run that is there."""
