@@ -30,12 +30,7 @@ class WaitingRun:
 
 
 class BatchStore:
-    """Stores runs in batches, and remembers which could not be stored.
-
-    Parameters
-    ----------
-    store : RunStore
-    """
+    """Stores runs in batches, and remembers which could not be stored."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
@@ -80,7 +75,7 @@ class BatchStore:
                 if run.position not in self._stored:
                     # singly, so that the error is about this run
                     with self.failures_at(run.position):
-                        self._store.store(run.documents, self._store.new_insertion(run.plan))
+                        self._store.store(run.documents, RunInsertion(self._store, run.plan))
                         self._stored[run.position] = run.documents.uid
 
     def _store_together(self, batch: list[WaitingRun]) -> None:
@@ -96,7 +91,7 @@ class BatchStore:
                     if not backend.has_run(uid):
                         # the error is raised again when the run is stored singly
                         with contextlib.suppress(Exception):
-                            insertion = self._store.new_insertion(run.plan)
+                            insertion = RunInsertion(self._store, run.plan)
                             self._store.claim(uid, insertion)
                             insertions[uid] = insertion
                             insert_documents(run.documents, insertion)

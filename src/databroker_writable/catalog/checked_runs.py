@@ -83,44 +83,44 @@ def table_sink(
     metadata: Any = None,
     uid: str | None = None,
     time: Time | None = None,
-    exit_status: str = "success",
-    reason: str = "",
-    one_event: bool = False,
-    stream: str = "primary",
-    units: Any = None,
-    attachments: Any = None,
-    *,
-    checker: RunChecker | None = None,
-    **provenance: Any,
-) -> TableSink:
-    """Build the run of a table, with the arguments of `build_simple_run`."""
-    sink = TableSink(catalog.handler_registry, checker)
-    origin = provenance_in(catalog, uid, **provenance)
-    start = start_metadata(with_defaults(catalog, metadata, uid), uid, time, origin)
-    build_table(sink, data, start, exit_status, reason, one_event, stream, units, attachments)
-    warn_of_wrong_order(data, metadata)
-    return sink
-
-
-def provenance_in(
-    catalog: Any,
-    uid: str | None,
     derived_from: Any = None,
     supersedes: Any = None,
     versions: Sequence[str] = (),
     parameters: Any = None,
-) -> Provenance:
-    """Check the provenance of a run; complete the uids of this catalog, and add its name."""
+    *,
+    checker: RunChecker | None = None,
+    **how: Any,
+) -> TableSink:
+    """Build the run of a table, with the arguments of `build_simple_run`."""
+    sink = TableSink(catalog.handler_registry, checker)
+    start = start_in(catalog, metadata, uid, time, derived_from, supersedes, versions, parameters)
+    build_table(sink, data, start, **how)
+    warn_of_wrong_order(data, metadata)
+    return sink
+
+
+def start_in(
+    catalog: Any,
+    metadata: Any,
+    uid: str | None,
+    time: Time | None,
+    derived_from: Any,
+    supersedes: Any,
+    versions: Sequence[str],
+    parameters: Any,
+) -> dict[str, Any]:
+    """The metadata of a run that is built for a catalog; uids of its runs are completed, and get its name."""
     sources = _resolved(catalog, derived_from, "derived_from", uid)
     replaced = _resolved(catalog, supersedes, "supersedes", uid)
-    return Provenance.of(sources, replaced, versions, parameters)
+    metadata = _with_defaults(catalog, metadata, uid)
+    return start_metadata(metadata, uid, time, Provenance.of(sources, replaced, versions, parameters))
 
 
-def with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
+def _with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
     """Add metadata to the catalog's defaults; complete uids of this catalog in them, and add its name."""
     if metadata is not None and not isinstance(metadata, Mapping):
         return metadata  # composing the start document will refuse it
-    merged = {**catalog.metadata_defaults, **(metadata or {})}
+    merged = {**catalog._store.options.metadata_defaults, **(metadata or {})}
     for key in merged.keys() & {"derived_from", "supersedes"}:
         merged[key] = _resolved(catalog, merged[key], key, uid)
     return merged

@@ -11,9 +11,8 @@ from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFai
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.interrupts import deferred_interrupts
 from ..runs.run_or_table import documents_of
-from ..runs.sinks import BuilderStep
+from ..runs.sinks import DocumentSink
 from ..storage.assets.asset_router import AssetRouter
 from ..storage.failures import not_shown, raise_explained
 from ..storage.serializer import CheckedDocument
@@ -24,30 +23,15 @@ if TYPE_CHECKING:
 
 
 class RunInsertion:
-    """Inserts the documents of one run, which becomes visible with its stop document.
+    """Inserts the documents of one run, which becomes visible with its stop document."""
 
-    Parameters
-    ----------
-    store : RunStore
-    plan : AssetPlan
-    progress : callable or None
-        Called with the number of bytes of assets that were written.
-
-    Attributes
-    ----------
-    is_lost : bool
-        Whether a document could not be inserted; the catalog has then dropped the run.
-    is_ended : bool
-        Whether nothing more follows: the run is stored or lost.
-    """
-
-    def __init__(self, store: RunStore, plan: AssetPlan, progress: Callable[[int], Any] | None) -> None:
+    def __init__(self, store: RunStore, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> None:
         self._store = store
         self._router = AssetRouter(plan, progress)
         self._start: Document = {}
         self._is_ending = False
-        self.is_lost = False
-        self.is_ended = False
+        self.is_lost = False  # whether a document could not be inserted; the catalog has then dropped the run
+        self.is_ended = False  # whether nothing more follows: the run is stored or lost
 
     @property
     def _uid(self) -> str:
@@ -118,22 +102,14 @@ def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:
         raise
 
 
-class CatalogSink:
-    """Stores a run while it is built: what is refused is not written, and earlier documents stay.
-
-    Parameters
-    ----------
-    store : RunStore
-    """
-
-    keeps_arrays = False
-    takes_pieces = True
+class CatalogSink(DocumentSink):
+    """Stores a run while it is built: what is refused is not written, and earlier documents stay."""
 
     def __init__(self, store: RunStore) -> None:
+        super().__init__()
         self._store = store
-        self.step = BuilderStep()
         self._plan = store.plan()
-        self._insertion = store.new_insertion(self._plan)
+        self._insertion = RunInsertion(store, self._plan)
         self._checker = store.new_checker(self._plan)
         # if nothing is added to the builder, nothing is written
         self._waiting: list[NamedDocument] = []
@@ -156,9 +132,6 @@ class CatalogSink:
     def has_begun(self) -> bool:
         """Whether anything was written."""
         return not self._waiting
-
-    def whole(self) -> deferred_interrupts:
-        return deferred_interrupts()
 
     def check_kept(self) -> None:
         if os.getpid() != self._process:

@@ -26,28 +26,7 @@ _NO = {"false", "no", "off", "0"}
 
 @dataclass(frozen=True)
 class CatalogOptions:
-    """The options of a writable catalog.
-
-    Attributes
-    ----------
-    asset_root : str or None
-        Absolute path of the directory for assets, which are arrays too large for documents. Catalogs of files use
-        ``assets`` next to the run files.
-    asset_threshold : int
-        Bytes per Event above which an array is an asset.
-    writable : bool
-        False refuses to store, to protect raw data.
-    metadata_defaults : dict
-        Metadata of every run that is built through the catalog, unless the metadata of the run say otherwise.
-    allow_pickle : bool
-        Whether to unpack pickles in msgpack files, which can run any code.
-    annotations : str or None
-        Absolute path of the directory for remarks on runs, for drivers of other packages. Catalogs of files use
-        ``remarks`` next to the run files, and MongoDB catalogs a collection of that name.
-    index : bool
-        Whether to keep the start and stop documents of run files in the user's cache directory, so that a large catalog
-        of files opens several times faster.
-    """
+    """The options of a writable catalog, as `WritableMixin` explains them; paths are absolute."""
 
     asset_root: str | None = None
     asset_threshold: int = ASSET_THRESHOLD
@@ -60,11 +39,6 @@ class CatalogOptions:
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
         """Check options as they come from Python or YAML; None means the default.
-
-        Raises
-        ------
-        InvalidCatalogError
-            An option of the wrong type, or there is none of this name.
 
         Examples
         --------

@@ -17,14 +17,7 @@ from ..storage.failures import explaining, in_the_way, raise_explained
 def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, failure: Exception | None) -> Any:
     """Give the stored run that these documents make, or raise what says why there is none.
 
-    Parameters
-    ----------
-    catalog : databroker.v2.Broker
-    backend : Backend
-    documents : RunDocuments
-        They were not stored now.
-    failure : Exception or None
-        Why not; None where a run of their uid is visible.
+    They were not stored now because of a failure, or because a run of their uid is visible.
     """
     uid = documents.uid
     existing = _existing(catalog, backend, uid, failure)

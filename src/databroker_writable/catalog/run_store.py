@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 from ..errors import NotWritableError, RunExistsError
@@ -22,13 +21,7 @@ from .retries import result_of_retry
 
 
 class RunStore:
-    """Stores the runs of one catalog object, under one lock.
-
-    Parameters
-    ----------
-    catalog : databroker.v2.Broker
-    backend : Backend
-    """
+    """Stores the runs of one catalog object, under one lock."""
 
     def __init__(self, catalog: Any, backend: Backend) -> None:
         self.catalog = catalog
@@ -88,10 +81,6 @@ class RunStore:
     def new_checker(self, plan: AssetPlan) -> RunChecker:
         """What decides which documents of a run can be stored here."""
         return RunChecker(self.backend.limits, plan.inline)
-
-    def new_insertion(self, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> RunInsertion:
-        """Start to store a run."""
-        return RunInsertion(self, plan, progress)
 
     def claim(self, uid: str, insertion: RunInsertion) -> None:
         """Keep a uid for a run that is being stored; raise `RunExistsError` if another run under way has it."""

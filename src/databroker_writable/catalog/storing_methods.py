@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,18 +11,17 @@ from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.run_or_table import check_many, is_table
-from ..runs.start_document import start_metadata
 from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
-from .checked_runs import checked_run, provenance_in, table_sink, with_defaults
+from .checked_runs import checked_run, start_in, table_sink
 from .class_help import ListsMethods
 from .closing_at_exit import close_at_exit
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
-from .insertion import CatalogSink
+from .insertion import CatalogSink, RunInsertion
 from .intake_methods import ReopenableMixin
 from .options import DIRECTORIES, CatalogOptions, OptionProperties, naming_wrong_arguments, without_options
 from .remark_methods import RemarkMethods
@@ -186,8 +186,8 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
                     "are; give them where the run is built"
                 )
             documents, plan = checked_run(self._store, run, asset_threshold, **arguments)
-            with byte_progress(documents, plan, show=progress) as report:
-                return self._store.store(documents, self._store.new_insertion(plan, report))
+            with byte_progress(documents, plan) if progress else contextlib.nullcontext() as report:
+                return self._store.store(documents, RunInsertion(self._store, plan, report))
 
     def run_builder(
         self,
@@ -227,8 +227,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         """
         with errors_end_here:
             self._store.check_writable()
-            provenance = provenance_in(self, uid, derived_from, supersedes, versions, parameters)
-            start = start_metadata(with_defaults(self, metadata, uid), uid, time, provenance)
+            start = start_in(self, metadata, uid, time, derived_from, supersedes, versions, parameters)
             sink = CatalogSink(self._store)
             builder = RunBuilder.into(sink, start, one_event)
             refuse_taken_uid(self, self._backend, builder.uid)
@@ -326,16 +325,16 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
                 metadata,
                 uid,
                 time,
-                exit_status,
-                reason,
-                one_event,
-                stream,
-                units,
-                attachments,
-                derived_from=derived_from,
-                supersedes=supersedes,
-                versions=versions,
-                parameters=parameters,
+                derived_from,
+                supersedes,
+                versions,
+                parameters,
+                exit_status=exit_status,
+                reason=reason,
+                one_event=one_event,
+                stream=stream,
+                units=units,
+                attachments=attachments,
             ).get_run()
 
     def __setitem__(self, uid: str, run: Any) -> None:

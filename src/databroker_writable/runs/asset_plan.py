@@ -19,12 +19,7 @@ from .document_parts import Document
 class AssetPlan:
     """Decides with the first Events of each stream which of its columns are assets.
 
-    Parameters
-    ----------
-    root : str or None
-        Directory of the assets; None if the catalog has none.
-    threshold : float
-        Bytes per Event above which an array is an asset.
+    Those are arrays above a threshold of bytes per Event. They need a root, the catalog's directory of assets.
     """
 
     def __init__(self, root: str | None, threshold: float) -> None:
@@ -35,17 +30,12 @@ class AssetPlan:
         self._columns: dict[str, set[str]] = {}
 
     def columns(self, page: Document, descriptor: Document) -> set[str]:
-        """The columns of an event page that are assets.
-
-        Raises
-        ------
-        InvalidTableError
-            There are such columns, but the catalog has no directory for them.
-        """
-        stream = descriptor.get("name", "primary")
+        """The columns of an event page that are assets; raise if the catalog has no directory for them."""
+        stream = descriptor["name"]
         if stream not in self._columns:
             columns = self.large_columns(page, descriptor)
-            _check_root(self.root, page, columns, stream)
+            if columns and self.root is None:
+                raise _without_root(page, columns, stream)
             self._columns[stream] = columns
         return self._columns[stream]
 
@@ -120,14 +110,12 @@ def asset_values(values: Any, key: str, descriptor: Document) -> Any:
     return numpy.asarray(flat, dtype=dtype).reshape(objects.shape)
 
 
-def _check_root(root: str | None, page: Document, columns: set[str], stream: str) -> None:
-    """Refuse asset columns if the catalog has no directory for them."""
-    if not columns or root is not None:
-        return
+def _without_root(page: Document, columns: set[str], stream: str) -> InvalidTableError:
+    """The error for asset columns in a catalog that has no directory for them."""
     sizes = {key: page["data"][key].nbytes / max(len(page["uid"]), 1) for key in columns}
     key = max(sizes, key=sizes.__getitem__)
     if loses_dims_in_lists(page["data"][key].shape[1:]):
-        raise InvalidTableError(
+        return InvalidTableError(
             f"column {key!r} of stream {stream!r} is an empty array of shape {page['data'][key].shape[1:]} per Event, "
             "which must be an asset, because lists lose the dims after one of length 0, but the catalog has no "
             "asset_root; open it with asset_root='DIRECTORY', on a file system that all readers share, or leave the "
@@ -136,7 +124,7 @@ def _check_root(root: str | None, page: Document, columns: set[str], stream: str
     what, remedy = "", "raise its asset_threshold"
     if is_lazy(page["data"][key]):
         what, remedy = " and is a dask array", f"compute it first, e.g. table[{key!r}].compute()"
-    raise InvalidTableError(
+    return InvalidTableError(
         f"column {key!r} of stream {stream!r} takes {sizes[key] / 1e6:.3g} MB per Event{what}, which must be an "
         "asset, but the catalog has no asset_root; open it with asset_root='DIRECTORY', on a file system that all "
         f"readers share, or {remedy}"

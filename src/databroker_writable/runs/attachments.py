@@ -107,13 +107,7 @@ def has_attachments(data_keys: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
-    """Make the table of the stream of attachments; `contents` are those of ``store_run``.
-
-    Raises
-    ------
-    InvalidRunError
-        A name is not a safe file name, or content is not a file.
-    """
+    """Make the table of the stream of attachments; `contents` are those of ``store_run``."""
     if not isinstance(contents, Mapping) or not contents:
         raise InvalidRunError(
             f"attachments must be a dict of files by name, e.g. {{'fit.png': figure}}, not {short(contents)}"
@@ -122,7 +116,8 @@ def attachment_table(contents: Mapping[str, Any]) -> StreamTable:
     keys = data_keys_of(contents)
     columns = {}
     for name, content in contents.items():
-        values = numpy.frombuffer(_checked_size(_bytes_of(content, name), name), dtype="uint8")
+        values = numpy.frombuffer(_bytes_of(content, name), dtype="uint8")
+        _check_size(len(values), name)
         columns[name] = ((f"{keys[name]}_byte",), values, {MEDIA_TYPE: media_type(name)})
     table = read_table(xarray.Dataset(columns), one_event=True)
     return dataclasses.replace(table, schema=_with_file_names(table.schema), rows=len(columns))
@@ -256,11 +251,6 @@ def _no_pickle(content: bytes, name: str) -> bytes:
             f"the attachment {name!r} is a pickle, which can run any code when it is opened; give the values as a "
             "table or as parameters, or in an open format such as JSON or HDF5"
         )
-    return content
-
-
-def _checked_size(content: bytes, name: str) -> bytes:
-    _check_size(len(content), name)
     return content
 
 

@@ -124,7 +124,7 @@ class BuiltStream:
         if time is None:
             time = table.time
         elif numpy.ndim(time) == 0:
-            time = times_from(time, table.length)
+            time = event_times(float(_times([time], 1, "time")[0]), table.length)
         return user_times(time, table.length, self.last_time)
 
 
@@ -176,11 +176,6 @@ def event_times(first: float, length: int) -> list[float]:
     """
     times: list[float] = (first + numpy.arange(length) * _step_at(first)).tolist()
     return times
-
-
-def times_from(first: Any, length: int) -> list[float]:
-    """Times for Events, from the user's time on."""
-    return event_times(float(_times([first], 1, "time")[0]), length)
 
 
 def after(time: float) -> float:

@@ -36,31 +36,8 @@ def check_documents(documents: Iterable[Any], checker: RunChecker | None = None)
     """Check that documents are one complete run, and return them, packed into pages.
 
     Events and Datums that follow each other become pages; all other documents are copied into plain Python. The data
-    of event pages are passed on, not copied, unless the documents come from an iterator.
-
-    Parameters
-    ----------
-    documents : iterable of (str, dict)
-        One start first, one stop last, each descriptor, resource and datum before it is referred to.
-    checker : RunChecker, optional
-        A new one, which decides what may be stored; by default, what any backend can hold.
-
-    Returns
-    -------
-    RunDocuments
-
-    Raises
-    ------
-    InvalidRunError
-        The first thing that is wrong, with the uid of the document.
-    InvalidMetadataError
-        A key or value of the start document that cannot be held.
-    InvalidTableError
-        A column with values that cannot be held.
-
-    Notes
-    -----
-    O(number of Events); the values of numeric columns are not checked one by one.
+    of event pages are passed on, not copied, unless the documents come from an iterator. A new `checker` decides what
+    may be stored; by default, what any backend can hold. O(number of Events).
 
     Examples
     --------
@@ -85,20 +62,7 @@ class RunChecker:
     """Check the documents of one run, each as it arrives.
 
     A call with a name and a document returns both in the form to store. A refused document leaves no trace, and another
-    one can follow.
-
-    Parameters
-    ----------
-    limits : Limits
-        What the backend can hold.
-    inline : callable
-        ``inline(page, descriptor)`` returns the page without the columns that are assets. The backend must be able to
-        hold this page.
-
-    Attributes
-    ----------
-    start, stop : dict or None
-        These documents, once they have arrived.
+    one can follow. The limits are those of the backend, which must hold what is `inline` of each event page.
     """
 
     def __init__(self, limits: Limits = ANY_BACKEND, inline: InlinePart = whole_page) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import event_model
@@ -10,6 +10,7 @@ import event_model
 from ..errors import InvalidRunError
 from ..tables.stream_reading import stream_columns
 from . import upstream
+from .comparison import transformed
 from .document_parts import PRIMARY, Document, NamedDocument
 from .stream_resources import lost_column
 
@@ -26,7 +27,7 @@ def documents_of_databroker(run: Any) -> Iterable[NamedDocument]:
         _, arguments = upstream.captured_arguments(run)
         if "gen_func" in arguments:
             given = arguments["gen_func"](*arguments["gen_args"], **arguments["gen_kwargs"])
-            return _transformed(given, upstream.transforms_of(run))
+            return _named(transformed(given, upstream.transforms_of(run)))
         if has_unnamed:
             run = _with_names(run, arguments)
     documents: Iterable[NamedDocument] = run.documents(fill="no", strict_order=False)
@@ -44,10 +45,9 @@ def _without_streams(documents: Iterable[NamedDocument], lost: InvalidRunError) 
         raise lost from exc
 
 
-def _transformed(documents: Iterable[Any], transforms: Mapping[str, Callable[[Any], Any]]) -> Iterator[NamedDocument]:
+def _named(documents: Iterable[NamedDocument]) -> Iterator[NamedDocument]:
     for name, doc in documents:
-        transformed = transforms[name](doc) if name in transforms else doc
-        yield name, {"name": PRIMARY, **transformed} if name == "descriptor" else transformed
+        yield name, {"name": PRIMARY, **doc} if name == "descriptor" else doc
 
 
 def _with_names(run: Any, arguments: Mapping[str, Any]) -> Any:

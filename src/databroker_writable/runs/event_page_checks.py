@@ -29,27 +29,8 @@ def check_event_page(
 ) -> Document:
     """Check a page of Events, alone and against its descriptor; return it with all its parts.
 
-    Parameters
-    ----------
-    page : mapping
-    descriptor : dict
-        The one that the page refers to.
-    datum_ids : collection of str
-        Those that the run has had so far.
-    limits : Limits
-    inline : callable
-        An `InlinePart`: what stays in the page must be held by the backend.
-
-    Raises
-    ------
-    InvalidRunError
-        A part of the page does not fit the others, the descriptor or the datums.
-    InvalidTableError
-        Values of a column cannot be held.
-
-    Notes
-    -----
-    O(number of Events); the values of numeric columns are not checked one by one.
+    `datum_ids` are those that the run has had so far. The `limits` are for what is `inline`. O(number of Events); the
+    values of numeric columns are not checked one by one.
     """
     stream = descriptor["name"]
     where = f"an event page of stream {stream!r}"

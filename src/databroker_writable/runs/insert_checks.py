@@ -30,19 +30,7 @@ _ROWS = {"event_page": "uid", "datum_page": "datum_id"}
 
 
 def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
-    """Return the name and the document in the form to write.
-
-    Parameters
-    ----------
-    name : str
-    doc : dict
-    limits : Limits
-        What the backend can hold.
-
-    Raises
-    ------
-    InvalidMetadataError, InvalidRunError, InvalidTableError
-        The start document, another one, or the data of an Event cannot be written or read again.
+    """Return the name and the document in the form to write; raise if it could not be written, or read again.
 
     Examples
     --------

@@ -12,22 +12,12 @@ from .forks import begin_anew_in_children
 
 
 class _Deferral:
-    """The state of the main thread, which is the only one that runs signal handlers.
-
-    Attributes
-    ----------
-    depth : int
-        How many blocks of `deferred_interrupts` are open.
-    handler : callable or int
-        What SIGINT did before the outermost of them.
-    is_pending : bool
-        Whether SIGINT arrived in the meantime.
-    """
+    """The state of the main thread, which is the only one that runs signal handlers."""
 
     def __init__(self) -> None:
-        self.depth = 0
-        self.handler: Any = None
-        self.is_pending = False
+        self.depth = 0  # how many blocks of `deferred_interrupts` are open
+        self.handler: Any = None  # what SIGINT did before the outermost of them
+        self.is_pending = False  # whether SIGINT arrived in the meantime
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:

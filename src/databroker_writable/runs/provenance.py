@@ -26,43 +26,19 @@ _OF_SEVERAL = ("derived_from", "supersedes", "uids")
 
 @dataclass(frozen=True)
 class Provenance:
-    """The checked provenance of a run: its inputs, what it replaces, the software and its parameters.
+    """The checked provenance of a run."""
 
-    Attributes
-    ----------
-    derived_from : list of dict or None
-        ``{"uid", "catalog"}`` of the runs that this one was made from.
-    supersedes : list of str or None
-        The uids of the earlier results that it replaces.
-    versions : dict
-        Versions of the software, name to version.
-    parameters : dict or None
-        The parameters of the analysis.
-    """
-
-    derived_from: list[dict[str, Any]] | None
-    supersedes: list[str] | None
-    versions: dict[str, str]
-    parameters: dict[str, Any] | None
+    derived_from: list[dict[str, Any]] | None  # references to the runs that it was made from
+    supersedes: list[str] | None  # the uids of the earlier results that it replaces
+    versions: dict[str, str]  # of the software, by name
+    parameters: dict[str, Any] | None  # of the analysis
 
     @classmethod
     def of(cls, derived_from: Any, supersedes: Any, versions: Sequence[str], parameters: Any) -> Provenance:
         """Check the arguments with which a run is built.
 
-        Parameters
-        ----------
-        derived_from, supersedes : run, uid, or a list of these, or None
-        versions : sequence of str
-            Names of installed packages whose versions are recorded beside those of python, databroker and this
-            package.
-        parameters : mapping, or what offers one, or None
-            JSON-like values, numpy scalars and arrays, paths and times; a dict, dataclass, named tuple or namespace,
-            lmfit's ModelResult or Parameters, or an estimator of scikit-learn.
-
-        Raises
-        ------
-        InvalidMetadataError
-            What is no run, no installed package, or no value that documents can hold.
+        The parameters are a mapping, or what offers one: a dataclass, named tuple or namespace, lmfit's ModelResult or
+        Parameters, or an estimator of scikit-learn.
 
         Examples
         --------
@@ -193,12 +169,11 @@ def sources_of(start: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     sources = [{"uid": item} if isinstance(item, str) else item for item in _items(start.get("derived_from"))]
     named = [source for source in sources if isinstance(source, Mapping) and isinstance(source.get("uid"), str)]
-    return [_read_reference(source) for source in named]
-
-
-def _read_reference(source: Mapping[str, Any]) -> dict[str, Any]:
-    told = {key: source[key] for key in ("catalog", "role") if isinstance(source.get(key), str)}
-    return {"uid": source["uid"], "catalog": None, **told}
+    told = ("catalog", "role")
+    return [
+        {"uid": source["uid"], "catalog": None} | {key: source[key] for key in told if isinstance(source.get(key), str)}
+        for source in named
+    ]
 
 
 def superseded_by(start: Mapping[str, Any]) -> list[str]:

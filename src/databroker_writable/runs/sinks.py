@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 from bluesky_live.bluesky_run import DocumentCache, discover_handlers
 
@@ -18,59 +19,8 @@ from .forks import begin_anew_in_children
 from .interrupts import deferred_interrupts
 
 
-class DocumentSink(Protocol):
-    """Accepts the documents of one run, each when it is complete.
-
-    Attributes
-    ----------
-    keeps_arrays : bool
-        Whether it keeps a table's arrays, which the user may fill again.
-    takes_pieces : bool
-        Whether more tables can follow in a stream.
-    step : context manager
-        In which a public method of a builder runs: of one thread at a time, and where its errors end.
-    is_lost : bool
-        Whether its documents are lost after a failure.
-    stored_run : databroker.core.BlueskyRun or None
-        The run as a catalog returns it, once it is closed.
-    """
-
-    keeps_arrays: bool
-    takes_pieces: bool
-
-    @property
-    def step(self) -> AbstractContextManager[None]: ...
-
-    @property
-    def stored_run(self) -> Any: ...
-
-    @property
-    def is_lost(self) -> bool: ...
-
-    def whole(self) -> AbstractContextManager[None]:
-        """The context of a builder's step that an interrupt must not leave incomplete."""
-
-    def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
-        """Check documents and accept all or, if one is refused, none; return them as they are kept."""
-
-    def get_run(self, **kwargs: Any) -> Any:
-        """Return the run."""
-
-    def check_kept(self) -> None:
-        """Raise `InvalidRunError` if the documents are lost, or in a forked child, to which the run does not belong."""
-
-    def abandon(self, exc: BaseException) -> None:
-        """Drop a run that cannot be completed."""
-
-
 class BuilderStep:
-    """The context of a public method of a builder; one thread at a time is in it, and its errors end there.
-
-    Attributes
-    ----------
-    lock : threading.RLock
-        The lock alone.
-    """
+    """The context of a public method of a builder; one thread at a time is in it, and its errors end there."""
 
     def __init__(self) -> None:
         self.begin_anew()
@@ -88,35 +38,60 @@ class BuilderStep:
         errors_end_here.__exit__(*error)
 
 
-class MemorySink:
-    """Keeps a run in memory.
+class DocumentSink(ABC):
+    """Accepts the documents of one run, each when it is complete."""
 
-    Parameters
-    ----------
-    handler_registry : dict or None
-        For reading external data through ``get_run()``; by default the handlers that are installed.
-    checker : RunChecker, optional
-        Decides what may be kept; by default, what any backend can hold.
-    """
+    keeps_arrays = False  # whether it keeps a table's arrays, which the user may fill again
+    takes_pieces = True  # whether more tables can follow in a stream
 
-    keeps_arrays = True
-    takes_pieces = True
-    is_lost = False
-    stored_run = None
-
-    def __init__(self, handler_registry: Mapping[str, Any] | None, checker: RunChecker | None = None) -> None:
-        self.documents = RunDocuments()
-        self._checker = checker or RunChecker()
-        self._handler_registry = handler_registry
-        self._cache: DocumentCache | None = None
+    def __init__(self) -> None:
         self._step = BuilderStep()
 
     @property
     def step(self) -> AbstractContextManager[None]:
+        """The context of a public method of a builder."""
         return self._step
 
+    @property
+    def stored_run(self) -> Any:
+        """The run as a catalog returns it, once it is closed; None for a run in memory."""
+        return None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its documents are lost after a failure."""
+        return False
+
     def whole(self) -> AbstractContextManager[None]:
+        """The context of a builder's step that an interrupt must not leave incomplete."""
         return deferred_interrupts()
+
+    @abstractmethod
+    def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
+        """Check documents and accept all or, if one is refused, none; return them as they are kept."""
+
+    @abstractmethod
+    def get_run(self, **kwargs: Any) -> Any:
+        """Return the run."""
+
+    def check_kept(self) -> None:  # noqa: B027 (in memory they are, and a forked child has its own copy)
+        """Raise `InvalidRunError` if the documents are lost, or in a forked child, to which the run does not belong."""
+
+    def abandon(self, exc: BaseException) -> None:  # noqa: B027 (of a run in memory nothing was written)
+        """Drop a run that cannot be completed."""
+
+
+class MemorySink(DocumentSink):
+    """Keeps a run in memory; a `checker` decides what may be kept, by default what any backend can hold."""
+
+    keeps_arrays = True
+
+    def __init__(self, handler_registry: Mapping[str, Any] | None, checker: RunChecker | None = None) -> None:
+        super().__init__()
+        self.documents = RunDocuments()
+        self._checker = checker or RunChecker()
+        self._handler_registry = handler_registry
+        self._cache: DocumentCache | None = None
 
     def take(self, documents: list[NamedDocument]) -> list[NamedDocument]:
         checked = self._checker.all_or_none(documents)
@@ -137,12 +112,6 @@ class MemorySink:
                     cache(*item)
                 self._cache = cache
         return BuiltRun(self._cache, handler_registry=_installed_handlers() if handlers is None else handlers, **kwargs)
-
-    def check_kept(self) -> None:
-        """They are, and a forked child has its own copy."""
-
-    def abandon(self, exc: BaseException) -> None:
-        """Nothing was written."""
 
 
 class TableSink(MemorySink):

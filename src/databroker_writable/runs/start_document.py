@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from ..errors import InvalidMetadataError
@@ -12,31 +13,13 @@ from ..tables.public_types import Time
 from ..tables.wording import short
 from .provenance import Provenance, sources_of, superseded_by
 
+_UID = itemgetter("uid")
+
 
 def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance: Provenance) -> dict[str, Any]:
-    """Return the metadata of a run that is built here, with its provenance.
+    """Return the metadata of a run that is built here, with its provenance, and with ``uid`` and ``time`` if given.
 
-    Parameters
-    ----------
-    metadata : mapping or None
-        The user's own; what stands there wins, and must not contradict the other arguments.
-    uid, time
-        As for `RunBuilder`.
-    provenance : Provenance
-
-    Returns
-    -------
-    dict
-        A new dict, with ``uid`` and ``time`` where they were given.
-
-    Raises
-    ------
-    InvalidMetadataError
-        Metadata that are not a mapping or that contradict an argument; a run that refers to itself.
-
-    Notes
-    -----
-    O(1) in the number of runs stored: nothing is looked up.
+    The user's own metadata must not contradict the other arguments. Nothing is looked up.
 
     Examples
     --------
@@ -62,7 +45,7 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
         "time": posix_seconds(time),
         **provenance.said(),
     }
-    inputs = {source["uid"] for source in provenance.derived_from or ()}
+    inputs = set(map(_UID, provenance.derived_from or ()))
     if len(inputs) == 1:
         [arguments["original_run_uid"]] = inputs
     for key, value in arguments.items():
@@ -76,10 +59,14 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
                 "give only one of them"
             )
         result[key] = value
-    sources = {source["uid"] for source in sources_of(result)}
+    sources = set(map(_UID, sources_of(result)))
     if len(sources) == 1:
         result.setdefault("original_run_uid", *sources)
-    _refuse_self_reference(result)
+    own_uid = result.get("uid")
+    if own_uid is not None and own_uid in [*sources, *superseded_by(result)]:
+        raise InvalidMetadataError(
+            f"the run {own_uid!r} refers to itself; derived_from and supersedes must name other runs"
+        )
     own_versions = result.get("versions", {})
     if isinstance(own_versions, Mapping):
         result["versions"] = {**provenance.versions, **own_versions}
@@ -97,11 +84,3 @@ def _provenance_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _document_value(value: Any, where: str) -> Any:
     return document_value(value, where, InvalidMetadataError)
-
-
-def _refuse_self_reference(start: Mapping[str, Any]) -> None:
-    uid = start.get("uid")
-    if uid is not None and uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
-        raise InvalidMetadataError(
-            f"the run {uid!r} refers to itself; derived_from and supersedes must name other runs"
-        )

@@ -41,19 +41,12 @@ def keep_of_acquisition(name: str, doc: Document, run: str, limits: Limits) -> b
 
 @dataclass
 class StreamDocuments:
-    """The stream documents of a run so far.
+    """The stream documents of a run so far."""
 
-    Attributes
-    ----------
-    columns : dict
-        The data key of each stream_resource, by its uid; None if an old one names none.
-    datums : set of str
-    seq_nums : dict
-        The ranges of sequence numbers that stream_datums cover, by stream.
-    """
-
+    # the data key of each stream_resource, by its uid; None if an old one names none
     columns: dict[str, str | None] = field(default_factory=dict)
     datums: set[str] = field(default_factory=set)
+    # the ranges of sequence numbers that stream_datums cover, by stream
     seq_nums: dict[str, list[range]] = field(default_factory=dict)
 
     def add_resource(self, doc: Document) -> None:

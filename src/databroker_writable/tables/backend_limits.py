@@ -33,40 +33,18 @@ def raw_size(value: Any) -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a backend can hold.
+    """What a backend can hold."""
 
-    Parameters
-    ----------
-    backend : str
-        Its name in messages.
-    integers : tuple of int
-        The smallest and the largest integer.
-    binary : bool
-        Whether bytes survive.
-    complex_numbers : bool
-        Whether complex numbers survive.
-    mongo_keys : bool
-        Whether all rules of MongoDB for keys hold: no leading ``$``, no dot, no NUL.
-    nul_in_keys : bool
-        Whether keys may hold NUL, with which a key ends in BSON.
-    stream_documents : bool
-        Whether it keeps stream_resources and stream_datums, which refer to the arrays of whole streams.
-    event_bytes, page_bytes : int or None
-        The largest Event and the largest event page, as `size_of` counts.
-    size_of : callable
-        Returns an upper limit for the bytes of a value, without encoding it.
-    """
-
-    backend: str
-    integers: tuple[int, int] = INT64_OR_UINT64
-    binary: bool = False
-    complex_numbers: bool = False
-    mongo_keys: bool = False
-    nul_in_keys: bool = True
-    stream_documents: bool = False
-    event_bytes: int | None = None
-    page_bytes: int | None = None
-    size_of: Callable[[Any], int] = raw_size
+    backend: str  # its name in messages
+    integers: tuple[int, int] = INT64_OR_UINT64  # the smallest and the largest
+    binary: bool = False  # whether bytes survive
+    complex_numbers: bool = False  # whether these survive
+    mongo_keys: bool = False  # whether all rules of MongoDB for keys hold: no leading $, no dot, no NUL
+    nul_in_keys: bool = True  # whether keys may hold NUL, with which a key ends in BSON
+    stream_documents: bool = False  # whether it keeps stream_resources and stream_datums
+    event_bytes: int | None = None  # of the largest Event, as `size_of` counts
+    page_bytes: int | None = None  # of the largest event page
+    size_of: Callable[[Any], int] = raw_size  # an upper limit for the bytes of a value, without encoding it
 
 
 ANY_BACKEND = Limits("any backend", binary=True, complex_numbers=True, stream_documents=True)

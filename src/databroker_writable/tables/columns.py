@@ -55,7 +55,7 @@ def source_from_mapping(table: Mapping[Any, Any], padded: Mapping[Any, PaddedRow
     if not table:
         raise InvalidTableError("the table has no columns; give it at least one, e.g. {'x': [1, 2, 3]}")
     names = plain_names(table, "column")
-    given = zip(names, map(_in_memory, table.values()), strict=True)
+    given = [(name, _in_memory(column)) for name, column in zip(names, table.values(), strict=True)]
     parts = {part.name: part for listed in parts_of_columns(given, names, padded).values() for part in listed}
     keys = data_keys_of(parts)
     columns = {name: array_from_column(part.values, name) for name, part in parts.items()}

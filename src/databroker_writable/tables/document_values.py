@@ -161,7 +161,9 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
         for extreme in (min(integers), max(integers)):
             _check_int(extreme, where, error, limits)
     elif types <= {str, type(None)}:
-        check_text("".join(filter(None, values)), where, error)
+        text = "".join(filter(None, values))
+        if not text.isascii():
+            check_text(text, where, error)
     else:
         check_depth(depth, where, error)
         for i, value in enumerate(values):

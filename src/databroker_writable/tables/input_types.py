@@ -85,19 +85,12 @@ def way_to_read(path: str) -> str | None:
     return f"read the file first{example}, or use databroker-writable store"
 
 
-def _of_series(table: pandas.Series) -> KnownForm:
-    _check_named(table, "Series", "series.rename('y')")
-    return KnownForm(table.to_frame())
-
-
-def _of_data_array(table: xarray.DataArray) -> KnownForm:
-    _check_named(table, "DataArray", "array.rename('y')")
-    return KnownForm(table.to_dataset())
-
-
-def _check_named(table: Any, what: str, remedy: str) -> None:
+def _named(table: Any, example: str) -> Any:
     if table.name is None:
-        raise InvalidTableError(f"the {what} has no name for its column; name it, e.g. {remedy}")
+        raise InvalidTableError(
+            f"the {type(table).__name__} has no name for its column; name it, e.g. {example}.rename('y')"
+        )
+    return table
 
 
 def _of_columns(table: Mapping[Any, Any]) -> Mapping[Any, Any] | pandas.DataFrame | xarray.Dataset:
@@ -191,11 +184,11 @@ def _is_structured(table: Any) -> bool:
 
 _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
     (lambda table: isinstance(table, xarray.Dataset | pandas.DataFrame), KnownForm),
-    (lambda table: isinstance(table, getattr(xarray, "DataTree", ())), _of_tree),  # since xarray 2024.10
+    (lambda table: isinstance(table, xarray.DataTree), _of_tree),
     (lambda table: isinstance(table, Mapping), lambda table: KnownForm(_of_columns(table))),
     (is_records, lambda table: KnownForm(_columns_of_records(table))),
-    (lambda table: isinstance(table, pandas.Series), _of_series),
-    (lambda table: isinstance(table, xarray.DataArray), _of_data_array),
+    (lambda table: isinstance(table, pandas.Series), lambda table: KnownForm(_named(table, "series").to_frame())),
+    (lambda table: isinstance(table, xarray.DataArray), lambda table: KnownForm(_named(table, "array").to_dataset())),
     (_is_structured, lambda table: KnownForm({name: table[name] for name in table.dtype.names})),
     (
         lambda table: hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"),

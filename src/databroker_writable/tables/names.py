@@ -36,7 +36,7 @@ def data_keys_of(names: Iterable[Any]) -> dict[Any, str]:
     {'x': 'x', 'I/I0': 'I_I0', 5: 'column_5', ('a', 'mean'): 'a_mean'}
     """
     keys = {name: name for name in names}
-    made = [name for name in keys if not (_is_identifier(name) or (isinstance(name, str) and _is_key(name)))]
+    made = [name for name in keys if not isinstance(name, str) or _REFUSED_IN_KEYS.search(name)]
     taken = {name for name in keys if isinstance(name, str)} if made else set()
     for name in made:
         keys[name] = free_name(_key_text(name), taken)
@@ -62,10 +62,6 @@ def free_name(wanted: str, taken: Collection[Any]) -> str:
 
 def _is_identifier(label: Any) -> bool:
     return type(label) is str and label.isidentifier() and len(label) <= LONGEST_NAME
-
-
-def _is_key(name: str) -> bool:
-    return _REFUSED_IN_KEYS.search(name) is None
 
 
 def _plain_name(label: Any, what: str) -> Hashable:

@@ -66,16 +66,12 @@ def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Not run.documents(), which reads every stream, and whose NoFiller (event-model 1.24) unpacks each page.
     """
-    filler: Any = _as_they_are if fill == "no" else fill
+    filler: Any = (lambda name, doc: (name, doc)) if fill == "no" else fill
     for index in itertools.count():
         partition = source.read_partition({"index": index, "fill": filler, "partition_size": "auto"})
         if not partition:
             return
         yield from partition
-
-
-def _as_they_are(name: str, doc: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return name, doc
 
 
 def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> xarray.Dataset:

@@ -77,8 +77,6 @@ class StreamSchema:
         _check_data_keys(self.data_keys, later.data_keys, stream)
         if ours is None or theirs is None:
             return
-        if ours["one_event"] != theirs["one_event"]:
-            raise _difference(stream, "one_event", ours["one_event"], theirs["one_event"])
         _check_variables(ours["variables"], theirs["variables"], stream)
         for part in ("kind", "dim", "attrs", "indexes"):
             if _loose(ours[part]) != _loose(theirs[part]):

@@ -13,6 +13,7 @@ import xarray
 from ..errors import InvalidRunError, NotFoundError
 from .decode import decode, rebuild
 from .layout import OBJECT, VERSION, find_layout
+from .names import free_name
 from .public_types import Run
 from .stream_reading import as_databroker_reads, read_documents
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
@@ -232,10 +233,7 @@ def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any)
 
 def _along_events(datasets: list[xarray.Dataset], stream: str) -> xarray.Dataset:
     """Join tables, each of which is one Event, along a new dim."""
-    names = set(datasets[0].variables) | set(datasets[0].dims)
-    dim = "event"
-    while dim in names:
-        dim += "_"
+    dim = free_name("event", {*datasets[0].variables, *datasets[0].dims})
     try:
         return xarray.concat(datasets, dim=dim, data_vars="all", coords="different", compat="equals", join="exact")
     except ValueError as error:
