@@ -458,6 +458,11 @@ def test_a_run_that_refers_to_itself_is_refused(refuses):
     refuses(InvalidMetadataError, ["derived_from", "uid of a run", "5"], {"x": [1]}, derived_from=5)
 
 
+def test_a_run_in_memory_that_refers_to_itself_is_refused():
+    with pytest.raises(InvalidMetadataError, match="the run 'fit-1' refers to itself"):
+        build_simple_run({"x": [1]}, uid="fit-1", supersedes="fit-1")
+
+
 # catalogs
 
 

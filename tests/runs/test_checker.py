@@ -333,3 +333,41 @@ def test_a_data_key_says_to_which_object_it_belongs() -> None:
     ]
     table = {"x": "table", "y": "table"}
     assert names == [table, {"x": "motor", "y": "table", "z": "own"}, table]
+
+
+BULK = {
+    "events": ("bulk_events", {"d": 5}, "a bulk_events document must be a dict of lists of events"),
+    "datums": ("bulk_datum", {"datum_ids": ["a"]}, "a bulk_datum document needs a 'resource'"),
+    "lengths": (
+        "bulk_datum",
+        {"resource": "r", "datum_ids": ["a"], "datum_kwarg_list": []},
+        "lists 'datum_ids' and 'datum_kwarg_list' of equal length",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "doc", "words"), BULK.values(), ids=BULK)
+def test_documents_of_old_bluesky_that_hold_something_else_are_refused(name: str, doc: Any, words: str) -> None:
+    start, descriptor, _, stop = given()
+    with pytest.raises(InvalidRunError, match=words):
+        check_documents([start, descriptor, (name, doc), stop])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda event: event["data"].update(y=1.0), "has other data keys than the one before it"),
+        (lambda event: event["filled"].update(x=True), "and the next differ in the keys of 'filled'"),
+    ],
+)
+def test_single_events_that_fit_in_no_page_together_are_refused(change: Callable[[Any], Any], words: str) -> None:
+    start, descriptor, (_, page), stop = given(rows=2)
+    events = [copy.deepcopy(dict(event)) for event in event_model.unpack_event_page(page)]
+    change(events[1])
+    with pytest.raises(InvalidRunError, match=words):
+        check_documents([start, descriptor, *(("event", event) for event in events), stop])
+
+
+def test_documents_without_a_start_document_are_no_run() -> None:
+    with pytest.raises(InvalidRunError, match="begin with its start document, but there is none"):
+        check_documents(iter([]))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
 import pytest
 
-from databroker_writable import StoreError
+from databroker_writable import InvalidTableError, StoreError
 from databroker_writable.runs import built_stream
 from databroker_writable.runs.builder import RunBuilder
 
@@ -77,3 +78,25 @@ def test_a_uid_made_here_does_not_begin_like_a_scan_id(monkeypatch):
 def test_the_name_of_a_stream_is_text(name: Any, message: str) -> None:
     with pytest.raises(StoreError, match=message):
         RunBuilder().add_stream(name, data={"x": [1]})
+
+
+@pytest.mark.parametrize(
+    ("data_keys", "message"),
+    [
+        ({"y": {"dtype": "integer"}}, "data_keys names 'y', which is not a column; there are ['x']"),
+        ({"x": "integer"}, "data_keys['x'] must be a dict with source, dtype and shape, not 'integer'"),
+        ({"x": {"dims": ["row"]}}, "declare the dims ['row'] for column 'x', but its shape is []; name each axis once"),
+    ],
+)
+def test_data_keys_that_do_not_describe_the_table_are_refused(data_keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidTableError, match=re.escape(message)):
+        RunBuilder().add_stream("primary", data={"x": [1, 2]}, data_keys=data_keys)
+
+
+def test_data_keys_without_a_table_are_complete_and_are_those_of_every_table() -> None:
+    builder, data_key = RunBuilder(), {"source": "here", "dtype": "integer", "shape": []}
+    with pytest.raises(InvalidTableError, match=re.escape("data_keys['x'] lacks 'dtype'")):
+        builder.add_stream("primary", data_keys={"x": {"source": "here", "shape": []}})
+    builder.add_stream("primary", data_keys={"x": data_key})
+    with pytest.raises(InvalidTableError, match=re.escape("has the columns ['x'], but this table has ['y']")):
+        builder.add_data("primary", {"y": [1]})
