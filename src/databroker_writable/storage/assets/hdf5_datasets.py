@@ -214,6 +214,11 @@ def explained(what: str, asset: NewHDF5File) -> Iterator[None]:
         raise
     # h5py raises RuntimeError for some failures inside HDF5.
     except (OSError, RuntimeError) as error:
-        raise StoreFailedError(
-            f"{what} failed ({error}); nothing was published, and a retry is safe once the disk has space and answers"
-        ) from error
+        raise failure(what, error) from error
+
+
+def failure(what: str, error: Exception) -> StoreFailedError:
+    """The error for a failure of the file."""
+    return StoreFailedError(
+        f"{what} failed ({error}); nothing was published, and a retry is safe once the disk has space and answers"
+    )

@@ -16,7 +16,7 @@ from ...runs.interrupts import deferred_interrupts
 from ..file_rights import not_a_directory
 from . import asset_paths, hdf5_scales
 from .chunking import merged
-from .hdf5_datasets import Rows, check_agrees, check_array, create_column, explained, write_rows
+from .hdf5_datasets import Rows, check_agrees, check_array, create_column, explained, failure, write_rows
 from .hdf5_file import NewHDF5File
 from .hdf5_handler import HDF5_SPEC
 
@@ -209,10 +209,7 @@ class HDF5Writer:
         except NotADirectoryError as error:
             raise StoreFailedError(f"making {self._final} failed ({error}): {not_a_directory(error)}") from error
         except OSError as error:
-            raise StoreFailedError(
-                f"making {self._final} failed ({error}); nothing was published, and a retry is safe once the disk has "
-                "space and answers"
-            ) from error
+            raise failure(f"making {self._final}", error) from error
 
     def _finish(self, asset: NewHDF5File) -> None:
         with explained(f"finishing {self._final}", asset):
