@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array
 import event_model
 import numpy
+import pandas
 import pytest
 import suitcase.jsonl
 import suitcase.msgpack
@@ -16,7 +17,7 @@ from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from databroker_writable.errors import InvalidRunError
 from databroker_writable.tables import read_table, to_dataset
-from support.table_roundtrip import assert_same_dataset, documents, stored_run
+from support.table_roundtrip import assert_same_dataset, assert_same_frame, documents, stored_run
 
 
 def test_an_unknown_stream_is_a_key_error_that_lists_the_streams():
@@ -152,3 +153,19 @@ def test_external_arrays_come_back_lazy(one_event):
     assert back["img"].dtype == "uint16"
     assert Images.computed == 0
     assert_same_dataset(back.compute(), dataset)
+
+
+@pytest.mark.parametrize("names", [[None, None], ["part", None], [None, "row_level_0"]])
+def test_the_dataset_of_a_frame_whose_levels_have_no_names_can_be_worked_with(names):
+    index = pandas.MultiIndex.from_product([["a", "b"], [1, 2]], names=names)
+    frame = pandas.DataFrame({"x": [1.0, 2.0, 3.0, 4.0]}, index=index)
+    dataset = to_dataset(stored_run(frame))
+    first, second = (name or f"level_{number}" for number, name in enumerate(names))
+    assert set(dataset.coords) == {"row", first, second}
+    for same in (dataset, dataset.copy(), dataset.where(dataset.x > 0), dataset.isel(row=slice(None)), dataset + 0):
+        assert_same_frame(same.to_dataframe(), frame)
+    assert dataset.unstack("row").x.dims == (first, second)
+    assert dataset.sel({first: "b"}).x.values.tolist() == [3, 4]
+    assert dataset.groupby(first).mean().x.values.tolist() == [1.5, 3.5]
+    assert dataset.reset_index("row")[second].values.tolist() == [1, 2, 1, 2]
+    assert to_dataset(stored_run(dataset)).to_dataframe().index.names == [first, second]

@@ -120,8 +120,8 @@ def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
     for name, pairs in attrs.items():
         dataset[name].attrs = pairs
     dataset.attrs = decode_attributes(layout["attrs"])
-    if frame is not None:
-        # xarray (2026.9) has replaced the names of the index by those of dims
+    if frame is not None and not frame["multi"]:
+        # xarray (2026.9) has replaced the name of the index by that of its dim
         index: Any = dataset.xindexes[frame["dim"]]
         index.index = index.index.set_names(frame["names"])
     return dataset
@@ -141,10 +141,25 @@ def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variabl
     return variable
 
 
+class _MadeName(str):
+    """The name of a level that has none in pandas, as it must have in xarray."""
+
+
+class _FrameMultiIndex(PandasMultiIndex):
+    """The MultiIndex of a frame, some of whose levels have no names."""
+
+    def to_pandas_index(self) -> pandas.Index:
+        index = super().to_pandas_index()
+        return index.set_names([None if isinstance(name, _MadeName) else name for name in index.names])
+
+
 def _multi_coords(group: dict[str, Any], values: dict[str, Any]) -> xarray.Coordinates:
     pairs = zip(group["levels"], group["dtypes"], strict=True)
     arrays = [pandas.Index(values[level], dtype=dtype) for level, dtype in pairs]
-    index = PandasMultiIndex(pandas.MultiIndex.from_arrays(arrays, names=group["levels"]), group["dim"])
+    given = group.get("names", group["levels"])
+    names = [_MadeName(level) if name is None else name for level, name in zip(group["levels"], given, strict=True)]
+    kind = _FrameMultiIndex if None in given else PandasMultiIndex
+    index = kind(pandas.MultiIndex.from_arrays(arrays, names=names), group["dim"])
     for level in group["levels"]:
         if isinstance(values[level], numpy.ndarray) and values[level].dtype.kind == "U":
             # pandas has no strings of fixed width, but xarray remembers the width.
