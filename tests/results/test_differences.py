@@ -56,6 +56,35 @@ def test_metadata_parameters_and_versions_are_told_apart() -> None:
     assert result
 
 
+LARGE = 2**53
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (pandas.array([LARGE + 1, None], "Int64"), pandas.array([LARGE, None], "Int64")),
+        (pandas.array([LARGE + 1, 1], "Int64"), pandas.array([LARGE, 1], "Int64")),
+        (pandas.array([LARGE + 1, 1], "Int64"), pandas.array([LARGE, None], "Int64")),
+        (*(pandas.Categorical.from_codes([0, -1], [value]) for value in (LARGE + 1, LARGE)),),
+        (numpy.array([LARGE + 1, 1]), numpy.array([LARGE, 1.0])),
+    ],
+    ids=str,
+)
+def test_large_integers_are_compared_exactly(first: Any, second: Any) -> None:
+    frames = [pandas.DataFrame({"x": values}) for values in (first, second)]
+    assert differing(*frames)["count"] == (pandas.isna(frames[0]) != pandas.isna(frames[1])).sum().x + 1
+    assert not differing(frames[0], frames[0])
+
+
+@pytest.mark.parametrize("levels", [[[1.0, None], ["a", None]], [["a", None], [1, 2]]])
+def test_missing_values_in_a_multiindex_are_the_same(levels: list[list[Any]]) -> None:
+    frame = pandas.DataFrame({"x": [1, 2]}, index=pandas.MultiIndex.from_arrays(levels, names=["k", None]))
+    assert not differing(frame, frame)
+    other = frame.set_index(frame.index.set_levels(["b"] if levels[1][0] == "a" else [1, 3], level=1))
+    result = diff(run_of(frame), run_of(other))
+    assert list(result.columns.index) == [("primary", "level_1")]
+
+
 def test_the_largest_difference_of_numbers_is_told_with_its_place() -> None:
     found = differing({"x": [1.0, 2.0, -4.0]}, {"x": [1.0, 2.5, -5.0]})
     assert (found["count"], found["largest"], found["relative"], found["at"]) == (2, 1.0, 0.2, (2,))

@@ -14,6 +14,7 @@ from ..runs.shown_text import aligned, json_line, shown
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
+from ..tables.indexed_tables import without_multi_indexes
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from .header_search import unambiguous_length
@@ -174,8 +175,9 @@ def _columns(first: Any, second: Any) -> Iterator[tuple[str, str, _Difference | 
     length = unambiguous_length(uids)
     short = [uid[:length] for uid in uids]
     for stream in dict.fromkeys([*first, *second]):
+        # the levels of a MultiIndex are compared, not its tuples
         datasets = [
-            with_text_names(to_dataset(run, stream)) if stream in list(run) else xarray.Dataset()
+            without_multi_indexes(with_text_names(to_dataset(run, stream))) if stream in list(run) else xarray.Dataset()
             for run in (first, second)
         ]
         for name in dict.fromkeys([*datasets[0].variables, *datasets[1].variables]):
@@ -246,12 +248,13 @@ def _of_values(first: Any, second: Any) -> tuple[int, Any, float | None, tuple[i
 
 
 def _plain(array: xarray.DataArray) -> Any:
-    """Values as numpy or dask arrays; pandas types as numbers with NaN, or as objects."""
+    """Values as numpy or dask arrays; pandas types as numbers, with NaN if these hold the others, or as objects."""
     if isinstance(array.dtype, numpy.dtype):
         return array.data
     values = series_of(array.variable)
     numbers = None if values.isna().any() and exceeds_float64(values) else plain_numbers(values)
-    return values.to_numpy(dtype=object) if numbers is None else numbers
+    # not to_numpy, which rounds the integers of categories
+    return values.astype(object).to_numpy() if numbers is None else numbers
 
 
 def _slabs(first: Any, second: Any) -> Iterator[tuple[int, numpy.ndarray, numpy.ndarray]]:
@@ -271,7 +274,7 @@ _COMPARABLE = ("biufc", "US", "M", "m")
 def _same(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
     """Which values are equal, or are missing on both sides."""
     kinds = {first.dtype.kind, second.dtype.kind}
-    if any(kinds <= set(comparable) for comparable in _COMPARABLE):
+    if any(kinds <= set(comparable) for comparable in _COMPARABLE) and not _would_round(first, second):
         same = first == second
         return same | ((first != first) & (second != second)) if kinds & set("fcmM") else same
     a, b = (array.ravel().astype(object) for array in (first, second))
@@ -282,12 +285,18 @@ def _same(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
     return same.reshape(first.shape)
 
 
+def _would_round(first: numpy.ndarray, second: numpy.ndarray) -> bool:
+    """Whether a comparison of integers with floats would round the integers."""
+    integers = [array for array in (first, second) if array.dtype.kind in "iu"]
+    return len(integers) == 1 and exceeds_float64(pandas.Series(integers[0].ravel()))
+
+
 def _distances(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray | None:
     """The absolute differences, of times in seconds; None if the values are not numbers."""
     kinds = {first.dtype.kind, second.dtype.kind}
     with numpy.errstate(all="ignore"):
-        if kinds <= set("iu"):
-            # the differences of large integers can overflow their type
+        if kinds <= set("iuf") and kinds != {"f"}:
+            # the differences of large integers can overflow their type, and floats would round them
             return numpy.abs(first.astype(numpy.longdouble) - second.astype(numpy.longdouble))
         if kinds <= set("iufc"):
             return numpy.abs(first.astype("complex128" if "c" in kinds else "float64") - second)

@@ -174,3 +174,11 @@ def _variable_values(variable: xarray.Variable, index: Any, name: Any) -> Any:
     pandas_index = index.index
     is_multi = isinstance(pandas_index, pandas.MultiIndex)
     return index_values(pandas_index.get_level_values(name) if is_multi else pandas_index)
+
+
+def without_multi_indexes(dataset: xarray.Dataset) -> xarray.Dataset:
+    """The Dataset with the levels of each MultiIndex as coordinates, and without the tuples of them."""
+    for index, coordinates in dataset.xindexes.group_by_index():
+        if isinstance(index, PandasMultiIndex):
+            dataset = dataset.drop_indexes(list(coordinates)).drop_vars(index.dim)
+    return dataset
