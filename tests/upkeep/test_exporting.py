@@ -782,3 +782,133 @@ def test_missing_values_of_pandas_are_null_in_json() -> None:
     columns = json.loads(Path("run.json").read_text())["streams"]["primary"]["data_vars"]
     assert columns["n"]["data"] == [2**60 + 1, None]
     assert columns["t"]["data"][1] is None
+
+
+# values at the edges of a format
+
+
+def nexus_field(path: str, name: str) -> tuple[Any, dict[str, Any]]:
+    """The values and attributes of a field, wherever it is."""
+    found: dict[str, tuple[Any, dict[str, Any]]] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda place, item: (
+                found.update({place.rpartition("/")[2]: (item[()], dict(item.attrs))})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return found[name]
+
+
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_times_in_nexus_begin_with_the_first_that_is_there(is_lazy: bool) -> None:
+    times = numpy.array(["NaT", "2024-05-31T12:00:00", "2024-05-31T12:00:01.5"], "M8[ns]")
+    run = stored({"t": dask.array.from_array(times) if is_lazy else times, "x": [1, 2, 3]}, one_event=True)
+    seconds, attributes = nexus_field(export(run, "run.nxs"), "t")
+    numpy.testing.assert_equal(seconds, [numpy.nan, 0, 1.5])
+    assert (attributes["units"], attributes["start"]) == ("s", "2024-05-31T12:00:00.000000000")
+
+
+def test_times_that_are_all_missing_are_nan_in_nexus() -> None:
+    seconds, attributes = nexus_field(export(stored({"t": numpy.array(["NaT"], "M8[s]")}), "run.nxs"), "t")
+    assert numpy.isnan(seconds).all()
+    assert attributes["start"] == ""
+
+
+def test_coordinates_of_columns_that_are_not_plotted_are_in_nexus() -> None:
+    path = export(stored(pandas.DataFrame({"s": ["a", "b"]}, index=pandas.Index([0.1, 0.2], name="q"))), "a.nxs")
+    assert nexus_field(path, "q")[0].tolist() == [0.1, 0.2]
+    dataset = xarray.Dataset(
+        {"map": (("y", "x"), numpy.ones((2, 2))), "label": ("z", ["a", "b"])},
+        {"z": [5.0, 6.0], "y": [1, 2], "xz": (("x", "z"), [[1, 2], [3, 4]])},
+    )
+    path = export(stored(dataset, one_event=True), "b.nxs")
+    assert [nexus_field(path, name)[0].tolist() for name in ("z", "xz", "y")] == [[5, 6], [[1, 2], [3, 4]], [1, 2]]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_tables_without_rows_are_written(suffix: str) -> None:
+    table = {"x": numpy.array([], "f4"), "s": numpy.array([], "U3"), "t": numpy.array([], "M8[ns]")}
+    assert os.path.isfile(export(stored(table, one_event=True), f"run{suffix}"))
+
+
+def test_an_index_of_several_levels_without_names_is_written() -> None:
+    frame = pandas.concat({"a": pandas.DataFrame({"x": [1, 2]}), "b": pandas.DataFrame({"x": [3, 4]})})
+    run = stored(frame)
+    back = xarray.load_dataset(export(run, "run.nc"))
+    assert (back["level_0"].values.tolist(), back["level_1"].values.tolist()) == (["a", "a", "b", "b"], [0, 1, 0, 1])
+    assert nexus_field(export(run, "run.nxs"), "level_1")[0].tolist() == [0, 1, 0, 1]
+    record = json.loads(Path(export(run, "run.json")).read_text())["streams"]["primary"]
+    back = xarray.Dataset.from_dict(record)
+    assert (back["level_0"].values.tolist(), back["level_1"].values.tolist()) == (["a", "a", "b", "b"], [0, 1, 0, 1])
+    pandas.testing.assert_frame_equal(pandas.read_parquet(export(run, "run.parquet")), frame)
+
+
+def test_columns_named_as_pandas_names_an_index_are_written_with_one() -> None:
+    path = export(stored(pandas.DataFrame({"index": [1, 2], "level_0": [3, 4]}, index=[0.5, 0.6])), "run.csv")
+    assert pandas.read_csv(path, comment="#", index_col=0).to_dict("list") == {"index": [1, 2], "level_0": [3, 4]}
+
+
+def test_long_durations_are_whole_in_json() -> None:
+    table = {"d": numpy.array([-(2**62), 1], "m8[ms]")}
+    with pytest.warns(StoreWarning, match="as text"):
+        export(stored(table), "run.json")
+    written = json.loads(Path("run.json").read_text())["streams"]["primary"]["data_vars"]["d"]["data"]
+    assert written == ["-4611686018427387904 milliseconds", "1 milliseconds"]
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".nxs"])
+@pytest.mark.parametrize("texts", [["a\0b", "c"], ["c\0", None]])
+def test_text_with_nul_is_refused_by_name(suffix: str, texts: list[Any]) -> None:
+    run = stored({"x": texts, "y": [1, 2]})
+    warnings.simplefilter("ignore", StoreWarning)
+    with pytest.raises(ExportError, match=r"the column 'x' holds text with NUL, .* export to \.json"):
+        export(run, f"run{suffix}")
+    assert os.listdir() == ["results"]
+    export(run, f"run{suffix}", columns="y")
+
+
+def test_what_a_writer_cannot_hold_is_an_error_of_export() -> None:
+    run = stored({"t": numpy.array([2**60, -(2**60)], "M8[s]"), "y": [1, 2]})
+    for suffix in (".nc", ".parquet"):
+        with pytest.raises(ExportError, match=r"cannot hold this table.*choose some.*--column"):
+            export(run, f"run{suffix}")
+    assert os.listdir() == ["results"]
+
+
+def test_parquet_has_categories_of_every_type() -> None:
+    spans = pandas.cut([1.0, 2.0, numpy.nan], [0, 1.5, 4])
+    frame = pandas.DataFrame(
+        {
+            "span": spans,
+            "period": pandas.Categorical(pandas.period_range("2024-01", periods=3, freq="M")),
+            "wait": pandas.Categorical(pandas.to_timedelta([1, 2, None], unit="s")),
+            "kept": pandas.Categorical(["a", None, "b"], ordered=True),
+        },
+        index=pandas.CategoricalIndex(spans, name="bin"),
+    )
+    with pytest.warns(StoreWarning, match="because Parquet has no such categories") as warned:
+        back = pandas.read_parquet(export(stored(frame), "run.parquet"))
+    assert sorted(str(warning.message).split("'")[1] for warning in warned) == ["bin", "period", "span", "wait"]
+    plain = {name: frame[name].cat.categories.dtype for name in ("span", "period", "wait")}
+    expected = frame.astype(plain).set_axis(pandas.Index(spans.astype(spans.categories.dtype), name="bin"))
+    pandas.testing.assert_frame_equal(back, expected)
+    nested = frame.set_index("kept", append=True)
+    with pytest.warns(StoreWarning):
+        back = pandas.read_parquet(export(stored(nested), "nested.parquet"))
+    assert back.index.get_level_values("bin").tolist()[:2] == spans.tolist()[:2]
+
+
+def test_integers_beyond_int64_beside_missing_ones_are_written_exactly() -> None:
+    pyarrow = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
+    run = stored({"x": [2**63 + 1, None]})
+    assert pyarrow.read_table(export(run, "run.parquet"))["x"].to_pylist() == [2**63 + 1, None]
+    with pytest.warns(StoreWarning, match="the column 'x' .* is written as text, empty where missing"):
+        assert xarray.load_dataset(export(run, "run.nc"))["x"].values.tolist() == [str(2**63 + 1), ""]
+
+
+def test_big_endian_numbers_are_written_to_parquet() -> None:
+    table = {"i": numpy.array([1, 2], ">i4"), "f": numpy.array([0.5, 1.5], ">f8")}
+    back = pandas.read_parquet(export(stored(table), "run.parquet"))
+    assert (back["i"].tolist(), back["f"].tolist()) == ([1, 2], [0.5, 1.5])

@@ -62,7 +62,9 @@ def for_json(value: Any) -> Any:
     """Return a value of a document for JSON; NaN, which JSON does not have, becomes None."""
     if isinstance(value, numpy.ndarray | numpy.generic):
         if value.dtype.kind in "mM":
-            value = numpy.ma.masked_array(value.astype(str), numpy.isnat(value))
+            # not astype(str), which cuts long ones
+            texts = numpy.array([str(item) for item in value.ravel()]).reshape(value.shape)
+            value = numpy.ma.masked_array(texts, numpy.isnat(value))
         value = value.tolist()
     if isinstance(value, Mapping):
         return {str(key): for_json(item) for key, item in value.items()}

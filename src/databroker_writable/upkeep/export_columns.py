@@ -16,6 +16,7 @@ from ..errors import ExportError, warn_user
 from ..runs.shown_text import json_line
 from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
+from ..tables.indexed_tables import without_multi_indexes
 
 _OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}
 """Attributes that xarray interprets and does not return."""
@@ -33,8 +34,7 @@ def warn_of_change(columns: Sequence[str], change: str, why: str) -> None:
 
 def for_file(dataset: xarray.Dataset) -> xarray.Dataset:
     """Return a Dataset with only numbers, bools, text, times and complex numbers; warn about changes."""
-    levels = [name for name, index in dataset.indexes.items() if isinstance(index, pandas.MultiIndex)]
-    dataset = dataset.reset_index([name for name in levels if name in dataset.dims])
+    dataset = without_multi_indexes(dataset)
     renamed = {name: str(name).replace("/", "_") for name in (*dataset.variables, *dataset.dims) if "/" in str(name)}
     for name, new in renamed.items():
         if new in dataset.variables or list(renamed.values()).count(new) > 1:
@@ -62,7 +62,7 @@ def _values(name: str, variable: xarray.Variable) -> Any:
     """The values in a type that the file can hold, with a warning if it is another one."""
     dtype = variable.dtype
     if isinstance(dtype, numpy.dtype) and dtype.kind in "biufcmMSU" and dtype.itemsize != 2 * (dtype.kind == "f"):
-        return variable.data
+        return _without_nul(variable.data, name) if dtype.kind == "U" else variable.data
     if isinstance(dtype, numpy.dtype) and dtype.kind == "f":
         warn_of_change([f"{name!r} ({dtype})"], "written as float32", _NO_TYPE)
         return variable.data.astype("float32")
@@ -78,14 +78,33 @@ def _values(name: str, variable: xarray.Variable) -> Any:
         written = "text" if plain.dtype.kind == "O" else str(plain.dtype)
         missing = f", {'empty' if written == 'text' else 'NaN'} where missing" if values.isna().any() else ""
         warn_of_change([f"{name!r} ({dtype})"], f"written as {written}{missing}", _NO_TYPE)
-    return plain.astype(str).reshape(variable.shape) if plain.dtype.kind == "O" else plain.reshape(variable.shape)
+    if plain.dtype.kind == "O":
+        plain = _without_nul(plain, name).astype(str)
+    return plain.reshape(variable.shape)
+
+
+def _without_nul(texts: numpy.ndarray, name: str) -> numpy.ndarray:
+    if any("\0" in text for text in texts.ravel().tolist()):
+        raise ExportError(
+            f"the column {name!r} holds text with NUL, which such files cannot hold; choose the other columns by name, "
+            "or export to .json"
+        )
+    return texts
 
 
 def _numbers(values: pandas.Series) -> numpy.ndarray | None:
     """Numbers and bools that can be missing as numpy arrays, with NaN for missing values; None for other types."""
     if values.dtype == object and values.isna().any():
-        values = values.convert_dtypes()
+        integers = _as_uint64(values)
+        values = values.convert_dtypes() if integers is None else integers
     return None if values.isna().any() and exceeds_float64(values) else plain_numbers(values)
+
+
+def _as_uint64(values: pandas.Series) -> pandas.Series | None:
+    """Objects that are integers, some beyond those of int64, which convert_dtypes would round; None for others."""
+    present = [value for value in values if not pandas.isna(value)]
+    are_integers = present and all(isinstance(value, int) and value >= 0 for value in present)
+    return values.astype("UInt64") if are_integers and max(present) >= 2**63 else None
 
 
 def _attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -110,6 +129,38 @@ def attribute(value: Any) -> Any:
 
 def _is_flat(value: Any) -> bool:
     return (isinstance(value, numpy.ndarray) and value.ndim == 1) or not any(numpy.shape(item) for item in value)
+
+
+def for_parquet(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Return a frame in types that pyarrow (26.0) writes with their values; warn of categories that become columns."""
+    frame = frame.copy(deep=False)
+    for name in frame:
+        frame[name] = _for_arrow(name, frame[name])
+    index: Any = frame.index
+    levels = [
+        pandas.Index(_for_arrow(index.names[number], index.get_level_values(number).to_series()))
+        for number in range(index.nlevels)
+    ]
+    if any(level.dtype != index.get_level_values(number).dtype for number, level in enumerate(levels)):
+        is_multi = index.nlevels > 1
+        frame.index = pandas.MultiIndex.from_arrays(levels, names=index.names) if is_multi else levels[0]
+        frame.index.names = index.names
+    return frame
+
+
+def _for_arrow(name: Any, column: pandas.Series) -> pandas.Series:
+    dtype: Any = column.dtype
+    if isinstance(dtype, pandas.CategoricalDtype):
+        plain = dtype.categories.dtype
+        if isinstance(plain, pandas.IntervalDtype | pandas.PeriodDtype) or plain.kind == "m":
+            warn_of_change([repr(name)], f"written as {plain}", ", because Parquet has no such categories")
+            return column.astype(plain)
+    elif isinstance(dtype, numpy.dtype) and dtype.kind == "O":
+        integers = _as_uint64(column)
+        return column if integers is None else integers
+    elif isinstance(dtype, numpy.dtype) and not dtype.isnative:
+        return column.astype(dtype.newbyteorder("="))
+    return column
 
 
 def warn_of_csv(frame: pandas.DataFrame, text: str) -> None:
@@ -157,6 +208,7 @@ def _is_same(before: Any, after: Any) -> bool:
 
 def for_json_file(dataset: xarray.Dataset) -> dict[str, Any]:
     """A Dataset in the form that `xarray.Dataset.from_dict` reads; warn of infinities, and of what becomes text."""
+    dataset = without_multi_indexes(dataset)
     arrays = {repr(name): dataset.variables[name] for name in dataset.variables}
     infinite = [name for name, array in arrays.items() if _is_infinite(array.attrs) or _has_infinities(array)]
     warn_of_change(infinite, "written with null for infinities, as for NaN", "; .nc keeps them")

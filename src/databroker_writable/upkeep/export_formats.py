@@ -15,7 +15,7 @@ from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
-from .export_columns import for_file, for_json_file, warn_of_change, warn_of_csv
+from .export_columns import for_file, for_json_file, for_parquet, warn_of_change, warn_of_csv
 from .exporting import RunContents, written
 
 DOCUMENTS = "databroker_run"
@@ -62,15 +62,17 @@ def parquet(contents: RunContents, path: str) -> NewFile:
     from pyarrow import parquet
 
     frame, has_index = _frame(contents)
+    documents = {f"{DOCUMENTS}.{name}": json_line(document) for name, document in contents.documents().items()}
     try:
-        table = pyarrow.Table.from_pandas(frame, preserve_index=has_index)
-    except pyarrow.ArrowException as exc:
+        table = pyarrow.Table.from_pandas(for_parquet(frame), preserve_index=has_index)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **documents})
+        return written(path, lambda file: parquet.write_table(table, file))
+    except (pyarrow.ArrowException, OverflowError) as exc:
+        if isinstance(exc, OSError):
+            raise
         raise ExportError(
             f"Parquet cannot hold this table: {exc}; choose some with columns (--column), or export to .nc"
         ) from exc
-    documents = {f"{DOCUMENTS}.{name}": json_line(document) for name, document in contents.documents().items()}
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **documents})
-    return written(path, lambda file: parquet.write_table(table, file))
 
 
 def csv(contents: RunContents, path: str) -> NewFile:
@@ -90,7 +92,7 @@ def csv(contents: RunContents, path: str) -> NewFile:
     text = frame.to_csv(**options)
     if "#" in text or "\r" in text:
         text = frame.to_csv(**options, quoting=csv_rules.QUOTE_NONNUMERIC)
-    warn_of_csv(frame.reset_index() if has_index else frame, text)
+    warn_of_csv(frame.reset_index(allow_duplicates=True) if has_index else frame, text)
     # a comment must stay on one line
     lines = [" ".join(line.splitlines()) for line in header]
     return written(path, lambda file: file.write("\n".join([*lines, text]).encode()))

@@ -82,8 +82,9 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
     by_dims: dict[tuple[Hashable, ...], list[str]] = {}
     for name, array in dataset.data_vars.items():
         by_dims.setdefault(array.dims if array.ndim else (), []).append(str(name))
-    # columns that are not plotted
+    # columns that are not plotted, and later coordinates of none that are
     loose = [name for dims, names in by_dims.items() if not dims or not set(names) & set(signals) for name in names]
+    unwritten = dict.fromkeys(map(str, dataset.coords))
     for dims, names in by_dims.items():
         chosen = [name for name in signals if name in names] if dims else []
         if not chosen:
@@ -97,6 +98,7 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
         fields = {
             name: _field(group, name, dataset[name].variable, contents.units(stream, name)) for name in (*names, *along)
         }
+        unwritten = {name: None for name in unwritten if name not in fields}
         group["title"] = f"{title_of(start)} {stream}"
         group.attrs["signal"] = fields[chosen[0]]
         if chosen[1:]:
@@ -114,22 +116,26 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
                 group.attrs[f"{fields[name]}_indices"] = indices[0] if len(indices) == 1 else indices
         if "default" not in entry.attrs or stream == "primary":
             entry.attrs["default"] = entry.attrs.get("default") or group.name.rpartition("/")[2]
+    loose += unwritten
     if loose or not by_dims:
         group = _group(entry, f"{stream}_more", "NXcollection")
-        for name in loose or map(str, dataset.coords):
+        for name in loose:
             _field(group, name, dataset[name].variable, contents.units(stream, name))
 
 
 def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str | None) -> str:
     """Add a field; return its name, which NeXus allows."""
+    import h5py
+
     attrs = dict(variable.attrs)
     if units:
         attrs.setdefault("units", units)
     data = variable.data
     if data.dtype.kind == "M":
-        first = data.ravel()[:1]
+        data = numpy.asarray(data)
+        first = data[~numpy.isnat(data)][:1]
         attrs = {**attrs, "units": "s", "start": str(first[0]) if first.size else ""}
-        data = data - first[0] if first.size else data.astype("timedelta64[s]")
+        data = data - (first[0] if first.size else numpy.datetime64(0, "s"))
     if data.dtype.kind == "m":
         attrs["units"] = "s"
         data = numpy.where(numpy.isnat(data), numpy.nan, data / numpy.timedelta64(1, "s"))
@@ -137,7 +143,7 @@ def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str |
     if field != name:
         attrs.setdefault("long_name", name)
     if data.dtype.kind in "US":
-        group[field] = numpy.asarray(data, dtype=object) if data.ndim else str(data)
+        group.create_dataset(field, data=data.astype(object), dtype=h5py.string_dtype())
     elif isinstance(data, numpy.ndarray):
         group[field] = data.astype("uint8") if data.dtype.kind == "b" else data
     else:

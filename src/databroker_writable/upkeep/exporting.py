@@ -22,7 +22,8 @@ from ..storage.file_writer import SerializerWriter
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
-from .export_names import file_name, writer_for
+from ..tables.wording import short
+from .export_names import SUFFIXES, file_name, writer_for
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,17 @@ def export(
             _write_all([*writers, functools.partial(write, contents, path)], force)
         except FileExistsError as exc:
             raise _exists(exc.filename2 or path) from None
-        except (StoreError, MemoryError):
+        except (StoreError, MemoryError, Warning):
             raise
         except OSError as exc:
             reason = exc.strerror or exc
             raise StoreFailedError(f"{path!r} cannot be written ({reason}); nothing is left of it") from exc
+        except Exception as exc:
+            # what the writers of other packages say of values that they cannot hold
+            raise ExportError(
+                f"such a file cannot hold this table ({short(exc, 200)}); choose some columns by name (--column), or "
+                f"another format: {', '.join(SUFFIXES)}"
+            ) from exc
         return path
 
 
