@@ -175,6 +175,16 @@ def test_numbers_that_the_first_dtype_does_not_hold_are_refused(catalog, site, f
     assert to_dataset(site.open()[builder.uid])["x"].shape[0] == 1
 
 
+@on_files
+@pytest.mark.parametrize("first", [[1, 2], [1.5, 2.5]], ids=["integers", "floats"])
+def test_none_beside_nan_after_numbers_without_missing_ones_is_refused_by_name(catalog, site, first):
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data={"x": first})
+        with pytest.raises(InvalidTableError, match=r"column 'x' of stream 'primary' has None for missing values"):
+            builder.add_data("primary", data={"x": [numpy.nan, None]})
+    assert to_dataset(site.open()[builder.uid])["x"].values.tolist() == first
+
+
 @on_every_backend
 def test_the_configuration_can_be_updated(catalog, site):
     def motor(velocity):

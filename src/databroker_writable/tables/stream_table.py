@@ -97,7 +97,7 @@ class StreamSchema:
             if mark is not None:
                 data_keys[mark] = first.data_keys[mark]
             elif needed is not None:
-                del data_keys[needed]
+                data_keys.pop(needed, None)  # gone if it was fitted before
         return replace(self, data_keys=data_keys)
 
     def warn_of_nulls(self, first: StreamSchema, stream: str) -> None:
