@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,60 @@ def test_a_workbook_of_one_table_is_read() -> None:
     pytest.importorskip("openpyxl", reason="pandas reads workbooks by openpyxl")
     pandas.DataFrame({"x": [1, 2], "label": ["a", "b"]}).to_excel("a.xlsx", index=False)
     assert columns(stored("a.xlsx")) == {"x": [1, 2], "label": ["a", "b"]}
+
+
+def workbook(*rows: list[Any]) -> str:
+    """A workbook of one sheet."""
+    openpyxl = pytest.importorskip("openpyxl", reason="workbooks need openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save("book.xlsx")
+    return "book.xlsx"
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["007", "12"], ["007", "12"]),
+        (["NA", "Fe"], ["NA", "Fe"]),
+        (["None", None, "1.50"], ["None", None, "1.50"]),
+        (["True", "False"], ["True", "False"]),
+        ([True, None, False], [True, None, False]),
+        ([True, False], [True, False]),
+        ([1, 2], [1, 2]),
+        ([1, None, 3], [1.0, None, 3.0]),
+        ([1.5, "NA", 3], [1.5, None, 3.0]),
+        ([datetime.datetime(2024, 5, 31), None], [pandas.Timestamp(2024, 5, 31), None]),
+        ([None, None], [None, None]),
+    ],
+    ids=str,
+)
+def test_cells_of_a_workbook_are_stored_as_they_are(cells: list[Any], expected: list[Any]) -> None:
+    found = to_dataset(stored(workbook(["x", "y"], *([cell, 1] for cell in cells)))).to_dataframe()["x"]
+    values = [None if pandas.isna(value) else value for value in found.astype(object)]
+    assert values == expected
+    assert list(map(type, values)) == list(map(type, expected))
+
+
+def test_names_in_a_workbook_are_those_of_its_first_row() -> None:
+    found = stored(workbook([], [None, " energy ", None, "mu"], [0, 1.5, None, 2], [1, 2.5, None, 3]))
+    assert columns(found) == {"index": [0, 1], "energy": [1.5, 2.5], "mu": [2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[1.5, 2.5], [3, 4]], "its first row has 1.5 in place of a name; insert a row with the names"),
+        ([["x", "x"], [3, 4]], "two columns have the same name, 'x'; rename one"),
+        ([["x", None], [3, 4]], "column 2 has no name in the first row; name it"),
+        ([["x", "y"], [3, "a"], [4, 5]], "column 'y' holds mixed types"),
+        ([["x", "y"]], "it has 0 sheets with data"),
+    ],
+    ids=["numbers", "twice", "none", "mixed", "no rows"],
+)
+def test_workbooks_that_could_be_read_wrongly_are_refused(rows: list[list[Any]], message: str) -> None:
+    assert message in fail("store", workbook(*rows), "--to", "results")
 
 
 def test_several_files_become_several_runs_or_none() -> None:

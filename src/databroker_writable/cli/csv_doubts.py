@@ -25,7 +25,7 @@ _OTHER_FORM = re.compile(
 """Hexadecimal, of Fortran, with separated thousands, an uncertainty, a percent sign or units."""
 
 _ZEROS = r"\s*[+-]?0\d+\s*"
-_MISSING = {
+MISSING_WORDS = {
     *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "None", "n/a", "null"),
     *("NaN", "nan", "-NaN", "-nan", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN"),
 }
@@ -246,7 +246,7 @@ def _notes_on_missing_words(frame: Any, text: str, rows: Rows, noted: Container[
             found[number] = {}
     for line, row in rows if found and _MISSING_ANYWHERE.search(text) else ():
         for number, words in found.items():
-            if row[number] in _MISSING:
+            if row[number] in MISSING_WORDS:
                 words.setdefault(row[number], line)
     return {
         number: (

@@ -16,6 +16,7 @@ from ..storage.run_paths import expanded
 from ..upkeep.export_formats import DOCUMENTS
 from .csv_dialect import COLUMNS, CSV, TSV
 from .csv_tables import exact_integers, may_be_of_integers, read_text_table
+from .excel_tables import read_excel
 from .printing import say
 
 _NETCDF = (".nc", ".nc4")
@@ -93,17 +94,6 @@ def _suffix(path: Path) -> str:
     return uncompressed if uncompressed in _TEXT else path.suffix.lower()
 
 
-def _read_excel(path: Path) -> Any:
-    import pandas
-
-    sheets = pandas.read_excel(path, sheet_name=None, engine="openpyxl")
-    tables = {name: sheet for name, sheet in sheets.items() if not sheet.empty}
-    if len(tables) != 1:
-        raise ValueError(f"it has {len(tables)} sheets with data; save the one to store in its own file")
-    (table,) = tables.values()
-    return table
-
-
 def _read_parquet(path: Path) -> Any:
     import pandas
 
@@ -155,6 +145,6 @@ class FileFormat(NamedTuple):
 
 _FORMATS = {
     ".parquet": FileFormat("Parquet", "pyarrow", _read_parquet),
-    ".xlsx": FileFormat("Excel", "openpyxl", _read_excel),
+    ".xlsx": FileFormat("Excel", "openpyxl", read_excel),
     **dict.fromkeys(_NETCDF, FileFormat("netCDF-4", "h5netcdf", _read_netcdf)),
 }
