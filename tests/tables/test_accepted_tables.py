@@ -18,7 +18,7 @@ import uncertainties.unumpy
 import xarray
 
 import databroker_writable
-from databroker_writable import InvalidRunError, InvalidTableError
+from databroker_writable import InvalidRunError, InvalidTableError, NotFoundError
 from support.table_roundtrip import assert_same_frame, there_and_back
 
 UREG = pint.UnitRegistry()
@@ -306,6 +306,18 @@ def test_a_column_of_rows_of_one_length_is_not_ragged():
     run = databroker_writable.build_simple_run({"x": [[1, 2], [3, 4]]})
     with pytest.raises(InvalidRunError, match="the rows of 'x' have equal lengths"):
         databroker_writable.ragged(databroker_writable.to_dataset(run), "x")
+
+
+def test_ragged_takes_the_rows_of_one_table_with_their_lengths():
+    tables = [{"x": [[1, 2], [3]]}, {"x": [[4], [5, 6]]}]
+    back = there_and_back(*tables, one_event=True)
+    for several in (back, back.isel(event=0, row=0)):
+        with pytest.raises(InvalidRunError, match=r"rows along one dim, but 'x' is along .*isel\(event=0\)"):
+            databroker_writable.ragged(several, "x")
+    rows = [databroker_writable.ragged(back.isel(event=event), "x") for event in (0, 1)]
+    assert [[row.tolist() for row in table] for table in rows] == [table["x"] for table in tables]
+    with pytest.raises(NotFoundError, match="lacks the column 'x_count', the lengths of the rows of 'x'"):
+        databroker_writable.ragged(back.isel(event=0)[["x"]], "x")
 
 
 @backends

@@ -133,9 +133,9 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
     Raises
     ------
     NotFoundError
-        If there is no such column.
+        If there is no such column, or that of the lengths of its rows.
     InvalidRunError
-        If all rows of the column have the same length.
+        If all rows of the column have the same length, or the Dataset has several tables.
 
     Examples
     --------
@@ -154,7 +154,18 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
         column = dataset[name]
         if COUNT not in column.attrs:
             raise InvalidRunError(f"the rows of {name!r} have equal lengths; use dataset[{name!r}].values")
-        counts = dataset[column.attrs[COUNT]].values.tolist()
+        count = column.attrs[COUNT]
+        if count not in dataset:
+            raise NotFoundError(
+                f"the Dataset lacks the column {count!r}, the lengths of the rows of {name!r}; keep both"
+            )
+        if column.ndim != 2:
+            along = ", ".join(map(repr, column.dims))
+            raise InvalidRunError(
+                f"ragged takes rows along one dim, but {name!r} is along {along}; choose one of several tables with "
+                "dataset.isel(event=0), a single row with dataset.isel(row=[0])"
+            )
+        counts = dataset[count].values.tolist()
         dtype = column.attrs.get(DTYPE, column.dtype)
         return [row[:count].astype(dtype) for row, count in zip(column.values, counts, strict=True)]
 
