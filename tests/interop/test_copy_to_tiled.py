@@ -19,6 +19,8 @@ import xarray
 
 from databroker_writable import (
     InvalidRunError,
+    NotWritableError,
+    ServerAwayError,
     StoreFailedError,
     attachments,
     copy_runs,
@@ -26,7 +28,8 @@ from databroker_writable import (
     to_dataset,
 )
 from databroker_writable.upkeep import tiled_survey
-from support import tiled_server
+from support import example_runs, tiled_server
+from support.command_line import fail, run
 
 simple = pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
 pytest.importorskip("bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'")
@@ -365,6 +368,73 @@ def test_a_copy_that_was_killed_twice_is_taken_up_again(catalog, client, server,
             # which tells None, NaN and pandas' markers apart
             assert repr(one[name].data.ravel().tolist()) == repr(variable.data.ravel().tolist()), (uid, name)
         assert client[uid].metadata["stop"]["uid"] == catalog[uid].metadata["stop"]["uid"]
+
+
+@pytest.fixture
+def facility(client, request):
+    """A container as facilities have it, whose client takes a text for the beginning of a uid."""
+    from tiled.structures.core import Spec
+
+    return client.create_container(request.node.name, specs=[Spec("CatalogOfBlueskyRuns", version="3.0")])
+
+
+def test_a_uid_that_begins_others_is_one_of_its_own(catalog, facility):
+    uids = ["run-1", "run-10", "run-100", "r"]
+    for i, uid in enumerate(reversed(uids)):
+        catalog.store_run({"x": [i]}, uid=uid)
+    for i, uid in enumerate(["run-2", "run-20"]):
+        catalog.store_run({"x": numpy.array([i], "float16")}, uid=uid)
+    report = copy_runs(catalog, facility)
+    assert report.copied == uids[::-1]
+    assert {type(error) for error in report.failures.values()} == {InvalidRunError}
+    assert set(facility) == set(uids)
+    assert copy_runs(catalog, facility, uids).present == uids
+    for uid, copied in facility.items():
+        assert to_dataset(copied).identical(to_dataset(catalog[uid])), uid
+
+
+def test_a_run_without_stop_is_left_out_and_never_copied_as_it_is(catalog, client, server):
+    documents = example_runs.small_documents(uid="unfinished-run")
+    writer = catalog._backend.open_writer(documents[0][1])
+    for name, doc in documents[:-1]:
+        writer(name, doc)
+    writer.publish()
+    catalog.force_reload()
+    with pytest.raises(NotWritableError, match="whole runs"):
+        copy_runs(catalog, client, as_is=True)
+    directory = catalog.paths[0].rpartition("/")[0]
+    assert "--as-is copies to catalogs only" in fail("copy", "--as-is", directory, f"tiled:{server.uri}")
+    assert "unfinished-run" not in client
+    assert copy_runs(catalog, client).unfinished == ["unfinished-run"]
+
+
+def test_no_way_is_shown_that_tiled_has_not(catalog, server, tmp_path):
+    catalog.store_run({"x": numpy.arange(3, dtype="float16")}, uid="half-floats")
+    said = run("copy", str(tmp_path / "runs"), f"tiled:{server.uri}").stderr
+    assert "half-floats" in said
+    assert "--as-is" not in said
+
+
+def test_a_server_that_ends_is_named_and_later_the_copy_goes_on(catalog, tmp_path, monkeypatch):
+    import tiled.client.utils
+
+    monkeypatch.setattr(tiled.client.utils, "TILED_RETRY_ATTEMPTS", 1)
+    catalog.store_runs({"x": [i]} for i in range(4))
+    uids = list(catalog)[::-1]
+    with simple.SimpleTiledServer(tmp_path / "server") as server, tiled_server.connected(server.uri) as client:
+        assert copy_runs(catalog, client, uids[:1]).copied == uids[:1]
+        write = client.context.http_client.post
+        monkeypatch.setattr(client.context.http_client, "post", lambda *args, **options: server.close() or write(*args))
+        with pytest.raises(ServerAwayError, match=f"no Tiled server answers at {server.uri.partition('/api')[0]}"):
+            copy_runs(catalog, client)
+        arguments = ("copy", str(tmp_path / "runs"), f"tiled:{server.uri}")
+    said = fail(*arguments)
+    assert "no Tiled server answers" in said
+    assert "api_key" not in said
+    with simple.SimpleTiledServer(tmp_path / "server") as server, tiled_server.connected(server.uri) as client:
+        report = copy_runs(catalog, client)
+        assert (set(report.present), set(report.copied)) == (set(uids[:1]), set(uids[1:]))
+        assert_copied(client, catalog, uids)
 
 
 def test_follow_goes_on_with_new_runs(catalog, client, server, tmp_path):

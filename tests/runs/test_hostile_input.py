@@ -233,7 +233,8 @@ def mutated_documents(draw):
         elif kind == "drop":
             del mutated[position]
         elif kind == "twice":
-            mutated.insert(position, (name, copy.copy(doc)))
+            # copying an object would run its __reduce__
+            mutated.insert(position, (name, dict(doc) if isinstance(doc, dict) else doc))
         else:
             other = draw(st.integers(0, len(mutated) - 1))
             mutated[position], mutated[other] = mutated[other], mutated[position]

@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import event_model
 import pytest
 
 from databroker_writable import InvalidRunError, StoreWarning, diff, export, open_directory, recover, to_dataset
@@ -17,53 +16,11 @@ from databroker_writable.runs.run_or_table import documents_of
 from databroker_writable.upkeep import examine
 from databroker_writable.upkeep.copying import copy_runs
 from databroker_writable.upkeep.file_upkeep import run_files
-from support import example_runs, sites
+from support import sites
+from support.example_runs import documents_with_stream_resource as with_streams
 
 FILES = ["msgpack", "jsonl"]
 DATABASES = ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"]
-
-
-def with_streams(*, events: bool = True) -> list[tuple[str, dict[str, Any]]]:
-    """A run of three frames, which a file has, and with `events` of a number beside each."""
-    run = event_model.compose_run(uid="fly-1", metadata={"sample": "Ag"}, time=example_runs.START_TIME)
-    image = {"dtype": "array", "shape": [2, 2], "source": "test", "external": "STREAM:"}
-    number = {"x": {"dtype": "number", "shape": [], "source": "test"}} if events else {}
-    stream = run.compose_descriptor(name="primary", data_keys={**number, "img": image}, time=example_runs.START_TIME)
-    resource = {
-        "uid": "frames",
-        "run_start": "fly-1",
-        "data_key": "img",
-        "mimetype": "application/x-hdf5",
-        "uri": "file://localhost/img.h5",
-        "parameters": {"dataset": "/entry"},
-    }
-    documents: list[tuple[str, Any]] = [
-        ("start", run.start_doc),
-        ("descriptor", stream.descriptor_doc),
-        ("stream_resource", resource),
-    ]
-    for number_of_frame in range(3):
-        span = {"start": number_of_frame, "stop": number_of_frame + 1}
-        datum = {
-            "uid": f"frames/{number_of_frame}",
-            "stream_resource": "frames",
-            "descriptor": stream.descriptor_doc["uid"],
-            "indices": span,
-            "seq_nums": {"start": number_of_frame + 1, "stop": number_of_frame + 2},
-        }
-        documents.append(("stream_datum", datum))
-        time = example_runs.START_TIME + number_of_frame
-        if events:
-            documents.append(
-                (
-                    "event",
-                    stream.compose_event(
-                        data={"x": 0.5}, timestamps={"x": time}, seq_num=number_of_frame + 1, time=time, validate=False
-                    ),
-                )
-            )
-    stop = {**run.compose_stop(time=example_runs.START_TIME + 5), "num_events": {"primary": 3}}
-    return copy.deepcopy([(name, dict(doc)) for name, doc in [*documents, ("stop", stop)]])
 
 
 def store(catalog: Any, documents: list[Any], way: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -115,6 +116,63 @@ def small_documents(uid: str | None = None, rows: int = 3, **metadata: Any) -> l
     stop = run.compose_stop(time=START_TIME + rows)
     pairs = [("start", run.start_doc), ("descriptor", stream.descriptor_doc), ("event_page", page), ("stop", stop)]
     return [(name, dict(doc)) for name, doc in pairs]
+
+
+def documents_with_stream_resource(*, events: bool = True) -> list[tuple[str, dict[str, Any]]]:
+    """A run of three frames, which a file has, and with `events` of a number beside each."""
+    run = event_model.compose_run(uid="fly-1", metadata={"sample": "Ag"}, time=START_TIME)
+    image = {"dtype": "array", "shape": [2, 2], "source": "test", "external": "STREAM:"}
+    number = {"x": {"dtype": "number", "shape": [], "source": "test"}} if events else {}
+    stream = run.compose_descriptor(name="primary", data_keys={**number, "img": image}, time=START_TIME)
+    resource = {
+        "uid": "frames",
+        "run_start": "fly-1",
+        "data_key": "img",
+        "mimetype": "application/x-hdf5",
+        "uri": "file://localhost/img.h5",
+        "parameters": {"dataset": "/entry"},
+    }
+    documents: list[tuple[str, Any]] = [
+        ("start", run.start_doc),
+        ("descriptor", stream.descriptor_doc),
+        ("stream_resource", resource),
+    ]
+    for number_of_frame in range(3):
+        span = {"start": number_of_frame, "stop": number_of_frame + 1}
+        datum = {
+            "uid": f"frames/{number_of_frame}",
+            "stream_resource": "frames",
+            "descriptor": stream.descriptor_doc["uid"],
+            "indices": span,
+            "seq_nums": {"start": number_of_frame + 1, "stop": number_of_frame + 2},
+        }
+        documents.append(("stream_datum", datum))
+        time = START_TIME + number_of_frame
+        if events:
+            documents.append(
+                (
+                    "event",
+                    stream.compose_event(
+                        data={"x": 0.5}, timestamps={"x": time}, seq_num=number_of_frame + 1, time=time, validate=False
+                    ),
+                )
+            )
+    stop = {**run.compose_stop(time=START_TIME + 5), "num_events": {"primary": 3}}
+    return copy.deepcopy([(name, dict(doc)) for name, doc in [*documents, ("stop", stop)]])
+
+
+def documents_of_column(values: list[Any], **data_key: Any) -> list[tuple[str, dict[str, Any]]]:
+    """A run of one column ``x``, as others declare it."""
+    run = event_model.compose_run(time=START_TIME)
+    stream = run.compose_descriptor(
+        name="primary", data_keys={"x": {"shape": [], "source": "test", **data_key}}, time=START_TIME
+    )
+    documents = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
+    for i, value in enumerate(values):
+        time = START_TIME + i
+        event = stream.compose_event(data={"x": value}, timestamps={"x": time}, seq_num=i + 1, time=time)
+        documents.append(("event", event))
+    return [(name, dict(doc)) for name, doc in [*documents, ("stop", run.compose_stop(time=START_TIME + 10))]]
 
 
 def resumed_documents() -> list[tuple[str, dict[str, Any]]]:

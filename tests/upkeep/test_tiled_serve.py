@@ -20,10 +20,11 @@ import pandas
 import pytest
 import xarray
 
-from databroker_writable import open_directory, to_dataset
+from databroker_writable import StoreWarning, open_directory, to_dataset
 
 REASON = "Tiled's server is not installed: pip install '.[interop]'"
 httpx = pytest.importorskip("httpx", reason=REASON)
+pyarrow = pytest.importorskip("pyarrow", reason=REASON)
 for package in ("tiled.server.app", "bluesky_tiled_plugins"):
     pytest.importorskip(package, reason=REASON)
 
@@ -120,6 +121,98 @@ def test_documents_are_those_of_the_catalog(client: Any, catalog: Any) -> None:
         for run in (client, catalog)
     )
     assert served == here
+
+
+def tree_of(catalog: Any) -> tiled_serve.CatalogNode:
+    return tiled_serve.CatalogNode(tiled_serve._ServedRuns(catalog).current)
+
+
+def read_array(node: Any) -> Any:
+    return node.read().tolist()
+
+
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda number: ROWS[number].given)
+@pytest.mark.parametrize("form", ["rows", "event"])
+def test_a_column_of_each_type_can_be_sent_as_table_and_dataset(form: str, number: int, catalog: Any) -> None:
+    stream = tree_of(catalog)[f"{form}-{number}-of-the-table-of-types"]["primary"]
+    for name, array in stream["dataset"].items():
+        assert array.read().dtype.kind != "O", name
+        assert array.read().dtype.isnative, name
+    if "table" in stream:
+        pyarrow.Table.from_pandas(stream["table"].read())
+
+
+def test_text_is_whole_where_a_later_descriptor_has_longer_text(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    with catalog.run_builder(uid="longer") as builder:
+        builder.add_stream("primary", data={"x": [0], "text": ["a"]})
+        builder.add_data("primary", data={"x": [0.5], "text": ["long text"]})
+    with tiled_server.served(tmp_path) as server, tiled_server.connected(server.uri) as client:
+        assert_reads_equal(client["longer"], catalog["longer"])
+
+
+@pytest.mark.parametrize(
+    ("data_key", "values", "shown"),
+    [
+        ({"dtype": "integer", "dtype_numpy": "<i8"}, [1, None, 3], [1.0, None, 3.0]),
+        ({"dtype": "boolean", "dtype_numpy": "|b1"}, [True, None, False], [1.0, None, 0.0]),
+        ({"dtype": "string", "dtype_numpy": "<U3"}, ["a", None, "long text"], ["a", "None", "long text"]),
+        ({"dtype": "number"}, [1.5, None, 2.5], [1.5, None, 2.5]),
+        ({"dtype": "integer"}, [1, None, 2**63], [1.0, None, 2.0**63]),
+    ],
+    ids=["integers", "bools", "text", "floats", "large integers"],
+)
+def test_missing_values_of_others_are_never_values(
+    data_key: Any, values: list[Any], shown: list[Any], tmp_path: Path
+) -> None:
+    catalog = open_directory(tmp_path)
+    catalog.store_run(example_runs.documents_of_column(values, **data_key))
+    (run,) = tree_of(catalog).values()
+    read = read_array(run["primary"]["data"]["x"])
+    assert [None if value != value else value for value in read] == shown
+    table = run["primary"]["table"].read()["x"]
+    assert [None if pandas.isna(value) else value for value in table] == values
+
+
+def test_large_integers_with_missing_values_are_in_the_table(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [2**63, None, 1]}, uid="large")
+    table = tree_of(catalog)["large"]["primary"]["table"].read()
+    assert [None if pandas.isna(value) else value for value in table["x"]] == [2**63, None, 1]
+
+
+@pytest.mark.filterwarnings("ignore:The return type of `Dataset.dims`:FutureWarning")
+def test_the_events_of_a_fly_scan_are_read_without_its_frames(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    with pytest.warns(StoreWarning, match="it is stored"):
+        catalog.store_run(example_runs.documents_with_stream_resource())
+    with pytest.warns(StoreWarning, match="left out"):
+        primary = tree_of(catalog)["fly-1"]["primary"]
+    assert set(primary) == {"data", "timestamps", "config", "dataset", "table"}
+    for part in ("data", "timestamps", "dataset"):
+        assert set(primary[part]) == {"time", "x"}
+    assert read_array(primary["data"]["x"]) == [0.5, 0.5, 0.5]
+    assert primary["table"].read()["x"].tolist() == [0.5, 0.5, 0.5]
+
+
+def test_a_stream_that_cannot_be_read_says_why_and_leaves_the_others(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    images = catalog.store_run(example_runs.documents_with_images(tmp_path)).metadata["start"]["uid"]
+    with tiled_server.served(tmp_path) as server, tiled_server.connected(server.uri) as client:
+        streams = dict(client[images].items())
+        assert set(streams) == {"primary", "baseline"}
+        assert list(to_dataset(client[images], "baseline")["T"].values) == [300.5, 301.5]
+        with pytest.raises(Exception, match=r"TEST_NPY.* install the package with the handler"):
+            streams["primary"].read()
+
+
+def test_a_whole_uid_is_no_beginning_of_others(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    for uid in ("run-1", "run-10", "run-20"):
+        catalog.store_run({"x": [1]}, uid=uid)
+    tree = tree_of(catalog)
+    for text, found in {"run-1": ["run-1"], "run-2": ["run-20"], "run-": ["run-1", "run-10", "run-20"]}.items():
+        assert list(tree.search(tiled_serve._PartialUID(partial_uids=[text]))) == found
 
 
 def test_a_table_has_nulls_where_values_are_missing(client: Any) -> None:
@@ -246,7 +339,7 @@ def test_few_runs_are_held_in_memory(directory: Path, monkeypatch: pytest.Monkey
         return run
 
     monkeypatch.setattr(tiled_serve, "open_run", counted)
-    tree = tiled_serve.CatalogNode(tiled_serve._ServedRuns(open_directory(directory)).current)
+    tree = tree_of(open_directory(directory))
     for uid in list(tree)[:40]:
         assert len(list(tree[uid]["primary"]["data"])) > 0
     gc.collect()
@@ -269,7 +362,7 @@ def test_a_search_opens_no_run_and_asks_the_catalog_once_in_some_seconds(
     monkeypatch.setattr(tiled_serve, "PATIENCE", 30)
     clock = [100.0]
     monkeypatch.setattr(tiled_serve.time, "monotonic", lambda: clock[0])
-    tree = tiled_serve.CatalogNode(tiled_serve._ServedRuns(open_directory(directory)).current)
+    tree = tree_of(open_directory(directory))
     runs = len(tree)
     assert sorted(asked) == ["headers"] + ["plain"] * 2 * runs
     asked.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..errors import InvalidRunError
+from ..errors import InvalidRunError, ServerAwayError
 from ..upkeep.copying import CopyReport, add_copies, uids_to_copy
 from .failing import CATALOG_HELP, message_of, saying_what_was_done
 from .parsing import CommandWithRuns
@@ -48,17 +48,22 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination)[0]
     report = CopyReport()
     with saying_what_was_done(lambda: _progress(report, len(full))):
-        add_copies(report, original, target, full, as_is=as_is, progress=sys.stderr.isatty())
-    _say(report, as_is)
+        try:
+            add_copies(report, original, target, full, as_is=as_is, progress=sys.stderr.isatty())
+        except ServerAwayError:
+            say(_progress(report, len(full)), error=True)
+            raise
+    advice = "" if as_is or is_tiled else "; --as-is copies it as it is"
+    _say(report, advice)
     if follow:
         # with UIDs, --follow adds only what is stored from now on
         done = {*full, *everything}.difference(report.unfinished)
         with saying_what_was_done(lambda: "run it again to continue"):
-            _follow(original, target, done, as_is)
+            _follow(original, target, done, as_is, advice)
     ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
 
 
-def _follow(original: Any, target: Any, done: set[str], as_is: bool) -> None:
+def _follow(original: Any, target: Any, done: set[str], as_is: bool, advice: str) -> None:
     """Copy runs that are stored later, until an interrupt."""
     while True:
         time.sleep(SECONDS_BETWEEN)
@@ -66,7 +71,7 @@ def _follow(original: Any, target: Any, done: set[str], as_is: bool) -> None:
         report = CopyReport()
         add_copies(report, original, target, [uid for uid in uids_to_copy(original) if uid not in done], as_is=as_is)
         if report.copied or report.failures:
-            _say(report, as_is)
+            _say(report, advice)
         done.update(report.copied, report.present, report.failures)
 
 
@@ -75,12 +80,11 @@ def _progress(report: CopyReport, total: int) -> str:
     return f"{there:,} of {total:,} copied; run it again to continue"
 
 
-def _say(report: CopyReport, as_is: bool) -> None:
+def _say(report: CopyReport, advice: str) -> None:
     for uid, exc in report.failures.items():
-        advice = "" if as_is or not isinstance(exc, InvalidRunError) else "; --as-is copies it as it is"
-        say(f"failed: {uid}: {message_of(exc)}{advice}", error=True)
+        say(f"failed: {uid}: {message_of(exc)}{advice if isinstance(exc, InvalidRunError) else ''}", error=True)
     for uid in report.unfinished:
-        say(f"unfinished: {uid}: it has no stop document at the source; --as-is copies it as it is", error=True)
+        say(f"unfinished: {uid}: it has no stop document at the source{advice}", error=True)
     rest = {"failed": report.failures, "unfinished": report.unfinished}
     counts = "".join(f", {len(uids)} {what}" for what, uids in rest.items() if uids)
     say(f"{len(report.copied)} copied, {len(report.present)} there already{counts}")

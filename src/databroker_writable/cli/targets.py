@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from ..catalog.recipes import check_variables
+from ..catalog.recipes import check_variables, without_password
 from ..errors import did_you_mean
 from ..results.header_search import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..runs import upstream
@@ -111,7 +111,10 @@ def tiled_container(name: str) -> Any:
         raise click.ClickException(
             "Tiled's client is not installed; pip install 'databroker-writable[databroker,tiled]'"
         ) from None
-    return from_uri(name) if "://" in name else from_profile(name)
+    from ..upkeep.tiled_destination import naming_a_server_that_is_away
+
+    with naming_a_server_that_is_away(without_password(name.partition("?")[0])):
+        return from_uri(name) if "://" in name else from_profile(name)
 
 
 def open_existing_to_store(name: str) -> Any:

@@ -27,7 +27,7 @@ def read_documents(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, 
     source = run[stream]
     pages: list[dict[str, Any]] = []
     descriptors: dict[str, dict[str, Any]] = {}
-    with _naming_the_run(run, stream):
+    with naming_the_run(run, stream):
         docs = _partitions(source, fill) if hasattr(source, "read_partition") else run.documents(fill=fill)
         for name, doc in docs:
             if name == "descriptor" and doc.get("name") == stream:
@@ -38,7 +38,7 @@ def read_documents(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, 
 
 
 @contextlib.contextmanager
-def _naming_the_run(run: Any, stream: str) -> Iterator[None]:
+def naming_the_run(run: Any, stream: str) -> Iterator[None]:
     """Raise what event-model and handlers say of arrays in other files as an error that names run and remedy."""
     try:
         yield
@@ -77,8 +77,8 @@ def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> xarray.Dataset:
     """A stream that was not made from a table; say which column does not fit in a Dataset."""
     try:
-        with _naming_the_run(run, stream):
-            dataset: xarray.Dataset = _without_stream_resources(run, stream, descriptors).read()
+        with naming_the_run(run, stream):
+            dataset: xarray.Dataset = without_stream_resources(run, stream, descriptors).read()
     except StoreError:
         raise
     except (TypeError, ValueError) as error:
@@ -94,7 +94,7 @@ def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str
     return dataset
 
 
-def _without_stream_resources(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> Any:
+def without_stream_resources(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> Any:
     """The stream without columns in a stream_resource, at which databroker fails if the stream has Events."""
     columns = sorted({key for descriptor in descriptors for key in stream_columns(descriptor)})
     if not columns:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
-from ..errors import InvalidRunError, NotFoundError, NotWritableError, RunExistsError, StoreFailedError, warn_user
+from ..errors import (
+    InvalidRunError,
+    NotFoundError,
+    NotWritableError,
+    RunExistsError,
+    ServerAwayError,
+    StoreFailedError,
+    warn_user,
+)
 from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
 from ..results.references import known_uid
 from ..results.remarks import remarks
@@ -73,7 +81,8 @@ def copy_runs(
         Which runs; the first characters of a uid are enough. By default all except the probe runs of
         ``check --write-test``.
     as_is : bool, optional
-        Also copy, unchanged, runs without a stop document, and those that break the rules for documents; not to Tiled.
+        Also copy, unchanged, runs without a stop document, and those that break the rules for documents. Refused for
+        Tiled.
     progress : bool, optional
         Show a progress bar, on a terminal.
 
@@ -84,9 +93,11 @@ def copy_runs(
     Raises
     ------
     NotWritableError
-        Nothing can be stored in the destination.
+        Nothing can be stored in the destination, or not as it is.
     NotFoundError
         The source does not have one of the runs; nothing was copied.
+    ServerAwayError
+        A server does not answer. What was copied before stays.
 
     Notes
     -----
@@ -113,9 +124,13 @@ def add_copies(
     """Copy runs, and record the result of each in a report, which is valid after an interrupt, too."""
     from tqdm import tqdm
 
-    target = (
-        TiledDestination(destination) if is_tiled_client(destination) else CatalogDestination(destination, as_is=as_is)
-    )
+    target: CatalogDestination | TiledDestination
+    if not is_tiled_client(destination):
+        target = CatalogDestination(destination, as_is=as_is)
+    elif as_is:
+        raise NotWritableError("as_is=True (--as-is) copies to catalogs only, for Tiled takes whole runs; leave it out")
+    else:
+        target = TiledDestination(destination)
     for uid in tqdm(list(uids), unit="run", disable=not progress):
         is_there = target.has_run(uid)
         try:
@@ -130,6 +145,8 @@ def add_copies(
             else:
                 target.copy(source, uid)
                 report.copied.append(uid)
+        except ServerAwayError:
+            raise
         except Exception as exc:
             # whatever the error of one run, the others are copied
             report.failures[uid] = exc

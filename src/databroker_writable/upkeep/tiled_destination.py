@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, urlparse
 
 import numpy
 
-from ..errors import InvalidRunError, StoreFailedError
+from ..errors import InvalidRunError, ServerAwayError, StoreFailedError
 from ..results.header_search import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..storage.assets import chunking
@@ -34,21 +35,27 @@ class TiledDestination:
     label = "Tiled"
 
     def __init__(self, client: Any) -> None:
-        self._client = client
+        from tiled.client.container import Container
+
+        # a catalog of bluesky-tiled-plugins takes a uid for the beginning of others
+        self._client = Container(client.context, item=client.item, structure_clients=client.structure_clients)
         self._unreadable: set[str] = set()
 
     def has_run(self, uid: str) -> bool:
         """Whether the run is there, whole; what an interrupted copy has left of it is removed."""
-        if uid not in self._client:
+        with naming_a_server_that_is_away(self._client.context.api_uri):
+            if uid not in self._client:
+                return False
+            if self._client[uid].metadata.get("stop"):
+                return True
+            self._remove(uid)
             return False
-        if self._client[uid].metadata.get("stop"):
-            return True
-        self._remove(uid)
-        return False
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
         """The stop document of a run that is there."""
-        return self._client[uid].metadata.get("stop")
+        with naming_a_server_that_is_away(self._client.context.api_uri):
+            stop: Mapping[str, Any] | None = self._client[uid].metadata.get("stop")
+        return stop
 
     def copy(self, source: Any, uid: str) -> None:
         """Copy a run, compare what is there with it, and remove it if anything differs or fails.
@@ -58,14 +65,16 @@ class TiledDestination:
         surveyed = survey(open_run(source, uid), getattr(source, "root_map", None) or {})
         known = surveyed.references.items()
         references = {column: reference for column, reference in known if reference.root not in self._unreadable}
-        try:
-            self._write(uid, surveyed, references)
-        except StoreFailedError:
-            if not references:
-                raise
-            self._write(uid, surveyed, {})
+        with naming_a_server_that_is_away(self._client.context.api_uri):
+            try:
+                self._write(uid, surveyed, references)
+            except StoreFailedError:
+                if not references:
+                    raise
+                self._write(uid, surveyed, {})
 
     def _write(self, uid: str, surveyed: Survey, references: References) -> None:
+        import httpx
         from bluesky_tiled_plugins import TiledWriter
 
         # arrays of up to 16 elements would become text of 8 digits
@@ -81,6 +90,9 @@ class TiledDestination:
             self._check_readable(uid, references)
             self._compare(documents_for_tiled(surveyed, {}), uid)
             self._compare_blocks(uid, surveyed)
+        except httpx.ConnectError:
+            # what is left there is removed by the next attempt
+            raise
         except BaseException as exc:
             if uid in self._client:
                 self._remove(uid)
@@ -134,6 +146,19 @@ class TiledDestination:
 
     def _remove(self, uid: str) -> None:
         self._client[uid].delete(recursive=True, external_only=False)
+
+
+@contextlib.contextmanager
+def naming_a_server_that_is_away(address: Any) -> Iterator[None]:
+    """Raise `ServerAwayError` if a server of Tiled does not answer."""
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as exc:
+        raise ServerAwayError(
+            f"no Tiled server answers at {address} ({exc}); check that it runs, and that this computer reaches it"
+        ) from exc
 
 
 def _other_values(stream: str, key: str, uid: str) -> StoreFailedError:
@@ -285,7 +310,8 @@ def _is_readable(node: Any) -> bool:
     """Whether the server can read a node that is registered; asked once, for Tiled's client tries for 45 s."""
     index = (0,) * len(node.shape)
     link = node.item["links"]["block"].format(*index)
-    headers, params = {"Accept": "application/octet-stream"}, parse_qs(urlparse(link).query)
+    # after a failure the server ends the connection
+    headers, params = {"Accept": "application/octet-stream", "Connection": "close"}, parse_qs(urlparse(link).query)
     response = node.context.http_client.get(link, headers=headers, params=params)
     size = node.dtype.itemsize * math.prod(sizes[0] for sizes in node.chunks)
     return bool(response.status_code == 200 and len(response.read()) == size)

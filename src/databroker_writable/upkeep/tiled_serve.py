@@ -22,7 +22,7 @@ import uvicorn
 import xarray
 from bluesky_tiled_plugins.queries import _PartialUID
 from fastapi import APIRouter, HTTPException, Security
-from starlette.responses import StreamingResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.staticfiles import StaticFiles
 from tiled import queries
 from tiled.adapters.mapping import MapAdapter
@@ -36,13 +36,14 @@ from tiled.structures.core import Spec
 from tiled.structures.table import TableStructure
 from tiled.utils import OneShotCachedMap, safe_json_dump
 
-from ..errors import NotWritableError
+from ..errors import NotWritableError, StoreError
 from ..results.header_search import Header, headers, open_run, value_at
 from ..runs import upstream
 from ..runs.document_parts import PRIMARY
 from ..runs.upstream_entries import release_run
 from ..tables import to_dataset, with_text_names
 from ..tables.layout import find_layout
+from ..tables.stream_reading import naming_the_run, stream_columns, without_stream_resources
 
 PAGE = Path(__file__).with_name("page")
 OPEN_RUNS = 16  # are in memory with their contents, all others with their start and stop documents
@@ -66,6 +67,7 @@ def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | 
         serialization_registry=_serializers(),
         include_routers=[_documents_route(runs)],
     )
+    app.add_exception_handler(StoreError, lambda _, exc: JSONResponse({"detail": str(exc)}, 422))
     app.mount("/page", StaticFiles(directory=PAGE))
     host = "0.0.0.0" if public else "127.0.0.1"
     try:
@@ -154,7 +156,10 @@ class CatalogNode(LazyNode):
     def search(self, query: Any) -> CatalogNode:
         """Give the runs that fit a query."""
         if isinstance(query, _PartialUID):
-            return self._where("start.uid", lambda uid: uid.startswith(tuple(query.partial_uids)))
+            whole = self._where("start.uid", lambda uid: uid in query.partial_uids)
+            return (
+                whole if len(whole) else self._where("start.uid", lambda uid: uid.startswith(tuple(query.partial_uids)))
+            )
         key = getattr(query, "key", None)
         if key is None:
             return super().search(query)
@@ -216,18 +221,21 @@ def _serializers() -> Any:
 
 def _stream_node(run: Any, name: str) -> MapAdapter:
     """The node of one stream; its parts are read when they are asked for."""
-    stream = run[name]
     descriptors = [doc for doc in upstream.loaded_descriptors(run) if doc.get("name", PRIMARY) == name]
+    stream = without_stream_resources(run, name, descriptors)
+    read = naming_the_run(run, name)(stream.to_dask)
     # to_dataset would load the images of others into memory
-    table = stream.to_dask() if find_layout(descriptors[0]) is None else with_text_names(to_dataset(run, name))
-    nodes: dict[str, Callable[[], Any]] = {
-        "data": lambda: _arrays(stream.to_dask(), descriptors[0]["data_keys"]),
+    is_of_others = find_layout(descriptors[0]) is None
+    table = functools.cache(read if is_of_others else lambda: with_text_names(to_dataset(run, name)))
+    nodes = {
+        "data": lambda: _arrays(read(), descriptors[0]["data_keys"]),
         "timestamps": lambda: _arrays(_timestamps(run, descriptors)),
         "config": lambda: MapAdapter({key: _arrays(stream.config[key].to_dask()) for key in stream.config}),
-        "dataset": lambda: _arrays(table),
+        "dataset": lambda: _arrays(table()),
     }
-    if len(table.dims) == 1 and all(variable.ndim == 1 for variable in table.data_vars.values()):
-        nodes["table"] = lambda: _table(table)
+    with contextlib.suppress(Exception):  # which is said where the data are asked for; Arrow has no complex numbers
+        if len(table().sizes) == 1 and all(v.ndim == 1 and v.dtype.kind != "c" for v in table().data_vars.values()):
+            nodes["table"] = lambda: _table(table())
     metadata = {"descriptors": list(map(plain, descriptors)), "stream_name": name}
     return MapAdapter(OneShotCachedMap(nodes), metadata=metadata, specs=[Spec("BlueskyEventStream", version="1")])
 
@@ -238,7 +246,8 @@ def plain(value: Any) -> Any:
 
 
 def _timestamps(run: Any, descriptors: list[Any]) -> xarray.Dataset:
-    uids, keys = {descriptor["uid"] for descriptor in descriptors}, descriptors[0]["data_keys"]
+    uids, elsewhere = {descriptor["uid"] for descriptor in descriptors}, stream_columns(descriptors[0])
+    keys = [key for key in descriptors[0]["data_keys"] if key not in elsewhere]
     pages = [doc for name, doc in run.documents(fill="no") if name == "event_page" and doc["descriptor"] in uids]
     columns = {key: ("time", [time for page in pages for time in page["timestamps"][key]]) for key in keys}
     return xarray.Dataset(columns, {"time": [time for page in pages for time in page["time"]]})
@@ -249,15 +258,17 @@ def _table(dataset: xarray.Dataset) -> TableAdapter:
     frame = dataset.to_dataframe()
     if frame.index.name in dataset.coords:
         frame = frame.reset_index()
-    frame = frame.assign(**{name: _nullable(frame[name]) for name in frame if frame[name].dtype == object})
+    frame = frame.assign(**{name: _as_arrow_has_it(frame[name]) for name in frame})
     return TableAdapter([frame], TableStructure.from_pandas(frame), specs=[Spec("dataframe")])
 
 
-def _nullable(column: pandas.Series) -> Any:
-    try:
-        return pandas.arrays.ArrowExtensionArray(pyarrow.array(column, from_pandas=True))
-    except pyarrow.ArrowException:
-        return column.map(str, na_action="ignore")  # values of several types
+def _as_arrow_has_it(column: pandas.Series) -> Any:
+    if column.dtype != object:  # pandas' own dtypes have no byte order
+        return column.astype(column.dtype.newbyteorder("=")) if isinstance(column.dtype, numpy.dtype) else column
+    for dtype in (None, pyarrow.uint64()):
+        with contextlib.suppress(pyarrow.ArrowException, OverflowError):
+            return pandas.arrays.ArrowExtensionArray(pyarrow.array(column, dtype, from_pandas=True))
+    return column.map(str, na_action="ignore")  # values of several types
 
 
 def _arrays(dataset: xarray.Dataset, data_keys: Mapping[str, Any] | None = None) -> DatasetAdapter:
@@ -268,16 +279,19 @@ def _arrays(dataset: xarray.Dataset, data_keys: Mapping[str, Any] | None = None)
         if data.dtype.kind == "O":
             declared = (data_keys or {}).get(str(name), {}).get("dtype_numpy")
             data = _without_objects(data.ravel().tolist(), declared).reshape(variable.shape)
-        variables[name] = xarray.Variable(variable.dims, data, plain(variable.attrs))
+        native = data.astype(data.dtype.newbyteorder("="), copy=False)  # Arrow has no other
+        variables[name] = xarray.Variable(variable.dims, native, plain(variable.attrs))
     coords = xarray.Coordinates({name: variables.pop(name) for name in dataset.coords}, indexes={})
     return DatasetAdapter.from_dataset(xarray.Dataset(variables, coords, plain(dataset.attrs)))
 
 
 def _without_objects(objects: list[Any], declared: str | None) -> numpy.ndarray:
-    """NaN, NaT and no text in the place of nulls; or cast as databroker 2 does, which `to_dataset` knows."""
+    """NaN, NaT and no text for nulls, or cast as databroker 2 does, which `to_dataset` knows."""
     items = [None if pandas.api.types.is_scalar(item) and pandas.isna(item) else item for item in objects]
-    if declared is not None:
-        return numpy.array(items).astype(declared)
+    dtype = numpy.dtype(declared or "O")
+    # text may be longer than the first descriptor declares, and what others declare may hold no nulls
+    if dtype.kind in "fcU" or (dtype.kind != "O" and None not in items):
+        return numpy.array(items).astype(str if dtype.kind == "U" else dtype)
     known = [item for item in items if item is not None]
     if known and all(isinstance(item, int | float | numpy.number | numpy.bool_) for item in known):
         return numpy.array([float("nan") if item is None else item for item in items])
