@@ -96,6 +96,17 @@ def test_columns_of_csv_have_the_types_that_pandas_infers(table: str) -> None:
     pandas.testing.assert_frame_equal(frame, pandas.read_csv(table))
 
 
+@pytest.mark.parametrize("large", [2**53 + 1, 5])
+def test_integers_beside_missing_ones_in_the_index_of_parquet_stay_integers(large: int) -> None:
+    pytest.importorskip("pyarrow")
+    index = pandas.Index([large, None], dtype="Int64", name="k")
+    pandas.DataFrame({"x": [1, 2]}, index=index).to_parquet("table.parquet")
+    succeed("store", "table.parquet", "--to", "results")
+    found = databroker_writable.to_dataset(only_run()).to_dataframe().index
+    assert (found.name, found[0], pandas.isna(found[1])) == ("k", large, True)
+    assert not isinstance(found[0], float)
+
+
 def test_parquet_comes_back_equal() -> None:
     pytest.importorskip("pyarrow")
     frame = pandas.DataFrame({"q": [0.1, 0.2], "when": pandas.to_datetime(["2024-01-01", "2024-01-02"])})
@@ -111,6 +122,7 @@ def stored_last() -> Any:
 
 @pytest.mark.parametrize("large", [2**53 + 1, 1700000000000000001, -(2**60) - 1, 7])
 def test_integers_with_gaps_stay_integers(large: int) -> None:
+    pytest.importorskip("pyarrow")
     pyarrow = pytest.importorskip("pyarrow")
     frame = pandas.DataFrame({"id": pandas.array([large, None, 3], dtype="Int64"), "flag": [True, None, False]})
     frame["flag"] = frame["flag"].astype("boolean")

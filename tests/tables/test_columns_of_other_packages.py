@@ -248,6 +248,14 @@ def test_arrow_values_of_other_types_are_refused_by_name(values, kind, remedy):
         read_table({"x": remedy(column)})
 
 
+@pytest.mark.parametrize("of", [dict, lambda columns: pytest.importorskip("polars").DataFrame(columns)])
+def test_integers_that_arrow_does_not_have_are_refused(of):
+    polars = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InvalidTableError, match=r"Invalid or unsupported format.*; make it "):
+        read_table(of({"x": polars.Series([1, 2], dtype=polars.Int128)}))
+
+
 def test_polars_columns_and_frames_are_taken_exactly():
     polars = pytest.importorskip("polars")
     pytest.importorskip("pyarrow")

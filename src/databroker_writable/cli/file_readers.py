@@ -103,6 +103,8 @@ def _read_parquet(path: Path) -> Any:
     for name in gaps:
         if exact[name].dtype.kind in "iub":
             frame[name] = exact_integers(exact[name])
+    if frame.index.nlevels == 1 and may_be_of_integers(frame.index) and exact.index.dtype.kind in "iu":
+        frame.index = pandas.Index(exact_integers(exact.index.to_series()))
     return frame
 
 

@@ -11,6 +11,7 @@ from ..errors import InvalidTableError
 from .classifier import unsupported
 from .list_columns import array_from_list
 from .time_columns import NAT, in_zone
+from .wording import short
 
 
 def is_arrow(values: Any) -> bool:
@@ -28,7 +29,14 @@ def is_arrow_dtype(dtype: Any) -> bool:
 
 def columns_from_arrow(table: Any) -> tuple[dict[str, Any], dict[str, dict[str, str]], dict[str, str]]:
     """Return the columns of an Arrow table, the attributes of each, and those of the table."""
-    table = _import_pyarrow("the table").table(table)
+    pyarrow = _import_pyarrow("the table")
+    try:
+        table = pyarrow.table(table)
+    except pyarrow.ArrowException as error:
+        raise InvalidTableError(
+            f"the table has a column of a type that Arrow does not have ({short(error, 200)}); make it text or "
+            "numbers, e.g. with .cast(str) in polars"
+        ) from error
     schema = table.schema
     if len(set(schema.names)) < len(schema.names):
         twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
