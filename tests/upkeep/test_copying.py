@@ -187,6 +187,17 @@ def test_what_is_no_run_to_copy_is_refused(source: Any, named: Any) -> None:
         copy_runs(source, open_directory("copies"), named)
 
 
+@pytest.mark.parametrize("metadata", [{"note": "{{ text }}"}, {"sample": 42}, {"a.b": 1}])
+def test_metadata_that_break_the_rules_are_copied_as_they_are(metadata: dict[str, Any]) -> None:
+    source = open_directory("source")
+    for name, doc in example_runs.small_documents(uid="scan"):
+        source.v1.insert(name, {**doc, **metadata} if name == "start" else doc)
+    failures = copy_runs(source, open_directory("copies")).failures
+    assert isinstance(failures["scan"], InvalidMetadataError)
+    assert copy_runs(source, open_directory("copies"), as_is=True).copied == ["scan"]
+    assert open_directory("copies")["scan"].metadata["start"].items() >= metadata.items()
+
+
 def test_a_run_that_is_deleted_before_its_turn_is_named_and_the_others_are_copied(source: Any) -> None:
     source.store_run({"x": [1]}, uid="small")
     deletion_of(open_directory("source"), "images").execute()

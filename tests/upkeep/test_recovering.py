@@ -17,9 +17,10 @@ import pytest
 from click.testing import CliRunner
 
 import databroker_writable
-from databroker_writable import NotWritableError, StoreFailedError, to_dataset
+from databroker_writable import NotWritableError, StoreFailedError, StoreWarning, to_dataset
 from databroker_writable.cli import main
-from databroker_writable.upkeep import recovering
+from databroker_writable.storage.run_file_readers import read_msgpack
+from databroker_writable.upkeep import examine, recovering
 from support import children, sites
 
 FOREVER = 10**9
@@ -84,18 +85,18 @@ def test_a_uid_that_another_run_has_is_left_to_it(tmp_path):
     assert catalog[run.uid].metadata["stop"]["reason"].endswith("another run has its uid, scan")
 
 
-def add_once_and_be_killed(report: Any, directory: str, number: int) -> None:
+def add_once_and_be_killed(report: Any, directory: str, number: int, asset_root: str | None) -> None:
     """Add some Events to the run "scan", the more the higher the number, which is in all of them."""
-    catalog = databroker_writable.open_directory(directory, asset_threshold=0)
+    catalog = databroker_writable.open_directory(directory, asset_threshold=0, asset_root=asset_root)
     builder = catalog.run_builder(uid="scan")
     builder.add_stream("primary", data={"x": [number] * number, "image": numpy.full((number, 20, 20), number, "u2")})
     report("added")
     time.sleep(1000)
 
 
-def leave_attempt(directory: Path, number: int) -> None:
+def leave_attempt(directory: Path, number: int, asset_root: str | None = None) -> None:
     report = directory.parent / f"report-{number}"
-    with children.child(add_once_and_be_killed, report, str(directory), number) as writer:
+    with children.child(add_once_and_be_killed, report, str(directory), number, asset_root) as writer:
         writer.wait_for("added")
         writer.kill()
 
@@ -248,3 +249,133 @@ def test_attachments_of_a_killed_writer_are_recovered(tmp_path, kind):
     files = databroker_writable.attachments(catalog["scan"])
     assert dict(files) == {"notes.txt": b"before the crash", "film.mp4": bytes(2_000_000)}
     assert to_dataset(catalog["scan"])["x"].values.tolist() == [1, 2, 3]
+
+
+def insert_and_be_killed(report: Any, directory: str, documents: list[tuple[str, Any]]) -> None:
+    """Insert documents as an acquisition does, and wait for the end."""
+    catalog = databroker_writable.open_directory(directory)
+    for name, doc in documents:
+        catalog.v1.insert(name, doc)
+    report("inserted")
+    time.sleep(1000)
+
+
+def leave_acquisition(directory: Path, documents: list[tuple[str, Any]]) -> None:
+    report = directory.parent / f"report-{documents[0][1]['uid']}"
+    with children.child(insert_and_be_killed, report, str(directory), documents) as writer:
+        writer.wait_for("inserted")
+        writer.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("start", {"note": "{{ text }}"}),
+        ("start", {"sample": 42}),
+        ("start", {"a.b": 1}),
+        ("descriptor", {"time": None}),
+        ("event_page", {"time": [-2.0, -1.0, 0.0]}),
+        ("event_page", {"time": [None, "now", 5.0]}),
+    ],
+)
+def test_what_an_acquisition_inserted_is_recovered_though_store_run_refuses_it(tmp_path, name, changes):
+    documents = children.documents_of("scan", 3)[:-1]
+    for part, doc in documents:
+        doc.update(changes if part == name else {})
+    leave_acquisition(tmp_path / "runs", documents)
+    catalog = databroker_writable.open_directory(tmp_path / "runs")
+    (run,) = databroker_writable.recover(catalog)
+    assert (run.uid, run.documents) == ("scan", 3)
+    assert list(databroker_writable.open_directory(tmp_path / "runs")) == ["scan"]
+    stored = list(read_msgpack(str(tmp_path / "runs" / "scan.msgpack")))
+    assert next(doc for part, doc in stored if part == name).items() >= changes.items()
+    assert stored[-1][1]["exit_status"] == "abort"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_run_that_cannot_be_recovered_is_named_and_the_others_are_recovered(tmp_path):
+    directory = tmp_path / "runs"
+    start, *rest = children.documents_of("bad", 1)[:-1]
+    nowhere = {"spec": "DATABROKER_WRITABLE_HDF5", "root": "/", "resource_path": "no.h5", "resource_kwargs": {}}
+    resource = ("resource", {"uid": "r", "run_start": "bad", "path_semantics": "posix", **nowhere})
+    leave_acquisition(
+        directory, [start, resource, ("datum", {"datum_id": "r/0", "resource": "r", "datum_kwargs": {}}), *rest]
+    )
+    leave_acquisition(directory, children.documents_of("good", 1)[:-1])
+    catalog = databroker_writable.open_directory(directory)
+    with pytest.warns(StoreWarning, match=r"\.bad\.msgpack\.\w{8}\.part is not recovered, and stays as it is"):
+        recovered = databroker_writable.recover(catalog)
+    assert [run.uid for run in recovered] == list(catalog) == ["good"]
+    assert [path.name[:12] for path in directory.glob(".*.part")] == [".bad.msgpack"]
+
+
+def test_a_copy_of_arrays_that_a_killed_recovery_left_is_not_taken_for_the_arrays(tmp_path):
+    directory = tmp_path / "runs"
+    leave_attempt(directory, 3)
+    (partial,) = directory.rglob(".scan-primary.h5.*.part")
+    partial.with_name(".scan-primary.h5.00000000.part").write_bytes(partial.read_bytes()[:-1000])
+    catalog = databroker_writable.open_directory(directory)
+    (run,) = databroker_writable.recover(catalog)
+    assert run.events_left_out == 0
+    assert numbers_in(catalog["scan"]) == [3, 3, 3]
+    assert not list(directory.rglob("*.part"))
+
+
+def test_arrays_are_recovered_after_their_directory_was_moved(tmp_path):
+    leave_attempt(tmp_path / "runs", 3)
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    catalog = databroker_writable.open_directory(tmp_path / "moved")
+    (run,) = databroker_writable.recover(catalog)
+    assert run.events_left_out == 0
+    assert numbers_in(catalog["scan"]) == [3, 3, 3]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def store_and_be_killed_before_publication(report: Any, directory: str) -> None:
+    link = os.link
+
+    def link_arrays(source: str, target: str) -> None:
+        if target.endswith(".msgpack"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        link(source, target)
+
+    os.link = link_arrays  # type: ignore[assignment]
+    catalog = databroker_writable.open_directory(directory, asset_threshold=0)
+    catalog.store_run({"x": [1, 2], "image": numpy.zeros((2, 20, 20), "u2")}, uid="scan")
+
+
+def test_a_complete_run_whose_arrays_are_lost_is_recovered_without_their_events(tmp_path):
+    with children.child(store_and_be_killed_before_publication, tmp_path / "report", str(tmp_path / "runs")) as writer:
+        assert writer.wait() == -signal.SIGKILL
+    (arrays,) = tmp_path.rglob("*.h5")
+    arrays.unlink()
+    catalog = databroker_writable.open_directory(tmp_path / "runs")
+    (run,) = databroker_writable.recover(catalog)
+    assert (run.uid, run.events_left_out) == ("scan", 2)
+    stop = catalog["scan"].metadata["stop"]
+    assert (stop["exit_status"], stop["num_events"]) == ("abort", {"primary": 0})
+    assert examine(catalog).findings == []
+
+
+def test_a_run_whose_arrays_are_on_a_disk_that_is_away_is_left_as_it_is(tmp_path):
+    directory, assets = tmp_path / "runs", tmp_path / "disk"
+    leave_attempt(directory, 3, str(assets))
+    assets.rename(tmp_path / "away")
+    catalog = databroker_writable.open_directory(directory, asset_root=str(assets))
+    with pytest.warns(StoreWarning, match="below .*disk', which is not there; mount its file system again"):
+        assert databroker_writable.recover(catalog) == []
+    (tmp_path / "away").rename(assets)
+    databroker_writable.recover(catalog)
+    assert numbers_in(catalog["scan"]) == [3, 3, 3]
+
+
+def test_a_hidden_name_of_a_stored_run_is_removed_though_its_arrays_are_lost(tmp_path):
+    catalog = databroker_writable.open_directory(tmp_path / "runs", asset_threshold=0)
+    catalog.store_run({"x": [1, 2], "image": numpy.zeros((2, 20, 20), "u2")}, uid="scan")
+    os.link(tmp_path / "runs" / "scan.msgpack", tmp_path / "runs" / ".scan.msgpack.00000000.part")
+    (arrays,) = tmp_path.rglob("*.h5")
+    arrays.unlink()
+    (run,) = databroker_writable.recover(catalog)
+    assert (run.uid, run.events_left_out) == ("scan", 0)
+    assert list(databroker_writable.open_directory(tmp_path / "runs")) == ["scan"]
+    assert not list(tmp_path.rglob("*.part"))

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
-from ..errors import (
-    InvalidRunError,
-    NotFoundError,
-    NotWritableError,
-    RunExistsError,
-    ServerAwayError,
-    StoreFailedError,
-    warn_user,
-)
+from ..errors import NotFoundError, NotWritableError, RunExistsError, ServerAwayError, StoreFailedError, warn_user
 from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
 from ..results.references import known_uid
 from ..results.remarks import remarks
@@ -30,6 +21,7 @@ from ..storage.failures import explaining
 from ..tables.public_types import Broker, RunOrUid
 from ..tables.tracebacks import errors_end_here
 from .asset_copies import AssetCopies
+from .storing_as_is import store_as_it_is
 from .tiled_destination import TiledDestination, is_tiled_client
 
 if TYPE_CHECKING:
@@ -247,22 +239,7 @@ class CatalogDestination:
             warn_user(f"{len(missing)} remarks on the runs were not copied: {exc}")
 
     def _store(self, documents: list[NamedDocument]) -> None:
-        """Store a run; if it is to stay as it is, with irregular documents as the backend can hold them."""
-        if not self._as_is:
+        if self._as_is:
+            store_as_it_is(self._catalog, documents)
+        else:
             self._catalog.store_run(documents)
-            return
-        if documents[-1][0] == "stop":
-            # regular runs are stored as usual
-            with contextlib.suppress(InvalidRunError):
-                self._catalog.store_run(documents)
-                return
-        with self._catalog._store.lock:
-            writer = self._catalog._backend.open_writer(documents[0][1])
-            try:
-                for name, doc in documents:
-                    writer(name, doc)
-                writer.publish()
-            except BaseException:
-                writer.abandon()
-                raise
-            self._catalog.force_reload()

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..catalog.wrapping import check_is_writable
-from ..errors import NotWritableError, warn_user
+from ..errors import NotWritableError, RunExistsError, warn_user
 from ..runs.built_stream import new_uids
 from ..runs.comparison import as_text, same_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.run_or_table import documents_of
-from ..storage.assets import format_of, is_our_asset
-from ..storage.assets.asset_paths import free_path, taken_paths
-from ..storage.durable_file import NewFile
 from ..storage.failures import explaining
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import locked
-from ..storage.file_rights import why_not_removed
 from ..storage.run_file_readers import why_unreadable
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
 from .file_upkeep import READERS, EventNumbers, left_files
+from .partial_assets import PartialAssets, remove_recovered
+from .storing_as_is import store_as_it_is
+
+WRONG_DOCUMENTS = (ValueError, TypeError, KeyError, AttributeError)
+"""The errors of documents that nobody can publish."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
 
     Every complete document in a partial file becomes part of a run with ``exit_status="abort"`` and a reason, if the
     writer of the file is no longer running. Assets are kept up to the last complete Event. The partial files are
-    removed when the run is stored.
+    removed when the run is stored. A file that cannot be published stays, with a warning.
 
     Parameters
     ----------
@@ -99,9 +98,21 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
             with locked(path) as is_left:
                 documents = _left_documents(path, backend.suffix) if is_left else []
                 if documents and documents[0][0] == "start":
-                    recovered.append(_recovered(catalog, documents))
-                    remove_recovered(path)
+                    recovered += _recovered_or_left(catalog, path, documents)
         return recovered
+
+
+def _recovered_or_left(catalog: Any, path: str, documents: list[NamedDocument]) -> list[RecoveredRun]:
+    """The run of one file; none, with a warning, where it cannot be published, which may not hold for the others."""
+    try:
+        run = _recovered(catalog, documents)
+    except NotWritableError:
+        raise
+    except (RunExistsError, *WRONG_DOCUMENTS) as exc:
+        warn_user(f"the partial file {path} is not recovered, and stays as it is: {type(exc).__name__}: {exc}")
+        return []
+    remove_recovered(path)
+    return [run]
 
 
 def _left_documents(path: str, suffix: str) -> list[NamedDocument]:
@@ -122,9 +133,14 @@ def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
 
 def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
     written = len(documents)
-    assets = PartialAssets(documents)
-    kept, left_out = _readable(documents, assets)
+    assets = PartialAssets(documents, getattr(catalog, "root_map", None) or {})
     uid = documents[0][1]["uid"]
+    if _is_stored(catalog, uid, documents, assets):
+        assets.remove()
+        return RecoveredRun(uid, written, 0, uid)
+    kept, left_out = _readable(documents, assets)
+    if left_out and kept[-1][0] == "stop":
+        del kept[-1]  # it counts the Events that are left out
     if catalog._backend.has_run(uid) and not _is_stored(catalog, uid, kept, assets):
         kept = _renamed(kept, _other_uid(documents))
     new_uid = kept[0][1]["uid"]
@@ -132,16 +148,20 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
         kept.append(("stop", _stop(kept, written, left_out, uid)))
     if not _is_stored(catalog, new_uid, kept[:-1], assets):
         with explaining(catalog._backend):
-            assets.publish()
-        catalog.store_run([assets.located(name, doc) for name, doc in kept])
+            assets.publish(doc["uid"] for name, doc in kept if name == "resource")
+        store_as_it_is(catalog, [assets.located(name, doc) for name, doc in kept])
     assets.remove()
     return RecoveredRun(new_uid, written, left_out, uid)
 
 
 def _readable(documents: list[NamedDocument], assets: PartialAssets) -> tuple[list[NamedDocument], int]:
-    """The documents without Events whose assets are incomplete, and the number of these Events."""
+    """The documents without Events whose assets are incomplete, and the number of these Events.
+
+    A resource that no Event needs is left out, too: its file may hold nothing yet.
+    """
     kept: list[NamedDocument] = []
     unreadable: set[str] = set()
+    needed: set[str] = set()
     left_out = 0
     for name, doc in documents:
         if name == "datum_page" and not assets.holds(doc):
@@ -149,8 +169,11 @@ def _readable(documents: list[NamedDocument], assets: PartialAssets) -> tuple[li
         elif name in ("event", "event_page") and unreadable.intersection(_references(name, doc)):
             left_out += len(_event_times(name, doc))
         else:
+            if name in ("datum", "datum_page"):
+                needed.add(doc["resource"])
             kept.append((name, doc))
-    return kept, left_out
+    unneeded = assets.resources - needed
+    return [(name, doc) for name, doc in kept if name != "resource" or doc["uid"] not in unneeded], left_out
 
 
 def _references(name: str, doc: Document) -> Iterator[str]:
@@ -190,6 +213,7 @@ def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str)
     for name, doc in documents:
         numbers.add(name, doc)
     times = [_event_times(name, doc) for name, doc in documents if name in ("event", "event_page")]
+    moments = [moment for moment in itertools.chain.from_iterable(times) if isinstance(moment, int | float)]
     reason = f"recovered: the writer was killed after {written} documents"
     if left_out:
         reason += f"; {left_out} Events are left out because their assets were incomplete"
@@ -197,105 +221,9 @@ def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str)
         reason += f"; another run has its uid, {uid}"
     return {
         "uid": new_uids(1)[0],
-        "time": max(start["time"], *itertools.chain.from_iterable(times), time.time()),
+        "time": max(start["time"], time.time(), *moments),
         "run_start": start["uid"],
         "exit_status": "abort",
         "reason": reason,
         "num_events": numbers.counts(),
     }
-
-
-class PartialAssets:
-    """The asset files of one attempt to store a run, according to its documents.
-
-    Another attempt can have left, or published, files of the same names.
-    """
-
-    def __init__(self, documents: Iterable[NamedDocument]) -> None:
-        documents = list(documents)
-        self._descriptors = {doc["uid"] for name, doc in documents if name == "descriptor"}
-        self._resources = {doc["uid"]: doc for name, doc in documents if name == "resource" and is_our_asset(doc)}
-        self._rows: dict[tuple[str, str], int] = {}
-        # by the path of the resources, below their root
-        self._published: dict[str, str] = {}
-        self._partial: dict[str, list[str]] = {}
-        for doc in self._resources.values():
-            root, relative = doc["root"], doc["resource_path"]
-            if relative in self._partial:
-                continue
-            published = next((path for path in taken_paths(root, relative) if self._is_of(_path(root, path), doc)), "")
-            self._partial[relative] = []
-            if published:
-                self._published[relative] = published
-            else:
-                left = _partial_files(_path(root, relative))
-                self._partial[relative] = [path for path in left if self._is_of(path, doc)]
-
-    def holds(self, datum_page: Document) -> bool:
-        """Whether the file has the rows that a page of datums refers to."""
-        resource = self._resources.get(datum_page["resource"])
-        if resource is None:
-            # of another package
-            return True
-        kwargs = datum_page["datum_kwargs"]
-        keys = kwargs.get("key") or [resource["resource_kwargs"]["key"]]
-        needed = max(kwargs["stop"]) if "stop" in kwargs else max(kwargs["index"]) + 1
-        return all(self._rows_of(resource, key) >= needed for key in set(keys))
-
-    def publish(self) -> None:
-        """Give the files free names, durably."""
-        for doc in self._resources.values():
-            root, relative = doc["root"], doc["resource_path"]
-            if relative in self._published or not self._partial[relative]:
-                continue
-            free = free_path(root, relative)
-            with NewFile(_path(root, free)) as copy, open(self._partial[relative][0], "rb") as left:
-                shutil.copyfileobj(left, copy, 2**24)
-                copy.publish()
-            self._published[relative] = free
-
-    def located(self, name: str, doc: Document) -> NamedDocument:
-        """A document that says where its file is."""
-        if name != "resource" or doc["uid"] not in self._resources:
-            return name, doc
-        return name, {**doc, "resource_path": self._published.get(doc["resource_path"], doc["resource_path"])}
-
-    def remove(self) -> None:
-        """Remove the partial files after their contents are published."""
-        for partial in itertools.chain.from_iterable(self._partial.values()):
-            remove_recovered(partial)
-
-    def _is_of(self, path: str, resource: Document) -> bool:
-        """Whether a file is of this attempt, or does not say of which."""
-        descriptor = format_of(resource).descriptor_of(path)
-        return descriptor is None or descriptor in self._descriptors
-
-    def _rows_of(self, resource: Document, key: str) -> int:
-        """The number of rows of a dataset; 0 if the file cannot be read."""
-        root, relative = resource["root"], resource["resource_path"]
-        if (relative, key) not in self._rows:
-            published = self._published.get(relative)
-            paths = [_path(root, published)] if published else self._partial[relative]
-            self._rows[relative, key] = format_of(resource).rows_of(paths[0], key) if paths else 0
-        return self._rows[relative, key]
-
-
-def remove_recovered(path: str) -> None:
-    """Remove a partial file whose contents are published; warn if that is not possible, because the run is stored."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        warn_user(f"the partial file {path} is recovered, but could not be removed: {why_not_removed(path, exc)}")
-
-
-def _path(root: str, relative: str) -> str:
-    return os.path.join(root, *relative.split("/"))
-
-
-def _partial_files(path: str) -> list[str]:
-    """Partial files of dead writers for a path, the newest first."""
-    directory, file_name = os.path.split(path)
-    left = left_files(directory, file_name.__eq__)
-    return [entry.path for entry in sorted(left, key=lambda entry: entry.stat().st_mtime, reverse=True)]

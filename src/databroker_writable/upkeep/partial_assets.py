@@ -1,0 +1,139 @@
+"""The asset files that a killed writer left, of which a recovery publishes what its documents refer to."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+
+from ..errors import InvalidRunError, warn_user
+from ..runs.document_parts import Document, NamedDocument
+from ..storage.assets import format_of, is_our_asset
+from ..storage.assets.asset_paths import free_path, taken_paths
+from ..storage.durable_file import NewFile
+from ..storage.file_rights import why_not_removed
+from .file_upkeep import left_files
+
+
+class PartialAssets:
+    """The asset files of one attempt to store a run, according to its documents.
+
+    Another attempt can have left, or published, files of the same names.
+
+    Parameters
+    ----------
+    documents : iterable of (str, dict)
+    root_map : dict
+        The directories of recorded roots, where the catalog was moved since.
+    """
+
+    def __init__(self, documents: Iterable[NamedDocument], root_map: Mapping[str, str]) -> None:
+        documents = list(documents)
+        self._root_map = root_map
+        self._descriptors = {doc["uid"] for name, doc in documents if name == "descriptor"}
+        self._resources = {doc["uid"]: doc for name, doc in documents if name == "resource" and is_our_asset(doc)}
+        self._rows: dict[tuple[str, str], int] = {}
+        # by the path of the resources, below their root
+        self._published: dict[str, str] = {}
+        self._partial: dict[str, list[str]] = {}
+        for doc in self._resources.values():
+            root, relative = self._root(doc), doc["resource_path"]
+            if relative in self._partial:
+                continue
+            published = next((path for path in taken_paths(root, relative) if self._is_of(_path(root, path), doc)), "")
+            self._partial[relative] = []
+            if published:
+                self._published[relative] = published
+            else:
+                left = [path for path in _partial_files(_path(root, relative)) if self._is_of(path, doc)]
+                self._partial[relative] = sorted(left, key=functools.partial(_extent, doc), reverse=True)
+
+    def holds(self, datum_page: Document) -> bool:
+        """Whether the file has the rows that a page of datums refers to."""
+        resource = self._resources.get(datum_page["resource"])
+        if resource is None:
+            # of another package
+            return True
+        kwargs = datum_page["datum_kwargs"]
+        keys = kwargs.get("key") or [resource["resource_kwargs"]["key"]]
+        needed = max(kwargs["stop"]) if "stop" in kwargs else max(kwargs["index"]) + 1
+        return all(self._rows_of(resource, key) >= needed for key in set(keys))
+
+    @property
+    def resources(self) -> set[str]:
+        """The uids of the resources."""
+        return set(self._resources)
+
+    def publish(self, resources: Iterable[str]) -> None:
+        """Give the files of some resources free names, durably."""
+        for doc in (self._resources[uid] for uid in resources if uid in self._resources):
+            root, relative = self._root(doc), doc["resource_path"]
+            if relative in self._published or not self._partial[relative]:
+                continue
+            free = free_path(root, relative)
+            with NewFile(_path(root, free)) as copy, open(self._partial[relative][0], "rb") as left:
+                shutil.copyfileobj(left, copy, 2**24)
+                copy.publish()
+            self._published[relative] = free
+
+    def located(self, name: str, doc: Document) -> NamedDocument:
+        """A document that says where its file is."""
+        if name != "resource" or doc["uid"] not in self._resources:
+            return name, doc
+        return name, {**doc, "resource_path": self._published.get(doc["resource_path"], doc["resource_path"])}
+
+    def remove(self) -> None:
+        """Remove the partial files after their contents are published."""
+        for partial in itertools.chain.from_iterable(self._partial.values()):
+            remove_recovered(partial)
+
+    def _root(self, resource: Document) -> str:
+        root: str = resource["root"]
+        return self._root_map.get(root, root)
+
+    def _is_of(self, path: str, resource: Document) -> bool:
+        """Whether a file is of this attempt, or does not say of which."""
+        descriptor = format_of(resource).descriptor_of(path)
+        return descriptor is None or descriptor in self._descriptors
+
+    def _rows_of(self, resource: Document, key: str) -> int:
+        """The number of rows of a dataset; 0 if the file cannot be read."""
+        root, relative = self._root(resource), resource["resource_path"]
+        if (relative, key) not in self._rows:
+            published = self._published.get(relative)
+            paths = [_path(root, published)] if published else self._partial[relative]
+            if not paths and not os.path.isdir(root):
+                raise InvalidRunError(
+                    f"its arrays were written below {root!r}, which is not there; mount its file system again, or map "
+                    "it with root_map, and then recover the run"
+                )
+            self._rows[relative, key] = format_of(resource).rows_of(paths[0], key) if paths else 0
+        return self._rows[relative, key]
+
+
+def remove_recovered(path: str) -> None:
+    """Remove a partial file whose contents are published; warn if that is not possible, because the run is stored."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        warn_user(f"the partial file {path} is recovered, but could not be removed: {why_not_removed(path, exc)}")
+
+
+def _path(root: str, relative: str) -> str:
+    return os.path.join(root, *relative.split("/"))
+
+
+def _extent(resource: Document, path: str) -> tuple[bool, int]:
+    """What orders partial files by how much is in them: a recovery that was killed leaves a copy that is cut off."""
+    return format_of(resource).descriptor_of(path) is not None, os.path.getsize(path)
+
+
+def _partial_files(path: str) -> list[str]:
+    """Partial files of dead writers for a path, the newest first."""
+    directory, file_name = os.path.split(path)
+    left = left_files(directory, file_name.__eq__)
+    return [entry.path for entry in sorted(left, key=lambda entry: entry.stat().st_mtime, reverse=True)]
