@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 import databroker_writable
-from databroker_writable import StoreFailedError, StoreWarning
+from databroker_writable import StoreFailedError, StoreWarning, open_directory
 from databroker_writable.storage import durable_file
+from databroker_writable.storage.assets.hdf5_file import NewHDF5File
 from databroker_writable.storage.durable_file import NewFile, final_name, sync_directories
 from databroker_writable.storage.file_locks import is_being_written
 from databroker_writable.storage.file_rights import make_directories
@@ -325,6 +326,36 @@ def test_an_interrupt_in_the_middle_leaves_a_whole_file_or_nothing(
     with pytest.raises(KeyboardInterrupt):
         published(tmp_path / "run.msgpack")
     assert names(tmp_path) == ["run.msgpack"]
+
+
+@pytest.mark.parametrize("place", ["", "new"])
+def test_an_interrupt_while_a_file_is_made_leaves_none(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def share_with_group(*args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(durable_file, "share_with_group", share_with_group)
+    for make in (NewFile, NewHDF5File):
+        with pytest.raises(KeyboardInterrupt):
+            make(str(tmp_path / place / "run.msgpack"))
+        assert names(tmp_path) == []
+
+
+def test_an_interrupt_while_the_file_of_a_run_is_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = open_directory(tmp_path / "runs")
+
+    def share_with_group(*args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable_file, "share_with_group", share_with_group)
+        with pytest.raises(KeyboardInterrupt):
+            catalog.store_run({"x": [1]}, uid="run-1")
+    assert not list(tmp_path.rglob("*.part"))
+    assert catalog.store_run({"x": [1]}, uid="run-1") is not None
 
 
 @contextlib.contextmanager

@@ -73,16 +73,17 @@ class NewFile(io.FileIO):
         self._process = os.getpid()
         self._renewed = time.monotonic()
         self._sync_started = 0
-        with deferred_interrupts():
-            self._create()
-            try:
+        try:
+            with deferred_interrupts():
+                self._create()
                 self._status = os.fstat(self.fileno())
                 share_with_group(self.fileno(), self._directory)
-            except BaseException:
-                self.abandon()
-                raise
-            lock(self.fileno())
-            begin_anew_in_children(self)
+                lock(self.fileno())
+                begin_anew_in_children(self)
+        except BaseException:
+            # also for an interrupt that came meanwhile: nobody has the file yet who would abandon it
+            self.abandon()
+            raise
 
     @property
     def is_ours(self) -> bool:

@@ -14,6 +14,7 @@ import event_model
 from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.document_parts import STREAM_DOCUMENTS, Document
+from ..runs.interrupts import deferred_interrupts
 from .durable_file import NewFile, sync_directories
 from .run_paths import unescaped
 
@@ -48,8 +49,9 @@ class PublishingManager:
         self._check_name(path)
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        file = NewFile(path)
-        self._run.files.append(file)
+        with deferred_interrupts():
+            file = NewFile(path)
+            self._run.files.append(file)
         if "b" in mode:
             return file
         text = io.TextIOWrapper(file, encoding=encoding or "utf-8", errors=errors, write_through=True)

@@ -26,13 +26,13 @@ class NewHDF5File(NewFile):
 
     def __init__(self, path: str) -> None:
         hold_hdf5_lock_over_forks()
-        with deferred_interrupts():
-            super().__init__(path)
-            try:
+        try:
+            with deferred_interrupts():
+                super().__init__(path)
                 self.hdf5 = self.open_hdf5()
-            except BaseException:
-                self.abandon()
-                raise
+        except BaseException:
+            self.abandon()
+            raise
 
     def open_hdf5(self) -> Any:
         """Open the file for writing; it is closed when it is published or abandoned."""
