@@ -14,6 +14,8 @@ from databroker_writable import (
     InvalidRunError,
     NotFoundError,
     NotWritableError,
+    RunExistsError,
+    StoreFailedError,
     StoreWarning,
     copy_runs,
     open_directory,
@@ -22,7 +24,7 @@ from databroker_writable.drivers import WritableCatalog, WritableJSONLCatalog, W
 from databroker_writable.results.remarks import tags_of
 from databroker_writable.upkeep import clean, examine
 from databroker_writable.upkeep.deleting import deletion_of
-from support import sites
+from support import children, sites
 
 SITES = [site for site in sites.ALL_SITES if site not in ("collecting", "own-backend")]
 
@@ -115,6 +117,47 @@ def test_assets_that_lie_elsewhere_stay(tmp_path):
     assert deletion.assets == []
     deletion.execute()
     assert first["run-1"].primary.read()["image"].shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "prefixed", "mongo-embedded[mongomock]"], indirect=True)
+def test_no_run_takes_the_uid_of_one_whose_deletion_was_cut_off(site, catalog, assets):
+    store(catalog, "run-1")
+    catalog.retract("run-1", reason="beam dump")
+    deletion_of(catalog, "run-1").hide()
+    again = site.open(asset_root=str(assets))
+    documents = children.documents_of("run-1", 3)
+    for storing in (
+        lambda: store(again, "run-1"),
+        lambda: again.store_run(documents),
+        lambda: again.v1.insert(*documents[0]),
+    ):
+        with pytest.raises(RunExistsError, match=r"was interrupted: .* delete CATALOG UID finishes it"):
+            storing()
+    with pytest.raises(StoreFailedError, match=r"delete CATALOG UID finishes it"):
+        again.store_runs([documents])
+    deletion_of(again, "run-1").execute()
+    again.store_run(documents)
+    assert not list(again.annotations("run-1"))
+    assert examine(again).findings == []
+
+
+@pytest.mark.parametrize("site", ["msgpack", "mongo-embedded[mongomock]"], indirect=True)
+def test_a_check_never_advises_to_delete_a_run_that_is_there_again(site, catalog, assets):
+    store(catalog, "run-1")
+    before = site.snapshot()
+    kept = {path: path.read_bytes() for path in site.directory.glob("*")} if site.directory else None
+    headers = None if site.database is None else list(site.database.header.find())
+    deletion_of(catalog, "run-1").hide()
+    if kept is None:
+        site.database.header.insert_many(headers)
+    else:
+        for path, data in kept.items():
+            path.write_bytes(data)
+    assert before.items() <= site.snapshot().items()
+    (finding,) = examine(site.open(asset_root=str(assets))).findings
+    assert finding.category == "cut-off-deletion"
+    assert "of a run that is there again" in finding.message
+    assert "finishes it" not in finding.message
 
 
 def test_a_run_file_of_another_name_is_found(tmp_path):

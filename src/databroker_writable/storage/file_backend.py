@@ -33,12 +33,14 @@ from .run_file_readers import (
 )
 from .run_paths import (
     ASSETS,
+    IN_DELETION,
     REMARKS,
     RunPaths,
     absolute_globs,
     assets_beside,
     directories_of,
     has_wildcards,
+    name_during_deletion,
     unescaped,
 )
 
@@ -173,6 +175,8 @@ class FileBackend(Backend):
 
     def obstacle(self, uid: str) -> str:
         path = self.run_file(uid)
+        if os.path.lexists(name_during_deletion(path)):
+            return IN_DELETION
         if not os.path.lexists(path):
             return ""
         others = [name for name in os.listdir(self.directory) if name.lower() == os.path.basename(path).lower()]

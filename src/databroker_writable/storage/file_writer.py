@@ -16,7 +16,7 @@ from ..runs import upstream
 from ..runs.document_parts import STREAM_DOCUMENTS, Document
 from ..runs.interrupts import deferred_interrupts
 from .durable_file import NewFile, sync_directories
-from .run_paths import unescaped
+from .run_paths import DELETED, IN_DELETION, name_during_deletion, unescaped
 
 if TYPE_CHECKING:
     from .file_backend import FileBackend
@@ -47,8 +47,9 @@ class PublishingManager:
         """Open a new file, hidden until its run is published."""
         path = os.path.join(self._directory, postfix)
         self._check_name(path)
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        for taken in (path, name_during_deletion(path)):
+            if os.path.lexists(taken):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), taken)
         with deferred_interrupts():
             file = NewFile(path)
             self._run.files.append(file)
@@ -156,6 +157,8 @@ class FileRunWriter(SerializerWriter):
 
     def _exists(self, exc: OSError) -> RunExistsError:
         path = str(exc.filename2 or exc.filename)
+        if path.endswith(DELETED):
+            return RunExistsError(f"the run {self.uid!r} cannot be stored in {self._backend.label!r}: {IN_DELETION}")
         if path == self._backend.run_file(self.uid):
             return RunExistsError.of_uid(self.uid, path)
         return RunExistsError(

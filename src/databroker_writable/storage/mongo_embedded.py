@@ -20,9 +20,12 @@ from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
 from .mongo_backend import Index, MongoBackend, Owner, Part, insert_new, no_place_for, remove, used_elsewhere
-from .run_paths import REMARKS
+from .run_paths import IN_DELETION, REMARKS
 
 PAGE_BYTES = 5_000_000
+
+DELETIONS = "deletions"
+"""The collection that lists what is still to be removed of runs."""
 
 _ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 
@@ -33,6 +36,8 @@ class EmbeddedRunWriter:
     def __init__(self, backend: MongoEmbeddedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
             raise RunExistsError.of_uid(start["uid"], backend.label)
+        if obstacle := backend.obstacle(start["uid"]):
+            raise RunExistsError(f"the run {start['uid']!r} cannot be stored in {backend.label!r}: {obstacle}")
         self._backend = backend
         self._database = backend.database
         self._owners = {owner.name: owner for owner in backend.owners}
@@ -165,6 +170,10 @@ class MongoEmbeddedBackend(MongoBackend):
 
     def has_run(self, uid: str) -> bool:
         return self.database.header.find_one({"start.uid": uid}, {"_id": True}) is not None
+
+    def obstacle(self, uid: str) -> str:
+        is_in_deletion = self.database[DELETIONS].find_one({"_id": uid}, {"_id": True}) is not None
+        return IN_DELETION if is_in_deletion else ""
 
     def starts_in(self) -> tuple[Any, str]:
         return self.database.header, "start."

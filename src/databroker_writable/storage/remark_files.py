@@ -8,7 +8,7 @@ import os
 
 from ..errors import NotWritableError, is_of_this_process, warn_user
 from ..runs.document_parts import Document
-from .durable_file import NewFile
+from .durable_file import NewFile, sync_directories
 from .run_file_readers import why_unreadable
 from .run_paths import names_in
 
@@ -84,8 +84,10 @@ class RemarkFolder:
 
     def remove(self, remark: Document) -> None:
         """Remove a remark of a deleted run."""
+        path = self.file_of(remark)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.file_of(remark))
+            os.unlink(path)
+            sync_directories([path])
 
     def file_of(self, remark: Document) -> str:
         """Path of the file of a remark."""

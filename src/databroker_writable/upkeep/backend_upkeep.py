@@ -19,7 +19,11 @@ from ..storage.run_file_readers import why_unreadable
 from .asset_findings import Assets, asset_path
 from .findings import Finding, Leftover
 
-CUT_OFF = "its assets and remarks may be left; databroker-writable delete CATALOG"
+CUT_OFF = "run whose deletion was interrupted: its assets and remarks may be left; databroker-writable delete CATALOG"
+THERE_AGAIN = (
+    "left by the interrupted deletion of a run that is there again, which databroker-writable delete would "
+    "delete, too; remove this by hand"
+)
 
 
 @dataclass

@@ -22,13 +22,10 @@ from ..storage.durable_file import final_name, sync_directories
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
 from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
-from ..storage.run_paths import files_matching
+from ..storage.run_paths import DELETED, files_matching, name_during_deletion
 from .asset_findings import Assets, asset_path
-from .backend_upkeep import CUT_OFF, BackendUpkeep, Deletion, Look
+from .backend_upkeep import CUT_OFF, THERE_AGAIN, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of, remover
-
-DELETED = ".deleted"
-"""The suffix of the hidden name of a run file during its deletion."""
 
 READERS: dict[str, Reader] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
@@ -64,7 +61,9 @@ class FileUpkeep(BackendUpkeep):
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
         for path in self._hidden_runs():
-            message = f"run whose deletion was interrupted: {CUT_OFF} {self._uid_in(path)} finishes it"
+            directory, name = os.path.split(path)
+            is_there = os.path.lexists(os.path.join(directory, name[1 : -len(DELETED)]))
+            message = THERE_AGAIN if is_there else f"{CUT_OFF} {self._uid_in(path)} finishes it"
             yield Leftover("cut-off-deletion", path, message, age=age_of(path))
 
     def deletion_of(self, uid: str) -> Deletion | None:
@@ -73,7 +72,7 @@ class FileUpkeep(BackendUpkeep):
         if visible is not None:
             return FileDeletion(self.catalog, uid, visible, is_visible=True)
         for path in self._hidden_runs():
-            if path == _hidden_name(usual) or self._uid_in(path) == uid:
+            if path == name_during_deletion(usual) or self._uid_in(path) == uid:
                 return FileDeletion(self.catalog, uid, path, is_visible=False)
         return None
 
@@ -96,7 +95,7 @@ class FileDeletion(Deletion):
     def __init__(self, catalog: Any, uid: str, path: str, *, is_visible: bool) -> None:
         super().__init__(catalog, uid)
         self.is_visible = is_visible
-        self._hidden = path if not is_visible else _hidden_name(path)
+        self._hidden = path if not is_visible else name_during_deletion(path)
         self._path = path
         self.find_assets(read_run_file(path, self.backend.read_file).resources)
 
@@ -122,12 +121,6 @@ class FileDeletion(Deletion):
         readers = readers_of_files(self.catalog)
         files = (read_run_file(path, read) for path, read in readers.items() if path != self._path)
         return {asset_path(self.catalog, doc) for file in files for doc in file.resources if is_our_asset(doc)}
-
-
-def _hidden_name(path: str) -> str:
-    """The name of a run file during the deletion of its run."""
-    directory, name = os.path.split(path)
-    return os.path.join(directory, f".{name}{DELETED}")
 
 
 class EventNumbers:

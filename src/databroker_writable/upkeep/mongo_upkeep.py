@@ -15,14 +15,11 @@ import bson
 from ..runs.document_parts import Document
 from ..storage.assets import is_our_asset
 from ..storage.mongo_backend import MongoBackend, Owner, Part, remove
-from ..storage.mongo_embedded import MongoEmbeddedBackend
+from ..storage.mongo_embedded import DELETIONS, MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, asset_path
-from .backend_upkeep import CUT_OFF, BackendUpkeep, Deletion, Look
+from .backend_upkeep import CUT_OFF, THERE_AGAIN, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover
-
-DELETIONS = "deletions"
-"""The collection that lists what is still to be removed of runs in the embedded layout."""
 
 
 class MongoUpkeep(BackendUpkeep):
@@ -117,7 +114,8 @@ class EmbeddedUpkeep(MongoUpkeep):
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
         for doc in self.database[DELETIONS].find({}, {"_id": True}):
-            message = f"run whose deletion was interrupted: {CUT_OFF} {doc['_id']} finishes it"
+            is_there = self.backend.has_run(doc["_id"])
+            message = THERE_AGAIN if is_there else f"{CUT_OFF} {doc['_id']} finishes it"
             yield Leftover("cut-off-deletion", f"{DELETIONS}/{doc['_id']}", message)
 
     def deletion_of(self, uid: str) -> Deletion | None:
