@@ -20,9 +20,9 @@ from .asset_findings import Assets, asset_path
 from .findings import Finding, Leftover
 
 CUT_OFF = "run whose deletion was interrupted: its assets and remarks may be left; databroker-writable delete CATALOG"
-THERE_AGAIN = (
-    "left by the interrupted deletion of a run that is there again, which databroker-writable delete would "
-    "delete, too; remove this by hand"
+STILL_THERE = (
+    "left by the interrupted deletion of a run that is there: databroker-writable delete removes both; to keep the "
+    "run, remove this by hand"
 )
 
 
@@ -138,11 +138,12 @@ class Deletion(ABC):
         if self.is_visible:
             self.hide()
             self.is_visible = False
+        # first, because another run of this uid must not inherit them
+        self.backend.remove_remarks(self.uid)
         for path in self.assets:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         sync_directories(path for path in self.assets if os.path.isdir(os.path.dirname(path)))
-        self.backend.remove_remarks(self.uid)
         self.remove_documents()
 
     def find_assets(self, resources: list[Document]) -> None:

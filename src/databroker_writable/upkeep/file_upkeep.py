@@ -24,7 +24,7 @@ from ..storage.file_locks import is_being_written
 from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
 from ..storage.run_paths import DELETED, files_matching, name_during_deletion
 from .asset_findings import Assets, asset_path
-from .backend_upkeep import CUT_OFF, THERE_AGAIN, BackendUpkeep, Deletion, Look
+from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of, remover
 
 READERS: dict[str, Reader] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
@@ -63,7 +63,7 @@ class FileUpkeep(BackendUpkeep):
         for path in self._hidden_runs():
             directory, name = os.path.split(path)
             is_there = os.path.lexists(os.path.join(directory, name[1 : -len(DELETED)]))
-            message = THERE_AGAIN if is_there else f"{CUT_OFF} {self._uid_in(path)} finishes it"
+            message = STILL_THERE if is_there else f"{CUT_OFF} {self._uid_in(path)} finishes it"
             yield Leftover("cut-off-deletion", path, message, age=age_of(path))
 
     def deletion_of(self, uid: str) -> Deletion | None:

@@ -18,7 +18,7 @@ from ..storage.mongo_backend import MongoBackend, Owner, Part, remove
 from ..storage.mongo_embedded import DELETIONS, MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, asset_path
-from .backend_upkeep import CUT_OFF, THERE_AGAIN, BackendUpkeep, Deletion, Look
+from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover
 
 
@@ -115,7 +115,7 @@ class EmbeddedUpkeep(MongoUpkeep):
     def cut_off_deletions(self) -> Iterator[Leftover]:
         for doc in self.database[DELETIONS].find({}, {"_id": True}):
             is_there = self.backend.has_run(doc["_id"])
-            message = THERE_AGAIN if is_there else f"{CUT_OFF} {doc['_id']} finishes it"
+            message = STILL_THERE if is_there else f"{CUT_OFF} {doc['_id']} finishes it"
             yield Leftover("cut-off-deletion", f"{DELETIONS}/{doc['_id']}", message)
 
     def deletion_of(self, uid: str) -> Deletion | None:
