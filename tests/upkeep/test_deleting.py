@@ -160,6 +160,19 @@ def test_a_check_does_not_advise_to_delete_a_run_that_is_there(site, catalog, as
     assert "finishes it" not in finding.message
 
 
+@pytest.mark.parametrize("patterns", [["first/*.msgpack", "second/*.msgpack"], ["first/*.msgpack", "s*d/*.msgpack"]])
+def test_a_deletion_that_was_cut_off_is_found_in_each_directory(tmp_path, monkeypatch, patterns):
+    monkeypatch.chdir(tmp_path)
+    open_directory("second").store_run({"x": [1]}, uid="run-1")
+    deletion_of(WritableMsgpackCatalog(patterns, name="both"), "run-1").hide()
+    catalog = WritableMsgpackCatalog(patterns, name="both")
+    assert list(catalog) == []
+    (finding,) = examine(catalog).findings
+    assert "databroker-writable delete CATALOG run-1 finishes it" in finding.message
+    deletion_of(catalog, "run-1").execute()
+    assert os.listdir("second") == []
+
+
 def test_a_run_file_of_another_name_is_found(tmp_path):
     catalog = open_directory(tmp_path / "runs")
     catalog.store_run({"x": [1]}, uid="run-1")

@@ -140,10 +140,10 @@ class FileBackend(Backend):
             )
         self._check_still_there()
         existing = os.path.abspath(self.directory)
-        while not os.path.lexists(existing):
+        while not os.path.isdir(existing):
+            if os.path.lexists(existing):
+                raise NotWritableError(f"{existing!r} is not a directory; open the catalog with another path")
             existing = os.path.dirname(existing)
-        if not os.path.isdir(existing):
-            raise NotWritableError(f"{existing!r} is not a directory; open the catalog with another path")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise NotWritableError(
                 f"no permission to write into {existing!r}; ask its owner, or use a catalog of your own"

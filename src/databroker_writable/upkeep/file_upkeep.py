@@ -77,8 +77,10 @@ class FileUpkeep(BackendUpkeep):
         return None
 
     def _hidden_runs(self) -> list[str]:
-        """The run files whose deletion was cut off."""
-        return sorted(glob.glob(os.path.join(glob.escape(self.backend.directory), f".*{self.backend.suffix}{DELETED}")))
+        """The run files whose deletion was cut off, in every directory that runs are read from."""
+        directories = sorted({os.path.dirname(str(pattern)) for pattern in self.catalog.paths})
+        name = f".*{self.backend.suffix}{DELETED}"
+        return [path for directory in directories for path in sorted(glob.glob(os.path.join(directory, name)))]
 
     def _uid_in(self, path: str) -> str | None:
         """The uid of the run in a file; None if its start document cannot be read."""
