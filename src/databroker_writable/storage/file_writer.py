@@ -14,9 +14,8 @@ import event_model
 from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.document_parts import STREAM_DOCUMENTS, Document
-from ..runs.interrupts import deferred_interrupts
 from .durable_file import NewFile, sync_directories
-from .run_paths import DELETED, IN_DELETION, name_during_deletion, unescaped
+from .run_paths import DELETED, IN_DELETION, unescaped
 
 if TYPE_CHECKING:
     from .file_backend import FileBackend
@@ -47,12 +46,11 @@ class PublishingManager:
         """Open a new file, hidden until its run is published."""
         path = os.path.join(self._directory, postfix)
         self._check_name(path)
-        for taken in (path, name_during_deletion(path)):
+        for taken in (path, os.path.join(self._directory, f".{postfix}{DELETED}")):
             if os.path.lexists(taken):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), taken)
-        with deferred_interrupts():
-            file = NewFile(path)
-            self._run.files.append(file)
+        file = NewFile(path)
+        self._run.files.append(file)
         if "b" in mode:
             return file
         text = io.TextIOWrapper(file, encoding=encoding or "utf-8", errors=errors, write_through=True)
