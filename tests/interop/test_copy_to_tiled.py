@@ -478,3 +478,12 @@ def test_integers_that_become_floats_are_copied_as_floats(catalog, client):
     copy_runs(catalog, client)
     assert_copied(client, catalog, [builder.uid])
     assert to_dataset(client[builder.uid])["x"].values.tolist() == [0.0, 0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"), [("number", [0.5, None]), ("integer", [1, None]), ("boolean", [True, None])]
+)
+def test_missing_values_of_others_without_an_exact_dtype_are_nan(catalog, client, dtype, values):
+    uid = catalog.store_run(example_runs.documents_of_column(values, dtype=dtype)).metadata["start"]["uid"]
+    assert copy_runs(catalog, client).copied == [uid]
+    numpy.testing.assert_array_equal(to_dataset(client[uid])["x"], [float(values[0]), numpy.nan])

@@ -22,6 +22,7 @@ from . import tiled_survey
 from .tiled_survey import References, Survey, blocks, ends_in_nul, has_nulls, survey, with_places
 
 _ROWS = ("uid", "time", "seq_num")
+_NUMBERS = ("boolean", "integer", "number")
 
 
 def is_tiled_client(destination: Any) -> bool:
@@ -226,7 +227,8 @@ def _descriptor(doc: Document, surveyed: Survey, stays: set[str]) -> Document:
         data_key = {part: value for part, value in data_key.items() if part != "external" or value == "STREAM:"}
         if key in stays:
             data_key |= {"external": "STREAM:"}
-        if (doc["name"], key) in nulls and dtype.kind in "biu":
+        is_number = dtype.kind in "biu" or (dtype.kind == "O" and data_key["dtype"] in _NUMBERS)
+        if (doc["name"], key) in nulls and is_number:
             data_key |= {"dtype_numpy": "<f8"}
         data_keys[key] = data_key
     return {**doc, "data_keys": data_keys}
@@ -257,7 +259,7 @@ def _computed(values: Any, key: str, data_key: Document) -> Any:
         return values.compute()
     if isinstance(values, list) and any(map(is_lazy, values)):
         return [value.compute() for value in values]
-    if has_nulls(values) and numpy.dtype(data_key["dtype_numpy"]).kind == "f":
+    if has_nulls(values) and numpy.dtype(data_key.get("dtype_numpy") or "O").kind == "f":
         return numpy.array(values, dtype=object).astype(data_key["dtype_numpy"])
     if data_key["dtype"] == "number" and not data_key["shape"]:
         return numpy.asarray(values, dtype=data_key.get("dtype_numpy"))
