@@ -31,7 +31,7 @@ from databroker_writable.upkeep import tiled_survey
 from support import example_runs, tiled_server
 from support.command_line import fail, run
 
-simple = pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
+pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
 pytest.importorskip("bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'")
 
 COMMAND = Path(sys.executable).parent / "databroker-writable"
@@ -73,7 +73,7 @@ TAKEN = [row for row in ROWS if not any(word in row.given for word in ("float16"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     directory = tmp_path_factory.mktemp("tiled")
-    with simple.SimpleTiledServer(directory / "server", readable_storage=[directory / "readable"]) as running:
+    with tiled_server.started(directory / "server", readable_storage=[directory / "readable"]) as running:
         yield running
 
 
@@ -421,7 +421,7 @@ def test_a_server_that_ends_is_named_and_later_the_copy_goes_on(catalog, tmp_pat
     monkeypatch.setattr(tiled.client.utils, "TILED_RETRY_ATTEMPTS", 1)
     catalog.store_runs({"x": [i]} for i in range(4))
     uids = list(catalog)[::-1]
-    with simple.SimpleTiledServer(tmp_path / "server") as server, tiled_server.connected(server.uri) as client:
+    with tiled_server.started(tmp_path / "server") as server, tiled_server.connected(server.uri) as client:
         assert copy_runs(catalog, client, uids[:1]).copied == uids[:1]
         write = client.context.http_client.post
         monkeypatch.setattr(client.context.http_client, "post", lambda *args, **options: server.close() or write(*args))
@@ -431,7 +431,7 @@ def test_a_server_that_ends_is_named_and_later_the_copy_goes_on(catalog, tmp_pat
     said = fail(*arguments)
     assert "no Tiled server answers" in said
     assert "api_key" not in said
-    with simple.SimpleTiledServer(tmp_path / "server") as server, tiled_server.connected(server.uri) as client:
+    with tiled_server.started(tmp_path / "server") as server, tiled_server.connected(server.uri) as client:
         report = copy_runs(catalog, client)
         assert (set(report.present), set(report.copied)) == (set(uids[:1]), set(uids[1:]))
         assert_copied(client, catalog, uids)

@@ -14,7 +14,7 @@ from support import example_results, tiled_server
 plugins = pytest.importorskip(
     "bluesky_tiled_plugins", reason="bluesky-tiled-plugins is not installed: pip install '.[interop]'"
 )
-simple = pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
+pytest.importorskip("tiled.server.simple", reason="no Tiled server: pip install '.[interop]'")
 
 # What Tiled has no value for comes back as text or NaN.
 WITH_MISSING_VALUES = {"fits": {"peak", "iterations"}}
@@ -24,7 +24,7 @@ WITH_MISSING_VALUES = {"fits": {"peak", "iterations"}}
 def server(tmp_path_factory):
     """A Tiled server on loopback that may read the asset files of a catalog."""
     directory = tmp_path_factory.mktemp("tiled")
-    with simple.SimpleTiledServer(directory / "server", readable_storage=[directory / "runs" / "assets"]) as running:
+    with tiled_server.started(directory / "server", readable_storage=[directory / "runs" / "assets"]) as running:
         yield running, directory
 
 

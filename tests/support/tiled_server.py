@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = Path(sys.executable).parent / "databroker-writable"
+_KEY = "key"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Served:
     def address(self) -> str:
         """Where the server is, without the key."""
         return self.uri.partition("/api/")[0]
+
+
+def started(directory: Path, **options: Any) -> Any:
+    """A server of Tiled in this process, as a context manager.
+
+    All have one key: a second one would change that of the first (Tiled 0.2.20 keeps it for the process).
+    """
+    from tiled.server.simple import SimpleTiledServer
+
+    return SimpleTiledServer(directory, api_key=_KEY, **options)
 
 
 @contextlib.contextmanager

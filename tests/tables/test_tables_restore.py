@@ -163,7 +163,8 @@ def test_the_dataset_of_a_frame_whose_levels_have_no_names_can_be_worked_with(na
     first, second = (name or f"level_{number}" for number, name in enumerate(names))
     assert set(dataset.coords) == {"row", first, second}
     for same in (dataset, dataset.copy(), dataset.where(dataset.x > 0), dataset.isel(row=slice(None)), dataset + 0):
-        assert_same_frame(same.to_dataframe(), frame)
+        # the oldest xarray that is supported keeps the levels as columns, too
+        assert_same_frame(same.to_dataframe()[["x"]], frame)
     assert dataset.unstack("row").x.dims == (first, second)
     assert dataset.sel({first: "b"}).x.values.tolist() == [3, 4]
     assert dataset.groupby(first).mean().x.values.tolist() == [1.5, 3.5]
