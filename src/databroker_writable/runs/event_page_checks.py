@@ -87,9 +87,11 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
 def check_length(part: Location, values: Any, length: int, where: str) -> None:
     """Refuse a column of a page without one value for each row."""
     try:
-        number = len(values)
+        number = None if isinstance(values, str | bytes | dict) else len(values)
     except TypeError:
-        raise InvalidRunError(f"{where} has {located(part)} that is not a list or an array") from None
+        number = None
+    if number is None:
+        raise InvalidRunError(f"{where} has {located(part)} that is not a list or an array")
     if number != length:
         raise InvalidRunError(f"{where} has {length} uids but {number} values in {located(part)}")
 

@@ -62,7 +62,7 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
 def _check_rows(name: str, doc: Mapping[str, Any]) -> None:
     """Refuse a page whose columns are not lists of one length."""
     ids = doc[_ROWS[name]]
-    if isinstance(ids, str) or not hasattr(ids, "__len__"):
+    if isinstance(ids, str | bytes | dict) or not hasattr(ids, "__len__"):
         raise InvalidRunError(
             f"{called(name)} has {short(ids)} as {_ROWS[name]!r}, which must be a list with one item for each row"
         )
