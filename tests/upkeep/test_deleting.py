@@ -6,8 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+import event_model
 import numpy
 import pytest
+import suitcase.msgpack
+from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from databroker_writable import (
     InvalidMetadataError,
@@ -19,6 +22,7 @@ from databroker_writable import (
     StoreWarning,
     copy_runs,
     open_directory,
+    writable_class,
 )
 from databroker_writable.drivers import WritableCatalog, WritableJSONLCatalog, WritableMsgpackCatalog
 from databroker_writable.results.remarks import tags_of
@@ -139,6 +143,21 @@ def test_no_run_takes_the_uid_of_one_whose_deletion_was_cut_off(site, catalog, a
     again.store_run(documents)
     assert not list(again.annotations("run-1"))
     assert examine(again).findings == []
+
+
+def test_nor_where_the_driver_stores_into_a_directory_for_each_cycle(tmp_path):
+    class CatalogOfCycles(BlueskyMsgpackCatalog):
+        def _get_serializer(self):
+            def factory(name, doc):
+                return [suitcase.msgpack.Serializer(str(tmp_path), file_prefix="{start[cycle]}/{start[uid]}")], []
+
+            return event_model.RunRouter([factory])
+
+    catalog = writable_class(CatalogOfCycles)([str(tmp_path / "*.msgpack"), str(tmp_path / "*" / "*.msgpack")])
+    catalog.store_run({"x": [1]}, {"cycle": "2026-3"}, uid="run-1")
+    deletion_of(catalog, "run-1").hide()
+    with pytest.raises(RunExistsError, match="was interrupted"):
+        catalog.store_run({"x": [1]}, {"cycle": "2026-3"}, uid="run-1")
 
 
 @pytest.mark.parametrize("site", ["msgpack", "mongo-embedded[mongomock]"], indirect=True)

@@ -19,7 +19,7 @@ from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .asset_roots import AssetRoots
 from .backend import Arguments, Backend, refuse_annotations
-from .file_writer import FileRunWriter, RunGroup, SerializerWriter
+from .file_writer import FileRunWriter, RunGroup, SerializerWriter, name_during_deletion
 from .header_cache import HeaderCache
 from .remark_files import RemarkFolder
 from .run_file_readers import (
@@ -40,7 +40,6 @@ from .run_paths import (
     assets_beside,
     directories_of,
     has_wildcards,
-    name_during_deletion,
     unescaped,
 )
 

@@ -15,11 +15,14 @@ from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.document_parts import STREAM_DOCUMENTS, Document
 from .durable_file import NewFile, sync_directories
-from .run_paths import DELETED, IN_DELETION, unescaped
+from .run_paths import IN_DELETION, unescaped
 
 if TYPE_CHECKING:
     from .file_backend import FileBackend
 
+
+DELETED = ".deleted"
+"""The suffix of the hidden name of a run file during its deletion."""
 
 SYNC_THREADS = 4
 """The number of waiting threads for a batch: a disk acknowledges simultaneous requests together."""
@@ -45,10 +48,11 @@ class PublishingManager:
     ) -> IO[Any]:
         """Open a new file, hidden until its run is published."""
         path = os.path.join(self._directory, postfix)
+        names = (path, name_during_deletion(path))
         self._check_name(path)
-        for taken in (path, os.path.join(self._directory, f".{postfix}{DELETED}")):
-            if os.path.lexists(taken):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), taken)
+        for name in names:
+            if os.path.lexists(name):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         file = NewFile(path)
         self._run.files.append(file)
         if "b" in mode:
@@ -226,6 +230,12 @@ class RunGroup:
         """Remove what was written of every run."""
         for writer in self._writers:
             writer.abandon()
+
+
+def name_during_deletion(path: str) -> str:
+    """The hidden name of a run file during the deletion of its run."""
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".{name}{DELETED}")
 
 
 def _callbacks_of(serializer: Any, start: Document) -> list[Callable[[str, Document], Any]]:

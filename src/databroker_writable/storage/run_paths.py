@@ -17,8 +17,6 @@ from .header_cache import HeaderCache
 ASSETS = "assets"
 REMARKS = "remarks"
 RUN_FILES = (".msgpack", ".jsonl")
-DELETED = ".deleted"
-"""The suffix of the hidden name of a run file during its deletion."""
 IN_DELETION = (
     "its deletion is under way, or was interrupted: databroker-writable delete CATALOG UID finishes it; then store "
     "yours again"
@@ -137,12 +135,6 @@ def owner_of(path: str) -> str:
         return pwd.getpwuid(user).pw_name
     except (ImportError, KeyError):  # Windows has no such database, and a user may be from another machine
         return f"user {user}"
-
-
-def name_during_deletion(path: str) -> str:
-    """The hidden name of a run file during the deletion of its run."""
-    directory, name = os.path.split(path)
-    return os.path.join(directory, f".{name}{DELETED}")
 
 
 @functools.lru_cache

@@ -21,8 +21,9 @@ from ..storage.assets import is_our_asset
 from ..storage.durable_file import final_name, sync_directories
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
+from ..storage.file_writer import DELETED, name_during_deletion
 from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
-from ..storage.run_paths import DELETED, files_matching, name_during_deletion
+from ..storage.run_paths import files_matching
 from .asset_findings import Assets, asset_path
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of, remover
