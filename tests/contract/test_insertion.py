@@ -310,10 +310,21 @@ def test_what_is_refused_only_when_it_is_sent_is_no_failure_of_the_disk(catalog,
         ({"data": {"x": [0.5, 1.5]}}, r"has 1 uids but 2 values in data\['x'\]"),
         ({"timestamps": {"x": True}}, r"has timestamps\['x'\] that is not a list or an array"),
         ({"uid": {"event-1": 1}}, "has {'event-1': 1} as 'uid', which must be a list with one item for each row"),
+        ({"uid": numpy.array("event-1")}, "as 'uid', which must be a list with one item for each row"),
         ({"data": {"x": {"a": 1}}}, r"has data\['x'\] that is not a list or an array"),
         ({"data": {"x": "a"}}, r"has data\['x'\] that is not a list or an array"),
     ],
-    ids=["no uids", "sequence numbers", "times", "values", "timestamps", "uids by key", "values by key", "text"],
+    ids=[
+        "no uids",
+        "sequence numbers",
+        "times",
+        "values",
+        "timestamps",
+        "uids by key",
+        "a uid",
+        "values by key",
+        "text",
+    ],
 )
 def test_a_page_whose_columns_are_no_lists_of_one_length_is_refused(catalog, site, change, message):
     documents = example_runs.small_documents()

@@ -84,12 +84,19 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
             check_length((part, key), values, length, where)
 
 
+def number_of_rows(values: Any) -> int | None:
+    """The length of a list or an array; None of anything else, such as text."""
+    if isinstance(values, str | bytes | dict):
+        return None
+    try:
+        return len(values)
+    except TypeError:
+        return None
+
+
 def check_length(part: Location, values: Any, length: int, where: str) -> None:
     """Refuse a column of a page without one value for each row."""
-    try:
-        number = None if isinstance(values, str | bytes | dict) else len(values)
-    except TypeError:
-        number = None
+    number = number_of_rows(values)
     if number is None:
         raise InvalidRunError(f"{where} has {located(part)} that is not a list or an array")
     if number != length:

@@ -23,7 +23,7 @@ from .document_parts import (
     check_form,
     error_for,
 )
-from .event_page_checks import check_length
+from .event_page_checks import check_length, number_of_rows
 
 _ROWS = {"event_page": "uid", "datum_page": "datum_id"}
 """The key of pages with one item for each row."""
@@ -62,14 +62,15 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
 def _check_rows(name: str, doc: Mapping[str, Any]) -> None:
     """Refuse a page whose columns are not lists of one length."""
     ids = doc[_ROWS[name]]
-    if isinstance(ids, str | bytes | dict) or not hasattr(ids, "__len__"):
+    length = number_of_rows(ids)
+    if length is None:
         raise InvalidRunError(
             f"{called(name)} has {short(ids)} as {_ROWS[name]!r}, which must be a list with one item for each row"
         )
     for part, value in doc.items():
         columns = value if isinstance(value, Mapping) else {part: value} if part in ("time", "seq_num") else {}
         for key, values in columns.items():
-            check_length((part, key) if columns is value else part, values, len(ids), called(name))
+            check_length((part, key) if columns is value else part, values, length, called(name))
 
 
 def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
