@@ -9,6 +9,7 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from ..tables.wording import cut
 from .csv_dialect import BLANKS, Rows, TextFormat, comment_mark, is_date_or_time, is_number, rows_of, split
 
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
@@ -94,7 +95,7 @@ def surplus_comment(text: str, options: Mapping[str, Any]) -> str | None:
         return f"{said}, and begins with {mark}; give --comment {mark!r} if such lines are comments, or remove them"
     if end is not None:
         comment = lines[number - 1].rstrip()
-        return f"{said}; remove the comment at its end, {comment[comment.index(end) :][:60]!r}"
+        return f"{said}; remove the comment at its end, {cut(comment[comment.index(end) :])!r}"
     return None
 
 
@@ -127,7 +128,7 @@ def check_whole_rows(lines: Sequence[str], separator: str, width: int) -> None:
         if len(row) < width:
             raise ValueError(
                 f"its row {number} has {len(row)} {'value' if len(row) == 1 else 'values'} for {width} columns: "
-                f"{' '.join(row)[:60]!r}; write a separator for each missing value, or remove such rows"
+                f"{cut(' '.join(row))!r}; write a separator for each missing value, or remove such rows"
             )
 
 
@@ -183,7 +184,7 @@ def notes_on_text(frame: Any, text: str, lines: Sequence[str], text_format: Text
             "--header if it holds the names of the columns, or --no-header"
         )  # fmt: skip
         raise ValueError(
-            f"its line {line}, {lines[line - 1].strip()[:60]!r}, holds no numbers, but the lines after it do; give "
+            f"its line {line}, {cut(lines[line - 1].strip())!r}, holds no numbers, but the lines after it do; give "
             f"--units-row if it holds units, {way} if it holds values"
         )
     notes = {}

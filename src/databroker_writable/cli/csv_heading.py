@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from ..tables.wording import cut
 from .csv_dialect import (
     Rows,
     TextFormat,
@@ -72,7 +73,7 @@ def check_one_scan(comments: Mapping[int, str], first: int) -> None:
     for number, comment in comments.items():
         if number > first and _SCAN.match(comment):
             raise ValueError(
-                f"its line {number + 1}, {comment.strip()[:60]!r}, begins another scan below the first row of values; "
+                f"its line {number + 1}, {cut(comment.strip())!r}, begins another scan below the first row of values; "
                 "give each scan a file of its own"
             )
 
@@ -91,7 +92,7 @@ def check_first_comment(lines: Sequence[str], text_format: TextFormat) -> None:
     last = [above[-1].lstrip(f"{mark} ")]
     doubt = find_separator([*last, *values], separator, decimal) or find_separator(values, separator, decimal)
     raise ValueError(
-        f"its first line begins with {mark}, {line[:60]!r}; give --comment '{mark}'{f' {doubt[1]}' if doubt else ''} "
+        f"its first line begins with {mark}, {cut(line)!r}; give --comment '{mark}'{f' {doubt[1]}' if doubt else ''} "
         "if such lines are comments, of which the last can have the names of the columns, or --header if this line "
         "has them"
     )
@@ -103,7 +104,7 @@ def take_units(lines: list[str], heading: Heading, separator: str) -> dict[str, 
     if not rows:
         raise ValueError("no line below its names holds units; leave --units-row out")
     line, row = rows[0]
-    said = f"its line {line}, {lines[line - 1].strip()[:60]!r}, "
+    said = f"its line {line}, {cut(lines[line - 1].strip())!r}, "
     units = [value.strip() for value in row]
     if all(is_number(value) for value in units if value):
         raise ValueError(f"{said}holds no units; leave --units-row out")
@@ -134,7 +135,7 @@ def _check_one_comment_of_names(comments: Sequence[str], text_format: TextFormat
     may_be_names = all(_may_be_a_name(name) and not _is_value(name, text_format.decimal) for name in names)
     may_be_units = not all(map(is_number, units)) and not any(map(_REMARK.search, units))
     if names != units and len(names) == len(units) == len(set(names)) == width and may_be_names and may_be_units:
-        one, other = (repr(comment.strip()[:60]) for comment in comments[-2:])
+        one, other = (repr(cut(comment.strip())) for comment in comments[-2:])
         raise ValueError(
             f"the comments above its values, {one} and {other}, can both be the names of the columns; keep the one "
             "with the names, or write the names in the first line below the comments and give --header"
@@ -169,11 +170,11 @@ def _is_heading(
     if text_format.decimal == ".":
         check_decimal_points(first, "its first line")
     values = [value for value in first if _is_value(value, text_format.decimal)]
-    line = repr(first_line(lines)[:60])
+    line = repr(cut(first_line(lines)))
     if named and named != first:
         if not values and not any(map(is_like_a_number, first)) and not _spec_labels(comments):
             raise ValueError(
-                f"its first line, {line}, and the comment above, {comments[-1].strip()[:60]!r}, can both be the names "
+                f"its first line, {line}, and the comment above, {cut(comments[-1].strip())!r}, can both be the names "
                 "of the columns; say --header if the line has the names, or --no-header if the comment has them (with "
                 "--units-row if the line holds units)"
             )
@@ -207,7 +208,7 @@ def _complete(first: Sequence[str], lines: Sequence[str], text_format: TextForma
         rows = islice(rows_of(lines, text_format.separator), 1, None)
         line = next((line for line, row in rows if len(row) == len(first) and all(map(_may_be_a_name, row))), None)
         raise ValueError(
-            f"its first line, {first_line(lines)[:60]!r}, has no name for column {number}; name every column"
+            f"its first line, {cut(first_line(lines))!r}, has no name for column {number}; name every column"
             + (f", or give --skip-rows {line - 1} if the names are in line {line}" if line else "")
         )
     return names

@@ -116,7 +116,7 @@ def message_of(exc: Exception) -> str:
     """What went wrong, without passwords: messages of other libraries can repeat a URI."""
     if isinstance(exc, StoreError):
         return _in_options(without_password(str(exc)))
-    from ..storage.mongo_backend import away, is_away
+    from ..storage.mongo_errors import away, is_away
 
     if is_away(exc):
         return without_password(away(str(exc)))

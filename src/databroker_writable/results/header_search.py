@@ -20,8 +20,8 @@ from ..runs.packed_headers import RunHeader, fitting, with_keys
 from ..runs.provenance import sources_of, start_of, superseded_by
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
-from ..storage.mongo_backend import naming_a_server_that_is_away
-from ..tables.wording import short
+from ..storage.mongo_errors import away_as_error
+from ..tables.wording import cut, short
 
 PROBE = "databroker_writable_probe"
 """Key of start documents that marks the runs of ``check --write-test``."""
@@ -76,7 +76,7 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
         yield from _in_memory(catalog, _fitting(loaded_start_documents(catalog).newest_first(), query))
         return
     transforms = upstream.transforms_of(catalog)
-    with naming_a_server_that_is_away(), _naming_a_refused_query():
+    with away_as_error(), _naming_a_refused_query():
         for start, stop in _elsewhere(catalog, query):
             yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
@@ -101,7 +101,7 @@ def _naming_a_refused_query() -> Iterator[None]:
 
 def _wrong_query(exc: Exception) -> InvalidMetadataError:
     return InvalidMetadataError(
-        f"the query cannot be answered: {str(exc)[:200]}; write conditions as MongoDB has them, such as "
+        f"the query cannot be answered: {cut(exc, 200)}; write conditions as MongoDB has them, such as "
         "{'sample': 'Cu'} or {'scan_id': {'$gt': 5}}"
     )
 

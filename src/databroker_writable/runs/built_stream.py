@@ -13,7 +13,7 @@ import numpy
 from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable
 from ..tables.exact_numbers import narrowest_float
-from ..tables.wording import short
+from ..tables.wording import cut, short
 from .declarations import check_columns, check_configuration, check_declared, with_objects
 from .document_checks import check_exit_status, check_time, check_times, without_templates
 from .document_parts import Document, NamedDocument
@@ -201,7 +201,7 @@ def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[
     if timestamps is None:
         return dict.fromkeys(keys, times)
     if not isinstance(timestamps, Mapping):
-        raise InvalidTableError(f"timestamps must be a dict of an array for each column, not {str(timestamps)[:60]!r}")
+        raise InvalidTableError(f"timestamps must be a dict of an array for each column, not {cut(timestamps)!r}")
     columns = dict(timestamps)
     if set(columns) != set(keys):
         raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, but the data have {sorted(keys)}")
@@ -214,7 +214,7 @@ def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
         return list(range(last + 1, last + 1 + length))
     numbers = numpy.asarray(seq_num)
     if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
-        raise InvalidTableError(f"seq_num must be an array of {length} integers, not {str(seq_num)[:60]!r}")
+        raise InvalidTableError(f"seq_num must be an array of {length} integers, not {cut(seq_num)!r}")
     if (numpy.diff(numbers, prepend=last) <= 0).any():
         raise InvalidTableError(f"seq_num must increase, and start above the last one, {last}")
     rising: list[int] = numbers.tolist()
@@ -257,7 +257,7 @@ def _times(values: Any, length: int, what: str) -> numpy.ndarray[Any, numpy.dtyp
         given = numpy.asarray(values)
         times = given.astype(float)
     except (TypeError, ValueError):
-        raise InvalidTableError(f"{what} must be an array of POSIX seconds, not {str(values)[:60]!r}") from None
+        raise InvalidTableError(f"{what} must be an array of POSIX seconds, not {cut(values)!r}") from None
     if given.dtype.kind in "mMUS":
         raise InvalidTableError(
             f"{what} must be an array of POSIX seconds, not of {given.dtype}; convert it, "

@@ -18,7 +18,7 @@ from ..errors import InvalidMetadataError, InvalidRunError, StoreError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_key, check_metadata_keys, document_value
 from ..tables.time_columns import LATEST
-from ..tables.wording import Location, located, short
+from ..tables.wording import Location, cut, located, short
 from .document_parts import (
     DATUM_PARTS,
     EXIT_STATUSES,
@@ -177,8 +177,8 @@ def _check_templates(value: Any, where: Location, error: type[StoreError]) -> No
     if isinstance(value, str):
         if "{" in value and _TEMPLATE.search(value):
             raise error(
-                f"{located(where)} is {value[:60]!r}: intake treats '{{{{', '{{%' and '{{#' as a template, which it "
-                f"would run whenever the run is read; write for example {without_templates(value)[:60]!r}"
+                f"{located(where)} is {cut(value)!r}: intake treats '{{{{', '{{%' and '{{#' as a template, which it "
+                f"would run whenever the run is read; write for example {cut(without_templates(value))!r}"
             )
     elif isinstance(value, dict):
         for key, item in value.items():
@@ -286,7 +286,7 @@ def _check_schema(name: str, doc: Document) -> None:
         remedy = _way_to_seconds(value) if list(finding.absolute_path) == ["time"] else _way_to_number(value, types)
         meant = "" if remedy else f"{_in_words('.'.join(map(str, finding.absolute_path)), value, types)}: "
         raise error_for(name)(f"{meant}{where} is {short(value)}; event-model expects {' or '.join(types)}{remedy}")
-    raise error_for(name)(f"{where}: {finding.message[:200]}")
+    raise error_for(name)(f"{where}: {cut(finding.message, 200)}")
 
 
 def _fits(name: str, doc: Document) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidMetadataError, InvalidRunError, StoreError
-from ..tables.wording import short
+from ..tables.wording import cut, short
 
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
@@ -97,15 +97,14 @@ def check_mappings(where: str, doc: Mapping[str, Any], parts: Iterable[str]) -> 
 def other_datum_kwargs(resource: Any, first: Iterable[Any], other: Iterable[Any]) -> InvalidRunError:
     """databroker 1.2.5 merges the datums of a resource, and fails if their datum_kwargs differ."""
     return InvalidRunError(
-        f"the datums of the resource {str(resource)[:60]!r} have the datum_kwargs {listed(first)} and then "
+        f"the datums of the resource {cut(resource)!r} have the datum_kwargs {listed(first)} and then "
         f"{listed(other)}; give each the same ones, or use a resource for each set"
     )
 
 
 def listed(keys: Iterable[Any]) -> str:
     """Keys as messages show them."""
-    text = ", ".join(sorted(map(repr, keys)))
-    return text if len(text) <= 200 else text[:200] + "..."
+    return cut(", ".join(sorted(map(repr, keys))), 200)
 
 
 def counts_by_stream(stop: Mapping[str, Any] | None, key: str = "num_events") -> dict[str, int]:

@@ -14,7 +14,7 @@ from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreErr
 from ..runs import upstream
 from .backend import Backend
 from .file_rights import not_a_directory
-from .mongo_backend import is_unauthorized, reason_of
+from .mongo_errors import is_unauthorized, reason_of
 
 
 def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exception:

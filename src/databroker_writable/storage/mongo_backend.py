@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import pymongo.errors
 
-from ..errors import InvalidCatalogError, InvalidRunError, ServerAwayError
+from ..errors import InvalidCatalogError, InvalidRunError
 from ..runs.comparison import as_text
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
 from .backend import Backend, refuse_annotations
+from .mongo_errors import away_as_error, is_unauthorized
 from .run_paths import REMARKS
 
 LIMITS = Limits(
@@ -30,14 +30,6 @@ PROVENANCE = ("derived_from.uid", "derived_from", "supersedes")
 """Keys of start documents for finding the runs that name another one."""
 
 DUPLICATE_KEY = 11000
-UNAUTHORIZED = {13, 18, 8000}
-"""Unauthorized, AuthenticationFailed, and Atlas' AtlasError."""
-
-MAX_REASON = 400
-
-_TIMEOUTS = re.compile(r" \(configured timeouts:[^)]*\)")
-_SERVER = re.compile(r"ServerDescription \('([^']+)', (\d+)\)")
-
 Keys = str | list[tuple[str, int]]
 
 
@@ -116,7 +108,7 @@ class MongoBackend(Backend):
             self.remark_collection.insert_one({"_id": remark["uid"], **remark})
 
     def remarks(self) -> list[Document]:
-        with naming_a_server_that_is_away():
+        with away_as_error():
             return list(self.remark_collection.find({}, {"_id": False}))
 
     def remove_remarks(self, run: str) -> None:
@@ -154,7 +146,7 @@ def _ensure_index(collection: Any, keys: Keys, **options: bool) -> None:
     try:
         collection.create_index(keys, **options)
     except pymongo.errors.OperationFailure as exc:
-        if exc.code in UNAUTHORIZED:
+        if is_unauthorized(exc):
             raise
 
 
@@ -200,48 +192,6 @@ def used_elsewhere(key: str, value: str) -> InvalidRunError:
 
 def _without_id(doc: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in doc.items() if key != "_id"}
-
-
-def reason_of(exc: BaseException) -> str:
-    """The error in one line; pymongo repeats whole documents."""
-    if is_away(exc):
-        return away(str(exc))
-    details = getattr(exc, "details", None) or {}
-    refused = details.get("writeErrors") if isinstance(exc, pymongo.errors.BulkWriteError) else None
-    text = refused[0].get("errmsg", "") if refused else str(exc)
-    return f"{type(exc).__name__}: {text if len(text) <= MAX_REASON else text[:MAX_REASON] + '...'}"
-
-
-def is_away(exc: BaseException) -> bool:
-    """Whether a server did not answer."""
-    return isinstance(exc, pymongo.errors.ConnectionFailure) and not isinstance(exc, pymongo.errors.NotPrimaryError)
-
-
-def away(text: str) -> str:
-    """The message which server does not answer, and why; pymongo's text is mostly topology."""
-    reasons = _TIMEOUTS.sub("", text).partition(", Timeout:")[0]
-    servers = dict.fromkeys(":".join(server) for server in _SERVER.findall(text))
-    unnamed = "".join(f"{server}: " for server in servers if server not in reasons)
-    return (
-        f"no MongoDB server answers ({unnamed}{reasons[:MAX_REASON]}); check that it runs, that this computer reaches "
-        "it, and that the catalog's URI names its host and port"
-    )
-
-
-@contextlib.contextmanager
-def naming_a_server_that_is_away() -> Iterator[None]:
-    """Raise `ServerAwayError` if a server does not answer while runs are looked up."""
-    try:
-        yield
-    except pymongo.errors.ConnectionFailure as exc:
-        if not is_away(exc):
-            raise
-        raise ServerAwayError(away(str(exc))) from exc
-
-
-def is_unauthorized(exc: BaseException) -> bool:
-    """Whether a server refused for lack of permission."""
-    return isinstance(exc, pymongo.errors.OperationFailure) and exc.code in UNAUTHORIZED
 
 
 def check_uri(uri: Any, argument: str) -> None:

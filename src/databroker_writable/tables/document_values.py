@@ -12,7 +12,7 @@ import numpy
 
 from .backend_limits import ANY_BACKEND, INT64, NUMBERS_OR_NONE, Limits
 from .classifier import SCALARS, TIMES, ValueType, check_text, is_array, type_of, type_of_dtype, unstorable
-from .wording import Location, located, remedy_for, short
+from .wording import Location, cut, located, remedy_for, short
 
 _ALWAYS_HELD = NUMBERS_OR_NONE - {int}
 
@@ -244,4 +244,4 @@ def _check_int(value: int, where: Location, error: type[Exception], limits: Limi
 def check_depth(depth: int, where: Location, error: type[Exception]) -> None:
     """Refuse values that are nested deeply, or in themselves."""
     if depth >= MAX_DEPTH:
-        raise error(f"{located(where)[:80]}... is nested deeper than {MAX_DEPTH} levels; flatten it")
+        raise error(f"{cut(located(where), 80)} is nested deeper than {MAX_DEPTH} levels; flatten it")

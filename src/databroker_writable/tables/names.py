@@ -12,6 +12,7 @@ import xarray
 
 from ..errors import InvalidTableError
 from .classifier import check_text
+from .wording import cut
 
 LONGEST_NAME = 1000
 
@@ -74,7 +75,7 @@ def _plain_name(label: Any, what: str) -> Hashable:
     text = _text_of(name)
     if len(text) > LONGEST_NAME:
         raise InvalidTableError(
-            f"the name of {what} {text[:40]!r}... has {len(text)} characters, but at most {LONGEST_NAME} "
+            f"the name of {what} {cut(text)!r} has {len(text)} characters, but at most {LONGEST_NAME} "
             "are allowed; shorten it"
         )
     if not text:

@@ -26,6 +26,18 @@ def short(value: Any, longest: int = 60) -> str:
         text = f"a {type(value).__name__} that cannot be shown"
     if "\n" in text:
         return f"<{type(value).__name__}>"
+    return cut(text, longest)
+
+
+def cut(value: Any, longest: int = 60) -> str:
+    """The text of a value for messages, shortened.
+
+    Examples
+    --------
+    >>> cut("a sentence that is too long", 16)
+    'a sentence th...'
+    """
+    text = str(value)
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 

@@ -21,13 +21,11 @@ from ..catalog.recipes import CATALOG_DIR, check_variables, without_password
 from ..drivers import run_files_of, unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
-from ..storage.mongo_backend import away
+from ..storage.mongo_errors import away_in_words
 
 OPENING_SECONDS = 120
 
 _PATHS = ("paths", *DIRECTORIES)
-
-_AWAY = re.compile(r"(?:ServerSelectionTimeoutError|AutoReconnect|NetworkTimeout): (.*)")
 
 _SHELL_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
@@ -205,7 +203,7 @@ def _open_elsewhere(prefix: str | None, directory: str, names: list[str], path: 
         reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
         reason = reason.replace("InvalidCatalogError: ", "")
         reason = _UNREGISTERED.sub(lambda match: unregistered(match[1]), reason)
-        reason = _AWAY.sub(lambda match: away(match[1]), reason)
+        reason = away_in_words(reason)
         at_import = "Traceback" in done.stderr
         effect = "it would make import databroker fail" if at_import else "a catalog cannot be opened"
         raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))

@@ -13,7 +13,7 @@ import pymongo.errors
 
 from ..storage.file_locks import is_being_written
 from ..storage.file_rights import why_not_removed
-from ..storage.mongo_backend import reason_of
+from ..storage.mongo_errors import reason_of
 
 DAY = 86400.0
 
