@@ -12,9 +12,8 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from .layout import decode_attribute, decode_attributes
 from .list_columns import flatten, object_array
+from .missing_values import MARKERS
 from .time_columns import decode_times
-
-MARKERS = {"None": None, "NA": pandas.NA, "NaN": float("nan"), "NaT": pandas.NaT}
 
 
 def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any = None) -> Any:

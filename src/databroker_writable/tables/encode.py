@@ -6,7 +6,6 @@ with which `decode` restores the original.
 
 from __future__ import annotations
 
-import operator
 from dataclasses import replace
 from typing import Any
 
@@ -24,14 +23,11 @@ from .classifier import (
     type_of_dtype,
     unsupported,
 )
-from .encoded_column import Encoded
-from .layout import NULL_TEXTS, encode_attribute
+from .encoded_column import DTYPES, Encoded
+from .layout import encode_attribute
 from .lazy_columns import with_blocks_as_announced
 from .list_columns import array_from_list, flatten, holds_times, in_shape, nest, object_column
 from .time_columns import encode_times, encode_zoned
-
-DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "c": "number", "U": "string"}
-"""event-model's names for the types of single values."""
 
 _STORED_AS_THEY_ARE = frozenset(
     numpy.dtype(f"<{item}")
@@ -140,43 +136,6 @@ def _encode_masked(values: numpy.ma.MaskedArray, name: str) -> Encoded:
     if mask.any():
         encoded.values = present.tolist()
     return encoded
-
-
-def has_nulls(encoded: Encoded) -> bool:
-    """Whether a column whose values are a list has missing values."""
-    return None in _flat(encoded)
-
-
-def with_dtype_of_nulls(encoded: Encoded, dtype: str | None) -> Encoded:
-    """Declare a column of Python objects that are all missing with the dtype of other values of the stream."""
-    if dtype is None or encoded.encoding["is"] != "object" or any(value is not None for value in _flat(encoded)):
-        return encoded
-    return replace(encoded, dtype=DTYPES[numpy.dtype(dtype).kind], dtype_numpy=dtype)
-
-
-def null_safe(encoded: Encoded) -> Encoded:
-    """Declare a column with nulls with a dtype that can hold them: float64 with NaN, or text of four characters."""
-    stored = numpy.dtype(encoded.dtype_numpy)
-    if stored.kind in "biu":
-        return replace(encoded, dtype="number", dtype_numpy="<f8")
-    if stored.kind == "U":
-        return replace(encoded, dtype_numpy=f"<U{max(*map(len, NULL_TEXTS), stored.itemsize // 4)}")
-    return encoded
-
-
-def null_marks(encoded: Encoded) -> Encoded | None:
-    """Flag each null, if a cast would make nulls look like values of the column."""
-    flat = _flat(encoded)
-    looks_null = any(map(operator.ne, flat, flat)) or not {*NULL_TEXTS}.isdisjoint(flat)
-    # masked floats come back as NaN
-    if encoded.encoding["is"] == "masked" or not looks_null:
-        return None
-    marks = numpy.array([value is None for value in flat]).reshape(encoded.shape)
-    return Encoded(marks, encoded.shape, "boolean", marks.dtype.str, {})
-
-
-def _flat(encoded: Encoded) -> list[Any]:
-    return encoded.values if len(encoded.shape) == 1 else flatten(encoded.values, len(encoded.shape))
 
 
 def dtype_name(dtype: Any) -> str:

@@ -23,9 +23,6 @@ LAYOUT = "layout"
 VERSION = 2
 """The newest layout that is read; 2 adds single values among rows, and names that are not text."""
 
-NULL_TEXTS = ("None", "<NA>", "nan")
-"""The text of a null after a cast to text by databroker 2, Tiled or pandas."""
-
 _encode = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 _ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy
 import xarray
 
-from .layout import NULL_TEXTS, find_layout
+from .layout import find_layout
 from .list_columns import nest
+from .missing_values import is_null
 
 
 def is_remote(run: Any) -> bool:
@@ -60,11 +61,6 @@ class RemoteColumns:
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of a column with all its Events."""
         return (len(self.time), *self.data_keys[key]["shape"])
-
-
-def is_null(value: Any) -> bool:
-    """Whether a server's value means null, if its column has nulls."""
-    return value is None or value != value or (isinstance(value, str) and value in NULL_TEXTS)
 
 
 def _bool(value: Any) -> bool:

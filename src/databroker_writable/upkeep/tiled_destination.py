@@ -17,7 +17,8 @@ from ..runs.document_parts import Document, NamedDocument
 from ..storage.assets import chunking
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
-from ..tables.tiled_columns import is_null, read_stream
+from ..tables.missing_values import is_null
+from ..tables.tiled_columns import read_stream
 from . import tiled_survey
 from .tiled_survey import References, Survey, blocks, ends_in_nul, has_nulls, survey, with_places
 
