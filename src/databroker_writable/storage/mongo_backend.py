@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pymongo.errors
 
-from ..errors import InvalidCatalogError, InvalidRunError
+from ..errors import InvalidCatalogError, InvalidRunError, StoreFailedError
 from ..runs.comparison import as_text
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
@@ -180,6 +180,14 @@ def remove(parts: Iterable[Part]) -> None:
 def no_place_for(name: str) -> InvalidRunError:
     """Return the error for a document of a type that the layouts do not have."""
     return InvalidRunError(f"a {name!r} document has no place in MongoDB; store the run in a catalog of files")
+
+
+def removed_meanwhile(run: str, owner: Owner) -> StoreFailedError:
+    """Return the error for documents of a run that were found, and that the other writer of the run took away again."""
+    return StoreFailedError(
+        f"another program that stored the run {run!r} at the same time has given up, and removed {owner.owned} of it; "
+        "nothing was published and a retry is safe"
+    )
 
 
 def used_elsewhere(key: str, value: str) -> InvalidRunError:

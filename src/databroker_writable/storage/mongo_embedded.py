@@ -19,7 +19,17 @@ from ..runs.document_parts import listed, other_datum_kwargs
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
-from .mongo_backend import Index, MongoBackend, Owner, Part, insert_new, no_place_for, remove, used_elsewhere
+from .mongo_backend import (
+    Index,
+    MongoBackend,
+    Owner,
+    Part,
+    insert_new,
+    no_place_for,
+    remove,
+    removed_meanwhile,
+    used_elsewhere,
+)
 from .run_paths import IN_DELETION, REMARKS
 
 PAGE_BYTES = 5_000_000
@@ -52,6 +62,7 @@ class EmbeddedRunWriter:
             **{f"{name}s": [] for name in self._owners},
         }
         self._counts: dict[str, int] = {}
+        self._has_found_pages = False
         self._waiting: dict[str, list[dict[str, Any]]] = {}
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
@@ -76,14 +87,16 @@ class EmbeddedRunWriter:
         for owner in self._owners.values():
             owned = (self._counts.get(doc["uid"], 0) for doc in self._header[f"{owner.name}s"])
             counts[f"{owner.pages.name}_count"] = sum(owned)
+        if self._has_found_pages:
+            self._check_still_there()
         try:
             self._database.header.insert_one({**self._header, **counts})
         except pymongo.errors.DuplicateKeyError:
             raise RunExistsError.of_uid(self._uid, self._backend.label) from None
 
     def abandon(self) -> None:
-        """Remove the pages, unless a published run uses them."""
-        for owner in self._owners.values():
+        """Remove the pages, unless a published run, or another writer of the same run, uses them."""
+        for owner in () if self._has_found_pages else self._owners.values():
             remove([self._backend.unused_pages(owner, [doc["uid"] for doc in self._header[f"{owner.name}s"]])])
 
     def _owner_of(self, page: dict[str, Any]) -> Owner:
@@ -119,9 +132,20 @@ class EmbeddedRunWriter:
                 last_index=done + count - 1,
                 size=bson_size(piece),
             )
-            if insert_new(owner.pages, [piece], "_id") and owner.name == "descriptor":
-                self._check_descriptor(uid)
+            if insert_new(owner.pages, [piece], "_id"):
+                self._has_found_pages = True
+                if owner.name == "descriptor":
+                    self._check_descriptor(uid)
             self._counts[uid] = done + count
+
+    def _check_still_there(self) -> None:
+        """Refuse to publish without pages that another writer of the same run has removed since they were found."""
+        for owner in self._owners.values():
+            uids = [doc["uid"] for doc in self._header[f"{owner.name}s"]]
+            pages = owner.pages.find({owner.name: {"$in": uids}}, {"first_index": True, "last_index": True})
+            there = sum(page["last_index"] + 1 - page["first_index"] for page in pages)
+            if there < sum(self._counts.get(uid, 0) for uid in uids):
+                raise removed_meanwhile(self._uid, owner)
 
     def _check_descriptor(self, uid: str) -> None:
         """Refuse the descriptor of another run, which has its Events already."""

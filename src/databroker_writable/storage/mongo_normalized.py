@@ -17,7 +17,17 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
-from .mongo_backend import Index, MongoBackend, Owner, Part, insert_new, no_place_for, remove, used_elsewhere
+from .mongo_backend import (
+    Index,
+    MongoBackend,
+    Owner,
+    Part,
+    insert_new,
+    no_place_for,
+    remove,
+    removed_meanwhile,
+    used_elsewhere,
+)
 from .run_paths import REMARKS
 
 BATCH = 10_000
@@ -44,23 +54,24 @@ class NormalizedRunWriter:
         self._start = start
         self._stop: dict[str, Any] = {}
         self._descriptors: list[dict[str, Any]] = []
-        self._resources: list[str] = []
-        self._counts: dict[str, int] = {}
-        self._inserted_resources: list[str] = []
+        # the number of Events of each descriptor, and of Datums of each resource
+        self._counts: dict[str, dict[str, int]] = {owner.name: {} for owner in backend.owners}
+        self._resources_found: set[str] = set()
+        self._has_found_owned = False
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if name == "descriptor":
             self._check_descriptor(doc)
             self._descriptors.append(doc)
-            self._counts[doc["uid"]] = 0
+            self._counts["descriptor"][doc["uid"]] = 0
         elif name == "stop":
             self._stop = doc
         elif name == "resource":
             self._insert_resource(to_builtin(doc))
         elif name in ("event", "event_page"):
-            self._counts[doc["descriptor"]] += self._insert(self._collections.events, name, doc)
+            self._counts["descriptor"][doc["descriptor"]] += self._insert(self._collections.events, name, doc)
         elif name in ("datum", "datum_page"):
-            self._insert(self._collections.datums, name, doc)
+            self._counts["resource"][doc["resource"]] += self._insert(self._collections.datums, name, doc)
         elif name != "start":
             raise no_place_for(name)
 
@@ -69,19 +80,22 @@ class NormalizedRunWriter:
             self._claim()
         # suitcase-mongo 0.7.0 passes descriptors through JSON, which has no bytes
         insert_new(self._collections.descriptors, [to_builtin(dict(doc)) for doc in self._descriptors], "uid")
+        if self._has_found_owned:
+            self._check_still_there()
         try:
             self._collections.starts.insert_one(to_builtin(dict(self._start)))
         except pymongo.errors.DuplicateKeyError:
             raise RunExistsError.of_uid(self._uid, self._backend.label) from None
         self._remove_leftovers()
-        self._backend.last_counts = self._uid, self._counts
+        self._backend.last_counts = self._uid, self._counts["descriptor"]
 
     def abandon(self) -> None:
-        """Remove what this writer inserted, unless a published run uses it."""
+        """Remove what this writer inserted, unless a published run, or another writer of the same run, uses it."""
         published = self._collections.starts.find_one({"uid": self._uid}, {"_id": False})
         if published is not None and same_run([("start", published)], [("start", self._start)]):
             return
-        for owner, uids in zip(self._backend.owners, (list(self._counts), self._inserted_resources), strict=True):
+        for owner in () if self._has_found_owned else self._backend.owners:
+            uids = sorted(self._counts[owner.name].keys() - self._resources_found)
             owner.pages.delete_many({owner.name: {"$in": uids}})
             of_run = {} if owner.name == "resource" else {"run_start": self._uid}
             owner.documents.delete_many({"uid": {"$in": uids}, **of_run})
@@ -98,11 +112,12 @@ class NormalizedRunWriter:
         # in old databases resources are not unique, and runs share them
         resources = self._collections.resources
         existing = resources.find_one({"uid": doc["uid"]}, {"_id": False})
-        self._resources.append(doc["uid"])
+        self._counts["resource"][doc["uid"]] = 0
         if existing is None:
-            self._inserted_resources.append(doc["uid"])
             resources.insert_one(doc)
-        elif as_text(existing) != as_text(doc):
+            return
+        self._resources_found.add(doc["uid"])
+        if as_text(existing) != as_text(doc):
             raise used_elsewhere("uid", doc["uid"])
 
     def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> int:
@@ -117,8 +132,17 @@ class NormalizedRunWriter:
         else:
             documents = [dict(doc)]
         for first in range(0, len(documents), BATCH):
-            insert_new(collection, documents[first : first + BATCH], key)
+            self._has_found_owned |= insert_new(collection, documents[first : first + BATCH], key)
         return len(documents)
+
+    def _check_still_there(self) -> None:
+        """Refuse to publish without documents that another writer of the same run has removed since they were found."""
+        for owner in self._backend.owners:
+            counts = self._counts[owner.name]
+            if owner.documents.count_documents({"uid": {"$in": list(counts)}}) < len(counts) or any(
+                owner.pages.count_documents({owner.name: uid}) < count for uid, count in counts.items()
+            ):
+                raise removed_meanwhile(self._uid, owner)
 
     def _claim(self) -> None:
         """Insert the stop document; if another writer has the uid, wait until it has published or is gone."""
@@ -145,7 +169,8 @@ class NormalizedRunWriter:
 
     def _remove_leftovers(self) -> None:
         """Remove what interrupted attempts left: descriptors of the same run, resources, and their documents."""
-        for owner, uids in zip(self._backend.owners, (list(self._counts), self._resources), strict=True):
+        for owner in self._backend.owners:
+            uids = list(self._counts[owner.name])
             if uids or owner.name == "descriptor":
                 # in a shared registry, other resources may belong to a copy of this run elsewhere
                 ours = {"spec": {"$in": list(FORMATS)}} if owner.is_apart else {}

@@ -24,9 +24,9 @@ def has_nulls(encoded: Encoded) -> bool:
     return None in _flat(encoded)
 
 
-def with_dtype_of_nulls(encoded: Encoded, dtype: str | None) -> Encoded:
+def with_dtype_of_nulls(encoded: Encoded, dtype: str) -> Encoded:
     """Declare a column of Python objects that are all missing with the dtype of other values of the stream."""
-    if dtype is None or encoded.encoding["is"] != "object" or any(value is not None for value in _flat(encoded)):
+    if encoded.encoding["is"] != "object" or any(value is not None for value in _flat(encoded)):
         return encoded
     return replace(encoded, dtype=DTYPES[numpy.dtype(dtype).kind], dtype_numpy=dtype)
 

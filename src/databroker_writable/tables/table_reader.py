@@ -136,7 +136,8 @@ class _StreamComposer:
             raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
         key = variable.key
         encoded = encode(values, key if variable.coordinate else variable.name)
-        encoded = with_dtype_of_nulls(encoded, self.object_dtypes.get(variable.name))
+        if variable.name in self.object_dtypes:
+            encoded = with_dtype_of_nulls(encoded, self.object_dtypes[variable.name])
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
         marks = None
