@@ -150,10 +150,11 @@ def _ensure_index(collection: Any, keys: Keys, **options: bool) -> None:
             raise
 
 
-def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bool:
-    """Insert documents; return whether some were already there, from an interrupted attempt."""
+def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> list[Any]:
+    """Insert documents; return the ``_id`` of those that were already there."""
+    found: list[Any] = []
     if not documents:
-        return False
+        return found
     try:
         collection.insert_many(documents, ordered=False)
     except pymongo.errors.BulkWriteError as exc:
@@ -164,11 +165,11 @@ def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> bo
         for stored in collection.find({key: {"$in": list(repeated)}}):
             if repeated.pop(stored[key]) != as_text(_without_id(stored)):
                 raise used_elsewhere(key, stored[key]) from None
+            found.append(stored["_id"])
         if repeated:
             # another writer has removed it meanwhile
             raise
-        return True
-    return False
+    return found
 
 
 def remove(parts: Iterable[Part]) -> None:

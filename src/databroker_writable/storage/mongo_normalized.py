@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import bson
 import event_model
 import pymongo
 import pymongo.errors
@@ -37,6 +40,26 @@ CLAIM_SECONDS = 2.0
 _ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 
 
+class WriterIds:
+    """ObjectIds that tell the documents of one writer from those of others.
+
+    They have the fields of MongoDB's own: the time in seconds, a random value, here of the writer, and a counter.
+    """
+
+    def __init__(self) -> None:
+        self._random = os.urandom(5)
+        self._count = itertools.count()
+
+    def new(self) -> bson.ObjectId:
+        """Make the next one."""
+        count = next(self._count) % 2**24
+        return bson.ObjectId(int(time.time()).to_bytes(4, "big") + self._random + count.to_bytes(3, "big"))
+
+    def is_ours(self, made: Any) -> bool:
+        """Whether this writer made it."""
+        return isinstance(made, bson.ObjectId) and made.binary[4:9] == self._random
+
+
 class NormalizedRunWriter:
     """Writes one run so that it appears with its start document, last of all.
 
@@ -57,6 +80,7 @@ class NormalizedRunWriter:
         # the number of Events of each descriptor, and of Datums of each resource
         self._counts: dict[str, dict[str, int]] = {owner.name: {} for owner in backend.owners}
         self._resources_found: set[str] = set()
+        self._ids = WriterIds()
         self._has_found_owned = False
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
@@ -132,7 +156,8 @@ class NormalizedRunWriter:
         else:
             documents = [dict(doc)]
         for first in range(0, len(documents), BATCH):
-            self._has_found_owned |= insert_new(collection, documents[first : first + BATCH], key)
+            batch = [{"_id": self._ids.new(), **doc} for doc in documents[first : first + BATCH]]
+            self._has_found_owned |= not all(map(self._ids.is_ours, insert_new(collection, batch, key)))
         return len(documents)
 
     def _check_still_there(self) -> None:
