@@ -14,6 +14,7 @@ import pytest
 
 import databroker_writable
 from databroker_writable.catalog import batches
+from databroker_writable.drivers import WritableMsgpackCatalog
 from databroker_writable.storage import file_writer as group
 from databroker_writable.storage.file_writer import PublishingManager
 from support import new_process
@@ -183,6 +184,59 @@ def test_a_run_that_another_process_stores_meanwhile_is_left_alone(
     assert isinstance(caught.value.failures[1], databroker_writable.RunExistsError)
     assert caught.value.stored == ["mine"]
     assert catalog["raced"].primary.read().x.values.tolist() == [7]
+
+
+def test_a_run_that_cannot_be_looked_up_fails_alone(tmp_path: Path) -> None:
+    directories = [tmp_path / "b1", tmp_path / "b2"]
+    for directory in directories:
+        directory.mkdir()
+    paths = [str(directory / "*.msgpack") for directory in directories]
+    catalog = WritableMsgpackCatalog(paths)
+    assert list(catalog) == []
+    databroker_writable.open_directory(directories[0]).store_run(TABLE, uid="run-5")
+    directories[1].rmdir()
+    directories[1].symlink_to(directories[1])
+    wanted = [f"run-{i}" for i in range(70)]
+    with pytest.raises(databroker_writable.StoreFailedError, match="1 of 70 runs were not stored") as caught:
+        catalog.store_runs(run_of(catalog, uid) for uid in wanted)
+    assert list(caught.value.failures) == [5]
+    assert "b2' cannot be read" in str(caught.value.failures[5])
+    assert caught.value.stored == [uid for uid in wanted if uid != "run-5"]
+    assert stored_elsewhere(catalog) == set(wanted)
+
+
+def test_runs_that_are_stored_but_cannot_be_shown_together_are_shown_singly(
+    catalog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    getmtime, failed = os.path.getmtime, []
+
+    def fail_once(path: str) -> float:
+        if not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return getmtime(path)
+
+    monkeypatch.setattr(os.path, "getmtime", fail_once)
+    assert catalog.store_runs(run_of(catalog, uid) for uid in ("a", "b", "c")) == ["a", "b", "c"]
+    assert len(failed) == 1
+    assert set(catalog) == stored_elsewhere(catalog) == {"a", "b", "c"}
+
+
+def test_a_run_that_cannot_be_kept_in_memory_is_not_stored(catalog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy, copied = batches.private_copy, []
+
+    def fail_once(doc: Any) -> Any:
+        copied.append(doc)
+        if len(copied) == 2:
+            raise MemoryError
+        return copy(doc)
+
+    monkeypatch.setattr(batches, "private_copy", fail_once)
+    with pytest.raises(databroker_writable.StoreFailedError, match="1 of 3") as caught:
+        catalog.store_runs(run_of(catalog, uid) for uid in ("a", "b", "c"))
+    assert list(caught.value.failures) == [1]
+    assert caught.value.stored == ["a", "c"]
+    assert stored_elsewhere(catalog) == {"a", "c"}
 
 
 def test_what_an_iterable_gave_before_it_failed_is_stored(catalog: Any) -> None:

@@ -11,6 +11,7 @@ from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.document_parts import Document
 from ..runs.interrupts import deferred_interrupts
+from ..storage.file_writer import SerializerWriter
 from ..tables.classifier import is_lazy
 from ..tables.document_values import private_copy
 from .insertion import RunInsertion, insert_documents
@@ -52,15 +53,17 @@ class BatchStore:
         """Add a run; store the batch if it is full, or if it has a dask array, which is not copied."""
         if documents.uid in self._uids:
             self.flush()
-        self._waiting.append(WaitingRun(position, documents, plan))
-        self._uids.add(documents.uid)
-        self._bytes += memory_of(documents)
-        is_full = len(self._waiting) >= self._store.backend.batch_size or self._bytes > BATCH_BYTES
-        if is_full or any(is_lazy(column) for page in _pages(documents) for column in page["data"].values()):
-            self.flush()
-        else:
+        size = self._bytes + memory_of(documents)
+        is_full = len(self._waiting) + 1 >= self._store.backend.batch_size or size > BATCH_BYTES
+        is_last = is_full or any(is_lazy(column) for page in _pages(documents) for column in page["data"].values())
+        if not is_last:
             # the generator of the runs may reuse its arrays while these wait
             documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
+        self._waiting.append(WaitingRun(position, documents, plan))
+        self._uids.add(documents.uid)
+        self._bytes = size
+        if is_last:
+            self.flush()
 
     def flush(self) -> None:
         """Store the waiting runs before an interrupt takes effect."""
@@ -70,7 +73,9 @@ class BatchStore:
     def _flush(self) -> None:
         batch, self._waiting, self._uids, self._bytes = self._waiting, [], set(), 0
         with self._store.lock:
-            self._store_together(batch)
+            # an error in what is done for all is about none of them
+            with contextlib.suppress(Exception):
+                self._store_together(batch)
             for run in batch:
                 if run.position not in self._stored:
                     # singly, so that the error is about this run
@@ -84,27 +89,28 @@ class BatchStore:
         if backend.batch_size == 1:
             return
         insertions: dict[str, RunInsertion] = {}
+        published: dict[str, SerializerWriter] = {}
         try:
             with backend.grouped(run.documents.uid for run in batch) as group:
                 for run in batch:
-                    uid = run.documents.uid
-                    if not backend.has_run(uid):
-                        # the error is raised again when the run is stored singly
-                        with contextlib.suppress(Exception):
-                            insertion = RunInsertion(self._store, run.plan)
-                            self._store.claim(uid, insertion)
-                            insertions[uid] = insertion
-                            insert_documents(run.documents, insertion)
-                published, failures = group.publish()
-        except BaseException as exc:
-            for insertion in insertions.values():
-                insertion.abandon(exc)
-            raise
-        for uid, error in failures.items():
-            insertions[uid].abandon(error)
-        backend.show_published(published)
-        stored = {writer.uid for writer in published if backend.shows_stored(writer.uid)}
-        self._stored.update({run.position: run.documents.uid for run in batch if run.documents.uid in stored})
+                    with contextlib.suppress(Exception):
+                        self._insert(run, insertions)
+                published = {writer.uid: writer for writer in group.publish()}
+        finally:
+            for uid in insertions.keys() - published.keys():
+                insertions[uid].abandon()
+        backend.show_published(list(published.values()))
+        shown = {uid for uid in published if backend.shows_stored(uid)}
+        self._stored.update({run.position: run.documents.uid for run in batch if run.documents.uid in shown})
+
+    def _insert(self, run: WaitingRun, insertions: dict[str, RunInsertion]) -> None:
+        """Insert a run of a group, unless its uid is taken."""
+        uid = run.documents.uid
+        if not self._store.backend.has_run(uid):
+            insertion = RunInsertion(self._store, run.plan)
+            self._store.claim(uid, insertion)
+            insert_documents(run.documents, insertion)
+            insertions[uid] = insertion
 
     def uids(self) -> list[str]:
         """Return the uids of all runs, in order; raise if some were not stored."""

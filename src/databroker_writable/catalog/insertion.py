@@ -48,14 +48,14 @@ class RunInsertion:
         except BaseException as exc:
             # after the stop document nothing else removes the run, and a retry must start from nothing
             if not self.is_lost and (name == "stop" or isinstance(exc, StoreFailedError | NotWritableError)):
-                self.abandon(exc)
+                self.abandon()
             raise
 
     def forget_descriptor(self, uid: str) -> None:
         """Drop a descriptor if none of its Events could be written."""
         self._router.forget_descriptor(uid)
 
-    def abandon(self, exc: BaseException) -> None:
+    def abandon(self) -> None:
         """Remove what was written of the run, unless it is published."""
         self.is_lost = self.is_ended = True
         if self._store.serializer is not None:
@@ -81,7 +81,7 @@ class RunInsertion:
                 warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
                 self._store.catalog.v1.insert(name, CheckedDocument(doc))
         except Exception as exc:
-            self.abandon(exc)
+            self.abandon()
             store = self._store
             may_be_done = name == "stop" and not isinstance(exc, RunExistsError)
             if may_be_done and is_published(store.catalog, store.backend, self._start):
@@ -96,9 +96,9 @@ def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:
     try:
         for name, doc in documents:
             insertion.write(name, doc)
-    except BaseException as exc:
+    except BaseException:
         if not insertion.is_lost:
-            insertion.abandon(exc)
+            insertion.abandon()
         raise
 
 
@@ -188,6 +188,6 @@ class CatalogSink(DocumentSink):
             raise InvalidRunError(f"the run {self._uid!r} is not stored yet; close its builder first")
         return self.stored_run
 
-    def abandon(self, exc: BaseException) -> None:
+    def abandon(self) -> None:
         if not self.is_lost:
-            self._insertion.abandon(exc)
+            self._insertion.abandon()

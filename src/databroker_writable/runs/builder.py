@@ -289,7 +289,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         try:
             self.close("fail", reason_of_failure(error))
         except StoreError as exc:
-            self._sink.abandon(exc)
+            self._sink.abandon()
             # the block's exception continues, so a warning must say that its data are lost
             warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 

@@ -77,7 +77,7 @@ class DocumentSink(ABC):
     def check_kept(self) -> None:  # noqa: B027 (in memory they are, and a forked child has its own copy)
         """Raise `InvalidRunError` if the documents are lost, or in a forked child, to which the run does not belong."""
 
-    def abandon(self, exc: BaseException) -> None:  # noqa: B027 (of a run in memory nothing was written)
+    def abandon(self) -> None:  # noqa: B027 (of a run in memory nothing was written)
         """Drop a run that cannot be completed."""
 
 

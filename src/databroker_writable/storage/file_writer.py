@@ -187,22 +187,19 @@ class RunGroup:
         self._writers.append(writer)
         return True
 
-    def publish(self) -> tuple[list[SerializerWriter], dict[str, Exception]]:
-        """Publish the runs durably; return their writers, and the errors of the others by uid."""
-        published, failures = [], {}
+    def publish(self) -> list[SerializerWriter]:
+        """Publish the runs durably, and remove those that cannot be; return the writers of the published ones."""
         errors = self._errors_of_syncing()
+        published = []
         for writer in self._writers:
-            error = errors[writer.uid] or _error_of(writer.link)
-            if error is None:
-                published.append(writer)
-            else:
+            if errors[writer.uid] or _error_of(writer.link):
                 writer.abandon()
-                failures[writer.uid] = error
-        error = _error_of(lambda: sync_directories(path for writer in published for path in writer.paths))
-        if error is not None:
+            else:
+                published.append(writer)
+        if _error_of(lambda: sync_directories(path for writer in published for path in writer.paths)):
             self.abandon()
-            return [], {writer.uid: error for writer in self._writers}
-        return published, failures
+            return []
+        return published
 
     def _errors_of_syncing(self) -> dict[str, Exception | None]:
         """Sync all runs; return the error of each."""
