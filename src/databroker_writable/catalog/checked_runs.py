@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ..errors import warn_user
+from ..errors import InvalidRunError, warn_user
 from ..results.references import resolve
 from ..results.remarks import retraction_in
 from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
 from ..runs.checker import RunChecker, RunDocuments, check_documents
-from ..runs.provenance import Provenance
 from ..runs.run_or_table import documents_of, is_table, warn_of_wrong_order
 from ..runs.simple_run import build_table
 from ..runs.sinks import TableSink
 from ..runs.slow_reading import warn_of_slow_reading
-from ..runs.start_document import start_metadata
+from ..runs.start_document import StartArguments, start_metadata
 from ..storage.asset_roots import AssetRoots
 from ..storage.assets import is_our_asset
 from ..storage.backend import label_of
 from ..storage.failures import explaining
-from ..tables.public_types import Time
 from .run_store import RunStore
+
+_NO_ARGUMENTS = StartArguments()
 
 
 def checked_run(
-    store: RunStore, run: Any, asset_threshold: Any = None, **arguments: Any
+    store: RunStore, run: Any, given: StartArguments = _NO_ARGUMENTS, asset_threshold: Any = None, **how: Any
 ) -> tuple[RunDocuments, AssetPlan]:
     """Return the documents of a run, or of one built from a table, and the plan of its assets; nothing is written.
 
@@ -36,8 +37,13 @@ def checked_run(
     """
     if is_table(run):
         plan = store.plan(asset_threshold)
-        checked = table_sink(store.catalog, run, checker=store.new_checker(plan), **arguments).documents
+        checked = table_sink(store.catalog, run, given, store.new_checker(plan), **how).documents
     else:
+        if named := [*given.given(), *how]:
+            raise InvalidRunError(
+                f"{', '.join(named)} cannot be given with a finished run: its documents are stored as they are; give "
+                "them where the run is built"
+            )
         is_built_here = isinstance(run, BuiltRun | RunBuilder)
         plan = store.plan(asset_threshold) if is_built_here else store.plan_as_it_is()
         checked = check_documents(documents_of(run), store.new_checker(plan))
@@ -78,42 +84,25 @@ def _warn_of_retraction(store: RunStore, run: Any, documents: RunDocuments) -> N
 
 
 def table_sink(
-    catalog: Any,
-    data: Any,
-    metadata: Any = None,
-    uid: str | None = None,
-    time: Time | None = None,
-    derived_from: Any = None,
-    supersedes: Any = None,
-    versions: Sequence[str] = (),
-    parameters: Any = None,
-    *,
-    checker: RunChecker | None = None,
-    **how: Any,
+    catalog: Any, data: Any, given: StartArguments, checker: RunChecker | None = None, **how: Any
 ) -> TableSink:
     """Build the run of a table, with the arguments of `build_simple_run`."""
     sink = TableSink(catalog.handler_registry, checker)
-    start = start_in(catalog, metadata, uid, time, derived_from, supersedes, versions, parameters)
-    build_table(sink, data, start, **how)
-    warn_of_wrong_order(data, metadata)
+    build_table(sink, data, start_in(catalog, given), **how)
+    warn_of_wrong_order(data, given.metadata)
     return sink
 
 
-def start_in(
-    catalog: Any,
-    metadata: Any,
-    uid: str | None,
-    time: Time | None,
-    derived_from: Any,
-    supersedes: Any,
-    versions: Sequence[str],
-    parameters: Any,
-) -> dict[str, Any]:
+def start_in(catalog: Any, given: StartArguments) -> dict[str, Any]:
     """The metadata of a run that is built for a catalog; uids of its runs are completed, and get its name."""
-    sources = _resolved(catalog, derived_from, "derived_from", uid)
-    replaced = _resolved(catalog, supersedes, "supersedes", uid)
-    metadata = _with_defaults(catalog, metadata, uid)
-    return start_metadata(metadata, uid, time, Provenance.of(sources, replaced, versions, parameters))
+    return start_metadata(
+        replace(
+            given,
+            derived_from=_resolved(catalog, given.derived_from, "derived_from", given.uid),
+            supersedes=_resolved(catalog, given.supersedes, "supersedes", given.uid),
+            metadata=_with_defaults(catalog, given.metadata, given.uid),
+        )
+    )
 
 
 def _with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:

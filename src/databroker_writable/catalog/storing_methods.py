@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidRunError, NotWritableError
+from ..errors import NotWritableError
 from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
-from ..runs.run_or_table import check_many, is_table
+from ..runs.run_or_table import check_many
+from ..runs.start_document import StartArguments
 from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.tracebacks import errors_end_here
@@ -162,30 +163,19 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         >>> stored.primary.read().y.values.tolist()
         [4, 5, 6]
         """
-        arguments = {
-            "metadata": metadata,
-            "uid": uid,
-            "time": time,
+        given = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
+        others = {
             "exit_status": exit_status,
             "reason": reason,
             "one_event": one_event,
             "stream": stream,
             "units": units,
-            "derived_from": derived_from,
-            "supersedes": supersedes,
-            "versions": None if isinstance(versions, list | tuple) and not versions else versions,
-            "parameters": parameters,
             "attachments": attachments,
         }
-        arguments = {name: value for name, value in arguments.items() if value is not None}
+        how = {name: value for name, value in others.items() if value is not None}
         with errors_end_here:
             self._store.check_writable()
-            if arguments and not is_table(run):
-                raise InvalidRunError(
-                    f"{', '.join(arguments)} cannot be given with a finished run: its documents are stored as they "
-                    "are; give them where the run is built"
-                )
-            documents, plan = checked_run(self._store, run, asset_threshold, **arguments)
+            documents, plan = checked_run(self._store, run, given, asset_threshold, **how)
             with byte_progress(documents, plan) if progress else contextlib.nullcontext() as report:
                 return self._store.store(documents, RunInsertion(self._store, plan, report))
 
@@ -227,7 +217,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         """
         with errors_end_here:
             self._store.check_writable()
-            start = start_in(self, metadata, uid, time, derived_from, supersedes, versions, parameters)
+            start = start_in(self, StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters))
             sink = CatalogSink(self._store)
             builder = RunBuilder.into(sink, start, one_event)
             refuse_taken_uid(self, self._backend, builder.uid)
@@ -322,13 +312,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             return table_sink(
                 self,
                 data,
-                metadata,
-                uid,
-                time,
-                derived_from,
-                supersedes,
-                versions,
-                parameters,
+                StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters),
                 exit_status=exit_status,
                 reason=reason,
                 one_event=one_event,

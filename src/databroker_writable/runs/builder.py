@@ -19,10 +19,9 @@ from .attachments import STREAM, attachment_table
 from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_run_uid, reason_of_failure
 from .declarations import check_stream, checked_one_event, with_declarations
 from .document_parts import NamedDocument
-from .provenance import Provenance
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink
-from .start_document import start_metadata
+from .start_document import StartArguments, start_metadata
 from .stream_errors import no_such_stream, stream_exists
 
 
@@ -79,8 +78,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         handler_registry: Mapping[str, Any] | None = None,
     ) -> None:
         with errors_end_here:
-            provenance = Provenance.of(derived_from, supersedes, versions, parameters)
-            self._begin(start_metadata(metadata, uid, time, provenance), one_event, MemorySink(handler_registry))
+            given = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
+            self._begin(start_metadata(given), one_event, MemorySink(handler_registry))
 
     @classmethod
     def into(cls, sink: DocumentSink, metadata: dict[str, Any], one_event: bool) -> RunBuilder:

@@ -11,9 +11,8 @@ from ..tables.tracebacks import errors_end_here
 from .attachments import STREAM
 from .builder import RunBuilder
 from .built_run import BuiltRun
-from .provenance import Provenance
 from .sinks import DocumentSink, TableSink
-from .start_document import start_metadata
+from .start_document import StartArguments, start_metadata
 
 
 def build_simple_run(
@@ -94,10 +93,9 @@ def build_simple_run(
     [4, 5, 6]
     """
     with errors_end_here:
-        provenance = Provenance.of(derived_from, supersedes, versions, parameters)
+        given = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
         sink = TableSink(handler_registry)
-        start = start_metadata(metadata, uid, time, provenance)
-        build_table(sink, data, start, exit_status, reason, one_event, stream, units, attachments)
+        build_table(sink, data, start_metadata(given), exit_status, reason, one_event, stream, units, attachments)
         return sink.get_run()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -16,19 +17,37 @@ from .provenance import Provenance, sources_of, superseded_by
 _UID = itemgetter("uid")
 
 
-def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance: Provenance) -> dict[str, Any]:
+@dataclass(frozen=True)
+class StartArguments:
+    """The arguments of which the start document of a run is made, as the user gives them."""
+
+    metadata: Any = None
+    uid: str | None = None
+    time: Time | None = None
+    derived_from: Any = None
+    supersedes: Any = None
+    versions: Sequence[str] = ()
+    parameters: Any = None
+
+    def given(self) -> list[str]:
+        """The names of those that say something."""
+        no_versions = isinstance(self.versions, list | tuple) and not self.versions
+        said = {**vars(self), "versions": None if no_versions else self.versions}
+        return [name for name, value in said.items() if value is not None]
+
+
+def start_metadata(given: StartArguments) -> dict[str, Any]:
     """Return the metadata of a run that is built here, with its provenance, and with ``uid`` and ``time`` if given.
 
     The user's own metadata must not contradict the other arguments. Nothing is looked up.
 
     Examples
     --------
-    >>> result = start_metadata({"sample": "Cu"}, "fit-1", None, Provenance.of("raw-1", None, (), None))
+    >>> result = start_metadata(StartArguments({"sample": "Cu"}, derived_from="raw-1"))
     >>> result["derived_from"], result["original_run_uid"]
     ([{'uid': 'raw-1', 'catalog': None}], 'raw-1')
     """
-    if metadata is None:
-        metadata = {}
+    metadata = {} if given.metadata is None else given.metadata
     if not isinstance(metadata, Mapping):
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
         raise InvalidMetadataError(f"metadata must be a dict, such as {{'sample': 'Cu'}}, not {what}")
@@ -40,11 +59,9 @@ def start_metadata(metadata: Any, uid: str | None, time: Time | None, provenance
     result: dict[str, Any] = plain_metadata({**metadata, **_provenance_in(metadata)})
     if "time" in metadata:
         result["time"] = posix_seconds(metadata["time"])
-    arguments: dict[str, Any] = {
-        "uid": uid,
-        "time": posix_seconds(time),
-        **provenance.said(),
-    }
+    arguments: dict[str, Any] = {"uid": given.uid, "time": posix_seconds(given.time)}
+    provenance = Provenance.of(given.derived_from, given.supersedes, given.versions, given.parameters)
+    arguments.update(provenance.said())
     inputs = set(map(_UID, provenance.derived_from or ()))
     if len(inputs) == 1:
         [arguments["original_run_uid"]] = inputs
