@@ -149,10 +149,18 @@ class CatalogSink(DocumentSink):
         self.check_kept()
         with self._plan.unchanged_on_error():
             checked = self._checker.all_or_none(documents)
-        if checked[0][0] == "start":
-            self._waiting = checked
-            self._uid = checked[0][1]["uid"]
-            return checked
+            if checked[0][0] == "start":
+                self._waiting = checked
+                self._uid = checked[0][1]["uid"]
+                return checked
+            self._write(checked)
+        if checked[-1][0] == "stop" and not self._store.backend.shows_stored(self._uid):
+            # it may be stored, and shown elsewhere: its assets stay
+            self._insertion.is_lost = True
+            raise not_shown(self._uid, self._store.backend)
+        return checked
+
+    def _write(self, checked: list[NamedDocument]) -> None:
         if self._waiting:
             self._claim()
         waiting, self._waiting = self._waiting, []
@@ -169,11 +177,6 @@ class CatalogSink(DocumentSink):
                 remedy = self._store.backend.remedy_for_lost_builder
                 raise StoreFailedError(f"{exc}; this builder has ended: {remedy}") from exc
             raise
-        if checked[-1][0] == "stop" and not self._store.backend.shows_stored(self._uid):
-            # it may be stored, and shown elsewhere: its assets stay
-            self._insertion.is_lost = True
-            raise not_shown(self._uid, self._store.backend)
-        return checked
 
     def _claim(self) -> None:
         try:

@@ -65,7 +65,8 @@ class AssetRouter:
 
     def forget_descriptor(self, uid: str) -> None:
         """Drop a descriptor that was not passed on yet."""
-        self._waiting.pop(uid, None)
+        for waiting in (self._waiting, self._descriptors):
+            waiting.pop(uid, None)
 
     def publish(self) -> None:
         """Give the files their final names, before the documents that refer to them are visible."""
@@ -102,52 +103,58 @@ class AssetRouter:
         before = list(self._released(uid, set())) if uid in self._waiting else []
         return [*before, ("event_page", {**page, "data": data, "filled": dict(page.get("filled", {}))})]
 
-    def _moved(self, page: Document, columns: set[str]) -> Iterator[NamedDocument]:
-        descriptor = self._descriptors[page["descriptor"]]
-        if page["descriptor"] in self._waiting:
-            yield from self._released(page["descriptor"], columns)
+    def _moved(self, page: Document, columns: set[str]) -> list[NamedDocument]:
+        """A page with references to its assets, after the documents that it needs; after an error none is known."""
+        descriptor, length = self._descriptors[page["descriptor"]], len(page["uid"])
         data = dict(page["data"])
-        length = len(page["uid"])
-        layout = find_layout(descriptor)
-        one_event = bool(layout and layout["one_event"])
-        arrays = {key: asset_values(data[key], key, descriptor) for key in columns}
-        for key, values in data.items():
-            if key in columns:
-                resource, datum_page = self._written(key, arrays[key], descriptor, one_event)
-                if resource is not None:
-                    yield "resource", resource
-                yield "datum_page", datum_page
-                data[key] = datum_page["datum_id"]
-            elif is_lazy(values):
-                data[key] = computed(values, key)
-        # if the writer is killed, the file must have what the Events refer to
-        self._files[descriptor["name"]].flush()
+        with self._file_dropped_on_error(descriptor["name"]):
+            arrays = {key: asset_values(values, key, descriptor) for key, values in data.items() if key in columns}
+            data |= {key: computed(v, key) for key, v in data.items() if key not in columns and is_lazy(v)}
+            written = {key: self._written(key, array, descriptor) for key, array in arrays.items()}
+            # if the writer is killed, the file must have what the Events refer to
+            self._files[descriptor["name"]].flush()
+        waits = page["descriptor"] in self._waiting
+        documents = list(self._released(page["descriptor"], columns)) if waits else []
+        for key, datum_kwargs in written.items():
+            *resource, datum_page = self._referring(key, descriptor["name"], length, datum_kwargs)
+            documents += [*(("resource", doc) for doc in resource), ("datum_page", datum_page)]
+            data[key] = datum_page["datum_id"]
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
-        yield "event_page", {**page, "data": data, "filled": filled}
+        return [*documents, ("event_page", {**page, "data": data, "filled": filled})]
 
-    def _written(
-        self, key: str, values: Any, descriptor: Document, one_event: bool
-    ) -> tuple[Document | None, Document]:
-        """Write the values of one column; return its resource, the first time, and its datums."""
-        stream, data_key = descriptor["name"], descriptor["data_keys"][key]
-        file = self._file(stream, descriptor)
+    @contextlib.contextmanager
+    def _file_dropped_on_error(self, stream: str) -> Iterator[None]:
+        """Discard a file to which nothing refers yet if the block raises: the next arrays may be of another form."""
+        try:
+            yield
+        except BaseException:
+            if stream in self._files and not any(shared_by[0] == stream for shared_by in self._resources):
+                self._files.pop(stream).discard()
+            raise
+
+    def _written(self, key: str, values: Any, descriptor: Document) -> dict[str, list[Any]]:
+        """Write the values of one column; return the arguments by which the handler finds them."""
+        layout, data_key = find_layout(descriptor), descriptor["data_keys"][key]
+        file = self._file(descriptor["name"], descriptor)
         dims = data_key.get("dims") or [f"{key}_{i}" for i in range(len(data_key["shape"]))]
         options = {"units": data_key.get("units"), "progress": self._progress}
-        if one_event:
+        if layout and layout["one_event"]:
             spans = [file.append(key, value, dims=dims, **options) for value in values]
-            datum_kwargs: dict[str, list[Any]] = {"start": [a for a, _ in spans], "stop": [b for _, b in spans]}
-        else:
-            first, last = file.append(key, values, dims=["event", *dims], **options)
-            datum_kwargs = {"index": list(range(first, last))}
+            return {"start": [a for a, _ in spans], "stop": [b for _, b in spans]}
+        first, last = file.append(key, values, dims=["event", *dims], **options)
+        return {"index": list(range(first, last))}
+
+    def _referring(self, key: str, stream: str, length: int, datum_kwargs: dict[str, list[Any]]) -> list[Document]:
+        """The datums of what was written of a column, after its resource if that is new."""
         resource = self._resource(key, stream)
         if self._has_shared_resources(stream):
-            datum_kwargs["key"] = [file.resource_kwargs(key)["key"]] * len(values)
+            datum_kwargs = {**datum_kwargs, "key": [self._files[stream].resource_kwargs(key)["key"]] * length}
         uid = resource["uid"]
-        is_new = uid not in self._datums
+        new = [] if uid in self._datums else [resource]
         first = self._datums.get(uid, 0)
-        self._datums[uid] = first + len(values)
-        ids = [f"{uid}/{i}" for i in range(first, first + len(values))]
-        return resource if is_new else None, {"resource": uid, "datum_id": ids, "datum_kwargs": datum_kwargs}
+        self._datums[uid] = first + length
+        ids = [f"{uid}/{i}" for i in range(first, first + length)]
+        return [*new, {"resource": uid, "datum_id": ids, "datum_kwargs": datum_kwargs}]
 
     def _resource(self, key: str, stream: str) -> Document:
         """The resource for the datums of a column."""
