@@ -22,8 +22,8 @@ from .catalog.wrapping import writable_class
 from .results.header_search import open_run
 from .runs.upstream import stock_drivers
 from .runs.upstream_entries import missing_driver
+from .storage.catalog_paths import RUN_FILES, absolute_path, files_matching
 from .storage.durable_file import make_durable_directories
-from .storage.run_paths import RUN_FILES, absolute_path, files_matching
 from .tables.public_types import Broker
 from .tables.tracebacks import errors_end_here
 

@@ -15,7 +15,7 @@ import intake
 import numpy
 
 from ..errors import InvalidCatalogError, did_you_mean
-from ..storage.run_paths import absolute_path
+from ..storage.catalog_paths import absolute_path
 from ..tables.wording import short
 
 ASSET_THRESHOLD = 1024 * 1024

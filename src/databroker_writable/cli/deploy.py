@@ -8,7 +8,7 @@ import shlex
 import click
 
 from ..catalog.recipes import without_password
-from ..storage.run_paths import expanded
+from ..storage.catalog_paths import expanded
 from ..upkeep.deploying import check_catalogs, check_is_yaml, deploy_catalogs, is_searched, search_path_of
 from .parsing import PlainCommand
 from .printing import say

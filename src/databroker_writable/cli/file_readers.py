@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from ..errors import did_you_mean, require_package
-from ..storage.run_paths import expanded
+from ..storage.catalog_paths import expanded
 from ..upkeep.export_formats import DOCUMENTS
 from .csv_dialect import COLUMNS, CSV, TSV
 from .csv_tables import exact_integers, may_be_of_integers, read_text_table

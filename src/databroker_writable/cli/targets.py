@@ -19,8 +19,8 @@ from ..catalog.recipes import check_variables, without_password
 from ..errors import did_you_mean
 from ..results.header_search import NO_PROBES, complete_uid, headers, is_number, open_run
 from ..runs import upstream
+from ..storage.catalog_paths import RUN_FILES, expanded
 from ..storage.file_rights import remove_empty_directories
-from ..storage.run_paths import RUN_FILES, expanded
 from ..tables.wording import counted
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)

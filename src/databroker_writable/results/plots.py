@@ -12,8 +12,8 @@ import numpy
 import xarray
 
 from ..errors import ExportError, StoreError, require_package
+from ..storage.catalog_paths import expanded
 from ..storage.durable_file import NewFile
-from ..storage.run_paths import expanded
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..runs.document_parts import Document
 from .assets.asset_paths import check_same, files_under, run_uids
-from .run_paths import ASSETS, RUN_FILES, directories_of, files_matching
+from .catalog_paths import ASSETS, RUN_FILES, directories_of, files_matching
 
 
 class AssetRoots(dict[str, str]):

@@ -19,6 +19,17 @@ from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .asset_roots import AssetRoots
 from .backend import Arguments, Backend, refuse_annotations
+from .catalog_paths import (
+    ASSETS,
+    IN_DELETION,
+    REMARKS,
+    RunPaths,
+    absolute_globs,
+    assets_beside,
+    directories_of,
+    has_wildcards,
+    unescaped,
+)
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter, name_during_deletion
 from .header_cache import HeaderCache
 from .remark_files import RemarkFolder
@@ -30,17 +41,6 @@ from .run_file_readers import (
     RunFormat,
     load_run_files,
     noting_only_what_is_loaded,
-)
-from .run_paths import (
-    ASSETS,
-    IN_DELETION,
-    REMARKS,
-    RunPaths,
-    absolute_globs,
-    assets_beside,
-    directories_of,
-    has_wildcards,
-    unescaped,
 )
 
 MSGPACK_BUFFER = 1_000_000_000
@@ -163,7 +163,7 @@ class FileBackend(Backend):
         known = upstream.loaded_entries(self.catalog)
         if uid in known and not is_deleted(self.catalog, uid):
             return True
-        if not any(os.path.lexists(os.path.join(place, uid + self.suffix)) for place in self._directories()):
+        if not any(os.path.lexists(self.run_file(uid, directory)) for directory in self._directories()):
             return False
         # another process may have stored it since this catalog was loaded
         self.catalog.force_reload()
@@ -237,9 +237,9 @@ class FileBackend(Backend):
             self._remark_folders = [RemarkFolder(path) for path in paths]
         return self._remark_folders
 
-    def run_file(self, uid: str) -> str:
-        """Path of the file of a run."""
-        return os.path.join(self.directory, uid + self.suffix)
+    def run_file(self, uid: str, directory: str | None = None) -> str:
+        """Path of the file of a run, by default in the directory to which runs are written."""
+        return os.path.join(directory or self.directory, uid + self.suffix)
 
     def check_file_name(self, path: str) -> None:
         """Refuse a file that the catalog would not find again."""

@@ -1,4 +1,4 @@
-"""The rights of new files and directories in shared directories."""
+"""The rights of files and directories: of new ones in shared directories, and why others are refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-
-from .run_paths import named_owner
 
 FILE_MODE = 0o664
 DIRECTORY_MODE = 0o775
@@ -105,3 +103,33 @@ def _is_read_only(path: str) -> bool:
 def open_new_file(path: str, flags: int) -> int:
     """Open a new file with the rights of files in its directory."""
     return os.open(path, flags, FILE_MODE)
+
+
+def why_not_listed(directory: str, exc: OSError) -> str:
+    """The reason why a directory cannot be read, and what to do."""
+    if isinstance(exc, PermissionError):
+        return (
+            f"the directory {directory!r} cannot be read by this user; ask its owner{named_owner(directory)} for the "
+            "permission to read it"
+        )
+    return f"the directory {directory!r} cannot be read ({exc.strerror}); is its file system mounted?"
+
+
+def named_owner(path: str) -> str:
+    """The name of the owner of a file between commas, for messages; empty if it cannot be seen."""
+    owner = owner_of(path)
+    return f", {owner}," if owner else ""
+
+
+def owner_of(path: str) -> str:
+    """The name of the owner of a file; empty if a directory above it may not be entered."""
+    try:
+        user = os.lstat(path).st_uid
+    except OSError:
+        return ""
+    try:
+        import pwd
+
+        return pwd.getpwuid(user).pw_name
+    except (ImportError, KeyError):  # Windows has no such database, and a user may be from another machine
+        return f"user {user}"

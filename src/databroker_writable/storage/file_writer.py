@@ -14,8 +14,8 @@ import event_model
 from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.document_parts import STREAM_DOCUMENTS, Document
+from .catalog_paths import IN_DELETION, unescaped
 from .durable_file import NewFile, sync_directories
-from .run_paths import IN_DELETION, unescaped
 
 if TYPE_CHECKING:
     from .file_backend import FileBackend

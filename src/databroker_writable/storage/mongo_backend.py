@@ -14,8 +14,8 @@ from ..runs.comparison import as_text
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
 from .backend import Backend, refuse_annotations
+from .catalog_paths import REMARKS
 from .mongo_errors import away_as_error, is_unauthorized
-from .run_paths import REMARKS
 
 LIMITS = Limits(
     "MongoDB",

@@ -18,6 +18,7 @@ from ..runs import upstream
 from ..runs.document_parts import listed, other_datum_kwargs
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
+from .catalog_paths import IN_DELETION, REMARKS
 from .embedded_query import mended
 from .mongo_backend import (
     Index,
@@ -30,7 +31,6 @@ from .mongo_backend import (
     removed_meanwhile,
     used_elsewhere,
 )
-from .run_paths import IN_DELETION, REMARKS
 
 PAGE_BYTES = 5_000_000
 

@@ -20,6 +20,7 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
+from .catalog_paths import REMARKS
 from .mongo_backend import (
     Index,
     MongoBackend,
@@ -31,7 +32,6 @@ from .mongo_backend import (
     removed_meanwhile,
     used_elsewhere,
 )
-from .run_paths import REMARKS
 
 BATCH = 10_000
 CLAIM_SECONDS = 2.0

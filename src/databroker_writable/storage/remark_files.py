@@ -8,9 +8,9 @@ import os
 
 from ..errors import NotWritableError, is_of_this_process, warn_user
 from ..runs.document_parts import Document
+from .catalog_paths import names_in
 from .durable_file import NewFile, sync_directories
 from .run_file_readers import why_unreadable
-from .run_paths import names_in
 
 SUFFIX = ".json"
 

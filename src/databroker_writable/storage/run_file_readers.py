@@ -20,8 +20,9 @@ from ..errors import PickledRunError, is_of_this_process, warn_user
 from ..runs import upstream
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.packed_headers import RunHeader
+from .catalog_paths import files_matching
+from .file_rights import named_owner, owner_of
 from .header_cache import Files, HeaderCache, state_of
-from .run_paths import files_matching, named_owner, owner_of
 
 Reader = Callable[[str], Iterator[NamedDocument]]
 """Reads the documents of the run file with a path."""

@@ -14,7 +14,7 @@ from ..errors import UnreadableAssetError
 from ..runs.document_parts import Document
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
 from ..storage.file_locks import is_being_written
-from ..storage.run_paths import why_not_listed
+from ..storage.file_rights import why_not_listed
 from .findings import Finding, Leftover, in_place_of_directory, remover
 
 

@@ -11,10 +11,10 @@ from ..catalog.wrapping import make_writable, writable_class
 from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
 from ..errors import NotWritableError
 from ..runs import upstream
+from ..storage.catalog_paths import names_in
 from ..storage.durable_file import final_name
 from ..storage.file_locks import is_being_written
 from ..storage.remark_files import SUFFIX, read_remark, why_no_remark
-from ..storage.run_paths import names_in
 from .asset_findings import Assets
 from .findings import Finding, Leftover, Report, age_of, in_place_of_directory, remover
 from .known_upkeep import upkeep_class, upkeep_of

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ExportError, StoreError, require_package
+from ..storage.catalog_paths import expanded
 from ..storage.durable_file import NewFile
-from ..storage.run_paths import expanded
 from ..tables.wording import short
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")

@@ -18,12 +18,12 @@ from ..runs.checker import may_count
 from ..runs.document_parts import Document, counts_by_stream
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_our_asset
+from ..storage.catalog_paths import files_matching
 from ..storage.durable_file import final_name, sync_directories
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
 from ..storage.file_writer import DELETED, name_during_deletion
 from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
-from ..storage.run_paths import files_matching
 from .asset_findings import Assets, asset_path
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of, remover

@@ -95,7 +95,8 @@ class EmbeddedUpkeep(MongoUpkeep):
         orphans = {owner.name: _values(owner.pages, owner.name) for owner in owners}
         findings: list[Finding] = []
         count = 0
-        for header in database.header.find({}, {"start.uid": True, "descriptors.uid": True, "resources": True}):
+        uids = dict.fromkeys((f"{name}s.uid" for name in orphans if name != "resource"), True)
+        for header in database.header.find({}, {"start.uid": True, "resources": True, **uids}):
             count += 1
             for name in orphans:
                 orphans[name].difference_update(doc["uid"] for doc in header.get(f"{name}s") or [])

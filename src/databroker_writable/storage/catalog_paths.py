@@ -1,4 +1,4 @@
-"""Resolve paths of runs and assets: users' paths, globs of run files, and the directory of assets beside them."""
+"""The paths of catalogs: those that users give, globs of run files, and the directories beside these."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InvalidCatalogError, StoreError
 from ..tables.wording import short
+from .file_rights import why_not_listed
 from .header_cache import HeaderCache
 
 ASSETS = "assets"
@@ -105,36 +106,6 @@ def names_in(directory: str) -> list[str]:
         raise InvalidCatalogError(why_not_listed(directory, exc)) from None
     except OSError as exc:
         raise InvalidCatalogError(why_not_listed(directory, exc)) from exc
-
-
-def why_not_listed(directory: str, exc: OSError) -> str:
-    """The reason why a directory cannot be read, and what to do."""
-    if isinstance(exc, PermissionError):
-        return (
-            f"the directory {directory!r} cannot be read by this user; ask its owner{named_owner(directory)} for the "
-            "permission to read it"
-        )
-    return f"the directory {directory!r} cannot be read ({exc.strerror}); is its file system mounted?"
-
-
-def named_owner(path: str) -> str:
-    """The name of the owner of a file between commas, for messages; empty if it cannot be seen."""
-    owner = owner_of(path)
-    return f", {owner}," if owner else ""
-
-
-def owner_of(path: str) -> str:
-    """The name of the owner of a file; empty if a directory above it may not be entered."""
-    try:
-        user = os.lstat(path).st_uid
-    except OSError:
-        return ""
-    try:
-        import pwd
-
-        return pwd.getpwuid(user).pw_name
-    except (ImportError, KeyError):  # Windows has no such database, and a user may be from another machine
-        return f"user {user}"
 
 
 @functools.lru_cache
