@@ -84,6 +84,43 @@ def test_threads_share_one_catalog_object_for_long(site, catalog, impatient):
 
 
 @pytest.mark.parametrize("site", THREADED, indirect=True)
+@pytest.mark.parametrize("how", ["builder", "store_runs"])
+def test_a_run_is_shown_though_an_acquisition_publishes_another_before_the_catalog_is_loaded(
+    site, catalog, how, monkeypatch
+):
+    load, published, is_stored = type(catalog._backend).load, threading.Event(), threading.Event()
+
+    def acquire():
+        for item in children.documents_of("acquired", 4):
+            catalog.v1.insert(*item)
+
+    acquisition = threading.Thread(target=acquire)
+
+    def load_later(self, load_all):
+        if threading.current_thread() is acquisition:
+            published.set()
+            is_stored.wait(10)
+        elif self is catalog._backend and not published.is_set():
+            acquisition.start()
+            published.wait(10)
+        load(self, load_all)
+
+    assert list(catalog) == []
+    monkeypatch.setattr(type(catalog._backend), "load", load_later)
+    if how == "builder":
+        with catalog.run_builder(uid="mine") as builder:
+            builder.add_stream("primary", data={"x": [1]})
+    else:
+        catalog.store_runs([catalog.build_simple_run({"x": [1]}, uid="mine")])
+    assert "mine" in set(catalog._entries)
+    is_stored.set()
+    acquisition.join()
+    assert set(catalog._entries) == set(site.open()) == {"mine", "acquired"}
+    catalog.store_run({"x": [1]}, uid="afterwards")
+    assert set(catalog._entries) == {"mine", "acquired", "afterwards"}
+
+
+@pytest.mark.parametrize("site", THREADED, indirect=True)
 def test_threads_that_store_the_same_run_all_get_it(site, catalog, impatient):
     documents = children.documents_of("fit-1", 3)
     found = in_threads(8, lambda thread: catalog.store_run(documents).metadata["start"]["uid"])

@@ -132,6 +132,17 @@ def has_wildcards(path: str) -> bool:
     return glob.has_magic(_ESCAPED.sub("", path))
 
 
+def remedy_for_pattern(pattern: str, suffix: str) -> str:
+    """What to write instead of a glob of several directories; a directory may be named as the glob is written."""
+    directory, name = os.path.split(pattern)
+    existing = directory
+    while not os.path.isdir(existing):
+        existing = os.path.dirname(existing)
+    if glob.has_magic(existing):
+        return f"for the directory of that name write {os.path.join(glob.escape(directory), name)!r}"
+    return f"put 'DIRECTORY/*{suffix}' first"
+
+
 def _checked(path: Any, name: str) -> str:
     if isinstance(path, os.PathLike):
         path = os.fspath(path)

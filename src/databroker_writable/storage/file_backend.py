@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import glob
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -28,6 +29,7 @@ from .catalog_paths import (
     assets_beside,
     directories_of,
     has_wildcards,
+    remedy_for_pattern,
     unescaped,
 )
 from .file_writer import FileRunWriter, RunGroup, SerializerWriter, name_during_deletion
@@ -57,16 +59,18 @@ class FileBackend(Backend):
 
     def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
         super().__init__(catalog, driver_serializer)
-        self.published: list[SerializerWriter] | None = None
-        self.group: RunGroup | None = None
         self._loaded_at: float | None = None
         self._had_directory = False
         self._searched: RunPaths | None = None  # of the catalog whose search result this is
+        self.begin_anew()
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
-        """Leave an open group to the process that began it."""
-        self.group, self.published = None, None
+        """Leave an open group to the process that began it, and create a new lock."""
+        self.group: RunGroup | None = None
+        # what was published since the catalog was last loaded, also by an acquisition at the same time
+        self.published: deque[list[SerializerWriter]] = deque()
+        self._loading = threading.RLock()
 
     @property
     def run_format(self) -> RunFormat:
@@ -135,7 +139,7 @@ class FileBackend(Backend):
         if has_wildcards(os.path.dirname(first)):
             raise InvalidCatalogError(
                 f"the first path of the catalog {self.label!r}, {first!r}, does not name one directory; "
-                f"{_remedy_for_pattern(first, self.suffix)}"
+                f"{remedy_for_pattern(first, self.suffix)}"
             )
         self._check_still_there()
         existing = os.path.abspath(self.directory)
@@ -267,7 +271,7 @@ class FileBackend(Backend):
             self.group = None
 
     def show_published(self, writers: list[Any]) -> None:
-        self.published = writers
+        self.published.append(writers)
         self.catalog.force_reload()
 
     def load(self, load_all: Callable[[], None]) -> None:
@@ -276,11 +280,17 @@ class FileBackend(Backend):
         databroker 1.2.5's v1.insert reloads the whole catalog at each stop document: a glob and a stat of every
         file.
         """
-        writers, self.published = self.published, None
         is_stock = upstream.is_method_of(load_all, self.stock_driver, "_load")
-        if writers is None or (writers and not is_stock) or any(len(writer.files) != 1 for writer in writers):
-            self._load_files(load_all, is_stock)
-            return
+        with self._loading:
+            published = [self.published.popleft() for _ in range(len(self.published))]
+            writers = [writer for group in published for writer in group]
+            if not published or (writers and not is_stock) or any(len(writer.files) != 1 for writer in writers):
+                self._load_files(load_all, is_stock)
+            else:
+                self._load_published(writers)
+
+    def _load_published(self, writers: list[SerializerWriter]) -> None:
+        """Load the entries of new runs alone."""
         self._had_directory = True
         headers = [RunHeader.of(writer.start, writer.stop, writer.files[0].path) for writer in writers]
         modified = {header.path: os.path.getmtime(header.path) for header in headers}
@@ -336,14 +346,3 @@ def _finds(pattern: str, path: str) -> bool:
     """Whether `glob.glob` finds a path, whose wildcards, unlike fnmatch's, do not pass separators."""
     patterns, parts = os.path.normpath(pattern).split(os.sep), os.path.normpath(path).split(os.sep)
     return len(patterns) == len(parts) and all(map(fnmatch.fnmatch, parts, patterns))
-
-
-def _remedy_for_pattern(pattern: str, suffix: str) -> str:
-    """What to write instead of a glob of several directories; a directory may be named as the glob is written."""
-    directory, name = os.path.split(pattern)
-    existing = directory
-    while not os.path.isdir(existing):
-        existing = os.path.dirname(existing)
-    if glob.has_magic(existing):
-        return f"for the directory of that name write {os.path.join(glob.escape(directory), name)!r}"
-    return f"put 'DIRECTORY/*{suffix}' first"

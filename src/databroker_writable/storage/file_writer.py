@@ -146,10 +146,10 @@ class FileRunWriter(SerializerWriter):
         """Publish the run, or let it wait for others of its group."""
         group = self._backend.group
         if group is not None and group.takes(self):
-            self._backend.published = []
+            self._backend.published.append([])
         else:
             super().publish()
-            self._backend.published = [self]
+            self._backend.published.append([self])
 
     def link(self) -> None:
         try:
