@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import functools
+import os
 import re
+import unittest.mock
 
 import bluesky
 import bluesky.plan_stubs as bps
@@ -20,6 +25,7 @@ from databroker_writable import (
     InvalidRunError,
     InvalidTableError,
     StoreError,
+    StoreFailedError,
     StoreWarning,
     build_simple_run,
 )
@@ -90,6 +96,71 @@ def test_runs_may_be_inserted_interlaced(catalog, site):
             catalog.v1.insert(name, doc)
     for documents in (one, other):
         assert same_run(site.documents(documents[0][1]["uid"]), documents)
+
+
+def fail_to_write(uid, name, backend, monkeypatch):
+    """Let the documents of a type fail to be written into one run."""
+    open_writer = backend.open_writer
+
+    def write(writer, part, doc):
+        if part == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        writer(part, doc)
+
+    def open_failing(start):
+        writer = open_writer(start)
+        if start["uid"] != uid:
+            return writer
+        failing = unittest.mock.Mock(wraps=writer, side_effect=functools.partial(write, writer))
+        failing.publish.side_effect = writer.publish
+        return failing
+
+    monkeypatch.setattr(backend, "open_writer", open_failing)
+
+
+def test_an_old_resource_that_fails_in_one_open_run_comes_into_the_others(catalog, site, tmp_path, monkeypatch):
+    (_, failing), *_ = example_runs.small_documents(number=1)
+    documents = example_runs.documents_with_images(tmp_path)
+    documents = [
+        (name, {key: doc[key] for key in doc if (name, key) != ("resource", "run_start")}) for name, doc in documents
+    ]
+    fail_to_write(failing["uid"], "resource", catalog._backend, monkeypatch)
+    catalog.v1.insert("start", failing)
+    for name, doc in documents:
+        with contextlib.nullcontext() if name != "resource" else pytest.raises(StoreFailedError, match=failing["uid"]):
+            catalog.v1.insert(name, doc)
+    with pytest.raises(InvalidRunError, match="is not open"):
+        catalog.v1.insert("stop", {"uid": "stop-1", "run_start": failing["uid"], "time": 0, "exit_status": "success"})
+    assert same_run(site.documents(-1), documents)
+    assert list(site.open()) == [documents[0][1]["uid"]]
+
+
+def test_old_bulk_documents_that_fail_in_one_open_run_come_into_the_others(catalog, site, monkeypatch):
+    failing, other = example_runs.small_documents(number=1), example_runs.small_documents(number=2)
+    fail_to_write(failing[0][1]["uid"], "event", catalog._backend, monkeypatch)
+    for documents in (failing, other):
+        for item in documents[:2]:
+            catalog.v1.insert(*item)
+    events = {doc["descriptor"]: list(event_model.unpack_event_page(doc)) for _, doc in (failing[2], other[2])}
+    with pytest.raises(StoreFailedError, match=failing[0][1]["uid"]):
+        catalog.v1.insert("bulk_events", events)
+    catalog.v1.insert(*other[3])
+    assert same_run(site.documents(-1), other)
+    assert list(site.open()) == [other[0][1]["uid"]]
+
+
+def test_no_run_is_stored_without_an_old_resource_that_is_refused(catalog, site):
+    before = site.snapshot()
+    runs = [example_runs.small_documents(number=number) for number in (1, 2)]
+    for documents in runs:
+        catalog.v1.insert(*documents[0])
+    resource = {"uid": "old", "spec": "X", "root": "", "resource_path": "", "resource_kwargs": {"a": object()}}
+    with pytest.raises(InvalidRunError, match="'a'"):
+        catalog.v1.insert("resource", resource)
+    for documents in runs:
+        with pytest.raises(InvalidRunError, match="is not open"):
+            catalog.v1.insert(*documents[3])
+    assert site.snapshot() == before
 
 
 @pytest.mark.parametrize("way", ["v1.insert", "store_run"])

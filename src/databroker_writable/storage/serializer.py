@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import InvalidRunError, StoreError
@@ -57,8 +57,7 @@ class RunSerializer:
                 self.stored.route(name, dict(doc))
             return
         with self._lock, deferred_interrupts():
-            for item in self._insertable(name, doc):
-                self.acquired.route(*item)
+            _each(self.acquired.route, self._insertable(name, doc))
 
     def abandon(self, run: str) -> None:
         """Drop an open run that is stored here, if there is one, and remove what was written of it."""
@@ -70,7 +69,7 @@ class RunSerializer:
             return [check_inserted(*item, self._limits) for item in unpacked(name, doc)]
         except StoreError:
             # otherwise a later stop document would publish the run without this document
-            for run in self.acquired.meant_by(doc):
+            for run in self.acquired.meant_by(name, doc):
                 self.acquired.abandon(run)
             raise
 
@@ -100,8 +99,7 @@ class RunRouter:
         runs = list(self._runs_of(name, doc))
         if name in STREAM_DOCUMENTS and not keep_of_acquisition(name, doc, runs[0], self._backend.insert_limits):
             return
-        for run in runs:
-            self._write(run, name, doc)
+        _each(self._write, [(run, name, doc) for run in runs])
 
     def _write(self, run: str, name: str, doc: dict[str, Any]) -> None:
         try:
@@ -138,12 +136,12 @@ class RunRouter:
                 raise _unknown(name, owner, doc.get(owner))
             yield from self._runs[doc[owner]]
 
-    def meant_by(self, doc: Any) -> list[str]:
-        """The open runs of a refused document; if it names none, the only open run."""
+    def meant_by(self, name: Any, doc: Any) -> list[str]:
+        """The open runs of a refused document; if it names none, all for a resource, otherwise the only open one."""
         keys = ("run_start", *sorted(set(_OWNERS.values())))
         texts = [doc[key] for key in keys if isinstance(doc.get(key), str)] if isinstance(doc, Mapping) else []
         if not texts:
-            return list(self._writers) if len(self._writers) == 1 else []
+            return list(self._writers) if len(self._writers) == 1 or name == "resource" else []
         return [run for uid in texts for run in self._runs.get(uid, [uid]) if run in self._writers]
 
     def _forget(self, run: str) -> None:
@@ -161,6 +159,21 @@ class StoredRunRouter(RunRouter):
         if isinstance(writer, SerializerWriter) and writer.leaves_run_out:
             raise not_shown(start["uid"], self._backend)
         return writer
+
+
+def _each(function: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -> None:
+    """Call a function with each of the arguments, also after an error; raise the first one."""
+    error: Exception | None = None
+    for each in arguments:
+        try:
+            function(*each)
+        except Exception as exc:
+            error = error or exc
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # it refers to this frame
 
 
 def _unknown(name: str, owner: str, uid: Any) -> InvalidRunError:
