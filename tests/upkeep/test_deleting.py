@@ -202,6 +202,43 @@ def test_a_run_file_of_another_name_is_found(tmp_path):
     assert sorted(os.listdir(tmp_path / "runs")) == ["run-2.msgpack"]
 
 
+@pytest.mark.parametrize("suffix", ["msgpack", "jsonl"])
+def test_the_file_that_is_named_after_a_run_may_hold_another(tmp_path, suffix):
+    driver = {"msgpack": WritableMsgpackCatalog, "jsonl": WritableJSONLCatalog}[suffix]
+    paths = [str(tmp_path / f"*.{suffix}")]
+    catalog = driver(paths)
+    catalog.store_run({"x": [1]}, uid="run-1")
+    catalog.store_run({"x": [2]}, uid="abc")
+    os.rename(tmp_path / f"run-1.{suffix}", tmp_path / f"other.{suffix}")
+    os.rename(tmp_path / f"abc.{suffix}", tmp_path / f"run-1.{suffix}")
+    deletion_of(driver(paths), "run-1").execute()
+    assert list(driver(paths)) == ["abc"]
+    with pytest.raises(InvalidRunError, match="no run 'run-1'"):
+        deletion_of(driver(paths), "run-1")
+    assert list(driver(paths)) == ["abc"]
+
+
+def test_nor_is_it_taken_for_the_rest_of_a_deletion(tmp_path):
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, uid="run-1")
+    catalog.store_run({"x": [2]}, uid="abc")
+    deletion_of(catalog, "run-1").hide()
+    os.rename(tmp_path / "abc.msgpack", tmp_path / "run-1.msgpack")
+    (finding,) = examine(open_directory(tmp_path)).findings
+    assert "databroker-writable delete CATALOG run-1 finishes it" in finding.message
+    deletion_of(open_directory(tmp_path), "run-1").execute()
+    assert list(open_directory(tmp_path)) == ["abc"]
+    assert examine(open_directory(tmp_path)).findings == []
+
+
+def test_a_file_that_does_not_say_whose_it_is_goes_by_its_name(tmp_path):
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, uid="run-1")
+    (tmp_path / "run-1.msgpack").write_bytes(b"")
+    deletion_of(catalog, "run-1").execute()
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("site", ["msgpack", "mongo-embedded[mongomock]"], indirect=True)
 def test_a_check_finds_a_deletion_that_was_cut_off(site, catalog, assets):
     store(catalog, "run-1")

@@ -63,19 +63,27 @@ class FileUpkeep(BackendUpkeep):
     def cut_off_deletions(self) -> Iterator[Leftover]:
         for path in self._hidden_runs():
             directory, name = os.path.split(path)
-            is_there = os.path.lexists(os.path.join(directory, name[1 : -len(DELETED)]))
-            message = STILL_THERE if is_there else f"{CUT_OFF} {self._uid_in(path)} finishes it"
+            uid, visible = self._uid_in(path), os.path.join(directory, name[1 : -len(DELETED)])
+            is_there = os.path.lexists(visible) and self._uid_in(visible) in (uid, None)
+            message = STILL_THERE if is_there else f"{CUT_OFF} {uid} finishes it"
             yield Leftover("cut-off-deletion", path, message, age=age_of(path))
 
     def deletion_of(self, uid: str) -> Deletion | None:
-        usual, files = self.backend.run_file(uid), run_files(self.catalog)
-        visible = usual if usual in files else next((path for path in files if self._uid_in(path) == uid), None)
+        usual = self.backend.run_file(uid)
+        visible = self._file_of(uid, usual, run_files(self.catalog))
         if visible is not None:
             return FileDeletion(self.catalog, uid, visible, is_visible=True)
-        for path in self._hidden_runs():
-            if path == name_during_deletion(usual) or self._uid_in(path) == uid:
-                return FileDeletion(self.catalog, uid, path, is_visible=False)
-        return None
+        hidden = self._file_of(uid, name_during_deletion(usual), self._hidden_runs())
+        return None if hidden is None else FileDeletion(self.catalog, uid, hidden, is_visible=False)
+
+    def _file_of(self, uid: str, usual: str, files: list[str]) -> str | None:
+        """The file among some that holds a run, or has its usual name and does not say whose it is."""
+        likely = usual in files
+        uid_there = self._uid_in(usual) if likely else None
+        if uid_there == uid:
+            return usual
+        other = next((path for path in files if path != usual and self._uid_in(path) == uid), None)
+        return usual if other is None and likely and uid_there is None else other
 
     def _hidden_runs(self) -> list[str]:
         """The run files whose deletion was cut off, in every directory that runs are read from."""
