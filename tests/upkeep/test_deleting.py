@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 import event_model
+import msgpack
 import numpy
 import pytest
 import suitcase.msgpack
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
+from msgpack_numpy import encode
 
 from databroker_writable import (
     InvalidMetadataError,
@@ -109,6 +111,20 @@ def test_assets_that_another_catalog_of_the_directory_uses_stay(tmp_path, assets
     assert [os.path.basename(path) for path in deletion.kept] == ["run-1-primary.h5"]
     deletion.execute()
     assert copy["run-1"].primary.read()["image"].shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("damage", ["pickled", "truncated"])
+def test_assets_that_a_run_could_use_that_cannot_be_read_stay(tmp_path, damage):
+    catalog = open_directory(tmp_path / "runs")
+    store(catalog, "run-1")
+    other = tmp_path / "runs" / "run-2.msgpack"
+    if damage == "truncated":
+        other.write_bytes((tmp_path / "runs" / "run-1.msgpack").read_bytes()[:-100])
+    else:
+        other.write_bytes(msgpack.packb(["start", {"uid": "run-2", "x": numpy.array([{}])}], default=encode))
+    deletion = deletion_of(catalog, "run-1")
+    assert deletion.assets == []
+    assert [os.path.basename(path) for path in deletion.kept] == ["run-1-primary.h5"]
 
 
 @pytest.mark.filterwarnings("ignore:the arrays of the run 'run-1' stay in")

@@ -81,7 +81,7 @@ class Deletion(ABC):
         self.backend = catalog._backend
         self.uid = uid
         self.assets: list[str] = []  # the files that are deleted with it
-        self.kept: list[str] = []  # those that another run uses, or that are outside the asset root
+        self.kept: list[str] = []  # those that another run uses or could, or that are outside the asset root
         self._closed: list[str] = []
 
     @property
@@ -99,7 +99,7 @@ class Deletion(ABC):
 
     @abstractmethod
     def used_by_others(self, resources: list[Document]) -> set[str]:
-        """Real paths of the assets that other runs refer to."""
+        """Real paths of the assets that other runs refer to, or of all, where some runs cannot be read."""
 
     def run_files(self) -> list[str]:
         """The files of the documents, if they are in files."""

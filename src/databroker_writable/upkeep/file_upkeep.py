@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -130,8 +131,11 @@ class FileDeletion(Deletion):
 
     def used_by_others(self, resources: list[Document]) -> set[str]:
         readers = readers_of_files(self.catalog)
-        files = (read_run_file(path, read) for path, read in readers.items() if path != self._path)
-        return {asset_path(self.catalog, doc) for file in files for doc in file.resources if is_our_asset(doc)}
+        files = [read_run_file(path, read) for path, read in readers.items() if path != self._path]
+        # a run that cannot be read completely may use any of them
+        known = resources if any(not file.is_known for file in files) else []
+        used = itertools.chain(known, *(file.resources for file in files))
+        return {asset_path(self.catalog, resource) for resource in used if is_our_asset(resource)}
 
 
 class EventNumbers:
