@@ -227,6 +227,36 @@ def test_an_exported_file_can_be_stored_again_with_its_units() -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "options", "name", "expected"),
+    [
+        ('a,t\n1,"x\n#note"\n#c\n2,"y\n#z"\n', ["--comment", "#"], "t.csv", ["x\n#note", "y\n#z"]),
+        ('a;t\n1; "x\n\n #n ""q"" "\n#c "d\n2;y\n', ["--comment", "#", "--sep", ";"], "t.csv", ['x\n\n #n "q" ', "y"]),
+        ('# a t\n1 "x\n# note"\n2\t"y\n# z"\n', [], "t.dat", ["x\n# note", "y\n# z"]),
+        ('a,t\n1,5" tube\n#c\n2,y\n', ["--comment", "#"], "t.csv", ['5" tube', "y"]),
+    ],
+)
+def test_a_line_within_quotation_marks_is_no_comment(
+    content: str, options: list[str], name: str, expected: list[str]
+) -> None:
+    columns, _ = store(content, *options, name=name)
+    assert columns == {"a": [1, 2], "t": expected}
+
+
+def test_nor_is_it_in_an_exported_file() -> None:
+    text = ["x\n# secret", "y\n#z"]
+    open_directory("results").store_run({"a": [1, 2], "t": text})
+    succeed("export", "results", "-1", "-o", "out.csv")
+    succeed("store", "out.csv", "--to", "results")
+    back = to_dataset(open_directory("results")[-1])
+    assert (back["a"].values.tolist(), back["t"].values.tolist()) == ([1, 2], text)
+
+
+def test_a_quotation_mark_without_an_end_above_comments_is_named() -> None:
+    content = 'a,t\n1,"x\n' + "#note\n2,y\n" * 20_000
+    assert "the value that begins in its row 2 is too long" in refused(content, "--comment", "#")
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "2024-05-01",

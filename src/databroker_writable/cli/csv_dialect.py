@@ -86,9 +86,36 @@ def rows_of(lines: Sequence[str], separator: str) -> Rows:
                 yield number, row
             number = reader.line_num + 1
     except csv.Error as exc:
-        raise ValueError(
-            f"the value that begins in its row {number} is too long; is a quotation mark missing?"
-        ) from exc
+        raise _too_long(number) from exc
+
+
+def _too_long(number: int) -> ValueError:
+    return ValueError(f"the value that begins in its row {number} is too long; is a quotation mark missing?")
+
+
+def comments_among(lines: Sequence[str], mark: str, separator: str) -> list[int]:
+    """The places of the lines that begin with a mark, but for those within a value in quotation marks."""
+    places: list[int] = []
+    is_within_row = False
+
+    def other_lines() -> Iterator[str]:
+        nonlocal is_within_row
+        for place, line in enumerate(lines):
+            if not is_within_row and line.lstrip().startswith(mark):
+                places.append(place)
+                continue
+            is_within_row = True
+            yield line.replace("\t", " ") if separator == BLANKS else line
+
+    reader = csv.reader(other_lines(), delimiter=" " if separator == BLANKS else separator, skipinitialspace=True)
+    number = 1
+    try:
+        for _ in reader:
+            is_within_row = False
+            number = reader.line_num + 1
+    except csv.Error as exc:
+        raise _too_long(number) from exc
+    return places
 
 
 def first_line(lines: Sequence[str]) -> str:

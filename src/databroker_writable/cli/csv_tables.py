@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..tables.classifier import exceeds_float64
 from ..tables.wording import counted
 from ..upkeep.export_formats import CSV_HEADER
-from .csv_dialect import UTF_8, TextFormat
+from .csv_dialect import UTF_8, TextFormat, comments_among
 from .csv_doubts import (
     check_decimal_points,
     check_overflow,
@@ -109,10 +109,9 @@ def _lines(text: str, text_format: TextFormat) -> tuple[list[str], dict[int, str
     lines = list(io.StringIO(text, newline=""))
     lines[:skipped] = ["\n"] * len(lines[:skipped])
     comments = {}
-    for number, line in enumerate(lines):
-        if comment and line.lstrip().startswith(comment):
-            comments[number] = line.rstrip("\r\n")
-            lines[number] = "\n"
+    for number in comments_among(lines, comment, text_format.separator) if comment else ():
+        comments[number] = lines[number].rstrip("\r\n")
+        lines[number] = "\n"
     return lines, comments
 
 
