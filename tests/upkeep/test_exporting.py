@@ -430,6 +430,23 @@ def test_a_table_of_two_streams_is_refused() -> None:
     assert pandas.read_csv(export(run, "run.csv", stream="dark"), comment="#")["x"].tolist() == [4, 5]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(("dims", "values"), [(("energy",), [10.0, 20.0]), (("row", "energy"), [[10.0, 20.0]] * 3)])
+def test_a_coordinate_along_a_dimension_of_no_column_does_not_multiply_rows(
+    suffix: str, dims: tuple[str, ...], values: Any
+) -> None:
+    coords = {"e": (dims, values), "number": ("row", [7, 8, 9]), "edge": "K"}
+    run = stored(xarray.Dataset({"x": ("row", [1, 2, 3])}, coords), one_event=True)
+    with pytest.raises(ExportError, match=rf"'primary' has x \(row\), e \({', '.join(dims)}\); choose some with col"):
+        export(run, f"run.{suffix}")
+    path = export(run, f"run.{suffix}", columns="x")
+    frame = pandas.read_csv(path, comment="#") if suffix == "csv" else pandas.read_parquet(path)
+    assert frame["x"].tolist() == [1, 2, 3]
+    assert frame["number"].tolist() == [7, 8, 9]
+    only = export(run, f"number.{suffix}", columns="number")
+    assert len(pandas.read_csv(only, comment="#") if suffix == "csv" else pandas.read_parquet(only)) == 3
+
+
 @pytest.mark.parametrize("path", ["/proc/run.csv", "/proc/runs/run.csv"])
 def test_a_place_where_no_file_can_be_made_is_told(path: str) -> None:
     with pytest.raises(StoreFailedError, match=f"'{path}' cannot be written"):
