@@ -248,6 +248,24 @@ def test_several_streams_are_groups_of_netcdf() -> None:
     xarray.testing.assert_identical(back, to_dataset(run, "dark"))
 
 
+def test_each_stream_has_a_group_of_its_own_in_netcdf() -> None:
+    names = ["a/b", "a_b", "a_b_2", "databroker_run", "a/c"]
+    catalog = open_directory("results")
+    with catalog.run_builder() as builder:
+        for number, name in enumerate(names):
+            builder.add_stream(name, data={"x": [number]})
+    with pytest.warns(StoreWarning) as warned:
+        path = export(catalog[-1], "run.nc")
+    groups = {"a/b": "a_b_3", "databroker_run": "databroker_run_2", "a/c": "a_c"}
+    assert {str(warning.message) for warning in warned} == {
+        f"the stream {name!r} is written as the group {group!r}, because its name cannot be used"
+        for name, group in groups.items()
+    }
+    for number, name in enumerate(names):
+        assert xarray.load_dataset(path, group=groups.get(name, name))["x"].values.tolist() == [number]
+    assert set(xarray.load_dataset(path, group="databroker_run").variables) == {"start", "stop", "descriptors"}
+
+
 def test_columns_are_chosen_with_their_coordinates() -> None:
     back = xarray.load_dataset(export(stored(spectra(), one_event=True), "run.nc", columns=["mu"]))
     assert list(back.variables) == ["mu", "energy"] or set(back.variables) == {"mu", "energy"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv as csv_rules
+import itertools
 import json as json_library
 import re
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pandas
 import xarray
 
-from ..errors import ExportError
+from ..errors import ExportError, warn_user
 from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
@@ -38,12 +39,27 @@ class _NewNetCDF(NewHDF5File):
 def netcdf(contents: RunContents, path: str) -> NewFile:
     """Write netCDF-4: one stream at the top, several in groups of their names; the documents in a group."""
     file = _NewNetCDF(path)
+    groups = _groups(list(contents.streams))
     with file.filling():
         for name, dataset in contents.streams.items():
-            _add_group(file, for_file(dataset), None if len(contents.streams) == 1 else name.replace("/", "_"))
+            _add_group(file, for_file(dataset), None if len(groups) == 1 else groups[name])
         documents = {name: ((), json_line(document)) for name, document in contents.documents().items()}
         _add_group(file, xarray.Dataset(documents), DOCUMENTS)
     return file
+
+
+def _groups(streams: list[str]) -> dict[str, str]:
+    """A group for each of several streams, of its name if that has no slash and is not that of the documents."""
+    groups = {name: name for name in streams if "/" not in name and name != DOCUMENTS}
+    for name in streams:
+        if name in groups:
+            continue
+        plain = name.replace("/", "_")
+        names = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
+        groups[name] = next(free for free in names if free not in groups.values() and free != DOCUMENTS)
+        if len(streams) > 1:
+            warn_user(f"the stream {name!r} is written as the group {groups[name]!r}, because its name cannot be used")
+    return groups
 
 
 def _add_group(file: _NewNetCDF, dataset: xarray.Dataset, group: str | None) -> None:
