@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,32 @@ def test_cells_of_a_workbook_are_stored_as_they_are(cells: list[Any], expected: 
     values = [None if pandas.isna(value) else value for value in found.astype(object)]
     assert values == expected
     assert list(map(type, values)) == list(map(type, expected))
+
+
+@pytest.mark.parametrize("formula", ["=A2*2", '=IF(A2>0,"",1)'])
+def test_a_formula_whose_value_is_not_in_the_workbook_is_refused(formula: str) -> None:
+    book = workbook(["x", "y"], [1, formula], [2, 5])
+    assert "its cell B2 has a formula without its value; open the workbook in Excel" in fail(
+        "store", book, "--to", "results"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "values"),
+    [
+        (b'<c r="B2"><f>A2*2</f><v>2</v></c>', [2, 5]),
+        (b'<c r="B2" t="str"><f>IF(A2>0,"",1)</f><v></v></c>', [None, 5]),
+        (b'<c r="B2" t="e"><f>NA()</f><v>#N/A</v></c>', [None, 5]),
+    ],
+)
+def test_values_of_formulas_are_stored(cell: bytes, values: list[Any]) -> None:
+    with zipfile.ZipFile(workbook(["x", "y"], [1, "=A2*2"], [2, 5])) as book, zipfile.ZipFile("new.xlsx", "w") as new:
+        for name in book.namelist():
+            found = re.compile(rb'<c r="B2">.*?</c>').subn(lambda _: cell, book.read(name))
+            assert found[1] == (name == "xl/worksheets/sheet1.xml")
+            new.writestr(name, found[0])
+    found = to_dataset(stored("new.xlsx")).to_dataframe()["y"]
+    assert [None if pandas.isna(value) else value for value in found] == values
 
 
 def test_names_in_a_workbook_are_those_of_its_first_row() -> None:

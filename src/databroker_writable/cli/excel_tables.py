@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import zipfile
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas
 
@@ -16,12 +18,32 @@ def read_excel(path: Path) -> pandas.DataFrame:
     # all cells, unconverted: text such as 007 or NA would become numbers and missing values
     options: dict[str, Any] = {"header": None, "dtype": object, "na_filter": False}
     sheets = pandas.read_excel(path, sheet_name=None, engine="openpyxl", **options)
+    _check_formulas(path)
     tables = [rows for sheet in sheets.values() if len(rows := _without_blank_rows_above(sheet)) > 1]
     if len(tables) != 1:
         raise ValueError(f"it has {len(tables)} sheets with data; save the one to store in its own file")
     heading, *rows = tables[0].to_numpy().tolist()
     columns = [[None if _is_blank(row[number]) else row[number] for row in rows] for number in range(len(heading))]
     return pandas.DataFrame({name: _column(columns[number]) for name, number in _names(heading, columns).items()})
+
+
+def _check_formulas(path: Path) -> None:
+    """Refuse formulas without their values, as programs write them that do not compute; they are read as blank."""
+    with zipfile.ZipFile(path) as book:
+        for name in book.namelist():
+            if not name.startswith("xl/worksheets/") or not name.endswith(".xml") or b"f>" not in book.read(name):
+                continue
+            with book.open(name) as sheet:
+                for _, cell in ElementTree.iterparse(sheet):
+                    parts = {part.tag.rpartition("}")[2]: part.text for part in cell}
+                    # the value of a formula may be empty text
+                    if "f" in parts and not parts.get("v") and cell.get("t") != "str":
+                        raise ValueError(
+                            f"its cell {cell.get('r')} has a formula without its value; open the workbook in Excel or "
+                            "LibreOffice, save it there, and store it again"
+                        )
+                    if cell.tag.endswith("}row"):
+                        cell.clear()
 
 
 def _without_blank_rows_above(sheet: pandas.DataFrame) -> pandas.DataFrame:
