@@ -13,6 +13,8 @@ from typing import Any
 import bson
 import intake
 import mongomock
+import msgpack
+import msgpack_numpy
 import numpy
 import pytest
 import yaml
@@ -21,7 +23,7 @@ from databroker_writable import open_directory, to_dataset
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
 from databroker_writable.storage.file_backend import MsgpackBackend
 from databroker_writable.upkeep import clean, examine
-from support import example_runs, servers, sites
+from support import children, example_runs, servers, sites
 from support.command_line import run, write_catalog
 
 OLD = 3 * 86400
@@ -143,6 +145,29 @@ def test_options_that_would_do_nothing_are_refused(options: list[str], message: 
     open_directory("results").store_run({"x": [1]})
     result = run("check", "results", *options)
     assert (result.exit_code, message in result.stderr) == (2, True)
+
+
+def test_what_cannot_be_recovered_needs_attention() -> None:
+    open_directory("results").store_run({"x": [1]}, uid="run-1")
+    partial = {}
+    for uid in ("whole", "bad"):
+        documents = children.documents_of(uid, 1)[:-1]
+        if uid == "bad":
+            documents[-1][1]["descriptor"] = "other"
+        partial[uid] = Path(f"results/.{uid}.msgpack.0123abcd.part")
+        packed = (msgpack.packb(document, default=msgpack_numpy.encode) for document in documents)
+        partial[uid].write_bytes(b"".join(packed))
+    result = run("check", "results", "--recover")
+    assert result.exit_code == 1
+    assert result.stdout.endswith("results: 1 run recovered\n")
+    assert re.search(
+        r"/\.bad\.msgpack\.0123abcd\.part is not recovered, and stays as it is: its documents do not make a run "
+        r"\(KeyError: 'other'\)\n",
+        result.stderr,
+    )
+    assert (partial["bad"].exists(), partial["whole"].exists()) == (True, False)
+    partial["bad"].unlink()
+    assert run("check", "results", "--recover").exit_code == 0
 
 
 def test_a_grace_period_of_0_removes_what_was_left_just_now() -> None:

@@ -13,7 +13,7 @@ from ..catalog.recipes import without_password
 from ..tables.wording import counted
 from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover
-from ..upkeep.recovering import RecoveredRun, recover
+from ..upkeep.recovering import RecoveredRun, recovered_and_left
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_span
 from .printing import json_text, say
@@ -96,8 +96,9 @@ def check(
     if unshared and not cleaning:
         raise click.UsageError("--unshared is for removing leftovers; give --clean, too")
     if recovering:
-        say(_recovered(recover(open_existing_to_store(catalog)), catalog))
-        return
+        runs, left = recovered_and_left(open_existing_to_store(catalog))
+        say(_recovered(runs, catalog))
+        ctx.exit(1 if left else 0)
     if writing:
         report = write_test(open_existing_to_store(catalog), lambda uid: _read_elsewhere(catalog, uid))
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import NotWritableError, StoreError, StoreFailedError
+from ..results.header_search import open_run
 from ..runs.document_parts import Document
 from ..storage.assets import is_asset, is_our_asset
 from ..storage.durable_file import sync_directories
@@ -51,7 +52,7 @@ class BackendUpkeep:
         """Look for leftovers and damage among the documents, and tell `assets` which resources they name."""
         uids = list(self.catalog)
         for uid in uids:
-            documents = self.catalog[uid].documents(fill="no")
+            documents = open_run(self.catalog, uid).documents(fill="no")
             assets.refer(doc for name, doc in documents if name == "resource")
         return Look(len(uids))
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalog.wrapping import check_is_writable
-from ..errors import NotWritableError, RunExistsError, warn_user
+from ..errors import NotWritableError, RunExistsError, StoreError, warn_user
+from ..results.header_search import open_run
 from ..runs.built_stream import new_uids
 from ..runs.comparison import as_text, same_run
 from ..runs.document_parts import Document, NamedDocument
@@ -86,49 +87,52 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
     """
     with errors_end_here:
         check_is_writable(catalog, "recover")
-        backend = catalog._backend
-        if not isinstance(backend, FileBackend):
-            raise NotWritableError(
-                f"nothing can be recovered in {backend.label!r}: only catalogs of files keep what a killed writer has "
-                "written; store the run again"
-            )
-        catalog._store.check_writable()
-        recovered = []
-        for path in [entry.path for entry in left_files(backend.directory, lambda name: name.endswith(backend.suffix))]:
-            with locked(path) as is_left:
-                documents = _left_documents(path, backend.suffix) if is_left else []
+        return recovered_and_left(catalog)[0]
+
+
+def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
+    """Recover what can be; give the runs, and the files that stay as they are, of each of which a warning says why."""
+    backend = catalog._backend
+    if not isinstance(backend, FileBackend):
+        raise NotWritableError(
+            f"nothing can be recovered in {backend.label!r}: only catalogs of files keep what a killed writer has "
+            "written; store the run again"
+        )
+    catalog._store.check_writable()
+    runs, left = [], []
+    for path in [entry.path for entry in left_files(backend.directory, lambda name: name.endswith(backend.suffix))]:
+        with locked(path) as is_left:
+            try:
+                documents = _whole_documents(path, backend.suffix) if is_left else []
                 if documents and documents[0][0] == "start":
-                    recovered += _recovered_or_left(catalog, path, documents)
-        return recovered
+                    runs.append(_recovered(catalog, documents))
+                    remove_recovered(path)
+            except NotWritableError:
+                raise
+            except (RunExistsError, PermissionError, *WRONG_DOCUMENTS) as exc:
+                # which may not hold for the others
+                warn_user(f"the partial file {path} is not recovered{_why(path, exc)}")
+                left.append(path)
+    return runs, left
 
 
-def _recovered_or_left(catalog: Any, path: str, documents: list[NamedDocument]) -> list[RecoveredRun]:
-    """The run of one file; none, with a warning, where it cannot be published, which may not hold for the others."""
-    try:
-        run = _recovered(catalog, documents)
-    except NotWritableError:
-        raise
-    except (RunExistsError, *WRONG_DOCUMENTS) as exc:
-        warn_user(f"the partial file {path} is not recovered, and stays as it is: {type(exc).__name__}: {exc}")
-        return []
-    remove_recovered(path)
-    return [run]
+def _why(path: str, exc: Exception) -> str:
+    """Why a file is not recovered, as the end of a sentence."""
+    if isinstance(exc, StoreError):
+        return f", and stays as it is: {exc}"
+    if isinstance(exc, PermissionError):
+        return f": it {why_unreadable(path, exc)}"
+    return f", and stays as it is: its documents do not make a run ({type(exc).__name__}: {exc})"
 
 
-def _left_documents(path: str, suffix: str) -> list[NamedDocument]:
-    try:
-        return list(_whole_documents(path, suffix))
-    except FileNotFoundError:
-        return []  # another process has recovered or removed it
-    except PermissionError as exc:
-        warn_user(f"the partial file {path} is not recovered: it {why_unreadable(path, exc)}")
-        return []
-
-
-def _whole_documents(path: str, suffix: str) -> Iterator[NamedDocument]:
-    """The documents of an incomplete file."""
-    with contextlib.suppress(ValueError):  # the last one is incomplete
-        yield from READERS[suffix](path)
+def _whole_documents(path: str, suffix: str) -> list[NamedDocument]:
+    """The documents of an incomplete file; none if another process has recovered or removed it."""
+    documents: list[NamedDocument] = []
+    # the last one is incomplete
+    with contextlib.suppress(ValueError, FileNotFoundError):
+        for document in READERS[suffix](path):
+            documents.append(document)
+    return documents
 
 
 def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
@@ -191,7 +195,7 @@ def _is_stored(catalog: Any, uid: str, documents: list[NamedDocument], assets: P
     """Whether a run was published before, apart from its stop document."""
     if not catalog._backend.has_run(uid):
         return False
-    stored = [(name, doc) for name, doc in documents_of(catalog[uid]) if name != "stop"]
+    stored = [(name, doc) for name, doc in documents_of(open_run(catalog, uid)) if name != "stop"]
     return same_run(stored, [assets.located(name, doc) for name, doc in documents if name != "stop"])
 
 
