@@ -65,6 +65,23 @@ def test_without_an_answer_nothing_is_deleted() -> None:
     assert runs() == ["fit-1", "mean-1", "raw-1"]
 
 
+def test_a_scan_id_is_no_beginning_of_a_uid() -> None:
+    catalog = open_directory("results")
+    catalog.store_run({"x": [1]}, {"scan_id": 5}, uid="a1")
+    catalog.store_run({"x": [1]}, {"scan_id": 6}, uid="5bcd")
+    assert "uid: a1\n" in succeed("show", "results", "5")
+    before = runs()
+    refused = run("delete", "results", "5")
+    assert refused.exit_code == 2
+    assert "delete takes uids, and 5 is a scan_id, that of a1; give the uid of the run to delete" in refused.stderr
+    assert "no run '7'" in fail("delete", "results", "7", "--yes")
+    assert runs() == before
+    succeed("delete", "results", "a1", "--yes")
+    code, said = answer("y\n", "delete", "results", "5")
+    assert code == 0
+    assert said.endswith("deleted 5bcd\n")
+
+
 def test_a_deletion_that_was_cut_off_is_finished() -> None:
     deletion_of(open_directory("results"), "fit-1").hide()
     assert "cut-off-deletion" in run("check", "results", "--json", "--grace", "0").stdout

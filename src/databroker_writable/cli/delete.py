@@ -16,7 +16,7 @@ from ..runs.shown_text import aligned, shown, shown_time
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns
 from .printing import say
-from .targets import open_existing_to_store
+from .targets import open_existing_to_store, uid_of_scan
 
 WIDTH = 36
 MOST_ROWS = 20
@@ -43,7 +43,15 @@ def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
             "delete takes uids, not -1: what is the latest run can change; see databroker-writable ls"
         )
     opened = open_existing_to_store(catalog)
-    found = {uid: deletion_of(opened, uid) for uid in uids}
+    found = {}
+    for uid in uids:
+        of_scan = None if header_of(opened, uid) is not None else uid_of_scan(opened, uid)
+        if of_scan is not None:
+            # the other commands take it for a scan_id, which another run can have, too
+            raise click.UsageError(
+                f"delete takes uids, and {uid} is a scan_id, that of {of_scan}; give the uid of the run to delete"
+            )
+        found[uid] = deletion_of(opened, uid)
     for uid, deletion in found.items():
         if yes and uid != deletion.uid:
             # the same command again, when the run of this very uid is gone, must not delete another one

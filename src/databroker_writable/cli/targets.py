@@ -134,14 +134,19 @@ def find_uid(catalog: Any, name: str, uid: str) -> str:
         if len(newest) < -int(uid):
             raise click.ClickException(f"{name} has no run {uid}: it only contains {counted(len(newest), 'run')}")
         return newest[-1].uid
-    of_scan = next(headers(catalog, {"scan_id": int(uid)}), None) if is_number(uid) else None
     try:
-        full = complete_uid(catalog, uid) if of_scan is None else of_scan.uid
+        full = uid_of_scan(catalog, uid) or complete_uid(catalog, uid)
     except ValueError as exc:
         raise click.ClickException(f"{name}: {exc}") from exc
     if full is None:
         raise click.ClickException(f"there is no run {uid!r} in {name}; databroker-writable ls {name} lists them")
     return full
+
+
+def uid_of_scan(catalog: Any, text: str) -> str | None:
+    """The uid of the newest run with this scan_id, if a text is one."""
+    header = next(headers(catalog, {"scan_id": int(text)}), None) if is_number(text) else None
+    return None if header is None else header.uid
 
 
 def is_position(text: str) -> bool:
