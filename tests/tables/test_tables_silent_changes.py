@@ -93,6 +93,29 @@ def test_the_masks_of_arrays_in_a_list_are_kept(backend, one_event):
 
 
 @backends
+@both
+@pytest.mark.parametrize(
+    "value", [numpy.ma.masked_all(3).mean(), *(numpy.ma.masked_array(value, mask=True) for value in (5, True, "Cu"))]
+)
+def test_a_single_masked_value_is_missing(value, backend, one_event):
+    for table in ({"x": [1, 2], "one": value}, {"one": value}):
+        back = there_and_back(table, backend=backend, one_event=one_event)["one"]
+        assert back.dims == ()
+        assert pandas.isna(back.values[()])
+
+
+@backends
+@pytest.mark.parametrize("values", [[1, 2], [True, False], ["a", "b"], [1.5, 2.5], [[1], "b"]])
+def test_masks_beside_a_series_with_an_index_are_kept(values, backend):
+    indexed = pandas.Series([1.0, 2.0], [5, 6])
+    column = numpy.ma.masked_array(values, [True, False], dtype=object if [1] in values else None)
+    back = there_and_back({"x": indexed, "y": column, "one": column[0:1].reshape(())}, backend=backend)
+    assert pandas.isna(back["y"].values[0])
+    assert back["y"].values[1] == values[1]
+    assert pandas.isna(back["one"].values).all()
+
+
+@backends
 def test_nan_and_missing_in_an_arrow_column_stay_apart(backend):
     pyarrow = pytest.importorskip("pyarrow")
     column = pandas.arrays.ArrowExtensionArray(pyarrow.array([1.5, float("nan"), None]))

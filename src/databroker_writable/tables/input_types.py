@@ -15,7 +15,7 @@ import xarray
 
 from ..errors import InvalidTableError
 from .arrow_columns import columns_from_arrow
-from .classifier import units_of
+from .classifier import is_masked, units_of
 from .columns import array_from_column, is_default_index, is_one_value
 from .wording import short
 
@@ -129,7 +129,8 @@ def _frame_of(table: Mapping[Any, Any], indexed: list[pandas.Series]) -> pandas.
                 f"column {name!r} is a pandas Series with another index than the others; "
                 "pass pandas.DataFrame(table) to align them, or .array to drop it"
             )
-        columns[name] = column if is_series or is_one_value(column) else array_from_column(column, name)
+        values = column if is_series or is_one_value(column) else array_from_column(column, name)
+        columns[name] = _with_none_for_masked(values, len(index)) if is_masked(values) else values
     try:
         # with its dtype, or pandas 3 turns None among strings into NaN
         arrays = {n: pandas.Series(c, index, c.dtype) if hasattr(c, "dtype") else c for n, c in columns.items()}
@@ -139,6 +140,15 @@ def _frame_of(table: Mapping[Any, Any], indexed: list[pandas.Series]) -> pandas.
             f"the columns do not fit to a pandas Series with its own index: {short(error, 200)}; "
             "pass the .array of each Series to drop it"
         ) from error
+
+
+def _with_none_for_masked(values: Any, length: int) -> Any:
+    """Masked values as None where pandas has no missing ones: it refuses integers, and makes True of bools."""
+    if not isinstance(values, numpy.ma.MaskedArray) or values.dtype.kind not in "biuUO":
+        return values
+    objects = values.data.astype(object)
+    objects[values.mask] = None
+    return objects if objects.ndim else objects.reshape(1).repeat(length)
 
 
 def _columns_of_records(rows: Any) -> dict[Any, list[Any]]:

@@ -282,10 +282,10 @@ def _length_along(source: Source, dim: str | None) -> int:
     return next(lengths, 1)
 
 
-def _repeated(values: Any, length: int) -> numpy.ndarray[Any, Any]:
+def _repeated(values: Any, length: int) -> Any:
     """A single value repeated for each Event."""
     value = values.compute() if is_lazy(values) else values
-    return numpy.full(length, value, value.dtype)
+    return value.reshape(1).repeat(length)  # unlike numpy.full, which drops the mask
 
 
 def _is_list_of_numbers(encoded: Encoded) -> bool:
