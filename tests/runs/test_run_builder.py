@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from databroker_writable import InvalidTableError, StoreError
+from databroker_writable import InvalidTableError, StoreError, to_dataset
 from databroker_writable.runs import built_stream
 from databroker_writable.runs.builder import RunBuilder
 
@@ -100,3 +100,16 @@ def test_data_keys_without_a_table_are_complete_and_are_those_of_every_table() -
     builder.add_stream("primary", data_keys={"x": data_key})
     with pytest.raises(InvalidTableError, match=re.escape("has the columns ['x'], but this table has ['y']")):
         builder.add_data("primary", {"y": [1]})
+
+
+@pytest.mark.parametrize("given", [1000.0, [1000.0, 1001.0]])
+def test_a_table_with_times_of_its_own_is_given_no_others(given: Any) -> None:
+    table = {"time": [1.0, 2.0], "x": [1, 2]}
+    builder = RunBuilder()
+    with pytest.raises(InvalidTableError, match=r"column 'time'.*the argument time says another.*leave out"):
+        builder.add_stream("primary", data=table, time=1000.0)
+    builder.add_stream("primary", data=table)
+    with pytest.raises(InvalidTableError, match=r"column 'time'.*the argument time says another.*leave out"):
+        builder.add_data("primary", {"time": [3.0, 4.0], "x": [1, 2]}, time=given)
+    builder.add_data("primary", {"time": [3.0, 4.0], "x": [1, 2]}, time=[3.0, 4.0])
+    assert to_dataset(builder.get_run())["time"].values.tolist() == [1.0, 2.0, 3.0, 4.0]

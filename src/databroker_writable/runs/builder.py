@@ -140,7 +140,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             Descriptions of the columns, which take precedence over what is inferred from `data`. Without `data` each
             entry needs ``source``, ``dtype`` and ``shape``.
         uid, time : optional
-            Of the descriptor.
+            Of the descriptor; `time` also of the first Event, unless the table has times of its own.
         object_keys, configuration, hints : dict, optional
             As in bluesky-live; they take precedence over what is inferred.
         units : dict of str, optional
@@ -184,7 +184,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             With the columns, types and shapes of the first table; single integers may become floats. Its arrays may
             be filled again for the next piece.
         time : array of float, shape (number of Events,), optional
-            POSIX seconds, increasing; by default 1 microsecond apart, so that readers keep the order.
+            POSIX seconds, increasing; by default the column ``time``, or 1 microsecond apart to keep the order.
         timestamps : dict of arrays of float, optional
             POSIX seconds per column; by default those of the Events.
         seq_num : array of int, optional

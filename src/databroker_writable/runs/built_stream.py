@@ -122,10 +122,16 @@ class BuiltStream:
         if time is None and table.time is None:
             return event_times(now, table.length)
         if time is None:
-            time = table.time
-        elif numpy.ndim(time) == 0:
+            return user_times(table.time, table.length, self.last_time)
+        if numpy.ndim(time) == 0:
             time = event_times(float(_times([time], 1, "time")[0]), table.length)
-        return user_times(time, table.length, self.last_time)
+        times = user_times(time, table.length, self.last_time)
+        if table.time is not None and not numpy.array_equal(times, table.time):
+            raise InvalidTableError(
+                "the table has a column 'time', which is the time of its Events, but the argument time says another; "
+                "leave out the argument, or rename the column"
+            )
+        return times
 
 
 def composed_descriptor(
