@@ -285,6 +285,9 @@ RAGGED = {
     "integers": ([[1], [2, 3], []], "int64"),
     "arrays": ([numpy.float32([1.5]), numpy.float32([2.5, 3.5])], "float32"),
     "unsigned arrays": ([numpy.uint16([1]), numpy.uint16([2, 3])], "uint16"),
+    "arrays of several types": ([numpy.int8([1]), numpy.uint64([2, 3]), numpy.int64([-4])], "int64"),
+    "integers and floats": ([numpy.int64([2**53]), numpy.float32([2.5, 3.5])], "float64"),
+    "integers and an empty array": ([numpy.int64([1, 2]), numpy.array([])], "int64"),
     "with NaN": ([[float("nan")], [2.5, float("nan")]], "float64"),
 }
 
@@ -300,6 +303,14 @@ def test_rows_of_unequal_length_are_padded_and_come_back(rows, dtype, backend, o
     assert [row.dtype for row in ragged] == [numpy.dtype(dtype)] * len(rows)
     for row, expected in zip(ragged, rows, strict=True):
         numpy.testing.assert_array_equal(row, expected)
+
+
+@both
+@pytest.mark.parametrize("other", [numpy.array([0.5, 1.0]), numpy.uint64([1, 2]), numpy.array([]), [0.5, 1.0]])
+@pytest.mark.parametrize("form", [dict, pandas.DataFrame])
+def test_integers_in_rows_of_several_types_are_not_rounded(other, form, one_event):
+    with pytest.raises(InvalidTableError, match=r"'x' holds .*integers (beyond|among)"):
+        databroker_writable.build_simple_run(form({"x": [numpy.array([2**60 + 1]), other]}), one_event=one_event)
 
 
 def test_a_column_of_rows_of_one_length_is_not_ragged():

@@ -252,6 +252,9 @@ def _numbers(values: Sequence[Any], types: set[ValueType], name: str) -> numpy.n
     if types == {ValueType.FLOAT}:
         return array
     if types == {ValueType.INT}:
+        if array.dtype.kind not in "iu":
+            # numpy chooses float64 for its own signed and unsigned integers together
+            array = numpy.asarray(list(map(int, values)))
         if array.dtype.kind not in "iu" and min(values) >= 0 and max(values) < 2**64:
             # numpy chooses float64 for integers on both sides of 2**63.
             array = numpy.asarray(values, dtype="uint64")

@@ -228,9 +228,10 @@ def _padded(
 ) -> tuple[numpy.ndarray, numpy.ndarray, numpy.dtype[Any]] | None:
     """Rows of numbers padded with NaN, their lengths, and their dtype; None if they are not numbers."""
     lengths = numpy.asarray([len(row) for row in rows])
-    arrays = [row for row in rows if isinstance(row, numpy.ndarray)]
-    if len(arrays) == len(rows) and all(type(row) is numpy.ndarray and row.dtype.kind in "iuf" for row in arrays):
-        flat = numpy.concatenate(arrays)
+    dtypes = {row.dtype if type(row) is numpy.ndarray else None for row in rows}
+    [dtype] = dtypes if len(dtypes) == 1 else [None]  # numpy would round integers among floats
+    if dtype is not None and dtype.kind in "iuf":
+        flat = numpy.concatenate(rows)
     else:
         items = list(chain.from_iterable(rows))
         if any(isinstance(item, list | tuple | numpy.ndarray) for item in items):
