@@ -368,6 +368,46 @@ def test_single_events_that_fit_in_no_page_together_are_refused(change: Callable
         check_documents([start, descriptor, *(("event", event) for event in events), stop])
 
 
+def test_events_of_descriptors_whose_long_uids_begin_alike_stay_apart() -> None:
+    start, (_, descriptor), (_, page), (_, stop) = given(rows=4)
+    descriptors = {"s1": {}, "s2": {}}
+    for stream in descriptors:
+        descriptors[stream] = {**descriptor, "name": stream, "uid": "d" * 80 + stream}
+    events = [copy.deepcopy(dict(event)) for event in event_model.unpack_event_page(page)]
+    for event, stream in zip(events, ["s1", "s2"] * 2, strict=True):
+        event["descriptor"] = descriptors[stream]["uid"]
+    documents = [
+        start,
+        *(("descriptor", doc) for doc in descriptors.values()),
+        *(("event", event) for event in events),
+        ("stop", {key: value for key, value in stop.items() if key != "num_events"}),
+    ]
+    pages = [doc for name, doc in check_documents(documents) if name == "event_page"]
+    assert [page["descriptor"][80:] for page in pages] == ["s1", "s2"] * 2
+
+
+def test_datums_of_resources_whose_long_uids_begin_alike_stay_apart() -> None:
+    start, *_, (_, stop) = given()
+    resource = {"spec": "S", "root": "/", "resource_path": "p", "resource_kwargs": {}, "path_semantics": "posix"}
+    uids = ["r" * 80 + end for end in "ab"]
+    documents = [
+        start,
+        *(("resource", {**resource, "uid": uid, "run_start": start[1]["uid"]}) for uid in uids),
+        *(("datum", {"datum_id": f"{uid}/0", "resource": uid, "datum_kwargs": {"frame": 0}}) for uid in uids),
+        ("stop", {key: value for key, value in stop.items() if key != "num_events"}),
+    ]
+    pages = [doc for name, doc in check_documents(documents) if name == "datum_page"]
+    assert [page["resource"] for page in pages] == uids
+
+
+@pytest.mark.parametrize("uid", [numpy.array(["a", "b"]), None, {"uid": "d"}], ids=["array", "none", "dict"])
+def test_events_that_name_no_descriptor_are_refused(uid: Any) -> None:
+    start, descriptor, (_, page), stop = given(rows=2)
+    events = [{**event, "descriptor": uid} for event in event_model.unpack_event_page(page)]
+    with pytest.raises(InvalidRunError, match=r"an event refers to the descriptor .* no document before it defines"):
+        check_documents([start, descriptor, *(("event", event) for event in events), stop])
+
+
 def test_documents_without_a_start_document_are_no_run() -> None:
     with pytest.raises(InvalidRunError, match="begin with its start document, but there is none"):
         check_documents(iter([]))

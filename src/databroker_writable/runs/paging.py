@@ -48,9 +48,10 @@ def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
         # between two documents the code that gives them goes on; of these the others are copied when they are checked
         documents = ((name, private_copy(doc) if name in _WAITING else doc) for name, doc in documents)
     batch: list[Document] = []
-    batch_of = ("", "")
+    batch_of: tuple[str, str | int] = ("", "")
     for name, doc in documents:
-        owner = (name, short(doc.get("descriptor" if name == "event" else "resource")))
+        uid = doc.get("descriptor" if name == "event" else "resource")
+        owner = (name, uid if isinstance(uid, str) else id(uid))  # anything may be given, also arrays
         if batch and owner != batch_of:
             yield _page_of(batch_of[0], batch)
             batch = []
