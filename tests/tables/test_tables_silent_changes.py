@@ -125,6 +125,46 @@ def test_nan_and_missing_in_an_arrow_column_stay_apart(backend):
     assert numpy.isnan(back._pa_array.to_pylist()[1])
 
 
+def interval_array(first, second, dtype):
+    bounds = pandas.array([first, second, None], dtype=dtype)
+    return pandas.arrays.IntervalArray.from_arrays(bounds, bounds, closed="both")
+
+
+INTERVALS = {
+    "Int64": interval_array(2**60 + 1, -(2**60) - 1, "Int64"),
+    "UInt64": interval_array(2**64 - 1, 0, "UInt64"),
+    "Int8": interval_array(1, 2, "Int8"),
+    "Int8 without missing ones": interval_array(1, 2, "Int8")[:2],
+    "Float32": interval_array(0.5, 1.5, "Float32"),
+    "float32": interval_array(0.5, 1.5, "float32"),
+    "nanoseconds": interval_array("2024-01-01T00:00:00.123456789", "2024-01-02", "M8[ns]"),
+    "spans": interval_array("1ns", "2D", "m8[ns]"),
+}
+
+
+@backends
+@both
+@pytest.mark.parametrize("values", INTERVALS.values(), ids=INTERVALS)
+def test_intervals_keep_the_type_and_the_digits_of_their_bounds(values, backend, one_event):
+    back = there_and_back({"x": values}, backend=backend, one_event=one_event)["x"].variable.data
+    pandas.testing.assert_extension_array_equal(getattr(back, "array", back), values)
+
+
+@pytest.mark.parametrize("values", INTERVALS.values(), ids=INTERVALS)
+def test_intervals_of_an_index_and_of_categories_come_back(values):
+    index = pandas.IntervalIndex(values[:2])
+    frame = pandas.DataFrame({"x": pandas.CategoricalIndex(index[:1].append(index[:1]), index)}, index=index)
+    assert_same_frame(there_and_back(frame, backend="json").to_dataframe(), frame)
+
+
+@pytest.mark.parametrize("dtype", ["M8[ns, UTC]", "timestamp[ns, tz=UTC][pyarrow]"])
+def test_intervals_of_datetimes_with_a_zone_are_refused(dtype):
+    pytest.importorskip("pyarrow")
+    bounds = pandas.array(pandas.to_datetime(["2024-01-01", "2024-01-02"], utc=True)).astype(dtype)
+    with pytest.raises(InvalidTableError, match="convert its bounds to UTC without a zone"):
+        read_table({"x": pandas.arrays.IntervalArray.from_breaks(bounds)})
+
+
 def test_an_offset_that_has_the_name_of_another_zone_is_refused():
     zone = datetime.timezone(datetime.timedelta(hours=1), "CET")
     frame = pandas.DataFrame({"x": pandas.DatetimeIndex(["2024-07-01"]).tz_localize(zone)})

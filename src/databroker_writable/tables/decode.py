@@ -27,13 +27,16 @@ def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact:
         return decode_times(encoding, values, shape, exact)
     if form == "interval":
         bounds = decode(encoding["bounds"], values, shape, exact)
-        left, right = (numpy.ascontiguousarray(bounds[..., side]) for side in (0, 1))
+        if isinstance(bounds, numpy.ndarray):
+            left, right = (numpy.ascontiguousarray(bounds[..., side]) for side in (0, 1))
+        else:
+            left, right = bounds[::2], bounds[1::2]
         return pandas.arrays.IntervalArray.from_arrays(left, right, closed=encoding["closed"])
     if form in ("object", "string"):
         marker = MARKERS[encoding["missing"]]
         flat = [marker if value is None else value for value in flatten(values, len(shape))]
         return object_array(flat).reshape(shape)
-    flat = flatten(values, 1)
+    flat = flatten(values, len(shape))
     if form == "extension":
         return _extension(flat, encoding["dtype"])
     if form == "period":

@@ -189,12 +189,24 @@ def _encode_period(values: Any, name: str) -> Encoded:
 
 def _encode_interval(values: Any, name: str) -> Encoded:
     """Encode intervals as pairs of bounds."""
-    left, right = values.left, values.right
-    if getattr(left.dtype, "tz", None) is not None:
+    bounds = _in_pairs(_encode_in_memory(values.left.append(values.right).array, name))
+    if "zone" in bounds.encoding:
         raise unsupported(name, f"the pandas dtype {values.dtype}", "convert its bounds to UTC without a zone")
-    bounds = _encode_in_memory(numpy.stack([left.to_numpy(), right.to_numpy()], axis=-1), name)
-    encoding = {"is": "interval", "closed": values.closed, "bounds": bounds.encoding}
-    return replace(bounds, encoding=encoding, extra_dims=("bound",))
+    if bounds.exact is not None:
+        bounds.exact = _in_pairs(bounds.exact)
+    bounds.encoding = {"is": "interval", "closed": values.closed, "bounds": bounds.encoding}
+    return bounds
+
+
+def _in_pairs(bounds: Encoded) -> Encoded:
+    """Lower bounds, and upper bounds after them, as one pair for each interval."""
+    length = bounds.shape[0] // 2
+    lower, upper = bounds.values[:length], bounds.values[length:]
+    if isinstance(lower, list):
+        pairs: Any = list(map(list, zip(lower, upper, strict=True)))
+    else:
+        pairs = numpy.stack([lower, upper], axis=-1)
+    return replace(bounds, values=pairs, shape=(length, 2), extra_dims=("bound",))
 
 
 def _encode_category(values: Any, name: str) -> Encoded:

@@ -49,7 +49,7 @@ def null_marks(encoded: Encoded) -> Encoded | None:
     if encoded.encoding["is"] == "masked" or not looks_null:
         return None
     marks = numpy.array([value is None for value in flat]).reshape(encoded.shape)
-    return Encoded(marks, encoded.shape, "boolean", marks.dtype.str, {})
+    return Encoded(marks, encoded.shape, "boolean", marks.dtype.str, {}, extra_dims=encoded.extra_dims)
 
 
 def _flat(encoded: Encoded) -> list[Any]:

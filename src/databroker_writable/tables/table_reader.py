@@ -160,7 +160,8 @@ class _StreamComposer:
             entry["missing"] = free_name(f"{key}_missing", self.names)
             put(entry["missing"], marks, variable, dims)
         if encoded.exact is not None:
-            entry["exact"] = free_name(f"{key}_{encoded.encoding['exact']}", self.names)
+            unit = encoded.encoding.get("bounds", encoded.encoding)["exact"]
+            entry["exact"] = free_name(f"{key}_{unit}", self.names)
             put(entry["exact"], encoded.exact, variable, dims)
         self.entries.append(entry)
 
