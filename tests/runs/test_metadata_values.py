@@ -154,6 +154,27 @@ def test_a_day_of_numpy_is_refused_as_any_date():
         build_simple_run({"x": [1]}, time=numpy.datetime64("2026-01-01"))
 
 
+FAR = [
+    *(numpy.datetime64(*given) for given in [("12000-01-01",), ("-5000-01-01T00",), ("0000-01-01",), (2**62, "s")]),
+    *(pandas.Timestamp(numpy.datetime64(text, "s")) for text in ("12000-01-01", "0001-01-01")),
+    *(datetime.datetime.min, datetime.date.min),
+]
+
+
+@pytest.mark.parametrize("when", FAR, ids=str)
+def test_a_time_beyond_the_calendar_of_python_is_refused(when):
+    for arguments in ({"time": when}, {"metadata": {"time": when}}):
+        with pytest.raises(InvalidMetadataError, match=r"time is .*, for which there are no POSIX seconds"):
+            build_simple_run({"x": [1]}, **arguments)
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+@pytest.mark.parametrize("when", FAR[:5], ids=str)
+def test_runs_are_not_sought_at_a_time_beyond_the_calendar_of_python(when, catalog):
+    with pytest.raises(InvalidMetadataError, match="since must be a time or a run, not"):
+        catalog.table(since=when)
+
+
 def test_no_time_in_metadata_is_refused_as_any_other_that_is_no_number():
     with pytest.raises(InvalidMetadataError, match=r"metadata\['time'\] is None"):
         build_simple_run({"x": [1]}, {"time": None})

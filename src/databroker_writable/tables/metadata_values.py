@@ -54,29 +54,43 @@ def posix_seconds(time: Any) -> Any:
         raise InvalidMetadataError(
             f"time is {time}, which is no time; give a datetime or POSIX seconds, or leave it out for the present time"
         )
-    if isinstance(time, datetime.datetime):
-        return time.timestamp()
+    if isinstance(time, datetime.datetime | numpy.datetime64):
+        return _timestamp(time)
     day = time if isinstance(time, datetime.date) else day_in(time)
     if day is not None:
-        noon = datetime.datetime(day.year, day.month, day.day, 12)
+        noon = _timestamp(datetime.datetime(day.year, day.month, day.day, 12))
         said = f"the date {day}" if day is time else f"{time}, which looks like the date {day}"
         raise InvalidMetadataError(
             f"time is {said}; give a datetime, such as datetime.datetime({day.year}, {day.month}, {day.day}, 12, 30), "
-            f"or POSIX seconds, such as {noon.timestamp():.0f} for noon"
+            f"or POSIX seconds, such as {noon:.0f} for noon"
         )
     return time
+
+
+def _timestamp(time: Any) -> float:
+    try:
+        return float(time.timestamp())
+    except (AttributeError, ValueError, OverflowError, OSError):  # numpy's time has no such method
+        raise InvalidMetadataError(
+            f"time is {time}, for which there are no POSIX seconds; give a datetime from 1970 to 2242"
+        ) from None
 
 
 def plain_datetime(time: Any) -> Any:
     """Python's datetime of a time of pandas or numpy, or its date; NaT and other values unchanged.
 
-    `pandas.Timestamp.timestamp` takes a time without a zone for UTC.
+    `pandas.Timestamp.timestamp` takes a time without a zone for UTC. Of years that Python does not have, numpy's time.
     """
+    if isinstance(time, pandas.Timestamp) and time is not pandas.NaT and time.year > datetime.MAXYEAR:
+        return time.to_datetime64()
     if isinstance(time, numpy.datetime64):
         if numpy.isnat(time):
             return pandas.NaT
         is_day = numpy.datetime_data(time.dtype)[0] in ("Y", "M", "W", "D")
-        return time.astype("M8[D]" if is_day else "M8[us]").item()
+        plain = time.astype("M8[D]" if is_day else "M8[us]").item()
+        # numpy gives a number for a year that Python does not have, or wraps around
+        has_year = isinstance(plain, datetime.date) and len(str(time).partition("-")[0]) == 4
+        return plain if has_year else time
     is_of_pandas = isinstance(time, pandas.Timestamp) and time is not pandas.NaT
     return time.to_pydatetime(warn=False) if is_of_pandas else time
 
