@@ -38,6 +38,14 @@ def test_integers_beyond_the_range_of_the_floats_stay_as_they_are():
     assert exactly_as(lowest, "<f8").dtype == "f8"
 
 
+def test_a_negative_zero_does_not_become_an_integer_in_a_later_piece():
+    builder = databroker_writable.RunBuilder()
+    builder.add_stream("primary", data={"x": [1, 2]})
+    builder.add_data("primary", data={"x": [-0.0, 3.0]})
+    back = databroker_writable.to_dataset(builder.get_run())["x"].values
+    assert numpy.signbit(back).tolist() == [False, False, True, False]
+
+
 @pytest.mark.parametrize(
     ("number", "own", "other"),
     [(2**64 - 1, "<u8", "<i8"), (-1, "<i8", "<u8"), (-1, "<i4", "<u8"), (200, "|u1", "|i1"), (-5, "|i1", "|u1")],

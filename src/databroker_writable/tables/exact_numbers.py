@@ -24,8 +24,8 @@ def exactly_as(values: Any, dtype: str | None) -> Any:
         numbers = values.astype(dtype)
         back = numbers.astype(values.dtype)
     is_same = numpy.array_equal(back, values, equal_nan=values.dtype.kind == "f")
-    # the cast back undoes that of -1 to the largest unsigned integer
-    keeps_signs = numpy.array_equal(numbers < 0, values < 0)
+    # the cast back undoes that of -1 to the largest unsigned integer, and 0 is equal to -0.0
+    keeps_signs = numpy.array_equal(numpy.signbit(numbers), numpy.signbit(values))
     leaves_range = _leaves_range(numbers, values.dtype) or _leaves_range(values, numbers.dtype)
     return numbers if is_same and keeps_signs and not leaves_range else values
 
