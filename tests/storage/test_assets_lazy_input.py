@@ -11,11 +11,13 @@ from typing import Any
 
 import dask
 import dask.array
+import event_model
 import numpy
 import pytest
 
 import databroker_writable
 from databroker_writable import to_dataset
+from databroker_writable.runs.comparison import same_run
 from support import new_process
 from support.asset_files import handler, path_of, published, stream_assets, whole
 
@@ -187,3 +189,99 @@ def test_a_task_stores_what_the_cluster_holds(client: Any, tmp_path: Path) -> No
     held = (dask.array.arange(20, chunks=5) * 2).persist()
     tasks = [client.submit(store_what_the_cluster_holds, str(tmp_path), held + number) for number in range(4)]
     assert client.gather(tasks) == [list(range(number, number + 40, 2)) for number in range(4)]
+
+
+def run_of_descriptors(*tables: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A run of another program, in whose stream 'primary' each table has its own descriptor."""
+    run = event_model.compose_run(metadata={}, time=1.7e9)
+    documents: list[tuple[str, dict[str, Any]]] = [("start", run.start_doc)]
+    for i, table in enumerate(tables):
+        data_keys = {
+            key: {"source": "test", "dtype": "array" if v.ndim > 1 else "number", "shape": list(v.shape[1:])}
+            for key, v in table.items()
+        }
+        time = 1.7e9 + i
+        descriptor = {"uid": f"d-{i}", "run_start": run.start_doc["uid"], "time": time, "data_keys": data_keys}
+        (length,) = {len(values) for values in table.values()}
+        times = [time + 0.1 * row for row in range(length)]
+        page = {
+            "descriptor": f"d-{i}",
+            "uid": [f"e-{i}-{row}" for row in range(length)],
+            "seq_num": list(range(1, length + 1)),
+            "time": times,
+            "data": table,
+            "timestamps": dict.fromkeys(table, times),
+        }
+        documents += [("descriptor", {"name": "primary", **descriptor}), ("event_page", page)]
+    stop = {"uid": "stop", "run_start": run.start_doc["uid"], "time": 1.7e9 + 99, "exit_status": "success"}
+    return [*documents, ("stop", stop)]
+
+
+LAZY = dask.array.from_array(VALUES[:4, :2, :3], chunks=(2, 2, 3))
+ONE, OTHER = numpy.arange(4.0), numpy.arange(12.0).reshape(4, 3)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        ({"x": ONE, "e": LAZY}, {"x": ONE}),
+        ({"x": ONE}, {"x": ONE, "e": LAZY}),
+        ({"x": ONE, "e": LAZY}, {"x": ONE, "e": ONE}),
+        ({"x": ONE, "e": ONE}, {"x": ONE, "e": LAZY}),
+        ({"e": LAZY}, {"e": OTHER}, {"f": LAZY, "e": LAZY}),
+    ],
+    ids=["lost", "gained", "scalar later", "scalar before", "of three forms"],
+)
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-embedded[mongomock]"], indirect=True)
+def test_each_descriptor_of_a_stream_has_its_own_lazy_columns(site: Any, tmp_path: Path, tables: Any) -> None:
+    catalog = site.open(**site.with_assets(tmp_path))
+    documents = run_of_descriptors(*tables)
+    stored = catalog.store_run(documents)
+    pages: dict[str, Any] = {}
+    for name, doc in stored.documents(fill="yes"):
+        if name == "event_page":
+            for key, values in doc["data"].items():
+                pages.setdefault(doc["descriptor"], {}).setdefault(key, []).extend(map(numpy.asarray, values))
+    for i, table in enumerate(tables):
+        assert pages[f"d-{i}"].keys() == table.keys()
+        for key, values in table.items():
+            assert numpy.array_equal(pages[f"d-{i}"][key], numpy.asarray(values))
+    assert same_run(catalog.store_run(documents).documents(fill="no"), stored.documents(fill="no"))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (LAZY[:, 0, 0][LAZY[:, 0, 0] > 0], r"data\['x'\].*unknown length; .*compute_chunk_sizes\(\)"),
+        (list(LAZY), r"column 'x' of stream 'primary'\[0\] is a dask array; compute it, e.g. with its compute\(\)"),
+        ([{"a": row} for row in LAZY], r"column 'x' of stream 'primary'\[0\]\['a'\] is a dask array; compute it"),
+    ],
+    ids=["unknown length", "in a list", "in dicts"],
+)
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_documents_with_lazy_values_that_are_no_whole_column_are_refused(
+    catalog: Any, site: Any, values: Any, words: str
+) -> None:
+    documents = run_of_descriptors({"x": ONE})
+    documents[2][1]["data"] = {"x": values}
+    with pytest.raises(databroker_writable.StoreError, match=words):
+        catalog.store_run(documents)
+    assert list(site.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("values", [LAZY, LAZY[LAZY > 0]], ids=["known", "unknown length"])
+@pytest.mark.parametrize("paged", [True, False], ids=["page", "event"])
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_lazy_values_that_are_inserted_are_refused(catalog: Any, site: Any, values: Any, paged: bool) -> None:
+    start, descriptor, (_, page), stop = run_of_descriptors({"x": ONE})
+    page = {**page, "data": {"x": values}}
+    if not paged:
+        event = next(event_model.unpack_event_page({**page, "data": {"x": ONE}, "filled": {}}))
+        page = {**event, "data": {"x": values}}
+    for item in (start, descriptor):
+        catalog.v1.insert(*item)
+    with pytest.raises(databroker_writable.StoreError, match=r"'x'.* dask array.*compute"):
+        catalog.v1.insert("event_page" if paged else "event", page)
+    with pytest.raises(databroker_writable.InvalidRunError, match="is not open"):
+        catalog.v1.insert(*stop)
+    assert list(site.directory.iterdir()) == []

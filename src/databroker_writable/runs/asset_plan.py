@@ -17,9 +17,10 @@ from .document_parts import Document
 
 
 class AssetPlan:
-    """Decides with the first Events of each stream which of its columns are assets.
+    """Decides with the first Events of each column of a stream whether it is an asset.
 
-    Those are arrays above a threshold of bytes per Event. They need a root, the catalog's directory of assets.
+    Those are arrays above a threshold of bytes per Event. They need a root, the catalog's directory of assets. Other
+    programs change the columns of a stream with a new descriptor; one of another shape is another column.
     """
 
     def __init__(self, root: str | None, threshold: float) -> None:
@@ -27,21 +28,26 @@ class AssetPlan:
         self._threshold = threshold
         # the documents of finished runs do not change
         self._takes_attachments = root is not None and math.isfinite(threshold)
-        self._columns: dict[str, set[str]] = {}
+        self._is_asset: dict[tuple[Any, ...], bool] = {}  # by stream, column and shape
 
     def columns(self, page: Document, descriptor: Document) -> set[str]:
         """The columns of an event page that are assets; raise if the catalog has no directory for them."""
-        stream = descriptor["name"]
-        if stream not in self._columns:
-            columns = self.large_columns(page, descriptor)
-            if columns and self.root is None:
-                raise _without_root(page, columns, stream)
-            self._columns[stream] = columns
-        return self._columns[stream]
+        stream, data_keys = descriptor["name"], descriptor["data_keys"]
+        forms = {key: (stream, key, *data_keys[key]["shape"]) for key in page["data"]}
+        new = {key for key, form in forms.items() if form not in self._is_asset}
+        large = self.large_columns(page, descriptor) & new if new else new
+        if large and self.root is None:
+            raise _without_root(page, large, stream)
+        decided, columns = dict(self._is_asset), set[str]()
+        for key, form in forms.items():
+            if decided.setdefault(form, key in large):
+                columns.add(key)
+        self._is_asset = decided
+        return columns
 
     def columns_of_stream(self, stream: str) -> set[str]:
-        """The asset columns of a stream that has had Events; empty for any other."""
-        return self._columns.get(stream, set())
+        """The asset columns that a stream has had in its Events so far."""
+        return {key for (name, key, *_), is_asset in self._is_asset.items() if is_asset and name == stream}
 
     def large_columns(self, page: Document, descriptor: Document) -> set[str]:
         """The columns of an event page that are dask arrays, large per Event, or impossible to store as lists.
@@ -76,11 +82,11 @@ class AssetPlan:
     @contextlib.contextmanager
     def unchanged_on_error(self) -> Iterator[None]:
         """Undo what was decided in the block if it raises."""
-        before = dict(self._columns)
+        before = self._is_asset
         try:
             yield
         except BaseException:
-            self._columns = before
+            self._is_asset = before
             raise
 
 

@@ -85,7 +85,7 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
 
 
 def number_of_rows(values: Any) -> int | None:
-    """The length of a list or an array; None of anything else, such as text."""
+    """The length of a list or an array; None of anything else, such as text; dask raises ValueError if it is unknown."""
     if isinstance(values, str | bytes | dict):
         return None
     try:
@@ -96,7 +96,12 @@ def number_of_rows(values: Any) -> int | None:
 
 def check_length(part: Location, values: Any, length: int, where: str) -> None:
     """Refuse a column of a page without one value for each row."""
-    number = number_of_rows(values)
+    try:
+        number = number_of_rows(values)
+    except ValueError:
+        raise InvalidTableError(
+            f"{where} has {located(part)} that is a dask array of unknown length; call its compute_chunk_sizes() first"
+        ) from None
     if number is None:
         raise InvalidRunError(f"{where} has {located(part)} that is not a list or an array")
     if number != length:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 
 from .backend_limits import ANY_BACKEND, INT64, NUMBERS_OR_NONE, Limits
-from .classifier import SCALARS, TIMES, ValueType, check_text, is_array, type_of, type_of_dtype, unstorable
+from .classifier import SCALARS, TIMES, ValueType, check_text, is_array, is_lazy, type_of, type_of_dtype, unstorable
 from .wording import Location, cut, located, remedy_for, short
 
 _ALWAYS_HELD = NUMBERS_OR_NONE - {int}
@@ -138,7 +138,7 @@ def check_metadata_keys(metadata: Any, where: Location, error: type[Exception]) 
 
 
 def check_event_values(values: Any, where: Location, error: type[Exception], limits: Limits, *, depth: int = 0) -> None:
-    """Refuse values of one column, or an array, that the backend cannot hold.
+    """Refuse values of one column, or an array, that the backend cannot hold; only a whole column may be lazy.
 
     Vectorised: the cost of a numeric array does not depend on the number of its values.
     """
@@ -149,6 +149,8 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
                 check_key(key, where, error, limits)
                 check_event_values(item, (where, key), error, limits, depth=depth + 1)
         elif is_array(values):
+            if depth and is_lazy(values):
+                raise error(f"{located(where)} is a dask array; compute it, e.g. with its compute(), and then store it")
             _check_array(values, where, error, limits)
         elif not _is_simple(values):
             _held_leaf(values, type_of(type(values)), located(where), error, limits)

@@ -39,7 +39,7 @@ class AssetRouter:
         self._waiting: dict[str, Document] = {}
         self._held: dict[str, list[NamedDocument]] = {}  # documents that refer to a waiting descriptor
         self._files: dict[str, AssetWriter] = {}
-        self._resources: dict[tuple[str, ...], Document] = {}
+        self._resources: dict[tuple[str, str], Document] = {}
         self._datums: dict[str, int] = {}
 
     def __call__(self, name: str, doc: Document) -> Iterable[NamedDocument]:
@@ -106,17 +106,19 @@ class AssetRouter:
     def _moved(self, page: Document, columns: set[str]) -> list[NamedDocument]:
         """A page with references to its assets, after the documents that it needs; after an error none is known."""
         descriptor, length = self._descriptors[page["descriptor"]], len(page["uid"])
+        stream = descriptor["name"]
         data = dict(page["data"])
-        with self._file_dropped_on_error(descriptor["name"]):
+        with self._file_dropped_on_error(stream):
             arrays = {key: asset_values(values, key, descriptor) for key, values in data.items() if key in columns}
             data |= {key: computed(v, key) for key, v in data.items() if key not in columns and is_lazy(v)}
             written = {key: self._written(key, array, descriptor) for key, array in arrays.items()}
             # if the writer is killed, the file must have what the Events refer to
-            self._files[descriptor["name"]].flush()
+            self._files[stream].flush()
         waits = page["descriptor"] in self._waiting
         documents = list(self._released(page["descriptor"], columns)) if waits else []
+        shared_by = self._shared_by(stream, columns)
         for key, datum_kwargs in written.items():
-            *resource, datum_page = self._referring(key, descriptor["name"], length, datum_kwargs)
+            *resource, datum_page = self._referring(key, stream, shared_by[key], length, datum_kwargs)
             documents += [*(("resource", doc) for doc in resource), ("datum_page", datum_page)]
             data[key] = datum_page["datum_id"]
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
@@ -144,40 +146,40 @@ class AssetRouter:
         first, last = file.append(key, values, dims=["event", *dims], **options)
         return {"index": list(range(first, last))}
 
-    def _referring(self, key: str, stream: str, length: int, datum_kwargs: dict[str, list[Any]]) -> list[Document]:
+    def _shared_by(self, stream: str, columns: set[str]) -> dict[str, str]:
+        """For each column the name by which its resource is known: its own, or one that it has with similar ones."""
+        if len(self._plan.columns_of_stream(stream)) <= SEPARATE_RESOURCES:
+            return {key: key for key in columns}
+        return {key: repr({**self._files[stream].resource_kwargs(key), "key": None}) for key in columns}
+
+    def _referring(
+        self, key: str, stream: str, shared_by: str, length: int, datum_kwargs: dict[str, list[Any]]
+    ) -> list[Document]:
         """The datums of what was written of a column, after its resource if that is new."""
-        resource = self._resource(key, stream)
-        if self._has_shared_resources(stream):
-            datum_kwargs = {**datum_kwargs, "key": [self._files[stream].resource_kwargs(key)["key"]] * length}
-        uid = resource["uid"]
-        new = [] if uid in self._datums else [resource]
+        kwargs = self._files[stream].resource_kwargs(key)
+        if shared_by != key:
+            datum_kwargs = {**datum_kwargs, "key": [kwargs["key"]] * length}
+        new: list[Document] = []
+        if (stream, shared_by) not in self._resources:
+            new = [self._new_resource(stream, kwargs)]
+            self._resources[stream, shared_by] = new[0]
+        uid = self._resources[stream, shared_by]["uid"]
         first = self._datums.get(uid, 0)
         self._datums[uid] = first + length
         ids = [f"{uid}/{i}" for i in range(first, first + length)]
         return [*new, {"resource": uid, "datum_id": ids, "datum_kwargs": datum_kwargs}]
 
-    def _resource(self, key: str, stream: str) -> Document:
-        """The resource for the datums of a column."""
-        file = self._files[stream]
-        kwargs = file.resource_kwargs(key)
-        shared_by = stream, key
-        if self._has_shared_resources(stream):
-            shared_by = stream, repr({**kwargs, "key": None})
-        if shared_by not in self._resources:
-            self._resources[shared_by] = {
-                # new for each attempt: a failed one must not remove what another attempt stored
-                "uid": str(uuid.uuid4()),
-                "run_start": self._start["uid"],
-                "spec": DEFAULT.spec,
-                "root": str(self._plan.root),
-                "resource_path": file.resource_path,
-                "path_semantics": "posix",
-                "resource_kwargs": kwargs,
-            }
-        return self._resources[shared_by]
-
-    def _has_shared_resources(self, stream: str) -> bool:
-        return len(self._plan.columns_of_stream(stream)) > SEPARATE_RESOURCES
+    def _new_resource(self, stream: str, kwargs: dict[str, Any]) -> Document:
+        return {
+            # new for each attempt: a failed one must not remove what another attempt stored
+            "uid": str(uuid.uuid4()),
+            "run_start": self._start["uid"],
+            "spec": DEFAULT.spec,
+            "root": str(self._plan.root),
+            "resource_path": self._files[stream].resource_path,
+            "path_semantics": "posix",
+            "resource_kwargs": kwargs,
+        }
 
     def _file(self, stream: str, descriptor: Document) -> AssetWriter:
         if stream not in self._files:
