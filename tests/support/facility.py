@@ -9,8 +9,11 @@ from typing import Any
 
 import event_model
 import suitcase.msgpack
+from databroker import core
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 from databroker.in_memory import BlueskyInMemoryCatalog
+from databroker.v2 import Broker
+from mongoquery import Query
 
 from databroker_writable import Backend
 
@@ -127,6 +130,42 @@ class OwnBackendCatalog(CollectingCatalog):
     @property
     def directory(self) -> str:
         return self._root
+
+
+class ListingCatalog(Broker):
+    """The same files, in the order of their names, without the start documents in memory."""
+
+    name = "bl7-listing-catalog"
+
+    def __init__(self, directory: str, query: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        self._root, self._query = directory, query or {}
+        super().__init__(**kwargs)
+
+    def _load(self) -> None:
+        for path in sorted(glob.glob(os.path.join(glob.escape(self._root), "*.json"))):
+            (_, start), *_, (_, stop) = read_documents(path)
+            if not Query(self._query).match(start):
+                continue
+            self._entries[start["uid"]] = core.Entry(
+                name=start["uid"],
+                description={},
+                driver="databroker.core.BlueskyRunFromGenerator",
+                args={
+                    "gen_func": read_documents,
+                    "gen_args": (path,),
+                    "gen_kwargs": {},
+                    "get_filler": self._get_filler,
+                    "transforms": self._transforms,
+                },
+                metadata={"start": start, "stop": stop},
+                catalog=self,
+            )
+
+    def search(self, query: dict[str, Any]) -> Any:
+        given = {"handler_registry": self._handler_registry, "transforms": self._transforms, "name": "search results"}
+        return type(self)(self._root, {"$and": [self._query, query]}, **given)
+
+    _get_serializer = CollectingCatalog._get_serializer
 
 
 class ReadOnlyCatalog(BlueskyInMemoryCatalog):

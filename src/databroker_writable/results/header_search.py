@@ -16,7 +16,7 @@ from mongoquery import QueryError
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
-from ..runs.packed_headers import RunHeader, fitting, with_keys
+from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
 from ..runs.provenance import sources_of, start_of, superseded_by
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents
 from ..storage.embedded_query import header_query
@@ -75,10 +75,8 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     if upstream.is_in_memory(catalog):
         yield from _in_memory(catalog, _fitting(loaded_start_documents(catalog).newest_first(), query))
         return
-    transforms = upstream.transforms_of(catalog)
     with away_as_error(), _naming_a_refused_query():
-        for start, stop in _elsewhere(catalog, query):
-            yield Header(transforms["start"](start), stop and transforms["stop"](stop))
+        yield from _elsewhere(catalog, query)
 
 
 def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[RunHeader]:
@@ -126,24 +124,40 @@ def _on_copies(transform: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda doc: transform(copy.copy(doc))
 
 
-def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
-    if isinstance(catalog, upstream.stock_drivers().mongo_normalized):
-        yield from _normalized(catalog, {"$and": [upstream.query_of(catalog), query]})
-    elif isinstance(catalog, upstream.stock_drivers().mongo_embedded):
-        conditions = {"$and": [upstream.query_of(catalog), header_query(query)]}
-        newest_first = [("start.time", pymongo.DESCENDING)]
-        collection = upstream.embedded_database(catalog).header
-        for header in collection.find(conditions, {"start": True, "stop": True}, sort=newest_first):
-            if header.get("start"):
-                yield header["start"][0], (header.get("stop") or [None])[0]
+def _elsewhere(catalog: Any, query: Mapping[str, Any]) -> Iterator[Header]:
+    drivers = upstream.stock_drivers()
+    if isinstance(catalog, drivers.mongo_normalized):
+        stored = _normalized(catalog, {"$and": [upstream.query_of(catalog), query]})
+    elif isinstance(catalog, drivers.mongo_embedded):
+        stored = _embedded(catalog, {"$and": [upstream.query_of(catalog), header_query(query)]})
     else:
-        results = catalog.search(query) if query else catalog
-        for uid in results:
-            metadata = results[uid].metadata
-            yield metadata["start"], metadata["stop"]
+        yield from _of_any_driver(catalog.search(query) if query else catalog)
+        return
+    transforms = upstream.transforms_of(catalog)
+    for start, stop in stored:
+        yield Header(transforms["start"](start), stop and transforms["stop"](stop))
 
 
-def _normalized(catalog: Any, query: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+def _of_any_driver(catalog: Any) -> list[Header]:
+    """Headers of all runs of a driver that may give them in any order; it applies the transforms itself."""
+    metadata = [catalog[uid].metadata for uid in catalog]
+    found = [Header(documents["start"], documents["stop"]) for documents in metadata]
+    return sorted(found, key=lambda header: place_in_time(header.start.get("time")), reverse=True)
+
+
+Documents = Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]
+"""Start and stop documents as they are stored."""
+
+
+def _embedded(catalog: Any, query: Mapping[str, Any]) -> Documents:
+    newest_first = [("start.time", pymongo.DESCENDING)]
+    collection = upstream.embedded_database(catalog).header
+    for header in collection.find(query, {"start": True, "stop": True}, sort=newest_first):
+        if header.get("start"):
+            yield header["start"][0], (header.get("stop") or [None])[0]
+
+
+def _normalized(catalog: Any, query: Mapping[str, Any]) -> Documents:
     options = {"sort": [("time", pymongo.DESCENDING)], **upstream.find_options(catalog)}
     collections = upstream.normalized_collections(catalog)
     cursor = collections.starts.find(query, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, ValuesView
@@ -14,14 +15,21 @@ from mongoquery import Query
 from .document_parts import Document
 
 
+def place_in_time(time: Any) -> float:
+    """The time of a start document for comparisons; what is no number, NaN included, comes before all times."""
+    # math.isnan cannot take integers beyond all floats
+    return time if isinstance(time, int | float) and time == time else -math.inf
+
+
 class RunHeader:
     """The start document of a run, and its stop document, if there is one.
 
     Attributes
     ----------
     uid : str
+        That of the start document.
     time : float
-        Those of the start document.
+        Its place among other runs, `place_in_time`.
     packed : bytes or None
         Both documents, where msgpack gives them back as they are.
     path : str
@@ -42,7 +50,7 @@ class RunHeader:
         state: bytes = b"",
     ) -> None:
         self.uid = uid
-        self.time = time
+        self.time = place_in_time(time)
         self.packed = packed
         self._documents = documents
         self.path = path
