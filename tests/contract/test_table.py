@@ -162,6 +162,7 @@ def test_tags_and_retractions_show(annotated):
         ({"status": "failed"}, r"status must be one of success.*'failed'"),
         ({"status": ["success"]}, "status must be one of"),
         ({"since": "2024-06-02", "until": "2024-06-01"}, r"since, 2024-06-02 00:00:00, is after until, 2024-06-01"),
+        ({"since": "2024-06-02", "until": -1e20}, r"since, 2024-06-02 00:00:00, is after until, -1e\+20"),
         ({"since": "yesterday"}, r"since must be a time or a run, not 'yesterday'.*2024-05-31"),
         ({"until": ""}, "until must be a time or a run"),
         ({"until": float("nan")}, "until must be a time or a run"),

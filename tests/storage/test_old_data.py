@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -66,8 +67,22 @@ def test_runs_of_stock_databroker_are_read_and_stored_beside(site, old):
 @pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-normalized[mongomock]"], indirect=True)
 def test_odd_counts_of_other_programs_are_passed_over(site, odd, tmp_path):
     *documents, (_, stop) = example_runs.small_documents(uid="odd")
+    assert_passed_over(site, [*documents, ("stop", {**stop, **odd})], tmp_path)
+
+
+@pytest.mark.parametrize("time", [math.nan, math.inf, -math.inf, 1e20, -1e20])
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-normalized[mongomock]"], indirect=True)
+def test_times_of_other_programs_that_are_none_are_shown_as_they_are(site, time, tmp_path):
+    (_, start), *documents = example_runs.small_documents(uid="odd")
+    catalog = assert_passed_over(site, [("start", {**start, "time": time}), *documents], tmp_path)
+    for words in (repr(catalog), catalog._repr_html_(), display_of(catalog["odd"]).text()):
+        assert str(time).lower() in words.lower()
+    assert catalog.table()["time"].isna().sum() == 1
+
+
+def assert_passed_over(site, documents, tmp_path):
     stock = site.stock(**site.args)
-    for name, doc in [*documents, ("stop", {**stop, **odd})]:
+    for name, doc in documents:
         stock.v1.insert(name, doc)
     catalog = site.open()
     catalog.store_run(example_runs.TABLE, uid="new")
@@ -78,6 +93,7 @@ def test_odd_counts_of_other_programs_are_passed_over(site, odd, tmp_path):
     if not site.is_mongo:
         for words in (["ls"], ["show", "odd"], ["show", "odd", "--json"], ["check"]):
             command_line.succeed(words[0], str(site.directory), *words[1:])
+    return catalog
 
 
 @pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)

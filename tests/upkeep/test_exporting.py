@@ -355,11 +355,11 @@ def test_a_name_is_filled_in_from_the_start_document() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["{no}.nc", "{sample.no}.nc", "{", "{}", "{uid!z}", "{uid:d}", "{sample.__class__}"]
+    "template", ["{no}.nc", "{sample.no}.nc", "{", "{}", "{uid!z}", "{uid:d}", "{sample.__class__}", "{time:%Y}"]
 )
 def test_a_name_that_cannot_be_filled_in_is_refused(template: str) -> None:
     with pytest.raises(ExportError, match="name"):
-        file_name(template, {"uid": "abc", "sample": "Cu"})
+        file_name(template, {"uid": "abc", "sample": "Cu", "time": 1e20})
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import InvalidMetadataError, NotFoundError, warn_user
 from ..runs import upstream
 from ..runs.provenance import reference
+from ..runs.shown_text import shown_time
 from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
@@ -16,7 +17,7 @@ from .impact import successors
 from .references import no_such_input
 from .remarks import RETRACTED, remarks_to_select_by, retractions
 from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys, with_keywords
-from .time_arguments import local_time, moment_of
+from .time_arguments import moment_of
 
 
 def results_of(catalog: Any, raw: Any, query: Mapping[str, Any], status: str | None, role: str | None) -> Any:
@@ -71,7 +72,7 @@ def latest(
         raise NotFoundError(f"no run fits {dict(query)}: {unknown}")
     asked = [str(dict(query))]
     asked += [f"derived_from {' and '.join(uid for uid, _ in sources)}"] if sources else []
-    asked += [f"before {local_time(until) or until}"] if until is not None else []
+    asked += [f"before {shown_time(until)}"] if until is not None else []
     wanted = "run" if status is None else f"run with the status {status!r}"
     hint = ""
     if others - {RETRACTED}:

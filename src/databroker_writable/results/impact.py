@@ -9,6 +9,7 @@ import pandas
 
 from ..errors import NotFoundError
 from ..runs.document_parts import name_of
+from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from .header_search import PROBE, Header, headers, headers_superseding
 from .named_catalogs import NamedCatalogs
@@ -57,7 +58,7 @@ def results_made_from(catalog: Any, run: Any) -> list[Result]:
             Result(name, header, found.steps[result], verdicts.get(result))
             for result, (name, header) in found.results.items()
         ),
-        key=lambda result: (result.steps, result.header.start["time"]),
+        key=lambda result: (result.steps, place_in_time(result.header.start["time"])),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError, did_you_mean, warn_user
 from ..runs.provenance import in_role, reference, sources_of, with_roles
+from ..runs.shown_text import shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
 from .header_search import (
@@ -24,7 +25,7 @@ from .header_search import (
 )
 from .references import ambiguous, names_no_run
 from .remarks import RETRACTED, remarks_to_select_by, retractions, tags_by_run
-from .time_arguments import local_time, moment_of
+from .time_arguments import moment_of
 
 _LOOKED_AT = 1_000
 """How many runs are searched for keys, to find a misspelt one."""
@@ -129,10 +130,9 @@ def _span(catalog: Any, since: Any, until: Any) -> dict[str, float]:
         if value is not None
     }
     if len(span) == 2 and span["$gte"] > span["$lt"]:
-        first, last = (local_time(moment) or moment for moment in span.values())
+        first, last = map(shown_time, span.values())
         raise InvalidMetadataError(
-            f"since, {first:%Y-%m-%d %H:%M:%S}, is after until, {last:%Y-%m-%d %H:%M:%S}, so no run is in between; "
-            "exchange them, or leave one out"
+            f"since, {first}, is after until, {last}, so no run is in between; exchange them, or leave one out"
         )
     return span
 

@@ -16,6 +16,7 @@ import pandas
 from ..errors import InvalidMetadataError
 from ..runs.document_checks import check_time
 from ..runs.provenance import start_of
+from ..runs.shown_text import local_time
 from ..tables.metadata_values import day_in, plain_datetime
 from ..tables.time_columns import LATEST
 from ..tables.wording import short
@@ -65,14 +66,6 @@ def moment_of(catalog: Any, value: Any, argument: str) -> float:
     if isinstance(value, numbers.Real) and float(seconds) >= LATEST:
         check_time(seconds, argument, InvalidMetadataError)
     return float(seconds)
-
-
-def local_time(seconds: float) -> datetime | None:
-    """POSIX seconds as local time; None if the calendar does not reach so far."""
-    try:
-        return datetime.fromtimestamp(seconds)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def local_times(seconds: Iterable[float]) -> Any:

@@ -85,7 +85,7 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
 
 
 def number_of_rows(values: Any) -> int | None:
-    """The length of a list or an array; None of anything else, such as text; dask raises ValueError if it is unknown."""
+    """The length of a list or an array; None of anything else, such as text; ValueError if dask does not know it."""
     if isinstance(values, str | bytes | dict):
         return None
     try:

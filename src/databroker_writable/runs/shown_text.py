@@ -53,9 +53,18 @@ def shown(value: Any, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def shown_time(time: float) -> str:
-    """POSIX seconds as local time."""
-    return datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")
+def local_time(seconds: Any) -> datetime | None:
+    """POSIX seconds as local time; None if the calendar does not reach so far, or if they are no number."""
+    try:
+        return datetime.fromtimestamp(seconds)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
+
+
+def shown_time(seconds: Any) -> str:
+    """POSIX seconds as local time; as they are if they are none, which other programs may have stored."""
+    moment = local_time(seconds)
+    return shown(seconds, 19) if moment is None else moment.isoformat(sep=" ", timespec="seconds")
 
 
 def for_json(value: Any) -> Any:

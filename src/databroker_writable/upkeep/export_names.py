@@ -36,7 +36,7 @@ def file_name(template: str | os.PathLike[str], start: Mapping[str, Any]) -> str
     template = expanded(os.fspath(template), "the path", ExportError)
     try:
         return _FileName().vformat(template, (), start)
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, OverflowError, OSError) as exc:
         if isinstance(exc, StoreError):
             raise
         raise ExportError(

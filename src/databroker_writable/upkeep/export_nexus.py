@@ -190,4 +190,7 @@ def _free(group: h5py.Group, name: str) -> str:
 
 
 def _iso(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)  # other programs may have stored what is no time

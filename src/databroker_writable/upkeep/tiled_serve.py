@@ -40,6 +40,7 @@ from ..errors import NotWritableError, StoreError
 from ..results.header_search import Header, headers, open_run, value_at
 from ..runs import upstream
 from ..runs.document_parts import PRIMARY
+from ..runs.packed_headers import place_in_time
 from ..runs.upstream_entries import release_run
 from ..tables import to_dataset, with_text_names
 from ..tables.layout import find_layout
@@ -107,7 +108,7 @@ class _ServedRuns:
         begin = time.monotonic()
         try:
             self.catalog.force_reload()
-            oldest_first = sorted(headers(self.catalog), key=lambda header: header.start["time"])
+            oldest_first = sorted(headers(self.catalog), key=lambda header: place_in_time(header.start["time"]))
             self._nodes = {header.uid: self._node(header) for header in oldest_first}
         finally:
             self._next_look = time.monotonic() + max(SECONDS_BETWEEN, (time.monotonic() - begin) / SHARE)
