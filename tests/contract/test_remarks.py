@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 import time
 
@@ -18,6 +19,7 @@ from databroker_writable import (
 )
 from databroker_writable.results.displays import _display_of_run
 from databroker_writable.results.remarks import remarks, retractions, tags_of
+from databroker_writable.upkeep import examine
 
 
 def uid_of(run):
@@ -54,6 +56,67 @@ def test_a_remark_says_what_by_whom_and_when(catalog, run):
     assert (first["run"], first["catalog"], first["user"]) == (uid_of(run), catalog.name, getpass.getuser())
     assert before <= first["time"] < second["time"] <= time.time() + 1
     assert (second["text"], second["tags"], second["verdict"]) == ("looked at again", [], None)
+
+
+WITHOUT_DEFAULTS = {"uid": "remark-1", "text": "beam dump", "tags": ["beam"], "user": "me", "time": 1.0}
+OF_OTHERS = {
+    "anything": {"hello": 1},
+    "no dict": [1],
+    "a time that is none": {"time": float("nan")},
+    "a time beyond the calendar": {"time": 1e20},
+    "a verdict that is no text": {"verdict": 1},
+    "a catalog that is no text": {"catalog": ["a"]},
+}
+
+
+def put(site, tmp_path, name, document):
+    """Let another program put a document among the remarks."""
+    if site.is_mongo:
+        site.database["remarks"].insert_one({"_id": name, **document})
+        return
+    folder = tmp_path / "notes" if site.is_collecting else site.directory / "remarks"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(document if isinstance(document, str) else json.dumps(document))
+
+
+def test_a_remark_of_another_program_may_leave_out_what_it_does_not_know(site, catalog, run, tmp_path):
+    put(site, tmp_path, "remark-1", {**WITHOUT_DEFAULTS, "run": uid_of(run)})
+    put(site, tmp_path, "remark-2", {**WITHOUT_DEFAULTS, "uid": "remark-2", "run": "elsewhere"})
+    assert catalog.annotations(run) == [{**WITHOUT_DEFAULTS, "run": uid_of(run), "catalog": None, "verdict": None}]
+    assert catalog.annotations("elsewhere")[0]["text"] == "beam dump"
+    assert ("remark", "beam dump (me)") in _display_of_run(run).facts
+    assert list(catalog.table(tags="beam").index) == [uid_of(run)]
+    assert catalog.annotate("elsewhere", "looked at again")["catalog"] is None
+    catalog.retract(run, "wrong")
+    assert retracted(catalog) == {uid_of(run)}
+
+
+@pytest.mark.filterwarnings("ignore:.* is not a remark on a run:databroker_writable.StoreWarning")
+@pytest.mark.parametrize("content", OF_OTHERS.values(), ids=OF_OTHERS)
+def test_what_others_put_among_the_remarks_is_left_alone(site, catalog, run, tmp_path, content):
+    if site.is_mongo and (not isinstance(content, dict) or (site.is_ferretdb and "time" in content)):
+        pytest.skip("no document for this server")
+    is_like_a_remark = isinstance(content, dict) and "hello" not in content
+    content = {**WITHOUT_DEFAULTS, "run": uid_of(run), **content} if is_like_a_remark else content
+    put(site, tmp_path, "remark-1", content)
+    assert list(catalog.table()["tags"]) == [""]
+    assert catalog.annotations(run) == []
+    assert not {"remark", "tags"} & dict(_display_of_run(run).facts).keys()
+    catalog.annotate(run, "mine")
+    assert [remark["text"] for remark in catalog.annotations(run)] == ["mine"]
+    catalog._backend.remove_remarks(uid_of(run))
+    assert catalog.annotations(run) == []
+    if site.is_mongo:
+        (kept,) = site.database["remarks"].find()
+        assert kept["_id"] == "remark-1"
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_a_file_among_the_remarks_that_is_nested_too_deeply_is_named(site, catalog, run, tmp_path):
+    put(site, tmp_path, "deep", "[" * 200_000)
+    with pytest.warns(StoreWarning, match=r"deep\.json is not a remark on a run \(it is nested too deeply\)"):
+        assert len(catalog.table()) == 1
+    assert [finding.kind for finding in examine(catalog).findings] == ["bad-remark"]
 
 
 def test_remarks_are_seen_from_another_catalog_object(site, catalog, run, tmp_path):

@@ -16,6 +16,7 @@ from ..tables.backend_limits import INT64, Limits, bson_size
 from .backend import Backend, refuse_annotations
 from .catalog_paths import REMARKS
 from .mongo_errors import away_as_error, is_unauthorized
+from .remark_files import remark_in
 
 LIMITS = Limits(
     "MongoDB",
@@ -109,10 +110,15 @@ class MongoBackend(Backend):
 
     def remarks(self) -> list[Document]:
         with away_as_error():
-            return list(self.remark_collection.find({}, {"_id": False}))
+            return [remark for _, remark in self._remarks({})]
 
     def remove_remarks(self, run: str) -> None:
-        self.remark_collection.delete_many({"run": run})
+        self.remark_collection.delete_many({"_id": {"$in": [key for key, _ in self._remarks({"run": run})]}})
+
+    def _remarks(self, query: Document) -> list[tuple[Any, Document]]:
+        """The remarks that a query finds, after their keys; others may have a collection of this name."""
+        found = [(document.pop("_id"), remark_in(document)) for document in self.remark_collection.find(query)]
+        return [(key, remark) for key, remark in found if remark is not None]
 
     def prepare(self) -> None:
         """Make the indexes, once."""

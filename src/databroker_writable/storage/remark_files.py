@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from typing import Any
 
 from ..errors import NotWritableError, is_of_this_process, warn_user
 from ..runs.document_parts import Document
+from ..tables.time_columns import LATEST
 from .catalog_paths import names_in
 from .durable_file import NewFile, sync_directories
 from .run_file_readers import why_unreadable
@@ -97,8 +99,11 @@ class RemarkFolder:
 def read_remark(path: str) -> Document:
     """Read a remark; raise ValueError if the file is not a remark, and OSError if it cannot be read."""
     with open(path, encoding="utf-8") as file:
-        remark = json.load(file)
-    if not isinstance(remark, dict) or not is_remark(remark):
+        try:
+            remark = remark_in(json.load(file))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+    if remark is None:
         raise ValueError("it lacks keys of a remark")
     if remark["uid"] + SUFFIX != os.path.basename(path):
         raise ValueError("its name differs from its uid")
@@ -112,13 +117,19 @@ def why_no_remark(path: str, exc: Exception) -> str:
     return f"is not a remark on a run ({exc}); restore it from a copy, or move it away"
 
 
-def is_remark(remark: Document) -> bool:
-    """Whether a document has the required keys."""
+def remark_in(document: Any) -> Document | None:
+    """The remark in a document, with all of its keys; None if others have stored something else."""
+    if not isinstance(document, dict):
+        return None
+    remark = {"catalog": None, "verdict": None, **document}
     texts = [remark.get(key) for key in ("uid", "run", "text", "user")]
-    tags = remark.get("tags")
-    return (
+    texts += [remark[key] for key in ("catalog", "verdict") if remark[key] is not None]
+    time, tags = remark.get("time"), remark.get("tags")
+    is_remark = (
         all(isinstance(text, str) for text in texts)
-        and isinstance(remark.get("time"), int | float)
+        and isinstance(time, int | float)
+        and abs(time) < LATEST
         and isinstance(tags, list)
         and all(isinstance(tag, str) for tag in tags)
     )
+    return remark if is_remark else None
