@@ -116,7 +116,7 @@ def test_a_file_among_the_remarks_that_is_nested_too_deeply_is_named(site, catal
     put(site, tmp_path, "deep", "[" * 200_000)
     with pytest.warns(StoreWarning, match=r"deep\.json is not a remark on a run \(it is nested too deeply\)"):
         assert len(catalog.table()) == 1
-    assert [finding.kind for finding in examine(catalog).findings] == ["bad-remark"]
+    assert [finding.category for finding in examine(catalog).findings] == ["bad-remark"]
 
 
 def test_remarks_are_seen_from_another_catalog_object(site, catalog, run, tmp_path):
