@@ -175,6 +175,24 @@ def test_old_bulk_documents_are_stored_as_pages(catalog, site, tmp_path, way):
     assert same_run(site.documents(-1), documents)
 
 
+@pytest.mark.parametrize("way", ["v1.insert", "store_run"])
+@pytest.mark.parametrize("paged", [True, False])
+@pytest.mark.parametrize("flag", [numpy.False_, 0, None])
+def test_what_is_not_filled_in_is_filled_in_when_it_is_read(catalog, site, tmp_path, way, paged, flag):
+    documents = example_runs.documents_with_images(tmp_path, paged=paged)
+    for name, doc in documents:
+        if doc.get("filled"):
+            doc["filled"] = {"image": numpy.array([flag] * 3) if name == "event_page" else flag}
+    if way == "store_run":
+        catalog.store_run(documents)
+    else:
+        for name, doc in documents:
+            catalog.v1.insert(name, doc)
+    run = site.open(handler_registry={"TEST_NPY": example_runs.NpyHandler})[-1]
+    pages = [doc for name, doc in run.documents(fill="yes") if name == "event_page" and "image" in doc["data"]]
+    assert [numpy.shape(image) for page in pages for image in page["data"]["image"]] == [(4, 5)] * 3
+
+
 def test_a_page_without_events_leaves_no_trace(catalog, site):
     start, descriptor, page, stop = example_runs.small_documents()
     empty = {

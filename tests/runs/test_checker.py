@@ -400,6 +400,19 @@ def test_datums_of_resources_whose_long_uids_begin_alike_stay_apart() -> None:
     assert [page["resource"] for page in pages] == uids
 
 
+@pytest.mark.parametrize("external", [{}, {"external": "FILESTORE:"}], ids=["inline", "external"])
+@pytest.mark.parametrize("flags", [numpy.array([False] * 3), [0] * 3, (None,) * 3], ids=["numpy", "number", "none"])
+def test_a_value_that_is_not_filled_in_names_a_datum(flags: Any, external: dict[str, Any]) -> None:
+    start, (_, descriptor), (_, page), stop = given()
+    descriptor["data_keys"]["x"].update(external)
+    bad = {**page, "data": {"x": ["r/0"] * 3}, "filled": {"x": flags}}
+    with pytest.raises(InvalidRunError, match=r"the datum 'r/0', which no document|value 'r/0' is no datum"):
+        check_documents([start, ("descriptor", descriptor), ("event_page", bad), stop])
+    bad["filled"] = {"x": [[False]] * 3}
+    with pytest.raises(InvalidRunError, match="values in 'filled' for 'x' that are not True or False"):
+        check_documents([start, ("descriptor", descriptor), ("event_page", bad), stop])
+
+
 @pytest.mark.parametrize("uid", [numpy.array(["a", "b"]), None, {"uid": "d"}], ids=["array", "none", "dict"])
 def test_events_that_name_no_descriptor_are_refused(uid: Any) -> None:
     start, descriptor, (_, page), stop = given(rows=2)

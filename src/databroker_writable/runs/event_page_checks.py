@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -42,18 +43,22 @@ def check_event_page(
     times, _ = [_finite_numbers(page[part], part, where) for part in ("time", "seq_num")]
     if len(times):
         check_times(times, f"{where} has a time that", InvalidRunError)
-    filled = page.get("filled") or {}
-    checked: Document = {"filled": {}, **page}
+    filled = _flags(page["filled"], where) if page.get("filled") else {}
+    checked: Document = {**page, "filled": filled}
     inline_page = inline(checked, descriptor)
     for key, values in page["data"].items():
+        column = f"column {key!r} of stream {stream!r}"
         if data_keys[key].get("external", STREAM_EXTERNAL) == STREAM_EXTERNAL:
             held_by = limits if key in inline_page["data"] else ANY_BACKEND
-            check_event_values(values, f"column {key!r} of stream {stream!r}", InvalidTableError, held_by)
+            check_event_values(values, column, InvalidTableError, held_by)
             if key in filled:
-                _check_filled(values, filled[key], key, where, datum_ids)
+                _check_datums(values, filled[key], datum_ids, where, key, data_keys[key])
         else:
-            _check_references(values, filled.get(key), key, where, datum_ids, limits)
-    _check_beside_data(page, where, limits)
+            flags = filled.get(key, [False] * len(values))
+            present = [value for value, flag in zip(values, flags, strict=True) if flag is not False]
+            check_event_values(present, column, InvalidTableError, limits)
+            _check_datums(values, flags, datum_ids, where, key, data_keys[key])
+    _check_beside_data(checked, where, limits)
     _check_sizes(inline_page, limits)
     return checked
 
@@ -119,27 +124,34 @@ def _finite_numbers(values: Any, part: str, where: str) -> numpy.ndarray[Any, An
     return array
 
 
-def _check_references(
-    values: Any, filled: Any, key: str, where: str, datum_ids: Collection[str], limits: Limits
+def plain_flag(flag: Any) -> Any:
+    """Whether a value is filled in, as Python's bool: event-model 1.24 takes neither numpy's False nor 0 for it."""
+    return bool(flag) if flag is None or isinstance(flag, numpy.bool_ | numbers.Integral) else flag
+
+
+def _flags(filled: Mapping[str, Any], where: str) -> Document:
+    flags = {key: list(map(plain_flag, values)) for key, values in filled.items()}
+    for key, values in flags.items():
+        if not all(isinstance(flag, bool | str) for flag in values):
+            raise InvalidRunError(f"{where} has values in 'filled' for {key!r} that are not True or False")
+    return flags
+
+
+def _check_datums(
+    values: Any, flags: Any, datum_ids: Collection[str], where: str, key: str, data_key: Mapping[str, Any]
 ) -> None:
-    flags = filled if filled is not None else [False] * len(values)
+    """Refuse a value that readers would take for the name of a datum, if there is none."""
     for value, flag in zip(values, flags, strict=True):
-        if flag is not False:
-            check_event_values(value, f"column {key!r}", InvalidTableError, limits)
-        elif not isinstance(value, str) or value not in datum_ids:
+        if flag is not False or (isinstance(value, str) and value in datum_ids):
+            continue
+        if "external" in data_key:
             raise InvalidRunError(
                 f"{where} refers in {key!r} to the datum {short(value)}, which no document before it defines"
             )
-
-
-def _check_filled(values: Any, flags: Any, key: str, where: str, datum_ids: Collection[str]) -> None:
-    """Refuse a value that readers would take for the name of a datum, though its data key is not external."""
-    for value, flag in zip(values, flags, strict=True):
-        if flag is False and not (isinstance(value, str) and value in datum_ids):
-            raise InvalidRunError(
-                f"{where} has 'filled' False for {key!r}, whose value {short(value)} is no datum, and which its "
-                "descriptor does not call external; leave it out of 'filled'"
-            )
+        raise InvalidRunError(
+            f"{where} has 'filled' False for {key!r}, whose value {short(value)} is no datum, and which its "
+            "descriptor does not call external; leave it out of 'filled'"
+        )
 
 
 def _check_beside_data(page: Mapping[str, Any], where: str, limits: Limits) -> None:

@@ -23,7 +23,7 @@ from .document_parts import (
     check_form,
     error_for,
 )
-from .event_page_checks import check_length, number_of_rows
+from .event_page_checks import check_length, number_of_rows, plain_flag
 
 _ROWS = {"event_page": "uid", "datum_page": "datum_id"}
 """The key of pages with one item for each row."""
@@ -52,8 +52,9 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     if name in _ROWS:
         _check_rows(name, doc)
     if name in ("event", "event_page"):
-        _check_event(name, doc, limits)
-        return name, dict(doc)
+        event = _with_plain_flags(name, doc) if doc.get("filled") else dict(doc)
+        _check_event(name, event, limits)
+        return name, event
     plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
     # old bluesky wrote descriptors without a name, and databroker 1.2.5 reads no Events of these
     return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain
@@ -78,6 +79,12 @@ def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
     start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
     check_time(start.get("time"), "metadata['time']", InvalidMetadataError)
     return start
+
+
+def _with_plain_flags(name: str, doc: Mapping[str, Any]) -> Document:
+    if name == "event":
+        return {**doc, "filled": {key: plain_flag(flag) for key, flag in doc["filled"].items()}}
+    return {**doc, "filled": {key: list(map(plain_flag, flags)) for key, flags in doc["filled"].items()}}
 
 
 def _check_event(name: str, doc: Mapping[str, Any], limits: Limits) -> None:

@@ -81,8 +81,6 @@ def plain_datetime(time: Any) -> Any:
 
     `pandas.Timestamp.timestamp` takes a time without a zone for UTC. Of years that Python does not have, numpy's time.
     """
-    if isinstance(time, pandas.Timestamp) and time is not pandas.NaT and time.year > datetime.MAXYEAR:
-        return time.to_datetime64()
     if isinstance(time, numpy.datetime64):
         if numpy.isnat(time):
             return pandas.NaT
@@ -91,8 +89,9 @@ def plain_datetime(time: Any) -> Any:
         # numpy gives a number for a year that Python does not have, or wraps around
         has_year = isinstance(plain, datetime.date) and len(str(time).partition("-")[0]) == 4
         return plain if has_year else time
-    is_of_pandas = isinstance(time, pandas.Timestamp) and time is not pandas.NaT
-    return time.to_pydatetime(warn=False) if is_of_pandas else time
+    if not isinstance(time, pandas.Timestamp) or time is pandas.NaT:
+        return time
+    return time.to_pydatetime(warn=False) if time.year <= datetime.MAXYEAR else time.to_datetime64()
 
 
 def day_in(number: Any) -> datetime.date | None:
