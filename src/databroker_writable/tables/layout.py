@@ -157,8 +157,8 @@ def decode_attribute(value: Any) -> Any:
     if dtype.kind in "mM":
         array = numpy.asarray(inner, "int64").astype(dtype)
     elif dtype.kind == "c":
-        parts = numpy.asarray(inner, "float64")
-        array = numpy.empty(parts.shape[:-1], dtype)
+        parts = numpy.asarray(inner, "float64").reshape((*value["shape"], 2))
+        array = numpy.empty(value["shape"], dtype)
         array.real, array.imag = parts[..., 0], parts[..., 1]
     else:
         array = numpy.asarray(inner, dtype)
