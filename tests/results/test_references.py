@@ -103,3 +103,18 @@ def test_a_remark_goes_to_the_run_that_has_remarks_and_not_to_one_whose_uid_begi
     catalog.store_run({"k": [1.0]}, uid="scan-17-fit")
     assert catalog.retract("scan-17", "shutter closed")["run"] == "scan-17"
     assert len(catalog.annotations("scan-17")) == 2
+
+
+def test_catalogs_of_one_name_are_told_apart_by_another_name(tmp_path: Path) -> None:
+    results, raw = (open_directory(tmp_path / user / "results") for user in ("me", "beamline"))
+    run = raw.store_run({"x": [1]}, uid="raw-1")
+    remedy = "'results' has no run 'raw-1': .* in another catalog called 'results', .* with another name"
+    with pytest.raises(InvalidMetadataError, match=remedy):
+        results.annotate(run, "checked")
+    with pytest.warns(StoreWarning, match=f"derived_from: the catalog {remedy}"):
+        stored = results.store_run({"x": [1]}, derived_from=run)
+    assert stored.metadata["start"]["derived_from"] == [{"uid": "raw-1", "catalog": "results"}]
+    renamed = open_directory(tmp_path / "beamline" / "results", name="raw")["raw-1"]
+    assert results.annotate(renamed, "checked")["catalog"] == "raw"
+    stored = results.store_run({"x": [1]}, derived_from=renamed)
+    assert stored.metadata["start"]["derived_from"] == [{"uid": "raw-1", "catalog": "raw"}]

@@ -42,6 +42,16 @@ def names_no_run(argument: str, catalog: Any, uid: str) -> str:
     return f"{argument} names the run {uid!r}, which the catalog {label_of(catalog)!r} does not have; {_REMEDY}"
 
 
+def not_in_this(catalog: Any, uid: str) -> str:
+    """The message that a run says to be in a catalog of this name, but is not in this one."""
+    name = label_of(catalog)
+    return (
+        f"the catalog {name!r} has no run {uid!r}: it was deleted, or is in another catalog called {name!r}, which "
+        "references cannot tell from this one; open one of the two with another name, e.g. "
+        "open_directory(PATH, name='raw')"
+    )
+
+
 def known_uid(catalog: Any, text: str, argument: str) -> str | None:
     """The uid of a catalog's run that equals a text, or begins with it; None if there is none."""
     try:
@@ -59,10 +69,13 @@ def _resolved(catalog: Any, uid: str | None, run: Any, argument: str) -> dict[st
     if named["uid"] == uid:
         others = "that it replaces" if argument == "supersedes" else "that it was made from"
         raise InvalidMetadataError(f"{argument} names the run {uid!r} itself; name the runs {others}")
-    if named["catalog"] is not None:
+    if named["catalog"] not in (None, catalog.name):
         return named
     if catalog._backend.has_run(named["uid"]):
         return {**named, "catalog": catalog.name}
+    if named["catalog"] is not None:
+        warn_user(f"{argument}: {not_in_this(catalog, named['uid'])}")
+        return named
     # an input from elsewhere is named in full, also if the uids of its results begin with its own
     is_whole = not isinstance(run, str) or is_complete(named["uid"]) or any(headers_naming(catalog, [named["uid"]]))
     known = None if is_whole else known_uid(catalog, named["uid"], argument)

@@ -15,7 +15,7 @@ from ..runs.run_or_table import is_run
 from ..storage.backend import label_of
 from ..tables.document_values import document_value
 from ..tables.wording import short
-from .references import known_uid, no_such_run
+from .references import known_uid, no_such_run, not_in_this
 
 MAX_TEXT = 10_000
 MAX_TAG = 100
@@ -182,6 +182,8 @@ def _remarked_run(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
     uid = known_uid(catalog, named["uid"], argument) if isinstance(run, str) else None
     if uid is not None and catalog._backend.has_run(uid):
         return {"uid": uid, "catalog": catalog.name}
+    if named["catalog"] is not None:
+        raise InvalidMetadataError(not_in_this(catalog, named["uid"]))
     raise InvalidMetadataError(no_such_run(catalog, named["uid"]))
 
 
