@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -92,6 +93,53 @@ def test_a_variable_that_is_not_set_is_an_error(
     with pytest.raises(databroker_writable.InvalidCatalogError, match="environment variable"):
         open_entry(file, entry, tmp_path)
     assert os.listdir(tmp_path) == [file]
+
+
+def opened_by(tmp_path: Path, **args: str) -> Any:
+    """The catalog of an entry with these arguments in a YAML file."""
+    lines = "".join(f"      {name}: {json.dumps(value)}\n" for name, value in args.items())
+    text = f"sources:\n  results:\n    driver: writable-msgpack-catalog\n    args:\n{lines}"
+    (tmp_path / "catalog.yml").write_text(text, encoding="utf-8")
+    return intake.open_catalog(str(tmp_path / "catalog.yml"))["results"]
+
+
+REPLACED = [
+    "{{ env(SITE_DATA) or SITE }}",
+    "{{ env('SITE_DATA') or env(SITE) }}",
+    "{{ env(SITE_DATA, env(SITE)) }}",
+    "{{ env(SITE_DATA) | default(env(SITE), true) }}",
+    "{{ env(SITE_DATA) if env(SITE_DATA) else env(SITE) }}",
+]
+
+
+@pytest.mark.parametrize("template", [text.replace("or SITE", "or 'here'") for text in REPLACED])
+def test_a_variable_that_the_template_replaces_need_not_be_set(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SITE_DATA", raising=False)
+    monkeypatch.setenv("SITE", "here")
+    paths = "{{ CATALOG_DIR }}/" + template + "/*.msgpack"
+    assert opened_by(tmp_path, paths=paths).paths == [str(tmp_path / "here" / "*.msgpack")]
+    monkeypatch.setenv("SITE_DATA", "there")
+    assert opened_by(tmp_path, paths=paths).paths == [str(tmp_path / "there" / "*.msgpack")]
+
+
+@pytest.mark.parametrize("template", [*REPLACED[1:], "{{ env(SITE) ~ '/x' }}", "{{ env(SITE) | default(1) }}"])
+def test_a_variable_that_nothing_replaces_is_an_error(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SITE_DATA", "SITE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(databroker_writable.InvalidCatalogError, match="environment variable SITE(_DATA)?, "):
+        opened_by(tmp_path, paths="{{ CATALOG_DIR }}/" + template + "/*.msgpack")
+
+
+def test_every_option_can_come_from_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LARGE", "1000")
+    monkeypatch.setenv("NO", "no")
+    options = {"asset_threshold": "{{ env(LARGE) }}", "writable": "{{ env(NO) }}", "index": "{{ env(NO) }}"}
+    catalog = opened_by(tmp_path, paths=str(tmp_path / "*.msgpack"), **options)
+    assert (catalog.asset_threshold, catalog.writable) == (1000, False)
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in FILES.iterdir()))

@@ -107,7 +107,9 @@ _OF_INTAKE = _arguments_of(intake.Catalog) - {"name", "description", "metadata"}
 
 
 def asset_threshold(value: Any) -> int:
-    """Check a number of bytes."""
+    """Parse a number of bytes; YAML's ``{{ env(X) }}`` gives text."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
     is_number = isinstance(value, int | numpy.integer) and not isinstance(value, bool)
     if not is_number or value < 0:
         raise InvalidCatalogError(

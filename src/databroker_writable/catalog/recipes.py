@@ -6,11 +6,12 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from intake.catalog.local import LocalCatalogEntry
+from jinja2.sandbox import SandboxedEnvironment
 
 from ..errors import InvalidCatalogError
 from ..runs import upstream
@@ -26,7 +27,7 @@ _PASSWORD_OPTION = re.compile(r"([?&][^=&\s]*password[^=&\s]*=|\bAWS_SESSION_TOK
 _SECRET_ARGUMENT = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
 _PASSWORD_TEMPLATE = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
 _CALLED_TEMPLATE = re.compile(r"\{\{.*\b(env|client_env|shell|client_shell)\s*\(")
-_VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*\)")
+_VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*[,)]")
 CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
 
 
@@ -104,12 +105,37 @@ def check_variables(entry: Any) -> None:
 
     intake 0.6.4 replaces them by an empty string: ``{{ env(DATA) }}/runs`` becomes ``/runs``.
     """
-    for name in _VARIABLE.findall(_template_text(upstream.entry_arguments(entry))):
-        if not os.environ.get(name):
+    for text in _templates_in(upstream.entry_arguments(entry)):
+        for name in _missing_variables(text):
             raise InvalidCatalogError(
                 f"the environment variable {name}, which the catalog {entry.name!r} uses, is not set "
                 f"or is empty; set it before opening the catalog, as in export {name}=..."
             )
+
+
+def _missing_variables(text: str) -> list[str]:
+    """The environment variables that are not set, and whose values a template needs: ``or`` can replace one."""
+    names = _VARIABLE.findall(text)
+    needed: list[str] = []
+
+    def env(name: str, default: str = "") -> str:
+        class Missing(str):
+            """What intake gives for such a variable, an empty text, which notes that it is used."""
+
+            def __str__(self) -> str:
+                needed.append(name)
+                return ""
+
+        return os.environ.get(name) or default or Missing()
+
+    jinja = SandboxedEnvironment()
+    jinja.globals |= {"env": env, **dict.fromkeys(("client_env", "shell", "client_shell"), lambda *_: "")}
+    try:
+        jinja.from_string(text).render({"CATALOG_DIR": "", **{name: name for name in names}})
+    except Exception:
+        # intake says what is wrong with the template
+        return [name for name in names if not os.environ.get(name)]
+    return needed
 
 
 def as_template(text: str) -> str:
@@ -182,9 +208,9 @@ def _importable(thing: Any) -> str | None:
     return f"{module}.{name}"
 
 
-def _template_text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return " ".join(map(_template_text, value.values()))
-    if isinstance(value, list | tuple):
-        return " ".join(map(_template_text, value))
-    return value if isinstance(value, str) and "{{" in value else ""
+def _templates_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _templates_in(item)
+    elif isinstance(value, str) and "{{" in value:
+        yield value
