@@ -130,7 +130,7 @@ def test_a_variable_that_nothing_replaces_is_an_error(
 ) -> None:
     for name in ("SITE_DATA", "SITE"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(databroker_writable.InvalidCatalogError, match="environment variable SITE(_DATA)?, "):
+    with pytest.raises(databroker_writable.InvalidCatalogError, match=r"environment variable SITE(_DATA)?, "):
         opened_by(tmp_path, paths="{{ CATALOG_DIR }}/" + template + "/*.msgpack")
 
 
