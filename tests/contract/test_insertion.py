@@ -7,6 +7,7 @@ import errno
 import functools
 import os
 import re
+import types
 import unittest.mock
 
 import bluesky
@@ -31,6 +32,14 @@ from databroker_writable import (
 )
 from databroker_writable.runs.comparison import same_run
 from support import example_runs, sites
+
+
+def store(catalog, documents, way):
+    if way == "store_run":
+        catalog.store_run(documents)
+    else:
+        for name, doc in documents:
+            catalog.v1.insert(name, doc)
 
 
 def test_store_run_inserts_through_v1(catalog, monkeypatch):
@@ -167,11 +176,7 @@ def test_no_run_is_stored_without_an_old_resource_that_is_refused(catalog, site)
 def test_old_bulk_documents_are_stored_as_pages(catalog, site, tmp_path, way):
     documents = example_runs.documents_with_images(tmp_path, paged=False)
     bulky = example_runs.in_bulk(documents)
-    if way == "store_run":
-        catalog.store_run(bulky)
-    else:
-        for name, doc in bulky:
-            catalog.v1.insert(name, doc)
+    store(catalog, bulky, way)
     assert same_run(site.documents(-1), documents)
 
 
@@ -183,14 +188,29 @@ def test_what_is_not_filled_in_is_filled_in_when_it_is_read(catalog, site, tmp_p
     for name, doc in documents:
         if doc.get("filled"):
             doc["filled"] = {"image": numpy.array([flag] * 3) if name == "event_page" else flag}
-    if way == "store_run":
-        catalog.store_run(documents)
-    else:
-        for name, doc in documents:
-            catalog.v1.insert(name, doc)
+    store(catalog, documents, way)
     run = site.open(handler_registry={"TEST_NPY": example_runs.NpyHandler})[-1]
     pages = [doc for name, doc in run.documents(fill="yes") if name == "event_page" and "image" in doc["data"]]
     assert [numpy.shape(image) for page in pages for image in page["data"]["image"]] == [(4, 5)] * 3
+
+
+@pytest.mark.parametrize("way", ["v1.insert", "store_run"])
+def test_the_parts_of_a_page_may_be_any_mappings(catalog, site, way):
+    start, descriptor, (_, page), stop = documents = example_runs.small_documents()
+    odd = {key: types.MappingProxyType(value) if isinstance(value, dict) else value for key, value in page.items()}
+    store(catalog, [start, descriptor, ("event_page", odd), stop], way)
+    assert same_run(site.documents(-1), documents)
+
+
+@pytest.mark.parametrize("way", ["v1.insert", "store_run"])
+def test_values_that_are_mappings_of_other_types_are_refused(catalog, site, way):
+    start, descriptor, page, stop = example_runs.small_documents(rows=1)
+    descriptor[1]["data_keys"]["x"].update(dtype="array", shape=[1])
+    page[1]["data"]["x"] = [[types.MappingProxyType({"a": 1})]]
+    before = site.snapshot()
+    with pytest.raises(InvalidTableError, match=r"'x'.*of type mappingproxy, .* make it a dict, dict\(value\)"):
+        store(catalog, [start, descriptor, page, stop], way)
+    assert site.snapshot() == before
 
 
 def test_a_page_without_events_leaves_no_trace(catalog, site):
@@ -402,6 +422,7 @@ def test_what_is_refused_only_when_it_is_sent_is_no_failure_of_the_disk(catalog,
         ({"uid": numpy.array("event-1")}, "as 'uid', which must be a list with one item for each row"),
         ({"data": {"x": {"a": 1}}}, r"has data\['x'\] that is not a list or an array"),
         ({"data": {"x": "a"}}, r"has data\['x'\] that is not a list or an array"),
+        ({"data": {"x": types.MappingProxyType({"a": 1})}}, r"has data\['x'\] that is not a list or an array"),
     ],
     ids=[
         "no uids",
@@ -413,6 +434,7 @@ def test_what_is_refused_only_when_it_is_sent_is_no_failure_of_the_disk(catalog,
         "a uid",
         "values by key",
         "text",
+        "values by key of another type",
     ],
 )
 def test_a_page_whose_columns_are_no_lists_of_one_length_is_refused(catalog, site, change, message):

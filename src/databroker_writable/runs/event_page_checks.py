@@ -44,7 +44,7 @@ def check_event_page(
     if len(times):
         check_times(times, f"{where} has a time that", InvalidRunError)
     filled = _flags(page["filled"], where) if page.get("filled") else {}
-    checked: Document = {**page, "filled": filled}
+    checked: Document = {**page, "data": {**page["data"]}, "timestamps": {**page["timestamps"]}, "filled": filled}
     inline_page = inline(checked, descriptor)
     for key, values in page["data"].items():
         column = f"column {key!r} of stream {stream!r}"
@@ -91,7 +91,8 @@ def _check_lengths(page: Mapping[str, Any], where: str) -> None:
 
 def number_of_rows(values: Any) -> int | None:
     """The length of a list or an array; None of anything else, such as text; ValueError if dask does not know it."""
-    if isinstance(values, str | bytes | dict):
+    # a list is no Mapping, which takes long to find out
+    if type(values) is not list and isinstance(values, str | bytes | Mapping):
         return None
     try:
         return len(values)

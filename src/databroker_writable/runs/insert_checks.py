@@ -52,7 +52,9 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     if name in _ROWS:
         _check_rows(name, doc)
     if name in ("event", "event_page"):
-        event = _with_plain_flags(name, doc) if doc.get("filled") else dict(doc)
+        event = {**doc, **{part: {**doc[part]} for part in ("data", "timestamps", "filled") if part in doc}}
+        if event.get("filled"):
+            event["filled"] = _plain_flags(name, event["filled"])
         _check_event(name, event, limits)
         return name, event
     plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
@@ -81,10 +83,10 @@ def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
     return start
 
 
-def _with_plain_flags(name: str, doc: Mapping[str, Any]) -> Document:
+def _plain_flags(name: str, filled: Mapping[str, Any]) -> dict[str, Any]:
     if name == "event":
-        return {**doc, "filled": {key: plain_flag(flag) for key, flag in doc["filled"].items()}}
-    return {**doc, "filled": {key: list(map(plain_flag, flags)) for key, flags in doc["filled"].items()}}
+        return {key: plain_flag(flag) for key, flag in filled.items()}
+    return {key: list(map(plain_flag, flags)) for key, flags in filled.items()}
 
 
 def _check_event(name: str, doc: Mapping[str, Any], limits: Limits) -> None:

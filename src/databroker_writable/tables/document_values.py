@@ -143,7 +143,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
     Vectorised: the cost of a numeric array does not depend on the number of its values.
     """
     if not isinstance(values, list | tuple):
-        if isinstance(values, Mapping):
+        if isinstance(values, dict):
             check_depth(depth, where, error)
             for key, item in values.items():
                 check_key(key, where, error, limits)

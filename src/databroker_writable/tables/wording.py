@@ -9,6 +9,7 @@ import enum
 import fractions
 import os
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -97,6 +98,7 @@ _REMEDIES: tuple[tuple[Any, str], ...] = (
     (datetime.timedelta, "store its seconds, value.total_seconds()"),
     ((numpy.datetime64, numpy.timedelta64), "store it as text, str(value)"),
     ((set, frozenset), "make it a list, sorted(value)"),
+    (Mapping, "make it a dict, dict(value)"),
     ((decimal.Decimal, fractions.Fraction), "store str(value) or float(value)"),
     (os.PathLike, "store os.fspath(value)"),
     (uuid.UUID, "store str(value)"),
