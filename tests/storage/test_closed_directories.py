@@ -22,7 +22,7 @@ from databroker_writable.storage import file_rights
 from databroker_writable.upkeep import clean, examine
 from databroker_writable.upkeep.copying import copy_runs
 from databroker_writable.upkeep.deleting import deletion_of
-from support import other_users, sites
+from support import faults, other_users, sites
 from support.command_line import run
 
 USERS = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no users to become")
@@ -376,3 +376,34 @@ def test_a_copy_into_directories_that_are_closed_reports_every_run(shared, tmp_p
     else:
         assert done["out"].startswith("1 copied, 0 there already, 2 failed")
         assert done["err"].count("no permission to store into the catalog 'other'") == 2
+
+
+def listed(path, other):
+    def uids():
+        return sorted(sites.WritableMsgpackCatalog([path, other]))
+
+    return other_users.outcome(uids)
+
+
+@USERS
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+@pytest.mark.parametrize("mode", [0o311, 0o300], ids=["entered", "closed"])
+def test_a_file_that_is_named_needs_no_permission_to_list_its_directory(shared, tmp_path, mode):
+    path, missing = (shared.directory / f"{name}.msgpack" for name in ("first", "missing"))
+    os.chmod(shared.directory, mode)
+    result, warned = other_users.as_nobody(listed, tmp_path / "report", path, missing)
+    os.chmod(shared.directory, 0o755)
+    if mode == 0o311:
+        assert (result, warned) == (["ok", "['first']"], [])
+    else:
+        assert result[0] == "InvalidCatalogError"
+        assert f"the directory {str(shared.directory)!r} cannot be read by this user" in result[1]
+
+
+@FILES
+def test_a_process_with_too_many_open_files_is_told_so(shared):
+    catalog = shared.open()
+    with faults.no_file_can_be_opened(), pytest.raises(OSError, match="Too many open files") as caught:
+        catalog.force_reload()
+    assert "mounted" not in str(caught.value)
+    assert sorted(catalog) == ["first", "second"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import glob
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..errors import InvalidCatalogError, StoreError
+from ..errors import InvalidCatalogError, StoreError, is_of_this_process
 from ..tables.wording import short
 from .file_rights import why_not_listed
 from .header_cache import HeaderCache
@@ -89,6 +90,9 @@ def files_matching(patterns: Iterable[str]) -> Iterator[str]:
         if has_wildcards(directory):
             yield from glob.iglob(pattern)
             continue
+        if not has_wildcards(name):
+            yield from _existing(unescaped(pattern))
+            continue
         # as glob does, but for asking of each file what its directory is
         beginning = os.path.join(unescaped(directory), "")
         names = fnmatch.filter(names_in(unescaped(directory)), name)
@@ -98,13 +102,31 @@ def files_matching(patterns: Iterable[str]) -> Iterator[str]:
 
 def names_in(directory: str) -> list[str]:
     """The names in a directory that runs or remarks may be in; raise `InvalidCatalogError` if it cannot be read."""
-    try:
+    with _directory_that_may_be_missing(directory):
         return os.listdir(directory or ".")
+    return []
+
+
+def _existing(path: str) -> list[str]:
+    """The path in a list if there is such a file; the files beside it need not be readable."""
+    with _directory_that_may_be_missing(os.path.dirname(path)):
+        os.lstat(path)
+        return [path]
+    return []
+
+
+@contextlib.contextmanager
+def _directory_that_may_be_missing(directory: str) -> Iterator[None]:
+    """Raise `InvalidCatalogError` for a directory that cannot be read in the block."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError):
-        return []  # it is made by the first run
+        pass  # it is made by the first run
     except PermissionError as exc:
         raise InvalidCatalogError(why_not_listed(directory, exc)) from None
     except OSError as exc:
+        if is_of_this_process(exc):
+            raise
         raise InvalidCatalogError(why_not_listed(directory, exc)) from exc
 
 
