@@ -6,6 +6,7 @@ import re
 import uuid
 from typing import Any
 
+import numpy
 import pytest
 
 from databroker_writable import InvalidTableError, StoreError, to_dataset
@@ -113,3 +114,68 @@ def test_a_table_with_times_of_its_own_is_given_no_others(given: Any) -> None:
         builder.add_data("primary", {"time": [3.0, 4.0], "x": [1, 2]}, time=given)
     builder.add_data("primary", {"time": [3.0, 4.0], "x": [1, 2]}, time=[3.0, 4.0])
     assert to_dataset(builder.get_run())["time"].values.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+WRONG_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
+    "a number as uid": ({"uid": 5}, "uid must be a list of texts, one for each Event, not 5"),
+    "numbers as uids": ({"uid": [1, 2]}, r"uid must be a list of texts, one for each Event, not \[1, 2\]"),
+    "lists of numbers of the Events": ({"seq_num": [[1], [1, 2]]}, "seq_num must be an array of 2 integers"),
+    "lists of times": ({"time": [[1], [1, 2]]}, "time must be an array of POSIX seconds"),
+    "complex times": ({"time": [1j, 2]}, "time must be an array of POSIX seconds, not of complex128"),
+    "timestamps by number": ({"timestamps": {5: [1], "x": [1]}}, r"timestamps has the columns \[5, 'x'\]"),
+}
+
+
+@pytest.mark.parametrize(("columns", "message"), WRONG_COLUMNS.values(), ids=WRONG_COLUMNS)
+def test_wrong_columns_of_events_are_refused_by_name(columns: dict[str, Any], message: str) -> None:
+    builder = RunBuilder()
+    builder.add_stream("primary", data={"x": [1, 2]})
+    with pytest.raises(InvalidTableError, match=message):
+        builder.add_data("primary", {"x": [3, 4]}, **columns)
+    builder.add_data("primary", {"x": [3, 4]}, uid=numpy.array(["a", "b"]))
+    builder.close()
+    assert to_dataset(builder.get_run())["x"].values.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", [["primary"], numpy.array(["primary", "other"]), {}])
+def test_what_is_no_name_of_a_stream_names_none(name: Any) -> None:
+    builder = RunBuilder()
+    builder.add_stream("primary", data={"x": [1, 2]})
+    with pytest.raises(StoreError, match=r"There is no stream .* The run has 'primary'"):
+        builder.add_data(name, {"x": [3]})
+    with pytest.raises(StoreError, match=r"There is no stream .* The run has 'primary'"):
+        builder.update_configuration(name, {})
+
+
+WHOLE = {"source": "test", "dtype": "number", "shape": []}
+WRONG_DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "data keys in a list": ({"data_keys": ["x"]}, r"data_keys is \['x'\], not a dict; data_keys are {column: "),
+    "data keys in an array": ({"data_keys": numpy.array(["x", "y"])}, "data_keys is .*, not a dict"),
+    "a number as shape": ({"data_keys": {"x": {**WHOLE, "shape": 5}}}, r"\['x'\]\['shape'\] must be a list, not 5"),
+    "nothing as shape": ({"data_keys": {"x": {**WHOLE, "shape": None}}}, r"\['shape'\] must be a list, not None"),
+    "text as dims": ({"data_keys": {"x": {**WHOLE, "dims": "ab"}}}, r"\['x'\]\['dims'\] must be a list, not 'ab'"),
+    "a number as dims": ({"data_keys": {"x": {**WHOLE, "dims": 5}}}, r"\['x'\]\['dims'\] must be a list, not 5"),
+    "objects in a list": ({"object_keys": ["x"]}, r"object_keys is \['x'\], not a dict; object_keys are {object: "),
+    "a number as columns": ({"object_keys": {"a": 5}}, r"object_keys\['a'\] must be a list of columns, not 5"),
+    "a list as a column": ({"object_keys": {"a": [["x"]]}}, r"object_keys\['a'\] names \['x'\], which is not a column"),
+    "an array as configuration": ({"configuration": numpy.array([1, 2])}, "configuration is .*, not a dict"),
+    "an array as hints": ({"hints": numpy.array([1, 2])}, "hints is .*, not a dict"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG_DECLARATIONS.values(), ids=WRONG_DECLARATIONS)
+def test_wrong_declarations_of_a_stream_are_refused_by_name(given: dict[str, Any], message: str) -> None:
+    builder = RunBuilder()
+    with pytest.raises(InvalidTableError, match=message):
+        builder.add_stream("primary", data={"x": [1.5]}, **given)
+    with pytest.raises(InvalidTableError, match=message):
+        builder.add_stream("primary", **{"data_keys": {"x": WHOLE}, **given})
+
+
+def test_a_data_key_may_be_an_array_or_a_tuple() -> None:
+    builder = RunBuilder()
+    builder.add_stream(
+        "primary", data={"x": [[1.5, 2.5]]}, data_keys={"x": {"shape": (2,), "dims": numpy.array(["q"])}}
+    )
+    builder.add_data("primary", data={"x": [[3.5, 4.5]]})
+    assert builder.get_run().primary.read()["x"].dims == ("time", "q")

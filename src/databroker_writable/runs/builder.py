@@ -309,7 +309,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
 
     def _stream(self, name: str) -> BuiltStream:
         self._check_open()
-        if name not in self._streams:
+        if not isinstance(name, str) or name not in self._streams:
             raise no_such_stream(name, self._streams)
         return self._streams[name]
 

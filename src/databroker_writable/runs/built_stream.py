@@ -123,7 +123,7 @@ class BuiltStream:
             return event_times(now, table.length)
         if time is None:
             return user_times(table.time, table.length, self.last_time)
-        if numpy.ndim(time) == 0:
+        if not isinstance(time, list | tuple) and numpy.ndim(time) == 0:
             time = event_times(float(_times([time], 1, "time")[0]), table.length)
         times = user_times(time, table.length, self.last_time)
         if table.time is not None and not numpy.array_equal(times, table.time):
@@ -210,7 +210,7 @@ def timestamps_of(timestamps: Any, times: list[float], keys: list[str]) -> dict[
         raise InvalidTableError(f"timestamps must be a dict of an array for each column, not {cut(timestamps)!r}")
     columns = dict(timestamps)
     if set(columns) != set(keys):
-        raise InvalidTableError(f"timestamps has the columns {sorted(columns)}, but the data have {sorted(keys)}")
+        raise InvalidTableError(f"timestamps has the columns {[*columns]}, but the data have {[*keys]}")
     return {key: _times(columns[key], len(times), f"timestamps[{key!r}]").tolist() for key in keys}
 
 
@@ -218,7 +218,10 @@ def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
     """Sequence numbers that continue from the last one, or the user's, checked."""
     if seq_num is None:
         return list(range(last + 1, last + 1 + length))
-    numbers = numpy.asarray(seq_num)
+    try:
+        numbers = numpy.asarray(seq_num)
+    except ValueError:  # of lists of different lengths
+        numbers = numpy.empty(0)
     if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
         raise InvalidTableError(f"seq_num must be an array of {length} integers, not {cut(seq_num)!r}")
     if (numpy.diff(numbers, prepend=last) <= 0).any():
@@ -231,7 +234,10 @@ def event_uids(uid: Any, length: int) -> list[str]:
     """Uids for Events: new ones, or the user's, counted."""
     if uid is None:
         return new_uids(length)
-    uids = [uid] if isinstance(uid, str) else list(uid)
+    try:
+        uids = [uid] if isinstance(uid, str) else [str.__str__(one) for one in uid]
+    except TypeError:
+        raise InvalidTableError(f"uid must be a list of texts, one for each Event, not {short(uid)}") from None
     if len(uids) != length:
         raise InvalidTableError(f"uid has {len(uids)} values, but there are {length} Events")
     return uids
@@ -261,10 +267,11 @@ def _step_at(time: float) -> float:
 def _times(values: Any, length: int, what: str) -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]:
     try:
         given = numpy.asarray(values)
-        times = given.astype(float)
+        is_number = given.dtype.kind not in "mMUSc"
+        times = given.astype(float) if is_number else numpy.empty(0)
     except (TypeError, ValueError):
         raise InvalidTableError(f"{what} must be an array of POSIX seconds, not {cut(values)!r}") from None
-    if given.dtype.kind in "mMUS":
+    if not is_number:
         raise InvalidTableError(
             f"{what} must be an array of POSIX seconds, not of {given.dtype}; convert it, "
             "e.g. times.astype('M8[us]').astype('int64') / 1e6"

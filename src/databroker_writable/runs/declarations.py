@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy
 
 from ..errors import InvalidTableError
 from ..tables import OBJECT, StreamSchema, StreamTable, find_layout
+from ..tables.document_values import document_value
 from ..tables.wording import short
 
 NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
 CONFIGURATION = "a configuration is {object: {'data': {...}, 'data_keys': {...}, 'timestamps': {...}}}"
 HINTS = "hints are {object: {'fields': [column, ...]}}"
+DATA_KEYS = "data_keys are {column: {'source': ..., 'dtype': ..., 'shape': [...]}}"
+OBJECT_KEYS = "object_keys are {object: [column, ...]}"
 WIDER = ("number", "integer")
 
 
@@ -30,7 +33,7 @@ def check_stream(name: Any, data: Any, data_keys: Mapping[str, Any] | None) -> N
         raise InvalidTableError(f"the name of a stream must be a string, not {short(name)}")
     if not name:
         raise InvalidTableError("the name of a stream is empty; give it one, such as 'primary'")
-    if data is None and not data_keys:
+    if data is None and (data_keys is None or (isinstance(data_keys, Mapping) and not data_keys)):
         raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
 
 
@@ -42,34 +45,44 @@ def with_declarations(
     hints: Mapping[str, Any] | None,
 ) -> StreamSchema:
     """Let the user's declarations override what was inferred from the first table."""
-    if inferred is not None and not any((data_keys, object_keys, configuration)) and hints is None:
+    if inferred is not None and data_keys is None and object_keys is None and configuration is None and hints is None:
         return with_objects(inferred)
     schema = inferred or StreamSchema({}, {}, {}, {})
-    merged = {key: dict(value) for key, value in schema.data_keys.items()}
-    for key, value in (data_keys or {}).items():
+    configuration = {} if configuration is None else configuration
+    check_configuration(configuration, schema.configuration)
+    merged = _data_keys({} if data_keys is None else data_keys, inferred)
+    keys = _object_keys(schema.object_keys, {} if object_keys is None else object_keys, merged)
+    _check_hints({} if hints is None else hints)
+    complete = StreamSchema(
+        merged,
+        keys,
+        {**schema.configuration, **configuration},
+        _hints(schema.hints, keys) if hints is None else dict(hints),
+    )
+    return with_objects(complete)
+
+
+def _data_keys(given: Any, inferred: StreamSchema | None) -> dict[str, dict[str, Any]]:
+    """The data keys of the table, with what the user says of them."""
+    merged = {} if inferred is None else {key: dict(value) for key, value in inferred.data_keys.items()}
+    for key, value in _mapping(given, "data_keys", DATA_KEYS).items():
         if inferred is not None and key not in merged:
             raise InvalidTableError(f"data_keys names {key!r}, which is not a column; there are {sorted(merged)}")
         if not isinstance(value, Mapping):
             raise InvalidTableError(
                 f"data_keys[{key!r}] must be a dict with source, dtype and shape, not {short(value)}"
             )
-        merged[key] = {**merged.get(key, {}), **value}
+        declared = document_value(value, f"data_keys[{key!r}]", InvalidTableError)
+        for part in ("shape", "dims"):
+            if not isinstance(declared.get(part, []), list):
+                raise InvalidTableError(f"data_keys[{key!r}][{part!r}] must be a list, not {short(declared[part])}")
+        merged[key] = {**merged.get(key, {}), **declared}
         missing = {"source", "dtype", "shape"} - merged[key].keys()
         if missing:
             raise InvalidTableError(f"data_keys[{key!r}] lacks {sorted(missing)[0]!r}")
     if inferred is not None:
-        check_declared(merged, schema, "the stream")
-    _check_object_keys(object_keys or {}, merged)
-    _check_hints(hints or {})
-    check_configuration(configuration or {}, schema.configuration)
-    keys = _object_keys(schema.object_keys, object_keys or {})
-    complete = StreamSchema(
-        merged,
-        keys,
-        {**schema.configuration, **(configuration or {})},
-        _hints(schema.hints, keys) if hints is None else dict(hints),
-    )
-    return with_objects(complete)
+        check_declared(merged, inferred, "the stream")
+    return merged
 
 
 def check_configuration(configuration: Any, present: Mapping[str, Any]) -> None:
@@ -93,17 +106,6 @@ def _mapping(given: Any, where: str, form: str = CONFIGURATION) -> Mapping[str, 
     if not isinstance(given, Mapping):
         raise InvalidTableError(f"{where} is {short(given)}, not a dict; {form}")
     return given
-
-
-def _check_object_keys(object_keys: Mapping[str, Sequence[str]], data_keys: Mapping[str, Any]) -> None:
-    for name, keys in object_keys.items():
-        if isinstance(keys, str):
-            raise InvalidTableError(f"object_keys[{name!r}] must be a list of columns, not {keys!r}")
-        unknown = [key for key in keys if key not in data_keys]
-        if unknown:
-            raise InvalidTableError(
-                f"object_keys[{name!r}] names {unknown[0]!r}, which is not a column; there are {sorted(data_keys)}"
-            )
 
 
 def _check_hints(hints: Any) -> None:
@@ -161,11 +163,21 @@ _AGREEMENTS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _object_keys(inferred: Mapping[str, list[str]], given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _object_keys(inferred: Mapping[str, list[str]], given: Any, data_keys: Mapping[str, Any]) -> dict[str, list[str]]:
     """The user's objects; inferred objects keep the columns that the user did not assign."""
-    claimed = {key for keys in given.values() for key in keys}
+    assigned = {}
+    for name, keys in _mapping(given, "object_keys", OBJECT_KEYS).items():
+        if isinstance(keys, str) or not isinstance(keys, Iterable):
+            raise InvalidTableError(f"object_keys[{name!r}] must be a list of columns, not {short(keys)}")
+        assigned[name] = list(keys)
+        for key in assigned[name]:
+            if not isinstance(key, str) or key not in data_keys:
+                raise InvalidTableError(
+                    f"object_keys[{name!r}] names {short(key)}, which is not a column; there are {[*data_keys]}"
+                )
+    claimed = {key for keys in assigned.values() for key in keys}
     kept = {name: [key for key in keys if key not in claimed] for name, keys in inferred.items()}
-    return {**kept, **{name: list(keys) for name, keys in given.items()}}
+    return {**kept, **assigned}
 
 
 def _hints(inferred: Mapping[str, Any], object_keys: Mapping[str, list[str]]) -> dict[str, Any]:
