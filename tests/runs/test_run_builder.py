@@ -7,9 +7,10 @@ import uuid
 from typing import Any
 
 import numpy
+import pandas
 import pytest
 
-from databroker_writable import InvalidTableError, StoreError, to_dataset
+from databroker_writable import InvalidRunError, InvalidTableError, StoreError, to_dataset
 from databroker_writable.runs import built_stream
 from databroker_writable.runs.builder import RunBuilder
 
@@ -179,3 +180,12 @@ def test_a_data_key_may_be_an_array_or_a_tuple() -> None:
     )
     builder.add_data("primary", data={"x": [[3.5, 4.5]]})
     assert builder.get_run().primary.read()["x"].dims == ("time", "q")
+
+
+@pytest.mark.parametrize("status", [numpy.array(["a", "b"]), ["success"], pandas.NA, pandas.Series(["fail"]), 5])
+def test_an_exit_status_is_one_of_bluesky(status: Any) -> None:
+    builder = RunBuilder()
+    builder.add_stream("primary", data={"x": [1]})
+    with pytest.raises(InvalidRunError, match="exit_status must be one of success, abort, fail, not"):
+        builder.close(status)
+    builder.close("abort")

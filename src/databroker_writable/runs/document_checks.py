@@ -81,8 +81,8 @@ def check_stop(doc: Mapping[str, Any], limits: Limits) -> Document:
 
 def check_exit_status(exit_status: Any) -> None:
     """Refuse an exit status that bluesky does not know."""
-    if exit_status not in EXIT_STATUSES:
-        raise InvalidRunError(f"exit_status must be one of {', '.join(EXIT_STATUSES)}, not {exit_status!r}")
+    if not isinstance(exit_status, str) or exit_status not in EXIT_STATUSES:
+        raise InvalidRunError(f"exit_status must be one of {', '.join(EXIT_STATUSES)}, not {short(exit_status)}")
 
 
 def check_resource(doc: Mapping[str, Any], limits: Limits) -> Document:
