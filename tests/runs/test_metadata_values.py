@@ -33,6 +33,10 @@ PLAIN = {
     "a Timedelta": (pandas.Timedelta("2min"), 120.0),
     "numpy's datetime": (numpy.datetime64("2024-05-31"), "2024-05-31"),
     "numpy's timedelta": (numpy.timedelta64(5, "ms"), 0.005),
+    "a long duration of numpy": (numpy.timedelta64(2**50, "W"), 2.0**50 * 604_800),
+    "a short duration of numpy": (numpy.timedelta64(3, "as"), 3e-18),
+    "a duration of numpy in steps": (numpy.timedelta64(2, ("m", 25)), 3000.0),
+    "a duration of numpy in an array": (numpy.array(1, "m8[h]"), 3600.0),
     "no time": (pandas.NaT, None),
     "numpy's no time": (numpy.datetime64("NaT"), None),
     "an array of datetimes": (numpy.array(["2024-05-31", "NaT"], "M8[D]"), ["2024-05-31", None]),
@@ -47,6 +51,19 @@ def test_paths_and_times_in_metadata_are_text_and_durations_seconds(site, catalo
     run = catalog.store_run({"x": [1]}, {"given": value}, parameters={"given": value}, uid="fit-1")
     assert run.metadata["start"]["given"] == run.metadata["start"]["parameters"]["given"] == expected
     assert site.open()["fit-1"].metadata["start"]["given"] == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [numpy.timedelta64(1, "Y"), numpy.array([1], "m8[M]"), numpy.array(1, "m8[M]"), {"a": [numpy.timedelta64(1, "M")]}],
+    ids=repr,
+)
+def test_months_and_years_have_no_seconds(value):
+    for arguments in ({"metadata": {"age": value}}, {"parameters": {"age": value}}):
+        with pytest.raises(
+            InvalidMetadataError, match=r"\['age'\].*of type timedelta64, .*store it as text, str\(value\)"
+        ):
+            build_simple_run({"x": [1]}, **arguments)
 
 
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)

@@ -18,6 +18,7 @@ import pandas
 from ..errors import InvalidMetadataError
 from .classifier import SCALARS, TIMES, type_of_dtype
 from .document_values import MAX_DEPTH
+from .time_columns import PER_SECOND
 
 _DATES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Dates as numbers, by their count of digits."""
@@ -40,7 +41,7 @@ def plain_metadata(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple):
         return [plain_metadata(item, depth + 1) for item in value]
     if isinstance(value, numpy.ndarray) and type_of_dtype(value.dtype) in TIMES:
-        return plain_metadata(list(value), depth)
+        return plain_metadata(list(value) if value.ndim else value[()], depth)
     for accepted, plain in _PLAIN:
         if isinstance(value, accepted):
             return plain(value)
@@ -119,10 +120,22 @@ def plain_parameters(value: Any) -> Any:
     return value
 
 
-def _of_numpy_time(value: Any) -> str | float | None:
+_UNITS = {"W": 604_800, "D": 86_400, "h": 3_600, "m": 60, "generic": 1}
+"""The seconds of numpy's units that are longer; months and years have no fixed length."""
+
+_PER_SECOND = {**PER_SECOND, "ps": 10**12, "fs": 10**15, "as": 10**18}
+
+
+def _of_numpy_time(value: Any) -> Any:
     if numpy.isnat(value):
         return None
-    return str(value) if isinstance(value, numpy.datetime64) else float(value / numpy.timedelta64(1, "s"))
+    if isinstance(value, numpy.datetime64):
+        return str(value)
+    unit, step = numpy.datetime_data(value.dtype)
+    if unit in ("Y", "M"):
+        return value  # it is refused where all that no document can hold is
+    # with Python's integers: numpy's wrap around
+    return int(value.astype("int64")) * step * _UNITS.get(unit, 1) / _PER_SECOND.get(unit, 1)
 
 
 _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
