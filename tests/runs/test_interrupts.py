@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from databroker_writable.runs.interrupts import deferred_interrupts, interruptible
+from databroker_writable.runs.interrupts import are_broken_off, deferred_interrupts, interruptible
 
 
 def interrupt() -> None:
@@ -174,3 +174,38 @@ def test_interrupts_at_any_moment_leave_the_handler_and_whole_blocks() -> None:
             interrupts += 1
         timer.join()
         assert (begun, interrupts) == (ended, 1)
+
+
+def test_a_second_interrupt_ends_a_block_that_is_not_to_be_waited_for() -> None:
+    done: list[Any] = []
+
+    def work() -> None:
+        with deferred_interrupts(patience=0.05), deferred_interrupts():
+            interrupt()
+            interrupt()
+            done.append("at once")
+            time.sleep(0.1)
+            try:
+                interrupt()
+                done.append("not this")
+            finally:
+                done.append(are_broken_off())
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["at once", True]
+    assert not are_broken_off()
+
+
+def test_a_second_interrupt_whose_handler_lets_the_block_go_on_breaks_nothing_off(handler: Any) -> None:
+    calls: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *args: calls.append(args))
+    try:
+        with deferred_interrupts(patience=0.0):
+            interrupt()
+            time.sleep(0.01)
+            interrupt()
+            assert (len(calls), are_broken_off()) == (1, False)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert len(calls) == 2

@@ -67,7 +67,7 @@ class BatchStore:
 
     def flush(self) -> None:
         """Store the waiting runs before an interrupt takes effect."""
-        with deferred_interrupts():
+        with deferred_interrupts(self._store.backend.patience):
             self._flush()
 
     def _flush(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreFailedError
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.document_parts import Document, NamedDocument
+from ..runs.interrupts import are_broken_off, deferred_interrupts
 from ..runs.run_or_table import documents_of
 from ..runs.sinks import DocumentSink
 from ..storage.assets.asset_router import AssetRouter
@@ -60,12 +62,14 @@ class RunInsertion:
         self.is_lost = self.is_ended = True
         if self._store.serializer is not None:
             self._store.serializer.abandon(self._uid)
-        needed = self._resources_of_stored_run() if self._is_ending else []
+        needed = self._resources_of_stored_run() if self._is_ending and self._router.has_files else []
         if needed is not None:
             self._router.discard(needed)
 
     def _resources_of_stored_run(self) -> list[Document] | None:
         """The resources of the run that is stored under the uid, ours or another writer's; None if unknown."""
+        if are_broken_off():
+            return None
         try:
             if not self._store.backend.has_run(self._uid):
                 return []
@@ -89,6 +93,10 @@ class RunInsertion:
                 self.is_lost = False
                 return
             raise_explained(exc, self._uid, store.backend)
+        except BaseException as exc:
+            # the catalog has dropped the run
+            self.abandon(exc)
+            raise
 
 
 def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:
@@ -132,6 +140,9 @@ class CatalogSink(DocumentSink):
     def has_begun(self) -> bool:
         """Whether anything was written."""
         return not self._waiting
+
+    def whole(self) -> AbstractContextManager[None]:
+        return deferred_interrupts(self._store.backend.patience)
 
     def check_kept(self) -> None:
         if os.getpid() != self._process:

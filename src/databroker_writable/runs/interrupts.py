@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
@@ -17,12 +19,15 @@ class _Deferral:
     def __init__(self) -> None:
         self.depth = 0  # how many blocks of `deferred_interrupts` are open
         self.handler: Any = None  # what SIGINT did before the outermost of them
+        self.patience = math.inf  # for how many seconds it lets SIGINT be deferred
         self.is_pending = False  # whether SIGINT arrived in the meantime
+        self.arrived = 0.0  # when it did so, for the first time
+        self.is_broken_off = False  # whether a later one ended the block
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
         """Stop deferring: a child may be forked by another thread, or never leave the block it was forked in."""
-        self.depth, self.is_pending = 0, False
+        self.depth, self.is_pending, self.is_broken_off = 0, False, False
         if signal.getsignal(signal.SIGINT) is _note:
             signal.signal(signal.SIGINT, self.handler)
 
@@ -31,11 +36,25 @@ _deferral = _Deferral()
 
 
 def _note(signum: int, frame: FrameType | None) -> None:
-    _deferral.is_pending = True
+    if not _deferral.is_pending:
+        _deferral.is_pending, _deferral.arrived = True, time.monotonic()
+    elif time.monotonic() - _deferral.arrived > _deferral.patience:
+        # what it raises may be lost in a callback of C code, so that the first one remains pending
+        _deferral.is_broken_off = True
+        _deferral.handler(signum, frame)
+        _deferral.is_broken_off = False
 
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def are_broken_off() -> bool:
+    """Whether this thread is leaving blocks of `deferred_interrupts` that a second SIGINT ended.
+
+    What would be removed after another failure is then left, as after a kill, because its removal may wait as long.
+    """
+    return _in_main_thread() and _deferral.is_broken_off
 
 
 class deferred_interrupts:
@@ -44,6 +63,12 @@ class deferred_interrupts:
     Python runs the handler of SIGINT between any two instructions, and inside callbacks whose C callers drop its
     KeyboardInterrupt. After the outermost of nested blocks the handler that was in force before runs: by default it
     raises KeyboardInterrupt, whatever the block itself raised. Several interrupts become one.
+
+    Parameters
+    ----------
+    patience : float, optional
+        For a block that may wait for a server without end: a SIGINT that comes more than so many seconds after the
+        first is not deferred. That of the outermost block counts.
 
     Raises
     ------
@@ -63,6 +88,9 @@ class deferred_interrupts:
     ['all of this', 'then the interrupt']
     """
 
+    def __init__(self, patience: float = math.inf) -> None:
+        self._patience = patience
+
     def __enter__(self) -> None:
         self._is_counted = _in_main_thread()
         if not self._is_counted:
@@ -74,7 +102,8 @@ class deferred_interrupts:
                 # SIGINT is ignored, or ends the process: it does not interrupt Python code
                 self._is_counted = False
                 return
-            _deferral.handler, _deferral.is_pending = handler, False
+            _deferral.handler, _deferral.is_pending, _deferral.is_broken_off = handler, False, False
+            _deferral.patience = self._patience
             # from here on no exception can occur between two lines
             signal.signal(signal.SIGINT, _note)
         _deferral.depth = self._depth + 1
@@ -130,6 +159,7 @@ def _end_deferral(frame: FrameType) -> None:
     """Restore the user's handler, and call it if SIGINT arrived meanwhile."""
     if signal.getsignal(signal.SIGINT) is _note:
         signal.signal(signal.SIGINT, _deferral.handler)
+    _deferral.is_broken_off = False
     if _deferral.is_pending:
         _deferral.is_pending = False
         _deferral.handler(signal.SIGINT, frame)

@@ -5,6 +5,7 @@ A catalog holds its backend as an object. The class attribute ``writable_backend
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -60,6 +61,9 @@ class Backend(ABC):
         backend stores, such as ``sqlite3.Error``.
     index : bool
         Whether headers of run files are kept in the user's cache directory; set when the catalog is opened.
+    patience : float
+        How many seconds after a first Ctrl-C, which is deferred while something is stored, a second one ends the wait.
+        By default it is deferred, too; a backend whose server may never answer has a number here.
     """
 
     limits: Limits = ANY_BACKEND
@@ -68,6 +72,7 @@ class Backend(ABC):
     failures: tuple[type[Exception], ...] = ()
     allow_pickle: bool = False
     index: bool = True
+    patience: float = math.inf
     catalog: Any
     driver_serializer: Callable[[], Any]
 

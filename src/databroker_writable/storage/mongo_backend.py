@@ -72,6 +72,8 @@ class MongoBackend(Backend):
     """The common part of both layouts; the server checks permissions only when something is written."""
 
     limits = LIMITS
+    # by default pymongo has no limit for waiting, and a network can drop its packets without a word
+    patience = 2.0
     # servers accept bytes, and most accept such keys, so an acquisition can continue
     insert_limits = dataclasses.replace(LIMITS, mongo_keys=False, binary=True)
     uri_arguments: ClassVar[tuple[str, ...]]

@@ -10,7 +10,7 @@ from ..errors import InvalidRunError, StoreError
 from ..runs.document_parts import STREAM_DOCUMENTS, NamedDocument
 from ..runs.forks import begin_anew_in_children
 from ..runs.insert_checks import check_inserted
-from ..runs.interrupts import deferred_interrupts
+from ..runs.interrupts import are_broken_off, deferred_interrupts
 from ..runs.paging import unpacked
 from ..runs.stream_resources import keep_of_acquisition
 from .backend import Backend, RunWriter
@@ -39,7 +39,7 @@ class RunSerializer:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._limits = backend.insert_limits
+        self._limits, self._patience = backend.insert_limits, backend.patience
         # of the latter an acquisition sends the documents, which may refer to no run, or begin one anew
         self.stored, self.acquired = StoredRunRouter(backend), RunRouter(backend)
         self.begin_anew()
@@ -56,7 +56,7 @@ class RunSerializer:
             with self._lock:
                 self.stored.route(name, dict(doc))
             return
-        with self._lock, deferred_interrupts():
+        with self._lock, deferred_interrupts(self._patience):
             _each(self.acquired.route, self._insertable(name, doc))
 
     def abandon(self, run: str) -> None:
@@ -91,7 +91,7 @@ class RunRouter:
         """Drop an open run, if there is one, and remove what was written of it."""
         writer = self._writers.get(run)
         self._forget(run)
-        if writer is not None:
+        if writer is not None and not are_broken_off():
             writer.abandon()
 
     def route(self, name: str, doc: dict[str, Any]) -> None:

@@ -68,6 +68,11 @@ class AssetRouter:
         for waiting in (self._waiting, self._descriptors):
             waiting.pop(uid, None)
 
+    @property
+    def has_files(self) -> bool:
+        """Whether any file was begun."""
+        return bool(self._files)
+
     def publish(self) -> None:
         """Give the files their final names, before the documents that refer to them are visible."""
         for file in self._files.values():
