@@ -139,7 +139,11 @@ def test_assets_that_lie_elsewhere_stay(tmp_path):
     assert first["run-1"].primary.read()["image"].shape == (1, 2, 3)
 
 
-@pytest.mark.parametrize("site", ["msgpack", "jsonl", "prefixed", "mongo-embedded[mongomock]"], indirect=True)
+@pytest.mark.parametrize(
+    "site",
+    ["msgpack", "jsonl", "prefixed", "mongo-embedded[mongomock]", "mongo-normalized[mongomock]"],
+    indirect=True,
+)
 def test_no_run_takes_the_uid_of_one_whose_deletion_was_cut_off(site, catalog, assets):
     store(catalog, "run-1")
     catalog.retract("run-1", reason="beam dump")
@@ -271,6 +275,24 @@ def test_a_check_finds_a_deletion_that_was_cut_off(site, catalog, assets):
     finishing.execute()
     assert examine(again).findings == []
     assert files(assets) == []
+
+
+@pytest.mark.parametrize("site", ["mongo-embedded[mongomock]", "mongo-normalized[mongomock]"], indirect=True)
+@pytest.mark.parametrize("is_cleaned", [False, True])
+def test_remarks_of_a_deletion_that_was_cut_off_are_removed_by_the_next(site, catalog, assets, is_cleaned):
+    store(catalog, "run-1")
+    catalog.retract("run-1", reason="beam dump")
+    deletion_of(catalog, "run-1").hide()
+    again = site.open(asset_root=str(assets))
+    if is_cleaned:
+        # also the documents by which the run is found otherwise
+        clean(examine(again).findings, grace=0)
+    (finding,) = [found for found in examine(again).findings if found.category == "cut-off-deletion"]
+    assert "databroker-writable delete CATALOG run-1 finishes it" in finding.message
+    deletion_of(again, "run-1").execute()
+    assert list(again._backend.remarks()) == []
+    # an array whose resource was cleaned is a leftover of its own
+    assert {found.category for found in examine(again).findings} <= {"orphan-asset"}
 
 
 def test_a_check_knows_remarks_and_finds_those_that_are_none(tmp_path):

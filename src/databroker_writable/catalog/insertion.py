@@ -93,9 +93,9 @@ class RunInsertion:
                 self.is_lost = False
                 return
             raise_explained(exc, self._uid, store.backend)
-        except BaseException as exc:
+        except BaseException:
             # the catalog has dropped the run
-            self.abandon(exc)
+            self.abandon()
             raise
 
 

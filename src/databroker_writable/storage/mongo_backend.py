@@ -9,12 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import pymongo.errors
 
-from ..errors import InvalidCatalogError, InvalidRunError, StoreFailedError
+from ..errors import InvalidCatalogError, InvalidRunError, RunExistsError, StoreFailedError
 from ..runs.comparison import as_text
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
 from .backend import Backend, refuse_annotations
-from .catalog_paths import REMARKS
+from .catalog_paths import IN_DELETION, REMARKS
 from .mongo_errors import away_as_error, is_unauthorized
 from .remark_files import remark_in
 
@@ -95,9 +95,27 @@ class MongoBackend(Backend):
         raise NotImplementedError
 
     @property
+    def database(self) -> Any:
+        """The database of the runs."""
+        raise NotImplementedError
+
+    @property
     def remark_collection(self) -> Any:
         """The collection of remarks on runs."""
-        raise NotImplementedError
+        return self.database[REMARKS]
+
+    @property
+    def deletions(self) -> Any:
+        """The collection that lists what is still to be removed of runs."""
+        return self.database["deletions"]
+
+    def obstacle(self, uid: str) -> str:
+        return IN_DELETION if self.deletions.find_one({"_id": uid}, {"_id": True}) is not None else ""
+
+    def check_not_in_deletion(self, uid: str) -> None:
+        """Raise `RunExistsError` for a run that would inherit the remarks on another one, which is being deleted."""
+        if obstacle := self.obstacle(uid):
+            raise RunExistsError(f"the run {uid!r} cannot be stored in {self.label!r}: {obstacle}")
 
     def set_annotations(self, directory: str | None) -> None:
         refuse_annotations(directory, f"in its database, in the collection {REMARKS!r}")

@@ -18,7 +18,6 @@ from ..runs import upstream
 from ..runs.document_parts import listed, other_datum_kwargs
 from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
-from .catalog_paths import IN_DELETION, REMARKS
 from .embedded_query import mended
 from .mongo_backend import (
     Index,
@@ -34,9 +33,6 @@ from .mongo_backend import (
 
 PAGE_BYTES = 5_000_000
 
-DELETIONS = "deletions"
-"""The collection that lists what is still to be removed of runs."""
-
 _ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 
 
@@ -46,8 +42,7 @@ class EmbeddedRunWriter:
     def __init__(self, backend: MongoEmbeddedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
             raise RunExistsError.of_uid(start["uid"], backend.label)
-        if obstacle := backend.obstacle(start["uid"]):
-            raise RunExistsError(f"the run {start['uid']!r} cannot be stored in {backend.label!r}: {obstacle}")
+        backend.check_not_in_deletion(start["uid"])
         self._backend = backend
         self._database = backend.database
         self._owners = {owner.name: owner for owner in backend.owners}
@@ -166,7 +161,6 @@ class MongoEmbeddedBackend(MongoBackend):
 
     @property
     def database(self) -> Any:
-        """The database of the runs."""
         return upstream.embedded_database(self.catalog)
 
     @property
@@ -184,20 +178,12 @@ class MongoEmbeddedBackend(MongoBackend):
         used = {doc["uid"] for header in headers for doc in header[part]}
         return owner.pages, {owner.name: {"$in": sorted(set(uids) - used)}}
 
-    @property
-    def remark_collection(self) -> Any:
-        return self.database[REMARKS]
-
     def open_writer(self, start: dict[str, Any]) -> EmbeddedRunWriter:
         self.prepare()
         return EmbeddedRunWriter(self, start)
 
     def has_run(self, uid: str) -> bool:
         return self.database.header.find_one({"start.uid": uid}, {"_id": True}) is not None
-
-    def obstacle(self, uid: str) -> str:
-        is_in_deletion = self.database[DELETIONS].find_one({"_id": uid}, {"_id": True}) is not None
-        return IN_DELETION if is_in_deletion else ""
 
     def starts_in(self) -> tuple[Any, str]:
         return self.database.header, "start."

@@ -20,7 +20,6 @@ from ..runs import upstream
 from ..runs.comparison import as_text, same_run
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
-from .catalog_paths import REMARKS
 from .mongo_backend import (
     Index,
     MongoBackend,
@@ -71,6 +70,7 @@ class NormalizedRunWriter:
     def __init__(self, backend: MongoNormalizedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
             raise RunExistsError.of_uid(start["uid"], backend.label)
+        backend.check_not_in_deletion(start["uid"])
         self._backend = backend
         self._collections = backend.collections
         self._uid = start["uid"]
@@ -222,8 +222,8 @@ class MongoNormalizedBackend(MongoBackend):
         return upstream.normalized_collections(self.catalog)
 
     @property
-    def remark_collection(self) -> Any:
-        return upstream.normalized_databases(self.catalog)[0][REMARKS]
+    def database(self) -> Any:
+        return upstream.normalized_databases(self.catalog)[0]
 
     @property
     def has_registry_apart(self) -> bool:

@@ -15,7 +15,7 @@ import bson
 from ..runs.document_parts import Document
 from ..storage.assets import is_our_asset
 from ..storage.mongo_backend import MongoBackend, Owner, Part, remove
-from ..storage.mongo_embedded import DELETIONS, MongoEmbeddedBackend
+from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, asset_path
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
@@ -27,6 +27,17 @@ class MongoUpkeep(BackendUpkeep):
 
     backend: MongoBackend
     needs_runs = False
+
+    def __init__(self, catalog: Any) -> None:
+        super().__init__(catalog)
+        self.database = self.backend.database
+
+    def cut_off_deletions(self) -> Iterator[Leftover]:
+        deletions = self.backend.deletions
+        for doc in deletions.find({}, {"_id": True}):
+            is_there = self.backend.has_run(doc["_id"])
+            message = STILL_THERE if is_there else f"{CUT_OFF} {doc['_id']} finishes it"
+            yield Leftover("cut-off-deletion", f"{deletions.name}/{doc['_id']}", message)
 
     def missing_indexes(self) -> Iterator[Finding]:
         for index in self.backend.indexes():
@@ -40,10 +51,6 @@ class MongoUpkeep(BackendUpkeep):
 
 class NormalizedUpkeep(MongoUpkeep):
     backend: MongoNormalizedBackend
-
-    def __init__(self, catalog: Any) -> None:
-        super().__init__(catalog)
-        self.database = self.backend.collections.starts.database
 
     def look_through(self, assets: Assets) -> Look:
         """Read the uid of each start document, descriptor and resource. The server groups Events and Datums.
@@ -75,19 +82,16 @@ class NormalizedUpkeep(MongoUpkeep):
 
     def deletion_of(self, uid: str) -> Deletion | None:
         collections = self.backend.collections
-        query = {"run_start": uid}
-        has_parts = self.backend.has_run(uid) or any(
-            part.find_one(query, {"_id": True}) for part in (collections.stops, collections.descriptors)
+        has_parts = (
+            self.backend.has_run(uid)
+            or self.backend.obstacle(uid)
+            or any(_has(part, {"run_start": uid}) for part in (collections.stops, collections.descriptors))
         )
         return NormalizedDeletion(self.catalog, uid) if has_parts else None
 
 
 class EmbeddedUpkeep(MongoUpkeep):
     backend: MongoEmbeddedBackend
-
-    def __init__(self, catalog: Any) -> None:
-        super().__init__(catalog)
-        self.database = self.backend.database
 
     def look_through(self, assets: Assets) -> Look:
         """Read every header."""
@@ -113,15 +117,8 @@ class EmbeddedUpkeep(MongoUpkeep):
                 findings.append(_orphans(owner, uid, "header", "is in no header", is_published))
         return Look(count, findings)
 
-    def cut_off_deletions(self) -> Iterator[Leftover]:
-        for doc in self.database[DELETIONS].find({}, {"_id": True}):
-            is_there = self.backend.has_run(doc["_id"])
-            message = STILL_THERE if is_there else f"{CUT_OFF} {doc['_id']} finishes it"
-            yield Leftover("cut-off-deletion", f"{DELETIONS}/{doc['_id']}", message)
-
     def deletion_of(self, uid: str) -> Deletion | None:
-        deletions = self.database[DELETIONS]
-        has_parts = self.backend.has_run(uid) or deletions.find_one({"_id": uid}) is not None
+        has_parts = self.backend.has_run(uid) or self.backend.obstacle(uid)
         return EmbeddedDeletion(self.catalog, uid) if has_parts else None
 
 
@@ -147,11 +144,13 @@ class NormalizedDeletion(Deletion):
         return f"{_count(self.backend.parts_of_run(self.uid)):,} documents"
 
     def hide(self) -> None:
+        self.backend.deletions.replace_one({"_id": self.uid}, {"_id": self.uid}, upsert=True)
         self.backend.collections.starts.delete_many({"uid": self.uid})
 
     def remove_documents(self) -> None:
         # listed before the first is removed
         remove(list(self.backend.parts_of_run(self.uid)))
+        self.backend.deletions.delete_one({"_id": self.uid})
 
     def used_by_others(self, resources: list[Document]) -> set[str]:
         names = [resource["resource_path"] for resource in resources]
@@ -170,7 +169,7 @@ class EmbeddedDeletion(Deletion):
         parts = [f"{owner.name}s" for owner in self.backend.owners]
         found = [
             *self.backend.database.header.find({"start.uid": uid}, parts),
-            *self.backend.database[DELETIONS].find({"_id": uid}, parts),
+            *self.backend.deletions.find({"_id": uid}, parts),
         ]
         self._parts: Document = {part: [doc for header in found for doc in header.get(part) or []] for part in parts}
         self.find_assets(self._parts["resources"])
@@ -181,14 +180,14 @@ class EmbeddedDeletion(Deletion):
 
     def hide(self) -> None:
         noted = {**self._parts, "descriptors": [{"uid": doc["uid"]} for doc in self._parts["descriptors"]]}
-        self.backend.database[DELETIONS].replace_one({"_id": self.uid}, noted, upsert=True)
+        self.backend.deletions.replace_one({"_id": self.uid}, noted, upsert=True)
         headers = self.backend.database.header
         for header in headers.find({"start.uid": self.uid}, {"_id": True}):
             headers.delete_one(header)  # FerretDB 1.24 on PostgreSQL deletes nothing by start.uid
 
     def remove_documents(self) -> None:
         remove(self._pages())
-        self.backend.database[DELETIONS].delete_one({"_id": self.uid})
+        self.backend.deletions.delete_one({"_id": self.uid})
 
     def used_by_others(self, resources: list[Document]) -> set[str]:
         names = [resource["resource_path"] for resource in resources]
