@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import event_model
 import numpy
 import pytest
 from click.testing import CliRunner
@@ -379,3 +380,104 @@ def test_a_hidden_name_of_a_stored_run_is_removed_though_its_arrays_are_lost(tmp
     assert (run.uid, run.events_left_out) == ("scan", 0)
     assert list(databroker_writable.open_directory(tmp_path / "runs")) == ["scan"]
     assert not list(tmp_path.rglob("*.part"))
+
+
+def store_and_be_killed(report: Any, directory: str, threshold: int, table: dict[str, Any], step: int) -> None:
+    """Store a table as the run "scan", and be killed before a call of the system that publishes it, or later."""
+    links = 0
+
+    def link(source: str, target: str, call: Any = os.link) -> None:
+        nonlocal links
+        links += 1
+        if links > step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        call(source, target)
+
+    os.link = link  # type: ignore[assignment]
+    databroker_writable.open_directory(directory, asset_threshold=threshold).store_run(table, uid="scan")
+
+
+def leave_killed_store(directory: Path, threshold: int, table: dict[str, Any], step: int = 0) -> None:
+    arguments = (str(directory), threshold, table, step)
+    with children.child(store_and_be_killed, directory.parent / "report", *arguments) as writer:
+        assert writer.wait() == -signal.SIGKILL
+
+
+TABLE = {"x": [1, 2], "image": numpy.arange(800, dtype="u2").reshape(2, 20, 20)}
+
+
+@pytest.mark.parametrize(("threshold", "step"), [(FOREVER, 0), (0, 0), (0, 1)], ids=["inline", "arrays", "published"])
+def test_an_attempt_that_was_repeated_is_no_run_of_its_own(tmp_path, threshold, step):
+    directory = tmp_path / "runs"
+    leave_killed_store(directory, threshold, TABLE, step)
+    catalog = databroker_writable.open_directory(directory, asset_threshold=threshold)
+    catalog.store_run(TABLE, uid="scan")
+    before = to_dataset(catalog["scan"]).load()
+    with pytest.warns(StoreWarning, match=r"is removed: the run 'scan' was stored meanwhile, with all that it held"):
+        assert databroker_writable.recover(catalog) == []
+    again = databroker_writable.open_directory(directory)
+    assert list(again) == ["scan"]
+    assert to_dataset(again["scan"]).load().identical(before)
+    assert not list(tmp_path.rglob("*.part"))
+    assert {found.category for found in examine(again).findings} <= {"orphan-asset"}
+
+
+@pytest.mark.parametrize("threshold", [FOREVER, 0], ids=["inline", "arrays"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        {**TABLE, "image": TABLE["image"] + 1},
+        {**TABLE, "x": [1, 3]},
+        {"x": TABLE["x"][:1], "image": TABLE["image"][:1]},
+        {"image": TABLE["image"]},
+        {**TABLE, "x": [1.0, 2.0]},
+    ],
+)
+def test_an_attempt_that_holds_anything_else_is_recovered(tmp_path, threshold, table):
+    directory = tmp_path / "runs"
+    leave_killed_store(directory, threshold, TABLE)
+    catalog = databroker_writable.open_directory(directory, asset_threshold=threshold)
+    catalog.store_run(table, uid="scan")
+    (run,) = databroker_writable.recover(catalog)
+    recovered = to_dataset(catalog[run.uid])
+    assert recovered["x"].values.tolist() == TABLE["x"]
+    assert (numpy.asarray(recovered["image"]) == TABLE["image"]).all()
+
+
+def test_an_attempt_with_other_metadata_is_recovered(tmp_path):
+    leave_killed_store(tmp_path / "runs", FOREVER, TABLE)
+    catalog = databroker_writable.open_directory(tmp_path / "runs")
+    catalog.store_run(TABLE, {"sample": "Cu"}, uid="scan")
+    assert len(databroker_writable.recover(catalog)) == 1
+
+
+def in_pages(documents: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The documents of a small run with each Event in a page of its own."""
+    (number, page), *_ = [(i, doc) for i, (name, doc) in enumerate(documents) if name == "event_page"]
+    events = [("event_page", event_model.pack_event_page(event)) for event in event_model.unpack_event_page(page)]
+    return [*documents[:number], *events, *documents[number + 1 :]]
+
+
+@pytest.mark.parametrize(("divide", "recovered"), [(in_pages, 1), (list, 0)])
+@pytest.mark.filterwarnings("ignore:.*was stored meanwhile, with all that it held")
+def test_the_times_of_events_are_data_if_they_were_measured_one_after_the_other(tmp_path, divide, recovered):
+    directory = tmp_path / "runs"
+    leave_acquisition(directory, divide(children.documents_of("scan", 3)[:-1]))
+    documents = children.documents_of("scan", 3)
+    page = documents[2][1]
+    page["time"] = [time + 60 for time in page["time"]]
+    page["uid"] = [f"{uid}-again" for uid in page["uid"]]
+    catalog = databroker_writable.open_directory(directory)
+    catalog.store_run(documents)
+    assert len(databroker_writable.recover(catalog)) == recovered
+
+
+def test_the_beginning_of_documents_that_were_sent_again_is_no_run_of_its_own(tmp_path):
+    directory = tmp_path / "runs"
+    documents = children.documents_of("scan", 3)
+    leave_acquisition(directory, documents[:2])
+    catalog = databroker_writable.open_directory(directory)
+    catalog.store_run(documents)
+    with pytest.warns(StoreWarning, match="with all that it held"):
+        assert databroker_writable.recover(catalog) == []
+    assert list(databroker_writable.open_directory(directory)) == ["scan"]

@@ -84,6 +84,12 @@ class PartialAssets:
             return name, doc
         return name, {**doc, "resource_path": self._published.get(doc["resource_path"], doc["resource_path"])}
 
+    def path_of(self, resource: Document) -> str | None:
+        """Where the file of a resource is."""
+        root, relative = self._root(resource), resource["resource_path"]
+        published = self._published.get(relative)
+        return _path(root, published) if published else next(iter(self._partial[relative]), None)
+
     def remove(self) -> None:
         """Remove the partial files after their contents are published."""
         for partial in itertools.chain.from_iterable(self._partial.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import time
 import uuid
@@ -23,8 +24,10 @@ from ..storage.file_locks import locked
 from ..storage.run_file_readers import why_unreadable
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
+from .asset_findings import asset_path
 from .file_upkeep import READERS, EventNumbers, left_files
 from .partial_assets import PartialAssets, remove_recovered
+from .repeated_attempts import adds_nothing
 from .storing_as_is import store_as_it_is
 
 WRONG_DOCUMENTS = (ValueError, TypeError, KeyError, AttributeError)
@@ -58,7 +61,8 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
 
     Every complete document in a partial file becomes part of a run with ``exit_status="abort"`` and a reason, if the
     writer of the file is no longer running. Assets are kept up to the last complete Event. The partial files are
-    removed when the run is stored. A file that cannot be published stays, with a warning.
+    removed when the run is stored. A file that cannot be published stays, with a warning. One that holds nothing but
+    what a later attempt has stored under the uid is removed, with a warning.
 
     Parameters
     ----------
@@ -105,8 +109,14 @@ def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
             try:
                 documents = _whole_documents(path, backend.suffix) if is_left else []
                 if documents and documents[0][0] == "start":
-                    runs.append(_recovered(catalog, documents))
+                    run = _recovered(catalog, documents)
                     remove_recovered(path)
+                    if run is None:
+                        uid = documents[0][1]["uid"]
+                        stored = f"the run {uid!r} was stored meanwhile, with all that it held"
+                        warn_user(f"the partial file {path} is removed: {stored}")
+                    else:
+                        runs.append(run)
             except NotWritableError:
                 raise
             except (RunExistsError, PermissionError, *WRONG_DOCUMENTS) as exc:
@@ -135,7 +145,8 @@ def _whole_documents(path: str, suffix: str) -> list[NamedDocument]:
     return documents
 
 
-def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
+def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun | None:
+    """The run of an attempt to store it; None if it adds nothing to the run that was stored by another attempt."""
     written = len(documents)
     assets = PartialAssets(documents, getattr(catalog, "root_map", None) or {})
     uid = documents[0][1]["uid"]
@@ -146,6 +157,9 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun:
     if left_out and kept[-1][0] == "stop":
         del kept[-1]  # it counts the Events that are left out
     if catalog._backend.has_run(uid) and not _is_stored(catalog, uid, kept, assets):
+        if adds_nothing(kept, assets.path_of, documents_of(catalog[uid]), functools.partial(asset_path, catalog)):
+            assets.remove()
+            return None
         kept = _renamed(kept, _other_uid(documents))
     new_uid = kept[0][1]["uid"]
     if kept[-1][0] != "stop":
