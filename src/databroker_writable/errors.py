@@ -211,7 +211,7 @@ class StoreFailedError(StoreError, OSError):
 
 
 class ServerAwayError(StoreError, ConnectionError):
-    """The MongoDB server of a catalog is not reachable when its runs are looked for, or a Tiled server to copy to."""
+    """The MongoDB server of a catalog is not reachable when its runs are looked for or copied, or a Tiled server."""
 
 
 class UnreadableAssetError(StoreError, OSError):

@@ -18,7 +18,7 @@ import msgpack_numpy
 import numpy
 import pytest
 
-from databroker_writable import open_directory, to_dataset
+from databroker_writable import ServerAwayError, open_directory, to_dataset
 from databroker_writable.results.header_search import PROBE
 from databroker_writable.runs import comparison
 from support import example_runs, servers, sites
@@ -275,6 +275,36 @@ def test_follow_takes_what_is_stored_later_and_no_probe(destination: str, monkey
 
 def test_follow_with_uids_leaves_the_other_runs_of_before(destination: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert followed(destination, monkeypatch, "plain") == {"plain", "later"}
+
+
+@pytest.mark.parametrize("is_away_at_first", [True, False])
+def test_follow_waits_for_a_server_that_is_away_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, is_away_at_first: bool
+) -> None:
+    copy = importlib.import_module("databroker_writable.cli.copy")
+    add_copies, calls, uids = copy.add_copies, iter(range(100)), []
+    away = {1, 2, 4} | ({0} if is_away_at_first else set())
+
+    def interrupted(report: Any, original: Any, target: Any, chosen: list[str], **options: Any) -> None:
+        number = next(calls)
+        uids.append(chosen)
+        if number == 6:
+            raise KeyboardInterrupt
+        add_copies(report, original, target, chosen[:1] if number in away else chosen, **options)
+        original.store_run({"x": [number]}, uid=f"later-{number}")
+        if number in away:
+            raise ServerAwayError("no server answers")
+
+    monkeypatch.setattr(copy, "add_copies", interrupted)
+    monkeypatch.setattr(copy, "SECONDS_BETWEEN", 0)
+    stored_source()
+    open_directory("copies")
+    result = run("copy", "source", "copies", "--follow")
+    assert set(open_directory("copies")) == {"plain", "images", *(f"later-{i}" for i in range(5))}
+    # the runs that were copied before the server went away are not tried again
+    assert [len(chosen) for chosen in uids] == ([2, 2, 2, 2, 1, 1, 1] if is_away_at_first else [2, 1, 1, 1, 1, 1, 1])
+    said = "no server answers. Waiting until it answers; Ctrl-C ends this"
+    assert result.stderr.count(said) == 2
 
 
 def followed(destination: str, monkeypatch: pytest.MonkeyPatch, *uids: str) -> set[str]:

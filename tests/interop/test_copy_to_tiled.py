@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy
 import pandas
@@ -28,6 +29,7 @@ from databroker_writable import (
     to_dataset,
 )
 from databroker_writable.upkeep import tiled_survey
+from databroker_writable.upkeep.tiled_destination import naming_a_server_that_is_away
 from support import example_runs, tiled_server
 from support.command_line import fail, run
 
@@ -454,6 +456,44 @@ def test_follow_goes_on_with_new_runs(catalog, client, server, tmp_path):
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504, 500])
+def test_a_proxy_that_answers_for_a_server_that_is_away_is_no_server(status):
+    import httpx
+
+    request = httpx.Request("GET", "http://tiled.example.org/api")
+    error = httpx.HTTPStatusError("no", request=request, response=httpx.Response(status, request=request))
+    with (
+        pytest.raises(httpx.HTTPStatusError if status == 500 else ServerAwayError),
+        naming_a_server_that_is_away(request.url),
+    ):
+        raise error
+
+
+def test_follow_waits_for_a_server_that_is_started_again(catalog, tmp_path):
+    catalog.store_run({"x": [1]}, uid="before")
+    with tiled_server.started(tmp_path / "server") as server:
+        port = urlparse(server.uri).port
+        process = subprocess.Popen(
+            [str(COMMAND), "copy", "--follow", str(tmp_path / "runs"), f"tiled:{server.uri}"],
+            env={**os.environ, "PYTHONWARNINGS": "ignore", "TILED_RETRY_ATTEMPTS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "1 copied, 0 there already\n"
+    try:
+        catalog.store_run({"x": [2]}, uid="meanwhile")
+        assert "no Tiled server answers" in process.stderr.readline()
+        again = tiled_server.started(tmp_path / "server", port=port)
+        with again as server, tiled_server.connected(server.uri) as there:
+            assert process.stdout.readline() == "1 copied, 0 there already\n"
+            assert_copied(there, catalog, ["before", "meanwhile"])
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert said == "\nInterrupted: run it again to continue\n"
 
 
 def test_tables_as_scientists_have_them_are_copied(catalog, client):

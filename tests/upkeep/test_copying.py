@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mongomock
 import numpy
+import pymongo.errors
 import pytest
 
 from databroker_writable import (
@@ -15,6 +17,7 @@ from databroker_writable import (
     InvalidRunError,
     NotFoundError,
     RunExistsError,
+    ServerAwayError,
     copy_runs,
     open_directory,
     to_dataset,
@@ -49,6 +52,26 @@ def copy_until(error: type[BaseException], source: Any) -> None:
 def assert_is_copied(catalog: Any) -> None:
     numpy.testing.assert_array_equal(to_dataset(catalog["images"])["img"], IMAGES)
     assert not [path for top in ("source", "copies") for path in Path(top).rglob("*.part")]
+
+
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+@pytest.mark.parametrize("method", ["insert_one", "find_one"])
+def test_a_mongodb_server_that_goes_away_is_no_failure_of_each_run(
+    catalog: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_directory("source")
+    source.store_runs([{"x": [1]}, {"x": [2]}])
+    assert copy_runs(source, catalog, list(source)[:1]).copied
+
+    def gone(*args: Any, **kwargs: Any) -> None:
+        raise pymongo.errors.AutoReconnect("connection closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mongomock.Collection, method, gone)
+        with pytest.raises(ServerAwayError, match="no MongoDB server answers"):
+            copy_runs(source, catalog)
+    report = copy_runs(source, catalog)
+    assert (len(report.copied), len(report.present)) == (1, 1)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])

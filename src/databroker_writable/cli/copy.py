@@ -47,32 +47,49 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     is_tiled = destination.startswith(TILED)
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination)[0]
     report = CopyReport()
+    away: ServerAwayError | None = None
     with saying_what_was_done(lambda: _progress(report, len(full))):
         try:
             add_copies(report, original, target, full, as_is=as_is, progress=sys.stderr.isatty())
-        except ServerAwayError:
-            say(_progress(report, len(full)), error=True)
-            raise
+        except ServerAwayError as exc:
+            if not follow:
+                if _done(report):
+                    say(_progress(report, len(full)), error=True)
+                raise
+            away = exc
     advice = "" if as_is or is_tiled else "; --as-is copies it as it is"
     _say(report, advice)
     if follow:
         # with UIDs, --follow adds only what is stored from now on
-        done = {*full, *everything}.difference(report.unfinished)
+        done = {*everything}.difference(full).union(_done(report))
         with saying_what_was_done(lambda: "run it again to continue"):
-            _follow(original, target, done, as_is, advice)
+            _follow(original, target, done, as_is, advice, away)
     ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
 
 
-def _follow(original: Any, target: Any, done: set[str], as_is: bool, advice: str) -> None:
-    """Copy runs that are stored later, until an interrupt."""
+def _follow(original: Any, target: Any, done: set[str], as_is: bool, advice: str, away: ServerAwayError | None) -> None:
+    """Copy runs that are stored later, until an interrupt; wait for a server that is away."""
+    was_said = False
     while True:
+        if away is not None and not was_said:
+            say(f"{message_of(away)}. Waiting until it answers; Ctrl-C ends this", error=True)
+        was_said = away is not None
         time.sleep(SECONDS_BETWEEN)
-        original.force_reload()
-        report = CopyReport()
-        add_copies(report, original, target, [uid for uid in uids_to_copy(original) if uid not in done], as_is=as_is)
+        report, away = CopyReport(), None
+        try:
+            original.force_reload()
+            new = [uid for uid in uids_to_copy(original) if uid not in done]
+            add_copies(report, original, target, new, as_is=as_is)
+        except ServerAwayError as exc:
+            away = exc
         if report.copied or report.failures:
             _say(report, advice)
-        done.update(report.copied, report.present, report.failures)
+        done.update(_done(report))
+
+
+def _done(report: CopyReport) -> set[str]:
+    """The runs that are not tried again."""
+    return {*report.copied, *report.present, *report.failures}
 
 
 def _progress(report: CopyReport, total: int) -> str:

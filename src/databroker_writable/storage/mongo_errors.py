@@ -31,7 +31,7 @@ def reason_of(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {cut(text, _MAX_REASON)}"
 
 
-def is_away(exc: BaseException) -> bool:
+def is_away(exc: BaseException | None) -> bool:
     """Whether a server did not answer."""
     return isinstance(exc, pymongo.errors.ConnectionFailure) and not isinstance(exc, pymongo.errors.NotPrimaryError)
 

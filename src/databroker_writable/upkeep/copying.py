@@ -18,6 +18,7 @@ from ..runs.run_or_table import documents_of
 from ..storage.assets import is_our_asset
 from ..storage.backend import label_of
 from ..storage.failures import explaining
+from ..storage.mongo_errors import away, away_as_error, is_away
 from ..tables.public_types import Broker, RunOrUid
 from ..tables.tracebacks import errors_end_here
 from .asset_copies import AssetCopies
@@ -140,6 +141,10 @@ def add_copies(
         except ServerAwayError:
             raise
         except Exception as exc:
+            if is_away(exc):
+                raise ServerAwayError(away(str(exc))) from exc
+            if isinstance(exc, StoreFailedError) and is_away(exc.__context__):
+                raise ServerAwayError(str(exc)) from exc
             # whatever the error of one run, the others are copied
             report.failures[uid] = exc
     if isinstance(target, CatalogDestination):
@@ -196,7 +201,8 @@ class CatalogDestination:
 
     def has_run(self, uid: str) -> bool:
         """Whether the run is there."""
-        return self._catalog._backend.has_run(uid)
+        with away_as_error():
+            return self._catalog._backend.has_run(uid)
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
         """The stop document of a run that is there."""

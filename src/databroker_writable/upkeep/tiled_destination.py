@@ -25,10 +25,14 @@ from .tiled_survey import References, Survey, blocks, ends_in_nul, has_nulls, su
 _ROWS = ("uid", "time", "seq_num")
 _NUMBERS = ("boolean", "integer", "number")
 
+_PROXY_WITHOUT_SERVER = (502, 503, 504)
+"""With these a proxy answers while the server behind it is away."""
+
 
 def is_tiled_client(destination: Any) -> bool:
     """Whether runs are to go to a server of Tiled."""
-    return hasattr(destination, "structure_family") and hasattr(destination, "context")
+    # of its type, because a catalog in MongoDB asks the server whether such a name is a run
+    return all(hasattr(type(destination), name) for name in ("structure_family", "context"))
 
 
 class TiledDestination:
@@ -152,12 +156,14 @@ class TiledDestination:
 
 @contextlib.contextmanager
 def naming_a_server_that_is_away(address: Any) -> Iterator[None]:
-    """Raise `ServerAwayError` if a server of Tiled does not answer."""
+    """Raise `ServerAwayError` if a server of Tiled does not answer, or a proxy says so."""
     import httpx
 
     try:
         yield
-    except httpx.TransportError as exc:
+    except (httpx.TransportError, httpx.HTTPStatusError) as exc:
+        if isinstance(exc, httpx.HTTPStatusError) and exc.response.status_code not in _PROXY_WITHOUT_SERVER:
+            raise
         raise ServerAwayError(
             f"no Tiled server answers at {address} ({exc}); check that it runs, and that this computer reaches it"
         ) from exc
