@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlparse
 
+import h5py
 import numpy
 import pandas
 import pytest
@@ -23,6 +24,7 @@ from databroker_writable import (
     NotWritableError,
     ServerAwayError,
     StoreFailedError,
+    StoreWarning,
     attachments,
     copy_runs,
     open_directory,
@@ -408,6 +410,38 @@ def test_a_run_without_stop_is_left_out_and_never_copied_as_it_is(catalog, clien
     assert "--as-is copies to catalogs only" in fail("copy", "--as-is", directory, f"tiled:{server.uri}")
     assert "unfinished-run" not in client
     assert copy_runs(catalog, client).unfinished == ["unfinished-run"]
+
+
+def fly_scan(path, events):
+    """A fly scan with frames in a file, which it gets as its values."""
+    with h5py.File(path, "w") as file:
+        file["entry"] = numpy.arange(12.0).reshape(3, 2, 2)
+    documents = example_runs.documents_with_stream_resource(events=events)
+    (resource,) = (doc for name, doc in documents if name == "stream_resource")
+    resource |= {"uri": f"file://localhost{path}", "parameters": {"dataset": "/entry", "chunk_shape": [1, 2, 2]}}
+    return documents
+
+
+@pytest.mark.filterwarnings("ignore:.*but databroker 1 cannot read its arrays")
+@pytest.mark.parametrize("events", [True, False])
+def test_a_fly_scan_is_copied_with_its_stream_resource(catalog, client, server, events):
+    (server.directory.parent / "readable").mkdir(exist_ok=True)
+    documents = fly_scan(server.directory.parent / "readable" / f"frames-{events}.h5", events)
+    uid = f"fly-{events}"
+    for _, doc in documents:
+        doc.update({key: uid for key in ("uid", "run_start") if doc.get(key) == "fly-1"})
+    catalog.store_run(documents)
+    assert copy_runs(catalog, client, [uid]).copied == [uid]
+    numpy.testing.assert_array_equal(client[uid]["primary"]["img"].read().ravel(), numpy.arange(12.0))
+    if events:
+        assert client[uid]["primary"]["x"].read().tolist() == [0.5] * 3
+
+
+@pytest.mark.filterwarnings("ignore:.*but databroker 1 cannot read its arrays")
+def test_frames_of_a_fly_scan_that_the_server_cannot_read_are_named(catalog, client, tmp_path):
+    catalog.store_run(fly_scan(tmp_path / "frames.h5", True))
+    with pytest.warns(StoreWarning, match="'fly-1' is in Tiled, but the server cannot read the arrays of column 'img'"):
+        assert copy_runs(catalog, client).copied == ["fly-1"]
 
 
 def test_no_way_is_shown_that_tiled_has_not(catalog, server, tmp_path):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlparse
 
 import numpy
 
-from ..errors import InvalidRunError, ServerAwayError, StoreFailedError
+from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, warn_user
 from ..results.header_search import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..storage.assets import chunking
@@ -96,6 +96,7 @@ class TiledDestination:
             self._check_readable(uid, references)
             self._compare(documents_for_tiled(surveyed, {}), uid)
             self._compare_blocks(uid, surveyed)
+            self._warn_of_unreadable(uid, data_keys, references)
         except httpx.ConnectError:
             # what is left there is removed by the next attempt
             raise
@@ -129,6 +130,19 @@ class TiledDestination:
             if not _is_readable(self._client[uid][stream].base[key]):
                 self._unreadable.add(reference.root)
                 raise StoreFailedError(f"Tiled cannot read {reference.path}")
+
+    def _warn_of_unreadable(self, uid: str, data_keys: Mapping[str, Document], references: References) -> None:
+        """Warn of arrays that an acquisition has in files, which databroker 1 cannot read, so that they stay there."""
+        for stream, keys in data_keys.items():
+            node = self._client[uid][stream].base
+            for key in keys:
+                is_in_file = "external" in keys[key] and (stream, key) not in references and key in node
+                if is_in_file and hasattr(node[key], "chunks") and not _is_readable(node[key]):
+                    warn_user(
+                        f"the run {uid!r} is in Tiled, but the server cannot read the arrays of column {key!r} of "
+                        f"stream {stream!r}: they stay in the files of the acquisition; let the server read their "
+                        "directory (readable_storage in its configuration)"
+                    )
 
     def _compare(self, documents: Iterable[NamedDocument], uid: str) -> None:
         """Compare values piece by piece; of what Tiled gives, only columns of scalars are in memory whole."""

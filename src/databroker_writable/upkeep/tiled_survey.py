@@ -89,7 +89,8 @@ class ReferencedColumns:
             if "external" not in data_key or list(data_key["shape"]) == [1]:
                 continue
             column = descriptor["name"], key
-            for datum_id in data[key]:
+            # of a stream_resource, Events have nothing
+            for datum_id in data.get(key, ()):
                 reference = self._datums.get(datum_id) if isinstance(datum_id, str) else None
                 first = None if reference is None else Reference(*reference[:4], end=0)
                 before = self._columns.get(column, first)
