@@ -57,6 +57,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spectrum = xarray.Dataset({"counts": ("energy", [5, 6, 7], {"units": "1/s"})}, {"energy": ENERGY}, {"by": "me"})
     catalog.store_run(spectrum, {"sample": "Zn foil"}, uid="spectrum", one_event=True)
     catalog.store_run(example_runs.small_documents(uid="from-elsewhere", sample="Fe"))
+    catalog.retract(catalog.store_run({"x": [1]}, uid="retracted"), reason="wrong edge")
     return path
 
 
@@ -113,6 +114,27 @@ def test_a_run_is_read_as_from_the_catalog(uid: str, client: Any, catalog: Any) 
     assert_reads_equal(client[uid], catalog[uid])
     assert client[uid].metadata["start"]["uid"] == uid
     assert client[uid].metadata["stop"]["uid"] == catalog[uid].metadata["stop"]["uid"]
+
+
+def test_a_retraction_is_in_the_metadata_beside_the_documents_until_it_is_undone(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, uid="run-1")
+    runs = tiled_serve._ServedRuns(catalog)
+
+    def metadata() -> Any:
+        runs._looking.acquire()
+        runs._look()
+        return runs.current()["run-1"].metadata()
+
+    before = metadata()
+    assert set(before) == {"start", "stop"}
+    open_directory(tmp_path).retract("run-1", reason="wrong edge")
+    retracted = metadata()
+    assert "wrong edge" in retracted["retracted"]
+    assert {name: retracted[name] for name in before} == before
+    assert metadata() is retracted
+    open_directory(tmp_path).restore("run-1")
+    assert metadata() == before
 
 
 def test_documents_are_those_of_the_catalog(client: Any, catalog: Any) -> None:
@@ -499,7 +521,8 @@ def test_the_page_lists_the_runs_with_time_sample_and_name_the_newest_first(page
     newest = [(header.start.get("sample", ""), header.uid) for header in headers(catalog)][:20]
     assert [(row[1], row[4]) for row in rows_of(page)] == newest
     year = str(datetime.datetime.now().year)
-    assert all(year in row[0] and row[3] == "success" for row in rows_of(page)[1:])
+    assert all(year in row[0] for row in rows_of(page)[1:])
+    assert [row[3] for row in rows_of(page)] == ["retracted", *["success"] * 19]
     assert f"1–20 of {len(catalog)}" in page.inner_text("body")
 
 

@@ -83,8 +83,12 @@ def status_beside(facts: Iterable[tuple[str, str]], status: str) -> str:
 
 def retraction_in(catalog: Any, uid: str) -> str | None:
     """Why a run is retracted in a catalog, and by whom; None if it is not, or without a catalog."""
-    retraction = retractions([remarks(catalog)]).get(uid)
-    return None if retraction is None else _quoted(retraction)
+    return retractions_in(catalog).get(uid)
+
+
+def retractions_in(catalog: Any) -> dict[str, str]:
+    """Why runs are retracted in a catalog, and by whom, by their uids."""
+    return {uid: _quoted(remark) for uid, remark in retractions([remarks(catalog)]).items()}
 
 
 def tags_of(catalog: Any) -> dict[str, list[str]]:

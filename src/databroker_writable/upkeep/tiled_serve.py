@@ -38,6 +38,7 @@ from tiled.utils import OneShotCachedMap, safe_json_dump
 
 from ..errors import NotWritableError, StoreError
 from ..results.header_search import Header, headers, open_run, value_at
+from ..results.remarks import RETRACTED, retractions_in
 from ..runs import upstream
 from ..runs.document_parts import PRIMARY
 from ..runs.packed_headers import place_in_time
@@ -109,7 +110,8 @@ class _ServedRuns:
         try:
             self.catalog.force_reload()
             oldest_first = sorted(headers(self.catalog), key=lambda header: place_in_time(header.start["time"]))
-            self._nodes = {header.uid: self._node(header) for header in oldest_first}
+            retracted = retractions_in(self.catalog)
+            self._nodes = {header.uid: self._node(header, retracted.get(header.uid)) for header in oldest_first}
         finally:
             self._next_look = time.monotonic() + max(SECONDS_BETWEEN, (time.monotonic() - begin) / SHARE)
             self._looking.release()
@@ -122,12 +124,14 @@ class _ServedRuns:
             release_run(run)
         return run
 
-    def _node(self, header: Header) -> MapAdapter:
-        """One run, of which only the start and stop documents are held."""
+    def _node(self, header: Header, retraction: str | None) -> MapAdapter:
+        """One run, of which only the start and stop documents are held, and why it is retracted."""
         known = self._nodes.get(header.uid)
-        if known is not None and known.metadata()["stop"] is not None:
+        if known is not None and known.metadata()["stop"] is not None and known.metadata().get(RETRACTED) == retraction:
             return known
         metadata = {"start": plain(header.start), "stop": header.stop and plain(header.stop)}
+        if retraction is not None:
+            metadata[RETRACTED] = retraction
         node = LazyNode({}, metadata=metadata, specs=[Spec("BlueskyRun", version="1")])
         # its constructor would ask for the streams; the contents of an unfinished run are read anew after each look
         node._mapping = functools.partial(self.streams, header.uid, time.monotonic())

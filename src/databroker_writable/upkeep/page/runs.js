@@ -6,7 +6,7 @@
     time: "start.time",
     sample: "start.sample",
     name: "start.analysis_name || start.plan_name",
-    status: "stop.exit_status",
+    status: "retracted && 'retracted' || stop.exit_status",
   };
   const COLUMNS = [
     ["Time", "start.time", (run) => new Date(1000 * run.time).toLocaleString()],
