@@ -21,6 +21,7 @@ import pytest
 import xarray
 
 from databroker_writable import StoreWarning, open_directory, to_dataset
+from databroker_writable.drivers import WritableJSONLCatalog
 
 REASON = "Tiled's server is not installed: pip install '.[interop]'"
 httpx = pytest.importorskip("httpx", reason=REASON)
@@ -114,6 +115,19 @@ def test_a_run_is_read_as_from_the_catalog(uid: str, client: Any, catalog: Any) 
     assert_reads_equal(client[uid], catalog[uid])
     assert client[uid].metadata["start"]["uid"] == uid
     assert client[uid].metadata["stop"]["uid"] == catalog[uid].metadata["stop"]["uid"]
+
+
+def test_runs_of_versions_that_did_not_announce_nulls_are_read_as_from_the_catalog(tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    for stored in ("contract/stored/nulls-before-null-safe-dtypes.jsonl", "old_runs/jsonl/rows.jsonl"):
+        shutil.copy(tests / stored, tmp_path)
+    catalog = WritableJSONLCatalog([str(tmp_path / "*.jsonl")])
+    with tiled_server.served(tmp_path) as server, tiled_server.connected(server.uri) as client:
+        # the plugin takes a uid of four characters for the beginning of another
+        served = {run.item["id"]: run for run in client.values()}
+        assert set(served) == {"null-old", "rows"}
+        for uid, run in served.items():
+            assert_reads_equal(run, catalog[uid])
 
 
 def test_a_retraction_is_in_the_metadata_beside_the_documents_until_it_is_undone(tmp_path: Path) -> None:

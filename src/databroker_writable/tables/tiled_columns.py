@@ -13,6 +13,9 @@ from .layout import find_layout
 from .list_columns import nest
 from .missing_values import is_null
 
+NULLS = "unannounced_nulls"
+"""The attribute of a column of `databroker_writable.serve` with the positions of nulls, if its layout does not tell."""
+
 
 def is_remote(run: Any) -> bool:
     """Whether a run is a node of Tiled's."""
@@ -49,12 +52,16 @@ class RemoteColumns:
         variable = self._dataset[key]
         values = variable.data if variable.chunks else variable.values
         entry = self._entries.get(key)
-        if entry is None:
+        if entry is None and NULLS not in variable.attrs:
             return values.tolist() if values.dtype.kind in "OUT" else values
-        kind = numpy.dtype(entry["nulls"]).kind
-        marks = None if "missing" not in entry else self._dataset[entry["missing"]].values.ravel().tolist()
         flat = values.ravel().tolist()
-        nulls = list(map(is_null, flat)) if marks is None else marks
+        if entry is None:
+            dtype, positions = self.data_keys[key]["dtype_numpy"], set(variable.attrs[NULLS])
+            nulls = [i in positions for i in range(len(flat))]
+        else:
+            marks = None if "missing" not in entry else self._dataset[entry["missing"]].values.ravel().tolist()
+            dtype, nulls = entry["nulls"], list(map(is_null, flat)) if marks is None else marks
+        kind = numpy.dtype(dtype).kind
         items = [None if null else _TYPES[kind](value) for value, null in zip(flat, nulls, strict=True)]
         return nest(items, values.shape)
 
