@@ -188,6 +188,57 @@ def test_a_server_that_stays_away_publishes_nothing_and_a_retry_succeeds(catalog
         assert_whole(site, documents)
 
 
+READING = {
+    "derived_from": lambda catalog: catalog.store_run({"x": [1]}, derived_from="first"),
+    "supersedes": lambda catalog: catalog.build_simple_run({"x": [1]}, supersedes="first"),
+    "a builder": lambda catalog: catalog.run_builder(uid="second"),
+    "a taken uid": lambda catalog: catalog.run_builder(uid="first"),
+}
+
+
+@pytest.mark.parametrize("use", READING.values(), ids=READING)
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_server_that_is_away_while_something_is_looked_up_fails_no_store(catalog, site, use, monkeypatch):
+    catalog.store_run({"x": [1]}, uid="first")
+    fault = faults.Fault(faults.lost_connection, lasting=True)
+    faults.at_each_command(fault, site.database, monkeypatch, ("find_one", "find"))
+    before = site.snapshot()
+    with (
+        fault,
+        pytest.raises(StoreFailedError, match=r"the catalog .* could not be read .*; nothing was published"),
+    ):
+        use(catalog)
+    assert site.snapshot() == before
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_remark_that_cannot_be_stored_is_not_called_a_run(catalog, site, monkeypatch):
+    catalog.store_run({"x": [1]}, uid="first")
+    fault = faults.Fault(faults.lost_connection)
+    faults.at_each_command(fault, site.database, monkeypatch, ("insert_one",))
+    with fault, pytest.raises(StoreFailedError, match="storing a remark into 'contract' failed"):
+        catalog.annotate("first", "note")
+    fault = faults.Fault(faults.lost_connection)
+    faults.at_each_command(fault, site.database, monkeypatch, ("find_one", "find"))
+    with fault, pytest.raises(StoreError, match=r"could not be read|^no MongoDB server answers"):
+        catalog.annotations("first")
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_a_retry_whose_run_cannot_be_read_fails_in_words(catalog, site, monkeypatch):
+    documents = example_runs.small_documents()
+    catalog.store_run(documents)
+    fault = faults.Fault(faults.lost_connection, lasting=True)
+    faults.at_each_command(fault, site.database, monkeypatch, ("find_one", "find"))
+    failures = 0
+    for _ in fault.positions():
+        with fault:
+            error = faults.attempt(catalog.store_run, documents)
+        assert error is None or isinstance(error, StoreFailedError), error
+        failures += error is not None
+    assert failures >= 2
+
+
 @pytest.mark.parametrize("site", MONGO, indirect=True)
 def test_a_refused_document_is_named_shortly(catalog, site, monkeypatch):
     catalog.store_run(example_runs.small_documents())

@@ -22,7 +22,7 @@ from ..runs.start_document import StartArguments, start_metadata
 from ..storage.asset_roots import AssetRoots
 from ..storage.assets import is_our_asset
 from ..storage.backend import label_of
-from ..storage.failures import explaining
+from ..storage.failures import explaining_reads
 from .run_store import RunStore
 
 _NO_ARGUMENTS = StartArguments()
@@ -118,5 +118,5 @@ def _with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
 def _resolved(catalog: Any, runs: Any, argument: str, uid: str | None) -> Any:
     if runs is None:
         return None
-    with explaining(catalog._backend):
+    with explaining_reads(catalog._backend):
         return resolve(catalog, runs, argument, uid)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotWritableError
 from ..results.remarks import annotate, remarks_on, restore, retract
 from ..runs import upstream
-from ..storage.failures import explaining
+from ..storage.failures import explaining, explaining_reads
 from ..tables.public_types import RunOrUid
 from ..tables.tracebacks import errors_end_here
 
@@ -95,7 +95,7 @@ class RemarkMethods:
         >>> [remark["tags"] for remark in catalog.annotations(fit)]
         [['bad-frames']]
         """
-        with errors_end_here, explaining(self._store.backend):
+        with errors_end_here, explaining_reads(self._store.backend):
             return remarks_on(self, run)
 
     def retract(self, run: RunOrUid, reason: str) -> dict[str, Any]:
@@ -186,5 +186,5 @@ class RemarkMethods:
                 f"the catalog {self._store.backend.label!r} is opened with writable: false; annotate its runs in the "
                 "catalog of your results, which keeps the remark: results.annotate(run, ...)"
             )
-        with explaining(self._store.backend):
+        with explaining(self._store.backend, "a remark"):
             yield

@@ -11,7 +11,7 @@ from ..runs.comparison import same_but_for_assets, same_run, transformed
 from ..runs.document_parts import Document
 from ..runs.run_or_table import documents_of
 from ..storage.backend import Backend
-from ..storage.failures import explaining, in_the_way, raise_explained
+from ..storage.failures import explaining_reads, in_the_way, raise_explained
 
 
 def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, failure: Exception | None) -> Any:
@@ -32,10 +32,9 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
 
 def refuse_taken_uid(catalog: Any, backend: Backend, uid: str) -> None:
     """Raise `RunExistsError` where a run of this uid is stored: one that is built bit by bit is no retry."""
-    with explaining(backend):
-        is_taken = backend.has_run(uid)
-    if is_taken:
-        raise RunExistsError.of_uid(uid, backend.label, catalog[uid])
+    with explaining_reads(backend):
+        if backend.has_run(uid):
+            raise RunExistsError.of_uid(uid, backend.label, catalog[uid])
 
 
 def is_published(catalog: Any, backend: Backend, start: Document) -> bool:

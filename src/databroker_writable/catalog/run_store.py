@@ -13,7 +13,7 @@ from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunChecker, RunDocuments
 from ..runs.forks import begin_anew_in_children
 from ..storage.backend import Backend
-from ..storage.failures import not_shown
+from ..storage.failures import explaining_reads, not_shown
 from ..storage.serializer import RunSerializer
 from .insertion import RunInsertion, insert_documents
 from .options import CatalogOptions, asset_threshold
@@ -103,15 +103,15 @@ class RunStore:
                 if not self.backend.has_run(uid):
                     insert_documents(documents, insertion)
                     return self._shown(uid)
-            except RunExistsError as exc:
-                # another process may have stored it since this catalog was loaded
-                self.catalog.force_reload()
-                failure = exc
             except Exception as exc:
                 failure = exc
             finally:
                 insertion.is_ended = True
-            return result_of_retry(self.catalog, self.backend, documents, failure)
+            with explaining_reads(self.backend):
+                if isinstance(failure, RunExistsError):
+                    # another process may have stored it since this catalog was loaded
+                    self.catalog.force_reload()
+                return result_of_retry(self.catalog, self.backend, documents, failure)
 
     def _shown(self, uid: str) -> Any:
         """The run that was just stored, as the catalog returns it."""

@@ -17,8 +17,8 @@ from .file_rights import not_a_directory
 from .mongo_errors import is_unauthorized, reason_of
 
 
-def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exception:
-    """Return the error for a failure while a run was stored through a backend.
+def _in_our_words(exc: Exception, what: str, backend: Backend) -> Exception:
+    """Return the error for a failure while a run, or something else, was stored through a backend.
 
     Only failures of the disk and of the server, and documents that MongoDB cannot hold, become errors of this package;
     other errors are unchanged.
@@ -34,7 +34,7 @@ def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exceptio
         )
     if isinstance(exc, bson.errors.BSONError):  # raised before the document is sent, and no PyMongoError
         return InvalidRunError(
-            f"{'a run' if uid is None else f'the run {uid!r}'} holds what MongoDB cannot store in {label!r} "
+            f"{what} holds what MongoDB cannot store in {label!r} "
             f"({reason_of(exc)}); change it, or store the run in a catalog of files"
         )
     if isinstance(exc, PermissionError) or (isinstance(exc, OSError) and exc.errno == errno.EROFS):
@@ -45,24 +45,41 @@ def _in_our_words(exc: Exception, uid: str | None, backend: Backend) -> Exceptio
         return StoreFailedError(f"nothing can be stored into {label!r} ({exc}): {not_a_directory(exc)}")
     if isinstance(exc, (OSError, pymongo.errors.PyMongoError, *backend.failures)):
         return StoreFailedError(
-            f"storing {'a run' if uid is None else f'the run {uid!r}'} into {label!r} failed ({reason_of(exc)}); "
-            "nothing was published and a retry is safe"
+            f"storing {what} into {label!r} failed ({reason_of(exc)}); nothing was published and a retry is safe"
         )
     return exc
 
 
 @contextlib.contextmanager
-def explaining(backend: Backend) -> Iterator[None]:
-    """Raise failures in the block as this package's errors."""
+def explaining(backend: Backend, what: str = "a run") -> Iterator[None]:
+    """Raise failures of storing in the block as this package's errors."""
     try:
         yield
     except Exception as exc:
-        raise_explained(exc, None, backend)
+        _raise_explained(exc, what, backend)
 
 
-def raise_explained(exc: BaseException, uid: str | None, backend: Backend) -> NoReturn:
-    """Raise a failure as this package's error."""
-    error = _in_our_words(exc, uid, backend) if isinstance(exc, Exception) else exc
+@contextlib.contextmanager
+def explaining_reads(backend: Backend) -> Iterator[None]:
+    """Raise failures of looking something up in the block, before anything is stored, as this package's errors."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (OSError, pymongo.errors.PyMongoError, *backend.failures) as exc:
+        raise StoreFailedError(
+            f"the catalog {backend.label!r} could not be read ({reason_of(exc)}); nothing was published and a retry is "
+            "safe"
+        ) from exc
+
+
+def raise_explained(exc: BaseException, uid: str, backend: Backend) -> NoReturn:
+    """Raise a failure of storing the run of a uid as this package's error."""
+    _raise_explained(exc, f"the run {uid!r}", backend)
+
+
+def _raise_explained(exc: BaseException, what: str, backend: Backend) -> NoReturn:
+    error = _in_our_words(exc, what, backend) if isinstance(exc, Exception) else exc
     if error is exc:
         raise exc
     raise error from exc

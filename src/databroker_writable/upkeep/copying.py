@@ -236,7 +236,7 @@ class CatalogDestination:
         if not remarked:
             return
         try:
-            with explaining(backend):
+            with explaining(backend, "a remark"):
                 present = {remark["uid"] for remark in backend.remarks()}
                 missing = [remark for remark in remarked if remark["uid"] not in present]
                 for remark in missing:
