@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, ValuesView
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgpack
@@ -21,40 +22,16 @@ def place_in_time(time: Any) -> float:
     return time if isinstance(time, int | float) and time == time else -math.inf
 
 
+@dataclass(slots=True, eq=False)
 class RunHeader:
-    """The start document of a run, and its stop document, if there is one.
+    """The start document of a run, and its stop document, if there is one."""
 
-    Attributes
-    ----------
-    uid : str
-        That of the start document.
-    time : float
-        Its place among other runs, `place_in_time`.
-    packed : bytes or None
-        Both documents, where msgpack gives them back as they are.
-    path : str
-        The file of the run; empty if they are not from a file.
-    state : bytes
-        What the file system said of that file.
-    """
-
-    __slots__ = ("_documents", "packed", "path", "state", "time", "uid")
-
-    def __init__(
-        self,
-        uid: str,
-        time: Any,
-        packed: bytes | None,
-        documents: tuple[Any, Document | None] | None = None,
-        path: str = "",
-        state: bytes = b"",
-    ) -> None:
-        self.uid = uid
-        self.time = place_in_time(time)
-        self.packed = packed
-        self._documents = documents
-        self.path = path
-        self.state = state
+    uid: str
+    time: Any  # of the start document
+    packed: bytes | None  # both documents, where msgpack gives them back as they are
+    _documents: tuple[Any, Document | None] | None = None
+    path: str = ""  # the file of the run; empty if they are not from a file
+    state: bytes = b""  # what the file system said of that file
 
     @classmethod
     def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
