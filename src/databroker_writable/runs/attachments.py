@@ -15,7 +15,7 @@ import numpy
 import xarray
 
 from ..errors import InvalidRunError, NotFoundError
-from ..tables import StreamSchema, StreamTable, check_run, find_layout, read_table, to_dataset
+from ..tables import StreamSchema, StreamTable, check_run, read_table, to_dataset
 from ..tables.names import data_keys_of
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
@@ -159,9 +159,8 @@ def _check_names(contents: Mapping[str, Any]) -> None:
 
 
 def _with_file_names(schema: StreamSchema) -> StreamSchema:
-    layout = find_layout({"configuration": schema.configuration}) or {"variables": []}
     data_keys = dict(schema.data_keys)
-    for entry in layout["variables"]:
+    for entry in schema.variables.values():
         named = {FILE_NAME: entry["name"], MEDIA_TYPE: media_type(entry["name"])}
         data_keys[entry["key"]] = {**data_keys[entry["key"]], **named}
     return dataclasses.replace(schema, data_keys=data_keys)

@@ -27,18 +27,27 @@ class StreamSchema:
     hints: dict[str, Any]
 
     @functools.cached_property
+    def layout(self) -> dict[str, Any] | None:
+        """The layout of the table, or None if the stream was not made from one."""
+        return find_layout({"configuration": self.configuration})
+
+    @functools.cached_property
+    def variables(self) -> dict[Any, dict[str, Any]]:
+        """The entries of the layout, by the names of the columns."""
+        return {} if self.layout is None else {entry["name"]: entry for entry in self.layout["variables"]}
+
+    @functools.cached_property
     def number_dtypes(self) -> dict[Any, str]:
         """The dtypes of the columns of numbers, by name."""
-        forms = {name: entry["encoding"] for name, entry in _variables(self).items()}
+        forms = {name: entry["encoding"] for name, entry in self.variables.items()}
         return {name: form["dtype"] for name, form in forms.items() if form["is"] == "numpy"}
 
     @functools.cached_property
     def object_dtypes(self) -> dict[Any, str]:
         """The dtypes of the existing values of columns of Python objects, by name."""
-        variables = _variables(self).items()
         return {
             name: _value_dtype(entry, self)
-            for name, entry in variables
+            for name, entry in self.variables.items()
             if entry["encoding"]["is"] == "object" and entry["key"] in self.data_keys
         }
 
@@ -46,7 +55,7 @@ class StreamSchema:
     def padded(self) -> dict[Any, PaddedRows]:
         """The columns whose rows were padded because of their different lengths, by name."""
         found = {}
-        for name, entry in _variables(self).items():
+        for name, entry in self.variables.items():
             attrs = {key: value for key, value in entry["attrs"] if key in (COUNT, DTYPE)}
             if COUNT in attrs and entry.get("key") in self.data_keys:
                 dtype = attrs.get(DTYPE, entry["encoding"]["dtype"])
@@ -68,8 +77,7 @@ class StreamSchema:
         if self.data_keys == later.data_keys and self._configured() == later._configured():
             return
         later = later.fitted(self)
-        ours = find_layout({"configuration": self.configuration})
-        theirs = find_layout({"configuration": later.configuration})
+        ours, theirs = self.layout, later.layout
         if ours is not None and theirs is not None:
             _check_times(ours["variables"], theirs["variables"], stream)
             _check_missing(self, later, stream)
@@ -112,8 +120,8 @@ class StreamSchema:
 
     def _in_both(self, first: StreamSchema) -> Iterator[tuple[Any, str, dict[str, Any], dict[str, Any]]]:
         """The name, the key, and both entries in the layout, of the columns that are also in the first table."""
-        before = _variables(first)
-        for name, entry in _variables(self).items():
+        before = first.variables
+        for name, entry in self.variables.items():
             old, key = before.get(name, {}), entry.get("key")
             if key is not None and old.get("key") == key and key in self.data_keys and key in first.data_keys:
                 yield name, key, old, entry
@@ -149,11 +157,6 @@ class StreamTable:
         return replace(self, data=data, schema=schema)
 
 
-def _variables(schema: StreamSchema) -> dict[str, dict[str, Any]]:
-    layout = find_layout({"configuration": schema.configuration})
-    return {} if layout is None else {entry["name"]: entry for entry in layout["variables"]}
-
-
 def _value_dtype(entry: dict[str, Any], schema: StreamSchema) -> str:
     """The dtype of the existing values; strings may have any length."""
     dtype: str = entry.get("nulls") or schema.data_keys[entry["key"]]["dtype_numpy"]
@@ -170,8 +173,8 @@ def _check_times(first: list[dict[str, Any]], later: list[dict[str, Any]], strea
 
 def _check_missing(first: StreamSchema, later: StreamSchema, stream: str) -> None:
     """Say of None among values that its form differs from that of other values."""
-    after = _variables(later)
-    for name, old in _variables(first).items():
+    after = later.variables
+    for name, old in first.variables.items():
         forms = [entry.get("encoding", {}).get("is") for entry in (old, after.get(name, {}))]
         said = f"column {name!r} of stream {stream!r}"
         if forms == ["numpy", "object"] and "nulls" in after[name]:
@@ -197,7 +200,7 @@ def _check_rows(first: StreamSchema, later: StreamSchema, stream: str) -> None:
         if before is not None and numpy.dtype(before.dtype) != numpy.dtype(rows.dtype):
             both = (Words(dtype_in_words(one.dtype)) for one in (before, rows))
             raise _difference(stream, f"the type of the rows of column {name!r}", *both)
-        if before is None and name in _variables(first):
+        if before is None and name in first.variables:
             raise InvalidTableError(
                 f"column {name!r} of stream {stream!r} began with rows of one length, but this table has rows of "
                 "different lengths; pad them with nan, or begin with a table that has rows of different lengths"
