@@ -20,6 +20,7 @@ from ..tables.names import data_keys_of
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
+from .document_checks import WINDOWS_DEVICES
 
 STREAM = "attachments"
 
@@ -32,7 +33,6 @@ FILE_NAME, MEDIA_TYPE = "file_name", "media_type"
 """The keys of a data key for an attachment, in addition to event-model's."""
 
 _REFUSED_IN_NAMES = re.compile(r'[/\\:*?"<>|]|^[. ]|[. ]$')
-_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
 _NO_TEXT = ("image/png", "image/jpeg", "image/gif", "image/tiff", "application/pdf", "audio/", "video/")
 """Media types, or their beginnings, of files that are not text."""
 
@@ -133,7 +133,7 @@ def check_file_name(name: Any) -> None:
         problem = "holds characters that cannot be printed; leave them out"
     elif refused := _REFUSED_IN_NAMES.search(name):
         problem = f"holds {refused[0]!r} where not every system allows it; use a name such as 'fit.png'"
-    elif _WINDOWS_DEVICES.fullmatch(name):
+    elif WINDOWS_DEVICES.fullmatch(name):
         problem = "is the name of a device on Windows; choose another one"
     else:
         return

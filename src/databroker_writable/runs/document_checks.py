@@ -36,7 +36,7 @@ MAX_UID_LENGTH = 200
 _SAFE_UIDS = "use a UUID4, or letters, digits and any of _-.+=@~"
 _SAFE_UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@~-]*\Z")
 
-_RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
 """Windows cannot create files with these names, with or without a suffix."""
 
 _TEMPLATE = re.compile(r"\{(?=[{%#])[{%#]")
@@ -124,7 +124,7 @@ def check_safe_uid(uid: Any) -> None:
         raise InvalidRunError(
             f"the uid {uid[:40]!r}... has {len(uid)} characters, but at most {MAX_UID_LENGTH} are allowed"
         )
-    if not _SAFE_UID.match(uid) or uid.endswith(".") or uid.split(".")[0].lower() in _RESERVED_NAMES:
+    if not _SAFE_UID.match(uid) or uid.endswith(".") or WINDOWS_DEVICES.fullmatch(uid):
         raise InvalidRunError(f"the uid {uid!r} is not safe as a file name; {_SAFE_UIDS}")
 
 
