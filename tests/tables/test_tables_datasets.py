@@ -195,6 +195,18 @@ def test_attributes_keep_value_and_type(value):
     assert_same_dataset(there_and_back(dataset, backend="json"), dataset)
 
 
+@pytest.mark.parametrize("backend", ["msgpack", "json", "mongo"])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_a_complex_coordinate_keeps_infinite_parts_and_the_signs_of_zeros(dtype, backend):
+    parts = [0.0, -0.0, numpy.inf, -numpy.inf, 1.5]
+    numbers = numpy.array([complex(real, imag) for real in parts for imag in parts], dtype)
+    dataset = xarray.Dataset({"v": ("x", [1])}, {"z": ("y", numbers), "one": numbers[7]})
+    back = there_and_back(dataset, backend=backend)
+    assert back["z"].dtype == dtype
+    assert back["z"].values.tobytes() == numbers.tobytes()
+    assert back["one"].values.tobytes() == numbers[7].tobytes()
+
+
 LIST_IN_ITSELF: list = []
 LIST_IN_ITSELF.append(LIST_IN_ITSELF)
 DICT_IN_ITSELF: dict = {}

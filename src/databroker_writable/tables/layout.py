@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -157,10 +157,16 @@ def decode_attribute(value: Any) -> Any:
     if dtype.kind in "mM":
         array = numpy.asarray(inner, "int64").astype(dtype)
     elif dtype.kind == "c":
-        parts = numpy.asarray(inner, "float64").reshape((*value["shape"], 2))
-        array = numpy.empty(value["shape"], dtype)
-        array.real, array.imag = parts[..., 0], parts[..., 1]
+        array = complex_numbers(inner, value["shape"], dtype)
     else:
         array = numpy.asarray(inner, dtype)
     array = array.reshape(value["shape"])
     return array if form == "array" else array[()]
+
+
+def complex_numbers(pairs: Any, shape: Sequence[int], dtype: Any = "complex128") -> numpy.ndarray[Any, Any]:
+    """Complex numbers from their real and imaginary parts, which a sum with 1j times infinity or zero would change."""
+    parts = numpy.asarray(pairs, "float64").reshape((*shape, 2))
+    array = numpy.empty(tuple(shape), dtype)
+    array.real, array.imag = parts[..., 0], parts[..., 1]
+    return array

@@ -12,7 +12,7 @@ import xarray
 
 from ..errors import InvalidRunError, NotFoundError
 from .decode import decode, rebuild
-from .layout import OBJECT, VERSION, find_layout
+from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
 from .stream_reading import as_databroker_reads, read_documents
@@ -219,8 +219,8 @@ def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any)
         data, shape = configuration["data"], tuple(configuration["data_keys"][key]["shape"])
         stored = data[key]
         if encoding["is"] == "numpy" and numpy.dtype(encoding["dtype"]).kind == "c":
-            parts = numpy.asarray(stored, dtype="float64").reshape(shape)
-            stored, shape = parts[..., 0] + 1j * parts[..., 1], shape[:-1]
+            shape = shape[:-1]
+            stored = complex_numbers(stored, shape)
         return decode(encoding, stored, shape, data[exact] if exact else None)
     companion = events.column(exact) if exact else None
     if entry["in"] == "time":
