@@ -62,11 +62,12 @@ def explaining(backend: Backend, what: str = "a run") -> Iterator[None]:
 @contextlib.contextmanager
 def explaining_reads(backend: Backend) -> Iterator[None]:
     """Raise failures of looking something up in the block, before anything is stored, as this package's errors."""
+    failures: tuple[type[Exception], ...] = (OSError, pymongo.errors.PyMongoError, *backend.failures)
     try:
         yield
     except StoreError:
         raise
-    except (OSError, pymongo.errors.PyMongoError, *backend.failures) as exc:
+    except failures as exc:
         raise StoreFailedError(
             f"the catalog {backend.label!r} could not be read ({reason_of(exc)}); nothing was published and a retry is "
             "safe"
