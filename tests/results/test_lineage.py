@@ -103,6 +103,13 @@ def test_a_run_whose_catalog_one_result_names_is_reached_for_all(
     assert catalog.lineage("fit-1").nodes["raw-1"]["start"] is not None
 
 
+@pytest.mark.parametrize("key", ["analysis_name", "analysis", "plan_name"])
+def test_a_run_has_the_name_that_a_table_has(catalog: Any, key: str) -> None:
+    catalog.store_run({"x": [1]}, {key: "fit", "sample": "Cu"}, uid="fit-1")
+    assert list(catalog.table()["name"]) == ["fit"]
+    assert catalog.lineage("fit-1").nodes["fit-1"]["label"] == "fit-1\nfit Cu"
+
+
 def test_what_other_programs_wrote_is_understood_or_left_out(catalog: Any) -> None:
     catalog.store_run({"x": [1]}, uid="raw-1")
     store_as_written(catalog, "text", derived_from="raw-1")

@@ -93,5 +93,9 @@ def first_descriptor(run: Any, stream: str) -> Mapping[str, Any]:
 
 def title_of(start: Mapping[str, Any]) -> str:
     """A short description of a run."""
-    words = [start[key] for key in (*NAMES, "sample") if isinstance(start.get(key), str)]
-    return " ".join(words) or f"run {start['uid']}"
+    return words_in_title(start) or f"run {start['uid']}"
+
+
+def words_in_title(start: Mapping[str, Any]) -> str:
+    """What a run is called in its start document, by its names and its sample; may be empty."""
+    return " ".join(start[key] for key in (*NAMES, "sample") if isinstance(start.get(key), str))

@@ -14,7 +14,7 @@ from networkx.readwrite.text import generate_network_text
 from ..errors import NotFoundError, require_package
 from ..runs.provenance import reference, sources_of, start_of, superseded_by
 from ..runs.shown_text import mermaid_label, printable
-from .axes import check_axes
+from .axes import check_axes, words_in_title
 from .header_search import Header, unambiguous_length
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
@@ -254,9 +254,7 @@ def _label(graph: Lineage) -> None:
     long = [uid for uid in graph if len(uid) > LONGEST_UID]
     length = unambiguous_length(long)
     for uid, data in graph.nodes(data=True):
-        start = data["start"]
-        keys = [start.get(key) for key in ("analysis_name", "plan_name", "sample")] if start else ["not reached"]
-        title = printable(" ".join(value for value in keys if isinstance(value, str)))
+        title = printable(words_in_title(data["start"]) if data["start"] else "not reached")
         short = printable(uid[:length] if len(uid) > LONGEST_UID else uid)
         data["label"] = f"{short}\n{title}" if title else short
 
