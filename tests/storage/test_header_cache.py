@@ -386,3 +386,8 @@ def test_an_open_catalog_takes_less_than_700_bytes_a_run_beyond_its_documents(tm
     assert len(catalog) == number
     documents = len(msgpack.packb([stored.metadata["start"], stored.metadata["stop"]]))
     assert size / number - documents < 700
+
+
+def test_the_page_on_security_names_the_file() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    assert f"/{header_cache.FILE_NAME}`" in page
