@@ -108,6 +108,21 @@ def test_the_times_of_a_table_can_be_asked_by(catalog, runs):
     assert "fit-1" in catalog.table(since=table["time"]["fit-1"]).index
 
 
+@pytest.mark.parametrize("other", [{}, {"analysis_name": "fit", "sample": "Cu"}], ids=["unnamed", "named"])
+def test_names_and_samples_that_a_run_does_not_have_are_none(catalog, other):
+    for number, metadata in enumerate([other, {}]):
+        catalog.store_run({"x": [1]}, metadata, time=1.7e9 + number)
+    newest = catalog.table().iloc[0]
+    assert (newest["name"], newest["sample"]) == (None, None)
+
+
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_metadata_that_a_run_does_not_have_are_none(catalog):
+    for number, metadata in enumerate([{"note": "a", "n": 1}, {}]):
+        catalog.store_run({"x": [1]}, metadata, time=1.7e9 + number)
+    assert [list(catalog.table(None, "note", "n")[name]) for name in ("note", "n")] == [[None, "a"], [None, 1]]
+
+
 def test_an_empty_table_has_the_columns_too(catalog):
     table = catalog.table(None, "parameters.window")
     assert len(table) == 0

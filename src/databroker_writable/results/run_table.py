@@ -51,22 +51,26 @@ def table(
     if not chosen and query:
         warn_of_unknown_keys(catalog, query)
     tags, streams = tags_of(catalog), [rows_by_stream(header.stop) for header, _ in chosen]
+    index = pandas.Index([header.uid for header, _ in chosen], dtype=object, name="uid")
     # no dict per run: so many new objects would start garbage collections over everything in the catalog
     frame = pandas.DataFrame(
         {
             "time": local_times(header.start["time"] for header, _ in chosen),
             "status": _objects([status for _, status in chosen]),
-            "sample": _objects([header.start.get("sample") for header, _ in chosen]),
-            "name": _objects([name_of(header.start) for header, _ in chosen]),
+            "sample": _metadata([header.start.get("sample") for header, _ in chosen], index),
+            "name": _metadata([name_of(header.start) for header, _ in chosen], index),
             "streams": _objects([", ".join(rows) for rows in streams]),
             "rows": pandas.array([_rows(rows) for rows in streams], dtype="Int64"),
             "tags": _objects([", ".join(tags.get(header.uid, ())) for header, _ in chosen]),
         },
-        index=pandas.Index([header.uid for header, _ in chosen], dtype=object, name="uid"),
+        index=index,
     )
     for name in columns:
         if name not in COLUMNS:
-            frame[name] = _metadata(catalog, name, [header for header, _ in chosen])
+            values = [value_at(header.start, name) for header, _ in chosen]
+            if values and all(value is None for value in values):
+                _check_known(catalog, name, [header for header, _ in chosen])
+            frame[name] = _metadata(values, index)
     return frame
 
 
@@ -81,14 +85,10 @@ def _objects(values: Sequence[Any]) -> numpy.ndarray:
     return column
 
 
-def _metadata(catalog: Any, name: str, chosen: list[Header]) -> Any:
-    """A column of metadata; refuse a name that no run of the catalog has."""
-    values = [value_at(header.start, name) for header in chosen]
-    if values and all(value is None for value in values):
-        _check_known(catalog, name, chosen)
-    column = pandas.Series(_objects(values))
-    # numbers keep their type beside runs without a value
-    return (column if any(value is None for value in values) else column.infer_objects()).array
+def _metadata(values: Sequence[Any], index: pandas.Index) -> pandas.Series:
+    """A column of metadata, None where a run has none: numbers keep their type beside it, and text gets no NaN."""
+    column = pandas.Series(_objects(values), index, dtype=object)
+    return column if any(value is None for value in values) else column.infer_objects()
 
 
 def _check_known(catalog: Any, name: str, chosen: list[Header]) -> None:
