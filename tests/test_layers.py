@@ -17,6 +17,9 @@ LAYERS = ("errors", "tables", "runs", "storage", "results", "catalog", "drivers"
 """From left to right: a module imports only from its own package and those to its left."""
 
 MOST_LINES = 350
+MOST_LINES_TO_SERVE = 300
+"""Of the adapter to Tiled's server, which is thin."""
+
 MOST_ENTRIES = 10
 MOST_LEVELS = 2
 
@@ -61,7 +64,8 @@ def test_a_module_imports_only_from_layers_to_its_left(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_stays_small(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").count("\n") <= MOST_LINES
+    most = MOST_LINES_TO_SERVE if path.stem == "tiled_serve" else MOST_LINES
+    assert path.read_text(encoding="utf-8").count("\n") <= most
 
 
 def test_one_module_brings_files_to_the_disk_and_gives_them_their_names() -> None:

@@ -1,4 +1,7 @@
-"""Read the columns of a stream through a client of Tiled or databroker 2; tried with bluesky-tiled-plugins 2.0."""
+"""The columns of a stream as Tiled has them, and read through a client of Tiled or databroker 2.
+
+Tried with bluesky-tiled-plugins 2.0.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy
+import pandas
 import xarray
 
 from .layout import find_layout
 from .list_columns import nest
 from .missing_values import is_null
+from .time_columns import NAT
 
 NULLS = "unannounced_nulls"
 """The attribute of a column of `databroker_writable.serve` with the positions of nulls, if its layout does not tell."""
@@ -84,3 +89,32 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__iter__") and not isinstance(value, str | bytes | numpy.ndarray):
         return [_plain(item) for item in value]
     return value
+
+
+def with_nulls_announced(dataset: xarray.Dataset, descriptor: Any) -> xarray.Dataset:
+    """Tell where columns have nulls, if the layout, by a version of long ago, does not."""
+    dataset = dataset.copy()
+    for entry in (find_layout(descriptor) or {"variables": []})["variables"]:
+        key, exact = (entry.get(part) if "nulls" not in entry else None for part in ("key", "exact"))
+        if key in dataset and dataset[key].dtype == object:
+            flat = dataset[key].values.ravel().tolist()
+            dataset[key].attrs[NULLS] = [i for i, value in enumerate(flat) if value is None]
+        if exact in dataset and dataset[exact].dtype == object:
+            values = [NAT if value is None else value for value in dataset[exact].values.ravel().tolist()]
+            dataset[exact] = dataset[exact].dims, numpy.array(values, "int64").reshape(dataset[exact].shape)
+    return dataset
+
+
+def without_objects(objects: list[Any], declared: str | None) -> Any:
+    """NaN, NaT and no text for nulls, or cast as databroker 2 does, which `to_dataset` knows."""
+    items = [None if pandas.api.types.is_scalar(item) and pandas.isna(item) else item for item in objects]
+    dtype = numpy.dtype(declared or "O")
+    # text may be longer than the first descriptor declares, and what others declare may hold no nulls
+    if dtype.kind in "fcU" or (dtype.kind != "O" and None not in items):
+        return numpy.array(items).astype(str if dtype.kind == "U" else dtype)
+    known = [item for item in items if item is not None]
+    if known and all(isinstance(item, int | float | numpy.number | numpy.bool_) for item in known):
+        return numpy.array([float("nan") if item is None else item for item in items])
+    if known and all(isinstance(item, pandas.Timestamp) for item in known):
+        return pandas.to_datetime(pandas.Series(items), utc=True).dt.tz_localize(None).to_numpy()
+    return numpy.array(["" if item is None else str(item) for item in items], dtype=str)

@@ -46,13 +46,12 @@ from ..runs.upstream_entries import release_run
 from ..tables import to_dataset, with_text_names
 from ..tables.layout import find_layout
 from ..tables.stream_reading import naming_the_run, stream_columns, without_stream_resources
-from ..tables.tiled_columns import NULLS
+from ..tables.tiled_columns import with_nulls_announced, without_objects
 
 PAGE = Path(__file__).with_name("page")
 OPEN_RUNS = 16  # are in memory with their contents, all others with their start and stop documents
 SECONDS_BETWEEN = 2.0  # after which the catalog is looked at again; one that takes long is looked at less often
 PATIENCE = 0.02  # seconds that a request waits for what it has begun to look for
-NAT = numpy.iinfo("int64").min  # the integer of NaT
 SHARE = 0.1  # of the time, at most, goes to looking for new runs
 
 
@@ -235,7 +234,7 @@ def _stream_node(run: Any, name: str) -> MapAdapter:
     is_of_others = find_layout(descriptors[0]) is None
     table = functools.cache(read if is_of_others else lambda: with_text_names(to_dataset(run, name)))
     nodes = {
-        "data": lambda: _arrays(_with_nulls_announced(read(), descriptors[0]), descriptors[0]["data_keys"]),
+        "data": lambda: _arrays(with_nulls_announced(read(), descriptors[0]), descriptors[0]["data_keys"]),
         "timestamps": lambda: _arrays(_timestamps(run, descriptors)),
         "config": lambda: MapAdapter({key: _arrays(stream.config[key].to_dask()) for key in stream.config}),
         "dataset": lambda: _arrays(table()),
@@ -285,37 +284,8 @@ def _arrays(dataset: xarray.Dataset, data_keys: Mapping[str, Any] | None = None)
         data = variable.data if variable.chunks and variable.dtype.kind != "O" else variable.values
         if data.dtype.kind == "O":
             declared = (data_keys or {}).get(str(name), {}).get("dtype_numpy")
-            data = _without_objects(data.ravel().tolist(), declared).reshape(variable.shape)
+            data = without_objects(data.ravel().tolist(), declared).reshape(variable.shape)
         native = data.astype(data.dtype.newbyteorder("="), copy=False)  # Arrow has no other
         variables[name] = xarray.Variable(variable.dims, native, plain(variable.attrs))
     coords = xarray.Coordinates({name: variables.pop(name) for name in dataset.coords}, indexes={})
     return DatasetAdapter.from_dataset(xarray.Dataset(variables, coords, plain(dataset.attrs)))
-
-
-def _with_nulls_announced(dataset: xarray.Dataset, descriptor: Any) -> xarray.Dataset:
-    """Tell where columns have nulls, if the layout, by a version of long ago, does not."""
-    dataset = dataset.copy()
-    for entry in (find_layout(descriptor) or {"variables": []})["variables"]:
-        key, exact = (entry.get(part) if "nulls" not in entry else None for part in ("key", "exact"))
-        if key in dataset and dataset[key].dtype == object:
-            flat = dataset[key].values.ravel().tolist()
-            dataset[key].attrs[NULLS] = [i for i, value in enumerate(flat) if value is None]
-        if exact in dataset and dataset[exact].dtype == object:
-            values = [NAT if value is None else value for value in dataset[exact].values.ravel().tolist()]
-            dataset[exact] = dataset[exact].dims, numpy.array(values, "int64").reshape(dataset[exact].shape)
-    return dataset
-
-
-def _without_objects(objects: list[Any], declared: str | None) -> numpy.ndarray:
-    """NaN, NaT and no text for nulls, or cast as databroker 2 does, which `to_dataset` knows."""
-    items = [None if pandas.api.types.is_scalar(item) and pandas.isna(item) else item for item in objects]
-    dtype = numpy.dtype(declared or "O")
-    # text may be longer than the first descriptor declares, and what others declare may hold no nulls
-    if dtype.kind in "fcU" or (dtype.kind != "O" and None not in items):
-        return numpy.array(items).astype(str if dtype.kind == "U" else dtype)
-    known = [item for item in items if item is not None]
-    if known and all(isinstance(item, int | float | numpy.number | numpy.bool_) for item in known):
-        return numpy.array([float("nan") if item is None else item for item in items])
-    if known and all(isinstance(item, pandas.Timestamp) for item in known):
-        return pandas.to_datetime(pandas.Series(items), utc=True).dt.tz_localize(None).to_numpy()
-    return numpy.array(["" if item is None else str(item) for item in items], dtype=str)
