@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -30,7 +31,7 @@ from databroker_writable import (
     open_directory,
     to_dataset,
 )
-from databroker_writable.upkeep import tiled_survey
+from databroker_writable.upkeep import tiled_destination, tiled_survey
 from databroker_writable.upkeep.tiled_destination import naming_a_server_that_is_away
 from support import example_runs, tiled_server
 from support.command_line import fail, run
@@ -331,8 +332,6 @@ def test_attachments_are_copied(catalog, client, monkeypatch):
 
 
 def test_a_copy_that_differs_is_removed_and_named(catalog, client, monkeypatch):
-    from databroker_writable.upkeep import tiled_destination
-
     run = catalog.store_run({"x": [1, 2]}).metadata["start"]["uid"]
     monkeypatch.setattr(tiled_destination, "_is_same", lambda sent, read: False)
     report = copy_runs(catalog, client)
@@ -372,6 +371,104 @@ def test_a_copy_that_was_killed_twice_is_taken_up_again(catalog, client, server,
             # which tells None, NaN and pandas' markers apart
             assert repr(one[name].data.ravel().tolist()) == repr(variable.data.ravel().tolist()), (uid, name)
         assert client[uid].metadata["stop"]["uid"] == catalog[uid].metadata["stop"]["uid"]
+
+
+class Acquisition:
+    """A run that a RunEngine measures, with a catalog and a TiledWriter as its subscribers."""
+
+    def __init__(self, catalog, client, uid):
+        from bluesky_tiled_plugins import TiledWriter
+
+        self.documents = example_runs.small_documents(uid=uid)
+        for _, doc in self.documents:
+            doc["time"] = doc["time"] if isinstance(doc["time"], list) else time.time()
+        self.catalog, self.client, self.tiled_writer = catalog, client, TiledWriter(client)
+        for name, doc in self.documents[:-1]:
+            self.tiled_writer(name, dict(doc))
+
+    def store_without_stop(self):
+        writer = self.catalog._backend.open_writer(self.documents[0][1])
+        for name, doc in self.documents[:-1]:
+            writer(name, doc)
+        writer.publish()
+        self.catalog.force_reload()
+
+    def end_in_catalog(self):
+        self.catalog.store_run(self.documents)
+
+    def end_in_tiled(self):
+        name, doc = self.documents[-1]
+        self.tiled_writer(name, dict(doc))
+
+
+def test_a_run_that_tiledwriter_is_writing_is_left_to_it(catalog, client):
+    acquisition = Acquisition(catalog, client, "being-measured")
+    acquisition.store_without_stop()
+    assert copy_runs(catalog, client).unfinished == ["being-measured"]
+    assert "being-measured" in client
+    os.remove(Path(catalog.paths[0]).parent / "being-measured.msgpack")
+    catalog.force_reload()
+    acquisition.end_in_catalog()
+    (error,) = copy_runs(catalog, client).failures.values()
+    assert isinstance(error, StoreFailedError)
+    assert "another program, such as bluesky's TiledWriter, is writing the run 'being-measured' to Tiled" in str(error)
+    acquisition.end_in_tiled()
+    assert copy_runs(catalog, client).present == ["being-measured"]
+    assert list(client["being-measured"]["primary"].read()["x"]) == [0.5, 1.5, 2.5]
+
+
+def test_what_tiledwriter_left_a_day_ago_is_copied_again(catalog, client, monkeypatch):
+    acquisition = Acquisition(catalog, client, "left-by-a-writer")
+    acquisition.end_in_catalog()
+    assert list(copy_runs(catalog, client).failures) == ["left-by-a-writer"]
+    now = time.time()
+    monkeypatch.setattr("databroker_writable.upkeep.tiled_marks.time.time", lambda: now + 86_500)
+    assert copy_runs(catalog, client).copied == ["left-by-a-writer"]
+
+
+@pytest.mark.parametrize("place", ["here", "on another computer"])
+def test_copies_at_once_leave_each_other_alone(catalog, client, monkeypatch, place):
+    uid = catalog.store_run({"x": [1, 2]}).metadata["start"]["uid"]
+    reports = []
+
+    def copy_once_more(self, *arguments):
+        monkeypatch.setattr(tiled_destination.TiledDestination, "_compare", compare)
+        if place != "here":
+            monkeypatch.setattr("databroker_writable.upkeep.tiled_marks.platform.node", lambda: "elsewhere")
+        reports.append(copy_runs(catalog, client))
+        return compare(self, *arguments)
+
+    compare = tiled_destination.TiledDestination._compare
+    monkeypatch.setattr(tiled_destination.TiledDestination, "_compare", copy_once_more)
+    assert copy_runs(catalog, client).copied == [uid]
+    assert re.match(rf"another copy, process {os.getpid()} on .*, is writing the run", str(reports[0].failures[uid]))
+    assert_copied(client, catalog, [uid])
+    assert set(client[uid].metadata) == {"start", "stop"}
+    assert copy_runs(catalog, client).present == [uid]
+
+
+def test_a_copy_that_came_second_leaves_the_first_alone(catalog, client, monkeypatch):
+    uid = catalog.store_run({"x": [1, 2]}).metadata["start"]["uid"]
+    assert copy_runs(catalog, client).copied == [uid]
+    monkeypatch.setattr(tiled_destination.TiledDestination, "has_run", lambda *arguments: False)
+    assert isinstance(copy_runs(catalog, client).failures[uid], StoreFailedError)
+    assert_copied(client, catalog, [uid])
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_copy_that_was_not_compared_is_none(catalog, client, is_ours):
+    from tiled.client import DELETE_KEY
+
+    from databroker_writable.upkeep.tiled_marks import MARK, new_mark
+
+    uid = catalog.store_run({"x": [1, 2]}).metadata["start"]["uid"]
+    copy_runs(catalog, client)
+    with new_mark() as mark:
+        pass
+    client[uid].update_metadata({MARK: mark if is_ours else {**mark, "host": "elsewhere"}})
+    report = copy_runs(catalog, client)
+    assert (list(report.copied), list(report.failures)) == (([uid], []) if is_ours else ([], [uid]))
+    client[uid].update_metadata({MARK: DELETE_KEY})
 
 
 @pytest.fixture

@@ -69,7 +69,8 @@ def copy_runs(
     destination : WritableMixin or tiled.client.container.Container
         A writable catalog, or a container of a Tiled server. There, assets stay in their files if the server can read
         them, and all other values are copied. Each copy is compared with the run, and what an interrupted copy left is
-        removed and copied again.
+        removed and copied again. A run that another program, or a copy on another computer, left there without its end
+        is a failure for a day, because it may still be written.
     uids : run, uid, or an iterable of these, optional
         Which runs; the first characters of a uid are enough. By default all except the probe runs of
         ``check --write-test``.
@@ -125,10 +126,9 @@ def add_copies(
     else:
         target = TiledDestination(destination)
     for uid in tqdm(list(uids), unit="run", disable=not progress):
-        is_there = target.has_run(uid)
         try:
             header = header_of(source, uid)
-            if is_there:
+            if target.has_run(uid, header):
                 _check_is_copy(target, uid, header)
                 report.present.append(uid)
             elif header is None:
@@ -199,8 +199,8 @@ class CatalogDestination:
         self._as_is = as_is
         self.label = catalog._backend.label
 
-    def has_run(self, uid: str) -> bool:
-        """Whether the run is there."""
+    def has_run(self, uid: str, header: Header | None) -> bool:
+        """Whether a run is there, whatever the source has of it."""
         with away_as_error():
             return self._catalog._backend.has_run(uid)
 

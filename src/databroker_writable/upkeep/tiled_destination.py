@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlparse
 import numpy
 
 from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, warn_user
-from ..results.header_search import open_run
+from ..results.header_search import Header, open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..storage.assets import chunking
 from ..tables.classifier import is_lazy
@@ -20,6 +20,7 @@ from ..tables.layout import find_layout
 from ..tables.missing_values import is_null
 from ..tables.tiled_columns import read_stream
 from . import tiled_survey
+from .tiled_marks import MARK, MarkingContainer, is_marked, is_whole, new_mark, who_may_write
 from .tiled_survey import References, Survey, blocks, ends_in_nul, has_nulls, survey, with_places
 
 _ROWS = ("uid", "time", "seq_num")
@@ -47,13 +48,25 @@ class TiledDestination:
         self._client = Container(client.context, item=client.item, structure_clients=client.structure_clients)
         self._unreadable: set[str] = set()
 
-    def has_run(self, uid: str) -> bool:
-        """Whether the run is there, whole; what an interrupted copy has left of it is removed."""
+    def has_run(self, uid: str, header: Header | None) -> bool:
+        """Whether a run is there, whole; what an interrupted copy has left of one that is finished is removed.
+
+        Raises `StoreFailedError` where it may still be written.
+        """
         with naming_a_server_that_is_away(self._client.context.api_uri):
             if uid not in self._client:
                 return False
-            if self._client[uid].metadata.get("stop"):
+            metadata = self._client[uid].metadata
+            if is_whole(metadata):
                 return True
+            if header is None or not header.stop:
+                return False
+            writer = who_may_write(metadata, header.stop["time"])
+            if writer is not None:
+                raise StoreFailedError(
+                    f"{writer} is writing the run {uid!r} to Tiled, or was killed; copy it again later: a day after "
+                    "its end, what is left of it is removed and copied again"
+                )
             self._remove(uid)
             return False
 
@@ -73,18 +86,27 @@ class TiledDestination:
         references = {column: reference for column, reference in known if reference.root not in self._unreadable}
         with naming_a_server_that_is_away(self._client.context.api_uri):
             try:
-                self._write(uid, surveyed, references)
+                self._write_marked(uid, surveyed, references)
             except StoreFailedError:
                 if not references:
                     raise
-                self._write(uid, surveyed, {})
+                self._write_marked(uid, surveyed, {})
 
-    def _write(self, uid: str, surveyed: Survey, references: References) -> None:
+    def _write_marked(self, uid: str, surveyed: Survey, references: References) -> None:
+        """Write a run with a mark, which is taken away when it is whole and was compared."""
+        from tiled.client import DELETE_KEY
+
+        with new_mark() as mark:
+            self._write(uid, surveyed, references, mark)
+            self._client[uid].update_metadata({MARK: DELETE_KEY}, drop_revision=True)
+
+    def _write(self, uid: str, surveyed: Survey, references: References, mark: Document) -> None:
         import httpx
         from bluesky_tiled_plugins import TiledWriter
 
         # arrays of up to 16 elements would become text of 8 digits
         writer = TiledWriter(self._client, max_array_size=0, batch_size=surveyed.batch_size)
+        writer.client = MarkingContainer(writer.client, mark)
         try:
             data_keys: dict[str, Document] = {}
             for name, doc in documents_for_tiled(surveyed, references):
@@ -101,7 +123,7 @@ class TiledDestination:
             # what is left there is removed by the next attempt
             raise
         except BaseException as exc:
-            if uid in self._client:
+            if uid in self._client and is_marked(self._client[uid].metadata, mark):
                 self._remove(uid)
             if not isinstance(exc, Exception) or isinstance(exc, InvalidRunError | StoreFailedError):
                 raise
