@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import intake
 import mongomock
 import numpy
 import pymongo.errors
@@ -22,12 +23,14 @@ from databroker_writable import (
     open_directory,
     to_dataset,
 )
+from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
+from databroker_writable.results.header_search import header_of
 from databroker_writable.storage.file_backend import FileBackend
 from databroker_writable.upkeep import copying
 from databroker_writable.upkeep.copying import CopyReport
 from databroker_writable.upkeep.deleting import deletion_of
 from support import example_runs, sites
-from support.command_line import run, succeed, write_catalog
+from support.command_line import run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 
 IMAGES = numpy.arange(2 * 50 * 40, dtype=numpy.uint16).reshape(2, 50, 40)
 
@@ -171,6 +174,37 @@ def test_a_run_that_was_copied_before_it_was_finished_is_named(tmp_path: Path) -
         site.open().store_run(documents)
         failure = copy_runs(site.open(), open_directory("copies"), as_is=True).failures["scan"]
     assert "before the run was finished; delete it there, and copy again" in str(failure)
+
+
+@pytest.mark.parametrize("suffix", ["msgpack", "jsonl"])
+def test_it_is_named_too_by_the_catalog_that_holds_it_since(suffix: str) -> None:
+    driver = {"msgpack": WritableMsgpackCatalog, "jsonl": WritableJSONLCatalog}[suffix]
+    documents = example_runs.small_documents(uid="scan")
+    target = driver([f"copies/*.{suffix}"])
+    source = open_directory("source")
+    writer = source._backend.open_writer(documents[0][1])
+    for name, doc in documents[:-1]:
+        writer(name, doc)
+    writer.publish()
+    source.force_reload()
+    assert copy_runs(source, target, as_is=True).copied == ["scan"]
+    assert target["scan"].metadata["stop"] is None
+    assert header_of(target, "scan").stop is None  # type: ignore[union-attr]
+    Path("source/scan.msgpack").unlink()
+    finished = open_directory("source")
+    finished.store_run(documents)
+    failure = copy_runs(finished, target, as_is=True).failures["scan"]
+    assert "before the run was finished; delete it there, and copy again" in str(failure)
+
+
+@pytest.mark.parametrize("layout", ["mongo-normalized", "mongo-embedded"])
+def test_a_server_that_does_not_answer_ends_the_copy(source: Any, layout: str, tmp_path: Path) -> None:
+    place = write_mongo_catalog("m.yml", layout, unreachable_uri(), asset_root=str(tmp_path / "arrays"))
+    target = intake.open_catalog(place)["m"]
+    with pytest.raises(ServerAwayError, match="no MongoDB server answers"):
+        copy_runs(source, target)
+    with pytest.raises(ServerAwayError, match="no MongoDB server answers"):
+        copy_runs(target, source)
 
 
 COPIED = "c8521f69"

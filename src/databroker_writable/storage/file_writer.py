@@ -75,7 +75,7 @@ class SerializerWriter:
 
     def __init__(self, serializer: Any, start: Document, check_name: Callable[[str], None] = lambda path: None) -> None:
         self.start = start
-        self.stop: Document = {}
+        self.stop: Document | None = None
         self.files: list[NewFile] = []
         self._callbacks = _callbacks_of(serializer, start)
         self.leaves_run_out = not self._callbacks

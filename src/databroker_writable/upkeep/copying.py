@@ -104,7 +104,7 @@ def copy_runs(
     >>> copy_runs(catalog, other).copied, copy_runs(catalog, other).present
     (['run-1'], ['run-1'])
     """
-    with errors_end_here:
+    with errors_end_here, away_as_error():
         source = catalog_of_runs(source)
         report = CopyReport()
         chosen = uids_to_copy(source) if uids is None else _uids_of(source, uids)
@@ -175,10 +175,10 @@ def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, head
 
     Each run has a stop document with a uid of its own.
     """
-    if header is None or header.stop is None:
+    if header is None or not header.stop:
         return
     stop = target.stop_document(uid)
-    if stop is None:
+    if not stop:
         raise RunExistsError(
             f"the copy of the run {uid!r} in {target.label!r} was made before the run was finished; delete it there, "
             "and copy again"
