@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +17,12 @@ import msgpack
 import msgpack_numpy
 import numpy
 import pytest
+from click.testing import Result
 
-from databroker_writable import ServerAwayError, open_directory, to_dataset
+from databroker_writable import ServerAwayError, StoreFailedError, open_directory, to_dataset
 from databroker_writable.results.header_search import PROBE
 from databroker_writable.runs import comparison
+from databroker_writable.upkeep.copying import CatalogDestination
 from support import example_runs, servers, sites
 from support.command_line import PASSWORD, fail, run, succeed, unreachable_uri, write_catalog, write_mongo_catalog
 
@@ -305,6 +307,77 @@ def test_follow_waits_for_a_server_that_is_away_and_says_so_once(
     assert [len(chosen) for chosen in uids] == ([2, 2, 2, 2, 1, 1, 1] if is_away_at_first else [2, 1, 1, 1, 1, 1, 1])
     said = "no server answers. Waiting until it answers; Ctrl-C ends this"
     assert result.stderr.count(said) == 2
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, *between: Callable[[], Any], options: Sequence[str] = ()) -> Result:
+    """Follow the source, do something before each of the next rounds, and then interrupt."""
+    steps = iter(between)
+
+    def do_the_next(seconds: float) -> None:
+        try:
+            next(steps)()
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    command = importlib.import_module("databroker_writable.cli.copy")
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=do_the_next))
+    return run("copy", "source", "copies", "--follow", *options)
+
+
+@pytest.mark.parametrize("when", ["before", "while it follows"])
+def test_follow_copies_a_run_when_it_is_finished_also_as_it_is(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    source = stored_source()
+    documents = example_runs.small_documents(uid="measured")
+    writer = source._backend.open_writer(documents[0][1])
+    for name, doc in documents[:-1]:
+        writer(name, doc)
+
+    def finish() -> None:
+        Path("source/measured.msgpack").unlink()
+        open_directory("source").store_run(documents)
+
+    if when == "before":
+        writer.publish()
+    first = follow(monkeypatch, *([] if when == "before" else [writer.publish]), finish, options=["--as-is"])
+    assert ("unfinished: measured: it has no stop" in first.stderr) is (when == "before")
+    assert first.stdout.splitlines()[-1] == "1 copied, 0 there already"
+    copied = open_directory("copies")["measured"]
+    assert copied.metadata["stop"]["uid"] == documents[-1][1]["uid"]
+
+
+@pytest.mark.parametrize("when", ["before", "while it follows"])
+def test_follow_tries_again_what_a_full_disk_made_fail(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    source = stored_source()
+    store_run, attempts = CatalogDestination._store, []
+
+    def store(self: Any, documents: list[Any]) -> None:
+        if documents[0][1]["uid"] == "large" and len(attempts) < 3:
+            attempts.append(documents)
+            raise StoreFailedError("the disk is full")
+        store_run(self, documents)
+
+    monkeypatch.setattr(CatalogDestination, "_store", store)
+    large = lambda: source.store_run({"x": [1]}, uid="large")  # noqa: E731
+    if when == "before":
+        large()
+    done = follow(monkeypatch, *([] if when == "before" else [large]), *[lambda: None] * 14)
+    assert done.stderr.count("failed: large: the disk is full") == 1
+    assert len(attempts) == 3
+    assert sorted(open_directory("copies")) == ["images", "large", "plain"]
+
+
+def test_follow_tries_no_run_again_that_cannot_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored_archive()
+    attempts = []
+    store_run = CatalogDestination._store
+
+    def store(self: Any, documents: list[Any]) -> None:
+        attempts.append(documents[0][1]["uid"])
+        store_run(self, documents)
+
+    monkeypatch.setattr(CatalogDestination, "_store", store)
+    assert follow(monkeypatch, *[lambda: None] * 5).stderr.count("failed: counted: ") == 1
+    assert attempts.count("counted") == 1
 
 
 def followed(destination: str, monkeypatch: pytest.MonkeyPatch, *uids: str) -> set[str]:

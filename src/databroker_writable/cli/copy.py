@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from ..errors import InvalidRunError, ServerAwayError
-from ..upkeep.copying import CopyReport, add_copies, uids_to_copy
+from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, UnreadableAssetError
+from ..upkeep.copying import CopyReport, add_copies, finished_uids_to_copy, uids_to_copy
 from .failing import CATALOG_HELP, message_of, saying_what_was_done
 from .parsing import CommandWithRuns
 from .printing import say
@@ -17,6 +19,8 @@ from .targets import find_uid, open_to_read, open_to_store, tiled_container
 
 TILED = "tiled:"
 SECONDS_BETWEEN = 5
+LONGEST_PAUSE = 120
+"""The most rounds until a run is tried again."""
 
 
 @click.command(
@@ -38,7 +42,12 @@ SECONDS_BETWEEN = 5
     is_flag=True,
     help="Also copy, unchanged, runs without a stop document, or with wrong counts or documents.",
 )
-@click.option("--follow", is_flag=True, help="Continue with runs that are stored later, until Ctrl-C.")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Continue with runs that are stored later, until Ctrl-C, and try again what a disk or a server made fail. "
+    "Runs without a stop document wait until they have one, also with --as-is.",
+)
 @click.pass_context
 def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:
     original = open_to_read(source)
@@ -47,6 +56,11 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     is_tiled = destination.startswith(TILED)
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination)[0]
     report = CopyReport()
+    if follow and as_is:
+        # a run that is copied before its end is never completed
+        unfinished = set(everything).difference(finished_uids_to_copy(original))
+        report.unfinished += [uid for uid in full if uid in unfinished]
+        full = [uid for uid in full if uid not in unfinished]
     away: ServerAwayError | None = None
     with saying_what_was_done(lambda: _progress(report, len(full))):
         try:
@@ -61,13 +75,21 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     _say(report, advice)
     if follow:
         # with UIDs, --follow adds only what is stored from now on
-        done = {*everything}.difference(full).union(_done(report))
+        done = {*everything}.difference(full, report.unfinished).union(_done(report))
         with saying_what_was_done(lambda: "run it again to continue"):
-            _follow(original, target, done, as_is, advice, away)
+            _follow(original, target, done, _Retries(report), as_is, advice, away)
     ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
 
 
-def _follow(original: Any, target: Any, done: set[str], as_is: bool, advice: str, away: ServerAwayError | None) -> None:
+def _follow(
+    original: Any,
+    target: Any,
+    done: set[str],
+    retries: _Retries,
+    as_is: bool,
+    advice: str,
+    away: ServerAwayError | None,
+) -> None:
     """Copy runs that are stored later, until an interrupt; wait for a server that is away."""
     was_said = False
     while True:
@@ -78,18 +100,50 @@ def _follow(original: Any, target: Any, done: set[str], as_is: bool, advice: str
         report, away = CopyReport(), None
         try:
             original.force_reload()
-            new = [uid for uid in uids_to_copy(original) if uid not in done]
+            new = retries.due(uid for uid in finished_uids_to_copy(original) if uid not in done)
             add_copies(report, original, target, new, as_is=as_is)
         except ServerAwayError as exc:
             away = exc
-        if report.copied or report.failures:
-            _say(report, advice)
+        failures = retries.new_failures(report)
+        if report.copied or failures:
+            _say(replace(report, failures=failures), advice)
         done.update(_done(report))
+
+
+class _Retries:
+    """The runs that a disk or a server made fail, each of which waits twice as long after each failure."""
+
+    def __init__(self, report: CopyReport) -> None:
+        self._waiting: dict[str, int] = {}  # the rounds until each is tried again
+        self._pauses: dict[str, int] = {}
+        self._said: dict[str, str] = {}
+        self.new_failures(report)
+
+    def due(self, uids: Iterable[str]) -> list[str]:
+        """Those of some runs that do not wait, for the next round."""
+        self._waiting = {uid: rounds - 1 for uid, rounds in self._waiting.items()}
+        return [uid for uid in uids if self._waiting.get(uid, 0) <= 0]
+
+    def new_failures(self, report: CopyReport) -> dict[str, Exception]:
+        """Note the failures in a report, and give those that were not said before."""
+        for uid, exc in report.failures.items():
+            if _may_succeed(exc):
+                self._pauses[uid] = min(2 * self._pauses.get(uid, 1), LONGEST_PAUSE)
+                self._waiting[uid] = self._pauses[uid]
+        failures = {uid: exc for uid, exc in report.failures.items() if self._said.get(uid) != str(exc)}
+        self._said.update({uid: str(exc) for uid, exc in failures.items()})
+        return failures
+
+
+def _may_succeed(exc: Exception) -> bool:
+    """Whether a copy may succeed later that failed so."""
+    return isinstance(exc, StoreFailedError | UnreadableAssetError)
 
 
 def _done(report: CopyReport) -> set[str]:
     """The runs that are not tried again."""
-    return {*report.copied, *report.present, *report.failures}
+    failed = (uid for uid, exc in report.failures.items() if not _may_succeed(exc))
+    return {*report.copied, *report.present, *failed}
 
 
 def _progress(report: CopyReport, total: int) -> str:

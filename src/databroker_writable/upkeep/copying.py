@@ -157,6 +157,11 @@ def uids_to_copy(source: Any) -> list[str]:
     return [header.uid for header in headers(source, NO_PROBES)][::-1]
 
 
+def finished_uids_to_copy(source: Any) -> list[str]:
+    """The same, without the runs that have no stop document yet."""
+    return [header.uid for header in headers(source, NO_PROBES) if header.stop][::-1]
+
+
 def _uids_of(source: Any, runs: Any) -> list[str]:
     """The uids of runs of a catalog, which are given as objects, by their uids or by the first characters of these."""
     named = [reference(run, "uids")["uid"] for run, _ in with_roles(runs, "uids")]
