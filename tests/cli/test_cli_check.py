@@ -23,6 +23,7 @@ from databroker_writable import open_directory, to_dataset
 from databroker_writable.drivers import WritableMongoNormalizedCatalog
 from databroker_writable.storage.file_backend import MsgpackBackend
 from databroker_writable.upkeep import clean, examine
+from databroker_writable.upkeep.deleting import deletion_of
 from support import children, example_runs, servers, sites
 from support.command_line import run, write_catalog
 
@@ -168,6 +169,18 @@ def test_what_cannot_be_recovered_needs_attention() -> None:
     assert (partial["bad"].exists(), partial["whole"].exists()) == (True, False)
     partial["bad"].unlink()
     assert run("check", "results", "--recover").exit_code == 0
+
+
+def test_a_deletion_that_was_cut_off_is_finished_by_delete_alone() -> None:
+    catalog = open_directory("results")
+    catalog.store_run({"x": [1]}, uid="run-1")
+    deletion_of(catalog, "run-1").hide()
+    for options in ([], ["--clean"], ["--grace", "0"], ["--clean", "--grace", "0"]):
+        said = check("results", *options, status=int("0" in options))
+        assert "databroker-writable delete CATALOG run-1 finishes it\n" in said
+        assert "--clean" not in said
+    assert run("delete", "results", "run-1", "--yes").exit_code == 0
+    assert kinds("results", status=0) == []
 
 
 def test_a_grace_period_of_0_removes_what_was_left_just_now() -> None:

@@ -295,6 +295,17 @@ def test_remarks_of_a_deletion_that_was_cut_off_are_removed_by_the_next(site, ca
     assert {found.category for found in examine(again).findings} <= {"orphan-asset"}
 
 
+def test_a_deletion_that_was_cut_off_is_named_though_its_file_is_damaged(tmp_path):
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, uid="run-1")
+    deletion_of(catalog, "run-1").hide()
+    (tmp_path / ".run-1.msgpack.deleted").write_bytes(b"")
+    (finding,) = examine(catalog).findings
+    assert "databroker-writable delete CATALOG run-1 finishes it" in finding.message
+    deletion_of(catalog, "run-1").execute()
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_check_knows_remarks_and_finds_those_that_are_none(tmp_path):
     catalog = open_directory(tmp_path / "runs")
     catalog.annotate(catalog.store_run({"x": [1]}, uid="run-1"), "good")

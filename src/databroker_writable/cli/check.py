@@ -144,7 +144,8 @@ def _text(report: Report, grace: float, catalog: str) -> str:
     for finding in report.findings:
         if isinstance(finding, Leftover):
             state = "removed" if finding.removed else "leftover"
-            advice = "" if finding.removed or finding.failure else f"; {_advice(finding, grace)}"
+            is_advised = finding.remove is not None and not finding.removed and not finding.failure
+            advice = f"; {_advice(finding, grace)}" if is_advised else ""
         else:
             state, advice = ("problem" if finding.is_problem else "note"), ""
         lines.append(f"{state}: {finding.where}: {finding.said()}{advice}")

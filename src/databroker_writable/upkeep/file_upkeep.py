@@ -64,7 +64,8 @@ class FileUpkeep(BackendUpkeep):
     def cut_off_deletions(self) -> Iterator[Leftover]:
         for path in self._hidden_runs():
             directory, name = os.path.split(path)
-            uid, visible = self._uid_in(path), os.path.join(directory, name[1 : -len(DELETED)])
+            visible = os.path.join(directory, name[1 : -len(DELETED)])
+            uid = self._uid_in(path) or os.path.basename(visible).removesuffix(self.backend.suffix)
             is_there = os.path.lexists(visible) and self._uid_in(visible) in (uid, None)
             message = STILL_THERE if is_there else f"{CUT_OFF} {uid} finishes it"
             yield Leftover("cut-off-deletion", path, message, age=age_of(path))

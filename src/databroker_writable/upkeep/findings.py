@@ -53,8 +53,11 @@ class Leftover(Finding):
     may_be_shared: bool = False  # whether other catalogs can use the same place
     use: str = ""  # what can be done with it while it is there, other than to remove it
     failure: str = ""  # why it could not be removed
-    remove: Callable[[float], bool] = field(default=lambda grace: False, repr=False)
-    """Checks it again and removes it; takes the grace period, and returns whether it was removed."""
+    remove: Callable[[float], bool] | None = field(default=None, repr=False)
+    """Checks it again and removes it; takes the grace period, and returns whether it was removed.
+
+    None where the message says what removes it.
+    """
 
     @classmethod
     def of_age(cls, category: str, where: str, what: str, age: float | None, **more: Any) -> Leftover:
@@ -94,7 +97,7 @@ def clean(findings: Iterable[Finding], grace: float = DAY, *, unshared: bool = F
     `unshared` also removes leftovers from places that other catalogs can use: only for catalogs that share none.
     """
     for finding in findings:
-        if not isinstance(finding, Leftover) or (finding.may_be_shared and not unshared):
+        if not isinstance(finding, Leftover) or finding.remove is None or (finding.may_be_shared and not unshared):
             continue
         if grace == 0 or (finding.age is not None and finding.age >= grace):
             try:
