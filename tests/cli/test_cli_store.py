@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import gzip
 import re
 import zipfile
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 
 from databroker_writable import open_directory, to_dataset
 from databroker_writable.cli import main
+from databroker_writable.storage.remark_files import RemarkFolder
 from support.command_line import fail, run, succeed
 from support.text_files import columns, write
 
@@ -77,6 +79,29 @@ def test_standard_input_is_csv() -> None:
     done = CliRunner().invoke(main, ["store", "-", "--to", "results"], input="x,y\n1,2\n")
     assert done.exit_code == 0, done.output
     assert columns(open_directory("results").latest()) == {"x": [1], "y": [2]}
+
+
+def test_nothing_is_stored_where_no_tags_can_be_kept() -> None:
+    write("a.csv", "x\n1\n")
+    catalog = open_directory("results")
+    catalog.store_run({"x": [1]})
+    Path("results/remarks").touch()
+    said = fail("store", "a.csv", "--to", "results", "--tag", "good")
+    assert "remarks' is not a directory; move it away" in said
+    assert len(open_directory("results")) == 1
+
+
+def test_a_run_is_named_that_is_stored_though_its_tags_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(folder: RemarkFolder, remark: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write("a.csv", "x\n1\n")
+    monkeypatch.setattr(RemarkFolder, "add", add)
+    result = run("store", "a.csv", "--to", "results", "--tag", "good", "--uid", "run-1")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("stored run-1; ")
+    assert "Error: the run 'run-1' is stored, but not tagged: " in result.stderr
+    assert result.stderr.endswith("then tag it with databroker-writable note\n")
 
 
 def test_a_workbook_of_one_table_is_read() -> None:

@@ -15,7 +15,7 @@ from ..results.remarks import check_tags
 from ..results.time_arguments import FORMS, moment_in
 from ..runs.built_stream import new_run_uid
 from ..tables.metadata_values import day_in
-from .failing import saying_what_was_done, warnings_as_messages
+from .failing import message_of, saying_what_was_done, warnings_as_messages
 from .file_readers import ReadOptions, read_file
 from .parsing import parse_metadata, parse_sources, parse_target, parse_units
 from .printing import say
@@ -174,10 +174,21 @@ def store(
                     if len(files) > 1:
                         say(f"{file} cannot be stored: {_progress(catalog, uids, files)}", error=True)
                     raise
-                if tags:
-                    catalog.annotate(run, tags=tags)
                 way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
                 say(f"stored {run_uid}; read it in Python: {expression}[{run_uid!r}]{way}.read()")
+                if tags:
+                    _tag(catalog, run, tags)
+
+
+def _tag(catalog: Any, run: Any, tags: Sequence[str]) -> None:
+    """Add tags to a run that is stored; files after it are not stored if this fails."""
+    try:
+        catalog.annotate(run, tags=tags)
+    except StoreError as exc:
+        uid = run.metadata["start"]["uid"]
+        raise click.ClickException(
+            f"the run {uid!r} is stored, but not tagged: {message_of(exc)}; then tag it with databroker-writable note"
+        ) from exc
 
 
 def _seconds(time: Any) -> Any:

@@ -13,6 +13,7 @@ from ..errors import InvalidMetadataError, NotWritableError, warn_user
 from ..runs.provenance import reference
 from ..runs.run_or_table import is_run
 from ..storage.backend import label_of
+from ..storage.failures import explaining
 from ..tables.document_values import document_value
 from ..tables.wording import short
 from .references import known_uid, no_such_run, not_in_this
@@ -32,7 +33,8 @@ Remark = dict[str, Any]
 def check_tags(catalog: Any, tags: Any) -> None:
     """Refuse tags that `annotate` would refuse, before there is a run."""
     _checked_tags(tags)
-    catalog._backend.check_takes_remarks()
+    with explaining(catalog._backend):
+        catalog._backend.check_takes_remarks()
 
 
 def annotate(catalog: Any, run: Any, text: Any, tags: Any) -> Remark:

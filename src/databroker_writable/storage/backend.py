@@ -154,6 +154,7 @@ class Backend(ABC):
             raise NotWritableError(
                 f"the catalog {self.label!r} cannot keep remarks on runs; open it with annotations=DIRECTORY"
             )
+        self.remark_folders[0].check_place()
 
     def add_remark(self, remark: Document) -> None:
         """Store a remark on a run durably; an existing one with the same uid does not change."""

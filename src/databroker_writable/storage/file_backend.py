@@ -232,6 +232,7 @@ class FileBackend(Backend):
 
     def check_takes_remarks(self) -> None:
         self.check_writable()
+        self.remark_folders[0].check_place()
 
     @property
     def remark_folders(self) -> list[RemarkFolder]:

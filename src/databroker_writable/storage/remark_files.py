@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from typing import Any
@@ -32,6 +33,11 @@ class RemarkFolder:
     def __init__(self, path: str) -> None:
         self.path = path
         self._known: dict[str, Document | None] = {}
+
+    def check_place(self) -> None:
+        """Raise `NotADirectoryError` if a file is in the place of the directory."""
+        if os.path.lexists(self.path) and not os.path.isdir(self.path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self.path)
 
     def add(self, remark: Document) -> None:
         """Publish a remark durably; an existing one does not change."""
