@@ -173,6 +173,46 @@ def test_what_would_not_work_is_refused(text: str, message: str) -> None:
     assert files() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{driver: d} # \xe9", "bad.yml is not text in UTF-8, at byte 28; save it in this encoding"),
+        (b"{driver: d, args: {day: 2024-13-45}}", "bad.yml is not valid YAML: month must be in 1..12; correct it"),
+        (b"{driver: d}\n  a: {driver: d}", "bad.yml is not valid YAML: duplicate key found on line 3, column 3"),
+    ],
+)
+def test_what_is_no_yaml_is_refused_by_each_command(text: bytes, message: str) -> None:
+    Path("bad.yml").write_bytes(b"sources:\n  a: " + text)
+    for command in (["deploy", "bad.yml"], ["ls", "bad.yml"], ["check", "bad.yml"]):
+        assert message in fail(*command)
+    assert files() == []
+
+
+def test_an_entry_that_intake_refuses_is_said_in_short() -> None:
+    Path("bad.yml").write_text(f"sources:\n  a: {{driver: {DRIVER}, args: 'mongodb://u:{PASSWORD}@host'}}")
+    error = fail("ls", "bad.yml")
+    assert "bad.yml is no file of catalogs: args: value 'mongodb://u" in error
+    assert "is not expected type 'dict'; correct it\n" in error
+    assert PASSWORD not in error
+
+
+def test_a_file_that_is_there_and_no_text_is_no_catalog_of_this_name() -> None:
+    for place in ("home/intake", "active/share/intake"):
+        Path(place).mkdir(parents=True)
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    Path("home/intake/mine.yml").write_bytes(b"\xe9")
+    Path("active/share/intake/other.yml").write_bytes(b"\xe9")
+    assert "mine.yml exists already with other content; --replace replaces it" in fail("deploy", "mine.yml")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+def test_a_place_where_nothing_can_be_written_is_named() -> None:
+    write_catalog("mine.yml", DRIVER, paths=PATHS)
+    error = fail("deploy", "mine.yml", "--prefix", "/proc")
+    assert "/proc/share/intake/mine.yml cannot be written (" in error
+    assert "or choose another place with --prefix" in error
+
+
 @pytest.mark.parametrize("place", ["home/intake", "active/share/intake"])
 def test_a_name_that_another_file_has_is_refused(place: str) -> None:
     # databroker cannot be imported where two files define a catalog of one name

@@ -26,6 +26,10 @@ from ..tables.wording import counted
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
 
+_REFUSED = re.compile(r"""\((["'])(.*?)\1, .*, '([^']*)'\)""", re.DOTALL)
+"""How intake 0.6.4 says that a mapping has a wrong value."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """An entry of a catalog of catalogs."""
@@ -220,13 +224,20 @@ def _open_writable(name: str, entry: Entry | None) -> Any:
 
 def _entry_of_yaml(path: str, entry: str | None) -> Entry:
     import intake
+    from intake.catalog.exceptions import ValidationError
 
-    from ..upkeep.deploying import check_sources
+    from ..upkeep.deploying import check_sources, text_of
 
     if not os.path.isfile(path):
         raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
-    check_sources(path, Path(path).read_text(encoding="utf-8"))
-    catalogs = intake.open_catalog(path)
+    check_sources(path, text_of(path))
+    try:
+        catalogs = intake.open_catalog(path)
+    except ValidationError as exc:
+        # each is the text of a tuple: what is wrong, in which mapping, and at which key
+        wrong = [found.groups() for found in map(_REFUSED.fullmatch, exc.errors) if found]
+        said = "".join(f"{key}: {text}; " for _, text, key in wrong[:1])
+        raise click.ClickException(without_password(f"{path} is no file of catalogs: {said}correct it")) from exc
     entries = sorted(catalogs)
     if entry is None and len(entries) == 1:
         (entry,) = entries

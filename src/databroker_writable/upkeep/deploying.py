@@ -22,6 +22,7 @@ from ..drivers import run_files_of, unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
 from ..storage.mongo_errors import away_in_words
+from ..storage.run_file_readers import why_unreadable
 
 OPENING_SECONDS = 120
 
@@ -78,10 +79,10 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
 
     In the text ``{{ CATALOG_DIR }}`` is replaced by the directory of the file, because it would name the directory to
     which it is deployed. Each catalog is opened in a new process, by the environment's Python if `prefix` names one.
-    Raises InvalidCatalogError if the file cannot be parsed, a driver cannot be imported, a variable is not set, or a
-    catalog cannot be opened.
+    Raises InvalidCatalogError if the file cannot be read or parsed, a driver cannot be imported, a variable is not set,
+    or a catalog cannot be opened.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    text = text_of(path)
     sources = check_sources(path, text)
     text = _with_directory(path, text)
     for name, source in check_sources(path, text).items():
@@ -95,7 +96,7 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
 
 def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
     """Write a text under its final name, durably and in one step; return whether it is new."""
-    if os.path.exists(target) and Path(target).read_text(encoding="utf-8") == text:
+    if os.path.exists(target) and Path(target).read_bytes() == text.encode():
         return False
     _check_names(text, target)
     try:
@@ -104,13 +105,36 @@ def deploy_catalogs(text: str, target: str, *, replace: bool = False) -> bool:
             file.replace() if replace else file.publish()
     except FileExistsError:
         raise InvalidCatalogError(f"{target} exists already with other content; --replace replaces it") from None
+    except OSError as exc:
+        raise InvalidCatalogError(
+            f"{target} cannot be written ({exc.strerror or exc}); ask the owner of {os.path.dirname(target)!r}, or "
+            "choose another place with --prefix"
+        ) from exc
     return True
+
+
+def text_of(path: str) -> str:
+    """Read a YAML file; refuse one that is no text."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise InvalidCatalogError(
+            f"{path} is not text in UTF-8, at byte {exc.start}; save it in this encoding"
+        ) from None
+    except OSError as exc:
+        raise InvalidCatalogError(f"{path} {why_unreadable(path, exc)}") from exc
 
 
 def check_sources(path: str, text: str) -> dict[str, Any]:
     """Return the entries in a YAML text, each of which must name a driver; refuse any other text."""
+    from intake.catalog.exceptions import DuplicateKeyError
+    from intake.utils import yaml_load
+
     try:
-        content = yaml.safe_load(text)
+        content = yaml_load(text)
+    except (ValueError, DuplicateKeyError) as exc:
+        # a date that is none is a ValueError
+        raise InvalidCatalogError(f"{path} is not valid YAML: {exc}; correct it") from None
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
@@ -218,7 +242,7 @@ def _check_names(text: str, target: str) -> None:
         if os.path.realpath(other) == os.path.realpath(target):
             continue
         try:
-            taken = names & set(check_sources(other, Path(other).read_text(encoding="utf-8")))
+            taken = names & set(check_sources(other, text_of(other)))
         except InvalidCatalogError:
             continue
         if taken:
