@@ -32,6 +32,7 @@ from .storing_as_is import store_as_it_is
 
 WRONG_DOCUMENTS = (ValueError, TypeError, KeyError, AttributeError)
 """The errors of documents that nobody can publish."""
+_NO_RUN = "its documents do not make a run"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
 
 
 def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
-    """Recover what can be; give the runs, and the files that stay as they are, of each of which a warning says why."""
+    """Recover what can be; give the runs, and the damaged files, which stay as they are; a warning names each."""
     backend = catalog._backend
     if not isinstance(backend, FileBackend):
         raise NotWritableError(
@@ -119,20 +120,15 @@ def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
                         runs.append(run)
             except NotWritableError:
                 raise
-            except (RunExistsError, PermissionError, *WRONG_DOCUMENTS) as exc:
+            except PermissionError as exc:
+                # another user can recover it
+                warn_user(f"the partial file {path} is not recovered: it {why_unreadable(path, exc)}")
+            except (RunExistsError, *WRONG_DOCUMENTS) as exc:
                 # which may not hold for the others
-                warn_user(f"the partial file {path} is not recovered{_why(path, exc)}")
+                why = str(exc) if isinstance(exc, StoreError) else f"{_NO_RUN} ({type(exc).__name__}: {exc})"
+                warn_user(f"the partial file {path} is not recovered, and stays as it is: {why}")
                 left.append(path)
     return runs, left
-
-
-def _why(path: str, exc: Exception) -> str:
-    """Why a file is not recovered, as the end of a sentence."""
-    if isinstance(exc, StoreError):
-        return f", and stays as it is: {exc}"
-    if isinstance(exc, PermissionError):
-        return f": it {why_unreadable(path, exc)}"
-    return f", and stays as it is: its documents do not make a run ({type(exc).__name__}: {exc})"
 
 
 def _whole_documents(path: str, suffix: str) -> list[NamedDocument]:
