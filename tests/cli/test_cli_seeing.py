@@ -13,6 +13,7 @@ import click.testing
 import databroker
 import intake
 import numpy
+import pandas
 import pytest
 import xarray
 
@@ -311,6 +312,31 @@ def test_show_gives_times_as_times() -> None:
         ["2024-06-01", "00:00:00.250", "0", "days", "00:00:00"],
         ["NaT", "0", "days", "00:01:00"],
     ]
+
+
+MISSING = {
+    "boolean": (pandas.array([True, None], "boolean"), ["true", "null"], "[True None]"),
+    "Int64": (pandas.array([1, None], "Int64"), ["1", "null"], "[1 None]"),
+    "Float64": (pandas.array([0.5, None], "Float64"), ["0.5", "null"], "[0.5 None]"),
+    "string": (pandas.array(["a", None], "string"), ["a", "null"], "['a' None]"),
+    "category": (pandas.Categorical(["a", None]), ["a", "null"], "['a' None]"),
+    "period": (pandas.array(["2024-01", None], "period[M]"), ["2024-01", "NaT"], "[Period('2024-01', 'M') None]"),
+    "interval": (pandas.arrays.IntervalArray.from_tuples([(0, 1), None]), ["(0.0, 1.0]", "null"], "[Interval(0.0"),
+    "bools": ([True, None], ["true", "null"], "[True None]"),
+    "text": (["a", None], ["a", "null"], "['a' None]"),
+    "floats": ([0.5, numpy.nan], ["0.5", "nan"], "[0.5 nan]"),
+}
+
+
+@pytest.mark.parametrize(("values", "rows", "array"), MISSING.values(), ids=MISSING)
+def test_show_gives_missing_values_as_such(values: Any, rows: list[str], array: str) -> None:
+    catalog = open_directory("results")
+    catalog.store_run({"x": values})
+    said = succeed("show", "results", "-1")
+    assert "cannot be read" not in said
+    assert [line.strip() for line in said.splitlines()[-2:]] == rows
+    catalog.store_run({"x": values}, one_event=True)
+    assert succeed("show", "results", "-1").splitlines()[-1].strip().startswith(array)
 
 
 def test_show_gives_the_first_values_of_assets() -> None:

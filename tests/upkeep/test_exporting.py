@@ -298,6 +298,16 @@ def test_nexus_has_what_viewers_plot() -> None:
         assert json.loads(entry["documents/start/data"][()])["uid"] == run.metadata["start"]["uid"]
 
 
+@pytest.mark.parametrize(
+    ("sample", "name"), [({"formula": "Cu"}, None), ({"name": None}, None), ({"name": "foil"}, b"foil"), ("Cu", b"Cu")]
+)
+def test_a_sample_without_a_name_has_none_in_nexus(sample: Any, name: bytes | None) -> None:
+    with h5py.File(export(stored(metadata={"sample": sample}), "run.nxs")) as file:
+        group = file["entry/sample"]
+        assert (group["name"][()] if "name" in group else None) == name
+        assert ("description" in group) == isinstance(sample, dict)
+
+
 def test_nexus_plots_against_the_motor_that_a_plan_hints_at() -> None:
     hints = {"dimensions": [[["motor"], "primary"]]}
     run = stored({"motor": [1.0, 2.0], "det": [5, 6], "when": pandas.to_datetime([0, 5], unit="s")}, {"hints": hints})
@@ -388,6 +398,29 @@ def test_a_file_that_appears_meanwhile_is_left_alone(monkeypatch: pytest.MonkeyP
         export(run, "run.csv")
     assert Path("run.csv").read_text() == "mine"
     assert set(os.listdir()) == {"results", "run.csv"}
+
+
+def test_what_was_replaced_before_a_failure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored({"x": [1]}, attachments={"a.txt": b"new"})
+    replace = NewFile.replace
+
+    def replace_one(file: NewFile) -> None:
+        if file.path == "run.csv":
+            raise OSError(28, "No space left on device")
+        replace(file)
+
+    Path("run-attachments").mkdir()
+    for path in ("run.csv", "run-attachments/a.txt"):
+        Path(path).write_text("old")
+    monkeypatch.setattr(NewFile, "replace", replace_one)
+    with pytest.raises(StoreFailedError) as failure:
+        export(run, "run.csv", force=True)
+    assert str(failure.value) == (
+        "'run.csv' cannot be written (No space left on device); 'run-attachments/a.txt' was written before, and the "
+        "rest is as it was; export again"
+    )
+    assert (Path("run.csv").read_text(), Path("run-attachments/a.txt").read_text()) == ("old", "new")
+    assert not list(Path().glob("**/*.part"))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

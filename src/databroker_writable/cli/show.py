@@ -20,6 +20,7 @@ from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, att
 from ..runs.shown_text import aligned, shown, shown_time
 from ..tables import dataset_of_event, find_layout
 from ..tables.classifier import is_lazy
+from ..tables.exact_numbers import series_of
 from ..tables.wording import counted
 from .character_plot import text_plot
 from .failing import CATALOG_HELP, message_of
@@ -33,6 +34,8 @@ FIRST_COLUMNS = 8
 FIRST_VALUES = 3
 
 DIGITS = 6
+
+_OF_DOCUMENTS = (str, int, list, tuple, Mapping, type(None))
 
 Values = dict[Hashable, xarray.DataArray]
 
@@ -239,7 +242,12 @@ def _cell(values: xarray.DataArray) -> str:
     if is_lazy(values.data):
         first = numpy.asarray(values.data[(0,) * (values.ndim - 1)][:FIRST_VALUES])
         return f"{' '.join(_shown(value) for value in first)} … (in a file)"
-    return _shown(values.values if values.ndim else values.values[()])
+    plain = values.values if values.ndim else values.values[()]
+    if not isinstance(values.dtype, numpy.dtype) or values.dtype.kind == "O":
+        objects = series_of(values.variable).astype(object) if values.ndim else pandas.Series([plain], dtype=object)
+        found = objects.where(objects.notna(), None).to_numpy()
+        plain = found.reshape(values.shape) if values.ndim else found[0]
+    return _shown(plain)
 
 
 def _shown(value: Any) -> str:
@@ -256,4 +264,4 @@ def _shown(value: Any) -> str:
         value = value.item()
     if isinstance(value, float):
         return f"{value:.{DIGITS}g}"
-    return shown(value, CELL_WIDTH)
+    return shown(value if isinstance(value, _OF_DOCUMENTS) else str(value), CELL_WIDTH)

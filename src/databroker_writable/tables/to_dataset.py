@@ -12,6 +12,7 @@ import xarray
 
 from ..errors import InvalidRunError, NotFoundError
 from .decode import decode, rebuild
+from .exact_numbers import series_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
@@ -90,7 +91,16 @@ def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream
     if layout is None:
         return None
     dataset = _dataset_of(layout, descriptor, _Events([dict(page)], descriptor["data_keys"]), stream)
-    return dataset if layout["one_event"] else dataset.isel({layout["dim"]: 0}, missing_dims="ignore")
+    if layout["one_event"]:
+        return dataset
+    # xarray 2026.9 fails on single periods and intervals
+    of_pandas = {
+        name: variable.copy(data=series_of(variable).astype(object).to_numpy())
+        for name, variable in dataset.variables.items()
+        if not isinstance(variable.dtype, numpy.dtype) and variable.dtype.kind == "O"
+    }
+    row: xarray.Dataset = dataset.assign(of_pandas).isel({layout["dim"]: 0}, missing_dims="ignore")
+    return row
 
 
 def is_stream(value: Any) -> bool:

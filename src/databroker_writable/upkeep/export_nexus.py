@@ -69,7 +69,8 @@ def _describe(entry: h5py.Group, contents: RunContents) -> None:
     if sample is not None:
         group = _group(entry, "sample", "NXsample")
         name = sample.get("name") if isinstance(sample, Mapping) else sample
-        group["name"] = name if isinstance(name, str) else json_line(name)
+        if name is not None:
+            group["name"] = name if isinstance(name, str) else json_line(name)
         if isinstance(sample, Mapping):
             group["description"] = json_line(sample)
 

@@ -199,11 +199,19 @@ def _write_all(writers: Sequence[Callable[[], NewFile]], force: bool) -> None:
             files.append(write())
         for file in files:
             file.replace() if force else file.publish()
-    except BaseException:
+    except BaseException as exc:
+        # a file that replaced another one is kept, because the other one is gone
+        kept = [file for file in files if force and file.is_published]
         for file in files:
-            # a file that replaced another one is kept, because the other one is gone
-            if not (force and file.is_published):
+            if file not in kept:
                 file.abandon()
+        if kept and isinstance(exc, OSError):
+            failed = next(file for file in files if file not in kept)
+            names = ", ".join(repr(file.path) for file in kept)
+            raise StoreFailedError(
+                f"{failed.path!r} cannot be written ({exc.strerror or exc}); {names} was written before, and the rest "
+                "is as it was; export again"
+            ) from exc
         raise
 
 
