@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlparse
@@ -14,14 +13,22 @@ import numpy
 from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, warn_user
 from ..results.header_search import Header, open_run
 from ..runs.document_parts import Document, NamedDocument
-from ..storage.assets import chunking
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
 from ..tables.missing_values import is_null
 from ..tables.tiled_columns import read_stream
 from . import tiled_survey
 from .tiled_marks import MARK, MarkingContainer, is_marked, is_whole, new_mark, who_may_write
-from .tiled_survey import References, Survey, blocks, ends_in_nul, has_nulls, survey, with_places
+from .tiled_survey import (
+    References,
+    Survey,
+    blocks,
+    documents_of_references,
+    ends_in_nul,
+    has_nulls,
+    survey,
+    with_places,
+)
 
 _ROWS = ("uid", "time", "seq_num")
 _NUMBERS = ("boolean", "integer", "number")
@@ -232,7 +239,7 @@ def documents_for_tiled(surveyed: Survey, references: References) -> Iterator[Na
         elif name not in ("resource", "datum", "datum_page"):
             if name == "stop":
                 by_stream = {descriptor["name"]: descriptor for descriptor in descriptors.values()}
-                yield from _documents_of_references(references, by_stream, surveyed.lengths)
+                yield from documents_of_references(references, by_stream, surveyed.lengths)
             yield name, dict(doc)
 
 
@@ -315,40 +322,6 @@ def _is_same(sent: Any, read: numpy.ndarray) -> bool:
         pairs = zip(one.ravel().tolist(), read.ravel().tolist(), strict=True)
         return one.shape == read.shape and all(a == b or (is_null(a) and is_null(b)) for a, b in pairs)
     return one.shape == read.shape and numpy.array_equal(one, read, equal_nan=one.dtype.kind in "fc")
-
-
-def _documents_of_references(
-    references: References, descriptors: Mapping[str, Document], lengths: Mapping[str, int]
-) -> Iterator[NamedDocument]:
-    """Give the documents by which TiledWriter registers datasets of files; the mappings are by streams."""
-    from tiled.utils import ensure_uri
-
-    for (stream, key), reference in references.items():
-        data_key, length = descriptors[stream]["data_keys"][key], lengths[stream]
-        shape, itemsize = (length, *data_key["shape"]), numpy.dtype(data_key["dtype_numpy"]).itemsize
-        chunks = chunking.dask_block(shape, chunking.file_chunks(shape, itemsize), itemsize)
-        resource = str(uuid.uuid4())
-        yield (
-            "stream_resource",
-            {
-                "uid": resource,
-                "run_start": descriptors[stream]["run_start"],
-                "data_key": key,
-                "mimetype": "application/x-hdf5",
-                "uri": ensure_uri(reference.path),
-                "parameters": {"dataset": reference.dataset, "chunk_shape": list(chunks), "swmr": False},
-            },
-        )
-        yield (
-            "stream_datum",
-            {
-                "uid": f"{resource}/0",
-                "stream_resource": resource,
-                "descriptor": descriptors[stream]["uid"],
-                "indices": {"start": 0, "stop": length},
-                "seq_nums": {"start": 1, "stop": length + 1},
-            },
-        )
 
 
 def _is_readable(node: Any) -> bool:
