@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from databroker_writable import make_writable
+from databroker_writable.upkeep.deleting import deletion_of
 from support import example_runs, facility, sites
 
 
@@ -54,3 +55,23 @@ def test_a_run_whose_time_is_none_does_not_disturb_the_order_of_the_others(catal
     for opened in (catalog, site.open()):
         assert list(opened.table().index) == ["run-5", "run-4", "run-3", "run-2", "run-1", "timeless"]
         assert opened.latest().metadata["start"]["uid"] == "run-5"
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "adopted", "mongo-normalized[mongomock]"], indirect=True)
+def test_a_run_that_another_process_deleted_is_in_no_list(catalog: Any, site: sites.Site) -> None:
+    catalog.store_run({"x": [1]}, uid="raw-1")
+    for number in range(3):
+        catalog.store_run({"x": [1]}, uid=f"fit-{number}", derived_from="raw-1", time=2e9 + number)
+    found = catalog.search({"derived_from.uid": "raw-1"})
+    assert len(found) == 3
+    deletion_of(site.open(), "fit-2").execute()
+    for _ in range(2):
+        assert list(catalog.table().index) == ["fit-1", "fit-0", "raw-1"]
+        assert "fit-2" not in repr(catalog)
+        assert set(catalog.lineage("raw-1")) == {"raw-1", "fit-0", "fit-1"}
+        assert list(catalog.results_of("raw-1")) == ["fit-1", "fit-0"]
+        assert list(catalog.impact("raw-1").index) == ["fit-0", "fit-1"]
+        assert list(found.table().index) == ["fit-1", "fit-0"]
+        assert catalog.latest().metadata["start"]["uid"] == "fit-1"
+    catalog.store_run({"x": [1]}, uid="fit-2", derived_from="raw-1", time=2e9 + 2)
+    assert list(catalog.table().index) == ["fit-2", "fit-1", "fit-0", "raw-1"]

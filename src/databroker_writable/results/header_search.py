@@ -18,7 +18,7 @@ from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
 from ..runs.provenance import sources_of, start_of, superseded_by
-from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents
+from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, may_have_deleted_runs
 from ..storage.embedded_query import header_query
 from ..storage.mongo_errors import away_as_error
 from ..tables.wording import cut, short
@@ -112,6 +112,8 @@ def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
     """Headers of the runs of a catalog in memory, one at a time: for the first, the others are not compared."""
     transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
+    if may_have_deleted_runs(catalog):
+        found = (header for header in found if not is_deleted(catalog, header.uid))
     for header in found:
         stop = stop_of(header.uid)
         yield Header(changed_start(header.start), stop and changed_stop(stop))

@@ -214,6 +214,11 @@ def is_deleted(catalog: Any, uid: str) -> bool:
     return any(isinstance(path, str) and path in known and not os.path.lexists(path) for path in files)
 
 
+def may_have_deleted_runs(catalog: Any) -> bool:
+    """Whether a catalog had loaded files that were gone when it was loaded again."""
+    return bool(getattr(getattr(catalog, "paths", None), "gone", ()))
+
+
 def unrendered_entries(entries: Any, catalog: Any) -> Any:
     """The same entries without templates, for a catalog."""
     for cls in (mongo_normalized._Entries, mongo_embedded._Entries):

@@ -32,7 +32,8 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 class RunPaths(list[str]):
     """The globs of a catalog's run files, and how these are read; shared with search results.
 
-    Of search results they have the files to read, otherwise None for all that the globs match.
+    Of search results they have the files to read, otherwise None for all that the globs match. `gone` are those that
+    were loaded and did not exist any more when the catalog was loaded again: databroker keeps their entries.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RunPaths(list[str]):
         self.allow_pickle = allow_pickle
         self.headers = headers
         self.files = files
+        self.gone: set[str] = set()
 
     def among(self, files: Sequence[str]) -> RunPaths:
         """The same globs, limited to some files."""

@@ -225,6 +225,7 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> Files:
     """The files that a catalog has not loaded in their present state."""
     noted = upstream.loaded_files(catalog)
     files: dict[str, tuple[float, bytes]] = {}
+    gone = set(noted)
     paths = catalog.paths.files
     if paths is None:
         paths = files_matching(catalog.paths)
@@ -234,9 +235,11 @@ def _new_files(catalog: Any, complaints: list[tuple[str, str]]) -> Files:
         except OSError as exc:
             _note(path, exc, complaints)
         else:
+            gone.discard(path)
             modified = status.st_mtime
             if modified != noted.get(path):
                 files[path] = modified, state_of(status)
+    catalog.paths.gone = gone
     return files
 
 
