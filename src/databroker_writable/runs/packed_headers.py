@@ -27,11 +27,14 @@ class RunHeader:
     """The start document of a run, and its stop document, if there is one."""
 
     uid: str
-    time: Any  # of the start document
+    time: Any  # its place among other runs
     packed: bytes | None  # both documents, where msgpack gives them back as they are
     _documents: tuple[Any, Document | None] | None = None
     path: str = ""  # the file of the run; empty if they are not from a file
     state: bytes = b""  # what the file system said of that file
+
+    def __post_init__(self) -> None:
+        self.time = place_in_time(self.time)
 
     @classmethod
     def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
