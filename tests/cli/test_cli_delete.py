@@ -90,6 +90,14 @@ def test_a_deletion_that_was_cut_off_is_finished() -> None:
     assert "no run 'fit-1'" in fail("delete", "results", "fit-1", "--yes")
 
 
+def test_a_damaged_file_is_no_interrupted_deletion() -> None:
+    Path("results/mean-1.msgpack").write_bytes(b"")
+    said = succeed("delete", "results", "mean-1", "--yes")
+    assert said.splitlines()[1].split()[:2] == ["mean-1", "unreadable"]
+    assert "deletion interrupted" not in said
+    assert runs() == ["fit-1", "raw-1"]
+
+
 def test_a_deletion_is_finished_though_another_uid_begins_with_its_own() -> None:
     catalog = open_directory("results")
     catalog.store_run({"x": [1]}, uid="fit-10")

@@ -9,8 +9,9 @@ from typing import Any
 import click
 import humanize
 
+from ..errors import NotFoundError
 from ..results.header_search import header_of
-from ..results.impact import results_made_from
+from ..results.impact import Result, results_made_from
 from ..runs.document_parts import name_of
 from ..runs.shown_text import aligned, shown, shown_time
 from .failing import CATALOG_HELP, warnings_as_messages
@@ -76,11 +77,19 @@ def _row(catalog: Any, deletion: Any) -> tuple[str, ...]:
     size = sum(os.path.getsize(path) for path in deletion.assets)
     return (
         deletion.uid,
-        "deletion interrupted" if header is None else shown_time(header.start["time"]),
+        shown_time(header.start["time"]) if header else "unreadable" if deletion.is_visible else "deletion interrupted",
         "" if header is None else shown(name_of(header.start) or "", WIDTH),
         deletion.size,
         f"{humanize.naturalsize(size)} in {len(deletion.assets)}" if deletion.assets else "none",
     )
+
+
+def _results_of(catalog: Any, uid: str) -> list[Result]:
+    try:
+        return results_made_from(catalog, uid)
+    except NotFoundError:
+        # its file is damaged, and no run names it
+        return []
 
 
 def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
@@ -89,7 +98,7 @@ def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
         result.header.uid: result
         for uid, deletion in deletions.items()
         if deletion.is_visible
-        for result in results_made_from(catalog, uid)
+        for result in _results_of(catalog, uid)
         if result.header.uid not in deletions
     }
     if not results:
