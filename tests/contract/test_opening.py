@@ -37,6 +37,19 @@ def from_yaml(site, tmp_path):
     return lambda: intake.open_catalog(path)["results"]
 
 
+def test_a_working_directory_that_was_deleted_matters_only_to_relative_paths(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    catalog = open_directory(tmp_path / "runs", asset_threshold=0)
+    run = catalog.store_run({"image": numpy.zeros((2, 5, 5))}, uid="run-1")
+    assert to_dataset(run)["image"].values.shape == (2, 5, 5)
+    assert list(type(catalog)([str(tmp_path / "runs" / "*.msgpack")])) == ["run-1"]
+    for opening in (lambda: open_directory("runs"), lambda: type(catalog)(["runs/*.msgpack"])):
+        with pytest.raises(InvalidCatalogError, match="the working directory, to which that is relative, was deleted"):
+            opening()
+
+
 def test_dir_names_our_methods_and_databrokers(catalog):
     catalog.store_run(example_runs.TABLE, uid="fit-1")
     assert set(dir(catalog)) >= OURS

@@ -52,7 +52,8 @@ class RunPaths(list[str]):
 
 def absolute_path(path: Any, name: str) -> str:
     """Return the absolute path of a directory, with ``~`` expanded; `name` is the argument, for messages."""
-    return os.path.abspath(expanded(_checked(path, name), name))
+    text = expanded(_checked(path, name), name)
+    return os.path.normpath(text if os.path.isabs(text) else os.path.join(_working_directory(text, name), text))
 
 
 def expanded(path: str, name: str, error: type[StoreError] = InvalidCatalogError) -> str:
@@ -70,10 +71,23 @@ def expanded(path: str, name: str, error: type[StoreError] = InvalidCatalogError
 def absolute_glob(pattern: Any, name: str) -> str:
     """Return an absolute glob, as `absolute_path` does for a path."""
     text = _checked(pattern, name)
+    if os.path.isabs(text):
+        return os.path.normpath(text)
     if not text.startswith("~"):
-        return os.path.normpath(os.path.join(glob.escape(os.getcwd()), text))
+        return os.path.normpath(os.path.join(glob.escape(_working_directory(text, name)), text))
     rest = text.partition(os.sep)[2]
     return os.path.normpath(glob.escape(expanded(text, name).removesuffix(rest)) + rest)
+
+
+def _working_directory(path: str, name: str) -> str:
+    """The directory to which a path is relative."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise InvalidCatalogError(
+            f"{name} is {short(path)}, but the working directory, to which that is relative, was deleted; go to one "
+            "that is there, or give the absolute path"
+        ) from None
 
 
 def absolute_globs(paths: Any) -> list[str]:

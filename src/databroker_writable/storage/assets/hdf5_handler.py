@@ -70,7 +70,7 @@ class HDF5AssetHandler:
         run_uid: str,
     ) -> None:
         # Worker processes may have another working directory. A '..' is kept, so that the reader refuses it.
-        self._path = os.path.join(os.getcwd(), resource_path)
+        self._path = resource_path if os.path.isabs(resource_path) else os.path.join(os.getcwd(), resource_path)
         self._key = key
         self._dtype = numpy.dtype(dtype)
         self._frame_shape = tuple(frame_shape)
