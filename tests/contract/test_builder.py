@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
+import pickle
 import traceback
 
+import cloudpickle
 import dask.array
 import numpy
 import pytest
@@ -14,6 +17,7 @@ from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 from databroker_writable import (
     InvalidRunError,
     InvalidTableError,
+    RunBuilder,
     RunExistsError,
     StoreFailedError,
     recover,
@@ -218,6 +222,17 @@ def test_runs_that_fail_are_named_and_the_others_stay(catalog, site):
     assert "3: RunExistsError" in message
     assert "fit-1" in message
     assert sorted(site.open()) == ["fit-1", "fit-2"]
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, cloudpickle.dumps, copy.deepcopy])
+def test_a_builder_is_not_copied_and_says_what_to_send_to_another_process(catalog, duplicate):
+    with catalog.run_builder(uid="fit-1") as builder:
+        builder.add_stream("primary", data={"x": [1]})
+        for made in (builder, RunBuilder()):
+            with pytest.raises(InvalidRunError, match="a builder cannot be copied, or sent to another process"):
+                duplicate(made)
+        builder.add_data("primary", data={"x": [2]})
+    assert to_dataset(catalog["fit-1"])["x"].values.tolist() == [1, 2]
 
 
 def test_no_runs_are_no_failure(catalog):

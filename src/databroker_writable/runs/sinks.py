@@ -7,10 +7,11 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NoReturn
 
 from bluesky_live.bluesky_run import DocumentCache, discover_handlers
 
+from ..errors import InvalidRunError
 from ..tables.tracebacks import errors_end_here
 from .built_run import BuiltRun
 from .checker import RunChecker, RunDocuments
@@ -29,6 +30,13 @@ class BuilderStep:
     def begin_anew(self) -> None:
         """Take a new lock in a forked child, which does not have the thread that holds it."""
         self.lock = threading.RLock()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to pickle or copy the builder: two would write one run."""
+        raise InvalidRunError(
+            "a builder cannot be copied, or sent to another process; add its data here, or send the catalog, and build "
+            "another run there"
+        )
 
     def __enter__(self) -> None:
         self.lock.acquire()
