@@ -27,6 +27,11 @@ LIMITS = Limits(
     size_of=bson_size,
 )
 
+IN_OTHER_LAYOUT = (
+    "a run of this uid is in the same database in another layout, which keeps Events and remarks in the same "
+    "collections; store it in another database"
+)
+
 PROVENANCE = ("derived_from.uid", "derived_from", "supersedes")
 """Keys of start documents for finding the runs that name another one."""
 
@@ -62,6 +67,15 @@ class Owner(NamedTuple):
         if uids:
             yield self.pages, {self.name: {"$in": uids}}
             yield self.documents, query
+
+
+class OtherLayout(NamedTuple):
+    """What a database has in the other layout: both keep Events, Datums and remarks in the same collections."""
+
+    runs: Any  # the collection of its runs
+    uid: str  # the key of the uid of a run there
+    descriptors: Callable[[], set[str]]
+    resources: Callable[[], set[str]]
 
 
 Part = tuple[Any, Document]
@@ -109,11 +123,23 @@ class MongoBackend(Backend):
         """The collection that lists what is still to be removed of runs."""
         return self.database["deletions"]
 
-    def obstacle(self, uid: str) -> str:
-        return IN_DELETION if self.deletions.find_one({"_id": uid}, {"_id": True}) is not None else ""
+    @property
+    def other_layout(self) -> OtherLayout:
+        """What the other layout has in the same database."""
+        raise NotImplementedError
 
-    def check_not_in_deletion(self, uid: str) -> None:
-        """Raise `RunExistsError` for a run that would inherit the remarks on another one, which is being deleted."""
+    def is_in_deletion(self, uid: str) -> bool:
+        """Whether the deletion of a run is under way, or was interrupted."""
+        return self.deletions.find_one({"_id": uid}, {"_id": True}) is not None
+
+    def obstacle(self, uid: str) -> str:
+        if self.is_in_deletion(uid):
+            return IN_DELETION
+        runs, key = self.other_layout.runs, self.other_layout.uid
+        return IN_OTHER_LAYOUT if runs.find_one({key: uid}, {"_id": True}) is not None else ""
+
+    def check_no_obstacle(self, uid: str) -> None:
+        """Raise `RunExistsError` for a run that would share Events or remarks with another one of its uid."""
         if obstacle := self.obstacle(uid):
             raise RunExistsError(f"the run {uid!r} cannot be stored in {self.label!r}: {obstacle}")
 

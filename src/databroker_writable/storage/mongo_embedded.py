@@ -22,6 +22,7 @@ from .embedded_query import mended
 from .mongo_backend import (
     Index,
     MongoBackend,
+    OtherLayout,
     Owner,
     Part,
     insert_new,
@@ -42,7 +43,7 @@ class EmbeddedRunWriter:
     def __init__(self, backend: MongoEmbeddedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
             raise RunExistsError.of_uid(start["uid"], backend.label)
-        backend.check_not_in_deletion(start["uid"])
+        backend.check_no_obstacle(start["uid"])
         self._backend = backend
         self._database = backend.database
         self._owners = {owner.name: owner for owner in backend.owners}
@@ -162,6 +163,16 @@ class MongoEmbeddedBackend(MongoBackend):
     @property
     def database(self) -> Any:
         return upstream.embedded_database(self.catalog)
+
+    @property
+    def other_layout(self) -> OtherLayout:
+        database = self.database
+        return OtherLayout(
+            database["run_start"],
+            "uid",
+            lambda: {doc["uid"] for doc in database["event_descriptor"].find({}, {"uid": True})},
+            lambda: {doc["uid"] for doc in database["resource"].find({}, {"uid": True})},
+        )
 
     @property
     def owners(self) -> list[Owner]:

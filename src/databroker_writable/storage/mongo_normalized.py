@@ -23,6 +23,7 @@ from .assets import FORMATS
 from .mongo_backend import (
     Index,
     MongoBackend,
+    OtherLayout,
     Owner,
     Part,
     insert_new,
@@ -70,7 +71,7 @@ class NormalizedRunWriter:
     def __init__(self, backend: MongoNormalizedBackend, start: dict[str, Any]) -> None:
         if backend.has_run(start["uid"]):
             raise RunExistsError.of_uid(start["uid"], backend.label)
-        backend.check_not_in_deletion(start["uid"])
+        backend.check_no_obstacle(start["uid"])
         self._backend = backend
         self._collections = backend.collections
         self._uid = start["uid"]
@@ -206,6 +207,11 @@ class NormalizedRunWriter:
             self._collections.stops.replace_one({"run_start": self._uid}, stop, upsert=True)
 
 
+def _uids_in(headers: Any, part: str) -> set[str]:
+    """The uids of the documents of a type in the headers of the embedded layout."""
+    return {doc["uid"] for header in headers.find({}, {f"{part}.uid": True}) for doc in header.get(part) or []}
+
+
 class MongoNormalizedBackend(MongoBackend):
     """The layout of `databroker._drivers.mongo_normalized.BlueskyMongoCatalog`."""
 
@@ -224,6 +230,16 @@ class MongoNormalizedBackend(MongoBackend):
     @property
     def database(self) -> Any:
         return upstream.normalized_databases(self.catalog)[0]
+
+    @property
+    def other_layout(self) -> OtherLayout:
+        headers = self.database["header"]
+        return OtherLayout(
+            headers,
+            "start.uid",
+            lambda: _uids_in(headers, "descriptors"),
+            lambda: _uids_in(headers, "resources"),
+        )
 
     @property
     def has_registry_apart(self) -> bool:

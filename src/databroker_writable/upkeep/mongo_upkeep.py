@@ -32,6 +32,11 @@ class MongoUpkeep(BackendUpkeep):
         super().__init__(catalog)
         self.database = self.backend.database
 
+    def owners_elsewhere(self) -> tuple[set[str], set[str]]:
+        """The uids of the descriptors and of the resources that the other layout has in this database."""
+        other = self.backend.other_layout
+        return other.descriptors(), other.resources()
+
     def cut_off_deletions(self) -> Iterator[Leftover]:
         deletions = self.backend.deletions
         for doc in deletions.find({}, {"_id": True}):
@@ -74,7 +79,8 @@ class NormalizedUpkeep(MongoUpkeep):
                 is_published = partial(self.backend.has_run, run)
                 where = f"run_start/{run}"
                 findings.append(_leftover("documents-without-start", where, what, parts, is_published, is_apart))
-        for owner, orphans in zip(owners, map(set.difference, referred, known), strict=True):
+        elsewhere = self.owners_elsewhere()
+        for owner, orphans in zip(owners, map(set.difference, referred, known, elsewhere), strict=True):
             for uid in sorted(orphans):
                 is_published = partial(_has, owner.documents, {"uid": uid})
                 findings.append(_orphans(owner, uid, owner.name, "is missing", is_published))
@@ -84,7 +90,7 @@ class NormalizedUpkeep(MongoUpkeep):
         collections = self.backend.collections
         has_parts = (
             self.backend.has_run(uid)
-            or self.backend.obstacle(uid)
+            or self.backend.is_in_deletion(uid)
             or any(_has(part, {"run_start": uid}) for part in (collections.stops, collections.descriptors))
         )
         return NormalizedDeletion(self.catalog, uid) if has_parts else None
@@ -111,14 +117,14 @@ class EmbeddedUpkeep(MongoUpkeep):
                     "the writer was killed, look at the header in the database before you remove it there"
                 )
                 findings.append(Finding("header-without-start", f"header/{header['_id']}", message))
-        for owner in owners:
-            for uid in sorted(orphans[owner.name]):
+        for owner, elsewhere in zip(owners, self.owners_elsewhere(), strict=True):
+            for uid in sorted(orphans[owner.name] - elsewhere):
                 is_published = partial(_has, database.header, {f"{owner.name}s.uid": uid})
                 findings.append(_orphans(owner, uid, "header", "is in no header", is_published))
         return Look(count, findings)
 
     def deletion_of(self, uid: str) -> Deletion | None:
-        has_parts = self.backend.has_run(uid) or self.backend.obstacle(uid)
+        has_parts = self.backend.has_run(uid) or self.backend.is_in_deletion(uid)
         return EmbeddedDeletion(self.catalog, uid) if has_parts else None
 
 
