@@ -24,6 +24,7 @@ from databroker_writable import (
     StoreWarning,
     copy_runs,
     open_directory,
+    to_dataset,
     writable_class,
 )
 from databroker_writable.drivers import WritableCatalog, WritableJSONLCatalog, WritableMsgpackCatalog
@@ -334,6 +335,17 @@ def test_remarks_go_with_the_directory_and_with_copies(tmp_path):
     catalog.retract(run, reason="wrong edge")
     copy_runs(catalog, other)
     assert other.annotations("run-1") == catalog.annotations(run)
+
+
+@pytest.mark.parametrize("site", ["mongo-embedded[mongomock]", "mongo-normalized[mongomock]"], indirect=True)
+def test_a_run_that_was_deleted_while_it_was_open_is_no_empty_table(site, catalog):
+    stored = catalog.store_run({"x": [1]}, uid="run-1")
+    opened = catalog["run-1"]
+    assert list(opened) == ["primary"]
+    deletion_of(site.open(), "run-1").execute()
+    for run in (stored, opened):
+        with pytest.raises((NotFoundError, InvalidRunError), match="the run was deleted after it was opened"):
+            to_dataset(run)
 
 
 @pytest.mark.parametrize("suffix", ["msgpack", "jsonl"])

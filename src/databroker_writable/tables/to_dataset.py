@@ -21,6 +21,8 @@ from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .tracebacks import errors_end_here
 from .wording import short
 
+_DELETED = "the run was deleted after it was opened, or is damaged"
+
 
 def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     """Read a stream back as the Dataset that was stored.
@@ -73,16 +75,29 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
                 return read_stream(source)
             return _dataset_of(layout, descriptor, RemoteColumns(source, descriptor), stream)
         pages, descriptors = read_documents(run, stream, fill="no")
+        if not descriptors:
+            raise NotFoundError(f"stream {stream!r} is gone: {_DELETED}")
         # the last one, because integers may have become floats
-        last = max(descriptors, key=lambda doc: doc["time"]) if descriptors else None
-        layout = None if last is None else _layout_of(last, stream)
-        if last is None or layout is None:
+        last = max(descriptors, key=lambda doc: doc["time"])
+        layout = _layout_of(last, stream)
+        if layout is None:
             return as_databroker_reads(run, stream, descriptors)
         if not pages:
+            if _has_events(run.metadata.get("stop"), stream):
+                raise InvalidRunError(
+                    f"stream {stream!r} holds no Events yet its stop document counts some: {_DELETED}"
+                )
             raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
         if any("external" in data_key for data_key in last["data_keys"].values()):
             pages, _ = read_documents(run, stream, fill="delayed")
         return _dataset_of(layout, last, _Events(pages, last["data_keys"]), stream)
+
+
+def _has_events(stop: Mapping[str, Any] | None, stream: str) -> bool:
+    """Whether a stop document says that a stream has Events; other programs may have anything there."""
+    counts = (stop or {}).get("num_events")
+    count = counts.get(stream) if isinstance(counts, Mapping) else None
+    return isinstance(count, int) and count > 0
 
 
 def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream: str) -> xarray.Dataset | None:
