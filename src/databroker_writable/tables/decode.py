@@ -27,7 +27,7 @@ def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact:
         return decode_times(encoding, values, shape, exact)
     if form == "interval":
         bounds = decode(encoding["bounds"], values, shape, exact)
-        if isinstance(bounds, numpy.ndarray):
+        if bounds.ndim == 2:
             left, right = (numpy.ascontiguousarray(bounds[..., side]) for side in (0, 1))
         else:
             left, right = bounds[::2], bounds[1::2]
