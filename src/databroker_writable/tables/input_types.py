@@ -16,7 +16,8 @@ import xarray
 from ..errors import InvalidTableError
 from .arrow_columns import columns_from_arrow
 from .classifier import is_masked, units_of
-from .columns import array_from_column, is_default_index, is_one_value
+from .column_attributes import attributes_of, column_and_attributes, text_of_bytes
+from .columns import array_from_column, is_default_index, is_one_value, reading
 from .wording import short
 
 ACCEPTED = (
@@ -31,6 +32,9 @@ _READERS = {
     **dict.fromkeys((".nc", ".nc4"), "xarray.load_dataset"),
 }
 """The function that reads a table from a file, by suffix."""
+
+
+_WITH_DIMS = (xarray.DataArray, xarray.Variable)
 
 
 @dataclass
@@ -93,25 +97,40 @@ def _named(table: Any, example: str) -> Any:
     return table
 
 
-def _of_columns(table: Mapping[Any, Any]) -> Mapping[Any, Any] | pandas.DataFrame | xarray.Dataset:
+def _of_columns(table: Mapping[Any, Any]) -> KnownForm:
     """A dict of columns; of Series as a DataFrame, and of DataArrays as a Dataset, to keep indexes and dims."""
-    columns = list(table.values())
-    if any(isinstance(column, xarray.DataArray) for column in columns):
-        return _dataset_of(table)
-    indexed = [c for c in columns if isinstance(c, pandas.Series) and not is_default_index(c.index)]
-    return _frame_of(table, indexed) if indexed else table
+    try:
+        names, attrs = list(table), attributes_of(table)
+    except Exception as error:
+        # such as a group of a file that is closed
+        raise InvalidTableError(f"the table cannot be read: {short(error, 200)}; make it a dict of columns") from error
+    given = {name: _column_of(table, name) for name in names}
+    if any(isinstance(column, _WITH_DIMS) for column in given.values()):
+        return KnownForm(_dataset_of(given), attrs=attrs)
+    columns, said = {}, {}
+    for name, column in given.items():
+        columns[name], said[name] = column_and_attributes(column, name)
+    indexed = [c for c in columns.values() if isinstance(c, pandas.Series) and not is_default_index(c.index)]
+    return KnownForm(_frame_of(columns, indexed) if indexed else columns, said, attrs)
+
+
+def _column_of(table: Mapping[Any, Any], name: Any) -> Any:
+    with reading(name):
+        # not items(), which in h5py has None for a link to what is not there
+        return table[name]
 
 
 def _dataset_of(table: Mapping[Any, Any]) -> xarray.Dataset:
-    arrays = {name: column for name, column in table.items() if isinstance(column, xarray.DataArray)}
+    arrays = {name: column for name, column in table.items() if isinstance(column, _WITH_DIMS)}
+    first = type(next(iter(arrays.values()))).__name__
     for name, column in table.items():
         if name not in arrays and not is_one_value(column):
             raise InvalidTableError(
-                f"column {name!r} has no dims, but {next(iter(arrays))!r} is an xarray DataArray, which has its own; "
+                f"column {name!r} has no dims, but {next(iter(arrays))!r} is an xarray {first}, which has its own; "
                 "name those of each in an xarray Dataset"
             )
     try:
-        xarray.align(*arrays.values(), join="exact")
+        xarray.align(*(array for array in arrays.values() if isinstance(array, xarray.DataArray)), join="exact")
         return xarray.Dataset(dict(table))
     except ValueError as error:
         raise InvalidTableError(
@@ -162,18 +181,17 @@ def _of_astropy(table: Any) -> KnownForm:
     columns, attrs = {}, {}
     for name in table.colnames:
         column = table[name]
-        columns[name] = _text_of(column) if getattr(column, "dtype", None) and column.dtype.kind == "S" else column
+        columns[name] = (
+            _text_of(column, name) if getattr(column, "dtype", None) and column.dtype.kind == "S" else column
+        )
         description = column.info.description
         attrs[name] = {"description": description} if description else {}
     return KnownForm(columns, attrs, dict(table.meta))
 
 
-def _text_of(column: Any) -> Any:
+def _text_of(column: Any, name: str) -> Any:
     """The text of a column of bytes, as astropy holds that of FITS files; itself if it is not UTF-8."""
-    try:
-        text = numpy.char.decode(numpy.asarray(column), "utf-8")
-    except UnicodeDecodeError:
-        return column
+    text = text_of_bytes(numpy.asarray(column), name)
     return numpy.ma.masked_array(text, column.mask) if hasattr(column, "mask") else text
 
 
@@ -189,13 +207,17 @@ def _of_tree(tree: Any) -> KnownForm:
 
 
 def _is_structured(table: Any) -> bool:
-    return isinstance(table, numpy.ndarray) and bool(table.dtype.names) and table.ndim == 1
+    return isinstance(table, numpy.ndarray) and _has_fields(table) and table.ndim == 1
+
+
+def _has_fields(table: Any) -> bool:
+    return bool(getattr(getattr(table, "dtype", None), "names", None))
 
 
 _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
     (lambda table: isinstance(table, xarray.Dataset | pandas.DataFrame), KnownForm),
     (lambda table: isinstance(table, xarray.DataTree), _of_tree),
-    (lambda table: isinstance(table, Mapping), lambda table: KnownForm(_of_columns(table))),
+    (lambda table: isinstance(table, Mapping), _of_columns),
     (is_records, lambda table: KnownForm(_columns_of_records(table))),
     (lambda table: isinstance(table, pandas.Series), lambda table: KnownForm(_named(table, "series").to_frame())),
     (lambda table: isinstance(table, xarray.DataArray), lambda table: KnownForm(_named(table, "array").to_dataset())),
@@ -216,7 +238,10 @@ def _what_it_is_instead(table: Any) -> str:
     path = path_of(table)
     if path is not None:
         return "; ".join(filter(None, (f"{name} {short(table)}", way_to_read(path))))
+    if _has_fields(table) and not isinstance(table, numpy.ndarray):
+        return f"{name}; read it first, with numpy.asarray(table)"
     is_nameless = isinstance(table, numpy.ndarray | dask.array.Array | xarray.Variable | list | tuple)
+    is_nameless |= hasattr(type(table), "__array__") and hasattr(table, "dtype")
     if is_nameless or units_of(table) is not None:
         return f"{name}; name it, e.g. {{'x': values}}"
     if hasattr(table, "collect"):

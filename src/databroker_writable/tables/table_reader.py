@@ -77,7 +77,10 @@ def _read_source(table: Any, padded: Mapping[Any, PaddedRows]) -> Source:
     else:
         source = source_from_mapping(known.table, padded)
     for variable in source.variables:
-        variable.attrs.update(known.column_attrs.get(variable.name, {}))
+        said = known.column_attrs.get(variable.name, {})
+        if "units" in variable.attrs and "units" in said:
+            check_units_agree(variable.name, variable.attrs["units"], said["units"], "its attribute units")
+        variable.attrs.update(said)
     source.attrs.update(known.attrs)
     return source
 
