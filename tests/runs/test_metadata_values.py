@@ -202,6 +202,12 @@ def test_parameters_in_metadata_may_be_those_of_a_fit():
     assert run.metadata["start"]["parameters"] == {"slope": 2.0}
 
 
+def test_the_remedy_for_a_parameter_of_lmfit_in_metadata_keeps_its_error():
+    fit = line()
+    with pytest.raises(InvalidMetadataError, match=r"store \{'value': value\.value, 'stderr': value\.stderr\}"):
+        build_simple_run({"x": [1]}, {"fit": fit.params})
+
+
 @pytest.mark.parametrize("time", [20240531, 20240531.0, 202405311430, numpy.int64(20240531)])
 def test_a_date_that_is_written_as_a_number_is_no_time(time):
     with pytest.raises(InvalidMetadataError, match="looks like the date 2024-05-31"):

@@ -9,6 +9,7 @@ import datetime
 import astropy.table
 import astropy.time
 import astropy.units
+import lmfit
 import numpy
 import pandas
 import pint
@@ -270,6 +271,53 @@ def test_uncertain_numbers_are_numbers_and_standard_deviations(backend):
     assert (back["c"].item(), back["c_std"].item()) == (5.0, 1.0)
     numpy.testing.assert_array_equal(back["u"].values, uncertainties.unumpy.nominal_values(array))
     numpy.testing.assert_array_equal(back["u_std"].values, uncertainties.unumpy.std_devs(array))
+
+
+@pytest.fixture
+def fitted():
+    """Parameters as lmfit leaves them after a fit: a fitted one, and one that was kept fixed without an error."""
+    parameters = lmfit.create_params(center={"value": 8979.5, "min": 8970}, width={"value": 2, "vary": False})
+    parameters["center"].stderr = 0.25
+    return parameters
+
+
+@both
+@backends
+def test_parameters_of_lmfit_are_numbers_and_standard_deviations(fitted, backend, one_event):
+    expected = {"center": 8979.5, "center_std": 0.25, "width": 2.0, "width_std": float("nan")}
+    back = there_and_back(fitted, backend=backend, one_event=one_event)
+    assert list(back) == list(expected)
+    numpy.testing.assert_array_equal([back[name].item() for name in back], list(expected.values()))
+    beside = there_and_back({"x": [1, 2], **fitted}, backend=backend, one_event=one_event)
+    assert (beside["x"].values.tolist(), beside["center"].item(), beside["center_std"].item()) == ([1, 2], 8979.5, 0.25)
+
+
+def test_parameters_of_several_fits_are_rows(fitted):
+    for table in (
+        [fitted, fitted],
+        [{"scan": 1, **fitted}, {"scan": 2, **fitted}],
+        {"center": [fitted["center"], fitted["center"]]},
+        pandas.DataFrame({"center": pandas.Series([fitted["center"], fitted["center"]], dtype=object)}),
+    ):
+        back = there_and_back(table)
+        assert (back["center"].values[0], back["center_std"].values[0]) == (8979.5, 0.25)
+        assert back["center"].shape == (2,)
+
+
+def test_parameters_of_lmfit_beside_a_series_with_an_index_keep_their_errors(fitted):
+    back = there_and_back({"x": pandas.Series([1, 2], index=[5, 6]), "center": fitted["center"]})
+    assert (back["center"].values.tolist(), back["center_std"].values.tolist()) == ([8979.5] * 2, [0.25] * 2)
+
+
+def test_results_of_lmfit_are_refused_with_a_way_to_store_their_parts(tmp_path):
+    x = numpy.linspace(0, 1, 5)
+    fit = lmfit.models.LinearModel().fit(2 * x + 1, x=x, slope=1, intercept=0)
+    catalog = databroker_writable.open_directory(tmp_path)
+    for store in (catalog.store_run, databroker_writable.build_simple_run):
+        with pytest.raises(InvalidTableError, match=r"ModelResult.*give \{\*\*result\.params, 'x': x\}"):
+            store(fit)
+    back = databroker_writable.to_dataset(catalog.store_run({**fit.params, "x": x, "fit": fit.best_fit}))
+    assert {"slope", "slope_std", "x", "fit"} <= set(back)
 
 
 def test_uncertain_numbers_of_a_frame_do_not_take_the_place_of_a_column():

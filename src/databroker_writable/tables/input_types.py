@@ -18,6 +18,8 @@ from .arrow_columns import columns_from_arrow
 from .classifier import is_masked, units_of
 from .column_attributes import attributes_of, column_and_attributes, text_of_bytes
 from .columns import array_from_column, is_default_index, is_one_value, reading
+from .list_columns import object_array
+from .special_columns import is_uncertain
 from .wording import short
 
 ACCEPTED = (
@@ -50,7 +52,7 @@ def is_records(value: Any) -> bool:
     """Whether it is a list of dicts, one for each row; dicts of lists may be tables, one for each run."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
         return False
-    return any(is_one_value(item) for row in value for item in row.values())
+    return any(is_one_value(item) or is_uncertain(item) for row in value for item in row.values())
 
 
 def is_of_known_form(table: Any) -> bool:
@@ -87,6 +89,14 @@ def way_to_read(path: str) -> str | None:
         return None
     example = "" if reader is None else f", as in {reader}({path!r})"
     return f"read the file first{example}, or use databroker-writable store"
+
+
+def way_to_give_results(value: Any) -> str:
+    """How to give the result of a fit, such as lmfit's, as a table; empty if a value does not look like one."""
+    is_result = isinstance(getattr(value, "params", None), Mapping)
+    return (
+        "for the result of a fit give {**result.params, 'x': x}, its parameters with what belongs to them" * is_result
+    )
 
 
 def _named(table: Any, example: str) -> Any:
@@ -148,7 +158,11 @@ def _frame_of(table: Mapping[Any, Any], indexed: list[pandas.Series]) -> pandas.
                 f"column {name!r} is a pandas Series with another index than the others; "
                 "pass pandas.DataFrame(table) to align them, or .array to drop it"
             )
-        values = column if is_series or is_one_value(column) else array_from_column(column, name)
+        is_uncertain_one = is_uncertain(column)
+        is_whole = is_series or is_uncertain_one or is_one_value(column)
+        values = column if is_whole else array_from_column(column, name)
+        if is_uncertain_one:
+            values = object_array([values] * len(index))
         columns[name] = _with_none_for_masked(values, len(index)) if is_masked(values) else values
     try:
         # with its dtype, or pandas 3 turns None among strings into NaN
@@ -244,6 +258,8 @@ def _what_it_is_instead(table: Any) -> str:
     is_nameless |= hasattr(type(table), "__array__") and hasattr(table, "dtype")
     if is_nameless or units_of(table) is not None:
         return f"{name}; name it, e.g. {{'x': values}}"
+    if way_to_give_results(table):
+        return f"{name}; {way_to_give_results(table)}"
     if hasattr(table, "collect"):
         return f"{name}; collect it first, with .collect()"
     if hasattr(table, "to_pandas"):

@@ -148,10 +148,8 @@ def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | No
 
 def object_array(values: Iterable[Any]) -> numpy.ndarray:
     """Make a flat object array of any objects."""
-    values = list(values)
-    array = numpy.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+    # not numpy.asarray, which asks objects for arrays of their own
+    return numpy.fromiter(values, dtype=object)
 
 
 def nest(flat: list[Any], shape: tuple[int, ...]) -> Any:

@@ -15,7 +15,7 @@ import xarray
 from ..errors import InvalidRunError, InvalidTableError, NotFoundError
 from .classifier import SCALARS, exceeds_float64, is_lazy, units_of
 from .exact_numbers import exactly_as
-from .list_columns import array_from_list
+from .list_columns import array_from_list, object_array
 from .names import free_name
 from .tracebacks import errors_end_here
 from .wording import short
@@ -68,7 +68,7 @@ def _parts_of(values: Any, name: Any, taken: Collection[Any], rows: PaddedRows |
     plain, units = without_units(values, name)
     attrs = {} if units is None else {"units": units}
     first = _first(plain)
-    if _is_uncertain(first):
+    if is_uncertain(first):
         numbers, deviations = _uncertain(plain)
         return [Part(name, numbers, attrs), Part(free_name(f"{name}_std", taken), deviations, dict(attrs))]
     if _are_rows(plain, first) and (rows is not None or len(set(map(len, plain))) > 1):
@@ -199,20 +199,33 @@ def _first(values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _is_uncertain(value: Any) -> bool:
-    """Whether it is a number with a standard deviation of the package uncertainties."""
-    return hasattr(value, "nominal_value") and hasattr(value, "std_dev")
+def is_uncertain(value: Any) -> bool:
+    """Whether it is a number with a standard deviation, of the package uncertainties or as lmfit's parameters."""
+    return type(value) not in SCALARS and any(all(hasattr(value, name) for name in pair) for pair in _UNCERTAIN)
+
+
+_UNCERTAIN = (("nominal_value", "std_dev"), ("value", "stderr"))
+"""The attributes for the number and its standard deviation, which is None if lmfit did not find it."""
 
 
 def _uncertain(values: Any) -> tuple[Any, Any]:
     """The numbers and standard deviations of one value, a list or an array."""
-    if _is_uncertain(values):
-        return float(values.nominal_value), float(values.std_dev)
-    array = numpy.asarray(values, dtype=object)
-    pairs = [(getattr(v, "nominal_value", v), getattr(v, "std_dev", 0.0)) for v in array.ravel().tolist()]
-    pairs = [(numpy.nan, numpy.nan) if number is None else (number, std) for number, std in pairs]
+    if is_uncertain(values):
+        return _number_and_deviation(values)
+    array = object_array(values) if isinstance(values, list | tuple) else numpy.asarray(values, dtype=object)
+    pairs = [_number_and_deviation(value) for value in array.ravel().tolist()]
     numbers, deviations = numpy.asarray(pairs, dtype="float64").T
     return numbers.reshape(array.shape), deviations.reshape(array.shape)
+
+
+def _number_and_deviation(value: Any) -> tuple[float, float]:
+    if value is None:
+        return numpy.nan, numpy.nan
+    for number, deviation in _UNCERTAIN:
+        if hasattr(value, deviation):
+            std = getattr(value, deviation)
+            return float(getattr(value, number)), numpy.nan if std is None else float(std)
+    return float(value), 0.0
 
 
 def _are_rows(values: Any, first: Any) -> bool:
