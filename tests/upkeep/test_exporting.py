@@ -63,6 +63,9 @@ def spectra() -> xarray.Dataset:
     )
 
 
+COMPLEX_IS_TOLD = pytest.mark.filterwarnings("ignore:.* written as complex numbers:databroker_writable.StoreWarning")
+
+
 def stored(data: Any = None, metadata: dict[str, Any] | None = None, **arguments: Any) -> Any:
     data = {"x": [1, 2, 3], "y": [0.5, float("nan"), 2.5], "name": ["a", "b#", 'c"']} if data is None else data
     return open_directory("results").store_run(data, {"sample": "Cu", **(metadata or {})}, **arguments)
@@ -91,12 +94,52 @@ def two_streams() -> Any:
     ],
     ids=["dict", "frame", "dask", "times", "spans", "spectra"],
 )
+@COMPLEX_IS_TOLD
 def test_netcdf_is_read_back_identical(table: Any) -> None:
     run = stored(table, one_event=isinstance(table, xarray.Dataset))
-    back = xarray.load_dataset(export(run, "run.nc"))
+    back = xarray.load_dataset(export(run, "run.nc"), engine="h5netcdf")
     xarray.testing.assert_identical(back, to_dataset(run).load())
 
 
+COMPLEX = {"x": [1, 2], "z": [1j, 2.5 + 1j], "single": numpy.array([1j, numpy.nan], "c8")}
+EITHER_WAY = [{"engine": "h5netcdf"}, {"engine": "netcdf4", "auto_complex": True}]
+
+
+@pytest.mark.parametrize("options", EITHER_WAY, ids=["h5netcdf", "netcdf4"])
+def test_netcdf_with_complex_numbers_is_read_back_as_its_warning_says(options: dict[str, Any]) -> None:
+    if options["engine"] == "netcdf4":
+        pytest.importorskip("netCDF4", minversion="1.7")
+    run = stored(COMPLEX)
+    with pytest.warns(StoreWarning) as warned:
+        path = export(run, "run.nc")
+    (message,) = (str(warning.message) for warning in warned)
+    assert message == (
+        "the columns 'z', 'single' are written as complex numbers, which xarray.open_dataset reads as pairs where "
+        "netCDF4 is installed, unless it is given engine='h5netcdf'"
+    )
+    xarray.testing.assert_identical(xarray.load_dataset(path, **options), to_dataset(run))
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+def test_netcdf_is_read_back_identical_by_either_engine(engine: str) -> None:
+    if engine == "netcdf4":
+        pytest.importorskip("netCDF4")
+    times = numpy.array(["2024-05-31T12:00:00.123456789", "NaT"], dtype="datetime64[ns]")
+    table = {
+        "n": [1, 2],
+        "x": [0.5, numpy.nan],
+        "name": ["a", "µ"],
+        "good": [True, False],
+        "t": times,
+        "dt": times - times[0],
+        "u": numpy.array([1, 2], "u8"),
+    }
+    run = stored(table)
+    back = xarray.load_dataset(export(run, "run.nc"), engine=engine)
+    xarray.testing.assert_identical(back, to_dataset(run))
+
+
+@COMPLEX_IS_TOLD
 def test_attributes_that_netcdf_cannot_hold_are_json() -> None:
     back = xarray.load_dataset(export(stored(spectra(), one_event=True), "run.nc"))
     assert back.attrs == {"edge": "K", "nothing": "null", "flag": "true"}
@@ -820,6 +863,7 @@ def test_what_csv_gives_back_is_not_named(values: list[Any]) -> None:
     assert losses({"s": values}, "run.csv") == []
 
 
+@COMPLEX_IS_TOLD
 def test_infinities_and_numbers_that_json_does_not_have_are_named() -> None:
     table = {"v": [numpy.inf, numpy.nan], "w": [1.0, -numpy.inf], "c": [1j, 2j], "d": numpy.array([1, 2], "m8[s]")}
     assert losses(table, "run.json") == [
@@ -827,7 +871,8 @@ def test_infinities_and_numbers_that_json_does_not_have_are_named() -> None:
         "the columns 'c', 'd' are written as text, because JSON has no such numbers; .nc keeps them",
     ]
     assert losses({"x": [1.5, numpy.nan, None]}, "other.json") == []
-    xarray.testing.assert_identical(xarray.load_dataset(export(stored(table), "run.nc")), to_dataset(stored(table)))
+    back = xarray.load_dataset(export(stored(table), "run.nc"), engine="h5netcdf")
+    xarray.testing.assert_identical(back, to_dataset(stored(table)))
     assert losses({"c": [1j, 2j]}, "run.csv") == [
         "the column 'c' is written as text, because CSV has no such numbers; .nc keeps them"
     ]

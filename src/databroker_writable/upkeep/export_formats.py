@@ -27,6 +27,12 @@ CSV_HEADER = re.compile(r'(?:# start\.[^\n]*\n)*# start\.uid: "')
 """How an exported CSV file begins."""
 
 
+_READ_BY_H5NETCDF = (
+    ", which xarray.open_dataset reads as pairs where netCDF4 is installed, unless it is given engine='h5netcdf'"
+)
+"""netCDF4 1.7 gives complex numbers with auto_complex=True, which xarray (2026.9) does not set."""
+
+
 class _NewNetCDF(NewHDF5File):
     """A new file that h5netcdf writes."""
 
@@ -38,6 +44,7 @@ class _NewNetCDF(NewHDF5File):
 
 def netcdf(contents: RunContents, path: str) -> NewFile:
     """Write netCDF-4: one stream at the top, several in groups of their names; the documents in a group."""
+    warn_of_change(_complex_ones(contents), "written as complex numbers", _READ_BY_H5NETCDF)
     file = _NewNetCDF(path)
     groups = _groups(list(contents.streams))
     with file.filling():
@@ -101,8 +108,7 @@ def csv(contents: RunContents, path: str) -> NewFile:
         header.append(f"# retracted: {json_line(contents.retracted)}")
     table = contents.table()
     header += [f"# column.{name}: {json_line(table[name].attrs)}" for name in table.variables if table[name].attrs]
-    complex_ones = [repr(name) for name in table.variables if table[name].dtype.kind == "c"]
-    warn_of_change(complex_ones, "written as text", ", because CSV has no such numbers; .nc keeps them")
+    warn_of_change(_complex_ones(contents), "written as text", ", because CSV has no such numbers; .nc keeps them")
     header += [f"# input: {json_line(source)}" for source in contents.inputs or ()]
     options: dict[str, Any] = {"index": has_index, "lineterminator": "\n"}
     text = frame.to_csv(**options)
@@ -120,6 +126,12 @@ def json(contents: RunContents, path: str) -> NewFile:
     record = for_json({**contents.documents(), "streams": streams})
     text = json_library.dumps(record, indent=1, ensure_ascii=False)
     return written(path, lambda file: file.write(text.encode()))
+
+
+def _complex_ones(contents: RunContents) -> list[str]:
+    """The columns of complex numbers, for messages."""
+    columns = [item for table in contents.streams.values() for item in table.variables.items()]
+    return list(dict.fromkeys(repr(name) for name, column in columns if column.dtype.kind == "c"))
 
 
 def _frame(contents: RunContents) -> tuple[Any, bool]:
