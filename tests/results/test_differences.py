@@ -10,7 +10,16 @@ import pandas
 import pytest
 import xarray
 
-from databroker_writable import InvalidRunError, build_simple_run, diff, export, open_directory, plot, to_dataset
+from databroker_writable import (
+    InvalidRunError,
+    RunBuilder,
+    build_simple_run,
+    diff,
+    export,
+    open_directory,
+    plot,
+    to_dataset,
+)
 from databroker_writable.results import differences
 from databroker_writable.results.differences import ABSENT
 
@@ -54,6 +63,14 @@ def test_metadata_parameters_and_versions_are_told_apart() -> None:
     assert result.parameters == {"fit.window": (3, 5)}
     assert result.versions == {"numpy": (ABSENT, "0")}
     assert result
+
+
+@pytest.mark.parametrize("second", [None, float("nan"), -float("inf"), "inf"])
+def test_infinities_in_metadata_differ_from_what_is_missing(second: Any) -> None:
+    infinite = float("inf")
+    result = diff(run_of({"x": [1]}, {"limit": {"high": infinite}}), run_of({"x": [1]}, {"limit": {"high": second}}))
+    assert list(result.metadata) == ["limit.high"]
+    assert not diff(*(run_of({"x": [1]}, {"limit": [infinite, float("nan")]}) for _ in range(2)))
 
 
 LARGE = 2**53
@@ -138,6 +155,55 @@ def test_forms_are_compared_before_values() -> None:
     first, second = (xarray.Dataset({"x": ("a", [1.0], {"units": units})}) for units in ("mm", "um"))
     assert differing(first, second, one_event=True)["difference"] == "units mm and um"
     assert not differing({"x": ["a"]}, {"x": ["a"]})
+
+
+def with_attributes(**attrs: Any) -> xarray.Dataset:
+    return xarray.Dataset({"x": ("a", [1.0], {"units": "mm", **attrs})})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ({"long_name": "energy"}, {"long_name": "time"}, "long_name energy and time"),
+        ({"long_name": "energy"}, {}, "long_name energy and -"),
+        ({"order": 3}, {"order": 5}, "order 3 and 5"),
+        ({"order": 3}, {"order": 3, "fit": {"r": [0.5, numpy.nan]}}, 'fit - and {"r": [0.5, NaN]}'),
+        ({"r": numpy.array([1, 2])}, {"r": numpy.array([1, 3])}, "r [1, 2] and [1, 3]"),
+        ({"units": "mm", "a": None}, {"units": "um"}, "units mm and um, a null and -"),
+        ({"a": "x" * 99}, {"a": "y" * 99}, f"a {'x' * 35}… and {'y' * 35}…"),
+    ],
+)
+@pytest.mark.parametrize("one_event", [False, True])
+def test_attributes_of_columns_are_compared(first: Any, second: Any, words: str, one_event: bool) -> None:
+    tables = [with_attributes(**first), with_attributes(**second)]
+    assert differing(*tables, one_event=one_event)["difference"] == words
+    for table in tables:
+        assert not differing(table, table, one_event=one_event)
+
+
+def test_attributes_that_hold_the_same_do_not_differ() -> None:
+    for same in ({"r": numpy.array([1.0, numpy.nan])}, {"r": (1, 2)}, {"z": 1j}, {"t": numpy.datetime64("2024-05-31")}):
+        assert not differing(with_attributes(**same), with_attributes(**same))
+
+
+def test_attributes_of_tables_are_compared() -> None:
+    first, second = (run_of(with_attributes().assign_attrs(attrs)) for attrs in ({"edge": "K", "n": 1}, {"edge": "L"}))
+    result = diff(first, second)
+    assert result
+    assert result.attributes == {"primary.edge": ("K", "L"), "primary.n": (1, ABSENT)}
+    assert [" ".join(line.split()) for line in repr(result).splitlines()[2:]] == [
+        f"attributes {first.metadata['start']['uid'][:8]} {second.metadata['start']['uid'][:8]}",
+        "primary.edge K L",
+        "primary.n 1 -",
+    ]
+
+
+def test_attributes_of_a_stream_of_one_run_alone_are_not_named() -> None:
+    builder = RunBuilder()
+    builder.add_stream("primary", data=with_attributes())
+    builder.add_stream("fit", data=with_attributes().assign_attrs(edge="K"))
+    builder.close()
+    assert diff(builder.get_run(), run_of(with_attributes())).attributes == {}
 
 
 def test_columns_and_streams_of_one_run_alone_are_named() -> None:

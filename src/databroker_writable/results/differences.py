@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy
 import pandas
 import xarray
 
-from ..runs.shown_text import aligned, json_line, shown
+from ..runs.shown_text import aligned, plain_value, shown
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
@@ -25,6 +26,7 @@ SLAB = 2**25
 """Bytes of each column that are compared at once."""
 
 _PARTS = ("parameters", "versions")
+_TITLES = ("metadata", *_PARTS, "attributes")
 
 
 class _Absent:
@@ -47,9 +49,12 @@ class RunDifference:
     metadata, parameters, versions : dict
         The values of both runs where they differ, by key, nested keys with dots; `ABSENT` if a run does not have the
         key. The metadata include the status, but not uid and time.
+    attributes : dict
+        The attributes of tables that differ, by stream and name, ``primary.edge``, as the metadata.
     columns : pandas.DataFrame
-        The columns that differ, by stream and column: ``difference`` in words, ``count`` of the values that differ,
-        ``largest`` difference of two values, that divided by the larger one, ``relative``, and where it is, ``at``.
+        The columns that differ, by stream and column: ``difference`` in words, also of their attributes, ``count`` of
+        the values that differ, ``largest`` difference of two values, that divided by the larger one, ``relative``, and
+        where it is, ``at``.
     compared : int
         How many columns were compared, including coordinates.
     """
@@ -58,17 +63,18 @@ class RunDifference:
     metadata: dict[str, tuple[Any, Any]]
     parameters: dict[str, tuple[Any, Any]]
     versions: dict[str, tuple[Any, Any]]
+    attributes: dict[str, tuple[Any, Any]]
     columns: pandas.DataFrame
     compared: int
 
     def __bool__(self) -> bool:
-        return bool(self.metadata or self.parameters or self.versions or len(self.columns))
+        return any(getattr(self, title) for title in _TITLES) or len(self.columns) > 0
 
     def __repr__(self) -> str:
         length = unambiguous_length(self.uids)
         first, second = (uid[:length] for uid in self.uids)
         lines = [f"{first} and {second}" + ("" if self else ": no differences in metadata and values")]
-        for title in ("metadata", *_PARTS):
+        for title in _TITLES:
             pairs = getattr(self, title)
             if pairs:
                 rows = [(shown(key, WIDTH), *map(_shown, pair)) for key, pair in pairs.items()]
@@ -82,7 +88,7 @@ class RunDifference:
 
 
 def diff(first: Run, second: Run) -> RunDifference:
-    """Compare two runs: metadata, parameters, versions, columns and their values.
+    """Compare two runs: metadata, parameters, versions, attributes, columns and their values.
 
     Parameters
     ----------
@@ -120,14 +126,21 @@ def diff(first: Run, second: Run) -> RunDifference:
         for run in (first, second):
             check_run(run, "diff")
         starts = first.metadata["start"], second.metadata["start"]
-        columns = list(_columns(first, second))
+        uids = (starts[0]["uid"], starts[1]["uid"])
+        length = unambiguous_length(uids)
+        attributes: dict[str, tuple[Any, Any]] = {}
+        columns: list[tuple[str, str, _Difference | None]] = []
+        for stream, datasets in _streams(first, second):
+            attributes |= _attributes(stream, datasets)
+            columns += _columns(stream, datasets, [uid[:length] for uid in uids])
         different = [(*column, *difference) for *column, difference in columns if difference is not None]
         names = ["stream", "column", "difference", "count", "largest", "relative", "at"]
         return RunDifference(
-            (starts[0]["uid"], starts[1]["uid"]),
+            uids,
             _pairs(_metadata(first), _metadata(second)),
             _pairs(*(_flat(start.get("parameters")) for start in starts)),
             _pairs(*(_flat(start.get("versions")) for start in starts)),
+            attributes,
             columns=pandas.DataFrame(different, columns=names).set_index(["stream", "column"]),
             compared=len(columns),
         )
@@ -159,33 +172,45 @@ def _pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tup
 
 
 def _text(value: Any) -> str:
-    return repr(value) if value is ABSENT else json_line(value)
+    # with NaN and infinities, which differ from each other and from None
+    return repr(value) if value is ABSENT else json.dumps(plain_value(value), ensure_ascii=False)
 
 
 def _shown(value: Any) -> str:
-    return repr(value) if value is ABSENT else shown(value if isinstance(value, str) else json_line(value), WIDTH)
+    return shown(value if isinstance(value, str) else _text(value), WIDTH)
 
 
 _Difference = tuple[str, int | None, Any, float | None, tuple[int, ...] | None]
 
 
-def _columns(first: Any, second: Any) -> Iterator[tuple[str, str, _Difference | None]]:
-    """Each column of either run, and its difference, or None."""
-    uids = [run.metadata["start"]["uid"] for run in (first, second)]
-    length = unambiguous_length(uids)
-    short = [uid[:length] for uid in uids]
+def _streams(first: Any, second: Any) -> Iterator[tuple[str, tuple[xarray.Dataset, xarray.Dataset]]]:
+    """Each stream of either run, as both runs have it; without columns where a run does not have it."""
     for stream in dict.fromkeys([*first, *second]):
-        # the levels of a MultiIndex are compared, not its tuples
-        datasets = [
+        tables = (
+            # the levels of a MultiIndex are compared, not its tuples
             without_multi_indexes(with_text_names(to_dataset(run, stream))) if stream in list(run) else xarray.Dataset()
             for run in (first, second)
-        ]
-        for name in dict.fromkeys([*datasets[0].variables, *datasets[1].variables]):
-            having = [uid for uid, dataset in zip(short, datasets, strict=True) if name in dataset.variables]
-            if len(having) == 1:
-                yield stream, str(name), (f"only in {having[0]}", None, None, None, None)
-            else:
-                yield stream, str(name), _difference(*(dataset[name] for dataset in datasets))
+        )
+        yield stream, (next(tables), next(tables))
+
+
+def _columns(
+    stream: str, datasets: tuple[xarray.Dataset, xarray.Dataset], names: Sequence[str]
+) -> Iterator[tuple[str, str, _Difference | None]]:
+    """Each column of a stream of either run, and its difference, or None; `names` are those of the runs."""
+    for name in dict.fromkeys([*datasets[0].variables, *datasets[1].variables]):
+        having = [run for run, dataset in zip(names, datasets, strict=True) if name in dataset.variables]
+        if len(having) == 1:
+            yield stream, str(name), (f"only in {having[0]}", None, None, None, None)
+        else:
+            yield stream, str(name), _difference(*(dataset[name] for dataset in datasets))
+
+
+def _attributes(stream: str, datasets: tuple[xarray.Dataset, xarray.Dataset]) -> dict[str, tuple[Any, Any]]:
+    """The attributes in which the tables of a stream differ, where both runs have it."""
+    if not all(dataset.variables for dataset in datasets):
+        return {}
+    return {f"{stream}.{name}": pair for name, pair in _pairs(datasets[0].attrs, datasets[1].attrs).items()}
 
 
 def _difference(first: xarray.DataArray, second: xarray.DataArray) -> _Difference | None:
@@ -198,6 +223,8 @@ def _difference(first: xarray.DataArray, second: xarray.DataArray) -> _Differenc
     units = [array.attrs.get("units") for array in (first, second)]
     if units[0] != units[1]:
         words.append(f"units {units[0]} and {units[1]}")
+    others = ({key: value for key, value in array.attrs.items() if key != "units"} for array in (first, second))
+    words += [f"{key} {_shown(a)} and {_shown(b)}" for key, (a, b) in _pairs(*others).items()]
     count = largest = relative = at = None
     if first.shape == second.shape:
         count, largest, relative, at = _of_values(_plain(first), _plain(second))

@@ -67,8 +67,8 @@ def shown_time(seconds: Any) -> str:
     return shown(seconds, 19) if moment is None else moment.isoformat(sep=" ", timespec="seconds")
 
 
-def for_json(value: Any) -> Any:
-    """Return a value of a document for JSON; NaN, which JSON does not have, becomes None."""
+def plain_value(value: Any) -> Any:
+    """Return a value of a document as Python's own types; what JSON has no type for becomes text."""
     if isinstance(value, numpy.ndarray | numpy.generic):
         if value.dtype.kind in "mM":
             # not astype(str), which cuts long ones
@@ -76,12 +76,23 @@ def for_json(value: Any) -> Any:
             value = numpy.ma.masked_array(texts, numpy.isnat(value))
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): for_json(item) for key, item in value.items()}
+        return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [for_json(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | type(None)) else str(value)
+        return [plain_value(item) for item in value]
+    return value if isinstance(value, str | float | int | type(None)) else str(value)
+
+
+def for_json(value: Any) -> Any:
+    """Return a value of a document for JSON; NaN, which JSON does not have, becomes None."""
+    return _finite(plain_value(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def json_line(value: Any) -> str:
