@@ -517,6 +517,44 @@ def test_what_cannot_be_exported_is_refused_by_name(path: str, options: dict[str
     assert os.listdir() == ["results"]
 
 
+@pytest.mark.parametrize("error", [ValueError, TypeError, NotImplementedError, OverflowError, RuntimeError])
+def test_what_a_writer_says_of_values_is_told_with_a_way_out(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error("no such values")
+
+    monkeypatch.setattr(pandas.DataFrame, "to_csv", refuse)
+    with pytest.raises(ExportError, match=r"cannot hold this table .*no such values.*--column") as caught:
+        export(run, "run.csv")
+    assert isinstance(caught.value.__context__, error)
+    assert caught.value.__context__.__traceback__ is not None
+
+
+@pytest.mark.parametrize("error", [KeyError, AttributeError, IndexError, AssertionError, ZeroDivisionError])
+def test_a_fault_of_the_program_is_not_taken_for_one_of_the_table(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error("x")
+
+    monkeypatch.setattr(pandas.DataFrame, "to_csv", fail)
+    with pytest.raises(error):
+        export(run, "run.csv")
+    assert os.listdir() == ["results"]
+
+
+@pytest.mark.parametrize(
+    "value", [numpy.arange(20_000.0), ["abc"] * 20_000, "x" * 100_000], ids=["f8", "texts", "text"]
+)
+def test_large_attributes_are_json_where_nexus_has_no_place_for_them(value: Any) -> None:
+    run = stored(xarray.Dataset({"x": ("row", [1.0, 2.0], {"a": value})}))
+    with h5py.File(export(run, "run.nxs"), "r") as file:
+        held = file["entry/primary/x"].attrs["a"]
+    assert held == (value if isinstance(value, str) else json.dumps(list(value)))
+    assert len(xarray.load_dataset(export(run, "run.nc"))["x"].attrs["a"]) == len(value)
+
+
 def test_a_table_of_two_streams_is_refused() -> None:
     run = two_streams()
     with pytest.raises(ExportError, match="streams primary, dark; choose one"):

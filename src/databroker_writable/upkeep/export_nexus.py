@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import h5py
 
 _INVALID = re.compile(r"[^a-zA-Z0-9_]+")
+LARGEST_ATTRIBUTE = 60_000
+"""Bytes of an attribute that is an array; HDF5 has 64 KiB for it, its name and its type."""
 _OF_NEXUS = {"signal", "axes", "NX_class", "target"}
 """Attributes with a meaning in NeXus, which can have another meaning in a table."""
 
@@ -150,8 +152,14 @@ def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str |
     else:
         data = data.astype("uint8") if data.dtype.kind == "b" else data
         data.store(group.create_dataset(field, data.shape, data.dtype))
-    group[field].attrs.update({key: attribute(value) for key, value in attrs.items() if key not in _OF_NEXUS})
+    group[field].attrs.update({key: _small(attribute(value)) for key, value in attrs.items() if key not in _OF_NEXUS})
     return field
+
+
+def _small(value: Any) -> Any:
+    """An attribute, as JSON if it is larger than the header of an object, where old versions of HDF5 look for it."""
+    size = 16 * len(value) if isinstance(value, list) else getattr(value, "nbytes", 0)
+    return json_line(value) if size > LARGEST_ATTRIBUTE else value
 
 
 def _add_processes(entry: h5py.Group, contents: RunContents) -> None:

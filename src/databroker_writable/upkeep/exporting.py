@@ -163,13 +163,16 @@ def export(
         except OSError as exc:
             reason = exc.strerror or exc
             raise StoreFailedError(f"{path!r} cannot be written ({reason}); nothing is left of it") from exc
-        except Exception as exc:
-            # what the writers of other packages say of values that they cannot hold
+        except _REFUSALS as exc:
             raise ExportError(
                 f"such a file cannot hold this table ({short(exc, 200)}); choose some columns by name (--column), or "
                 f"another format: {', '.join(SUFFIXES)}"
             ) from exc
         return path
+
+
+_REFUSALS = (ValueError, TypeError, NotImplementedError, OverflowError, RuntimeError)
+"""What pandas, xarray, pyarrow and h5py say of values that they cannot write; others would be faults of a program."""
 
 
 def attachment_paths(files: Mapping[str, bytes], path: str) -> dict[str, str]:
