@@ -16,6 +16,7 @@ import bluesky_live.bluesky_run
 import mongomock
 import numpy
 import pytest
+import xarray
 
 import databroker_writable
 from databroker_writable.catalog.checked_runs import checked_run
@@ -370,6 +371,36 @@ def test_reading_many_columns_in_files_asks_for_each_a_few_times(
     )
     assert len(run.primary.to_dask().data_vars) == 100
     assert len(calls) <= 200
+
+
+WIDE = {
+    "to_dataset": databroker_writable.to_dataset,
+    "diff": lambda run: databroker_writable.diff(run, run),
+    **{
+        suffix: lambda run, name=f"run{suffix}": databroker_writable.export(run, name, force=True)
+        for suffix in (".nxs", ".parquet", ".csv", ".json")
+    },
+}
+
+
+@pytest.mark.parametrize("use", WIDE.values(), ids=WIDE.keys())
+def test_a_column_of_a_wide_table_is_taken_out_without_looking_at_all_others(
+    use: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = databroker_writable.open_directory("results")
+    run = catalog.store_run({f"x{i}": [0.5, 1.5] for i in range(40)}, one_event=True)
+    lookups = 0
+    look_up = xarray.Dataset._construct_dataarray
+
+    def counted(dataset: Any, name: Any) -> Any:
+        nonlocal lookups
+        lookups += 1
+        return look_up(dataset, name)
+
+    monkeypatch.setattr(xarray.Dataset, "_construct_dataarray", counted)
+    use(run)
+    assert lookups < 10
 
 
 @pytest.mark.parametrize("driver", [WritableMsgpackCatalog, WritableJSONLCatalog])

@@ -48,19 +48,22 @@ class StreamData(NamedTuple):
         for pair in _given(_given(self.start, "hints", Mapping), "dimensions", Sequence):
             match pair:
                 case [[str(field)], self.stream] if field in dataset:
-                    hinted = dataset[field]
+                    hinted = dataset.variables[field]
                     if hinted.dims == (dim,) and is_plottable(hinted):
                         return field
-        return str(dim) if dim in dataset.coords and is_plottable(dataset[dim]) else None
+        return str(dim) if dim in dataset.coords and is_plottable(dataset.variables[dim]) else None
 
     def plottable_columns(self) -> list[str]:
         """The columns that can be plotted, with the devices' hints first, and single values last."""
         dataset = self.dataset
         axes = {self.axis_along(dim) for dim in dataset.dims}
-        names = [str(name) for name, array in dataset.data_vars.items() if is_plottable(array) and name not in axes]
+        arrays = {str(name): dataset.variables[name] for name in dataset.data_vars if name not in axes}
         hints = _given(self.descriptor, "hints", Mapping)
-        hinted = [field for device in hints for field in _given(_given(hints, device, Mapping), "fields", Sequence)]
-        return sorted(names, key=lambda name: (dataset[name].ndim == 0, name not in hinted))
+        hinted = {
+            str(field) for device in hints for field in _given(_given(hints, device, Mapping), "fields", Sequence)
+        }
+        names = [name for name, array in arrays.items() if is_plottable(array)]
+        return sorted(names, key=lambda name: (arrays[name].ndim == 0, name not in hinted))
 
 
 def _given(document: Mapping[str, Any], key: str, kind: type) -> Any:

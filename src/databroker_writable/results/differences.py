@@ -203,7 +203,7 @@ def _columns(
         if len(having) == 1:
             yield stream, str(name), (f"only in {having[0]}", None, None, None, None)
         else:
-            yield stream, str(name), _difference(*(dataset[name] for dataset in datasets))
+            yield stream, str(name), _difference(*(dataset.variables[name] for dataset in datasets))
 
 
 def _attributes(stream: str, datasets: tuple[xarray.Dataset, xarray.Dataset]) -> dict[str, tuple[Any, Any]]:
@@ -213,7 +213,7 @@ def _attributes(stream: str, datasets: tuple[xarray.Dataset, xarray.Dataset]) ->
     return {f"{stream}.{name}": pair for name, pair in _pairs(datasets[0].attrs, datasets[1].attrs).items()}
 
 
-def _difference(first: xarray.DataArray, second: xarray.DataArray) -> _Difference | None:
+def _difference(first: xarray.Variable, second: xarray.Variable) -> _Difference | None:
     words = []
     for what in ("dims", "shape", "dtype"):
         a, b = (getattr(array, what) for array in (first, second))
@@ -274,11 +274,11 @@ def _of_values(first: Any, second: Any) -> tuple[int, Any, float | None, tuple[i
     return count, largest, relative, at
 
 
-def _plain(array: xarray.DataArray) -> Any:
+def _plain(array: xarray.Variable) -> Any:
     """Values as numpy or dask arrays; pandas types as numbers, with NaN if these hold the others, or as objects."""
     if isinstance(array.dtype, numpy.dtype):
         return array.data
-    values = series_of(array.variable)
+    values = series_of(array)
     numbers = None if values.isna().any() and exceeds_float64(values) else plain_numbers(values)
     # not to_numpy, which rounds the integers of categories
     return values.astype(object).to_numpy() if numbers is None else numbers

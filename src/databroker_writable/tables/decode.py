@@ -128,7 +128,8 @@ def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
     if frame is not None:
         dataset = dataset.assign_coords(_frame_coords(dataset, frame, values))
     for name, pairs in attrs.items():
-        dataset[name].attrs = pairs
+        # not dataset[name], which costs O(columns)
+        dataset.variables[name].attrs = pairs
     dataset.attrs = decode_attributes(layout["attrs"])
     if frame is not None and not frame["multi"]:
         # xarray (2026.9) has replaced the name of the index by that of its dim

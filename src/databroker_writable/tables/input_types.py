@@ -15,7 +15,7 @@ import xarray
 
 from ..errors import InvalidTableError
 from .arrow_columns import columns_from_arrow
-from .classifier import is_masked, units_of
+from .classifier import SCALARS, is_masked, units_of
 from .column_attributes import attributes_of, column_and_attributes, text_of_bytes
 from .columns import array_from_column, is_default_index, is_one_value, reading
 from .list_columns import object_array
@@ -36,6 +36,7 @@ _READERS = {
 """The function that reads a table from a file, by suffix."""
 
 
+_WITHOUT_ATTRIBUTES = frozenset({*SCALARS, list, tuple, numpy.ndarray})
 _WITH_DIMS = (xarray.DataArray, xarray.Variable)
 
 
@@ -109,6 +110,8 @@ def _named(table: Any, example: str) -> Any:
 
 def _of_columns(table: Mapping[Any, Any]) -> KnownForm:
     """A dict of columns; of Series as a DataFrame, and of DataArrays as a Dataset, to keep indexes and dims."""
+    if type(table) is dict and _WITHOUT_ATTRIBUTES.issuperset(map(type, table.values())):
+        return KnownForm(table)
     try:
         names, attrs = list(table), attributes_of(table)
     except Exception as error:

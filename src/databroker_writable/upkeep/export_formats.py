@@ -107,7 +107,9 @@ def csv(contents: RunContents, path: str) -> NewFile:
     if contents.retracted is not None:
         header.append(f"# retracted: {json_line(contents.retracted)}")
     table = contents.table()
-    header += [f"# column.{name}: {json_line(table[name].attrs)}" for name in table.variables if table[name].attrs]
+    header += [
+        f"# column.{name}: {json_line(column.attrs)}" for name, column in table.variables.items() if column.attrs
+    ]
     warn_of_change(_complex_ones(contents), "written as text", ", because CSV has no such numbers; .nc keeps them")
     header += [f"# input: {json_line(source)}" for source in contents.inputs or ()]
     options: dict[str, Any] = {"index": has_index, "lineterminator": "\n"}

@@ -83,8 +83,8 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
     data = StreamData(dataset, start, stream, contents.descriptors[stream])
     signals = data.plottable_columns()
     by_dims: dict[tuple[Hashable, ...], list[str]] = {}
-    for name, array in dataset.data_vars.items():
-        by_dims.setdefault(array.dims if array.ndim else (), []).append(str(name))
+    for name in dataset.data_vars:
+        by_dims.setdefault(dataset.variables[name].dims, []).append(str(name))
     # columns that are not plotted, and later coordinates of none that are
     loose = [name for dims, names in by_dims.items() if not dims or not set(names) & set(signals) for name in names]
     unwritten = dict.fromkeys(map(str, dataset.coords))
@@ -94,12 +94,13 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
             continue
         is_first = _INVALID.sub("_", stream) not in entry
         group = _group(entry, stream if is_first else f"{stream}_{chosen[0]}", "NXdata")
-        along = [str(name) for name, array in dataset.coords.items() if set(array.dims) <= set(dims)]
+        along = [str(name) for name in dataset.coords if set(dataset.variables[name].dims) <= set(dims)]
         axes = [data.axis_along(dim) for dim in dims]
         # the time axis gives way to a hinted column of the same shape
         along += [name for name in axes if name is not None and name not in (*names, *along)]
         fields = {
-            name: _field(group, name, dataset[name].variable, contents.units(stream, name)) for name in (*names, *along)
+            name: _field(group, name, dataset.variables[name], contents.units(stream, name))
+            for name in (*names, *along)
         }
         unwritten = {name: None for name in unwritten if name not in fields}
         group["title"] = f"{title_of(start)} {stream}"
@@ -114,7 +115,7 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
             for dim, name in zip(dims, axes, strict=True)
         ]
         for name in fields:
-            indices = [dims.index(dim) for dim in dataset[name].dims]
+            indices = [dims.index(dim) for dim in dataset.variables[name].dims]
             if indices and (name in along or name in axes):
                 group.attrs[f"{fields[name]}_indices"] = indices[0] if len(indices) == 1 else indices
         if "default" not in entry.attrs or stream == "primary":
@@ -123,7 +124,7 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
     if loose or not by_dims:
         group = _group(entry, f"{stream}_more", "NXcollection")
         for name in loose:
-            _field(group, name, dataset[name].variable, contents.units(stream, name))
+            _field(group, name, dataset.variables[name], contents.units(stream, name))
 
 
 def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str | None) -> str:

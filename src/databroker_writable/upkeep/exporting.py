@@ -65,14 +65,13 @@ class RunContents:
         if not self.streams:
             raise ExportError("such a file holds one table, but the run has none; export to .nc, .nxs or .json")
         ((name, dataset),) = self.streams.items()
-        dims = {variable.dims for variable in dataset.variables.values() if variable.ndim}
+        variables = dataset.variables
+        dims = {variable.dims for variable in variables.values() if variable.ndim}
         if len(dims) > 1 or any(len(along) > 1 for along in dims):
             # a coordinate is named only if it is along another dimension than the columns
-            along_columns = {dim for variable in dataset.data_vars.values() for dim in variable.dims}
-            named = [
-                key for key in dataset.variables if key in dataset.data_vars or set(dataset[key].dims) - along_columns
-            ]
-            shapes = ", ".join(f"{key} ({', '.join(map(str, dataset[key].dims))})" for key in named)
+            along_columns = {dim for key in dataset.data_vars for dim in variables[key].dims}
+            named = [key for key in variables if key in dataset.data_vars or set(variables[key].dims) - along_columns]
+            shapes = ", ".join(f"{key} ({', '.join(map(str, variables[key].dims))})" for key in named)
             raise ExportError(
                 f"such a file holds columns along one dimension, but the stream {name!r} has {shapes}; choose "
                 "some with columns (--column), or export to .nc or .nxs"
