@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
+import re
+import types
 
 import astropy.table
 import astropy.time
@@ -14,12 +16,14 @@ import numpy
 import pandas
 import pint
 import pytest
+import scipy.sparse
 import uncertainties
 import uncertainties.unumpy
 import xarray
 
 import databroker_writable
 from databroker_writable import InvalidRunError, InvalidTableError, NotFoundError
+from databroker_writable.tables import read_table
 from support.table_roundtrip import assert_same_frame, there_and_back
 
 UREG = pint.UnitRegistry()
@@ -318,6 +322,28 @@ def test_results_of_lmfit_are_refused_with_a_way_to_store_their_parts(tmp_path):
             store(fit)
     back = databroker_writable.to_dataset(catalog.store_run({**fit.params, "x": x, "fit": fit.best_fit}))
     assert {"slope", "slope_std", "x", "fit"} <= set(back)
+
+
+def test_groups_of_columns_are_refused_with_the_way_to_give_these(tmp_path):
+    group = types.SimpleNamespace(filename="cu.dat", energy=numpy.arange(3.0), mu=[0.5, 1.0, 1.5])
+    catalog = databroker_writable.open_directory(tmp_path)
+    for store in (catalog.store_run, databroker_writable.build_simple_run):
+        with pytest.raises(
+            InvalidTableError, match=r"; give a dict of its columns, e\.g\. \{'energy': table\.energy\}"
+        ):
+            store(group)
+
+
+@pytest.mark.parametrize(
+    "matrix", [scipy.sparse.csr_matrix(numpy.eye(2)), pandas.arrays.SparseArray([0, 1])], ids=["scipy", "pandas"]
+)
+def test_sparse_columns_are_refused_with_a_remedy_that_keeps_their_type(matrix):
+    table = {"m": matrix, "x": [1, 2]}
+    with pytest.raises(InvalidTableError, match=r"column 'm' .*(toarray|to_dense)\(\)") as caught:
+        read_table(table)
+    way = re.search(r"(table|pandas\.Series)\S+\)$", str(caught.value)).group()
+    table["m"] = eval(way, {"table": table, "pandas": pandas})
+    assert there_and_back(table)["m"].dtype == numpy.asarray(table["m"]).dtype
 
 
 def test_uncertain_numbers_of_a_frame_do_not_take_the_place_of_a_column():

@@ -9,7 +9,7 @@ import numpy
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
 from ..tables.classifier import NUMBERS, type_of
-from ..tables.input_types import is_of_known_form, is_records, no_class, path_of, way_to_give_results, way_to_read
+from ..tables.input_types import is_of_known_form, is_records, no_class, path_of, way_to_give_columns, way_to_read
 from ..tables.wording import short
 from . import upstream
 from .databroker_runs import documents_of_databroker
@@ -37,7 +37,7 @@ def is_table(value: Any) -> bool:
         )
     if value is None or isinstance(value, bytes) or not isinstance(value, Iterable):
         of_stream = "for a stream give the result of its read()" if _has(value, "to_dask") else ""
-        remedy = way_to_give_results(value) or of_stream
+        remedy = of_stream or way_to_give_columns(value)
         raise InvalidTableError(
             f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; give a BlueskyRun, "
             f"a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset{remedy and '; '}{remedy}"

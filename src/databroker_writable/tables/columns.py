@@ -173,7 +173,8 @@ def _array(column: Any, name: str) -> Any:
         )
     if isinstance(column, bytes) or not isinstance(column, Iterable):
         raise unsupported(name, f"a single value of type {type(column).__name__}", remedy_for(column))
-    way = f"table[{name!r}].{AS_TIMES}" if hasattr(column, AS_TIMES) else f"list(table[{name!r}])"
+    ways = (method for method in (AS_TIMES, "toarray()", "todense()") if hasattr(column, method.rstrip("()")))
+    way = next((f"table[{name!r}].{method}" for method in ways), f"list(table[{name!r}])")
     raise InvalidTableError(
         f"column {name!r} is of type {type(column).__name__}; make it a list or an array, e.g. {way}"
     )

@@ -92,12 +92,13 @@ def way_to_read(path: str) -> str | None:
     return f"read the file first{example}, or use databroker-writable store"
 
 
-def way_to_give_results(value: Any) -> str:
-    """How to give the result of a fit, such as lmfit's, as a table; empty if a value does not look like one."""
-    is_result = isinstance(getattr(value, "params", None), Mapping)
-    return (
-        "for the result of a fit give {**result.params, 'x': x}, its parameters with what belongs to them" * is_result
-    )
+def way_to_give_columns(value: Any) -> str:
+    """How to give the columns of an object, such as a result of lmfit or a group of larch; empty if it has none."""
+    if isinstance(getattr(value, "params", None), Mapping):
+        return "for the result of a fit give {**result.params, 'x': x}, its parameters with what belongs to them"
+    held = getattr(value, "__dict__", {})
+    columns = [name for name, item in held.items() if isinstance(item, numpy.ndarray | list) and name[:1] != "_"]
+    return f"give a dict of its columns, e.g. {{{columns[0]!r}: table.{columns[0]}}}" if columns else ""
 
 
 def _named(table: Any, example: str) -> Any:
@@ -261,12 +262,10 @@ def _what_it_is_instead(table: Any) -> str:
     is_nameless |= hasattr(type(table), "__array__") and hasattr(table, "dtype")
     if is_nameless or units_of(table) is not None:
         return f"{name}; name it, e.g. {{'x': values}}"
-    if way_to_give_results(table):
-        return f"{name}; {way_to_give_results(table)}"
     if hasattr(table, "collect"):
         return f"{name}; collect it first, with .collect()"
     if hasattr(table, "to_pandas"):
         return f"{name}; convert it with .to_pandas()"
     if hasattr(table, "compute"):
         return f"{name}; compute it first, with .compute()"
-    return name
+    return "; ".join(filter(None, (name, way_to_give_columns(table))))
