@@ -23,7 +23,7 @@ from databroker_writable.results.plots import save_figure
 from support import example_runs
 
 
-def drawn(data: Any, column: str | None = None, metadata: dict[str, Any] | None = None, **options: Any) -> Any:
+def drawn(data: Any, column: Any = None, metadata: dict[str, Any] | None = None, **options: Any) -> Any:
     """The axes of a plot of a run in memory."""
     one_event = isinstance(data, xarray.Dataset)
     run = build_simple_run(data, metadata, uid="abcdefghij", one_event=one_event)
@@ -67,6 +67,15 @@ def test_x_chooses_a_column() -> None:
     axes = drawn({"energy": [8.1, 8.2], "mu": [1, 2], "i0": [5, 6]}, "i0", x="energy")
     assert points(axes) == [[8.1, 8.2], [5, 6]]
     assert axes.get_xlabel() == "energy"
+
+
+def test_columns_whose_names_are_no_text_are_chosen_by_their_names() -> None:
+    frame = pandas.DataFrame([[8.1, 1.5], [8.2, 2.5]], columns=[0, 1])
+    axes = drawn(frame, 1, x=0)
+    assert (points(axes), axes.get_ylabel()) == ([[8.1, 8.2], [1.5, 2.5]], "column_1")
+    levels = pandas.DataFrame([[8.1, 1.5]], columns=pandas.MultiIndex.from_tuples([("e", ""), ("mu", "mean")]))
+    assert drawn(levels, ("mu", "mean"), x=("e", "")).get_ylabel() == "mu_mean"
+    assert drawn(levels, "mu_mean").get_ylabel() == "mu_mean"
 
 
 def test_a_scan_is_drawn_against_the_motor_that_it_hints_at() -> None:

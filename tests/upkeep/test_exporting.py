@@ -139,6 +139,25 @@ def test_netcdf_is_read_back_identical_by_either_engine(engine: str) -> None:
     xarray.testing.assert_identical(back, to_dataset(run))
 
 
+def test_attributes_that_hdf5_and_xarray_use_themselves_get_other_names() -> None:
+    attrs = {"CLASS": "IMAGE", "NAME": "x", "DIMENSION_LIST": "y", "_Unsigned": "true", "_NCProperties": "z"}
+    table = xarray.Dataset({"x": ("row", [1, -2], attrs)}, attrs=attrs)
+    for suffix in (".nc", ".nxs"):
+        export(stored(table), f"run{suffix}")
+    back = xarray.load_dataset("run.nc")
+    assert back["x"].values.tolist() == [1, -2]
+    assert back["x"].attrs == back.attrs == {f"original_{name}": value for name, value in attrs.items()}
+
+
+@pytest.mark.parametrize("units", ["s since start", "days since 2000-01-01"])
+def test_numbers_that_are_since_something_are_read_as_numbers(units: str) -> None:
+    run = stored({"x": [0.5, 1.5]}, units={"x": units})
+    back = xarray.load_dataset(export(run, "run.nc"))["x"]
+    assert (back.values.tolist(), back.attrs) == ([0.5, 1.5], {"original_units": units})
+    with h5py.File(export(run, "run.nxs"), "r") as file:
+        assert file["entry/primary/x"].attrs["units"] == units
+
+
 @COMPLEX_IS_TOLD
 def test_attributes_that_netcdf_cannot_hold_are_json() -> None:
     back = xarray.load_dataset(export(stored(spectra(), one_event=True), "run.nc"))
@@ -1049,6 +1068,78 @@ def test_parquet_has_categories_of_every_type() -> None:
     with pytest.warns(StoreWarning):
         back = pandas.read_parquet(export(stored(nested), "nested.parquet"))
     assert back.index.get_level_values("bin").tolist()[:2] == spans.tolist()[:2]
+
+
+def test_parquet_has_the_values_of_categories_that_are_numbers() -> None:
+    large = 2**53 + 1
+    frame = pandas.DataFrame(
+        {
+            "large": pandas.Categorical([large, None]),
+            "all": pandas.Categorical([large, large + 1]),
+            "good": pandas.Categorical([True, None]),
+            "own": pandas.Categorical(pandas.array([large, None], "Int64")),
+            "part": pandas.Categorical([1.5, None]),
+            "day": pandas.Categorical(pandas.to_datetime(["2024-05-31", None])),
+        }
+    )
+    with pytest.warns(StoreWarning, match="because Parquet has no such categories") as warned:
+        back = pandas.read_parquet(export(stored(frame), "run.parquet"))
+    assert sorted(str(warning.message).split("'")[1] for warning in warned) == sorted(frame)
+    assert back["large"].tolist() == back["own"].tolist() == [large, pandas.NA]
+    assert (back["all"].tolist(), back["good"].tolist()) == ([large, large + 1], [True, pandas.NA])
+    assert back["part"].tolist()[:1] == [1.5]
+    assert back["day"].tolist()[:1] == [pandas.Timestamp("2024-05-31")]
+
+
+def test_an_index_without_a_name_is_called_the_index_in_warnings() -> None:
+    frame = pandas.DataFrame({"x": [1, 2]}, index=pandas.CategoricalIndex(pandas.cut([1, 2], [0, 1, 2])))
+    assert losses(frame, "run.parquet") == [
+        "the column 'index' is written as interval[int64, right], because Parquet has no such categories"
+    ]
+
+
+def test_empty_arrays_of_several_dims_are_told_in_json() -> None:
+    table = {"peaks": numpy.zeros((0, 2)), "x": numpy.zeros(0), "image": numpy.ones((2, 2))}
+    assert losses(table, "run.json", one_event=True) == [
+        "the column 'peaks' is written without its dimensions, of which one is empty; .nc keeps them"
+    ]
+
+
+def test_a_column_named_title_is_written_as_nexus() -> None:
+    table = {"title": [1.5, 2.5], "x": [1.0, 2.0]}
+    with h5py.File(export(stored(table), "run.nxs"), "r") as file:
+        group = file["entry/primary"]
+        held = {field.attrs.get("long_name", name): field[()].tolist() for name, field in group.items() if field.ndim}
+        assert group["title"][()].decode().endswith("primary")
+    assert held == {**table, "row": [0, 1]}
+
+
+NAMED = {
+    "numbers": pandas.DataFrame([[1.5, 2.5, 3.5]], columns=[0, "column_0", 1.5]),
+    "levels": pandas.DataFrame([[1.5, 2.5]], columns=pandas.MultiIndex.from_product([["mu"], ["mean", "std"]])),
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "expected"),
+    [
+        ("numbers", 0, {"column_0_": [1.5]}),
+        ("numbers", [1.5, "column_0"], {"column_1_5": [3.5], "column_0": [2.5]}),
+        ("numbers", "column_0_", {"column_0_": [1.5]}),
+        ("levels", ("mu", "std"), {"mu_std": [2.5]}),
+        ("levels", [("mu", "std"), "mu_mean"], {"mu_std": [2.5], "mu_mean": [1.5]}),
+    ],
+)
+def test_columns_whose_names_are_no_text_can_be_chosen_by_their_names(table: str, columns: Any, expected: Any) -> None:
+    run = stored(NAMED[table])
+    path = export(run, "run.csv", columns=columns)
+    assert pandas.read_csv(path, comment="#").to_dict("list") == expected
+
+
+@pytest.mark.parametrize("columns", [7, [["mu", "std"]], ("mu", "nu"), [("mu", "nu")]])
+def test_a_column_that_is_not_there_is_named_whatever_its_type(columns: Any) -> None:
+    with pytest.raises(ExportError, match=r"there is no column .*; the run has mu_mean, mu_std"):
+        export(stored(NAMED["levels"]), "run.csv", columns=columns)
 
 
 def test_integers_beyond_int64_beside_missing_ones_are_written_exactly() -> None:

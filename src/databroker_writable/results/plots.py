@@ -14,7 +14,7 @@ import xarray
 from ..errors import ExportError, StoreError, require_package
 from ..storage.catalog_paths import expanded
 from ..storage.durable_file import NewFile
-from ..tables import check_run, to_dataset, with_text_names
+from ..tables import check_run, text_name, to_dataset, with_text_names
 from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
@@ -110,9 +110,11 @@ def _check_arguments(column: Any, x: Any, frame: Any, ax: Any) -> None:
     check_axes(ax)
 
 
-def plottable(run: Any, column: str | None, *, stream: str | None, x: str | None, frame: int | None) -> Plottable:
+def plottable(
+    run: Any, column: Hashable | None, *, stream: str | None, x: Hashable | None, frame: int | None
+) -> Plottable:
     """Read the data to draw; parameters as for `plot`."""
-    data, column = _column(run, column, stream)
+    data, column, x = _column(run, column, x, stream)
     array = data.dataset[column]
     if not is_plottable(array):
         raise ExportError(
@@ -222,15 +224,18 @@ def check_matplotlib() -> None:
     require_package("matplotlib", "lineage", "a picture")
 
 
-def _column(run: Any, column: str | None, stream: str | None) -> tuple[StreamData, str]:
-    """The data of a stream with the column, and the name of the column."""
+def _column(
+    run: Any, column: Hashable | None, x: Hashable | None, stream: str | None
+) -> tuple[StreamData, str, str | None]:
+    """The data of a stream with the column, and the names of the column and of `x` there, which are text."""
     known: list[str] = []
     for name in streams_of(run, stream):
-        dataset = drawable(with_text_names(to_dataset(run, name)))
+        stored = to_dataset(run, name)
+        dataset = drawable(with_text_names(stored))
         data = StreamData(dataset, run.metadata["start"], name, first_descriptor(run, name))
-        wanted = next(iter(data.plottable_columns()), None) if column is None else column
+        wanted = next(iter(data.plottable_columns()), None) if column is None else text_name(stored, column)
         if wanted is not None and wanted in dataset.variables:
-            return data, wanted
+            return data, wanted, text_name(stored, x)
         known += map(str, dataset.data_vars)
     what = "column that can be plotted" if column is None else f"column {column!r}"
     raise ExportError(f"there is no {what}; the run has {', '.join(known) or 'none'}")

@@ -1,7 +1,7 @@
 """Tables and Datasets to the contents of documents, and back."""
 
 from .layout import OBJECT, find_layout
-from .names import with_text_names
+from .names import text_name, with_text_names
 from .special_columns import ragged
 from .stream_table import StreamSchema, StreamTable
 from .table_reader import read_table
@@ -16,6 +16,7 @@ __all__ = [
     "find_layout",
     "ragged",
     "read_table",
+    "text_name",
     "to_dataset",
     "with_text_names",
 ]

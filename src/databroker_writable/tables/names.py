@@ -54,6 +54,11 @@ def with_text_names(dataset: xarray.Dataset) -> xarray.Dataset:
     return renamed
 
 
+def text_name(dataset: xarray.Dataset, name: Any) -> Any:
+    """The name that `with_text_names` gives to the variable of this name; itself for text, and if there is none."""
+    return name if isinstance(name, str) else data_keys_of(dataset.variables).get(name, name)
+
+
 def free_name(wanted: str, taken: Collection[Any]) -> str:
     """Return `wanted`, with underscores appended until it is free."""
     while wanted in taken:

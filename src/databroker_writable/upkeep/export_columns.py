@@ -18,8 +18,13 @@ from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 
-_OF_THE_FORMAT = {"_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"}
-"""Attributes that xarray interprets and does not return."""
+_OF_THE_FORMAT = {
+    *("_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"),
+    *("_Unsigned", "_Encoding"),
+    *("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST"),
+    *("_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict", "_NCProperties"),
+}
+"""Attributes that xarray interprets and does not return, and those that h5netcdf refuses because HDF5 has them."""
 
 _IN_JSON = (str, bool, int, float, type(None), datetime.datetime)
 _NO_TYPE = ", because such files do not have its type"
@@ -52,8 +57,8 @@ def for_file(dataset: xarray.Dataset) -> xarray.Dataset:
 
 def _variable(name: str, variable: xarray.Variable) -> xarray.Variable:
     attrs = _attributes(variable.attrs)
-    if variable.dtype.kind in "mM" and "units" in attrs:
-        # the encoding of times is set there
+    if "units" in attrs and (variable.dtype.kind in "mM" or "since" in str(attrs["units"])):
+        # the encoding of times is set there, and xarray reads whatever is since something as times
         attrs["original_units"] = attrs.pop("units")
     return xarray.Variable(variable.dims, _values(name, variable), attrs)
 
@@ -138,7 +143,7 @@ def for_parquet(frame: pandas.DataFrame) -> pandas.DataFrame:
         frame[name] = _for_arrow(name, frame[name])
     index: Any = frame.index
     levels = [
-        pandas.Index(_for_arrow(index.names[number], index.get_level_values(number).to_series()))
+        pandas.Index(_for_arrow(index.names[number] or "index", index.get_level_values(number).to_series()))
         for number in range(index.nlevels)
     ]
     if any(level.dtype != index.get_level_values(number).dtype for number, level in enumerate(levels)):
@@ -152,15 +157,27 @@ def _for_arrow(name: Any, column: pandas.Series) -> pandas.Series:
     dtype: Any = column.dtype
     if isinstance(dtype, pandas.CategoricalDtype):
         plain = dtype.categories.dtype
-        if isinstance(plain, pandas.IntervalDtype | pandas.PeriodDtype) or plain.kind == "m":
-            warn_of_change([repr(name)], f"written as {plain}", ", because Parquet has no such categories")
-            return column.astype(plain)
+        if isinstance(plain, pandas.IntervalDtype | pandas.PeriodDtype) or plain.kind in "mMiufb":
+            values = _of_categories(column, plain)
+            warn_of_change([repr(name)], f"written as {values.dtype}", ", because Parquet has no such categories")
+            return values
     elif isinstance(dtype, numpy.dtype) and dtype.kind == "O":
         integers = _as_uint64(column)
         return column if integers is None else integers
     elif isinstance(dtype, numpy.dtype) and not dtype.isnative:
         return column.astype(dtype.newbyteorder("="))
     return column
+
+
+def _of_categories(column: pandas.Series, dtype: Any) -> pandas.Series:
+    """The values of a column of categories in their own type, or in pandas' own one that can be missing."""
+    if not column.isna().any() or dtype.kind not in "iub":
+        return column.astype(dtype)
+    if isinstance(dtype, numpy.dtype):
+        dtype = "boolean" if dtype.kind == "b" else f"{'U' * (dtype.kind == 'u')}Int{8 * dtype.itemsize}"
+    # not astype, which rounds large integers
+    values = [None if pandas.isna(value) else value for value in column.astype(object)]
+    return pandas.Series(pandas.array(values, dtype=dtype), index=column.index)
 
 
 def warn_of_csv(frame: pandas.DataFrame, text: str) -> None:
@@ -216,6 +233,8 @@ def for_json_file(dataset: xarray.Dataset) -> dict[str, Any]:
     warn_of_change(numbers, "written as text", ", because JSON has no such numbers; .nc keeps them")
     others = [name for name, array in arrays.items() if _has_other_objects(array)]
     warn_of_change(others, "written as text", ", because JSON does not have this type; .parquet keeps it")
+    flattened = [name for name, array in arrays.items() if 0 in array.shape[:-1]]
+    warn_of_change(flattened, "written without its dimensions, of which one is empty", "; .nc keeps them")
     record: dict[str, Any] = {"coords": {}, "attrs": dataset.attrs, "dims": dict(dataset.sizes), "data_vars": {}}
     for name, array in dataset.variables.items():
         said = {"dims": list(array.dims), "attrs": array.attrs, "dtype": str(array.dtype)}

@@ -94,6 +94,7 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
             continue
         is_first = _INVALID.sub("_", stream) not in entry
         group = _group(entry, stream if is_first else f"{stream}_{chosen[0]}", "NXdata")
+        group["title"] = f"{title_of(start)} {stream}"
         along = [str(name) for name in dataset.coords if set(dataset.variables[name].dims) <= set(dims)]
         axes = [data.axis_along(dim) for dim in dims]
         # the time axis gives way to a hinted column of the same shape
@@ -103,7 +104,6 @@ def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
             for name in (*names, *along)
         }
         unwritten = {name: None for name in unwritten if name not in fields}
-        group["title"] = f"{title_of(start)} {stream}"
         group.attrs["signal"] = fields[chosen[0]]
         if chosen[1:]:
             group.attrs["auxiliary_signals"] = [fields[name] for name in chosen[1:]]

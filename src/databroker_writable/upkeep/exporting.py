@@ -6,8 +6,8 @@ import functools
 import importlib
 import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..results.remarks import retraction_in
 from ..runs.attachments import attachments, check_file_name
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
-from ..tables import check_run, to_dataset, with_text_names
+from ..tables import check_run, text_name, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
@@ -264,26 +264,34 @@ def _contents(run: Any, stream: str | None, columns: str | Sequence[str] | None,
     names = streams_of(run, stream)
     if not names and not attachments(run):
         raise ExportError(f"the run {run.metadata['start']['uid']!r} has no stream, so there is nothing to export")
-    streams = {name: with_text_names(to_dataset(run, name)) for name in names}
+    stored = {name: to_dataset(run, name) for name in names}
+    streams = {name: with_text_names(dataset) for name, dataset in stored.items()}
+    if columns is not None:
+        streams = _chosen(stored, streams, columns)
     described = {name: first_descriptor(run, name) for name in names}
     inputs = _inputs(run) if with_inputs else None
     retracted = retraction_in(getattr(run, "catalog_object", None), run.metadata["start"]["uid"])
     if retracted is not None:
         warn_user(f"the run {run.metadata['start']['uid']!r} is retracted: {retracted}; the file says so")
-    contents = RunContents(run.metadata["start"], run.metadata["stop"], described, retracted, inputs, streams)
-    return contents if columns is None else replace(contents, streams=_chosen(streams, columns))
+    return RunContents(run.metadata["start"], run.metadata["stop"], described, retracted, inputs, streams)
 
 
-def _chosen(streams: Mapping[str, xarray.Dataset], columns: str | Sequence[str]) -> dict[str, xarray.Dataset]:
-    columns = [columns] if isinstance(columns, str) else columns
-    known = {name for dataset in streams.values() for name in dataset.variables}
-    unknown = [name for name in columns if name not in known]
+def _chosen(
+    stored: Mapping[str, xarray.Dataset], streams: Mapping[str, xarray.Dataset], columns: Any
+) -> dict[str, xarray.Dataset]:
+    """The columns of streams, whose names are text, that are given by these or by the names that were `stored`."""
+    known = [name for datasets in (streams, stored) for dataset in datasets.values() for name in dataset.variables]
+    is_one = isinstance(columns, str) or not isinstance(columns, Iterable)
+    # the name of a column can be a tuple
+    names = [columns] if is_one or columns in known else list(columns)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ExportError(
-            f"there is no column {unknown[0]!r}; the run has {', '.join(map(str, sorted(known, key=str)))}"
-        )
+        listed = sorted(dict.fromkeys(str(name) for dataset in streams.values() for name in dataset.variables))
+        raise ExportError(f"there is no column {unknown[0]!r}; the run has {', '.join(listed)}")
+    texts = {stream: [text_name(dataset, name) for name in names] for stream, dataset in stored.items()}
     chosen = {
-        stream: dataset[[name for name in columns if name in dataset.variables]] for stream, dataset in streams.items()
+        stream: dataset[[name for name in texts[stream] if name in dataset.variables]]
+        for stream, dataset in streams.items()
     }
     return {stream: dataset for stream, dataset in chosen.items() if dataset.variables}
 
