@@ -102,6 +102,16 @@ def test_missing_values_in_a_multiindex_are_the_same(levels: list[list[Any]]) ->
     assert list(result.columns.index) == [("primary", "level_1")]
 
 
+def test_zones_of_levels_are_compared() -> None:
+    times = pandas.to_datetime(["2024-01-01", "2024-07-01"]).tz_localize("Europe/Berlin")
+    first, second = (
+        pandas.DataFrame({"x": [1, 2]}, index=pandas.MultiIndex.from_arrays([index, [1, 2]], names=["t", "n"]))
+        for index in (times, times.tz_localize(None))
+    )
+    assert list(diff(run_of(first), run_of(second)).columns.index) == [("primary", "t")]
+    assert not diff(run_of(first), run_of(first))
+
+
 def test_the_largest_difference_of_numbers_is_told_with_its_place() -> None:
     found = differing({"x": [1.0, 2.0, -4.0]}, {"x": [1.0, 2.5, -5.0]})
     assert (found["count"], found["largest"], found["relative"], found["at"]) == (2, 1.0, 0.2, (2,))

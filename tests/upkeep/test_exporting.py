@@ -149,6 +149,38 @@ def test_attributes_that_hdf5_and_xarray_use_themselves_get_other_names() -> Non
     assert back["x"].attrs == back.attrs == {f"original_{name}": value for name, value in attrs.items()}
 
 
+def levels_of_times() -> pandas.DataFrame:
+    times = pandas.to_datetime(["2024-01-01", "2024-07-01"]).tz_localize("Europe/Berlin")
+    index = pandas.MultiIndex.from_arrays([times, pandas.array([1, None], "Int64"), ["a", "b"]], names=["t", "n", "s"])
+    return pandas.DataFrame({"x": [1, 2]}, index=index)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".nxs", ".csv", ".json"])
+@pytest.mark.filterwarnings("ignore:the column.*is written as:databroker_writable.StoreWarning")
+def test_datetimes_of_a_level_keep_their_zone(suffix: str) -> None:
+    path = export(stored(levels_of_times()), f"run{suffix}")
+    if suffix == ".nc":
+        back = xarray.load_dataset(path)["t"].values.tolist()
+    elif suffix == ".nxs":
+        with h5py.File(path, "r") as file:
+            back = file["entry/primary/t"].asstr()[()].tolist()
+    elif suffix == ".csv":
+        back = pandas.read_csv(path, comment="#")["t"].tolist()
+    else:
+        back = json.loads(Path(path).read_text())["streams"]["primary"]["coords"]["t"]["data"]
+    assert back == ["2024-01-01 00:00:00+01:00", "2024-07-01 00:00:00+02:00"]
+
+
+def test_attributes_that_are_text_of_numpy_are_text() -> None:
+    text = numpy.array(["mm", "a"])
+    attrs = {"units": text[0], "names": list(text)}
+    run = stored(xarray.Dataset({"x": ("row", [1, 2], attrs)}, attrs={"note": text[1]}))
+    back = xarray.load_dataset(export(run, "run.nc"))
+    assert (back["x"].attrs, back.attrs) == ({"units": "mm", "names": ["mm", "a"]}, {"note": "a"})
+    with h5py.File(export(run, "run.nxs"), "r") as file:
+        assert file["entry/primary/x"].attrs["units"] == "mm"
+
+
 @pytest.mark.parametrize("units", ["s since start", "days since 2000-01-01"])
 def test_numbers_that_are_since_something_are_read_as_numbers(units: str) -> None:
     run = stored({"x": [0.5, 1.5]}, units={"x": units})

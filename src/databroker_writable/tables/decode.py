@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dask.array
@@ -139,12 +140,16 @@ def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
 
 
 def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variable:
-    """Make a variable of decoded values; xarray wraps most pandas arrays, but not datetimes with a zone."""
     if is_index:
         return xarray.Variable(dims, values if isinstance(values, numpy.ndarray) else pandas.Index(values))
+    return variable_of(dims, values)
+
+
+def variable_of(dims: list[str], values: Any, attrs: Mapping[Any, Any] | None = None) -> xarray.Variable:
+    """Make a variable of decoded values; xarray wraps most pandas arrays, but not datetimes with a zone."""
     if isinstance(values, pandas.arrays.DatetimeArray):
         values = numpy.asarray(values.astype(object))
-    variable = xarray.Variable(dims, values)
+    variable = xarray.Variable(dims, values, attrs)
     if isinstance(values, numpy.ndarray) and values.dtype == variable.dtype == object:
         # xarray (2026.9, as_compatible_data) passes objects through a pandas Series, and with pandas 3
         # that turns None among strings into NaN.

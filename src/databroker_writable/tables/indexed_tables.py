@@ -21,6 +21,7 @@ from .columns import (
     is_default_index,
     reading,
 )
+from .decode import variable_of
 from .encode import dtype_name
 from .layout import encode_attributes
 from .names import data_keys_of, free_name, plain_names
@@ -180,5 +181,10 @@ def without_multi_indexes(dataset: xarray.Dataset) -> xarray.Dataset:
     """The Dataset with the levels of each MultiIndex as coordinates, and without the tuples of them."""
     for index, coordinates in dataset.xindexes.group_by_index():
         if isinstance(index, PandasMultiIndex):
-            dataset = dataset.drop_indexes(list(coordinates)).drop_vars(index.dim)
+            levels = {}
+            for number, name in enumerate(index.index.names):
+                # from pandas, because xarray (2026.9) gives datetimes of levels in UTC, and without the zone
+                values = index_values(index.index.get_level_values(number))
+                levels[str(name)] = variable_of([str(index.dim)], values, coordinates[name].attrs)
+            dataset = dataset.drop_vars(list(coordinates)).assign_coords(xarray.Coordinates(levels, indexes={}))
     return dataset

@@ -121,10 +121,11 @@ def _attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 def attribute(value: Any) -> Any:
     """The value of an attribute; as JSON text if HDF5 and netCDF cannot hold it."""
     if isinstance(value, str):
-        return value if "\0" not in value else json_line(value)
+        # as Python's text, because h5py does not write numpy's
+        return str.__str__(value) if "\0" not in value else json_line(value)
     if isinstance(value, list | tuple | numpy.ndarray) and len(numpy.shape(value)):
         if isinstance(value, list | tuple) and len(value) and all(isinstance(item, str) for item in value):
-            return list(value)
+            return list(map(str.__str__, value))
         if _is_flat(value) and numpy.asarray(value).dtype.kind in "iuf":
             return numpy.asarray(value)
         return json_line(value)
