@@ -1182,7 +1182,21 @@ def test_integers_beyond_int64_beside_missing_ones_are_written_exactly() -> None
         assert xarray.load_dataset(export(run, "run.nc"))["x"].values.tolist() == [str(2**63 + 1), ""]
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_big_endian_numbers_of_an_index_are_written(suffix: str) -> None:
+    index = pandas.Index(numpy.array([5, 6], ">i4"), name="n")
+    path = export(stored(pandas.DataFrame({"f": numpy.array([0.5, 1.5], ">f8")}, index)), f"run{suffix}")
+    if suffix == ".csv":
+        back = pandas.read_csv(path, comment="#", index_col="n")
+    else:
+        back = pandas.read_parquet(path)
+    assert (back.index.tolist(), back["f"].tolist()) == ([5, 6], [0.5, 1.5])
+
+
 def test_big_endian_numbers_are_written_to_parquet() -> None:
     table = {"i": numpy.array([1, 2], ">i4"), "f": numpy.array([0.5, 1.5], ">f8")}
     back = pandas.read_parquet(export(stored(table), "run.parquet"))
+    assert (back["i"].tolist(), back["f"].tolist()) == ([1, 2], [0.5, 1.5])
+    back = pandas.read_csv(export(stored(pandas.DataFrame(table)), "run.csv"), comment="#")
+    assert list(back) == ["i", "f"]
     assert (back["i"].tolist(), back["f"].tolist()) == ([1, 2], [0.5, 1.5])

@@ -8,6 +8,7 @@ import json as json_library
 import re
 from typing import Any
 
+import numpy
 import pandas
 import xarray
 
@@ -130,6 +131,15 @@ def json(contents: RunContents, path: str) -> NewFile:
     return written(path, lambda file: file.write(text.encode()))
 
 
+def _bring_to_native_order(dataset: xarray.Dataset) -> None:
+    """Bring numbers to the order of bytes of this machine, the only one that pandas 2 takes into frames."""
+    # in place, because a copy of the Dataset names the index of a frame by its dim
+    for name in dataset.data_vars:
+        variable = dataset.variables[name]
+        if isinstance(variable.dtype, numpy.dtype) and not variable.dtype.isnative:
+            variable.data = variable.data.astype(variable.dtype.newbyteorder("="))
+
+
 def _complex_ones(contents: RunContents) -> list[str]:
     """The columns of complex numbers, for messages."""
     columns = [item for table in contents.streams.values() for item in table.variables.items()]
@@ -139,6 +149,7 @@ def _complex_ones(contents: RunContents) -> list[str]:
 def _frame(contents: RunContents) -> tuple[Any, bool]:
     """The table as a DataFrame, and whether its index is a column of the run."""
     dataset = contents.table()
+    _bring_to_native_order(dataset)
     dims = list(dataset.dims)
     if not dims:
         return dataset.expand_dims("row").to_dataframe() if dataset.variables else pandas.DataFrame(), False
