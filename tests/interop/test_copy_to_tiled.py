@@ -32,7 +32,7 @@ from databroker_writable import (
     to_dataset,
 )
 from databroker_writable.upkeep import tiled_destination, tiled_survey
-from databroker_writable.upkeep.tiled_destination import naming_a_server_that_is_away
+from databroker_writable.upkeep.tiled_destination import tiled_away_as_error
 from support import example_runs, tiled_server
 from support.command_line import fail, run
 
@@ -597,7 +597,7 @@ def test_a_proxy_that_answers_for_a_server_that_is_away_is_no_server(status):
     error = httpx.HTTPStatusError("no", request=request, response=httpx.Response(status, request=request))
     with (
         pytest.raises(httpx.HTTPStatusError if status == 500 else ServerAwayError),
-        naming_a_server_that_is_away(request.url),
+        tiled_away_as_error(request.url),
     ):
         raise error
 

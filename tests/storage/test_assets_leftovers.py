@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 from databroker_writable import UnreadableAssetError
-from databroker_writable.storage.assets import find_asset_files, find_partial_files, is_asset
+from databroker_writable.storage.assets import find_asset_files, find_partial_files, is_asset_file
 from databroker_writable.storage.assets.hdf5_verification import verify
 from support.asset_files import frames, published, stream_assets
 
@@ -56,7 +56,7 @@ def test_files_of_other_programs_in_the_same_place_are_recognised(tmp_path: Path
         file["img"] = frames()
     text = path.with_name("text.h5")
     text.write_text("text")
-    assert [is_asset(path) for path in find_asset_files(str(tmp_path))] == [True, False, False]
+    assert [is_asset_file(path) for path in find_asset_files(str(tmp_path))] == [True, False, False]
 
 
 def test_a_whole_file_is_verified(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ..runs.sinks import TableSink
 from ..runs.slow_reading import warn_of_slow_reading
 from ..runs.start_document import StartArguments, start_metadata
 from ..storage.asset_roots import AssetRoots
-from ..storage.assets import is_our_asset
+from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining_reads
 from .run_store import RunStore
@@ -57,7 +57,7 @@ def checked_run(
 
 def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
     """Refuse assets of another catalog that could not be read here; warn that they stay where they are."""
-    resources = [doc for name, doc in documents if name == "resource" and is_our_asset(doc)]
+    resources = [doc for name, doc in documents if name == "resource" and is_asset_resource(doc)]
     root_map = getattr(store.catalog, "root_map", None)
     own = set(map(os.path.realpath, store.asset_roots())) if resources else set()
     for doc in resources:

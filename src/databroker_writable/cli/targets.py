@@ -115,9 +115,9 @@ def tiled_container(name: str) -> Any:
         raise click.ClickException(
             "Tiled's client is not installed; pip install 'databroker-writable[databroker,tiled]'"
         ) from None
-    from ..upkeep.tiled_destination import naming_a_server_that_is_away
+    from ..upkeep.tiled_destination import tiled_away_as_error
 
-    with naming_a_server_that_is_away(without_password(name.partition("?")[0])):
+    with tiled_away_as_error(without_password(name.partition("?")[0])):
         return from_uri(name) if "://" in name else from_profile(name)
 
 

@@ -17,7 +17,7 @@ from mongoquery import QueryError
 from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
-from ..runs.provenance import sources_of, start_of, superseded_by
+from ..runs.provenance import sources_of, start_of, superseded_uids
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, may_have_deleted_runs
 from ..storage.embedded_query import header_query
 from ..storage.mongo_errors import away_as_error
@@ -319,7 +319,7 @@ def _naming(catalog: Any) -> _Naming:
     known = list(starts.headers.values())
     for header in with_keys(known[naming.count :], ("derived_from", "supersedes")):
         start = header.start
-        for uid in [source["uid"] for source in sources_of(start)] + superseded_by(start):
+        for uid in [source["uid"] for source in sources_of(start)] + superseded_uids(start):
             naming.runs_by_name.setdefault(uid, {})[header.uid] = None
         if "supersedes" in start:
             naming.superseding[header.uid] = None

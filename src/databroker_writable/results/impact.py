@@ -10,7 +10,7 @@ import pandas
 from ..errors import NotFoundError
 from ..runs.document_parts import name_of
 from ..runs.packed_headers import place_in_time
-from ..runs.provenance import reference, sources_of, start_of, superseded_by
+from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from .header_search import PROBE, Header, headers, headers_superseding
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
@@ -100,7 +100,7 @@ def _inputs(header: Header) -> list[str]:
 
 def _inputs_not_replaced(header: Header) -> list[str]:
     """The inputs of a run, without the runs that it supersedes."""
-    replaced = superseded_by(header.start)
+    replaced = superseded_uids(header.start)
     return [uid for uid in _inputs(header) if uid not in replaced]
 
 
@@ -141,7 +141,7 @@ def _reach_inputs(reached: NamedCatalogs) -> None:
 def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
     """The superseded uids, each with the newest run that supersedes it, is successful and is not retracted."""
     valid = [header for header in superseding if header.status == "success" and header.uid not in withdrawn]
-    return {uid: header.uid for header in reversed(valid) for uid in superseded_by(header.start)}
+    return {uid: header.uid for header in reversed(valid) for uid in superseded_uids(header.start)}
 
 
 def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]]) -> pandas.DataFrame:

@@ -12,7 +12,7 @@ import networkx
 from networkx.readwrite.text import generate_network_text
 
 from ..errors import NotFoundError, require_package
-from ..runs.provenance import reference, sources_of, start_of, superseded_by
+from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from ..runs.shown_text import mermaid_label, printable
 from .axes import check_axes, words_in_title
 from .header_search import Header, unambiguous_length
@@ -244,7 +244,7 @@ def _describe(
     for source in sources_of(start or {}):
         _mention(graph, source["uid"], source["catalog"])
         graph.add_edge(source["uid"], uid, kind="derived")
-    for other in superseded_by(start or {}):
+    for other in superseded_uids(start or {}):
         _mention(graph, other, name)
         graph.add_edge(other, uid, kind="superseded")
 

@@ -176,7 +176,7 @@ def sources_of(start: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def superseded_by(start: Mapping[str, Any]) -> list[str]:
+def superseded_uids(start: Mapping[str, Any]) -> list[str]:
     """The uids of the runs that a run replaces, from its start document."""
     return [uid for uid in _items(start.get("supersedes")) if isinstance(uid, str)]
 

@@ -12,7 +12,7 @@ from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, posix_seconds
 from ..tables.public_types import Time
 from ..tables.wording import short
-from .provenance import Provenance, sources_of, superseded_by
+from .provenance import Provenance, sources_of, superseded_uids
 
 _UID = itemgetter("uid")
 
@@ -80,7 +80,7 @@ def start_metadata(given: StartArguments) -> dict[str, Any]:
     if len(sources) == 1:
         result.setdefault("original_run_uid", *sources)
     own_uid = result.get("uid")
-    if own_uid is not None and own_uid in [*sources, *superseded_by(result)]:
+    if own_uid is not None and own_uid in [*sources, *superseded_uids(result)]:
         raise InvalidMetadataError(
             f"the run {own_uid!r} refers to itself; derived_from and supersedes must name other runs"
         )

@@ -12,7 +12,7 @@ import humanize
 
 from ..errors import UnreadableAssetError
 from ..runs.document_parts import Document
-from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
+from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset_file, is_asset_resource
 from ..storage.file_locks import is_being_written
 from ..storage.file_rights import why_not_listed
 from .findings import Finding, Leftover, in_place_of_directory, remover
@@ -38,8 +38,8 @@ class Assets:
     def refer(self, resources: Iterable[Document]) -> None:
         """Record what a run refers to."""
         for resource in resources:
-            if is_our_asset(resource):
-                self._needed[asset_path(self._catalog, resource)] = resource
+            if is_asset_resource(resource):
+                self._needed[path_of_resource(self._catalog, resource)] = resource
                 if self.root:
                     # files that were moved here belong to the run, even without a root_map
                     self._referred.add(os.path.realpath(os.path.join(self.root, str(resource["resource_path"]))))
@@ -72,7 +72,7 @@ class Assets:
                 message = f"{what}, kept because {unreadable} cannot be read and may refer to it"
                 yield Finding("orphan-asset", path, message, is_problem=False)
             else:
-                yield self._leftover("orphan-asset", what, path, status, remover(path, is_asset))
+                yield self._leftover("orphan-asset", what, path, status, remover(path, is_asset_file))
 
     def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
         """Read every file that runs refer to, and verify checksums; `report` is called with the bytes of each."""
@@ -106,7 +106,7 @@ class Assets:
         return Leftover.of_age(category, path, what, age, may_be_shared=self._may_be_shared, remove=remove)
 
 
-def asset_path(catalog: Any, resource: Document) -> str:
+def path_of_resource(catalog: Any, resource: Document) -> str:
     """The real path of the file of a resource."""
     root, root_map = str(resource.get("root", "")), getattr(catalog, "root_map", None) or {}
     return os.path.realpath(os.path.join(root_map.get(root, root), str(resource["resource_path"])))

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from ..errors import NotWritableError, StoreError, StoreFailedError
 from ..results.header_search import open_run
 from ..runs.document_parts import Document
-from ..storage.assets import is_asset, is_our_asset
+from ..storage.assets import is_asset_file, is_asset_resource
 from ..storage.durable_file import sync_directories
 from ..storage.file_rights import why_not_removable, why_not_removed
 from ..storage.run_file_readers import why_unreadable
-from .asset_findings import Assets, asset_path
+from .asset_findings import Assets, path_of_resource
 from .findings import Finding, Leftover
 
 CUT_OFF = "run whose deletion was interrupted: its assets and remarks may be left; databroker-writable delete CATALOG"
@@ -149,14 +149,14 @@ class Deletion(ABC):
 
     def find_assets(self, resources: list[Document]) -> None:
         """Divide the files of resources into those to delete and those to keep."""
-        own = [resource for resource in resources if is_our_asset(resource)]
+        own = [resource for resource in resources if is_asset_resource(resource)]
         root = self.catalog._store.asset_root()
         used = self.used_by_others(own) if own else set()
-        for path in sorted({asset_path(self.catalog, resource) for resource in own}):
+        for path in sorted({path_of_resource(self.catalog, resource) for resource in own}):
             is_below = root is not None and path.startswith(os.path.realpath(root) + os.sep)
             if is_below and _is_closed(path):
                 self._closed.append(path)
-            elif is_below and path not in used and os.path.isfile(path) and is_asset(path):
+            elif is_below and path not in used and os.path.isfile(path) and is_asset_file(path):
                 self.assets.append(path)
             elif os.path.exists(path):
                 self.kept.append(path)

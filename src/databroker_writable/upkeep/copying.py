@@ -15,7 +15,7 @@ from ..results.remarks import remarks
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.provenance import reference, with_roles
 from ..runs.run_or_table import documents_of
-from ..storage.assets import is_our_asset
+from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..storage.mongo_errors import away, away_as_error, is_away
@@ -223,7 +223,7 @@ class CatalogDestination:
                 warnings.filterwarnings("ignore", "EventDescriptor .* has no 'name'", UserWarning)
                 run = open_run(source, uid)
             documents = [
-                (name, assets.copied(doc) if name == "resource" and is_our_asset(doc) else doc)
+                (name, assets.copied(doc) if name == "resource" and is_asset_resource(doc) else doc)
                 for name, doc in documents_of(run)
             ]
             self._store(documents)

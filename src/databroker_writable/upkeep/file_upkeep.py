@@ -18,14 +18,14 @@ from ..errors import PickledRunError
 from ..runs.checker import may_count
 from ..runs.document_parts import Document, counts_by_stream
 from ..runs.stream_resources import counted_numbers, covered_numbers
-from ..storage.assets import is_our_asset
+from ..storage.assets import is_asset_resource
 from ..storage.catalog_paths import files_matching
 from ..storage.durable_file import final_name, sync_directories
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
 from ..storage.file_writer import DELETED, name_during_deletion
 from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
-from .asset_findings import Assets, asset_path
+from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of, remover
 
@@ -136,7 +136,7 @@ class FileDeletion(Deletion):
         # a run that cannot be read completely may use any of them
         known = resources if any(not file.is_known for file in files) else []
         used = itertools.chain(known, *(file.resources for file in files))
-        return {asset_path(self.catalog, resource) for resource in used if is_our_asset(resource)}
+        return {path_of_resource(self.catalog, resource) for resource in used if is_asset_resource(resource)}
 
 
 class EventNumbers:

@@ -13,11 +13,11 @@ from typing import Any
 import bson
 
 from ..runs.document_parts import Document
-from ..storage.assets import is_our_asset
+from ..storage.assets import is_asset_resource
 from ..storage.mongo_backend import MongoBackend, Owner, Part, remove
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
-from .asset_findings import Assets, asset_path
+from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover
 
@@ -141,7 +141,9 @@ class NormalizedDeletion(Deletion):
         self.is_visible = self.backend.has_run(uid)
         resources = list(self.backend.collections.resources.find({"run_start": uid}, {"_id": False}))
         if self.backend.has_registry_apart:
-            self.kept = [asset_path(self.catalog, resource) for resource in resources if is_our_asset(resource)]
+            self.kept = [
+                path_of_resource(self.catalog, resource) for resource in resources if is_asset_resource(resource)
+            ]
         else:
             self.find_assets(resources)
 
@@ -161,7 +163,7 @@ class NormalizedDeletion(Deletion):
     def used_by_others(self, resources: list[Document]) -> set[str]:
         names = [resource["resource_path"] for resource in resources]
         others = {"resource_path": {"$in": names}, "run_start": {"$ne": self.uid}}
-        return {asset_path(self.catalog, other) for other in self.backend.collections.resources.find(others)}
+        return {path_of_resource(self.catalog, other) for other in self.backend.collections.resources.find(others)}
 
 
 class EmbeddedDeletion(Deletion):
@@ -200,10 +202,10 @@ class EmbeddedDeletion(Deletion):
         others = {"resources.resource_path": {"$in": names}, "start.uid": {"$ne": self.uid}}
         headers = self.backend.database.header.find(others, {"resources": True})
         return {
-            asset_path(self.catalog, resource)
+            path_of_resource(self.catalog, resource)
             for header in headers
             for resource in header["resources"]
-            if is_our_asset(resource)
+            if is_asset_resource(resource)
         }
 
     def _pages(self) -> Iterator[Part]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from ..errors import InvalidRunError, warn_user
 from ..runs.document_parts import Document, NamedDocument
-from ..storage.assets import format_of, is_our_asset
+from ..storage.assets import format_of, is_asset_resource
 from ..storage.assets.asset_paths import free_path, taken_paths
 from ..storage.durable_file import NewFile
 from ..storage.file_rights import why_not_removed
@@ -33,7 +33,7 @@ class PartialAssets:
         documents = list(documents)
         self._root_map = root_map
         self._descriptors = {doc["uid"] for name, doc in documents if name == "descriptor"}
-        self._resources = {doc["uid"]: doc for name, doc in documents if name == "resource" and is_our_asset(doc)}
+        self._resources = {doc["uid"]: doc for name, doc in documents if name == "resource" and is_asset_resource(doc)}
         self._rows: dict[tuple[str, str], int] = {}
         # by the path of the resources, below their root
         self._published: dict[str, str] = {}

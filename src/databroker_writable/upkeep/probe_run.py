@@ -13,7 +13,7 @@ import numpy
 
 from ..errors import StoreError
 from ..results.header_search import PROBE
-from ..storage.assets import DEFAULT, is_our_asset
+from ..storage.assets import DEFAULT, is_asset_resource
 from ..storage.file_backend import FileBackend
 from .findings import Finding, Report
 from .known_upkeep import upkeep_of
@@ -54,7 +54,7 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     elif complaint:
         what = f"a new process cannot read the probe run: {complaint}"
         report.findings.append(Finding("not-read", f"run {uid}", what))
-    assets = [doc for name, doc in run.documents(fill="no") if name == "resource" and is_our_asset(doc)]
+    assets = [doc for name, doc in run.documents(fill="no") if name == "resource" and is_asset_resource(doc)]
     paths = [os.path.join(doc["root"], doc["resource_path"]) for doc in assets[:1]]
     if root is not None:
         top = root if catalog.asset_root is not None else os.path.dirname(root)

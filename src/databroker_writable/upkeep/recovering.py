@@ -24,7 +24,7 @@ from ..storage.file_locks import locked
 from ..storage.run_file_readers import why_unreadable
 from ..tables.public_types import Broker
 from ..tables.tracebacks import errors_end_here
-from .asset_findings import asset_path
+from .asset_findings import path_of_resource
 from .file_upkeep import READERS, EventNumbers, left_files
 from .partial_assets import PartialAssets, remove_recovered
 from .repeated_attempts import adds_nothing
@@ -153,7 +153,7 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun | N
     if left_out and kept[-1][0] == "stop":
         del kept[-1]  # it counts the Events that are left out
     if catalog._backend.has_run(uid) and not _is_stored(catalog, uid, kept, assets):
-        if adds_nothing(kept, assets.path_of, documents_of(catalog[uid]), functools.partial(asset_path, catalog)):
+        if adds_nothing(kept, assets.path_of, documents_of(catalog[uid]), functools.partial(path_of_resource, catalog)):
             assets.remove()
             return None
         kept = _renamed(kept, _other_uid(documents))

@@ -11,7 +11,7 @@ import numpy
 
 from ..runs.comparison import as_text
 from ..runs.document_parts import PRIMARY, Document, NamedDocument
-from ..storage.assets import format_of, is_our_asset
+from ..storage.assets import format_of, is_asset_resource
 
 if TYPE_CHECKING:
     import dask.array
@@ -56,7 +56,7 @@ class _Content:
                 self._descriptors.setdefault(doc.get("name", PRIMARY), []).append(doc)
             elif name == "event_page":
                 self._pages.setdefault(doc["descriptor"], []).append(doc)
-            elif name == "resource" and is_our_asset(doc):
+            elif name == "resource" and is_asset_resource(doc):
                 self._resources[doc["uid"]] = doc
             elif name == "datum_page":
                 self._datums.update((datum["datum_id"], datum) for datum in event_model.unpack_datum_page(doc))

@@ -60,7 +60,7 @@ class TiledDestination:
 
         Raises `StoreFailedError` where it may still be written.
         """
-        with naming_a_server_that_is_away(self._client.context.api_uri):
+        with tiled_away_as_error(self._client.context.api_uri):
             if uid not in self._client:
                 return False
             metadata = self._client[uid].metadata
@@ -79,7 +79,7 @@ class TiledDestination:
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
         """The stop document of a run that is there."""
-        with naming_a_server_that_is_away(self._client.context.api_uri):
+        with tiled_away_as_error(self._client.context.api_uri):
             stop: Mapping[str, Any] | None = self._client[uid].metadata.get("stop")
         return stop
 
@@ -91,7 +91,7 @@ class TiledDestination:
         surveyed = survey(open_run(source, uid), getattr(source, "root_map", None) or {})
         known = surveyed.references.items()
         references = {column: reference for column, reference in known if reference.root not in self._unreadable}
-        with naming_a_server_that_is_away(self._client.context.api_uri):
+        with tiled_away_as_error(self._client.context.api_uri):
             try:
                 self._write_marked(uid, surveyed, references)
             except StoreFailedError:
@@ -198,7 +198,7 @@ class TiledDestination:
 
 
 @contextlib.contextmanager
-def naming_a_server_that_is_away(address: Any) -> Iterator[None]:
+def tiled_away_as_error(address: Any) -> Iterator[None]:
     """Raise `ServerAwayError` if a server of Tiled does not answer, or a proxy says so."""
     import httpx
 

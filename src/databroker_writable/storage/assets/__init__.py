@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from .hdf5_handler import HDF5_SPEC, HDF5AssetHandler
 from .hdf5_writer import HDF5Writer
-from .known_formats import DEFAULT, FORMATS, find_asset_files, find_partial_files, format_of, is_asset, is_our_asset
+from .known_formats import (
+    DEFAULT,
+    FORMATS,
+    find_asset_files,
+    find_partial_files,
+    format_of,
+    is_asset_file,
+    is_asset_resource,
+)
 
 __all__ = [
     "DEFAULT",
@@ -19,6 +27,6 @@ __all__ = [
     "find_asset_files",
     "find_partial_files",
     "format_of",
-    "is_asset",
-    "is_our_asset",
+    "is_asset_file",
+    "is_asset_resource",
 ]

@@ -17,7 +17,7 @@ from ...errors import StoreFailedError
 _LONGEST_NAME = 200
 
 
-def asset_path(run_uid: str, stream: str, time: float, suffix: str) -> str:
+def new_asset_path(run_uid: str, stream: str, time: float, suffix: str) -> str:
     """Path of the file of a run's stream, relative to the asset root, with forward slashes."""
     day = datetime.fromtimestamp(time, timezone.utc)
     name = f"{file_safe(run_uid)}-{file_safe(stream)}"

@@ -41,7 +41,9 @@ class HDF5Writer:
         self._root = os.path.abspath(root)
         self._run_uid = run_uid
         self._identity = {"creator": HDF5_SPEC, "run_uid": run_uid, "stream": stream, DESCRIPTOR: descriptor}
-        self.resource_path = asset_paths.free_path(self._root, asset_paths.asset_path(run_uid, stream, time, SUFFIX))
+        self.resource_path = asset_paths.free_path(
+            self._root, asset_paths.new_asset_path(run_uid, stream, time, SUFFIX)
+        )
         self._final = os.path.join(self._root, *self.resource_path.split("/"))
         self._asset: NewHDF5File | None = None
         self._dims: dict[str, tuple[str, ...]] = {}

@@ -18,7 +18,7 @@ FORMATS: dict[str, AssetFormat] = {known.spec: known for known in (DEFAULT,)}
 """All formats, by their spec."""
 
 
-def is_our_asset(resource: Mapping[str, Any]) -> bool:
+def is_asset_resource(resource: Mapping[str, Any]) -> bool:
     """Whether a resource is an asset file of this package."""
     return resource.get("spec") in FORMATS
 
@@ -28,7 +28,7 @@ def format_of(resource: Mapping[str, Any]) -> AssetFormat:
     return FORMATS[resource["spec"]]
 
 
-def is_asset(path: str) -> bool:
+def is_asset_file(path: str) -> bool:
     """Whether this package wrote a file under the name of an asset; other programs may use such names, too."""
     suffix = os.path.splitext(path)[1]
     return any(known.is_ours(path) for known in FORMATS.values() if known.suffix == suffix)
@@ -40,7 +40,7 @@ def find_partial_files(root: str, **options: Any) -> dict[str, os.stat_result]:
 
 
 def find_asset_files(root: str, **options: Any) -> dict[str, os.stat_result]:
-    """Published files under a root, with their status; `is_asset` tells whether this package wrote one."""
+    """Published files under a root, with their status; `is_asset_file` tells whether this package wrote one."""
     return find_files(root, _is_asset_name, **options)
 
 
