@@ -14,7 +14,7 @@ import pytest
 
 from databroker_writable import UnreadableAssetError, copy_runs, open_directory, to_dataset
 from databroker_writable.storage.assets import FORMATS, asset_router
-from databroker_writable.storage.assets.asset_paths import asset_path, free_path
+from databroker_writable.storage.assets.asset_paths import free_path, new_asset_path
 from databroker_writable.storage.durable_file import NewFile
 from databroker_writable.upkeep.checking import examine
 from databroker_writable.upkeep.deleting import deletion_of
@@ -40,7 +40,7 @@ class ArchiveWriter:
     """An archive that is written when it is published."""
 
     def __init__(self, root: str, run_uid: str, stream: str, time: float, descriptor: str) -> None:
-        self.resource_path = free_path(root, asset_path(run_uid, stream, time, SUFFIX))
+        self.resource_path = free_path(root, new_asset_path(run_uid, stream, time, SUFFIX))
         self._path = os.path.join(root, self.resource_path)
         self._columns: dict[str, list[Any]] = {}
 

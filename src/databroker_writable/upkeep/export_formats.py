@@ -75,7 +75,13 @@ def _add_group(file: _NewNetCDF, dataset: xarray.Dataset, group: str | None) -> 
 
     writer = ArrayWriter()
     store = xarray.backends.H5NetCDFStore(file.hdf5, group=group, mode="w", autoclose=False)
-    dataset.dump_to_store(store, writer=writer)
+    try:
+        dataset.dump_to_store(store, writer=writer)
+    except AttributeError as exc:
+        if exc.name != "num2date":
+            raise
+        # xarray needs cftime for dates so far away, and finds None in its place
+        raise ValueError("netCDF has no such dates unless cftime is installed") from exc
     writer.sync()
     file.check()
 
