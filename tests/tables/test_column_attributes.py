@@ -162,7 +162,7 @@ def test_variables_of_xarray_among_columns_keep_dims_and_attributes():
 
 
 def test_a_zarr_array_keeps_its_attributes():
-    zarr = pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install zarr")
     x = zarr.array(numpy.arange(3))
     x.attrs["units"] = "mm"
     back = there_and_back({"x": x})["x"]
@@ -170,7 +170,7 @@ def test_a_zarr_array_keeps_its_attributes():
 
 
 def test_a_variable_of_netcdf4_keeps_attributes_and_masked_values(tmp_path):
-    netCDF4 = pytest.importorskip("netCDF4")
+    netCDF4 = pytest.importorskip("netCDF4", reason="netCDF4 is not installed: pip install netCDF4")
     with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
         file.createDimension("row", 2)
         counts = file.createVariable("counts", "i4", "row", fill_value=-1)

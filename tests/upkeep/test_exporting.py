@@ -108,7 +108,7 @@ EITHER_WAY = [{"engine": "h5netcdf"}, {"engine": "netcdf4", "auto_complex": True
 @pytest.mark.parametrize("options", EITHER_WAY, ids=["h5netcdf", "netcdf4"])
 def test_netcdf_with_complex_numbers_is_read_back_as_its_warning_says(options: dict[str, Any]) -> None:
     if options["engine"] == "netcdf4":
-        pytest.importorskip("netCDF4", minversion="1.7")
+        pytest.importorskip("netCDF4", minversion="1.7", reason="netCDF4 reads complex numbers from 1.7")
     run = stored(COMPLEX)
     with pytest.warns(StoreWarning) as warned:
         path = export(run, "run.nc")
@@ -123,7 +123,7 @@ def test_netcdf_with_complex_numbers_is_read_back_as_its_warning_says(options: d
 @pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
 def test_netcdf_is_read_back_identical_by_either_engine(engine: str) -> None:
     if engine == "netcdf4":
-        pytest.importorskip("netCDF4")
+        pytest.importorskip("netCDF4", reason="netCDF4 is not installed: pip install netCDF4")
     times = numpy.array(["2024-05-31T12:00:00.123456789", "NaT"], dtype="datetime64[ns]")
     table = {
         "n": [1, 2],
