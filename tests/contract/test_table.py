@@ -110,10 +110,10 @@ def test_the_times_of_a_table_can_be_asked_by(catalog, runs):
 
 @pytest.mark.parametrize("other", [{}, {"analysis_name": "fit", "sample": "Cu"}], ids=["unnamed", "named"])
 def test_names_and_samples_that_a_run_does_not_have_are_none(catalog, other):
-    for number, metadata in enumerate([other, {}]):
-        catalog.store_run({"x": [1]}, metadata, time=1.7e9 + number)
-    newest = catalog.table().iloc[0]
-    assert (newest["name"], newest["sample"]) == (None, None)
+    for uid, metadata in {"named": other, "unnamed": {}}.items():
+        catalog.store_run({"x": [1]}, metadata, uid)
+    row = catalog.table().loc["unnamed"]
+    assert (row["name"], row["sample"]) == (None, None)
 
 
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
