@@ -201,10 +201,11 @@ def test_it_is_named_too_by_the_catalog_that_holds_it_since(suffix: str) -> None
 def test_a_server_that_does_not_answer_ends_the_copy(source: Any, layout: str, tmp_path: Path) -> None:
     place = write_mongo_catalog("m.yml", layout, unreachable_uri(), asset_root=str(tmp_path / "arrays"))
     target = intake.open_catalog(place)["m"]
-    with pytest.raises(ServerAwayError, match="no MongoDB server answers"):
-        copy_runs(source, target)
-    with pytest.raises(ServerAwayError, match="no MongoDB server answers"):
-        copy_runs(target, source)
+    with contextlib.closing(target._backend.database.client):
+        with pytest.raises(ServerAwayError, match="no MongoDB server answers"):
+            copy_runs(source, target)
+        with pytest.raises(ServerAwayError, match="no MongoDB server answers"):
+            copy_runs(target, source)
 
 
 COPIED = "c8521f69"
