@@ -297,11 +297,14 @@ def test_parameters_of_lmfit_are_numbers_and_standard_deviations(fitted, backend
 
 
 def test_parameters_of_several_fits_are_rows(fitted):
+    # not from a list, which older pandas asks for the array of each parameter
+    objects = numpy.empty(2, object)
+    objects[0] = objects[1] = fitted["center"]
     for table in (
         [fitted, fitted],
         [{"scan": 1, **fitted}, {"scan": 2, **fitted}],
         {"center": [fitted["center"], fitted["center"]]},
-        pandas.DataFrame({"center": pandas.Series([fitted["center"], fitted["center"]], dtype=object)}),
+        pandas.DataFrame({"center": objects}),
     ):
         back = there_and_back(table)
         assert (back["center"].values[0], back["center_std"].values[0]) == (8979.5, 0.25)
