@@ -27,19 +27,16 @@ class RunHeader:
     """The start document of a run, and its stop document, if there is one."""
 
     uid: str
-    time: Any  # its place among other runs
+    time: float  # its place among other runs, `place_in_time`
     packed: bytes | None  # both documents, where msgpack gives them back as they are
     _documents: tuple[Any, Document | None] | None = None
     path: str = ""  # the file of the run; empty if they are not from a file
     state: bytes = b""  # what the file system said of that file
 
-    def __post_init__(self) -> None:
-        self.time = place_in_time(self.time)
-
     @classmethod
     def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
         """The header of documents that are at hand, which are kept as they are."""
-        return cls(start["uid"], start["time"], None, (start, stop), path, state)
+        return cls(start["uid"], place_in_time(start["time"]), None, (start, stop), path, state)
 
     @classmethod
     def packed_of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
@@ -48,7 +45,7 @@ class RunHeader:
             packed = msgpack.packb([start, stop], strict_types=True)
         except (TypeError, ValueError, OverflowError):
             return cls.of(start, stop, path, state)
-        return cls(start["uid"], start["time"], packed, None, path, state)
+        return cls(start["uid"], place_in_time(start["time"]), packed, None, path, state)
 
     @property
     def start(self) -> Any:
