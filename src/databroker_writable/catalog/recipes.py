@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intake.catalog.local import LocalCatalogEntry
-from jinja2.sandbox import SandboxedEnvironment
 
 from ..errors import InvalidCatalogError
 from ..runs import upstream
@@ -115,6 +114,8 @@ def check_variables(entry: Any) -> None:
 
 def _missing_variables(text: str) -> list[str]:
     """The environment variables that are not set, and whose values a template needs: ``or`` can replace one."""
+    from jinja2.sandbox import SandboxedEnvironment
+
     names = _VARIABLE.findall(text)
     needed: list[str] = []
 
