@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,19 +78,21 @@ def rows_of(lines: Sequence[str], separator: str) -> Rows:
     if separator == BLANKS:
         yield from ((number, line.split()) for number, line in enumerate(lines, start=1) if line.strip())
         return
+    yield from ((number, row) for number, row in _rows(lines, separator) if len(row) > 1 or any(row))
+
+
+def _rows(lines: Iterable[str], separator: str) -> Rows:
+    """All rows, with the number of the line in which each begins."""
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     number = 1
     try:
         for row in reader:
-            if len(row) > 1 or any(row):
-                yield number, row
+            yield number, row
             number = reader.line_num + 1
     except csv.Error as exc:
-        raise _too_long(number) from exc
-
-
-def _too_long(number: int) -> ValueError:
-    return ValueError(f"the value that begins in its row {number} is too long; is a quotation mark missing?")
+        raise ValueError(
+            f"the value that begins in its row {number} is too long; is a quotation mark missing?"
+        ) from exc
 
 
 def comments_among(lines: Sequence[str], mark: str, separator: str) -> list[int]:
@@ -107,14 +109,8 @@ def comments_among(lines: Sequence[str], mark: str, separator: str) -> list[int]
             is_within_row = True
             yield line.replace("\t", " ") if separator == BLANKS else line
 
-    reader = csv.reader(other_lines(), delimiter=" " if separator == BLANKS else separator, skipinitialspace=True)
-    number = 1
-    try:
-        for _ in reader:
-            is_within_row = False
-            number = reader.line_num + 1
-    except csv.Error as exc:
-        raise _too_long(number) from exc
+    for _ in _rows(other_lines(), " " if separator == BLANKS else separator):
+        is_within_row = False
     return places
 
 
