@@ -18,7 +18,7 @@ from ..runs.run_or_table import documents_of
 from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining
-from ..storage.mongo_errors import away, away_as_error, is_away
+from ..storage.mongo_errors import away_as_error, is_away
 from ..tables.public_types import Broker, RunOrUid
 from ..tables.tracebacks import errors_end_here
 from .asset_copies import AssetCopies
@@ -127,22 +127,11 @@ def add_copies(
         target = TiledDestination(destination)
     for uid in tqdm(list(uids), unit="run", disable=not progress):
         try:
-            header = header_of(source, uid)
-            if target.has_run(uid, header):
-                _check_is_copy(target, uid, header)
-                report.present.append(uid)
-            elif header is None:
-                raise NotFoundError(f"the run {uid!r} was deleted in {label_of(source)!r} before it could be copied")
-            elif not header.stop and not as_is:
-                report.unfinished.append(uid)
-            else:
-                target.copy(source, uid)
-                report.copied.append(uid)
+            with away_as_error():
+                _add_copy(report, source, target, uid, as_is)
         except ServerAwayError:
             raise
         except Exception as exc:
-            if is_away(exc):
-                raise ServerAwayError(away(str(exc))) from exc
             if isinstance(exc, StoreFailedError) and is_away(exc.__context__):
                 raise ServerAwayError(str(exc)) from exc
             # whatever the error of one run, the others are copied
@@ -150,6 +139,23 @@ def add_copies(
     if isinstance(target, CatalogDestination):
         there = {*report.copied, *report.present}
         target.take_remarks([remark for remark in remarks(source) if remark["run"] in there])
+
+
+def _add_copy(
+    report: CopyReport, source: Any, target: CatalogDestination | TiledDestination, uid: str, as_is: bool
+) -> None:
+    """Copy a run that is finished, or any that `as_is` takes, unless it is there."""
+    header = header_of(source, uid)
+    if target.has_run(uid, header):
+        _check_is_copy(target, uid, header)
+        report.present.append(uid)
+    elif header is None:
+        raise NotFoundError(f"the run {uid!r} was deleted in {label_of(source)!r} before it could be copied")
+    elif not header.stop and not as_is:
+        report.unfinished.append(uid)
+    else:
+        target.copy(source, uid)
+        report.copied.append(uid)
 
 
 def uids_to_copy(source: Any) -> list[str]:
@@ -206,8 +212,7 @@ class CatalogDestination:
 
     def has_run(self, uid: str, header: Header | None) -> bool:
         """Whether a run is there, whatever the source has of it."""
-        with away_as_error():
-            return self._catalog._backend.has_run(uid)
+        return self._catalog._backend.has_run(uid)
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
         """The stop document of a run that is there."""
