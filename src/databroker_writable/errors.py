@@ -167,6 +167,11 @@ class RunExistsError(StoreError, FileExistsError):
             run,
         )
 
+    @classmethod
+    def in_the_way(cls, uid: str, where: str, obstacle: str) -> RunExistsError:
+        """Say what is in the place of a run of this uid, though no such run is shown."""
+        return cls(f"the run {uid!r} cannot be stored in {where!r}: {obstacle}")
+
 
 class NotFoundError(StoreError, KeyError):
     """There is no such run, stream or attachment."""

@@ -11,7 +11,7 @@ from ..runs.comparison import same_but_for_assets, same_run, transformed
 from ..runs.document_parts import Document
 from ..runs.run_or_table import documents_of
 from ..storage.backend import Backend
-from ..storage.failures import explaining_reads, in_the_way, raise_explained
+from ..storage.failures import explaining_reads, raise_explained
 
 
 def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, failure: Exception | None) -> Any:
@@ -22,8 +22,9 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
     uid = documents.uid
     existing = _existing(catalog, backend, uid, failure)
     if existing is None:
-        if failure is None or (isinstance(failure, RunExistsError) and backend.obstacle(uid)):
-            raise in_the_way(uid, backend)
+        obstacle = backend.obstacle(uid) if failure is None or isinstance(failure, RunExistsError) else ""
+        if failure is None or obstacle:
+            raise RunExistsError.in_the_way(uid, backend.label, obstacle)
         raise_explained(failure, uid, backend)
     if not same_but_for_assets(documents_of(existing), transformed(documents, upstream.transforms_of(catalog))):
         raise RunExistsError.of_uid(uid, backend.label, existing) from failure

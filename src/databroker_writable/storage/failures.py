@@ -10,7 +10,7 @@ from typing import NoReturn
 import bson.errors
 import pymongo.errors
 
-from ..errors import InvalidRunError, NotWritableError, RunExistsError, StoreError, StoreFailedError
+from ..errors import InvalidRunError, NotWritableError, StoreError, StoreFailedError
 from ..runs import upstream
 from .backend import Backend
 from .file_rights import not_a_directory
@@ -43,11 +43,16 @@ def _in_our_words(exc: Exception, what: str, backend: Backend) -> Exception:
         )
     if isinstance(exc, NotADirectoryError):
         return StoreFailedError(f"nothing can be stored into {label!r} ({exc}): {not_a_directory(exc)}")
-    if isinstance(exc, (OSError, pymongo.errors.PyMongoError, *backend.failures)):
+    if isinstance(exc, _failures_of(backend)):
         return StoreFailedError(
             f"storing {what} into {label!r} failed ({reason_of(exc)}); nothing was published and a retry is safe"
         )
     return exc
+
+
+def _failures_of(backend: Backend) -> tuple[type[Exception], ...]:
+    """The errors of the disk, of the server and of the library of a backend."""
+    return OSError, pymongo.errors.PyMongoError, *backend.failures
 
 
 @contextlib.contextmanager
@@ -62,7 +67,7 @@ def explaining(backend: Backend, what: str = "a run") -> Iterator[None]:
 @contextlib.contextmanager
 def explaining_reads(backend: Backend) -> Iterator[None]:
     """Raise failures of looking something up in the block, before anything is stored, as this package's errors."""
-    failures: tuple[type[Exception], ...] = (OSError, pymongo.errors.PyMongoError, *backend.failures)
+    failures = _failures_of(backend)
     try:
         yield
     except StoreError:
@@ -84,11 +89,6 @@ def _raise_explained(exc: BaseException, what: str, backend: Backend) -> NoRetur
     if error is exc:
         raise exc
     raise error from exc
-
-
-def in_the_way(uid: str, backend: Backend) -> RunExistsError:
-    """Return the error for something else in the place of the run with this uid."""
-    return RunExistsError(f"the run {uid!r} cannot be stored in {backend.label!r}: {backend.obstacle(uid)}")
 
 
 def not_shown(uid: str, backend: Backend) -> InvalidRunError:

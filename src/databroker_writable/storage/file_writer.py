@@ -160,7 +160,7 @@ class FileRunWriter(SerializerWriter):
     def _exists(self, exc: OSError) -> RunExistsError:
         path = str(exc.filename2 or exc.filename)
         if path.endswith(DELETED):
-            return RunExistsError(f"the run {self.uid!r} cannot be stored in {self._backend.label!r}: {IN_DELETION}")
+            return RunExistsError.in_the_way(self.uid, self._backend.label, IN_DELETION)
         if path == self._backend.run_file(self.uid):
             return RunExistsError.of_uid(self.uid, path)
         return RunExistsError(

@@ -138,10 +138,12 @@ class MongoBackend(Backend):
         runs, key = self.other_layout.runs, self.other_layout.uid
         return IN_OTHER_LAYOUT if runs.find_one({key: uid}, {"_id": True}) is not None else ""
 
-    def check_no_obstacle(self, uid: str) -> None:
-        """Raise `RunExistsError` for a run that would share Events or remarks with another one of its uid."""
+    def check_free(self, uid: str) -> None:
+        """Raise `RunExistsError` for a uid that a run has, or one whose Events or remarks a run of it would share."""
+        if self.has_run(uid):
+            raise RunExistsError.of_uid(uid, self.label)
         if obstacle := self.obstacle(uid):
-            raise RunExistsError(f"the run {uid!r} cannot be stored in {self.label!r}: {obstacle}")
+            raise RunExistsError.in_the_way(uid, self.label, obstacle)
 
     def set_annotations(self, directory: str | None) -> None:
         refuse_annotations(directory, f"in its database, in the collection {REMARKS!r}")
@@ -228,6 +230,11 @@ def remove(parts: Iterable[Part]) -> None:
     """Remove documents, part by part."""
     for collection, query in parts:
         collection.delete_many(query)
+
+
+def uids_of(collection: Any) -> set[str]:
+    """The uids of the documents in a collection."""
+    return {doc["uid"] for doc in collection.find({}, {"uid": True})}
 
 
 def no_place_for(name: str) -> InvalidRunError:

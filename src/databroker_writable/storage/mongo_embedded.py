@@ -29,6 +29,7 @@ from .mongo_backend import (
     no_place_for,
     remove,
     removed_meanwhile,
+    uids_of,
     used_elsewhere,
 )
 
@@ -41,9 +42,7 @@ class EmbeddedRunWriter:
     """Writes pages as they arrive, and at the end the header, which makes the run visible."""
 
     def __init__(self, backend: MongoEmbeddedBackend, start: dict[str, Any]) -> None:
-        if backend.has_run(start["uid"]):
-            raise RunExistsError.of_uid(start["uid"], backend.label)
-        backend.check_no_obstacle(start["uid"])
+        backend.check_free(start["uid"])
         self._backend = backend
         self._database = backend.database
         self._owners = {owner.name: owner for owner in backend.owners}
@@ -170,8 +169,8 @@ class MongoEmbeddedBackend(MongoBackend):
         return OtherLayout(
             database["run_start"],
             "uid",
-            lambda: {doc["uid"] for doc in database["event_descriptor"].find({}, {"uid": True})},
-            lambda: {doc["uid"] for doc in database["resource"].find({}, {"uid": True})},
+            lambda: uids_of(database["event_descriptor"]),
+            lambda: uids_of(database["resource"]),
         )
 
     @property

@@ -69,9 +69,7 @@ class NormalizedRunWriter:
     """
 
     def __init__(self, backend: MongoNormalizedBackend, start: dict[str, Any]) -> None:
-        if backend.has_run(start["uid"]):
-            raise RunExistsError.of_uid(start["uid"], backend.label)
-        backend.check_no_obstacle(start["uid"])
+        backend.check_free(start["uid"])
         self._backend = backend
         self._collections = backend.collections
         self._uid = start["uid"]

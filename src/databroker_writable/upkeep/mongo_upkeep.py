@@ -14,7 +14,7 @@ import bson
 
 from ..runs.document_parts import Document
 from ..storage.assets import is_asset_resource
-from ..storage.mongo_backend import MongoBackend, Owner, Part, remove
+from ..storage.mongo_backend import MongoBackend, Owner, Part, remove, uids_of
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, path_of_resource
@@ -69,8 +69,8 @@ class NormalizedUpkeep(MongoUpkeep):
         for owner in owners:
             (named_apart if owner.is_apart else named).update(_values(owner.documents, "run_start"))
         assets.refer(collections.resources.find({}, {"_id": False}))
-        known = [_uids(owner.documents) for owner in owners]
-        published = _uids(collections.starts)
+        known = [uids_of(owner.documents) for owner in owners]
+        published = uids_of(collections.starts)
         findings: list[Finding] = []
         for runs, is_apart in ((named - published, False), (named_apart - published - named, True)):
             for run in sorted(runs):
@@ -255,7 +255,3 @@ def _has(collection: Any, query: Document) -> bool:
 def _values(collection: Any, field: str) -> set[str]:
     """The values of a field, grouped by the server."""
     return {doc["_id"] for doc in collection.aggregate([{"$group": {"_id": f"${field}"}}]) if doc["_id"] is not None}
-
-
-def _uids(collection: Any) -> set[str]:
-    return {doc["uid"] for doc in collection.find({}, {"uid": True})}
