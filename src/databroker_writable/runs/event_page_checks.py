@@ -43,7 +43,9 @@ def check_event_page(
     times, _ = [_finite_numbers(page[part], part, where) for part in ("time", "seq_num")]
     if len(times):
         check_times(times, f"{where} has a time that", InvalidRunError)
-    filled = _flags(page["filled"], where) if page.get("filled") else {}
+    filled = plain_flags(page["filled"]) if page.get("filled") else {}
+    if filled:
+        _check_flags(filled, where)
     checked: Document = {**page, "data": {**page["data"]}, "timestamps": {**page["timestamps"]}, "filled": filled}
     inline_page = inline(checked, descriptor)
     for key, values in page["data"].items():
@@ -130,12 +132,15 @@ def plain_flag(flag: Any) -> Any:
     return bool(flag) if flag is None or isinstance(flag, numpy.bool_ | numbers.Integral) else flag
 
 
-def _flags(filled: Mapping[str, Any], where: str) -> Document:
-    flags = {key: list(map(plain_flag, values)) for key, values in filled.items()}
-    for key, values in flags.items():
-        if not all(isinstance(flag, bool | str) for flag in values):
+def plain_flags(filled: Mapping[str, Any]) -> Document:
+    """The flags of a page, by column, each as `plain_flag` gives it."""
+    return {key: list(map(plain_flag, flags)) for key, flags in filled.items()}
+
+
+def _check_flags(filled: Document, where: str) -> None:
+    for key, flags in filled.items():
+        if not all(isinstance(flag, bool | str) for flag in flags):
             raise InvalidRunError(f"{where} has values in 'filled' for {key!r} that are not True or False")
-    return flags
 
 
 def _check_datums(

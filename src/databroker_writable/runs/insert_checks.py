@@ -23,7 +23,7 @@ from .document_parts import (
     check_form,
     error_for,
 )
-from .event_page_checks import check_length, number_of_rows, plain_flag
+from .event_page_checks import check_length, number_of_rows, plain_flag, plain_flags
 
 _ROWS = {"event_page": "uid", "datum_page": "datum_id"}
 """The key of pages with one item for each row."""
@@ -54,7 +54,9 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     if name in ("event", "event_page"):
         event = {**doc, **{part: {**doc[part]} for part in ("data", "timestamps", "filled") if part in doc}}
         if event.get("filled"):
-            event["filled"] = _plain_flags(name, event["filled"])
+            filled = event["filled"]
+            is_page = name == "event_page"
+            event["filled"] = plain_flags(filled) if is_page else {key: plain_flag(filled[key]) for key in filled}
         _check_event(name, event, limits)
         return name, event
     plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
@@ -81,12 +83,6 @@ def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
     start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
     check_time(start.get("time"), "metadata['time']", InvalidMetadataError)
     return start
-
-
-def _plain_flags(name: str, filled: Mapping[str, Any]) -> dict[str, Any]:
-    if name == "event":
-        return {key: plain_flag(flag) for key, flag in filled.items()}
-    return {key: list(map(plain_flag, flags)) for key, flags in filled.items()}
 
 
 def _check_event(name: str, doc: Mapping[str, Any], limits: Limits) -> None:
