@@ -95,13 +95,15 @@ def with_nulls_announced(dataset: xarray.Dataset, descriptor: Any) -> xarray.Dat
     """Tell where columns have nulls, if the layout, by a version of long ago, does not."""
     dataset = dataset.copy()
     for entry in (find_layout(descriptor) or {"variables": []})["variables"]:
-        key, exact = (entry.get(part) if "nulls" not in entry else None for part in ("key", "exact"))
-        if key in dataset and dataset[key].dtype == object:
-            flat = dataset[key].values.ravel().tolist()
-            dataset[key].attrs[NULLS] = [i for i, value in enumerate(flat) if value is None]
-        if exact in dataset and dataset[exact].dtype == object:
-            values = [NAT if value is None else value for value in dataset[exact].values.ravel().tolist()]
-            dataset[exact] = dataset[exact].dims, numpy.array(values, "int64").reshape(dataset[exact].shape)
+        if "nulls" in entry:
+            continue
+        # not dataset[key], which costs O(columns)
+        column, exact = (dataset.variables.get(entry.get(part)) for part in ("key", "exact"))
+        if column is not None and column.dtype == object:
+            column.attrs[NULLS] = [i for i, value in enumerate(column.values.ravel().tolist()) if value is None]
+        if exact is not None and exact.dtype == object:
+            values = [NAT if value is None else value for value in exact.values.ravel().tolist()]
+            exact.values = numpy.array(values, "int64").reshape(exact.shape)
     return dataset
 
 
