@@ -15,12 +15,12 @@ from ..results.drawn_values import Plottable
 from ..results.plots import check_matplotlib, draw, plottable, save_figure
 from ..results.remarks import remark_facts, status_beside
 from ..runs.attachments import has_attachments
-from ..runs.document_parts import counts_by_stream
 from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, attachment_rows, column_rows, status_of
 from ..runs.shown_text import aligned, shown, shown_time
 from ..tables import dataset_of_event, find_layout
 from ..tables.classifier import is_lazy
 from ..tables.exact_numbers import series_of
+from ..tables.stream_reading import counts_by_stream
 from ..tables.wording import counted
 from .character_plot import text_plot
 from .failing import CATALOG_HELP, message_of

@@ -105,11 +105,3 @@ def other_datum_kwargs(resource: Any, first: Iterable[Any], other: Iterable[Any]
 def listed(keys: Iterable[Any]) -> str:
     """Keys as messages show them."""
     return cut(", ".join(sorted(map(repr, keys))), 200)
-
-
-def counts_by_stream(stop: Mapping[str, Any] | None, key: str = "num_events") -> dict[str, int]:
-    """The counts in a stop document, without what is none: other programs may have anything there."""
-    counts = (stop or {}).get(key)
-    if not isinstance(counts, Mapping):
-        return {}
-    return {stream: count for stream, count in counts.items() if isinstance(count, int)}

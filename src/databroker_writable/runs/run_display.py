@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy
 
+from ..tables.stream_reading import counts_by_stream
 from . import upstream
 from .attachments import FILE_NAME, MEDIA_TYPE, has_attachments
 from .built_stream import BuiltStream
-from .document_parts import PRIMARY, Document, counts_by_stream, name_of
+from .document_parts import PRIMARY, Document, name_of
 from .provenance import sources_of
 from .shown_text import aligned, html_table, shown, shown_time
 

@@ -22,6 +22,14 @@ def stream_columns(descriptor: Mapping[str, Any]) -> list[str]:
     return [key for key, data_key in descriptor["data_keys"].items() if data_key.get("external") == STREAM_EXTERNAL]
 
 
+def counts_by_stream(stop: Mapping[str, Any] | None, key: str = "num_events") -> dict[str, int]:
+    """The counts in a stop document, without what is none: other programs may have anything there."""
+    counts = (stop or {}).get(key)
+    if not isinstance(counts, Mapping):
+        return {}
+    return {stream: count for stream, count in counts.items() if isinstance(count, int)}
+
+
 def read_documents(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Read the event pages and descriptors of one stream."""
     source = run[stream]

@@ -16,7 +16,7 @@ from .exact_numbers import series_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
-from .stream_reading import as_databroker_reads, read_documents
+from .stream_reading import as_databroker_reads, counts_by_stream, read_documents
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .tracebacks import errors_end_here
 from .wording import short
@@ -83,7 +83,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         if layout is None:
             return as_databroker_reads(run, stream, descriptors)
         if not pages:
-            if _has_events(run.metadata.get("stop"), stream):
+            if counts_by_stream(run.metadata.get("stop")).get(stream, 0) > 0:
                 raise InvalidRunError(
                     f"stream {stream!r} holds no Events yet its stop document counts some: {_DELETED}"
                 )
@@ -91,13 +91,6 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         if any("external" in data_key for data_key in last["data_keys"].values()):
             pages, _ = read_documents(run, stream, fill="delayed")
         return _dataset_of(layout, last, _Events(pages, last["data_keys"]), stream)
-
-
-def _has_events(stop: Mapping[str, Any] | None, stream: str) -> bool:
-    """Whether a stop document says that a stream has Events; other programs may have anything there."""
-    counts = (stop or {}).get("num_events")
-    count = counts.get(stream) if isinstance(counts, Mapping) else None
-    return isinstance(count, int) and count > 0
 
 
 def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream: str) -> xarray.Dataset | None:

@@ -16,7 +16,7 @@ import msgpack
 
 from ..errors import PickledRunError
 from ..runs.checker import may_count
-from ..runs.document_parts import Document, counts_by_stream
+from ..runs.document_parts import Document
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_asset_resource
 from ..storage.catalog_paths import files_matching
@@ -25,6 +25,7 @@ from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
 from ..storage.file_writer import DELETED, name_during_deletion
 from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
+from ..tables.stream_reading import counts_by_stream
 from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of, remover
