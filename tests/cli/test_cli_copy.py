@@ -309,7 +309,9 @@ def test_follow_waits_for_a_server_that_is_away_and_says_so_once(
     assert result.stderr.count(said) == 2
 
 
-def follow(monkeypatch: pytest.MonkeyPatch, *between: Callable[[], Any], options: Sequence[str] = ()) -> Result:
+def follow(
+    monkeypatch: pytest.MonkeyPatch, *between: Callable[[], Any], options: Sequence[str] = (), to: str = "copies"
+) -> Result:
     """Follow the source, do something before each of the next rounds, and then interrupt."""
     steps = iter(between)
 
@@ -321,7 +323,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, *between: Callable[[], Any], options
 
     command = importlib.import_module("databroker_writable.cli.copy")
     monkeypatch.setattr(command, "time", SimpleNamespace(sleep=do_the_next))
-    return run("copy", "source", "copies", "--follow", *options)
+    return run("copy", "source", to, *options, "--follow")
 
 
 @pytest.mark.parametrize("when", ["before", "while it follows"])
@@ -383,15 +385,6 @@ def test_follow_tries_no_run_again_that_cannot_be_copied(monkeypatch: pytest.Mon
 def followed(destination: str, monkeypatch: pytest.MonkeyPatch, *uids: str) -> set[str]:
     """The uids that a destination has, after runs were stored while it followed the source."""
     source = stored_source()
-    later = iter([lambda: source.store_run({"x": [1]}, uid="later"), lambda: source.store_run({"x": [1]}, {PROBE: 1})])
-
-    def store_the_next(seconds: float) -> None:
-        try:
-            next(later)()
-        except StopIteration:
-            raise KeyboardInterrupt from None
-
-    command = importlib.import_module("databroker_writable.cli.copy")
-    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=store_the_next))
-    run("copy", "source", destination, *uids, "--follow")
+    later = [lambda: source.store_run({"x": [1]}, uid="later"), lambda: source.store_run({"x": [1]}, {PROBE: 1})]
+    follow(monkeypatch, *later, options=uids, to=destination)
     return set(opened(destination))
