@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-BLANKS = r"\s+"
+BLANKS = " "
 UTF_8 = "utf-8"
-_DIGITS = re.compile(r"\s*[+-]?[.,]?\d")
-_DATE_OR_TIME = re.compile(
+LIKE_A_NUMBER = re.compile(r"\s*[+-]?[.,]?\d")
+DATE_OR_TIME = re.compile(
     r"\s*(?:\d{8}T\d|\d{4}-\d\d\b|\d{1,4}([-/. ])(?:\d\d?|[A-Za-z]{3,9})\1\d{1,4}\b|\d\d?:\d\d(?!\d))"
 )
 _SEPARATOR_LINE = re.compile(r'(?i)"?sep=(.)\1*"?\s*')
 COMMENT_MARKS = ("#", "!", "//", ";", "%")
 """How comments begin in text files; % can also begin a name."""
 
-_NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS, " ": BLANKS}
+_NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS, r"\s+": BLANKS, " ": BLANKS}
 
-Rows = Iterator[tuple[int, list[str]]]
-"""The values of each row, with the number of its first line."""
+_SWAPPED = str.maketrans(",.", ".,")
+
+
+class Row(NamedTuple):
+    """The values of a row, with its first line and the number of that."""
+
+    line: int
+    text: str
+    values: list[str]
 
 
 @dataclass(frozen=True)
 class TextFormat:
     """The format of a table in a text file."""
 
-    separator: str = ","  # one character, or `BLANKS`
+    separator: str = ","  # a blank stands for any number of blanks and tabs
     comment: str | None = None  # how comment lines begin
     skipped_rows: int = 0
     # whether the first line has the names of the columns; if not, the comments may have them; None: look at the line
@@ -43,9 +51,13 @@ class TextFormat:
 
     def changed(self, options: Mapping[str, Any]) -> TextFormat:
         """The same format with the user's options."""
-        separator = options.get("separator")
-        given = {"separator": _separator(separator), "is_separator_given": True} if separator else {}
-        return replace(self, **{**options, **given})
+        word = options.get("separator")
+        if word is None:
+            return replace(self, **options)
+        separator = _NAMED_SEPARATORS.get(word) or word.strip(" ")
+        if len(separator) != 1:
+            raise ValueError(f"{word!r} cannot separate its values; give one character, tab or space")
+        return replace(self, **{**options, "separator": separator, "is_separator_given": True})
 
     def declared_by(self, line: str) -> TextFormat | None:
         """The same format with the separator that a first line such as ``sep=;`` names, as Excel writes it."""
@@ -60,63 +72,51 @@ TSV = TextFormat("\t")
 COLUMNS = TextFormat(BLANKS, "#", may_lack_names=True)
 
 
-def _separator(word: str) -> str:
-    """The separator that a user names."""
-    separator = _NAMED_SEPARATORS.get(word) or word.strip(" ")
-    if len(separator) != 1 and separator != BLANKS:
-        raise ValueError(f"{word!r} cannot separate its values; give one character, tab or space")
-    return separator
-
-
 def split(line: str, separator: str) -> list[str]:
     """The values of a line without quotation marks."""
     return line.split() if separator == BLANKS else [value.strip() for value in line.strip(" \r\n").split(separator)]
 
 
-def rows_of(lines: Sequence[str], separator: str) -> Rows:
-    """The rows of a table that are not blank."""
-    if separator == BLANKS:
-        yield from ((number, line.split()) for number, line in enumerate(lines, start=1) if line.strip())
-        return
-    yield from ((number, row) for number, row in _rows(lines, separator) if len(row) > 1 or any(row))
+def read_rows(lines: Sequence[str], text_format: TextFormat) -> tuple[list[Row], dict[int, str]]:
+    """The rows that are not blank, and the comments by the numbers of their lines.
 
+    A line within a value in quotation marks is no comment.
+    """
+    mark, separator = text_format.comment, text_format.separator
+    comments: dict[int, str] = {}
+    begin, last, is_within_row = 0, "", False
 
-def _rows(lines: Iterable[str], separator: str) -> Rows:
-    """All rows, with the number of the line in which each begins."""
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    number = 1
-    try:
-        for row in reader:
-            yield number, row
-            number = reader.line_num + 1
-    except csv.Error as exc:
-        raise ValueError(
-            f"the value that begins in its row {number} is too long; is a quotation mark missing?"
-        ) from exc
-
-
-def comments_among(lines: Sequence[str], mark: str, separator: str) -> list[int]:
-    """The places of the lines that begin with a mark, but for those within a value in quotation marks."""
-    places: list[int] = []
-    is_within_row = False
-
-    def other_lines() -> Iterator[str]:
-        nonlocal is_within_row
-        for place, line in enumerate(lines):
-            if not is_within_row and line.lstrip().startswith(mark):
-                places.append(place)
-                continue
+    def lines_of_rows() -> Iterator[str]:
+        nonlocal begin, last, is_within_row
+        for number, line in enumerate(lines, start=1):
+            if not is_within_row:
+                if mark and line.lstrip().startswith(mark):
+                    comments[number] = line.rstrip("\r\n")
+                    continue
+                begin = number
+            last = line if separator != BLANKS else _with_blanks(line, is_quoted=is_within_row)
             is_within_row = True
-            yield line.replace("\t", " ") if separator == BLANKS else line
+            yield last
+        if is_within_row:
+            raise ValueError(f"the quotation mark in its row {begin} has no end; add it, or remove the mark")
 
-    for _ in _rows(other_lines(), " " if separator == BLANKS else separator):
-        is_within_row = False
-    return places
+    rows = []
+    try:
+        for values in csv.reader(lines_of_rows(), delimiter=separator, skipinitialspace=True):
+            is_within_row = False
+            if separator == BLANKS and last.rstrip("\r\n").endswith(" "):
+                values = values[:-1]
+            if len(values) > 1 or (values and lines[begin - 1].strip()):
+                rows.append(Row(begin, lines[begin - 1], values))
+    except csv.Error as exc:
+        raise ValueError(f"the value that begins in its row {begin} is too long; is a quotation mark missing?") from exc
+    return rows, comments
 
 
-def first_line(lines: Sequence[str]) -> str:
-    """The first line that is not blank; empty if there is none."""
-    return next((line.strip() for line in lines if line.strip()), "")
+def _with_blanks(line: str, *, is_quoted: bool) -> str:
+    """A line with blanks in place of tabs that are not within quotation marks."""
+    parts = line.split('"')
+    return '"'.join(part if (n + is_quoted) % 2 else part.replace("\t", " ") for n, part in enumerate(parts))
 
 
 def comment_mark(line: str, separator: str) -> str | None:
@@ -124,20 +124,16 @@ def comment_mark(line: str, separator: str) -> str | None:
     return next((mark for mark in COMMENT_MARKS if line.startswith(mark) and mark != separator), None)
 
 
+def numbers_in(texts: Sequence[str], decimal: str = ".") -> list[int] | list[float] | None:
+    """The integers, or else the floats, that texts are; None if one of them is no number in a file."""
+    plain = [text.translate(_SWAPPED) for text in texts] if decimal == "," else texts
+    if all(text.isascii() and "_" not in text for text in plain):  # Python reads others, too
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                return list(map(kind, plain))
+    return None
+
+
 def is_number(text: str, decimal: str = ".") -> bool:
-    """Whether a value is a number."""
-    try:
-        float(text.replace(decimal, "."))
-    except ValueError:
-        return False
-    return "_" not in text  # which is a number in Python, but in no file
-
-
-def is_date_or_time(text: str) -> bool:
-    """Whether a value begins with a date or a time of day."""
-    return _DATE_OR_TIME.match(text) is not None
-
-
-def is_like_a_number(text: str) -> bool:
-    """Whether a value begins with digits."""
-    return _DIGITS.match(text) is not None
+    """Whether a value is a number, also with a decimal point in place of another mark."""
+    return numbers_in([text.replace(decimal, ".")]) is not None

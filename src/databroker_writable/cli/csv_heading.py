@@ -6,21 +6,10 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from ..tables.wording import cut
-from .csv_dialect import (
-    Rows,
-    TextFormat,
-    comment_mark,
-    first_line,
-    is_date_or_time,
-    is_like_a_number,
-    is_number,
-    rows_of,
-    split,
-)
+from .csv_dialect import DATE_OR_TIME, LIKE_A_NUMBER, Row, TextFormat, comment_mark, is_number, split
 from .csv_doubts import check_decimal_points, find_separator
 
 _SCAN = re.compile(r"\s*#[SL]\s")
@@ -37,29 +26,25 @@ _EXPORTED_COLUMN = re.compile(r"# column\.(.+?): (\{.*\})")
 
 
 class Heading(NamedTuple):
-    """The names of the columns, whether the first line has them, and what comments say of their units.
-
-    A separator at the end of each line makes one more value in the first line than there are names.
-    """
+    """The names of the columns, whether the first line has them, and what comments say of their units."""
 
     names: list[str]
     in_first_line: bool
     units: dict[str, str]
 
 
-def find_heading(
-    first: Sequence[str], lines: Sequence[str], comments: Sequence[str], text_format: TextFormat
-) -> Heading:
-    """Find the names in the first line, whose values are given, or in the comments above; without them, numbers.
+def find_heading(rows: Sequence[Row], comments: Sequence[str], text_format: TextFormat) -> Heading:
+    """Find the names in the first line, or in the comments above; without them, numbers.
 
     Raises ValueError if the first line may hold values or names, or does not name each column.
     """
+    first = [value.strip() for value in rows[0].values]
     named, declared = _names_in_comment(comments, text_format, len(first)), _declared_names(comments, len(first))
     if declared and not any(map(str.isalnum, "".join(named))):
         named = declared
-    in_first_line = _is_heading(first, named, lines, comments, text_format)
+    in_first_line = _is_heading(first, rows[0].text, named, comments, text_format)
     if in_first_line:
-        names = _complete(first, lines, text_format)
+        names = _complete(first, rows)
     else:
         if not declared:
             _check_one_comment_of_names(comments, text_format, len(first))
@@ -69,51 +54,48 @@ def find_heading(
 
 
 def check_one_scan(comments: Mapping[int, str], first: int) -> None:
-    """Refuse a second scan of SPEC, whose values would get the names of the first; `first` is the first row's place."""
+    """Refuse a second scan of SPEC, whose values would get the names of the first; `first` is the first row's line."""
     for number, comment in comments.items():
         if number > first and _SCAN.match(comment):
             raise ValueError(
-                f"its line {number + 1}, {cut(comment.strip())!r}, begins another scan below the first row of values; "
+                f"its line {number}, {cut(comment.strip())!r}, begins another scan below the first row of values; "
                 "give each scan a file of its own"
             )
 
 
 def check_first_comment(lines: Sequence[str], text_format: TextFormat) -> None:
     """Refuse a first line that may be a comment, which can have the names."""
-    line, separator, decimal = first_line(lines), text_format.separator, text_format.decimal
-    mark = comment_mark(line, separator)
+    separator, first = text_format.separator, lines[0].strip()
+    mark = comment_mark(first, separator)
     if text_format.has_names is not None or mark is None:
         return
-    start = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(mark)), len(lines))
-    above, values = [line for line in lines[:start] if line.strip()], lines[start:]
+    start = next((n for n, line in enumerate(lines) if not line.lstrip().startswith(mark)), len(lines))
+    values = lines[start:]
     # %T can be a name
-    if mark == "%" and len(above) == 1 and len(split(line, separator)) == len(split(first_line(values), separator)):
+    if mark == "%" and start == 1 and len(split(first, separator)) == len(split((values or [""])[0], separator)):
         return
-    last = [above[-1].lstrip(f"{mark} ")]
-    doubt = find_separator([*last, *values], separator, decimal) or find_separator(values, separator, decimal)
+    last = lines[start - 1].lstrip(f"{mark} ")
+    doubt = find_separator([last, *values], text_format) or find_separator(values, text_format)
     raise ValueError(
-        f"its first line begins with {mark}, {cut(line)!r}; give --comment '{mark}'{f' {doubt[1]}' if doubt else ''} "
+        f"its first line begins with {mark}, {cut(first)!r}; give --comment '{mark}'{f' {doubt[1]}' if doubt else ''} "
         "if such lines are comments, of which the last can have the names of the columns, or --header if this line "
         "has them"
     )
 
 
-def take_units(lines: list[str], heading: Heading, separator: str) -> dict[str, str]:
-    """Make the line below the names blank, and return the units in it."""
-    rows = list(islice(rows_of(lines, separator), heading.in_first_line, heading.in_first_line + 2))
+def take_units(rows: list[Row], names: Sequence[str]) -> dict[str, str]:
+    """Remove the first of the rows below the names, and return the units in it."""
     if not rows:
         raise ValueError("no line below its names holds units; leave --units-row out")
-    line, row = rows[0]
-    said = f"its line {line}, {cut(lines[line - 1].strip())!r}, "
-    units = [value.strip() for value in row]
+    row = rows.pop(0)
+    said = f"its line {row.line}, {cut(row.text.strip())!r}, "
+    units = [value.strip() for value in row.values]
     if all(is_number(value) for value in units if value):
         raise ValueError(f"{said}holds no units; leave --units-row out")
-    width = len(heading.names)
+    width = len(names)
     if len(units) < width or any(units[width:]):
         raise ValueError(f"{said}has {len(units)} units for {width} columns; write a separator for each missing one")
-    end = rows[1][0] - 1 if rows[1:] else len(lines)
-    lines[line - 1 : end] = ["\n"] * (end - line + 1)
-    return {name: text for name, text in zip(heading.names, units, strict=False) if text}
+    return {name: text for name, text in zip(names, units, strict=False) if text}
 
 
 def _names_in_comment(comments: Sequence[str], text_format: TextFormat, width: int) -> list[str]:
@@ -158,11 +140,7 @@ def _may_be_a_name(text: str) -> bool:
 
 
 def _is_heading(
-    first: Sequence[str],
-    named: Sequence[str],
-    lines: Sequence[str],
-    comments: Sequence[str],
-    text_format: TextFormat,
+    first: Sequence[str], line: str, named: Sequence[str], comments: Sequence[str], text_format: TextFormat
 ) -> bool:
     """Whether the first line has the names of the columns; refuse one that may be lost as values."""
     if text_format.has_names is not None:
@@ -170,9 +148,9 @@ def _is_heading(
     if text_format.decimal == ".":
         check_decimal_points(first, "its first line")
     values = [value for value in first if _is_value(value, text_format.decimal)]
-    line = repr(cut(first_line(lines)))
+    line = repr(cut(line.strip()))
     if named and named != first:
-        if not values and not any(map(is_like_a_number, first)) and not _spec_labels(comments):
+        if not values and not any(map(LIKE_A_NUMBER.match, first)) and not _spec_labels(comments):
             raise ValueError(
                 f"its first line, {line}, and the comment above, {cut(comments[-1].strip())!r}, can both be the names "
                 "of the columns; say --header if the line has the names, or --no-header if the comment has them (with "
@@ -191,37 +169,27 @@ def _is_heading(
 
 def _is_value(text: str, decimal: str) -> bool:
     """Whether a text is no name, but a number, a date or a time."""
-    return is_number(text, decimal) or is_date_or_time(text) or _OTHER_NUMBER.fullmatch(text) is not None
+    return is_number(text, decimal) or bool(DATE_OR_TIME.match(text) or _OTHER_NUMBER.fullmatch(text))
 
 
-def _complete(first: Sequence[str], lines: Sequence[str], text_format: TextFormat) -> list[str]:
+def _complete(first: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """The names in the first line, which are different; those that it lacks are refused if they have values."""
     names = list(first)
     twice = [name for number, name in enumerate(names) if name and name in names[:number]]
     if twice:
         raise ValueError(f"its first line names two columns {twice[0]!r}; rename one of them")
-    names = names[: _last_used(names, islice(rows_of(lines, text_format.separator), 1, None))]
+    while names and not names[-1] and not any("".join(row.values[len(names) - 1 :]).strip() for row in rows[1:]):
+        names.pop()
     if names and not names[0] and "index" not in names:
         names[0] = "index"
     if not names or "" in names:
         number = names.index("") + 1 if names else 1
-        rows = islice(rows_of(lines, text_format.separator), 1, None)
-        line = next((line for line, row in rows if len(row) == len(first) and all(map(_may_be_a_name, row))), None)
+        line = next((r.line for r in rows[1:] if len(r.values) == len(first) and all(map(_may_be_a_name, r.values))), 0)
         raise ValueError(
-            f"its first line, {cut(first_line(lines))!r}, has no name for column {number}; name every column"
+            f"its first line, {cut(rows[0].text.strip())!r}, has no name for column {number}; name every column"
             + (f", or give --skip-rows {line - 1} if the names are in line {line}" if line else "")
         )
     return names
-
-
-def _last_used(names: Sequence[str], rows: Rows) -> int:
-    """The number of the last column that has a name or a value."""
-    last = max((number for number, name in enumerate(names, start=1) if name), default=0)
-    if last < len(names):
-        for _, row in rows:
-            used = [number for number, value in enumerate(row[last:], start=last + 1) if value.strip()]
-            last = max(used, default=last)
-    return last
 
 
 def _declared_names(comments: Sequence[str], width: int) -> list[str]:

@@ -3,64 +3,49 @@
 from __future__ import annotations
 
 import datetime
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pandas
 
-from .csv_doubts import MISSING_WORDS
+from .csv_columns import MISSING_WORDS
 
 
 def read_excel(path: Path) -> pandas.DataFrame:
     """Read the only sheet of a workbook that has data."""
-    # all cells, unconverted: text such as 007 or NA would become numbers and missing values
-    options: dict[str, Any] = {"header": None, "dtype": object, "na_filter": False}
-    sheets = pandas.read_excel(path, sheet_name=None, engine="openpyxl", **options)
-    _check_formulas(path)
-    tables = [rows for sheet in sheets.values() if len(rows := _without_blank_rows_above(sheet)) > 1]
+    tables = [rows for rows in _sheets(path) if len(rows) > 1]
     if len(tables) != 1:
         raise ValueError(f"it has {len(tables)} sheets with data; save the one to store in its own file")
-    heading, *rows = tables[0].to_numpy().tolist()
-    columns = [[None if _is_blank(row[number]) else row[number] for row in rows] for number in range(len(heading))]
+    heading, *rows = tables[0]
+    columns = list(map(list, zip(*rows, strict=True)))
     return pandas.DataFrame({name: _column(columns[number]) for name, number in _names(heading, columns).items()})
 
 
-def _check_formulas(path: Path) -> None:
-    """Refuse formulas without their values, as programs write them that do not compute; they are read as blank."""
-    with zipfile.ZipFile(path) as book:
-        for name in book.namelist():
-            if not name.startswith("xl/worksheets/") or not name.endswith(".xml") or b"f>" not in book.read(name):
-                continue
-            with book.open(name) as sheet:
-                for _, cell in ElementTree.iterparse(sheet):
-                    parts = {part.tag.rpartition("}")[2]: part.text for part in cell}
-                    # the value of a formula may be empty text
-                    if "f" in parts and not parts.get("v") and cell.get("t") != "str":
-                        raise ValueError(
-                            f"its cell {cell.get('r')} has a formula without its value; open the workbook in Excel or "
-                            "LibreOffice, save it there, and store it again"
-                        )
-                    if cell.tag.endswith("}row"):
-                        cell.clear()
+def _sheets(path: Path) -> Iterator[list[list[Any]]]:
+    """The values in each sheet, below its blank rows; None for empty cells, and for errors such as #N/A."""
+    import openpyxl
 
-
-def _without_blank_rows_above(sheet: pandas.DataFrame) -> pandas.DataFrame:
-    filled = [number for number, row in enumerate(sheet.to_numpy()) if not all(map(_is_blank, row))]
-    return sheet.iloc[filled[0] :] if filled else sheet.iloc[:0]
-
-
-def _is_blank(cell: Any) -> bool:
-    """Whether a cell is empty, or has an error such as #N/A."""
-    return cell == "" or bool(pandas.isna(cell))
+    book, formulas = (openpyxl.load_workbook(path, data_only=of_values) for of_values in (True, False))
+    for sheet in book.worksheets:
+        for row, texts in zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True):
+            for cell, formula in zip(row, texts, strict=True):
+                # as programs write them that do not compute; the value of a formula may be empty text
+                if formula.data_type == "f" and cell.value is None and cell.data_type != "str":
+                    raise ValueError(
+                        f"its cell {cell.coordinate} has a formula without its value; open the workbook in Excel or "
+                        "LibreOffice, save it there, and store it again"
+                    )
+        rows = [[None if cell.data_type == "e" or cell.value == "" else cell.value for cell in row] for row in sheet]
+        first = next((number for number, row in enumerate(rows) if any(cell is not None for cell in row)), len(rows))
+        yield rows[first:]
 
 
 def _names(heading: list[Any], columns: list[list[Any]]) -> dict[str, int]:
     """The number of each column by its name; the first one may lack a name, as that of an index of pandas."""
     names: dict[str, int] = {}
     for number, cell in enumerate(heading):
-        name = "" if _is_blank(cell) else cell
+        name = "" if cell is None else cell
         if not isinstance(name, str):
             raise ValueError(
                 f"its first row has {cell!r} in place of a name; insert a row with the names of the columns"

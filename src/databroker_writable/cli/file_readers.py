@@ -14,8 +14,9 @@ import click
 from ..errors import did_you_mean, require_package
 from ..storage.catalog_paths import expanded
 from ..upkeep.export_formats import DOCUMENTS
+from .csv_columns import exact_integers, may_be_of_integers
 from .csv_dialect import COLUMNS, CSV, TSV
-from .csv_tables import exact_integers, may_be_of_integers, read_text_table
+from .csv_tables import read_text_table
 from .excel_tables import read_excel
 from .printing import say
 
