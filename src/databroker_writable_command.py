@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
 
 import click
@@ -35,24 +35,17 @@ SUMMARIES = {
 
 
 class SummarizedGroup(click.Group):
-    """A group that lists its commands without loading them."""
+    """A group that lists its commands in the order of their summaries, without loading them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in SUMMARIES if name in self.commands]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 
 
-class NamedCommands(SummarizedGroup):
-    """A group whose commands have names and summaries, and nothing else."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUMMARIES)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return click.Command(name, help=SUMMARIES[name]) if name in SUMMARIES else None
-
-
-def make_group(cls: type[SummarizedGroup]) -> click.Group:
+def make_group(cls: type[SummarizedGroup], commands: Iterable[click.Command]) -> click.Group:
     """Make the group of all commands."""
 
     @click.group(cls=cls)
@@ -64,6 +57,8 @@ def make_group(cls: type[SummarizedGroup]) -> click.Group:
         Each command has its own --help, with an example.
         """
 
+    for command in commands:
+        databroker_writable.add_command(command)
     return databroker_writable
 
 
@@ -71,11 +66,11 @@ def main() -> None:
     """Run the command line."""
     is_about_all = sys.argv[1:] in ([], ["--help"], ["--version"])
     if is_about_all and not _completes_a_command():
-        make_group(NamedCommands)()
+        make_group(SummarizedGroup, [click.Command(name, help=summary) for name, summary in SUMMARIES.items()])()
     if is_about_all or (sys.argv[1] in SUMMARIES and sys.argv[2:] == ["--help"]):
         known = command_cache.recall()
         if known is not None:
-            _with_commands(known)()
+            make_group(SummarizedGroup, known)()
     is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_interruptible:
         # before the command begins there is nothing to clean up
@@ -97,13 +92,6 @@ def main() -> None:
 def _completes_a_command() -> bool:
     """Whether a shell asks for what can follow the name of a command, which the command itself knows."""
     return not SUMMARIES.keys().isdisjoint(os.environ.get("COMP_WORDS", "").split()[1:-1])
-
-
-def _with_commands(commands: list[click.Command]) -> click.Group:
-    group = make_group(SummarizedGroup)
-    for command in commands:
-        group.add_command(command)
-    return group
 
 
 @contextlib.contextmanager

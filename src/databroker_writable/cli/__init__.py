@@ -23,7 +23,4 @@ from .show import show
 from .show_lineage import lineage
 from .store import store
 
-main = make_group(CommandGroup)
-
-for command in (store, ls, show, note, diff, lineage, copy, export, serve, delete, check, deploy):
-    main.add_command(command)
+main = make_group(CommandGroup, (store, ls, show, note, diff, lineage, copy, export, serve, delete, check, deploy))

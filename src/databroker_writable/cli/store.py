@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import StoreError
+from ..results.header_search import is_complete
 from ..results.remarks import check_tags
 from ..results.time_arguments import FORMS, moment_in
 from ..runs.built_stream import new_run_uid
@@ -203,19 +203,12 @@ def _seconds(time: Any) -> Any:
 
 def _named_run(catalog: Any, name: str, text: str, option: str) -> str:
     """The uid of a run of the catalog; a whole uid can be that of a run elsewhere, of which storing warns."""
-    if catalog._backend.has_run(text) or _is_whole(text):
+    if catalog._backend.has_run(text) or is_complete(text):
         return text
     try:
         return find_uid(catalog, name, text)
     except click.ClickException as exc:
         raise click.ClickException(f"{option} names the run {text!r}: {exc.message}") from None
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False
 
 
 def _by_name(files: Sequence[Path]) -> dict[str, Path]:
