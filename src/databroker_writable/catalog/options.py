@@ -145,32 +145,15 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _option(name: str, meaning: str) -> Any:
+    return property(lambda self: getattr(self._store.options, name), doc=meaning)
+
+
 class OptionProperties:
     """The options of a catalog, as its properties."""
 
-    _store: Any
-
-    @property
-    def asset_root(self) -> str | None:
-        """Directory for assets, if one was set."""
-        return self._store.options.asset_root
-
-    @property
-    def asset_threshold(self) -> int:
-        """Bytes per Event above which an array is an asset."""
-        return self._store.options.asset_threshold
-
-    @property
-    def writable(self) -> bool:
-        """Whether runs can be stored in this catalog."""
-        return self._store.options.writable
-
-    @property
-    def metadata_defaults(self) -> Mapping[str, Any]:
-        """Metadata of every run that is built through this catalog."""
-        return self._store.options.metadata_defaults
-
-    @property
-    def allow_pickle(self) -> bool:
-        """Whether pickles in msgpack files are unpacked."""
-        return self._store.options.allow_pickle
+    asset_root = _option("asset_root", "Directory for assets, if one was set.")
+    asset_threshold = _option("asset_threshold", "Bytes per Event above which an array is an asset.")
+    writable = _option("writable", "Whether runs can be stored in this catalog.")
+    metadata_defaults = _option("metadata_defaults", "Metadata of every run that is built through this catalog.")
+    allow_pickle = _option("allow_pickle", "Whether pickles in msgpack files are unpacked.")

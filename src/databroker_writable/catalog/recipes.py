@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Recipe:
             "driver": self.driver,
             "description": self.description,
             "metadata": self.metadata,
-            "args": _for_yaml(self.args),
+            "args": _changed(self.args, _for_yaml),
         }
         return {"sources": {self.name: entry}}
 
@@ -58,7 +58,7 @@ def describe_catalog(catalog: Any) -> Recipe:
     `PASSWORD_VARIABLE`.
     """
     captured = upstream.named_arguments(catalog, *upstream.captured_arguments(catalog))
-    metadata = _as_templates(dict(captured.pop("metadata", None) or catalog.metadata or {}))
+    metadata = _changed(dict(captured.pop("metadata", None) or catalog.metadata or {}), _as_template)
     name = captured.pop("name", None) or catalog.name
     raw = _raw_arguments(catalog._entry)
     directory = upstream.entry_directory(catalog._entry)
@@ -104,8 +104,10 @@ def check_variables(entry: Any) -> None:
 
     intake 0.6.4 replaces them by an empty string: ``{{ env(DATA) }}/runs`` becomes ``/runs``.
     """
-    for text in _templates_in(upstream.entry_arguments(entry)):
-        for name in _missing_variables(text):
+    texts: list[Any] = []
+    _changed(upstream.entry_arguments(entry), texts.append)
+    for text in texts:
+        for name in _missing_variables(text) if isinstance(text, str) and "{{" in text else ():
             raise InvalidCatalogError(
                 f"the environment variable {name}, which the catalog {entry.name!r} uses, is not set "
                 f"or is empty; set it before opening the catalog, as in export {name}=..."
@@ -181,21 +183,21 @@ def _templates(raw: Any, value: Any, directory: str | None, *, name: str = "") -
     return value
 
 
-def _as_templates(value: Any) -> Any:
-    """Metadata with every text as a template."""
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Nested dicts, lists and tuples with each other value in them changed."""
     if isinstance(value, Mapping):
-        return {key: _as_templates(item) for key, item in value.items()}
+        return {key: _changed(item, change) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(map(_as_templates, value))
+        return type(value)(_changed(item, change) for item in value)
+    return change(value)
+
+
+def _as_template(value: Any) -> Any:
     return as_template(value) if isinstance(value, str) else value
 
 
 def _for_yaml(value: Any) -> Any:
-    """Names instead of classes, functions and databases, as databroker's drivers accept them from YAML."""
-    if isinstance(value, Mapping):
-        return {key: _for_yaml(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_for_yaml(item) for item in value]
+    """The name of a class, function or database, as databroker's drivers accept it from YAML."""
     if isinstance(value, str | int | float | bool | type(None)):
         return value
     return _importable(value) or f"{type(value).__name__} {getattr(value, 'name', '')}".strip()
@@ -207,11 +209,3 @@ def _importable(thing: Any) -> str | None:
     if module is None or name is None or getattr(sys.modules.get(module), name, None) is not thing:
         return None
     return f"{module}.{name}"
-
-
-def _templates_in(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _templates_in(item)
-    elif isinstance(value, str) and "{{" in value:
-        yield value
