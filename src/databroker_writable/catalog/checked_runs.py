@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InvalidRunError, warn_user
 from ..results.references import resolve
-from ..results.remarks import retraction_in
+from ..results.remarks import retractions_in
 from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
@@ -75,8 +75,8 @@ def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
 def _warn_of_retraction(store: RunStore, run: Any, documents: RunDocuments) -> None:
     """Warn that a run of another catalog, which has retracted it, looks like a good one here."""
     origin = getattr(run, "catalog_object", None)
-    reason = retraction_in(origin, documents.uid)
-    if reason is not None and retraction_in(store.catalog, documents.uid) is None:
+    reason = retractions_in(origin).get(documents.uid)
+    if reason is not None and documents.uid not in retractions_in(store.catalog):
         warn_user(
             f"the run {documents.uid!r} is retracted in {label_of(origin)!r}, but not here: {reason}; retract it here, "
             "too, or copy it with its remarks, by databroker_writable.copy_runs"

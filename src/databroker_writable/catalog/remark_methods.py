@@ -187,4 +187,5 @@ class RemarkMethods:
                 "catalog of your results, which keeps the remark: results.annotate(run, ...)"
             )
         with explaining(self._store.backend, "a remark"):
+            self._store.backend.check_takes_remarks()
             yield

@@ -301,7 +301,10 @@ _COMPARABLE = ("biufc", "US", "M", "m")
 def _same(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
     """Which values are equal, or are missing on both sides."""
     kinds = {first.dtype.kind, second.dtype.kind}
-    if any(kinds <= set(comparable) for comparable in _COMPARABLE) and not _would_round(first, second):
+    integers = [array for array in (first, second) if array.dtype.kind in "iu"]
+    # a comparison of integers with floats rounds the integers
+    would_round = len(integers) == 1 and exceeds_float64(pandas.Series(integers[0].ravel()))
+    if any(kinds <= set(comparable) for comparable in _COMPARABLE) and not would_round:
         same = first == second
         return same | ((first != first) & (second != second)) if kinds & set("fcmM") else same
     a, b = (array.ravel().astype(object) for array in (first, second))
@@ -310,12 +313,6 @@ def _same(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
     for i in numpy.flatnonzero(~(a_missing | b_missing)):
         same[i] = bool(a[i] == b[i])
     return same.reshape(first.shape)
-
-
-def _would_round(first: numpy.ndarray, second: numpy.ndarray) -> bool:
-    """Whether a comparison of integers with floats would round the integers."""
-    integers = [array for array in (first, second) if array.dtype.kind in "iu"]
-    return len(integers) == 1 and exceeds_float64(pandas.Series(integers[0].ravel()))
 
 
 def _distances(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray | None:

@@ -171,10 +171,8 @@ def draw(content: Plottable, ax: Any) -> Any:
 
 
 def _draw_image(content: Plottable, ax: Any) -> None:
+    content = _ascending(content)
     rows, columns = content.axes
-    if not (rows.is_counted and columns.is_counted):
-        content = _ascending(content)
-        rows, columns = content.axes
     values = not_boolean(content.values)
     if values.dtype.kind == "M":
         values = (values - numpy.nanmin(values)) / numpy.timedelta64(1, "s")

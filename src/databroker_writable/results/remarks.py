@@ -42,7 +42,7 @@ def annotate(catalog: Any, run: Any, text: Any, tags: Any) -> Remark:
     text, tags = _checked_text(text, "text"), _checked_tags(tags)
     if not text and not tags:
         raise InvalidMetadataError("a remark needs a text or tags; give at least one of them")
-    return _add(catalog, _run_to_remark(catalog, run, "annotate"), text=text, tags=tags, verdict=None)
+    return _add(catalog, _remarked_run(catalog, run, "annotate"), text=text, tags=tags, verdict=None)
 
 
 def retract(catalog: Any, run: Any, reason: Any) -> Remark:
@@ -50,13 +50,13 @@ def retract(catalog: Any, run: Any, reason: Any) -> Remark:
     text = _checked_text(reason, "reason")
     if not text:
         raise InvalidMetadataError("a retraction needs a reason; say what is wrong with the run: reason='...'")
-    return _add(catalog, _run_to_remark(catalog, run, "retract"), text=text, tags=[], verdict=RETRACTED)
+    return _add(catalog, _remarked_run(catalog, run, "retract"), text=text, tags=[], verdict=RETRACTED)
 
 
 def restore(catalog: Any, run: Any, reason: Any) -> Remark:
     """Undo a retraction."""
     text = _checked_text(reason, "reason")
-    named = _run_to_remark(catalog, run, "restore")
+    named = _remarked_run(catalog, run, "restore")
     if named["uid"] not in retractions([needed_remarks(catalog)]):
         raise InvalidMetadataError(
             f"the run {named['uid']!r} is not retracted in {label_of(catalog)!r}, so there is nothing to restore; a "
@@ -83,13 +83,8 @@ def status_beside(facts: Iterable[tuple[str, str]], status: str) -> str:
     return RETRACTED if RETRACTED in dict(facts) else status
 
 
-def retraction_in(catalog: Any, uid: str) -> str | None:
-    """Why a run is retracted in a catalog, and by whom; None if it is not, or without a catalog."""
-    return retractions_in(catalog).get(uid)
-
-
 def retractions_in(catalog: Any) -> dict[str, str]:
-    """Why runs are retracted in a catalog, and by whom, by their uids."""
+    """Why runs are retracted in a catalog, and by whom, by their uids; empty without a catalog."""
     return {uid: _quoted(remark) for uid, remark in retractions([remarks(catalog)]).items()}
 
 
@@ -151,12 +146,6 @@ def _quoted(remark: Remark) -> str:
 
 def _when(remark: Remark) -> tuple[float, str]:
     return remark["time"], remark["uid"]
-
-
-def _run_to_remark(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
-    """A reference to a run on which a remark is added."""
-    catalog._backend.check_takes_remarks()
-    return _remarked_run(catalog, run, argument)
 
 
 def _add(catalog: Any, named: dict[str, Any], **content: Any) -> Remark:

@@ -56,12 +56,14 @@ def table(
     frame = pandas.DataFrame(
         {
             "time": local_times(header.start["time"] for header, _ in chosen),
-            "status": _objects([status for _, status in chosen]),
+            "status": pandas.Series([status for _, status in chosen], index, dtype=object),
             "sample": _metadata([header.start.get("sample") for header, _ in chosen], index),
             "name": _metadata([name_of(header.start) for header, _ in chosen], index),
-            "streams": _objects([", ".join(rows) for rows in streams]),
-            "rows": pandas.array([_rows(rows) for rows in streams], dtype="Int64"),
-            "tags": _objects([", ".join(tags.get(header.uid, ())) for header, _ in chosen]),
+            "streams": pandas.Series([", ".join(rows) for rows in streams], index, dtype=object),
+            "rows": pandas.array(
+                [rows.get("primary", max(rows.values(), default=None)) for rows in streams], dtype="Int64"
+            ),
+            "tags": pandas.Series([", ".join(tags.get(header.uid, ())) for header, _ in chosen], index, dtype=object),
         },
         index=index,
     )
@@ -74,20 +76,9 @@ def table(
     return frame
 
 
-def _rows(streams: Mapping[str, int]) -> int | None:
-    return streams.get("primary", max(streams.values(), default=None))
-
-
-def _objects(values: Sequence[Any]) -> numpy.ndarray:
-    column = numpy.empty(len(values), dtype=object)
-    for position, value in enumerate(values):
-        column[position] = value  # lists of equal length would become a two-dimensional array
-    return column
-
-
 def _metadata(values: Sequence[Any], index: pandas.Index) -> pandas.Series:
     """A column of metadata, None where a run has none: numbers keep their type beside it, and text gets no NaN."""
-    column = pandas.Series(_objects(values), index, dtype=object)
+    column = pandas.Series(values, index, dtype=object)
     return column if any(value is None for value in values) else column.infer_objects()
 
 

@@ -15,7 +15,7 @@ import xarray
 
 from ..errors import ExportError, StoreError, StoreFailedError, did_you_mean, require_package, warn_user
 from ..results.axes import first_descriptor, streams_of
-from ..results.remarks import retraction_in
+from ..results.remarks import retractions_in
 from ..runs.attachments import attachments, check_file_name
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
@@ -270,7 +270,7 @@ def _contents(run: Any, stream: str | None, columns: str | Sequence[str] | None,
         streams = _chosen(stored, streams, columns)
     described = {name: first_descriptor(run, name) for name in names}
     inputs = _inputs(run) if with_inputs else None
-    retracted = retraction_in(getattr(run, "catalog_object", None), run.metadata["start"]["uid"])
+    retracted = retractions_in(getattr(run, "catalog_object", None)).get(run.metadata["start"]["uid"])
     if retracted is not None:
         warn_user(f"the run {run.metadata['start']['uid']!r} is retracted: {retracted}; the file says so")
     return RunContents(run.metadata["start"], run.metadata["stop"], described, retracted, inputs, streams)
