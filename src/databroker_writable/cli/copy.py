@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +77,7 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
         # with UIDs, --follow adds only what is stored from now on
         done = {*everything}.difference(full, report.unfinished).union(_done(report))
         with saying_what_was_done(lambda: "run it again to continue"):
-            _follow(original, target, done, _Retries(report), as_is, advice, away)
+            _follow(original, target, done, report, as_is, advice, away)
     ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
 
 
@@ -85,54 +85,41 @@ def _follow(
     original: Any,
     target: Any,
     done: set[str],
-    retries: _Retries,
+    report: CopyReport,
     as_is: bool,
     advice: str,
     away: ServerAwayError | None,
 ) -> None:
-    """Copy runs that are stored later, until an interrupt; wait for a server that is away."""
-    was_said = False
-    while True:
-        if away is not None and not was_said:
+    """Copy runs that are stored later, until an interrupt; wait for a server that is away.
+
+    What a disk or a server made fail, also in the report of the runs before, waits twice as long after each failure.
+    """
+    said: dict[str, str] = {}
+    pauses: dict[str, int] = {}
+    due: dict[str, int] = {}
+    was_away = False
+    for number in itertools.count():
+        for uid, failure in report.failures.items():
+            if _may_succeed(failure):
+                pauses[uid] = min(2 * pauses.get(uid, 1), LONGEST_PAUSE)
+                due[uid] = number + pauses[uid]
+        new_failures = {uid: failure for uid, failure in report.failures.items() if said.get(uid) != str(failure)}
+        said |= {uid: str(failure) for uid, failure in new_failures.items()}
+        if number and (report.copied or new_failures):
+            _say(replace(report, failures=new_failures), advice)
+        done |= _done(report)
+        if away is not None and not was_away:
             say(f"{message_of(away)}. Waiting until it answers; Ctrl-C ends this", error=True)
-        was_said = away is not None
+        was_away = away is not None
         time.sleep(SECONDS_BETWEEN)
         report, away = CopyReport(), None
         try:
             original.force_reload()
-            new = retries.due(uid for uid in finished_uids_to_copy(original) if uid not in done)
+            waiting = {uid for uid, round_ in due.items() if round_ > number + 1}
+            new = [uid for uid in finished_uids_to_copy(original) if uid not in done | waiting]
             add_copies(report, original, target, new, as_is=as_is)
         except ServerAwayError as exc:
             away = exc
-        failures = retries.new_failures(report)
-        if report.copied or failures:
-            _say(replace(report, failures=failures), advice)
-        done.update(_done(report))
-
-
-class _Retries:
-    """The runs that a disk or a server made fail, each of which waits twice as long after each failure."""
-
-    def __init__(self, report: CopyReport) -> None:
-        self._waiting: dict[str, int] = {}  # the rounds until each is tried again
-        self._pauses: dict[str, int] = {}
-        self._said: dict[str, str] = {}
-        self.new_failures(report)
-
-    def due(self, uids: Iterable[str]) -> list[str]:
-        """Those of some runs that do not wait, for the next round."""
-        self._waiting = {uid: rounds - 1 for uid, rounds in self._waiting.items()}
-        return [uid for uid in uids if self._waiting.get(uid, 0) <= 0]
-
-    def new_failures(self, report: CopyReport) -> dict[str, Exception]:
-        """Note the failures in a report, and give those that were not said before."""
-        for uid, exc in report.failures.items():
-            if _may_succeed(exc):
-                self._pauses[uid] = min(2 * self._pauses.get(uid, 1), LONGEST_PAUSE)
-                self._waiting[uid] = self._pauses[uid]
-        failures = {uid: exc for uid, exc in report.failures.items() if self._said.get(uid) != str(exc)}
-        self._said.update({uid: str(exc) for uid, exc in failures.items()})
-        return failures
 
 
 def _may_succeed(exc: Exception) -> bool:
