@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ..tables.wording import cut
 from .csv_dialect import DATE_OR_TIME, LIKE_A_NUMBER, Row, TextFormat, comment_mark, is_number, split
@@ -25,16 +24,8 @@ _EXPORTED_COLUMN = re.compile(r"# column\.(.+?): (\{.*\})")
 """What comments of XDI, and of exported runs, say of columns."""
 
 
-class Heading(NamedTuple):
-    """The names of the columns, whether the first line has them, and what comments say of their units."""
-
-    names: list[str]
-    in_first_line: bool
-    units: dict[str, str]
-
-
-def find_heading(rows: Sequence[Row], comments: Sequence[str], text_format: TextFormat) -> Heading:
-    """Find the names in the first line, or in the comments above; without them, numbers.
+def find_heading(rows: Sequence[Row], comments: Sequence[str], text_format: TextFormat) -> tuple[list[str], bool]:
+    """Find the names in the first line, and whether they are there, or in the comments above; without them, numbers.
 
     Raises ValueError if the first line may hold values or names, or does not name each column.
     """
@@ -42,15 +33,11 @@ def find_heading(rows: Sequence[Row], comments: Sequence[str], text_format: Text
     named, declared = _names_in_comment(comments, text_format, len(first)), _declared_names(comments, len(first))
     if declared and not any(map(str.isalnum, "".join(named))):
         named = declared
-    in_first_line = _is_heading(first, rows[0].text, named, comments, text_format)
-    if in_first_line:
-        names = _complete(first, rows)
-    else:
-        if not declared:
-            _check_one_comment_of_names(comments, text_format, len(first))
-        names = named or [f"column_{number}" for number in range(1, len(first) + 1)]
-    units = {name: unit for name, unit in _declared_units(comments).items() if name in names}
-    return Heading(names, in_first_line, units)
+    if _is_heading(first, rows[0].text, named, comments, text_format):
+        return _complete(first, rows), True
+    if not declared:
+        _check_one_comment_of_names(comments, text_format, len(first))
+    return named or [f"column_{number}" for number in range(1, len(first) + 1)], False
 
 
 def check_one_scan(comments: Mapping[int, str], first: int) -> None:
@@ -199,8 +186,8 @@ def _declared_names(comments: Sequence[str], width: int) -> list[str]:
     return list(names.values()) if complete else []
 
 
-def _declared_units(comments: Sequence[str]) -> dict[str, str]:
-    """The units of columns, by name."""
+def declared_units(comments: Sequence[str]) -> dict[str, str]:
+    """What comments say of the units of columns, by name."""
     units = {name: unit for _, name, unit in _xdi_columns(comments) if unit}
     for found in filter(None, (_EXPORTED_COLUMN.fullmatch(comment.strip()) for comment in comments)):
         with contextlib.suppress(ValueError):

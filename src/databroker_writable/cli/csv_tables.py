@@ -7,14 +7,15 @@ import gzip
 import io
 import zlib
 from dataclasses import replace
-from typing import Any, NamedTuple
+
+import pandas
 
 from ..tables.wording import counted
 from ..upkeep.export_formats import CSV_HEADER
 from .csv_columns import read_columns
 from .csv_dialect import UTF_8, TextFormat, read_rows
 from .csv_doubts import check_separator, check_widths
-from .csv_heading import check_first_comment, check_one_scan, find_heading, take_units
+from .csv_heading import check_first_comment, check_one_scan, declared_units, find_heading, take_units
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BINARY = (
@@ -34,16 +35,11 @@ _IS_BINARY = (
 )
 
 
-class TextTable(NamedTuple):
-    """A DataFrame, the units of its columns, and what its user should know of them."""
+def read_text_table(content: bytes, text_format: TextFormat) -> tuple[pandas.DataFrame, dict[str, str], list[str]]:
+    """Read a table completely, without changing a value, or raise ValueError; comments become an attribute.
 
-    frame: Any
-    units: dict[str, str]
-    notes: list[str]
-
-
-def read_text_table(content: bytes, text_format: TextFormat) -> TextTable:
-    """Read a table completely, without changing a value, or raise ValueError; comments become an attribute."""
+    Returns also the units of columns, and notes on what their user should know.
+    """
     text = _text(content, text_format.encoding)
     if text_format.comment is None and CSV_HEADER.match(text):
         text_format = replace(text_format, comment="#")
@@ -61,14 +57,16 @@ def read_text_table(content: bytes, text_format: TextFormat) -> TextTable:
     if not text_format.is_separator_given:
         check_separator([row.text for row in rows], text_format)
     above = [comment for line, comment in comments.items() if line < rows[0].line]
-    heading = find_heading(rows, above, text_format)
-    rows = rows[heading.in_first_line :]
-    units = {**heading.units, **(take_units(rows, heading.names) if text_format.units_row else {})}
-    check_widths(rows, len(heading.names), text_format.separator)
-    frame, notes = read_columns(rows, heading.names, text_format, are_named_above=heading.in_first_line)
+    names, are_in_first_line = find_heading(rows, above, text_format)
+    rows = rows[are_in_first_line:]
+    units = {name: unit for name, unit in declared_units(above).items() if name in names}
+    if text_format.units_row:
+        units |= take_units(rows, names)
+    check_widths(rows, len(names), text_format.separator)
+    frame, notes = read_columns(rows, names, text_format, are_named_above=are_in_first_line)
     if comments:
         frame.attrs["comments"] = list(comments.values())
-    return TextTable(frame, units, notes)
+    return frame, units, notes
 
 
 def _text(content: bytes, encoding: str) -> str:

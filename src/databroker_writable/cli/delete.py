@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any
@@ -84,23 +85,14 @@ def _row(catalog: Any, deletion: Any) -> tuple[str, ...]:
     )
 
 
-def _results_of(catalog: Any, uid: str) -> list[Result]:
-    try:
-        return results_made_from(catalog, uid)
-    except NotFoundError:
-        # its file is damaged, and no run names it
-        return []
-
-
 def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
     """Print which other runs were made from those that are deleted."""
-    results = {
-        result.header.uid: result
-        for uid, deletion in deletions.items()
-        if deletion.is_visible
-        for result in _results_of(catalog, uid)
-        if result.header.uid not in deletions
-    }
+    results: dict[str, Result] = {}
+    for uid, deletion in deletions.items():
+        # otherwise its file is damaged, and no run names it
+        with contextlib.suppress(NotFoundError):
+            found = results_made_from(catalog, uid) if deletion.is_visible else []
+            results |= {result.header.uid: result for result in found if result.header.uid not in deletions}
     if not results:
         say("no other run was made from this")
         return

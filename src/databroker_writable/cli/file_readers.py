@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,23 +33,11 @@ _ONLY_TEXT = {
 }
 
 
-@dataclass(frozen=True)
-class ReadOptions:
-    """What the user says of files: the group in netCDF, and of text the attributes of `TextFormat`."""
+def read_file(given: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
+    """Read a table from a file, by its suffix, or from standard input as CSV, and the units that are no part of it.
 
-    group: str | None
-    of_text: Mapping[str, Any]
-
-
-class FileTable(NamedTuple):
-    """A DataFrame or a Dataset, and the units of columns that are no part of it."""
-
-    table: Any
-    units: dict[str, str]
-
-
-def read_file(given: str, options: ReadOptions) -> FileTable:
-    """Read a table from a file, by its suffix, or from standard input as CSV."""
+    The options are attributes of `TextFormat`, and for netCDF the group.
+    """
     path = Path(expanded(given, "the file"))
     is_input = path == STANDARD_INPUT
     if path.is_dir():
@@ -66,10 +53,10 @@ def read_file(given: str, options: ReadOptions) -> FileTable:
             f"{str(path)!r} has none of the suffixes {', '.join((*_TEXT, *_FORMATS))}; rename it, or convert it to one "
             "of these"
         )
-    if options.group is not None and suffix not in _NETCDF:
+    if "group" in options and suffix not in _NETCDF:
         raise click.UsageError(f"--group is for netCDF files, and {str(path)!r} is not one")
     for said, names in _ONLY_TEXT.items():
-        if suffix not in _TEXT and not names.isdisjoint(options.of_text):
+        if suffix not in _TEXT and not names.isdisjoint(options):
             raise click.UsageError(f"{said} for text files, and {str(path)!r} is not one")
     label = _FORMATS[suffix].label if suffix in _FORMATS else "CSV" if suffix == ".csv" else "text"
     if suffix in _FORMATS:
@@ -78,12 +65,11 @@ def read_file(given: str, options: ReadOptions) -> FileTable:
     try:
         if suffix in _TEXT:
             content = sys.stdin.buffer.read() if is_input else path.read_bytes()
-            frame, units, notes = read_text_table(content, _TEXT[suffix].changed(options.of_text))
+            frame, units, notes = read_text_table(content, _TEXT[suffix].changed(options))
             for note in notes:
                 say(f"Note: in {name} {note}", error=True)
-            return FileTable(frame, units)
-        table = _read_netcdf(path, options.group) if suffix in _NETCDF else _FORMATS[suffix].read(path)
-        return FileTable(table, {})
+            return frame, units
+        return _FORMATS[suffix].read(path, **options), {}
     except (ValueError, OSError, zipfile.BadZipFile) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         raise click.ClickException(f"{name} cannot be read as {label}: {reason}") from exc
@@ -143,7 +129,7 @@ class FileFormat(NamedTuple):
 
     label: str
     package: str
-    read: Callable[[Path], Any]
+    read: Callable[..., Any]
 
 
 _FORMATS = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ..runs.shown_text import aligned, shown, shown_time
@@ -51,7 +49,17 @@ def note(
     kept = open_existing_to_store(to or catalog)
     run = find_run(open_to_read(catalog) if to else kept, catalog, uid)
     if is_list:
-        _list(kept.annotations(run))
+        rows = [
+            (
+                shown_time(remark["time"]),
+                shown(remark["user"], WIDTH),
+                remark["verdict"] or "",
+                shown(", ".join(remark["tags"]), WIDTH),
+                shown(remark["text"], WIDTH),
+            )
+            for remark in kept.annotations(run)
+        ]
+        say(aligned(COLUMNS, rows) if rows else "no remarks")
         return
     if retract:
         remark = kept.retract(run, text)
@@ -60,20 +68,3 @@ def note(
     else:
         remark = kept.annotate(run, text, list(tags))
     say(f"{remark['verdict'] or 'noted on'} {remark['run']}")
-
-
-def _list(remarks: list[dict[str, Any]]) -> None:
-    if not remarks:
-        say("no remarks")
-        return
-    rows = [
-        (
-            shown_time(remark["time"]),
-            shown(remark["user"], WIDTH),
-            remark["verdict"] or "",
-            shown(", ".join(remark["tags"]), WIDTH),
-            shown(remark["text"], WIDTH),
-        )
-        for remark in remarks
-    ]
-    say(aligned(COLUMNS, rows))

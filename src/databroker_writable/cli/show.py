@@ -147,7 +147,6 @@ class Stream:
 
     @property
     def data_keys(self) -> Mapping[str, Mapping[str, Any]]:
-        """The columns."""
         return self.descriptor["data_keys"]
 
     @property
@@ -245,8 +244,7 @@ def _cell(values: xarray.DataArray) -> str:
     plain = values.values if values.ndim else values.values[()]
     if not isinstance(values.dtype, numpy.dtype) or values.dtype.kind == "O":
         objects = series_of(values.variable).astype(object) if values.ndim else pandas.Series([plain], dtype=object)
-        found = objects.where(objects.notna(), None).to_numpy()
-        plain = found.reshape(values.shape) if values.ndim else found[0]
+        plain = objects.where(objects.notna(), None).to_numpy().reshape(values.shape)[()]
     return _shown(plain)
 
 

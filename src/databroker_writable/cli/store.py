@@ -16,7 +16,7 @@ from ..results.time_arguments import FORMS, moment_in
 from ..runs.built_stream import new_run_uid
 from ..tables.metadata_values import day_in
 from .failing import message_of, saying_what_was_done, warnings_as_messages
-from .file_readers import ReadOptions, read_file
+from .file_readers import read_file
 from .parsing import parse_metadata, parse_sources, parse_target, parse_units
 from .printing import say
 from .targets import find_uid, leaving_no_empty_directory, open_to_store
@@ -126,8 +126,7 @@ def store(
     attached: Sequence[Path],
     stream: str,
     one_event: bool,
-    group: str | None,
-    **of_text: Any,
+    **of_files: Any,
 ) -> None:
     """Store the table in each FILE as a run, and print the uids.
 
@@ -144,9 +143,9 @@ def store(
         metadata = {**metadata, "time": _seconds(metadata["time"])}
     attachments = _by_name(attached)
     with leaving_no_empty_directory(target):
-        options = ReadOptions(group, {name: value for name, value in of_text.items() if value is not None})
+        given = {name: value for name, value in of_files.items() if value is not None}
         with saying_what_was_done(lambda: "nothing was stored"):
-            tables = [read_file(file, options) for file in files]
+            tables = [read_file(file, given) for file in files]
             catalog, expression = open_to_store(target)
             inputs = [(role, _named_run(catalog, target, uid, "--derived-from")) for role, uid in sources]
             if supersedes is not None:

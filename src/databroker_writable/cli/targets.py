@@ -36,7 +36,6 @@ class Entry:
 
     catalogs: Any
     name: str
-    where: str
     expression: str
 
 
@@ -203,7 +202,7 @@ def _entry(name: str) -> Entry | None:
             f"{name!r} is both a directory here and a catalog of databroker; write ./{name} for the directory, "
             "or run this elsewhere for the catalog"
         )
-    return Entry(databroker.catalog, name, "databroker.catalog", f"databroker.catalog[{name!r}]")
+    return Entry(databroker.catalog, name, f"databroker.catalog[{name!r}]")
 
 
 def _open(name: str, entry: Entry | None) -> Any:
@@ -245,7 +244,7 @@ def _entry_of_yaml(path: str, entry: str | None) -> Entry:
         which = f"no entry {entry!r}" if entry else f"{len(entries)} entries"
         choices = ", ".join(f"{path}:{name}" for name in entries)
         raise click.ClickException(f"{path!r} has {which}; give one of {choices}")
-    return Entry(catalogs, entry, path, f"intake.open_catalog({path!r})[{entry!r}]")
+    return Entry(catalogs, entry, f"intake.open_catalog({path!r})[{entry!r}]")
 
 
 def _catalog_of_runs(entry: Entry) -> Any:
@@ -260,7 +259,6 @@ def _catalog_of_runs(entry: Entry) -> Any:
     catalog = entry.catalogs[entry.name]
     if not isinstance(catalog, Broker):
         raise click.ClickException(
-            f"the entry {entry.name!r} of {entry.where} is a {type(catalog).__qualname__}, not a catalog of runs; "
-            "name another one"
+            f"{entry.expression} is a {type(catalog).__qualname__}, not a catalog of runs; name another one"
         )
     return catalog
