@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,13 @@ class DriverHooks:
     handler_registry: Mapping[str, Any]
     _backend_class: type[Backend]
     _store: RunStore
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """List this package's methods in the docstring of each writable class, for ``catalog?`` and ``help``."""
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "_driver_class") and cls.__doc__:
+            lines = [f"{name}\n    {summary}" for name, summary in _summaries(cls).items()]
+            cls.__doc__ = "\n".join([cls.__doc__.partition("\n\nMethods\n")[0], "", "Methods", "-------", *lines])
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls, *args, **kwargs)
@@ -43,3 +51,15 @@ class DriverHooks:
     def _get_serializer(self) -> RunSerializer:
         """The serializer for databroker's v1.insert."""
         return self._store.new_serializer()
+
+
+def _summaries(cls: type) -> dict[str, str]:
+    """A one-line summary of each method of this package's classes."""
+    package = __name__.rpartition(".")[0]
+    return {
+        name: inspect.cleandoc(method.__doc__).partition("\n")[0]
+        for base in cls.__mro__
+        if base.__module__.startswith(package)
+        for name, method in vars(base).items()
+        if inspect.isfunction(method) and name == method.__name__ and not name.startswith("_") and method.__doc__
+    }

@@ -173,7 +173,7 @@ class CatalogSink(DocumentSink):
 
     def _write(self, checked: list[NamedDocument]) -> None:
         if self._waiting:
-            self._claim()
+            self._store.claim(self._uid, self._insertion)
         waiting, self._waiting = self._waiting, []
         try:
             for name, doc in [*waiting, *checked]:
@@ -187,13 +187,6 @@ class CatalogSink(DocumentSink):
             if isinstance(exc, StoreFailedError):
                 remedy = self._store.backend.remedy_for_lost_builder
                 raise StoreFailedError(f"{exc}; this builder has ended: {remedy}") from exc
-            raise
-
-    def _claim(self) -> None:
-        try:
-            self._store.claim(self._uid, self._insertion)
-        except RunExistsError:
-            self._insertion.is_lost = self._insertion.is_ended = True
             raise
 
     def get_run(self, **kwargs: Any) -> Any:

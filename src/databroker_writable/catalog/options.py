@@ -38,13 +38,7 @@ class CatalogOptions:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
-        """Check options as they come from Python or YAML; None means the default.
-
-        Examples
-        --------
-        >>> CatalogOptions.parse({"writable": "no"}).writable
-        False
-        """
+        """Check options as they come from Python or YAML; None means the default."""
         for name in values:
             if name not in _PARSERS:
                 choices = did_you_mean(name, _PARSERS) or f"; it has {', '.join(sorted(_PARSERS))}"
@@ -76,20 +70,23 @@ def naming_wrong_arguments(driver: type, arguments: Mapping[str, Any]) -> Iterat
         yield
     except TypeError as exc:
         known = {*_arguments_of(driver), *OPTION_NAMES}
-        unexpected = _UNEXPECTED.search(str(exc))
-        missing = _MISSING.search(str(exc))
-        unknown = [unexpected[1]] if unexpected else [name for name in arguments if name not in known]
+        wrong = _WRONG_ARGUMENTS.search(str(exc))
+        if wrong is None:
+            raise
+        unknown = wrong[1] or next((name for name in arguments if name not in known), "")
         driver_name = getattr(driver, "name", driver.__qualname__)
-        if (unexpected and unexpected[1] in arguments) or (missing and unknown):
-            choices = did_you_mean(unknown[0], known) or f"; it has {', '.join(sorted(known - _OF_INTAKE))}"
-            raise InvalidCatalogError(f"{driver_name} has no argument {unknown[0]!r}{choices}") from exc
-        if missing:
-            raise InvalidCatalogError(f"{driver_name} needs {missing[1]} among its arguments") from exc
+        if unknown in arguments:
+            choices = did_you_mean(unknown, known) or f"; it has {', '.join(sorted(known - _OF_INTAKE))}"
+            raise InvalidCatalogError(f"{driver_name} has no argument {unknown!r}{choices}") from exc
+        if wrong[2]:
+            raise InvalidCatalogError(f"{driver_name} needs {wrong[2]} among its arguments") from exc
         raise
 
 
-_UNEXPECTED = re.compile(r"__init__\(\) got an unexpected keyword argument '(\w+)'")
-_MISSING = re.compile(r"__init__\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.+)")
+_WRONG_ARGUMENTS = re.compile(
+    r"__init__\(\) (?:got an unexpected keyword argument '(\w+)'"
+    r"|missing \d+ required (?:positional|keyword-only) arguments?: (.+))"
+)
 
 
 def _arguments_of(driver: type) -> set[str]:

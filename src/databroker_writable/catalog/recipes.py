@@ -60,7 +60,9 @@ def describe_catalog(catalog: Any) -> Recipe:
     captured = upstream.named_arguments(catalog, *upstream.captured_arguments(catalog))
     metadata = _changed(dict(captured.pop("metadata", None) or catalog.metadata or {}), _as_template)
     name = captured.pop("name", None) or catalog.name
-    raw = _raw_arguments(catalog._entry)
+    raw = upstream.entry_arguments(catalog._entry)
+    # those of the generic driver are flattened
+    raw = {**(raw.get("catalog_args") or {}), **raw} if isinstance(raw, Mapping) else {}
     directory = upstream.entry_directory(catalog._entry)
     args = _templates(raw, captured, directory)
     driver = _importable(type(catalog))
@@ -154,14 +156,6 @@ def without_password(text: str) -> str:
     """Replace passwords in a URI by a template that reads them from the environment."""
     text = _PASSWORD_IN_URI.sub(rf"\1:{_PASSWORD_TEMPLATE}@", text)
     return _PASSWORD_OPTION.sub(rf"\1{_PASSWORD_TEMPLATE}", text)
-
-
-def _raw_arguments(entry: Any) -> dict[str, Any]:
-    """The arguments of a YAML entry, with templates unexpanded, and those of the generic driver flattened."""
-    raw = upstream.entry_arguments(entry)
-    if not isinstance(raw, Mapping):
-        return {}
-    return {**(raw.get("catalog_args") or {}), **raw}
 
 
 def _templates(raw: Any, value: Any, directory: str | None, *, name: str = "") -> Any:

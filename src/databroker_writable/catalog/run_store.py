@@ -87,6 +87,7 @@ class RunStore:
         with self.lock:
             holder = self._under_way.get(uid)
             if holder is not None and not holder.is_ended:
+                insertion.is_lost = insertion.is_ended = True
                 raise RunExistsError(
                     f"a run of the uid {uid!r} is being built in {self.backend.label!r}; close its builder first, or "
                     "use another uid"

@@ -18,7 +18,6 @@ from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
 from .checked_runs import checked_run, start_in, table_sink
-from .class_help import ListsMethods
 from .closing_at_exit import close_at_exit
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
@@ -31,7 +30,7 @@ from .retries import refuse_taken_uid
 upstream.ignore_warning_of_reading()
 
 
-class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin, ListsMethods, DriverHooks):
+class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin, DriverHooks):
     """Storing runs, for a subclass of a databroker driver.
 
     Parameters

@@ -18,7 +18,7 @@ from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 from ..tables.public_types import Run
 from ..tables.tracebacks import errors_end_here
-from .header_search import unambiguous_length
+from .header_search import flat, unambiguous_length
 
 WIDTH = 36
 DIGITS = 6
@@ -130,7 +130,8 @@ def diff(first: Run, second: Run) -> RunDifference:
         length = unambiguous_length(uids)
         attributes: dict[str, tuple[Any, Any]] = {}
         columns: list[tuple[str, str, _Difference | None]] = []
-        for stream, datasets in _streams(first, second):
+        for stream in dict.fromkeys([*first, *second]):
+            datasets = _table(first, stream), _table(second, stream)
             attributes |= _attributes(stream, datasets)
             columns += _columns(stream, datasets, [uid[:length] for uid in uids])
         different = [(*column, *difference) for *column, difference in columns if difference is not None]
@@ -138,8 +139,8 @@ def diff(first: Run, second: Run) -> RunDifference:
         return RunDifference(
             uids,
             _pairs(_metadata(first), _metadata(second)),
-            _pairs(*(_flat(start.get("parameters")) for start in starts)),
-            _pairs(*(_flat(start.get("versions")) for start in starts)),
+            _pairs(*(flat(start.get("parameters")) for start in starts)),
+            _pairs(*(flat(start.get("versions")) for start in starts)),
             attributes,
             columns=pandas.DataFrame(different, columns=names).set_index(["stream", "column"]),
             compared=len(columns),
@@ -150,20 +151,7 @@ def _metadata(run: Any) -> dict[str, Any]:
     left_out = {"uid", "time", *_PARTS}
     start = {key: value for key, value in run.metadata["start"].items() if key not in left_out}
     stop = run.metadata["stop"] or {"exit_status": "unfinished"}
-    return {**_flat(start), **{key: stop[key] for key in ("exit_status", "reason") if stop.get(key)}}
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested keys with dots."""
-    if not isinstance(value, Mapping):
-        return {} if value is None and not prefix else {prefix: value}
-    if not value and prefix:
-        return {prefix: value}
-    return {
-        inner: item
-        for key, nested in value.items()
-        for inner, item in _flat(nested, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
+    return {**flat(start), **{key: stop[key] for key in ("exit_status", "reason") if stop.get(key)}}
 
 
 def _pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -183,15 +171,12 @@ def _shown(value: Any) -> str:
 _Difference = tuple[str, int | None, Any, float | None, tuple[int, ...] | None]
 
 
-def _streams(first: Any, second: Any) -> Iterator[tuple[str, tuple[xarray.Dataset, xarray.Dataset]]]:
-    """Each stream of either run, as both runs have it; without columns where a run does not have it."""
-    for stream in dict.fromkeys([*first, *second]):
-        tables = (
-            # the levels of a MultiIndex are compared, not its tuples
-            without_multi_indexes(with_text_names(to_dataset(run, stream))) if stream in list(run) else xarray.Dataset()
-            for run in (first, second)
-        )
-        yield stream, (next(tables), next(tables))
+def _table(run: Any, stream: str) -> xarray.Dataset:
+    """The table of a stream; without columns if the run does not have it."""
+    if stream not in list(run):
+        return xarray.Dataset()
+    # the levels of a MultiIndex are compared, not its tuples
+    return without_multi_indexes(with_text_names(to_dataset(run, stream)))
 
 
 def _columns(

@@ -14,8 +14,6 @@ from ..tables.exact_numbers import plain_numbers, series_of
 ZONE = "time_zone"
 """The attribute of times as clocks in a time zone show them."""
 
-_NUMBERS = {"floating", "integer", "mixed-integer-float", "boolean"}
-
 
 @dataclass(frozen=True)
 class Axis:
@@ -42,13 +40,7 @@ class Plottable:
 
 
 def drawable(dataset: xarray.Dataset) -> xarray.Dataset:
-    """The Dataset with numbers for nullable numbers and bools, NaN where they are missing, and times without zones.
-
-    Examples
-    --------
-    >>> drawable(xarray.Dataset({"x": ("row", [0.5, None])}))["x"].values.tolist()
-    [0.5, nan]
-    """
+    """The Dataset with numbers for nullable numbers and bools, NaN where they are missing, and times without zones."""
     converted = {}
     for name, variable in dataset.variables.items():
         numbers = _drawable(variable)
@@ -60,10 +52,7 @@ def drawable(dataset: xarray.Dataset) -> xarray.Dataset:
             converted[name] = (variable.dims, numpy.asarray(numbers).reshape(variable.shape), attrs)
     if not converted:
         return dataset
-    changed = dataset.drop_indexes([name for name in dataset.xindexes if name in dataset.coords])
-    coordinates = {name: converted[name] for name in dataset.coords if name in converted}
-    columns = {name: converted[name] for name in dataset.data_vars if name in converted}
-    return changed.assign_coords(coordinates).assign(columns)
+    return dataset.drop_indexes([name for name in dataset.xindexes if name in dataset.coords]).assign(converted)
 
 
 def not_boolean(values: numpy.ndarray) -> numpy.ndarray:
@@ -73,28 +62,12 @@ def not_boolean(values: numpy.ndarray) -> numpy.ndarray:
 
 def _drawable(variable: xarray.Variable) -> Any:
     """Numbers, or an index of times; None for what is drawn as it is, or not at all."""
-    dtype: Any = variable.dtype
-    if isinstance(dtype, numpy.dtype):
-        return _of_objects(numpy.ravel(variable.values)) if dtype.kind == "O" else None
-    values = series_of(variable)
-    return pandas.DatetimeIndex(values) if isinstance(dtype, pandas.DatetimeTZDtype) else plain_numbers(values)
-
-
-def _of_objects(values: numpy.ndarray) -> Any:
-    kind = pandas.api.types.infer_dtype(values, skipna=True)
-    if kind == "datetime" and all(getattr(value, "tzinfo", None) for value in values if not pandas.isna(value)):
-        try:
-            return pandas.DatetimeIndex(values)
-        except (TypeError, ValueError):
-            return None  # several zones
-    missing = pandas.isna(values)
-    present = values[~missing]
-    # pandas 2 calls complex numbers beside missing ones mixed
-    are_complex = len(present) > 0 and all(isinstance(value, complex) for value in present)
-    if kind not in _NUMBERS and not are_complex:
+    if isinstance(variable.dtype, numpy.dtype) and variable.dtype.kind != "O":
         return None
-    if kind == "boolean" and not missing.any():
-        return values.astype(bool)
-    numbers = numpy.full(values.shape, numpy.nan, complex if are_complex else float)
-    numbers[~missing] = present.astype(numbers.dtype)
-    return numbers
+    values = series_of(variable)
+    if values.dtype == object:
+        present = values.dropna()
+        if len(present) and all(isinstance(value, complex) for value in present):
+            return values.where(values.notna(), numpy.nan).to_numpy(complex)
+        values = values.convert_dtypes()
+    return pandas.DatetimeIndex(values) if isinstance(values.dtype, pandas.DatetimeTZDtype) else plain_numbers(values)

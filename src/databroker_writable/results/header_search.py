@@ -65,6 +65,19 @@ def value_at(metadata: Mapping[str, Any], name: str) -> Any:
     return value
 
 
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of nested dicts, by their keys with dots."""
+    if not isinstance(value, Mapping):
+        return {} if value is None and not prefix else {prefix: value}
+    if not value and prefix:
+        return {prefix: value}
+    return {
+        inner: item
+        for key, nested in value.items()
+        for inner, item in flat(nested, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
 def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[Header]:
     """Headers of the runs that match a query on start documents, newest first.
 
@@ -223,10 +236,11 @@ def headers_superseding(catalog: Any) -> Iterator[Header]:
     return headers(catalog, {"supersedes": {"$exists": True}})
 
 
-def refresh(catalog: Any) -> None:
-    """Let a catalog of files look for runs of other processes; MongoDB is queried each time anyway."""
+def refresh(catalog: Any) -> Any:
+    """The catalog; that of files looks for runs of other processes. MongoDB is queried each time anyway."""
     if upstream.is_in_memory(catalog):
         catalog.force_reload()
+    return catalog
 
 
 def made_from(uid: str | Mapping[str, Any]) -> dict[str, Any]:

@@ -123,19 +123,14 @@ def _follow(reached: NamedCatalogs, uids: Iterable[str], inputs_of: Callable[[He
 
 def _reach_inputs(reached: NamedCatalogs) -> None:
     """Open the catalogs that hold the inputs of results, and the inputs of those."""
-    known: dict[int, set[str | None]] = {}
 
-    def names(catalog: Any) -> set[str | None]:
-        if id(catalog) not in known:
-            results = headers(catalog, {"derived_from": {"$exists": True}})
-            known[id(catalog)] = {source["catalog"] for header in results for source in sources_of(header.start)}
-        return known[id(catalog)]
+    def catalogs_of_inputs(catalog: Any) -> set[str | None]:
+        results = headers(catalog, {"derived_from": {"$exists": True}})
+        return {source["catalog"] for header in results for source in sources_of(header.start)}
 
-    count = 0
-    while len(reached) > count:
-        count = len(reached)
-        for name in set[str | None]().union(*reached.ask_each(names)):
-            reached.reach(name)
+    names = [reached.first]
+    for name in names:  # also of those that are added meanwhile
+        names += [other for other in reached.ask(name, catalogs_of_inputs) or () if other not in (None, *names)]
 
 
 def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:

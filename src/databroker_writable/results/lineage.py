@@ -69,7 +69,7 @@ class Lineage(networkx.DiGraph):
         names = {uid: f"n{i}" for i, uid in enumerate(self._in_order())}
         lines = ["flowchart LR"]
         for uid, name in names.items():
-            lines.append(f"    {name}[{mermaid_label([*self.nodes[uid]['label'].splitlines(), *self._marks(uid)])}]")
+            lines.append(f"    {name}[{mermaid_label(self._lines(uid))}]")
         arrows = {"derived": "-->", "superseded": "-.->|superseded by|"}
         edges = [(a, b, self.edges[a, b]["kind"]) for a in names for b in sorted(self[a], key=list(names).index)]
         lines += [f"    {names[a]} {arrows[kind]} {names[b]}" for a, b, kind in edges]
@@ -124,8 +124,9 @@ class Lineage(networkx.DiGraph):
             arrow = ((turn[a], row[b]), (column[b], row[b]))
             ax.add_patch(FancyArrowPatch(*arrow, arrowstyle="-|>", mutation_scale=10, shrinkA=0, shrinkB=4, **style))
         for uid in self:
-            box = {"fc": "w", "ec": "tab:red" if self._marks(uid) else "0.5"}
-            ax.text(column[uid], row[uid], self._text(uid), va="center", fontsize=8, parse_math=False, bbox=box)
+            box = {"fc": "w", "ec": "tab:red" if self.nodes[uid]["mark"] else "0.5"}
+            text = "\n".join(self._lines(uid))
+            ax.text(column[uid], row[uid], text, va="center", fontsize=8, parse_math=False, bbox=box)
         if any(kind == "superseded" for _, _, kind in self.edges(data="kind")):
             lines = [Line2D([], [], color="0.5", linestyle=STYLES[kind]) for kind in STYLES]
             ax.legend(lines, ["made from it", "in place of it"], loc="upper right", fontsize=7, frameon=False)
@@ -156,7 +157,7 @@ class Lineage(networkx.DiGraph):
 
     def _size(self) -> tuple[float, float]:
         """The size of a drawing in inches."""
-        longest = max(len(line) for uid in self for line in self._text(uid).split("\n"))
+        longest = max(len(line) for uid in self for line in self._lines(uid))
         return (1 + 0.09 * longest) * len(self._generations()), 0.6 * (1 + len(self))
 
     def _in_order(self) -> list[str]:
@@ -172,19 +173,15 @@ class Lineage(networkx.DiGraph):
 
     def _line(self, uid: str) -> str:
         replaced = [self.short_name(a) for a, _, kind in self.in_edges(uid, data="kind") if kind == "superseded"]
-        notes = [*self._marks(uid), *([f"supersedes {', '.join(replaced)}"] if replaced else [])]
-        return "  ".join([*self.nodes[uid]["label"].split("\n"), *(f"({note})" for note in notes)])
+        notes = [self.nodes[uid]["mark"], f"supersedes {', '.join(replaced)}" if replaced else ""]
+        return "  ".join([*self.nodes[uid]["label"].split("\n"), *(f"({note})" for note in notes if note)])
 
     def _is_derived(self, uid: str, result: str) -> bool:
         """Whether a run was made from another, which it may also replace."""
         return uid in [source["uid"] for source in sources_of(self.nodes[result]["start"] or {})]
 
-    def _marks(self, uid: str) -> list[str]:
-        mark = self.nodes[uid].get("mark")
-        return [mark] if mark else []
-
-    def _text(self, uid: str) -> str:
-        return "\n".join([self.nodes[uid]["label"], *self._marks(uid)])
+    def _lines(self, uid: str) -> list[str]:
+        return [*self.nodes[uid]["label"].split("\n"), *filter(None, [self.nodes[uid]["mark"]])]
 
     def short_name(self, uid: str) -> str:
         """The first characters of a uid that distinguish the runs."""

@@ -18,23 +18,20 @@ class NamedCatalogs:
     """The searched catalog, and those that runs name, opened when first needed."""
 
     def __init__(self, catalog: Any) -> None:
-        self._first: str | None = catalog.name
-        self._catalogs: dict[str | None, Any] = {self._first: _fresh(catalog)}
+        self.first: str | None = catalog.name
+        self._catalogs: dict[str | None, Any] = {self.first: refresh(catalog)}
         self._silent: set[str | None] = set()
         self._searched: dict[str | None, set[str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._catalogs)
 
     def reach(self, name: str | None) -> None:
         """Open a catalog that a run names."""
         if name is not None:
-            self._ask(name, lambda catalog: None)
+            self.ask(name, lambda catalog: None)
 
     def find(self, uid: str, name: str | None) -> tuple[str | None, Header | None]:
         """The catalog of a run, and its header; None if it is not reached."""
-        for candidate in dict.fromkeys([name or self._first, self._first]):
-            header: Header | None = self._ask(candidate, lambda catalog: header_of(catalog, uid))
+        for candidate in dict.fromkeys([name or self.first, self.first]):
+            header: Header | None = self.ask(candidate, lambda catalog: header_of(catalog, uid))
             if header is not None:
                 return candidate, header
         return name, None
@@ -46,15 +43,15 @@ class NamedCatalogs:
             new = [uid for uid in uids if uid not in searched]
             searched.update(new)
             if new:
-                headers: list[Header] = self._ask(name, functools.partial(_naming, uids=new)) or []
+                headers = self.ask(name, functools.partial(_naming, uids=new)) or []
                 yield from ((name, header) for header in headers)
 
     def ask_each(self, question: Callable[[Any], Answer]) -> list[Answer]:
         """The answers of all catalogs that can be searched."""
-        answers = [self._ask(name, question) for name in list(self._catalogs)]
+        answers = [self.ask(name, question) for name in list(self._catalogs)]
         return [answer for answer in answers if answer is not None]
 
-    def _ask(self, name: str | None, question: Callable[[Any], Any]) -> Any:
+    def ask(self, name: str | None, question: Callable[[Any], Any]) -> Any:
         """The answer of a catalog; None, with a warning, if another than the first cannot be searched."""
         if name in self._silent:
             return None
@@ -62,10 +59,10 @@ class NamedCatalogs:
             if name not in self._catalogs:
                 if name not in databroker.catalog:
                     return None
-                self._catalogs[name] = _fresh(databroker.catalog[name])
+                self._catalogs[name] = refresh(databroker.catalog[name])
             return question(self._catalogs[name])
         except Exception as exc:
-            if name == self._first:
+            if name == self.first:
                 raise
             self._silent.add(name)
             # messages of other libraries can repeat a URI with its password
@@ -78,8 +75,3 @@ class NamedCatalogs:
 
 def _naming(catalog: Any, uids: list[str]) -> list[Header]:
     return list(headers_naming(catalog, uids))
-
-
-def _fresh(catalog: Any) -> Any:
-    refresh(catalog)
-    return catalog

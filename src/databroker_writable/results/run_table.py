@@ -15,7 +15,7 @@ from ..runs.run_display import rows_by_stream
 from ..runs.shown_text import shown, shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .header_search import Header, headers, refresh, unambiguous_length, value_at
+from .header_search import Header, flat, headers, refresh, unambiguous_length, value_at
 from .remarks import tags_of
 from .selection import select, sources_in, warn_of_unknown_keys, with_keywords
 from .time_arguments import local_times
@@ -43,8 +43,15 @@ def table(
             f"use table(None, {short(query)})"
         )
     query = with_keywords(query, more, "table")
-    _check_columns(columns)
-    _check_limit(limit)
+    for name in columns:
+        if not isinstance(name, str) or not name:
+            raise InvalidMetadataError(
+                f"the name of a column must be text such as 'parameters.window', not {short(name)}; conditions come "
+                "first, in one dict"
+            )
+    is_count = isinstance(limit, int | numpy.integer) and not isinstance(limit, bool) and limit > 0
+    if limit is not None and not is_count:
+        raise InvalidMetadataError(f"limit must be a number of runs, at least 1, or None for all, not {short(limit)}")
     refresh(catalog)
     fitting = select(catalog, query, sources=sources_in(catalog, derived_from), **filters)
     chosen = list(itertools.islice(fitting, limit))
@@ -85,33 +92,9 @@ def _metadata(values: Sequence[Any], index: pandas.Index) -> pandas.Series:
 def _check_known(catalog: Any, name: str, chosen: list[Header]) -> None:
     if next(headers(catalog, {name: {"$exists": True}}), None) is not None:
         return
-    known = sorted({known for header in chosen for known in _names_in(header.start)})
+    known = sorted({known for header in chosen for known in (*header.start, *flat(header.start))})
     remedy = did_you_mean(name, known) or f"; leave it out, or use one of {', '.join(known)}"
     raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has {name!r} in its metadata{remedy}")
-
-
-def _names_in(start: Mapping[str, Any], prefix: str = "") -> list[str]:
-    names: list[str] = []
-    for key, value in start.items():
-        names.append(f"{prefix}{key}")
-        if isinstance(value, Mapping):
-            names += _names_in(value, f"{prefix}{key}.")
-    return names
-
-
-def _check_columns(columns: Sequence[str]) -> None:
-    for name in columns:
-        if not isinstance(name, str) or not name:
-            raise InvalidMetadataError(
-                f"the name of a column must be text such as 'parameters.window', not {short(name)}; conditions come "
-                "first, in one dict"
-            )
-
-
-def _check_limit(limit: Any) -> None:
-    is_count = isinstance(limit, int | numpy.integer) and not isinstance(limit, bool) and limit > 0
-    if limit is not None and not is_count:
-        raise InvalidMetadataError(f"limit must be a number of runs, at least 1, or None for all, not {short(limit)}")
 
 
 def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Record]:
