@@ -36,7 +36,6 @@ class BatchStore:
     def __init__(self, store: RunStore) -> None:
         self._store = store
         self._waiting: list[WaitingRun] = []
-        self._uids: set[str] = set()
         self._bytes = 0
         self._stored: dict[int, str] = {}
         self._failures: dict[int, Exception] = {}
@@ -51,7 +50,7 @@ class BatchStore:
 
     def add(self, position: int, documents: RunDocuments, plan: AssetPlan) -> None:
         """Add a run; store the batch if it is full, or if it has a dask array, which is not copied."""
-        if documents.uid in self._uids:
+        if any(run.documents.uid == documents.uid for run in self._waiting):
             self.flush()
         size = self._bytes + memory_of(documents)
         is_full = len(self._waiting) + 1 >= self._store.backend.batch_size or size > BATCH_BYTES
@@ -60,7 +59,6 @@ class BatchStore:
             # the generator of the runs may reuse its arrays while these wait
             documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
         self._waiting.append(WaitingRun(position, documents, plan))
-        self._uids.add(documents.uid)
         self._bytes = size
         if is_last:
             self.flush()
@@ -71,7 +69,7 @@ class BatchStore:
             self._flush()
 
     def _flush(self) -> None:
-        batch, self._waiting, self._uids, self._bytes = self._waiting, [], set(), 0
+        batch, self._waiting, self._bytes = self._waiting, [], 0
         with self._store.lock:
             # an error in what is done for all is about none of them
             with contextlib.suppress(Exception):

@@ -91,8 +91,8 @@ def _say_results(catalog: Any, deletions: dict[str, Any]) -> None:
     for uid, deletion in deletions.items():
         # otherwise its file is damaged, and no run names it
         with contextlib.suppress(NotFoundError):
-            found = results_made_from(catalog, uid) if deletion.is_visible else []
-            results |= {result.header.uid: result for result in found if result.header.uid not in deletions}
+            found = results_made_from(catalog, uid)[0] if deletion.is_visible else {}
+            results |= {result: found[result] for result in found if result not in deletions}
     if not results:
         say("no other run was made from this")
         return

@@ -60,12 +60,12 @@ def export(
     names: dict[str, str] = {}
     for uid, run in runs.items():
         name = file_name(output, run.metadata["start"])
-        if name in names:
+        other = names.setdefault(name, uid)
+        if other != uid:
             raise click.UsageError(
-                f"the runs {names[name]} and {uid} would both be written to {name!r}; give -o a name that differs, "
-                "such as {uid:.8}.nc"
+                f"the runs {other} and {uid} would both be written to {name!r}; give -o a name that differs, such as "
+                "{uid:.8}.nc"
             )
-        names[name] = uid
     failed = False
     for uid, run in tqdm.tqdm(runs.items(), unit="run", disable=len(runs) == 1 or not sys.stderr.isatty()):
         try:

@@ -22,44 +22,40 @@ STALE_COLUMNS = ("time", "name", "status", "input", "verdict", "reason")
 
 
 class Result(NamedTuple):
-    """A run that was made from another one, and in how many steps."""
+    """A run that was made from others: in how many steps, and from which of them."""
 
     catalog: str | None
     header: Header
     steps: int
-    verdict: str | None
+    origin: str
 
 
 def impact(catalog: Any, run: Any) -> pandas.DataFrame:
     """All runs that were made from a run, nearest first."""
+    results, verdicts = results_made_from(catalog, run)
     return _frame(
         IMPACT_COLUMNS,
         [
-            (header.uid, header.start["time"], where, name_of(header.start), header.status, steps, verdict)
-            for where, header, steps, verdict in results_made_from(catalog, run)
+            (uid, header.start["time"], where, name_of(header.start), header.status, steps, verdicts.get(uid))
+            for uid, (where, header, steps, _) in results.items()
         ],
     )
 
 
-def results_made_from(catalog: Any, run: Any) -> list[Result]:
-    """The runs that were made from a run, directly or indirectly, across catalogs; nearest first."""
+def results_made_from(catalog: Any, run: Any) -> tuple[dict[str, Result], dict[str, str]]:
+    """The runs that were made from a run, in any number of steps, across catalogs, nearest first, and the verdicts."""
     first = reference(run, "impact")
     uid = (known_uid(catalog, run, "impact") if isinstance(run, str) else None) or first["uid"]
     reached = NamedCatalogs(catalog)
     _, known = reached.find(uid, first["catalog"])
-    found = _follow(reached, [uid], _inputs)
-    if known is None and not found.results and start_of(run) is None:
+    results, naming = _follow(reached, [uid], _inputs)
+    if known is None and not results and start_of(run) is None:
         raise NotFoundError(no_such_input(catalog, uid))
     withdrawn = retractions(reached.ask_each(remarks))
-    replaced = successors(found.naming, withdrawn)
+    replaced = successors(naming, withdrawn)
+    nearest_first = sorted(results.values(), key=lambda found: (found.steps, place_in_time(found.header.start["time"])))
     verdicts = {**dict.fromkeys(replaced, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}
-    return sorted(
-        (
-            Result(name, header, found.steps[result], verdicts.get(result))
-            for result, (name, header) in found.results.items()
-        ),
-        key=lambda result: (result.steps, place_in_time(result.header.start["time"])),
-    )
+    return {found.header.uid: found for found in nearest_first}, verdicts
 
 
 def stale(catalog: Any) -> pandas.DataFrame:
@@ -72,26 +68,12 @@ def stale(catalog: Any) -> pandas.DataFrame:
     ]
     reasons = {uid: (SUPERSEDED, successor) for uid, successor in successors(superseding, withdrawn).items()}
     reasons.update({uid: (RETRACTED, remark["text"]) for uid, remark in withdrawn.items()})
-    found = _follow(reached, reasons, _inputs_not_replaced)
     rows = []
-    for uid, (name, header) in found.results.items():
+    for uid, (name, header, _, cause) in _follow(reached, reasons, _inputs_not_replaced)[0].items():
         if name == catalog.name and uid not in reasons and PROBE not in header.start:
-            cause = found.origin[uid]
             said = header.start["time"], name_of(header.start), header.status
             rows.append((uid, *said, cause, *reasons[cause]))
     return _frame(STALE_COLUMNS, sorted(rows, key=lambda row: -row[1]))
-
-
-class _Followed(NamedTuple):
-    """What was made from some runs: its catalog, the number of steps, and from which of the runs.
-
-    ``naming`` has the headers of all runs that name one of these runs.
-    """
-
-    results: dict[str, tuple[str | None, Header]]
-    steps: dict[str, int]
-    origin: dict[str, str]
-    naming: list[Header]
 
 
 def _inputs(header: Header) -> list[str]:
@@ -104,21 +86,25 @@ def _inputs_not_replaced(header: Header) -> list[str]:
     return [uid for uid in _inputs(header) if uid not in replaced]
 
 
-def _follow(reached: NamedCatalogs, uids: Iterable[str], inputs_of: Callable[[Header], list[str]]) -> _Followed:
-    found = _Followed({}, dict.fromkeys(uids, 0), {uid: uid for uid in uids}, [])
-    while named := list(reached.naming(found.steps)):
+def _follow(
+    reached: NamedCatalogs, uids: Iterable[str], inputs_of: Callable[[Header], list[str]]
+) -> tuple[dict[str, Result], list[Header]]:
+    """What was made from some runs, and the headers of all runs that name one of these."""
+    results: dict[str, Result] = {}
+    naming: list[Header] = []
+    steps, origin = dict.fromkeys(uids, 0), {uid: uid for uid in uids}
+    while named := list(reached.naming(steps)):
         for name, header in named:
-            found.naming.append(header)
+            naming.append(header)
             for source in sources_of(header.start):
                 reached.reach(source["catalog"])
-            inputs = [uid for uid in inputs_of(header) if uid in found.steps]
-            nearest = min(inputs, key=found.steps.__getitem__, default=None)
-            if nearest is not None and header.uid not in found.results:
-                found.results[header.uid] = name, header
-                if header.uid not in found.steps:
-                    found.steps[header.uid] = found.steps[nearest] + 1
-                    found.origin[header.uid] = found.origin[nearest]
-    return found
+            inputs = [uid for uid in inputs_of(header) if uid in steps]
+            nearest = min(inputs, key=steps.__getitem__, default=None)
+            if nearest is not None and header.uid not in results:
+                steps.setdefault(header.uid, steps[nearest] + 1)
+                origin.setdefault(header.uid, origin[nearest])
+                results[header.uid] = Result(name, header, steps[header.uid], origin[header.uid])
+    return results, naming
 
 
 def _reach_inputs(reached: NamedCatalogs) -> None:
