@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ..errors import StoreFailedError
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
-from ..runs.document_parts import Document
 from ..runs.interrupts import deferred_interrupts
 from ..storage.file_writer import SerializerWriter
 from ..tables.classifier import is_lazy
@@ -52,25 +51,24 @@ class BatchStore:
         """Add a run; store the batch if it is full, or if it has a dask array, which is not copied."""
         if any(run.documents.uid == documents.uid for run in self._waiting):
             self.flush()
-        size = self._bytes + memory_of(documents)
-        is_full = len(self._waiting) + 1 >= self._store.backend.batch_size or size > BATCH_BYTES
-        is_last = is_full or any(is_lazy(column) for page in _pages(documents) for column in page["data"].values())
+        pages = [doc for name, doc in documents if name == "event_page"]
+        columns = [column for page in pages for column in page["data"].values()]
+        # approximately: the arrays, and some 200 bytes for each Event
+        self._bytes += sum(200 * len(page["uid"]) for page in pages)
+        self._bytes += sum(getattr(column, "nbytes", 32 * len(column)) for column in columns)
+        is_full = len(self._waiting) + 1 >= self._store.backend.batch_size or self._bytes > BATCH_BYTES
+        is_last = is_full or any(map(is_lazy, columns))
         if not is_last:
             # the generator of the runs may reuse its arrays while these wait
             documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
         self._waiting.append(WaitingRun(position, documents, plan))
-        self._bytes = size
         if is_last:
             self.flush()
 
     def flush(self) -> None:
         """Store the waiting runs before an interrupt takes effect."""
-        with deferred_interrupts(self._store.backend.patience):
-            self._flush()
-
-    def _flush(self) -> None:
-        batch, self._waiting, self._bytes = self._waiting, [], 0
-        with self._store.lock:
+        with deferred_interrupts(self._store.backend.patience), self._store.lock:
+            batch, self._waiting, self._bytes = self._waiting, [], 0
             # an error in what is done for all is about none of them
             with contextlib.suppress(Exception):
                 self._store_together(batch)
@@ -123,16 +121,3 @@ class BatchStore:
                 failures=self._failures,
             )
         return stored
-
-
-def memory_of(documents: RunDocuments) -> int:
-    """Approximate size of a run in memory, in bytes: its arrays, and about 200 bytes per Event."""
-    pages = _pages(documents)
-    values = [column for page in pages for column in page["data"].values()]
-    return sum(200 * len(page["uid"]) for page in pages) + sum(
-        getattr(column, "nbytes", 32 * len(column)) for column in values
-    )
-
-
-def _pages(documents: RunDocuments) -> list[Document]:
-    return [doc for name, doc in documents if name == "event_page"]

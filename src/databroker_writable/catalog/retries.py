@@ -20,7 +20,13 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
     They were not stored now because of a failure, or because a run of their uid is visible.
     """
     uid = documents.uid
-    existing = _existing(catalog, backend, uid, failure)
+    try:
+        existing = catalog[uid] if backend.has_run(uid) else None
+    except Exception:
+        # the failure can also be one after the run was published
+        if failure is None or isinstance(failure, RunExistsError):
+            raise
+        existing = None
     if existing is None:
         obstacle = backend.obstacle(uid) if failure is None or isinstance(failure, RunExistsError) else ""
         if failure is None or obstacle:
@@ -47,13 +53,3 @@ def is_published(catalog: Any, backend: Backend, start: Document) -> bool:
     except Exception:
         return False
     return same_run([("start", stored)], transformed([("start", start)], upstream.transforms_of(catalog)))
-
-
-def _existing(catalog: Any, backend: Backend, uid: str, failure: Exception | None) -> Any:
-    """The run that is stored under a uid; an error can also occur after its publication."""
-    try:
-        return catalog[uid] if backend.has_run(uid) else None
-    except Exception:
-        if failure is None or isinstance(failure, RunExistsError):
-            raise
-        return None

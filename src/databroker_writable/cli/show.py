@@ -17,10 +17,11 @@ from ..results.remarks import remark_facts, status_beside
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, attachment_rows, column_rows, status_of
 from ..runs.shown_text import aligned, shown, shown_time
+from ..runs.upstream import loaded_descriptors
 from ..tables import dataset_of_event, find_layout
 from ..tables.classifier import is_lazy
 from ..tables.exact_numbers import series_of
-from ..tables.stream_reading import counts_by_stream
+from ..tables.stream_reading import counts_by_stream, partitions
 from ..tables.wording import counted
 from .character_plot import text_plot
 from .failing import CATALOG_HELP, message_of
@@ -160,26 +161,23 @@ class Stream:
         return {key for key, data_key in self.data_keys.items() if "external" in data_key}
 
 
-def _read_streams(run: Any, events: Mapping[str, int], *, fill: str = "no") -> dict[str, Stream]:
-    """Read the descriptors and first Events; by default without the data in files."""
-    streams: dict[str, Stream] = {}
-    by_descriptor: dict[str, Stream] = {}
-    for name, doc in run.documents(fill=fill, strict_order=False):
-        if name == "descriptor":
-            stream = streams.setdefault(doc.get("name", ""), Stream(doc))
-            by_descriptor[doc["uid"]] = stream
-        elif name == "event_page":
-            pages = by_descriptor[doc["descriptor"]].pages
-            for i in range(min(len(doc["seq_num"]), FIRST_ROWS - len(pages))):
-                data = {key: values[i : i + 1] for key, values in doc["data"].items()}
-                pages.append({"seq_num": doc["seq_num"][i : i + 1], "time": doc["time"][i : i + 1], "data": data})
-        if events and all(
-            name in streams and len(streams[name].pages) >= min(count, FIRST_ROWS) for name, count in events.items()
-        ):
-            break
-    # in the order of their descriptors: databroker gives streams of the same time in any order
+def _read_streams(run: Any, events: Mapping[str, int]) -> dict[str, Stream]:
+    """The streams in the order in which they began; databroker gives those of the same time in any order."""
     begun = list(events)
-    return dict(sorted(streams.items(), key=lambda named: begun.index(named[0]) if named[0] in events else len(begun)))
+    names = sorted(run, key=lambda name: begun.index(name) if name in events else len(begun))
+    return {name: _read_stream(run, name) for name in names}
+
+
+def _read_stream(run: Any, name: str, fill: str = "no") -> Stream:
+    """The first descriptor and Events of a stream; by default without the data in files."""
+    stream = Stream(loaded_descriptors(run[name])[0])
+    for kind, doc in partitions(run[name], fill):
+        for i in range(min(len(doc["seq_num"]), FIRST_ROWS - len(stream.pages)) if kind == "event_page" else 0):
+            data = {key: values[i : i + 1] for key, values in doc["data"].items()}
+            stream.pages.append({"seq_num": doc["seq_num"][i : i + 1], "time": doc["time"][i : i + 1], "data": data})
+        if len(stream.pages) == FIRST_ROWS:
+            break
+    return stream
 
 
 def _stream_in_words(run: Any, name: str, stream: Stream) -> str:
@@ -217,7 +215,7 @@ def _first_values(run: Any, name: str, stream: Stream) -> list[Values]:
     if layout is None:
         return []
     names = [entry["name"] for entry in layout["variables"]]
-    filled = _read_streams(run, {name: FIRST_ROWS}, fill="delayed")[name] if stream.in_files else stream
+    filled = _read_stream(run, name, "delayed") if stream.in_files else stream
     datasets = [dataset_of_event(page, stream.descriptor, name) for page in filled.pages]
     return [{key: dataset[key] for key in names if key in dataset.variables} for dataset in datasets if dataset]
 

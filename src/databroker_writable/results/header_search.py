@@ -117,10 +117,6 @@ def _wrong_query(exc: Exception) -> InvalidMetadataError:
     )
 
 
-def _newest_first(found: Iterable[RunHeader]) -> list[RunHeader]:
-    return sorted(found, key=attrgetter("time"), reverse=True)
-
-
 def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
     """Headers of the runs of a catalog in memory, one at a time: for the first, the others are not compared."""
     transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
@@ -213,7 +209,7 @@ def headers_naming(catalog: Any, uids: Sequence[str]) -> Iterator[Header]:
     if upstream.is_in_memory(catalog):
         runs_by_name = _naming(catalog).runs_by_name
         naming = dict.fromkeys(itertools.chain.from_iterable(runs_by_name.get(uid, ()) for uid in uids))
-        yield from _in_memory(catalog, _newest_first(_loaded(catalog, naming)))
+        yield from _in_memory(catalog, _loaded(catalog, naming))
         return
     among = {"$in": list(uids)}
     yield from headers(catalog, {"$or": [made_from(among), {"supersedes": among}]})
@@ -225,14 +221,14 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
         runs_by_name = _naming(catalog).runs_by_name
         naming = _loaded(catalog, set.intersection(*(set(runs_by_name.get(uid, ())) for uid in uids)))
         made = [h for h in naming if {source["uid"] for source in sources_of(h.start)}.issuperset(uids)]
-        return _in_memory(catalog, _fitting(_newest_first(made), query))
+        return _in_memory(catalog, _fitting(made, query))
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
 
 def headers_superseding(catalog: Any) -> Iterator[Header]:
     """Headers of the runs that supersede others, newest first."""
     if upstream.is_in_memory(catalog):
-        return _in_memory(catalog, _newest_first(_loaded(catalog, _naming(catalog).superseding)))
+        return _in_memory(catalog, _loaded(catalog, _naming(catalog).superseding))
     return headers(catalog, {"supersedes": {"$exists": True}})
 
 
@@ -342,5 +338,7 @@ def _naming(catalog: Any) -> _Naming:
     return naming
 
 
-def _loaded(catalog: Any, uids: Iterable[str]) -> Iterator[RunHeader]:
-    return filter(None, (loaded_header(catalog, uid) for uid in uids))
+def _loaded(catalog: Any, uids: Iterable[str]) -> list[RunHeader]:
+    """The headers of some runs of a catalog in memory, newest first."""
+    found = filter(None, (loaded_header(catalog, uid) for uid in uids))
+    return sorted(found, key=attrgetter("time"), reverse=True)

@@ -67,12 +67,13 @@ def restore(catalog: Any, run: Any, reason: Any) -> Remark:
 
 def remarks_on(catalog: Any, run: Any) -> list[Remark]:
     """The remarks on a run that are kept in a catalog, oldest first."""
-    return _on_run(needed_remarks(catalog), _remarked_run(catalog, run, "annotations")["uid"])
+    uid = _remarked_run(catalog, run, "annotations")["uid"]
+    return [remark for remark in needed_remarks(catalog) if remark["run"] == uid]
 
 
 def remark_facts(catalog: Any, uid: str) -> list[tuple[str, str]]:
     """The remarks on a run for its displays: its retraction, its tags, its notes."""
-    kept = _on_run(remarks(catalog), uid)
+    kept = [remark for remark in remarks(catalog) if remark["run"] == uid]
     facts = [(RETRACTED, _quoted(remark)) for remark in retractions([kept]).values()]
     facts += [("tags", ", ".join(tags)) for tags in tags_by_run(kept).values()]
     return facts + [("remark", _quoted(remark)) for remark in kept if remark["text"] and not remark["verdict"]]
@@ -125,10 +126,6 @@ def needed_remarks(catalog: Any) -> list[Remark]:
     """The same where nothing can be done without them: raise `NotWritableError` if they cannot be read."""
     backend = getattr(catalog, "_backend", None)
     return [] if backend is None else sorted(backend.remarks(), key=_when)
-
-
-def _on_run(kept: list[Remark], uid: str) -> list[Remark]:
-    return [remark for remark in kept if remark["run"] == uid]
 
 
 def tags_by_run(kept: list[Remark]) -> dict[str, list[str]]:

@@ -36,7 +36,7 @@ def read_documents(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, 
     pages: list[dict[str, Any]] = []
     descriptors: dict[str, dict[str, Any]] = {}
     with naming_the_run(run, stream):
-        docs = _partitions(source, fill) if hasattr(source, "read_partition") else run.documents(fill=fill)
+        docs = partitions(source, fill) if hasattr(source, "read_partition") else run.documents(fill=fill)
         for name, doc in docs:
             if name == "descriptor" and doc.get("name") == stream:
                 descriptors.setdefault(doc["uid"], doc)
@@ -69,7 +69,7 @@ def naming_the_run(run: Any, stream: str) -> Iterator[None]:
         ) from error
 
 
-def _partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Read the documents of one stream of a databroker run.
 
     Not run.documents(), which reads every stream, and whose NoFiller (event-model 1.24) unpacks each page.
