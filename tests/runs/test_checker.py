@@ -13,7 +13,7 @@ import pytest
 from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTableError, StoreError, build_simple_run
 from databroker_writable.runs.builder import RunBuilder
 from databroker_writable.runs.checker import RunChecker, check_documents
-from databroker_writable.runs.document_checks import check_start
+from databroker_writable.runs.document_checks import check_document
 from databroker_writable.runs.insert_checks import check_inserted
 from databroker_writable.tables.backend_limits import ANY_BACKEND, INT64, Limits
 from support import example_runs
@@ -193,7 +193,7 @@ WORDS = {
 @pytest.mark.parametrize(("metadata", "words"), WORDS.values(), ids=WORDS)
 def test_the_best_match_of_a_schema_says_what_is_wrong(metadata: Any, words: str) -> None:
     with pytest.raises(InvalidMetadataError, match=words) as caught:
-        check_start({"uid": "fit-1", "time": 1.0, **metadata}, ANY_BACKEND)
+        check_document("start", {"uid": "fit-1", "time": 1.0, **metadata}, ANY_BACKEND)
     assert "None" not in str(caught.value)
 
 
@@ -212,9 +212,10 @@ def test_a_data_key_that_fits_no_form_says_which() -> None:
 
 @pytest.mark.parametrize("value", [b"abc", 1 + 2j, [b"abc", {"z": 1j}], 2**64 - 1, float("nan"), -(2**63)])
 def test_values_that_are_not_json_fit_the_schemas(value: Any) -> None:
-    assert check_start({"uid": "fit-1", "time": 1.0, "value": value, "scan_id": 7}, ANY_BACKEND)["scan_id"] == 7
+    start = {"uid": "fit-1", "time": 1.0, "value": value}
+    assert check_document("start", {**start, "scan_id": 7}, ANY_BACKEND)["scan_id"] == 7
     with pytest.raises(InvalidMetadataError, match="integer"):
-        check_start({"uid": "fit-1", "time": 1.0, "value": value, "scan_id": "seven"}, ANY_BACKEND)
+        check_document("start", {**start, "scan_id": "seven"}, ANY_BACKEND)
 
 
 @pytest.mark.parametrize("name", ["start", "descriptor", "event_page", "stop"])

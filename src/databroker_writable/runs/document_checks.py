@@ -1,4 +1,4 @@
-"""Check single documents, with one function for each type, for what the backends can hold."""
+"""Check single documents, for what readers can read and the backends can hold."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .document_parts import (
     DATUM_PARTS,
     EXIT_STATUSES,
     PRIMARY,
+    REQUIRED_KEYS,
+    STREAM_DOCUMENTS,
     Document,
-    called,
-    check_form,
+    check_mappings,
     check_parts,
-    error_for,
 )
 from .stream_resources import refuse_unless_held
 
@@ -52,58 +52,66 @@ _IN_WORDS = {
 }
 """The types of JSON as users call them."""
 
+_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
+
 _TIME_UNITS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
 
 
-def check_start(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a start document, or metadata with ``uid`` and ``time``; return a copy in plain Python."""
-    start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
-    check_metadata_keys(start, "metadata", InvalidMetadataError)
-    _check_templates(start, "metadata", InvalidMetadataError)
-    check_run_uid(start.get("uid"))
-    return _checked("start", start, limits)
+def called(name: str) -> str:
+    """The name of this type of document in messages."""
+    return "metadata" if name == "start" else f"the {name} document"
 
 
-def check_descriptor(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a descriptor; return a copy in plain Python, with a name."""
-    descriptor = document_value(doc, "the descriptor", InvalidRunError, limits=limits)
-    checked = _checked("descriptor", {"name": PRIMARY, **descriptor}, limits)
-    _check_stream_name(checked["name"], limits)
+def error_for(name: str) -> type[StoreError]:
+    """The error that a document of this type raises."""
+    return InvalidMetadataError if name == "start" else InvalidRunError
+
+
+def check_form(name: str, doc: Mapping[str, Any]) -> None:
+    """Refuse a document of any type without a valid uid or reference."""
+    where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
+    for key in REQUIRED_KEYS[name]:
+        if key not in doc:
+            raise InvalidRunError(f"{where} lacks {key!r}")
+    texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
+    for key in texts:
+        if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
+            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which must be a string")
+    check_mappings(where, doc)
+
+
+def check_document(name: str, doc: Mapping[str, Any], limits: Limits) -> Document:
+    """Check a document other than a page of Events; return a copy in plain Python, of a descriptor with a name."""
+    if name == "datum_page":
+        check_parts("a datum_page", doc, DATUM_PARTS)
+    elif name in STREAM_DOCUMENTS:
+        refuse_unless_held(name, doc, limits)
+        check_form(name, doc)
+    where, error = called(name), error_for(name)
+    checked: Document = document_value(doc, where, error, limits=limits)
+    if name == "start":
+        check_metadata_keys(checked, where, error)
+    if name in ("start", "stop"):
+        _check_templates(checked, where, error)
+    if name == "start":
+        check_run_uid(checked.get("uid"))
+    elif name == "descriptor":
+        checked = {"name": PRIMARY, **checked}
+    check_dropped_keys(name, checked)
+    if name not in STREAM_DOCUMENTS:  # which any version's form may have
+        _check_schema(name, checked)
+        if "time" in checked:
+            check_time(checked["time"], f"{where}['time']", error)
+    if name == "descriptor":
+        _check_stream_name(checked["name"], limits)
+    _check_size(name, checked, limits)
     return checked
-
-
-def check_stop(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a stop document; return a copy in plain Python."""
-    stop = document_value(doc, "the stop document", InvalidRunError, limits=limits)
-    _check_templates(stop, "the stop document", InvalidRunError)
-    return _checked("stop", stop, limits)
 
 
 def check_exit_status(exit_status: Any) -> None:
     """Refuse an exit status that bluesky does not know."""
     if not isinstance(exit_status, str) or exit_status not in EXIT_STATUSES:
         raise InvalidRunError(f"exit_status must be one of {', '.join(EXIT_STATUSES)}, not {short(exit_status)}")
-
-
-def check_resource(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a resource; return a copy in plain Python."""
-    return _checked("resource", document_value(doc, "the resource", InvalidRunError, limits=limits), limits)
-
-
-def check_datum_page(doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a page of Datums; return a copy in plain Python."""
-    check_parts("a datum_page", doc, DATUM_PARTS)
-    return _checked("datum_page", document_value(doc, "the datum_page", InvalidRunError, limits=limits), limits)
-
-
-def check_stream_document(name: str, doc: Mapping[str, Any], limits: Limits) -> Document:
-    """Check a stream_resource or a stream_datum in any version's form; return a copy in plain Python."""
-    refuse_unless_held(name, doc, limits)
-    check_form(name, doc)
-    check_dropped_keys(name, doc)
-    checked: Document = document_value(doc, called(name), InvalidRunError, limits=limits)
-    _check_size(name, checked, limits)
-    return checked
 
 
 def check_run_uid(uid: Any) -> None:
@@ -130,19 +138,10 @@ def check_safe_uid(uid: Any) -> None:
 
 def check_time(time: Any, where: str, error: type[StoreError]) -> None:
     """Refuse a number that is not a time: pandas, v1 tables and datetime would fail when it is read."""
-    if _is_time(time):
-        return
-    if not _is_real(time):
+    if not isinstance(time, float | numbers.Real) or isinstance(time, numpy.timedelta64):
         raise error(f"{where} is {short(time)}; give POSIX seconds")
-    raise error(f"{where} is {time}; {_time_remedy(float(time))}")
-
-
-def _is_time(time: Any) -> bool:
-    return _is_real(time) and 0 <= float(time) < LATEST
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, float | numbers.Real) and not isinstance(value, numpy.timedelta64)
+    if not 0 <= float(time) < LATEST:
+        raise error(f"{where} is {time}; {_time_remedy(float(time))}")
 
 
 def check_times(times: numpy.ndarray[Any, Any], where: str, error: type[StoreError]) -> None:
@@ -197,15 +196,6 @@ def check_dropped_keys(name: str, doc: Mapping[str, Any]) -> None:
         )
 
 
-def _checked(name: str, doc: Document, limits: Limits) -> Document:
-    check_dropped_keys(name, doc)
-    _check_schema(name, doc)
-    if "time" in doc and not _is_time(doc["time"]):
-        check_time(doc["time"], f"{called(name)}['time']", error_for(name))
-    _check_size(name, doc, limits)
-    return doc
-
-
 def _check_stream_name(name: Any, limits: Limits) -> None:
     """Refuse the name of a stream if readers or the backend would change or reject it."""
     where = "the name of a stream"
@@ -253,13 +243,8 @@ def _way_to_number(value: Any, types: list[str]) -> str:
     )
 
 
-def _in_words(path: str, value: Any, types: list[str]) -> str:
-    """What a value must be, with an example made of the value."""
-    kinds = " or ".join(sorted((_IN_WORDS.get(kind, kind) for kind in types), reverse=True))
-    return f"{path} must be {kinds}{_example(value, types)}"
-
-
 def _example(value: Any, types: list[str]) -> str:
+    """How a value can be written as one of these types."""
     if value is None or value != value:
         return ", or left out"
     if "string" in types and isinstance(value, numbers.Real | list):
@@ -284,7 +269,9 @@ def _check_schema(name: str, doc: Document) -> None:
     types = _expected_types(finding)
     if types:
         remedy = _way_to_seconds(value) if list(finding.absolute_path) == ["time"] else _way_to_number(value, types)
-        meant = "" if remedy else f"{_in_words('.'.join(map(str, finding.absolute_path)), value, types)}: "
+        kinds = " or ".join(sorted((_IN_WORDS.get(kind, kind) for kind in types), reverse=True))
+        path = ".".join(map(str, finding.absolute_path))
+        meant = "" if remedy else f"{path} must be {kinds}{_example(value, types)}: "
         raise error_for(name)(f"{meant}{where} is {short(value)}; event-model expects {' or '.join(types)}{remedy}")
     raise error_for(name)(f"{where}: {cut(finding.message, 200)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidMetadataError, InvalidRunError, StoreError
+from ..errors import InvalidRunError
 from ..tables.wording import cut, short
 
 Document = dict[str, Any]
@@ -18,10 +18,9 @@ STREAM_DOCUMENTS = ("stream_resource", "stream_datum")
 
 EXIT_STATUSES = ("success", "abort", "fail")
 
-EVENT_PARTS = ("descriptor", "uid", "time", "seq_num", "data", "timestamps", "filled")
-DATUM_PARTS = ("resource", "datum_id", "datum_kwargs")
-
 _EVENT_KEYS = ("uid", "time", "seq_num", "data", "timestamps")
+EVENT_PARTS = ("descriptor", *_EVENT_KEYS, "filled")
+DATUM_PARTS = ("resource", "datum_id", "datum_kwargs")
 
 REQUIRED_KEYS = {
     "start": ("uid", "time"),
@@ -36,7 +35,6 @@ REQUIRED_KEYS = {
     "stop": ("uid", "run_start"),
 }
 
-_TEXTS = ("run_start", "descriptor", "resource", "stream_resource", "datum_id")
 _MAPPINGS = ("data", "timestamps", "filled", "datum_kwargs", "data_keys")
 
 
@@ -49,31 +47,8 @@ def name_of(start: Mapping[str, Any]) -> Any:
     return next((start[key] for key in NAMES if start.get(key)), None)
 
 
-def called(name: str) -> str:
-    """The name of this type of document in messages."""
-    return "metadata" if name == "start" else f"the {name} document"
-
-
-def error_for(name: str) -> type[StoreError]:
-    """The error that a document of this type raises."""
-    return InvalidMetadataError if name == "start" else InvalidRunError
-
-
-def check_form(name: str, doc: Mapping[str, Any]) -> None:
-    """Refuse a document of any type without a valid uid or reference."""
-    where = f"{called(name)} {short(doc.get('uid', doc.get('datum_id')))}"
-    for key in REQUIRED_KEYS[name]:
-        if key not in doc:
-            raise InvalidRunError(f"{where} lacks {key!r}")
-    texts = _TEXTS if name.endswith("_page") else (*_TEXTS, "uid")
-    for key in texts:
-        if key in doc and not isinstance(doc[key], str) and (key, name) != ("datum_id", "datum_page"):
-            raise InvalidRunError(f"{where} has {short(doc[key])} as {key!r}, which must be a string")
-    check_mappings(where, doc, _MAPPINGS)
-
-
 def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> None:
-    """Refuse a document of Events or Datums with missing parts, or with others, which readers would not return."""
+    """Refuse Events or Datums with missing or wrong parts, or with others, which readers would not return."""
     for part in parts:
         if part not in doc and part != "filled":
             raise InvalidRunError(f"{where} lacks {part!r}")
@@ -83,11 +58,12 @@ def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> Non
                 f"{where} has the key {short(key)}, which would not be read back; make it a column of the data, "
                 "or put it into the metadata of the run"
             )
+    check_mappings(where, doc)
 
 
-def check_mappings(where: str, doc: Mapping[str, Any], parts: Iterable[str]) -> None:
+def check_mappings(where: str, doc: Mapping[str, Any]) -> None:
     """Refuse a document whose parts for columns are not dicts."""
-    for part in parts:
+    for part in _MAPPINGS:
         if part in doc and not isinstance(doc[part], Mapping):
             raise InvalidRunError(
                 f"{where} has {short(doc[part])} as {part!r}, which must be a dict with one item for each key"

@@ -14,7 +14,7 @@ from ..tables.document_values import check_event_values
 from ..tables.stream_reading import STREAM_EXTERNAL
 from ..tables.wording import Location, located, short
 from .document_checks import check_times
-from .document_parts import EVENT_PARTS, Document, check_mappings, check_parts, listed
+from .document_parts import EVENT_PARTS, Document, check_parts, listed
 
 InlinePart = Callable[[Document, Document], Document]
 """``inline(page, descriptor)`` returns the page without the columns that are assets."""
@@ -36,10 +36,14 @@ def check_event_page(
     stream = descriptor["name"]
     where = f"an event page of stream {stream!r}"
     check_parts(where, page, EVENT_PARTS)
-    check_mappings(where, page, ("data", "timestamps", "filled"))
     data_keys = descriptor["data_keys"]
     _check_keys(page, data_keys, where)
-    _check_lengths(page, where)
+    uids = page["uid"]
+    if not isinstance(uids, list | tuple | numpy.ndarray) or getattr(uids, "ndim", 1) != 1:
+        raise InvalidRunError(f"{where} has uids that are not a list")
+    if not {str}.issuperset(map(type, uids)):
+        raise InvalidRunError(f"{where} has uids that are not strings")
+    check_rows(where, page, "uid")
     times, _ = [_finite_numbers(page[part], part, where) for part in ("time", "seq_num")]
     if len(times):
         check_times(times, f"{where} has a time that", InvalidRunError)
@@ -77,21 +81,20 @@ def _check_keys(page: Mapping[str, Any], data_keys: Mapping[str, Any], where: st
         raise InvalidRunError(f"{where} has keys in 'filled' that are not in 'data': {listed(filled)}")
 
 
-def _check_lengths(page: Mapping[str, Any], where: str) -> None:
-    uids = page["uid"]
-    if not isinstance(uids, list | tuple | numpy.ndarray) or getattr(uids, "ndim", 1) != 1:
-        raise InvalidRunError(f"{where} has uids that are not a list")
-    if not {str}.issuperset(map(type, uids)):
-        raise InvalidRunError(f"{where} has uids that are not strings")
-    length = len(uids)
-    for part in ("time", "seq_num"):
-        check_length(part, page[part], length, where)
-    for part in ("data", "timestamps", "filled"):
-        for key, values in (page.get(part) or {}).items():
-            check_length((part, key), values, length, where)
+def check_rows(where: str, page: Mapping[str, Any], key: str) -> None:
+    """Refuse a page whose columns are not lists of one length, that of the list with this key."""
+    length = _number_of_rows(page[key])
+    if length is None:
+        raise InvalidRunError(
+            f"{where} has {short(page[key])} as {key!r}, which must be a list with one item for each row"
+        )
+    for part, value in page.items():
+        columns = value if isinstance(value, Mapping) else {part: value} if part in ("time", "seq_num") else {}
+        for column, values in columns.items():
+            check_length((part, column) if columns is value else part, values, length, where)
 
 
-def number_of_rows(values: Any) -> int | None:
+def _number_of_rows(values: Any) -> int | None:
     """The length of a list or an array; None of anything else, such as text; ValueError if dask does not know it."""
     # a list is no Mapping, which takes long to find out
     if type(values) is not list and isinstance(values, str | bytes | Mapping):
@@ -105,7 +108,7 @@ def number_of_rows(values: Any) -> int | None:
 def check_length(part: Location, values: Any, length: int, where: str) -> None:
     """Refuse a column of a page without one value for each row."""
     try:
-        number = number_of_rows(values)
+        number = _number_of_rows(values)
     except ValueError:
         raise InvalidTableError(
             f"{where} has {located(part)} that is a dask array of unknown length; call its compute_chunk_sizes() first"

@@ -13,17 +13,9 @@ from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_event_values, document_value
 from ..tables.wording import short
-from .document_checks import check_dropped_keys, check_safe_uid, check_time
-from .document_parts import (
-    PRIMARY,
-    REQUIRED_KEYS,
-    Document,
-    NamedDocument,
-    called,
-    check_form,
-    error_for,
-)
-from .event_page_checks import check_length, number_of_rows, plain_flag, plain_flags
+from .document_checks import called, check_dropped_keys, check_form, check_safe_uid, check_time, error_for
+from .document_parts import PRIMARY, REQUIRED_KEYS, Document, NamedDocument
+from .event_page_checks import check_rows, plain_flag, plain_flags
 
 _ROWS = {"event_page": "uid", "datum_page": "datum_id"}
 """The key of pages with one item for each row."""
@@ -50,7 +42,7 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
         return name, _start(doc, limits)
     check_form(name, doc)
     if name in _ROWS:
-        _check_rows(name, doc)
+        check_rows(called(name), doc, _ROWS[name])
     if name in ("event", "event_page"):
         event = {**doc, **{part: {**doc[part]} for part in ("data", "timestamps", "filled") if part in doc}}
         if event.get("filled"):
@@ -62,20 +54,6 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
     # old bluesky wrote descriptors without a name, and databroker 1.2.5 reads no Events of these
     return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain
-
-
-def _check_rows(name: str, doc: Mapping[str, Any]) -> None:
-    """Refuse a page whose columns are not lists of one length."""
-    ids = doc[_ROWS[name]]
-    length = number_of_rows(ids)
-    if length is None:
-        raise InvalidRunError(
-            f"{called(name)} has {short(ids)} as {_ROWS[name]!r}, which must be a list with one item for each row"
-        )
-    for part, value in doc.items():
-        columns = value if isinstance(value, Mapping) else {part: value} if part in ("time", "seq_num") else {}
-        for key, values in columns.items():
-            check_length((part, key) if columns is value else part, values, length, called(name))
 
 
 def _start(doc: Mapping[str, Any], limits: Limits) -> Document:

@@ -12,15 +12,7 @@ import numpy
 from ..errors import InvalidRunError
 from ..tables.document_values import private_copy
 from ..tables.wording import short
-from .document_parts import (
-    DATUM_PARTS,
-    EVENT_PARTS,
-    Document,
-    NamedDocument,
-    check_mappings,
-    check_parts,
-    other_datum_kwargs,
-)
+from .document_parts import DATUM_PARTS, EVENT_PARTS, Document, NamedDocument, check_parts, other_datum_kwargs
 
 _WAITING = ("event", "event_page", "datum")
 """Documents that are passed on, or packed together with the next ones."""
@@ -88,7 +80,6 @@ def _page_of(name: str, batch: list[Document]) -> NamedDocument:
     for doc in batch:
         where = f"the {name} document {short(doc.get('uid', doc.get('datum_id')))}"
         check_parts(where, doc, EVENT_PARTS if is_event else DATUM_PARTS)
-        check_mappings(where, doc, ("data", "timestamps", "filled") if is_event else ("datum_kwargs",))
         if not is_event and set(doc["datum_kwargs"]) != set(batch[0]["datum_kwargs"]):
             raise other_datum_kwargs(doc["resource"], batch[0]["datum_kwargs"], doc["datum_kwargs"])
         if is_event and set(doc["data"]) != set(batch[0]["data"]):

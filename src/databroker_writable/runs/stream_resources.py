@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..errors import InvalidRunError, warn_user
@@ -39,44 +38,15 @@ def keep_of_acquisition(name: str, doc: Document, run: str, limits: Limits) -> b
     return limits.stream_documents
 
 
-@dataclass
-class StreamDocuments:
-    """The stream documents of a run so far."""
-
-    # the data key of each stream_resource, by its uid; None if an old one names none
-    columns: dict[str, str | None] = field(default_factory=dict)
-    datums: set[str] = field(default_factory=set)
-    # the ranges of sequence numbers that stream_datums cover, by stream
-    seq_nums: dict[str, list[range]] = field(default_factory=dict)
-
-    def add_resource(self, doc: Document) -> None:
-        """Add a stream_resource."""
-        self.columns[doc["uid"]] = doc.get("data_key")
-
-    def add_datum(self, doc: Document, descriptors: Mapping[str, Document]) -> None:
-        """Add a stream_datum; raise if it refers to a document that did not come before it."""
-        for key, known in (("stream_resource", self.columns), ("descriptor", descriptors)):
-            if key in doc and doc[key] not in known:
-                raise InvalidRunError(
-                    f"the stream_datum {doc['uid']!r} refers to the {key} {short(doc[key])}, "
-                    "which no document before it defines"
-                )
-        if doc["uid"] in self.datums:
-            raise InvalidRunError(f"the stream_datum uid {doc['uid']!r} is used twice; each must be unique")
-        numbers = covered_numbers(doc)
-        self.datums.add(doc["uid"])
-        if "descriptor" in doc and numbers:
-            self.seq_nums.setdefault(descriptors[doc["descriptor"]]["name"], []).append(numbers)
-
-    def check_columns(self, descriptors: Iterable[Document], streams: Iterable[str]) -> None:
-        """Refuse a run if a stream with Events has external columns without a stream_resource."""
-        if None in self.columns.values():
-            return
-        streams, columns = set(streams), set(self.columns.values())
-        for descriptor in descriptors:
-            for key in stream_columns(descriptor):
-                if key not in columns and descriptor["name"] in streams:
-                    raise lost_column(key, descriptor["name"])
+def check_streams_have_their_columns(
+    resources: Iterable[Document], descriptors: Iterable[Document], streams: Collection[str]
+) -> None:
+    """Refuse a run if a stream with Events has external columns without a stream_resource."""
+    columns = {resource.get("data_key") for resource in resources}
+    for descriptor in descriptors if None not in columns else ():  # an old stream_resource names no column
+        for key in stream_columns(descriptor):
+            if key not in columns and descriptor["name"] in streams:
+                raise lost_column(key, descriptor["name"])
 
 
 def lost_column(column: str, stream: str) -> InvalidRunError:
