@@ -9,9 +9,10 @@ import functools
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any
 
 from .document_parts import Document
 from .packed_headers import RunHeader
@@ -72,25 +73,16 @@ def write_stream_document(callback: Any, name: str, doc: Document) -> None:
 # databroker: its drivers
 
 
-class StockDrivers(NamedTuple):
-    """The classes of databroker's drivers."""
-
-    msgpack: Any
-    jsonl: Any
-    mongo_normalized: Any
-    mongo_embedded: Any
-
-
 @functools.cache
-def stock_drivers() -> StockDrivers:
-    """Return databroker's drivers."""
+def stock_drivers() -> Any:
+    """The classes of databroker's drivers, by layout."""
     from databroker._drivers import jsonl, mongo_embedded, mongo_normalized, msgpack
 
-    return StockDrivers(
-        msgpack.BlueskyMsgpackCatalog,
-        jsonl.BlueskyJSONLCatalog,
-        mongo_normalized.BlueskyMongoCatalog,
-        mongo_embedded.BlueskyMongoCatalog,
+    return SimpleNamespace(
+        msgpack=msgpack.BlueskyMsgpackCatalog,
+        jsonl=jsonl.BlueskyJSONLCatalog,
+        mongo_normalized=mongo_normalized.BlueskyMongoCatalog,
+        mongo_embedded=mongo_embedded.BlueskyMongoCatalog,
     )
 
 
@@ -109,21 +101,17 @@ def ignore_warning_of_reading() -> None:
 # databroker: run files
 
 
-class StockFiles(NamedTuple):
-    """The functions with which databroker's drivers read run files."""
-
-    read_msgpack: Any
-    read_jsonl: Any
-    stop_of_jsonl: Any
-    unpack_options: Mapping[str, Any]
-
-
 @functools.cache
-def stock_files() -> StockFiles:
-    """Return the functions with which databroker's drivers read run files."""
+def stock_files() -> Any:
+    """What databroker's drivers read run files with."""
     from databroker._drivers import jsonl, msgpack
 
-    return StockFiles(msgpack.gen, jsonl.gen, jsonl.get_stop, msgpack.UNPACK_OPTIONS)
+    return SimpleNamespace(
+        read_msgpack=msgpack.gen,
+        read_jsonl=jsonl.gen,
+        stop_of_jsonl=jsonl.get_stop,
+        unpack_options=msgpack.UNPACK_OPTIONS,
+    )
 
 
 # databroker: catalogs in memory, such as those of files
@@ -134,9 +122,11 @@ def is_in_memory(catalog: Any) -> bool:
     return hasattr(catalog, "_uid_to_run_start_doc")
 
 
-def loaded_entries(catalog: Any) -> Any:
-    """The entries of a catalog by uid."""
-    return catalog._entries
+loaded_entries = attrgetter("_entries")
+"""The entries of a catalog by uid."""
+
+loaded_files = attrgetter("_filename_to_mtime")
+"""Modification times of the files that a catalog has loaded, and does not read again."""
 
 
 def loaded_stop_documents(catalog: Any) -> Callable[[str], Document | None]:
@@ -144,12 +134,6 @@ def loaded_stop_documents(catalog: Any) -> Callable[[str], Document | None]:
     entries = loaded_entries(catalog)
     own: Callable[[str], Document | None] | None = getattr(entries, "stop_document", None)
     return own or (lambda uid: entries[uid].describe()["metadata"]["stop"])
-
-
-def loaded_files(catalog: Any) -> dict[str, float]:
-    """Modification times of the files that a catalog has loaded, and does not read again."""
-    files: dict[str, float] = catalog._filename_to_mtime
-    return files
 
 
 def add_run_files(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:
@@ -213,27 +197,16 @@ def search_known(catalog: Any, uids: Sequence[str]) -> Any:
     )
 
 
-def query_of(catalog: Any) -> Mapping[str, Any]:
-    """The query of a search result; an empty one for other catalogs."""
-    query: Mapping[str, Any] = catalog._query
-    return query
+query_of = attrgetter("_query")
+"""The query of a search result; an empty one for other catalogs."""
 
-
-def find_options(catalog: Any) -> dict[str, Any]:
-    """The options with which a MongoDB catalog searches its collections."""
-    options: dict[str, Any] = catalog._find_kwargs
-    return options
+transforms_of = attrgetter("_transforms")
+"""The transforms that a catalog applies to documents when it reads them, by name."""
 
 
 def is_search_result(catalog: Any) -> bool:
     """Whether a catalog is a search result."""
     return bool(getattr(catalog, "_query", None)) or catalog.name == VIEW
-
-
-def transforms_of(catalog: Any) -> Mapping[str, Callable[[Any], Any]]:
-    """The transforms that a catalog applies to documents when it reads them."""
-    transforms: Mapping[str, Callable[[Any], Any]] = catalog._transforms
-    return transforms
 
 
 def changes_nothing(transform: Callable[[Any], Any]) -> bool:
@@ -246,54 +219,33 @@ def changes_nothing(transform: Callable[[Any], Any]) -> bool:
 # databroker: MongoDB
 
 
-@dataclass(frozen=True)
-class NormalizedCollections:
+def normalized_collections(catalog: Any) -> Any:
     """The collections of the normalized layout."""
-
-    starts: Any
-    stops: Any
-    descriptors: Any
-    events: Any
-    resources: Any
-    datums: Any
-
-
-def normalized_collections(catalog: Any) -> NormalizedCollections:
-    return NormalizedCollections(
-        catalog._run_start_collection,
-        catalog._run_stop_collection,
-        catalog._event_descriptor_collection,
-        catalog._event_collection,
-        catalog._resource_collection,
-        catalog._datum_collection,
+    return SimpleNamespace(
+        starts=catalog._run_start_collection,
+        stops=catalog._run_stop_collection,
+        descriptors=catalog._event_descriptor_collection,
+        events=catalog._event_collection,
+        resources=catalog._resource_collection,
+        datums=catalog._datum_collection,
     )
 
 
-def normalized_databases(catalog: Any) -> tuple[Any, Any]:
-    """The databases of the normalized layout: of the documents, and of resources and datums."""
-    return catalog._metadatastore_db, catalog._asset_registry_db
+normalized_databases = attrgetter("_metadatastore_db", "_asset_registry_db")
+"""The databases of the normalized layout: of the documents, and of resources and datums."""
 
+embedded_database = attrgetter("_db")
+"""The database of the embedded layout."""
 
-def embedded_database(catalog: Any) -> Any:
-    """The database of the embedded layout."""
-    return catalog._db
-
-
-def entry_of_start(catalog: Any, start: Any) -> Any:
-    """The entry of a run in the normalized layout; None if a facility has its own entries."""
-    from .upstream_entries import NormalizedEntries
-
-    if type(catalog._entries) is not NormalizedEntries:
-        return None
-    return catalog._entries._doc_to_entry(start)
+find_options = attrgetter("_find_kwargs")
+"""The options with which a MongoDB catalog searches its collections."""
 
 
 # intake: how a catalog was opened
 
 
-def captured_arguments(catalog: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments with which a catalog was opened."""
-    return catalog._captured_init_args, catalog._captured_init_kwargs
+captured_arguments = attrgetter("_captured_init_args", "_captured_init_kwargs")
+"""The arguments with which a catalog was opened, positional ones and those by name."""
 
 
 def set_captured_arguments(catalog: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

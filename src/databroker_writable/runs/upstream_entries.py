@@ -173,18 +173,9 @@ class _UnrenderedEntries:
         return _unrendered(super()._doc_to_entry(run_start_doc))  # type: ignore[misc]
 
 
-class NormalizedEntries(_UnrenderedEntries, mongo_normalized._Entries):
-    """The entries of the normalized layout."""
-
-
-class EmbeddedEntries(_UnrenderedEntries, mongo_embedded._Entries):
-    """The entries of the embedded layout."""
-
-
 @functools.cache
 def _unrendered_container_class(cls: Any) -> type[Any]:
-    made = {mongo_normalized._Entries: NormalizedEntries, mongo_embedded._Entries: EmbeddedEntries}
-    return made.get(cls) or type(cls.__name__, (_UnrenderedEntries, cls), {"__module__": cls.__module__})
+    return type(cls.__name__, (_UnrenderedEntries, cls), {"__module__": cls.__module__})
 
 
 @functools.cache
@@ -217,6 +208,13 @@ def is_deleted(catalog: Any, uid: str) -> bool:
 def may_have_deleted_runs(catalog: Any) -> bool:
     """Whether a catalog had loaded files that were gone when it was loaded again."""
     return bool(getattr(getattr(catalog, "paths", None), "gone", ()))
+
+
+def entry_of_start(catalog: Any, start: Any) -> Any:
+    """The entry of a run in the normalized layout; None if a facility has its own entries."""
+    if type(catalog._entries) is not _unrendered_container_class(mongo_normalized._Entries):
+        return None
+    return catalog._entries._doc_to_entry(start)
 
 
 def unrendered_entries(entries: Any, catalog: Any) -> Any:

@@ -18,6 +18,7 @@ import suitcase.mongo_normalized
 from ..errors import RunExistsError
 from ..runs import upstream
 from ..runs.comparison import as_text, same_run
+from ..runs.upstream_entries import entry_of_start
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
 from .mongo_backend import (
@@ -221,7 +222,7 @@ class MongoNormalizedBackend(MongoBackend):
         self.last_counts: tuple[str, dict[str, int]] = ("", {})
 
     @property
-    def collections(self) -> upstream.NormalizedCollections:
+    def collections(self) -> Any:
         """The collections of the documents."""
         return upstream.normalized_collections(self.catalog)
 
@@ -271,7 +272,7 @@ class MongoNormalizedBackend(MongoBackend):
         """The run, with the Events counted at insertion, so that databroker does not let the server count them."""
         published, counts = self.last_counts
         if published == uid:
-            entry = upstream.entry_of_start(self.catalog, self.collections.starts.find_one({"uid": uid}))
+            entry = entry_of_start(self.catalog, self.collections.starts.find_one({"uid": uid}))
             if entry is not None:
                 return upstream.open_entry(entry, self.catalog, get_event_count=counts.__getitem__)
         return super().stored_run(uid)
