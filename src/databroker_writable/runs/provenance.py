@@ -6,7 +6,6 @@ import functools
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from intake.catalog import Catalog
@@ -24,46 +23,31 @@ _OF_SEVERAL = ("derived_from", "supersedes", "uids")
 """The arguments that take several runs."""
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """The checked provenance of a run."""
+def provenance(derived_from: Any = None, supersedes: Any = None, parameters: Any = None) -> dict[str, Any]:
+    """Check the arguments with which a run is built; return their entries for the start document.
 
-    derived_from: list[dict[str, Any]] | None  # references to the runs that it was made from
-    supersedes: list[str] | None  # the uids of the earlier results that it replaces
-    versions: dict[str, str]  # of the software, by name
-    parameters: dict[str, Any] | None  # of the analysis
+    The parameters are a mapping, or what offers one: a dataclass, named tuple or namespace, lmfit's ModelResult or
+    Parameters, or an estimator of scikit-learn.
 
-    @classmethod
-    def of(cls, derived_from: Any, supersedes: Any, versions: Sequence[str], parameters: Any) -> Provenance:
-        """Check the arguments with which a run is built.
-
-        The parameters are a mapping, or what offers one: a dataclass, named tuple or namespace, lmfit's ModelResult or
-        Parameters, or an estimator of scikit-learn.
-
-        Examples
-        --------
-        >>> Provenance.of("raw-1", None, (), {"window": 3}).derived_from
-        [{'uid': 'raw-1', 'catalog': None}]
-        """
-        if parameters is not None:
-            parameters = plain_metadata(plain_parameters(parameters))
-            if not isinstance(parameters, Mapping):
-                raise InvalidMetadataError(
-                    f"parameters must be a dict, not {short(parameters)}, of type {type(parameters).__name__}; "
-                    "give a dict of the values to keep, e.g. {'slope': result.slope}"
-                )
-            parameters = document_value(parameters, "parameters", InvalidMetadataError)
-        return cls(
-            None if derived_from is None else references(derived_from, "derived_from"),
-            None if supersedes is None else [run["uid"] for run in references(supersedes, "supersedes")],
-            installed_versions(versions),
-            parameters,
-        )
-
-    def said(self) -> dict[str, Any]:
-        """The entries for the start document, without the versions."""
-        said = {"derived_from": self.derived_from, "supersedes": self.supersedes, "parameters": self.parameters}
-        return {key: value for key, value in said.items() if value is not None}
+    Examples
+    --------
+    >>> provenance("raw-1", parameters={"window": 3})
+    {'derived_from': [{'uid': 'raw-1', 'catalog': None}], 'parameters': {'window': 3}}
+    """
+    entries: dict[str, Any] = {}
+    if derived_from is not None:
+        entries["derived_from"] = references(derived_from, "derived_from")
+    if supersedes is not None:
+        entries["supersedes"] = [run["uid"] for run in references(supersedes, "supersedes")]
+    if parameters is not None:
+        plain = plain_metadata(plain_parameters(parameters))
+        if not isinstance(plain, Mapping):
+            raise InvalidMetadataError(
+                f"parameters must be a dict, not {short(plain)}, of type {type(plain).__name__}; "
+                "give a dict of the values to keep, e.g. {'slope': result.slope}"
+            )
+        entries["parameters"] = document_value(plain, "parameters", InvalidMetadataError)
+    return entries
 
 
 def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
@@ -181,11 +165,10 @@ def superseded_uids(start: Mapping[str, Any]) -> list[str]:
     return [uid for uid in _items(start.get("supersedes")) if isinstance(uid, str)]
 
 
-@functools.lru_cache(maxsize=1)
-def _versions() -> tuple[tuple[str, str], ...]:
-    found = [("python", platform.python_version())]
-    found += [(package, importlib.metadata.version(package)) for package in PACKAGES]
-    return tuple((name.replace("-", "_"), version) for name, version in found)
+@functools.cache
+def _versions() -> dict[str, str]:
+    ours = {package.replace("-", "_"): importlib.metadata.version(package) for package in PACKAGES}
+    return {"python": platform.python_version(), **ours}
 
 
 def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
@@ -196,7 +179,7 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
     >>> sorted(installed_versions(["numpy"]))
     ['databroker', 'databroker_writable', 'numpy', 'python']
     """
-    found = dict(_versions())
+    found = _versions().copy()
     names = [packages] if isinstance(packages, str) else packages
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
         raise InvalidMetadataError(f"versions must be a list of names of packages, not {short(packages)}")

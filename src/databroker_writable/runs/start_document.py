@@ -12,7 +12,7 @@ from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, posix_seconds
 from ..tables.public_types import Time
 from ..tables.wording import short
-from .provenance import Provenance, sources_of, superseded_uids
+from .provenance import installed_versions, provenance, sources_of, superseded_uids
 
 _UID = itemgetter("uid")
 
@@ -56,20 +56,22 @@ def start_metadata(given: StartArguments) -> dict[str, Any]:
             "metadata has the key 'exit_status', which says how a run ended; give it as the argument exit_status of "
             "store_run, or of the builder's close(), or choose another key"
         )
-    result: dict[str, Any] = plain_metadata({**metadata, **_provenance_in(metadata)})
+    of_metadata = provenance(*map(metadata.get, ("derived_from", "supersedes", "parameters")))
+    of_arguments = provenance(given.derived_from, given.supersedes, given.parameters)
+    versions = installed_versions(given.versions)
+    result: dict[str, Any] = plain_metadata({**metadata, **of_metadata})
     if "time" in metadata:
         result["time"] = posix_seconds(metadata["time"])
-    arguments: dict[str, Any] = {"uid": given.uid, "time": posix_seconds(given.time)}
-    provenance = Provenance.of(given.derived_from, given.supersedes, given.versions, given.parameters)
-    arguments.update(provenance.said())
-    inputs = set(map(_UID, provenance.derived_from or ()))
+    arguments: dict[str, Any] = {"uid": given.uid, "time": posix_seconds(given.time), **of_arguments}
+    inputs = set(map(_UID, arguments.get("derived_from", ())))
     if len(inputs) == 1:
         [arguments["original_run_uid"]] = inputs
     for key, value in arguments.items():
         if value is None:
             continue
         # comparing arrays gives an array
-        if key in result and _document_value(result[key], f"metadata[{key!r}]") != _document_value(value, key):
+        plain = document_value(result.get(key), f"metadata[{key!r}]", InvalidMetadataError)
+        if key in result and plain != document_value(value, key, InvalidMetadataError):
             argument = "derived_from" if key == "original_run_uid" else key
             raise InvalidMetadataError(
                 f"metadata[{key!r}] is {short(result[key])}, but the argument {argument} says {short(value)}; "
@@ -86,18 +88,5 @@ def start_metadata(given: StartArguments) -> dict[str, Any]:
         )
     own_versions = result.get("versions", {})
     if isinstance(own_versions, Mapping):
-        result["versions"] = {**provenance.versions, **own_versions}
+        result["versions"] = {**versions, **own_versions}
     return result
-
-
-def _provenance_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The provenance in metadata, checked by the rules of the arguments with these names."""
-    said = [metadata.get(key) for key in ("derived_from", "supersedes", "parameters")]
-    if all(value is None for value in said):
-        return {}
-    derived_from, supersedes, parameters = said
-    return Provenance.of(derived_from, supersedes, (), parameters).said()
-
-
-def _document_value(value: Any, where: str) -> Any:
-    return document_value(value, where, InvalidMetadataError)
