@@ -12,7 +12,8 @@ import pytest
 import databroker_writable
 from databroker_writable import errors, open_directory
 
-CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__]
+OURS = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__]
+CLASSES = [cls for cls in OURS if issubclass(cls, Exception)]
 LINE = re.compile(r"^([\s│├└─]*)(\w+)\((\w+)\)", re.MULTILINE)
 
 

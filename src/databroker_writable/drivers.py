@@ -10,7 +10,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import InvalidCatalogError, NotWritableError, did_you_mean, require_databroker_1, warn_user
+from .errors import (
+    InvalidCatalogError,
+    NotWritableError,
+    did_you_mean,
+    errors_end_here,
+    require_databroker_1,
+    warn_user,
+)
 
 require_databroker_1()
 
@@ -25,7 +32,6 @@ from .runs.upstream_entries import missing_driver
 from .storage.catalog_paths import RUN_FILES, absolute_path, files_matching
 from .storage.durable_file import make_durable_directories
 from .tables.public_types import Broker
-from .tables.tracebacks import errors_end_here
 
 
 class WritableMsgpackCatalog(writable_class(stock_drivers().msgpack)):  # type: ignore[misc]

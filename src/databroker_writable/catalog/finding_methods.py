@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import require_package
+from ..errors import errors_end_here, require_package
 from ..results.displays import described, described_in_html, show_runs_in_ipython
 from ..results.finders import latest, results_of
 from ..results.impact import impact, stale
 from ..results.run_table import table
 from ..tables.public_types import BlueskyRun, Broker, Moment, RunOrUid, Sources
-from ..tables.tracebacks import errors_end_here
 
 if TYPE_CHECKING:
     import pandas

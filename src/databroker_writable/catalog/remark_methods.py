@@ -6,12 +6,11 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotWritableError
+from ..errors import NotWritableError, errors_end_here
 from ..results.remarks import annotate, remarks_on, restore, retract
 from ..runs import upstream
 from ..storage.failures import explaining, explaining_reads
 from ..tables.public_types import RunOrUid
-from ..tables.tracebacks import errors_end_here
 
 if TYPE_CHECKING:
     from .run_store import RunStore

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import NotWritableError
+from ..errors import NotWritableError, errors_end_here
 from ..runs import upstream
 from ..runs.builder import RunBuilder
 from ..runs.built_run import BuiltRun
@@ -14,7 +14,6 @@ from ..runs.run_or_table import check_many
 from ..runs.start_document import StartArguments
 from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
-from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .batches import BatchStore
 from .checked_runs import checked_run, start_in, table_sink

@@ -9,10 +9,9 @@ from typing import Any, cast
 from databroker import v1
 from databroker.v2 import Broker
 
-from ..errors import NotWritableError
+from ..errors import NotWritableError, errors_end_here
 from ..runs import upstream
 from ..storage.known_backends import backend_class
-from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .options import CatalogOptions
 from .storing_methods import WritableMixin

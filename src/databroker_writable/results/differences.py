@@ -11,13 +11,13 @@ import numpy
 import pandas
 import xarray
 
+from ..errors import errors_end_here
 from ..runs.shown_text import aligned, plain_value, shown
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 from ..tables.public_types import Run
-from ..tables.tracebacks import errors_end_here
 from .header_search import flat, unambiguous_length
 
 WIDTH = 36

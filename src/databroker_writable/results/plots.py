@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import xarray
 
-from ..errors import ExportError, StoreError, require_package
+from ..errors import ExportError, StoreError, errors_end_here, require_package
 from ..storage.catalog_paths import expanded
 from ..storage.durable_file import NewFile
 from ..tables import check_run, text_name, to_dataset, with_text_names
 from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
-from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .axes import TIMES, StreamData, check_axes, first_descriptor, is_plottable, streams_of, title_of
 from .drawn_values import ZONE, Axis, Plottable, drawable, not_boolean

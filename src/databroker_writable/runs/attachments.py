@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import mimetypes
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,10 @@ from typing import Any
 import numpy
 import xarray
 
-from ..errors import InvalidRunError, NotFoundError
+from ..errors import InvalidRunError, NotFoundError, errors_end_here
 from ..tables import StreamSchema, StreamTable, check_run, read_table, to_dataset
 from ..tables.names import data_keys_of
 from ..tables.public_types import Run
-from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .document_checks import WINDOWS_DEVICES
 
@@ -188,7 +188,7 @@ def _bytes_of(content: Any, name: str) -> bytes:
 
 
 def _text(text: str, name: str) -> bytes:
-    if len(text) < 1000 and "\n" not in text and "\0" not in text and _is_file(Path(text)):
+    if len(text) < 1000 and "\n" not in text and os.path.isfile(text):
         raise InvalidRunError(
             f"the attachment {name!r} is the text {short(text)}, which is a file name; give "
             f"pathlib.Path({short(text)}) to attach the file, or the text as bytes"
@@ -205,13 +205,6 @@ def _text(text: str, name: str) -> bytes:
             "bytes, a figure, or a pathlib.Path of the file"
         )
     return content
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _file(path: Path, name: str) -> bytes:

@@ -10,19 +10,21 @@ from typing import Any
 import bluesky_live.run_builder
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidRunError, StoreError, warn_user
+from ..errors import InvalidRunError, StoreError, errors_end_here, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
 from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
-from ..tables.tracebacks import errors_end_here
+from ..tables.wording import short
 from .attachments import STREAM, attachment_table
-from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_run_uid, reason_of_failure
-from .declarations import check_stream, checked_one_event, with_declarations
+from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_run_uid
+from .declarations import NoSuchStreamError, check_stream, checked_one_event, with_declarations
+from .document_checks import without_templates
 from .document_parts import NamedDocument
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink
 from .start_document import StartArguments, start_metadata
-from .stream_errors import no_such_stream, stream_exists
+
+LONGEST_REASON = 10_000
 
 
 class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
@@ -155,9 +157,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         """
         with self._sink.step:
             self._check_open()
-            check_stream(name, data, data_keys)
-            if name in self._streams:
-                raise stream_exists(name)
+            check_stream(name, data, data_keys, self._streams)
             table = None if data is None else self._read(data, units)
             schema = with_declarations(table.schema if table else None, data_keys, object_keys, configuration, hints)
             moment = self._now() if time is None else time
@@ -286,7 +286,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def _close_after(self, error: BaseException) -> None:
         """Store what was added before the builder's block raised, as a failed run."""
         try:
-            self.close("fail", reason_of_failure(error))
+            self.close("fail", without_templates(short(error, LONGEST_REASON)))
         except StoreError as exc:
             self._sink.abandon()
             # the block's exception continues, so a warning must say that its data are lost
@@ -310,7 +310,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def _stream(self, name: str) -> BuiltStream:
         self._check_open()
         if not isinstance(name, str) or name not in self._streams:
-            raise no_such_stream(name, self._streams)
+            known = f" The run has {', '.join(map(repr, self._streams))}." if self._streams else ""
+            raise NoSuchStreamError(f"There is no stream {name!r} yet; add_stream({name!r}, ...) defines it.{known}")
         return self._streams[name]
 
     def _read(self, data: Any, units: Mapping[Any, str] | None, first: StreamSchema | None = None) -> StreamTable:

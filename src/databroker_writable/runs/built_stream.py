@@ -14,12 +14,11 @@ from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable
 from ..tables.exact_numbers import narrowest_float
 from ..tables.wording import cut, short
-from .declarations import check_columns, check_configuration, check_declared, with_objects
-from .document_checks import check_exit_status, check_time, check_times, without_templates
+from .declarations import check_configuration, check_declared, with_objects
+from .document_checks import check_exit_status, check_time, check_times
 from .document_parts import Document, NamedDocument
 
 MICROSECOND = 1e-6
-LONGEST_REASON = 10_000
 _VARIANTS = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 
 
@@ -44,9 +43,18 @@ class BuiltStream:
             given = table.schema
             table = table.fitted(self.schema)
             self.schema.check_agrees(table.schema, name)
-            self._check_widening(self.schema.widened(table.schema), name)
+            for key, data_key in self.schema.widened(table.schema).items():
+                held, dtype = self.floats.get(key), numpy.dtype(data_key["dtype_numpy"])
+                if key in self.floats and (held is None or numpy.dtype(held).itemsize > dtype.itemsize):
+                    raise InvalidTableError(
+                        f"column {key!r} of stream {name!r} began with integers that {dtype}, the type of this table, "
+                        "may not hold exactly; make them all integers or all floats, or begin another stream"
+                    )
             given.warn_of_nulls(self.schema, name)
-        check_columns(data_keys, table, name)
+        if set(table.data) != set(data_keys):
+            raise InvalidTableError(
+                f"the stream {name!r} has the columns {sorted(data_keys)}, but this table has {sorted(table.data)}"
+            )
         check_declared(self._data_keys_with(table), table.schema, f"stream {name!r}")
         return table
 
@@ -58,16 +66,6 @@ class BuiltStream:
         configuration = {**old["configuration"], **table.schema.configuration}
         schema = StreamSchema(self._data_keys_with(table), old["object_keys"], configuration, old["hints"])
         return [("descriptor", composed_descriptor(old["run_start"], old["name"], schema, time))]
-
-    def _check_widening(self, wider: Mapping[str, Any], stream: str) -> None:
-        """Refuse floats after integers that would be rounded with them."""
-        for key, data_key in wider.items():
-            held, dtype = self.floats.get(key), numpy.dtype(data_key["dtype_numpy"])
-            if key in self.floats and (held is None or numpy.dtype(held).itemsize > dtype.itemsize):
-                raise InvalidTableError(
-                    f"column {key!r} of stream {stream!r} began with integers that {dtype}, the type of this table, "
-                    "may not hold exactly; make them all integers or all floats, or begin another stream"
-                )
 
     def _data_keys_with(self, table: StreamTable) -> dict[str, dict[str, Any]]:
         wider = {} if self.schema is None else self.schema.widened(table.schema)
@@ -167,11 +165,6 @@ def composed_stop(
         "num_events": {name: stream.length for name, stream in streams.items()},
         **({"num_rows": num_rows} if num_rows else {}),
     }
-
-
-def reason_of_failure(error: BaseException) -> str:
-    """Give what the stop document records of the error that ended the run."""
-    return without_templates(short(error, LONGEST_REASON))
 
 
 def event_times(first: float, length: int) -> list[float]:

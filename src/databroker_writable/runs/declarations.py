@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy
+from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
-from ..errors import InvalidTableError
-from ..tables import OBJECT, StreamSchema, StreamTable, find_layout
+from ..errors import InvalidRunError, InvalidTableError
+from ..tables import OBJECT, StreamSchema, find_layout
 from ..tables.document_values import document_value
 from ..tables.wording import short
+from .attachments import STREAM as ATTACHMENTS
 
 NO_CONFIGURATION: dict[str, Any] = {"data": {}, "timestamps": {}, "data_keys": {}}
 CONFIGURATION = "a configuration is {object: {'data': {...}, 'data_keys': {...}, 'timestamps': {...}}}"
@@ -27,14 +29,26 @@ def checked_one_event(one_event: Any) -> bool:
     return bool(one_event)
 
 
-def check_stream(name: Any, data: Any, data_keys: Mapping[str, Any] | None) -> None:
-    """Refuse a stream without a name, or with neither data nor data keys."""
+class NoSuchStreamError(InvalidRunError, StreamDoesNotExist):
+    """A builder has no stream of this name yet."""
+
+
+class StreamExistsError(InvalidRunError, StreamExists):
+    """A builder has a stream of this name already."""
+
+
+def check_stream(name: Any, data: Any, data_keys: Mapping[str, Any] | None, known: Collection[str]) -> None:
+    """Refuse a stream without a name, with one that is known, or with neither data nor data keys."""
     if not isinstance(name, str):
         raise InvalidTableError(f"the name of a stream must be a string, not {short(name)}")
     if not name:
         raise InvalidTableError("the name of a stream is empty; give it one, such as 'primary'")
     if data is None and (data_keys is None or (isinstance(data_keys, Mapping) and not data_keys)):
         raise InvalidTableError(f"the stream {name!r} has neither data nor data_keys; give one of them")
+    if name in known and name == ATTACHMENTS:
+        raise StreamExistsError("The run has attachments already; attach all files in one call.")
+    if name in known:
+        raise StreamExistsError(f"The stream {name!r} exists; add_data({name!r}, ...) adds to it.")
 
 
 def with_declarations(
@@ -185,10 +199,3 @@ def _hints(inferred: Mapping[str, Any], object_keys: Mapping[str, list[str]]) ->
     fields = [field for hint in inferred.values() for field in hint["fields"]]
     owned = {name: [field for field in fields if field in keys] for name, keys in object_keys.items()}
     return {name: {"fields": names} for name, names in owned.items() if names}
-
-
-def check_columns(data_keys: Mapping[str, Any], table: StreamTable, stream: str) -> None:
-    if set(table.data) != set(data_keys):
-        raise InvalidTableError(
-            f"the stream {stream!r} has the columns {sorted(data_keys)}, but this table has {sorted(table.data)}"
-        )

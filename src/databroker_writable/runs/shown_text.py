@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import itertools
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -84,15 +83,7 @@ def plain_value(value: Any) -> Any:
 
 def for_json(value: Any) -> Any:
     """Return a value of a document for JSON; NaN, which JSON does not have, becomes None."""
-    return _finite(plain_value(value))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.loads(json.dumps(plain_value(value)), parse_constant=lambda name: None)
 
 
 def json_line(value: Any) -> str:

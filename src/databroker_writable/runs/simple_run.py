@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidRunError
+from ..errors import InvalidRunError, errors_end_here
 from ..tables.public_types import Files, RunOrUid, Sources, Table, Time
-from ..tables.tracebacks import errors_end_here
 from .attachments import STREAM
 from .builder import RunBuilder
 from .built_run import BuiltRun

@@ -11,8 +11,7 @@ from typing import Any, NoReturn
 
 from bluesky_live.bluesky_run import DocumentCache, discover_handlers
 
-from ..errors import InvalidRunError
-from ..tables.tracebacks import errors_end_here
+from ..errors import InvalidRunError, errors_end_here
 from .built_run import BuiltRun
 from .checker import RunChecker, RunDocuments
 from .document_parts import NamedDocument

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import inspect
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy
@@ -87,19 +88,12 @@ _DTYPES = {
 }
 
 
-_MOST_KNOWN = 1000
-_known: dict[type, ValueType] = {}
+def _type_of(type_: type) -> ValueType:
+    return next((value_type for value_type, types in _TYPES if issubclass(type_, types)), ValueType.OTHER)
 
 
-def type_of(type_: type) -> ValueType:
-    """The type of the values of a Python type."""
-    value_type = _known.get(type_)
-    if value_type is None:
-        value_type = next((known for known, types in _TYPES if issubclass(type_, types)), ValueType.OTHER)
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()  # in case a program makes many types while it runs
-        _known[type_] = value_type
-    return value_type
+type_of: Callable[[type], ValueType] = functools.lru_cache(1000)(_type_of)
+"""The type of the values of a Python type."""
 
 
 def type_of_dtype(dtype: numpy.dtype[Any]) -> ValueType:
@@ -132,7 +126,12 @@ def unstorable(value: Any) -> Unstorable | None:
         return unstorable_dtype(value.dtype)
     units = units_of(value)
     if units is not None:
-        return _with_units(units)
+        return Unstorable(
+            f"carries units of its own ({units}), which would be lost",
+            f"store the plain number and its units, e.g. {{'value': number, 'units': {units!r}}}",
+            f"store plain numbers and the attribute 'units', e.g. xarray.Dataset({{{COLUMN}: ('row', numbers, "
+            f"{{'units': {units!r}}})}})",
+        )
     if is_masked(value):
         return _MASKED
     dtype = getattr(value, "dtype", None)
@@ -205,15 +204,6 @@ def loses_dims_in_lists(shape: Sequence[int | None]) -> bool:
     return 0 in shape[:-1]
 
 
-def _with_units(units: str) -> Unstorable:
-    return Unstorable(
-        f"carries units of its own ({units}), which would be lost",
-        f"store the plain number and its units, e.g. {{'value': number, 'units': {units!r}}}",
-        f"store plain numbers and the attribute 'units', e.g. xarray.Dataset({{{COLUMN}: ('row', numbers, "
-        f"{{'units': {units!r}}})}})",
-    )
-
-
 _MASKED = Unstorable(
     "is a masked array, whose mask would be lost",
     "fill it, e.g. with value.filled(0), or make it a list with None, value.tolist()",
@@ -230,9 +220,9 @@ def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
     if numpy.ma.core.MaskedConstant in types:
         remedy = "write None where a value is masked, or give numpy.ma.array(values), which has a mask"
     elif ValueType.COMPLEX in kinds and kinds <= NUMBERS:
-        remedy = f"make it one type, e.g. {_way_to('complex', name, types)}"
+        remedy = f"make it one type, e.g. {way_to('complex', name, types)}"
     elif kinds <= _KEPT_BY_TEXT:
-        remedy = f"make it one type, e.g. {way_to_text(name, types)}"
+        remedy = f"make it one type, e.g. {way_to('str', name, types)}"
     names = sorted(map(type_name, held if len(held) > 1 else types))
     return InvalidTableError(f"column {name!r} holds mixed types ({', '.join(names)}); {remedy}")
 
@@ -242,16 +232,10 @@ def without_missing(types: Iterable[type]) -> list[type]:
     return [type_ for type_ in types if type_of(type_) not in MISSING]
 
 
-def way_to_text(name: str, types: Iterable[type]) -> str:
-    """The code that converts the values of a column to text, except missing ones."""
-    return _way_to("str", name, types)
-
-
-def _way_to(builtin: str, name: str, types: Iterable[type]) -> str:
+def way_to(builtin: str, name: str, types: Iterable[type]) -> str:
     """The code that converts the values of a column to one of Python's types, except missing ones."""
-    if MISSING.isdisjoint(map(type_of, types)):
-        return f"table[{name!r}] = [{builtin}(v) for v in table[{name!r}]]"
-    return f"table[{name!r}] = [None if pandas.isna(v) else {builtin}(v) for v in table[{name!r}]]"
+    absent = "" if MISSING.isdisjoint(map(type_of, types)) else "None if pandas.isna(v) else "
+    return f"table[{name!r}] = [{absent}{builtin}(v) for v in table[{name!r}]]"
 
 
 def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:
@@ -263,15 +247,11 @@ def check_column(values: Any, name: str) -> None:
     lost = unstorable(values)
     if lost is _MASKED and isinstance(values, numpy.ma.MaskedArray):
         lost = unstorable_dtype(values.dtype)
-    _refuse_column(lost, name)
+    refuse_column(lost, name)
 
 
-def check_computed(block: Any, name: str) -> None:
-    """Refuse the computed values of a lazy column if units, mask, fields or digits would be lost."""
-    _refuse_column(unstorable(block), name)
-
-
-def _refuse_column(lost: Unstorable | None, name: str) -> None:
+def refuse_column(lost: Unstorable | None, name: str) -> None:
+    """Raise the error for what `unstorable` says of a column."""
     if lost is not None:
         raise InvalidTableError(f"column {name!r} {lost.reason}; {lost.column_remedy.replace(COLUMN, repr(name))}")
 

@@ -31,13 +31,10 @@ class Variable:
     name: Any  # text, a number or a tuple of them
     dims: tuple[str, ...]
     values: Any  # numpy, dask or pandas array
+    key: str  # the name wanted in the documents
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
     coordinate: bool = False
-    key: str = ""  # the name wanted in the documents; by default `name`
     is_list: bool = False  # whether it was given as a list
-
-    def __post_init__(self) -> None:
-        self.key = self.key or str(self.name)
 
 
 @dataclass
@@ -65,8 +62,8 @@ def source_from_mapping(table: Mapping[Any, Any], padded: Mapping[Any, PaddedRow
             name,
             (*dims[name], *inner_dims(keys[name], 1, values, columns)),
             values,
+            keys[name],
             parts[name].attrs,
-            key=keys[name],
             is_list=isinstance(parts[name].values, list | tuple),
         )
         for name, values in columns.items()
@@ -80,20 +77,15 @@ def _leading_dims(columns: Mapping[Any, Any], keys: Mapping[Any, str]) -> dict[A
     by_length: dict[int, str] = {}
     dims: dict[Any, tuple[str, ...]] = {}
     for name, values in columns.items():
-        if values.ndim == 0:
-            dims[name] = ()
-            continue
-        length = len(values)
-        if length not in by_length:
+        length = len(values) if values.ndim else None
+        if length is not None and length not in by_length:
             by_length[length] = free_name(f"{keys[name]}_0" if by_length else "row", {*columns, *by_length.values()})
-        dims[name] = (by_length[length],)
+        dims[name] = () if length is None else (by_length[length],)
     return dims
 
 
 def inner_dims(name: str, first: int, values: Any, taken: Collection[Any]) -> tuple[str, ...]:
     """Names for the axes of a column without names, from the `first` on."""
-    if values.ndim <= first:
-        return ()
     return tuple(free_name(f"{name}_{axis}", taken) for axis in range(first, values.ndim))
 
 
@@ -126,25 +118,22 @@ def unreadable(name: str, error: Exception) -> InvalidTableError:
 
 def array_from_column(column: Any, name: Any) -> Any:
     """Make an array of one column of a dict, without dims for a single value."""
-    if isinstance(column, list | tuple):
-        with reading(name):
-            return array_from_list(column, name)
     with reading(name):
-        if type_of(type(column)) in _SINGLE:
-            return _single(array_from_list([column], name), name)
-        return array_from_array(_array(column, name), name)
+        if isinstance(column, list | tuple):
+            return array_from_list(column, name)
+        if type_of(type(column)) not in _SINGLE:
+            return array_from_array(_array(column, name), name)
+        values = array_from_list([column], name)
+        if not isinstance(values, numpy.ndarray):
+            way = f"put it in a list, table[{name!r}] = [value]"
+            raise unsupported(name, "a single datetime with a time zone", way)
+        return values.reshape(())
 
 
 def _in_memory(column: Any) -> Any:
     """Convert a sequence to a list; its own exceptions pass through unchanged."""
     is_sequence = isinstance(column, list | tuple | range) and type(column) not in (list, tuple)
     return list(column) if is_sequence else column
-
-
-def _single(values: Any, name: Any) -> Any:
-    if not isinstance(values, numpy.ndarray):
-        raise unsupported(name, "a single datetime with a time zone", f"put it in a list, table[{name!r}] = [value]")
-    return values.reshape(())
 
 
 def _array(column: Any, name: str) -> Any:

@@ -32,11 +32,13 @@ def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact:
             left, right = (numpy.ascontiguousarray(bounds[..., side]) for side in (0, 1))
         else:
             left, right = bounds[::2], bounds[1::2]
+        closed = encoding["closed"]
         try:
-            return pandas.arrays.IntervalArray.from_arrays(left, right, closed=encoding["closed"])
+            return pandas.arrays.IntervalArray.from_arrays(left, right, closed=closed)
         except ValueError:
             # pandas 2 has no missing ones among integers
-            return object_array(_interval(*pair, encoding["closed"]) for pair in zip(left, right, strict=True))
+            pairs = zip(left, right, strict=True)
+            return object_array(numpy.nan if a is pandas.NA else pandas.Interval(a, b, closed) for a, b in pairs)
     if form in ("object", "string"):
         marker = MARKERS[encoding["missing"]]
         flat = [marker if value is None else value for value in flatten(values, len(shape))]
@@ -49,10 +51,6 @@ def decode(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact:
     if form == "category":
         return _category(flat, encoding)
     raise ValueError(f"unknown encoding {form!r}")
-
-
-def _interval(left: Any, right: Any, closed: Any) -> Any:
-    return numpy.nan if left is pandas.NA else pandas.Interval(left, right, closed)
 
 
 def _numeric(values: Any, shape: tuple[int, ...], dtype: str) -> Any:

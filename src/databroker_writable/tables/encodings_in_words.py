@@ -43,27 +43,24 @@ def encodings_in_words(name: Any, first: Mapping[str, Any], later: Mapping[str, 
     if before == after:
         # what is left of the differences is rare: zones, bounds, and how pandas marks missing values
         parts = [key for key in first if first[key] != later.get(key)]
-        before, after = (f"{words} with {_parts(side, parts)}" for words, side in ((before, first), (after, later)))
+        before, after = (
+            f"{before} with {', '.join(f'{part} {short(side.get(part))}' for part in parts)}" for side in (first, later)
+        )
     return f"the type of column {name!r}", Words(before), Words(after), remedy
 
 
-def _parts(encoding: Mapping[str, Any], parts: list[str]) -> str:
-    return ", ".join(f"{part} {short(encoding.get(part))}" for part in parts)
-
-
 def _in_words(encoding: Mapping[str, Any]) -> str:
-    if encoding["is"] == "numpy":
-        return dtype_in_words(encoding["dtype"])
-    if encoding["is"] == "object":
-        return "Python objects"
-    if encoding["is"] == "masked":
-        return f"a masked array of {dtype_in_words(encoding['dtype'])}"
-    if encoding["is"] == "category":
-        return f"{'ordered ' * encoding['ordered']}category of {encoding['dtype']}"
-    if encoding["is"] == "interval":
-        return f"interval, closed {encoding['closed']}"
+    form, dtype = encoding["is"], encoding.get("dtype")
     if "zone" in encoding:
         return f"datetime in the zone {encoding['zone']}"
-    if encoding["is"] in ("datetime", "timedelta"):
-        return dtype_in_words(encoding["dtype"])
-    return f"pandas' {encoding['dtype']}" if encoding["is"] in ("string", "extension") else str(encoding["dtype"])
+    if form in ("numpy", "masked", "datetime", "timedelta"):
+        dtype = dtype_in_words(dtype)
+    words = {
+        "object": "Python objects",
+        "masked": f"a masked array of {dtype}",
+        "category": f"{'ordered ' * encoding.get('ordered', False)}category of {dtype}",
+        "interval": f"interval, closed {encoding.get('closed')}",
+        "string": f"pandas' {dtype}",
+        "extension": f"pandas' {dtype}",
+    }
+    return words.get(form, str(dtype))

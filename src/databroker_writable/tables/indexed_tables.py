@@ -59,7 +59,7 @@ def source_from_frame(frame: pandas.DataFrame, padded: Mapping[Any, PaddedRows])
         with reading(name):
             values = array_from_array(part.values, name)
         dims = (dim, *inner_dims(keys[name], 1, values, taken))
-        variables.append(Variable(name, dims, values, part.attrs, key=keys[name]))
+        variables.append(Variable(name, dims, values, keys[name], part.attrs))
     record: dict[str, Any] = {"dim": dim, "names": list(index.names), "levels": [], "multi": multi}
     if not is_default_index(index):
         levels = _index_levels(index, dim, taken, keys)
@@ -102,7 +102,7 @@ def _index_levels(index: Any, dim: str, taken: set[Any], keys: dict[Any, str]) -
     """The levels of a pandas index, as coordinates along `dim`."""
     if not isinstance(index, pandas.MultiIndex):
         key = keys[index.name] if index.name is not None else free_name("index", taken)
-        return [Variable(dim, (dim,), index_values(index), coordinate=True, key=key)]
+        return [Variable(dim, (dim,), index_values(index), key, coordinate=True)]
     levels: list[Variable] = []
     named = {name for name in index.names if name is not None}
     for number, name in enumerate(index.names):
@@ -112,7 +112,7 @@ def _index_levels(index: Any, dim: str, taken: set[Any], keys: dict[Any, str]) -
         elif name in used:
             raise InvalidTableError(f"two levels of the index are named {name!r}; rename one")
         values = index_values(index.get_level_values(number))
-        levels.append(Variable(name, (dim,), values, coordinate=True, key=keys.get(name, name)))
+        levels.append(Variable(name, (dim,), values, keys.get(name, name), coordinate=True))
     return levels
 
 
@@ -162,7 +162,7 @@ def source_from_dataset(dataset: xarray.Dataset, padded: Mapping[Any, PaddedRows
             said = {**part.attrs, **variable.attrs}
             if "units" in part.attrs:
                 check_units_agree(name, part.attrs["units"], said["units"], "its attribute units")
-            variables.append(Variable(part.name, dims, values, said, coordinate, key=keys[part.name]))
+            variables.append(Variable(part.name, dims, values, keys[part.name], said, coordinate))
     indexes = {"multi": multi, "without": without, "other": other}
     return Source("dataset", variables, None, dict(dataset.attrs), indexes)
 

@@ -118,7 +118,10 @@ def _of_columns(table: Mapping[Any, Any]) -> KnownForm:
     except Exception as error:
         # such as a group of a file that is closed
         raise InvalidTableError(f"the table cannot be read: {short(error, 200)}; make it a dict of columns") from error
-    given = {name: _column_of(table, name) for name in names}
+    given = {}
+    for name in names:
+        with reading(name):
+            given[name] = table[name]  # not items(), which in h5py has None for a link to what is not there
     if any(isinstance(column, _WITH_DIMS) for column in given.values()):
         return KnownForm(_dataset_of(given), attrs=attrs)
     columns, said = {}, {}
@@ -126,12 +129,6 @@ def _of_columns(table: Mapping[Any, Any]) -> KnownForm:
         columns[name], said[name] = column_and_attributes(column, name)
     indexed = [c for c in columns.values() if isinstance(c, pandas.Series) and not is_default_index(c.index)]
     return KnownForm(_frame_of(columns, indexed) if indexed else columns, said, attrs)
-
-
-def _column_of(table: Mapping[Any, Any], name: Any) -> Any:
-    with reading(name):
-        # not items(), which in h5py has None for a link to what is not there
-        return table[name]
 
 
 def _dataset_of(table: Mapping[Any, Any]) -> xarray.Dataset:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidTableError
-from .classifier import check_computed
+from .classifier import refuse_column, unstorable
 from .exact_numbers import exactly_as
 
 
@@ -36,25 +36,22 @@ def scheduler_here(values: Any) -> str | None:
 
 def with_blocks_as_announced(values: Any, name: str) -> Any:
     """The same lazy column, whose blocks are checked when they are computed."""
-    check = functools.partial(_block_as_announced, dtype=values.dtype, column=name)
+    check = functools.partial(as_announced, dtype=values.dtype, shape=None, name=name)
     return values.map_blocks(check, dtype=values.dtype, meta=values._meta)
 
 
-def as_announced(block: Any, dtype: numpy.dtype[Any], shape: tuple[int, ...], name: str) -> Any:
-    """Computed values in the dtype that their lazy column announced; refuse them if that would change them."""
-    check_computed(block, name)
+def as_announced(block: Any, dtype: numpy.dtype[Any], shape: tuple[int, ...] | None, name: str) -> Any:
+    """Computed values as their lazy column announced them, in any shape if it is None; refuse those that differ."""
+    refuse_column(unstorable(block), name)
     block = numpy.asarray(block)
     kept = _cast(block, dtype)
+    shape = block.shape if shape is None else shape
     if kept.dtype != dtype or kept.shape != shape:
         raise InvalidTableError(
             f"column {name!r} computes to a block of {block.dtype} {block.shape}, which is not exactly the {dtype} "
             f"{shape} that its lazy array announced; correct dtype and chunks where it is made, e.g. in map_blocks"
         )
     return kept
-
-
-def _block_as_announced(block: Any, dtype: numpy.dtype[Any], column: str) -> Any:
-    return as_announced(block, dtype, block.shape, column)
 
 
 def _cast(block: Any, dtype: numpy.dtype[Any]) -> Any:

@@ -30,7 +30,7 @@ from .classifier import (
     type_name,
     type_of,
     unsupported,
-    way_to_text,
+    way_to,
     without_missing,
 )
 from .time_columns import times_from_list
@@ -171,16 +171,6 @@ def flatten(nested: Any, ndim: int) -> list[Any]:
     return [value.item() if isinstance(value, numpy.generic) else value for value in nested]
 
 
-def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> InvalidTableError:
-    for value in flat:
-        check_column(value, name)
-    culprits = sorted(map(type_name, without_missing(types)))
-    way = _way_to_convert(types, name)
-    if all(hasattr(value, AS_TIMES) for value in flat):
-        way = f"convert them, e.g. table[{name!r}] = [v.{AS_TIMES} for v in table[{name!r}]]"
-    return unsupported(name, f"values of type {', '.join(culprits)}", way)
-
-
 _KEPT_AS_TEXT = (
     decimal.Decimal,
     fractions.Fraction,
@@ -195,19 +185,24 @@ _KEPT_AS_TEXT = (
 """Types whose text contains everything."""
 
 
-def _way_to_convert(types: Iterable[type], name: str) -> str:
-    """How values of these types can be stored without loss."""
+def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> InvalidTableError:
+    """What a column holds that cannot be stored, and how it can be stored without loss."""
+    for value in flat:
+        check_column(value, name)
     held = without_missing(types)
-    if any(hasattr(type_, "__array__") for type_ in held):
-        return f"convert them, e.g. table[{name!r}] = [numpy.asarray(v) for v in table[{name!r}]]"
-    if all(issubclass(type_, bytes | bytearray | memoryview) for type_ in held):
-        return (
+    way = "store their numbers or text, each as a column; figures and files are stored by attachments={'NAME': figure}"
+    if all(hasattr(value, AS_TIMES) for value in flat):
+        way = f"convert them, e.g. table[{name!r}] = [v.{AS_TIMES} for v in table[{name!r}]]"
+    elif any(hasattr(type_, "__array__") for type_ in held):
+        way = f"convert them, e.g. table[{name!r}] = [numpy.asarray(v) for v in table[{name!r}]]"
+    elif all(issubclass(type_, bytes | bytearray | memoryview) for type_ in held):
+        way = (
             f"store text as table[{name!r}] = [bytes(v).decode() for v in table[{name!r}]], other bytes as numbers, "
             "[list(v) for v in ...], and the content of a file by attachments={'NAME': content}"
         )
-    if all(issubclass(type_, _KEPT_AS_TEXT) for type_ in held):
-        return f"convert them, e.g. {way_to_text(name, types)}"
-    return "store their numbers or text, each as a column; figures and files are stored by attachments={'NAME': figure}"
+    elif all(issubclass(type_, _KEPT_AS_TEXT) for type_ in held):
+        way = f"convert them, e.g. {way_to('str', name, types)}"
+    return unsupported(name, f"values of type {', '.join(sorted(map(type_name, held)))}", way)
 
 
 def in_shape(values: Any, shape: tuple[int, ...], name: str) -> Any:

@@ -12,12 +12,11 @@ import numpy
 import pandas
 import xarray
 
-from ..errors import InvalidRunError, InvalidTableError, NotFoundError
+from ..errors import InvalidRunError, InvalidTableError, NotFoundError, errors_end_here
 from .classifier import SCALARS, exceeds_float64, is_lazy, units_of
 from .exact_numbers import exactly_as
 from .list_columns import array_from_list, object_array
 from .names import free_name
-from .tracebacks import errors_end_here
 from .wording import short
 
 COUNT = "ragged_count"

@@ -12,7 +12,7 @@ import numpy
 
 from ..errors import InvalidTableError, warn_user
 from .encodings_in_words import Words, dtype_in_words, encodings_in_words
-from .layout import find_layout
+from .layout import OBJECT, find_layout
 from .special_columns import COUNT, DTYPE, PaddedRows
 from .wording import short
 
@@ -78,14 +78,13 @@ class StreamSchema:
             return
         later = later.fitted(self)
         ours, theirs = self.layout, later.layout
-        if ours is not None and theirs is not None:
-            _check_times(ours["variables"], theirs["variables"], stream)
-            _check_missing(self, later, stream)
-            _check_rows(self, later, stream)
+        for name in self.variables:
+            if name in later.variables:
+                _check_column(name, self, later, stream)
         _check_data_keys(self.data_keys, later.data_keys, stream)
         if ours is None or theirs is None:
             return
-        _check_variables(ours["variables"], theirs["variables"], stream)
+        _check_variables(self.variables, later.variables, stream)
         for part in ("kind", "dim", "attrs", "indexes"):
             if _loose(ours[part]) != _loose(theirs[part]):
                 what = "the attributes" if part == "attrs" else f"the {part} of the table"
@@ -163,48 +162,36 @@ def _value_dtype(entry: dict[str, Any], schema: StreamSchema) -> str:
     return dtype[:2] if dtype[1:2] == "U" else dtype
 
 
-def _check_times(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
-    """Each table's `time` may increase or not."""
-    stored_in = [entry["in"] for entries in (first, later) for entry in entries if entry["name"] == "time"]
-    if len(stored_in) == 2 and stored_in[0] != stored_in[1] and "time" in stored_in:
-        before, after = ("the Events' own time" if part == "time" else "a column" for part in stored_in)
+def _check_column(name: Any, first: StreamSchema, later: StreamSchema, stream: str) -> None:
+    """Refuse a column whose times, missing values or rows differ from those of the first table in form."""
+    old, new, said = first.variables[name], later.variables[name], f"column {name!r} of stream {stream!r}"
+    if old["in"] != new["in"] and "time" in (old["in"], new["in"]):
+        before, after = ("the Events' own time" if part == "time" else "a column" for part in (old["in"], new["in"]))
         raise _difference(stream, "'time' as", before, after, "make it increase in every table, or rename it")
-
-
-def _check_missing(first: StreamSchema, later: StreamSchema, stream: str) -> None:
-    """Say of None among values that its form differs from that of other values."""
-    after = later.variables
-    for name, old in first.variables.items():
-        forms = [entry.get("encoding", {}).get("is") for entry in (old, after.get(name, {}))]
-        said = f"column {name!r} of stream {stream!r}"
-        if forms == ["numpy", "object"] and "nulls" in after[name]:
-            dtype = numpy.dtype(old["encoding"]["dtype"])
-            way = "write nan for them" if dtype.kind in "iuf" else "begin with a table that has some"
+    forms = [old["encoding"]["is"], new["encoding"]["is"]]
+    if forms == ["numpy", "object"] and "nulls" in new:
+        dtype = numpy.dtype(old["encoding"]["dtype"])
+        way = "write nan for them" if dtype.kind in "iuf" else "begin with a table that has some"
+        raise InvalidTableError(
+            f"{said} has None for missing values, which its first table, of {dtype_in_words(dtype)}, did not have; "
+            f"{way}, or begin another stream"
+        )
+    if forms[0] == "object" and forms[1] in ("numpy", "object") and "nulls" in old:
+        earlier, dtype = (numpy.dtype(_value_dtype(*side)) for side in ((old, first), (new, later)))
+        if earlier.kind == "U" and dtype.kind in "biuf":
             raise InvalidTableError(
-                f"{said} has None for missing values, which its first table, of {dtype_in_words(dtype)}, did not have; "
-                f"{way}, or begin another stream"
+                f"{said} began with None, alone or among text, but this table has {dtype_in_words(dtype)}; write "
+                "nan for missing numbers, or begin another stream"
             )
-        if forms[0] == "object" and forms[1] in ("numpy", "object") and "nulls" in old:
-            before, dtype = (numpy.dtype(_value_dtype(*side)) for side in ((old, first), (after[name], later)))
-            if before.kind == "U" and dtype.kind in "biuf":
-                raise InvalidTableError(
-                    f"{said} began with None, alone or among text, but this table has {dtype_in_words(dtype)}; write "
-                    "nan for missing numbers, or begin another stream"
-                )
-
-
-def _check_rows(first: StreamSchema, later: StreamSchema, stream: str) -> None:
-    """Refuse rows of different lengths after rows of one length, which have no column of lengths."""
-    for name, rows in later.padded.items():
-        before = first.padded.get(name)
-        if before is not None and numpy.dtype(before.dtype) != numpy.dtype(rows.dtype):
-            both = (Words(dtype_in_words(one.dtype)) for one in (before, rows))
-            raise _difference(stream, f"the type of the rows of column {name!r}", *both)
-        if before is None and name in first.variables:
-            raise InvalidTableError(
-                f"column {name!r} of stream {stream!r} began with rows of one length, but this table has rows of "
-                "different lengths; pad them with nan, or begin with a table that has rows of different lengths"
-            )
+    padded = [schema.padded.get(name) for schema in (first, later)]
+    if padded[1] is not None and padded[0] is None:
+        raise InvalidTableError(
+            f"{said} began with rows of one length, but this table has rows of different lengths; pad them with nan, "
+            "or begin with a table that has rows of different lengths"
+        )
+    dtypes = [numpy.dtype(rows.dtype) for rows in padded if rows is not None]
+    if len(set(dtypes)) > 1:
+        raise _difference(stream, f"the type of the rows of column {name!r}", *map(Words, map(dtype_in_words, dtypes)))
 
 
 def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]], stream: str) -> None:
@@ -220,25 +207,20 @@ def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str
             continue
         for part in ("dtype_numpy", "dtype", "shape", "dims"):
             if part in data_key and part in other and _loose(data_key[part]) != _loose(other[part]):
-                both = data_key[part], other[part]
-                raise _difference(stream, f"the {part} of column {key!r}", *both, *_way_with(part, *both))
+                way = "convert it"
+                if part == "shape" and len(data_key[part]) == len(other[part]) == 1:
+                    way = "pad the rows to the length of the first ones, e.g. with nan"
+                    if other[part] > data_key[part]:
+                        way = "begin with the longest row, or pad the first ones, e.g. with nan"
+                what = f"the {part} of column {key!r}"
+                raise _difference(stream, what, data_key[part], other[part], f"{way}, or begin another stream")
 
 
-def _way_with(part: str, first: Any, later: Any) -> list[str]:
-    """The remedy for what differs in a data key, if it is a special one."""
-    if part != "shape" or len(first) != 1 or len(later) != 1:
-        return []
-    if later[0] < first[0]:
-        return ["pad the rows to the length of the first ones, e.g. with nan, or begin another stream"]
-    return ["begin with the longest row, or pad the first ones, e.g. with nan, or begin another stream"]
-
-
-def _check_variables(first: list[dict[str, Any]], later: list[dict[str, Any]], stream: str) -> None:
-    before, after = ({entry["name"]: entry for entry in entries} for entries in (first, later))
-    if set(before) != set(after):
-        raise _difference(stream, "the names", list(before), list(after))
-    for name, entry in before.items():
-        other = after[name]
+def _check_variables(first: dict[Any, dict[str, Any]], later: dict[Any, dict[str, Any]], stream: str) -> None:
+    if set(first) != set(later):
+        raise _difference(stream, "the names", list(first), list(later))
+    for name, entry in first.items():
+        other = later[name]
         # a column that began as objects with missing ones may continue with values of the same type
         goes_on = (entry["encoding"]["is"], other["encoding"]["is"]) == ("object", "numpy")
         # the data keys show changes of numbers
@@ -258,17 +240,13 @@ def _check_configuration(
 ) -> None:
     """Coordinates that are stored once must be the same in every table of the stream."""
     for entry in variables:
-        if entry["in"] != "configuration":
-            continue
-        for key in filter(None, (entry["key"], entry.get("exact"))):
-            before, after = (
-                [conf["data"].get(key) for conf in configuration.values()] for configuration in (first, later)
-            )
+        for part in ("key", "exact") if entry["in"] == "configuration" else ():
+            before, after = (configuration[OBJECT]["data"].get(entry.get(part)) for configuration in (first, later))
             # As text, so that NaN equals itself.
             if json.dumps(before) != json.dumps(after):
                 what = f"the values of coordinate {entry['name']!r}"
                 remedy = "begin another stream for them, or make the coordinate a column"
-                raise _difference(stream, what, before[0], after[0], remedy)
+                raise _difference(stream, what, before, after, remedy)
 
 
 def _is_wider(first: dict[str, Any], later: dict[str, Any]) -> bool:

@@ -126,9 +126,11 @@ class _StreamComposer:
         """Encode one variable and put it where it belongs."""
         dims, values = variable.dims, exactly_as(variable.values, self.dtypes.get(variable.name))
         if self.dim is not None and not dims and not variable.coordinate:
-            dims, values = (self.dim,), _repeated(values, self.length)
+            value = values.compute() if is_lazy(values) else values
+            dims, values = (self.dim,), value.reshape(1).repeat(self.length)  # unlike numpy.full it keeps the mask
         along = self.dim is not None and self.dim in dims
-        to_events = along or self._belongs_to_events(variable)
+        to_events = along or not variable.coordinate or self.source.form == "frame"
+        to_events = to_events or (self.one_event and _is_large(variable.values))
         if variable.coordinate and isinstance(values, dask.array.Array) and not (to_events and _is_large(values)):
             values = computed(values, variable.name)
         entry: dict[str, Any] = {"name": variable.name, "dims": list(variable.dims), "coordinate": variable.coordinate}
@@ -210,11 +212,6 @@ class _StreamComposer:
         has_others = any(v.name != "time" and (self.dim in v.dims or not v.coordinate) for v in self.source.variables)
         return (encoded.exact is not None or has_others) and _rises(encoded)
 
-    def _belongs_to_events(self, variable: Variable) -> bool:
-        if not variable.coordinate or self.source.form == "frame":
-            return True
-        return self.one_event and _is_large(variable.values)
-
     def _put_in_events(self, key: str, encoded: Encoded, variable: Variable, dims: tuple[str, ...]) -> None:
         shape, dims, values = encoded.shape, dims + encoded.extra_dims, encoded.values
         if not self.one_event:
@@ -225,9 +222,11 @@ class _StreamComposer:
                 "documents cannot hold, because they lose the dims after one of length 0; leave the column out"
             )
         if self.one_event:
-            self.data[key] = values[None] if is_array(values) else [values]
-        else:
-            self.data[key] = values.tolist() if variable.is_list and _is_list_of_numbers(encoded) else values
+            values = values[None] if is_array(values) else [values]
+        elif variable.is_list and encoded.encoding.get("is") == "numpy" and isinstance(values, numpy.ndarray):
+            # so that documents can be compared and are JSON; of integers over 2**63-1 numpy would read a list as floats
+            values = values.tolist() if values.ndim == 1 and values.dtype.kind in "bif" else values
+        self.data[key] = values
         self.data_keys[key] = self._data_key(encoded, variable, shape, dims)
 
     def _put_in_configuration(self, key: str, encoded: Encoded, variable: Variable, dims: tuple[str, ...]) -> None:
@@ -284,19 +283,6 @@ def _length_along(source: Source, dim: str | None) -> int:
     """The number of Events of a table: its length along their dim; a table of single values is one."""
     lengths = (v.values.shape[v.dims.index(dim)] for v in source.variables if dim is not None and dim in v.dims)
     return next(lengths, 1)
-
-
-def _repeated(values: Any, length: int) -> Any:
-    """A single value repeated for each Event."""
-    value = values.compute() if is_lazy(values) else values
-    return value.reshape(1).repeat(length)  # unlike numpy.full, which drops the mask
-
-
-def _is_list_of_numbers(encoded: Encoded) -> bool:
-    """Whether to use a list of Python numbers, so that documents can be compared and are JSON, as in bluesky-live."""
-    # numpy would read a list of integers over 2**63-1 as floats
-    is_numbers = isinstance(encoded.values, numpy.ndarray) and encoded.values.dtype.kind in "bif"
-    return is_numbers and len(encoded.shape) == 1 and encoded.encoding.get("is") == "numpy"
 
 
 def _is_large(values: Any) -> bool:

@@ -70,10 +70,6 @@ class RemoteColumns:
         items = [None if null else _TYPES[kind](value) for value, null in zip(flat, nulls, strict=True)]
         return nest(items, values.shape)
 
-    def shape(self, key: str) -> tuple[int, ...]:
-        """The shape of a column with all its Events."""
-        return (len(self.time), *self.data_keys[key]["shape"])
-
 
 def _bool(value: Any) -> bool:
     """Tiled keeps bools with nulls as text, databroker 2 as floats."""

@@ -10,7 +10,7 @@ import numpy
 import pandas
 import xarray
 
-from ..errors import InvalidRunError, NotFoundError
+from ..errors import InvalidRunError, NotFoundError, errors_end_here
 from .decode import decode, rebuild
 from .exact_numbers import series_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
@@ -18,7 +18,6 @@ from .names import free_name
 from .public_types import Run
 from .stream_reading import as_databroker_reads, counts_by_stream, read_documents
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
-from .tracebacks import errors_end_here
 from .wording import short
 
 _DELETED = "the run was deleted after it was opened, or is damaged"
@@ -145,7 +144,7 @@ def _dataset_of(layout: dict[str, Any], descriptor: dict[str, Any], events: Any,
     configuration = descriptor["configuration"][OBJECT]
     if not layout["one_event"]:
         return _dataset(layout, configuration, events)
-    datasets = [_dataset(layout, configuration, _OneEvent(events, i)) for i in range(len(events.time))]
+    datasets = [_dataset(layout, configuration, events, i) for i in range(len(events.time))]
     return datasets[0] if len(datasets) == 1 else _along_events(datasets, stream)
 
 
@@ -166,29 +165,11 @@ class _Events:
             self._columns[key] = self._arranged([page["data"][key] for page in self._pages])
         return self._columns[key]
 
-    def shape(self, key: str) -> tuple[int, ...]:
-        return (len(self.time), *self.data_keys[key]["shape"])
-
     def _arranged(self, parts: list[Any]) -> Any:
         joined = _joined(parts)
         if self._order is None:
             return joined
         return [joined[i] for i in self._order] if isinstance(joined, list) else joined[self._order]
-
-
-class _OneEvent:
-    """The columns of one Event, which holds a whole table."""
-
-    def __init__(self, events: _Events | RemoteColumns, number: int) -> None:
-        self._events = events
-        self._number = number
-        self.time = None
-
-    def column(self, key: str) -> Any:
-        return self._events.column(key)[self._number]
-
-    def shape(self, key: str) -> tuple[int, ...]:
-        return tuple(self._events.data_keys[key]["shape"])
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -208,10 +189,11 @@ def _stacked(part: Any) -> Any:
     return part
 
 
-def _dataset(layout: dict[str, Any], configuration: dict[str, Any], events: Any) -> xarray.Dataset:
-    values = {}
-    for entry in layout["variables"]:
-        values[entry["name"]] = _variable(entry, configuration, events)
+def _dataset(
+    layout: dict[str, Any], configuration: dict[str, Any], events: Any, number: int | None = None
+) -> xarray.Dataset:
+    """The Dataset of all Events, or of the one with this number, which holds a whole table."""
+    values = {entry["name"]: _variable(entry, configuration, events, number) for entry in layout["variables"]}
     return rebuild(layout if layout["one_event"] else _with_single_values(layout, values), values)
 
 
@@ -231,7 +213,7 @@ def _with_single_values(layout: dict[str, Any], values: dict[Any, Any]) -> dict[
     return {**layout, "variables": entries}
 
 
-def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any) -> Any:
+def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any, number: int | None) -> Any:
     encoding, key, exact = entry["encoding"], entry.get("key"), entry.get("exact")
     if entry["in"] == "configuration":
         data, shape = configuration["data"], tuple(configuration["data_keys"][key]["shape"])
@@ -240,13 +222,14 @@ def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any)
             shape = shape[:-1]
             stored = complex_numbers(stored, shape)
         return decode(encoding, stored, shape, data[exact] if exact else None)
-    companion = events.column(exact) if exact else None
-    if entry["in"] == "time":
-        return decode(encoding, events.time, (len(events.time),), companion)
-    decoded = decode(encoding, events.column(key), events.shape(key), companion)
-    if "order" in entry:
-        return decoded.transpose(tuple(numpy.argsort(entry["order"]).tolist()))
-    return decoded
+    is_time = entry["in"] == "time"
+    column: Any = events.time if is_time else events.column(key)
+    companion: Any = exact and events.column(exact)
+    shape = (len(events.time), *(() if is_time else events.data_keys[key]["shape"]))
+    if number is not None:
+        column, companion, shape = column[number], exact and companion[number], shape[1:]
+    decoded = decode(encoding, column, shape, companion)
+    return decoded.transpose(tuple(numpy.argsort(entry["order"]).tolist())) if "order" in entry else decoded
 
 
 def _along_events(datasets: list[xarray.Dataset], stream: str) -> xarray.Dataset:

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
-from ..errors import NotFoundError, NotWritableError, RunExistsError, ServerAwayError, StoreFailedError, warn_user
+from ..errors import (
+    NotFoundError,
+    NotWritableError,
+    RunExistsError,
+    ServerAwayError,
+    StoreFailedError,
+    errors_end_here,
+    warn_user,
+)
 from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
 from ..results.references import known_uid
 from ..results.remarks import remarks
@@ -20,7 +28,6 @@ from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..storage.mongo_errors import away_as_error, is_away
 from ..tables.public_types import Broker, RunOrUid
-from ..tables.tracebacks import errors_end_here
 from .asset_copies import AssetCopies
 from .storing_as_is import store_as_it_is
 from .tiled_destination import TiledDestination, is_tiled_client

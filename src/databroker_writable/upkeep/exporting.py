@@ -13,7 +13,15 @@ from typing import Any
 
 import xarray
 
-from ..errors import ExportError, StoreError, StoreFailedError, did_you_mean, require_package, warn_user
+from ..errors import (
+    ExportError,
+    StoreError,
+    StoreFailedError,
+    did_you_mean,
+    errors_end_here,
+    require_package,
+    warn_user,
+)
 from ..results.axes import first_descriptor, streams_of
 from ..results.remarks import retractions_in
 from ..runs.attachments import attachments, check_file_name
@@ -21,7 +29,6 @@ from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
 from ..tables import check_run, text_name, to_dataset, with_text_names
 from ..tables.public_types import Run
-from ..tables.tracebacks import errors_end_here
 from ..tables.wording import short
 from .export_names import SUFFIXES, file_name, writer_for
 

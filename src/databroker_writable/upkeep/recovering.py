@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalog.wrapping import check_is_writable
-from ..errors import NotWritableError, RunExistsError, StoreError, warn_user
+from ..errors import NotWritableError, RunExistsError, StoreError, errors_end_here, warn_user
 from ..results.header_search import open_run
 from ..runs.built_stream import new_uids
 from ..runs.comparison import as_text, same_run
@@ -23,7 +23,6 @@ from ..storage.file_backend import FileBackend
 from ..storage.file_locks import locked
 from ..storage.run_file_readers import why_unreadable
 from ..tables.public_types import Broker
-from ..tables.tracebacks import errors_end_here
 from .asset_findings import path_of_resource
 from .file_upkeep import READERS, EventNumbers, left_files
 from .partial_assets import PartialAssets, remove_recovered
