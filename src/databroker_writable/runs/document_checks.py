@@ -222,25 +222,21 @@ def _check_size(name: str, doc: Document, limits: Limits) -> None:
         )
 
 
-def _way_to_seconds(value: Any) -> str:
-    """How to write a time in seconds."""
-    try:
-        datetime.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return ", seconds since 1970, such as time.time() gives, or a datetime"
-    return f", seconds since 1970, as datetime.datetime.fromisoformat({value!r}).timestamp() gives them"
-
-
-def _way_to_number(value: Any, types: list[str]) -> str:
-    """How to write digits that are text; empty for other text."""
-    if types != ["integer"] or not isinstance(value, str) or not value.strip().isdecimal():
-        return ""
-    if len(value) > 18:  # of more than 4,300 digits Python makes no number
-        return ""
-    return (
-        f": give the number {int(value)}, without leading zeros and quotation marks, or keep the text {short(value)} "
-        "under another key"
-    )
+def _way_to_write(path: list[Any], value: Any, types: list[str]) -> str:
+    """How to write a time in seconds, or digits that are text; empty for anything else."""
+    if path == ["time"]:
+        try:
+            datetime.datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            return ", seconds since 1970, such as time.time() gives, or a datetime"
+        return f", seconds since 1970, as datetime.datetime.fromisoformat({value!r}).timestamp() gives them"
+    # of more than 4,300 digits Python makes no number
+    if types == ["integer"] and isinstance(value, str) and value.strip().isdecimal() and len(value) <= 18:
+        return (
+            f": give the number {int(value)}, without leading zeros and quotation marks, or keep the text "
+            f"{short(value)} under another key"
+        )
+    return ""
 
 
 def _example(value: Any, types: list[str]) -> str:
@@ -263,17 +259,18 @@ def _check_schema(name: str, doc: Document) -> None:
     if finding is None:
         return  # it holds bytes or complex numbers, which only jsonschema-rs refuses
     value: Any = doc
-    for part in finding.absolute_path:
+    path = list(finding.absolute_path)
+    for part in path:
         value = value[part]
-    where = called(name) + "".join(f"[{part!r}]" for part in finding.absolute_path)
+    where = called(name) + "".join(f"[{part!r}]" for part in path)
     types = _expected_types(finding)
-    if types:
-        remedy = _way_to_seconds(value) if list(finding.absolute_path) == ["time"] else _way_to_number(value, types)
+    if not types:
+        raise error_for(name)(f"{where}: {cut(finding.message, 200)}")
+    way, meant = _way_to_write(path, value, types), ""
+    if not way:
         kinds = " or ".join(sorted((_IN_WORDS.get(kind, kind) for kind in types), reverse=True))
-        path = ".".join(map(str, finding.absolute_path))
-        meant = "" if remedy else f"{path} must be {kinds}{_example(value, types)}: "
-        raise error_for(name)(f"{meant}{where} is {short(value)}; event-model expects {' or '.join(types)}{remedy}")
-    raise error_for(name)(f"{where}: {cut(finding.message, 200)}")
+        meant = f"{'.'.join(map(str, path))} must be {kinds}{_example(value, types)}: "
+    raise error_for(name)(f"{meant}{where} is {short(value)}; event-model expects {' or '.join(types)}{way}")
 
 
 def _fits(name: str, doc: Document) -> bool:

@@ -48,8 +48,9 @@ def check_event_page(
     if len(times):
         check_times(times, f"{where} has a time that", InvalidRunError)
     filled = plain_flags(page["filled"]) if page.get("filled") else {}
-    if filled:
-        _check_flags(filled, where)
+    for key, flags in filled.items():
+        if not all(isinstance(flag, bool | str) for flag in flags):
+            raise InvalidRunError(f"{where} has values in 'filled' for {key!r} that are not True or False")
     checked: Document = {**page, "data": {**page["data"]}, "timestamps": {**page["timestamps"]}, "filled": filled}
     inline_page = inline(checked, descriptor)
     for key, values in page["data"].items():
@@ -138,12 +139,6 @@ def plain_flag(flag: Any) -> Any:
 def plain_flags(filled: Mapping[str, Any]) -> Document:
     """The flags of a page, by column, each as `plain_flag` gives it."""
     return {key: list(map(plain_flag, flags)) for key, flags in filled.items()}
-
-
-def _check_flags(filled: Document, where: str) -> None:
-    for key, flags in filled.items():
-        if not all(isinstance(flag, bool | str) for flag in flags):
-            raise InvalidRunError(f"{where} has values in 'filled' for {key!r} that are not True or False")
 
 
 def _check_datums(

@@ -39,7 +39,10 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
         raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
     check_dropped_keys(name, doc)
     if name == "start":
-        return name, _start(doc, limits)
+        check_safe_uid(doc.get("uid"))
+        start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
+        check_time(start.get("time"), "metadata['time']", InvalidMetadataError)
+        return name, start
     check_form(name, doc)
     if name in _ROWS:
         check_rows(called(name), doc, _ROWS[name])
@@ -49,24 +52,13 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
             filled = event["filled"]
             is_page = name == "event_page"
             event["filled"] = plain_flags(filled) if is_page else {key: plain_flag(filled[key]) for key in filled}
-        _check_event(name, event, limits)
+        for part, value in event.items():
+            if part == "data":
+                for key, column in value.items():
+                    check_event_values({key: column}, "the data of an event", InvalidTableError, limits)
+            else:
+                check_event_values({part: value}, called(name), InvalidRunError, limits)
         return name, event
     plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
     # old bluesky wrote descriptors without a name, and databroker 1.2.5 reads no Events of these
     return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain
-
-
-def _start(doc: Mapping[str, Any], limits: Limits) -> Document:
-    check_safe_uid(doc.get("uid"))
-    start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
-    check_time(start.get("time"), "metadata['time']", InvalidMetadataError)
-    return start
-
-
-def _check_event(name: str, doc: Mapping[str, Any], limits: Limits) -> None:
-    for part, value in doc.items():
-        if part == "data":
-            for key, column in value.items():
-                check_event_values({key: column}, "the data of an event", InvalidTableError, limits)
-        else:
-            check_event_values({part: value}, called(name), InvalidRunError, limits)

@@ -7,8 +7,8 @@ import signal
 import sys
 import threading
 import time
-from types import FrameType, TracebackType
-from typing import Any, Literal
+from types import FrameType
+from typing import Any
 
 from .forks import begin_anew_in_children
 
@@ -108,14 +108,11 @@ class deferred_interrupts:
             signal.signal(signal.SIGINT, _note)
         _deferral.depth = self._depth + 1
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
+    def __exit__(self, *error: Any) -> None:
         if self._is_counted:
             _deferral.depth = self._depth
             if not self._depth:
                 _end_deferral(sys._getframe(1))
-        return False
 
 
 class interruptible:
@@ -139,16 +136,13 @@ class interruptible:
                 self._defer_again()
                 raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self._depth:
             self._defer_again()
             interrupt = error.__context__ if isinstance(error, RuntimeError) else None
             if isinstance(interrupt, KeyboardInterrupt) and "unlocked lock" in str(error):
                 # Python's Condition.wait releases a lock that the interrupt kept it from taking back
                 raise interrupt from None
-        return False
 
     def _defer_again(self) -> None:
         signal.signal(signal.SIGINT, _note)

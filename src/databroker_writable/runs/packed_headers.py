@@ -215,9 +215,13 @@ def _sieve(key: str, condition: Any) -> Sieve | None:
         return _holding(msgpack.packb(key.split(".")[0]))
     if type(condition) in (bool, int, float) and "." not in key:
         return _holding_number(key, condition)
-    if key == "time" and _is_span(condition):
-        return _in_span(condition)
-    return None
+    is_span = isinstance(condition, dict) and all(
+        type(name) is str and name in _COMPARISONS and type(bound) in (int, float) for name, bound in condition.items()
+    )
+    if key != "time" or not is_span:
+        return None
+    bounds = [(_COMPARISONS[name], bound) for name, bound in condition.items()]
+    return lambda header: header.packed is None or all(compare(header.time, bound) for compare, bound in bounds)
 
 
 def _holding(text: bytes) -> Sieve:
@@ -243,14 +247,3 @@ def _packed_forms(number: float) -> Iterator[bytes]:
 
 
 _COMPARISONS = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
-
-
-def _is_span(condition: Any) -> bool:
-    return isinstance(condition, dict) and all(
-        type(name) is str and name in _COMPARISONS and type(bound) in (int, float) for name, bound in condition.items()
-    )
-
-
-def _in_span(condition: Mapping[str, float]) -> Sieve:
-    bounds = [(_COMPARISONS[name], bound) for name, bound in condition.items()]
-    return lambda header: header.packed is None or all(compare(header.time, bound) for compare, bound in bounds)

@@ -119,7 +119,7 @@ def column_rows(data_keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
         (
             shown(name, CELL_WIDTH),
             _dtype(data_key),
-            " x ".join(map(str, data_key.get("shape") or ())) or "scalar",
+            _shape(data_key),
             shown(data_key.get("units") or "", CELL_WIDTH),
         )
         for name, data_key in data_keys.items()
@@ -160,17 +160,16 @@ def _streams(descriptors: Iterable[Document], rows: Mapping[str, int]) -> list[R
     columns: dict[str, Document] = {}
     for descriptor in descriptors:
         columns.setdefault(descriptor.get("name", PRIMARY), descriptor["data_keys"])
-    lines = [
-        (shown(name, WIDTH), f"{rows[name]:,}" if name in rows else "?", shown(_listed(data_keys), WIDTH))
-        for name, data_keys in columns.items()
-    ]
-    return [("stream", "rows", "columns"), *lines]
+    lines: list[Row] = [("stream", "rows", "columns")]
+    for stream, data_keys in columns.items():
+        listed = [
+            f"{data_key.get(FILE_NAME, name)}" + (f" ({_shape(data_key)})" if data_key.get("shape") else "")
+            for name, data_key in data_keys.items()
+        ]
+        number = f"{rows[stream]:,}" if stream in rows else "?"
+        lines.append((shown(stream, WIDTH), number, shown(", ".join(listed), WIDTH)))
+    return lines
 
 
-def _listed(data_keys: Mapping[str, Document]) -> str:
-    """The columns, arrays with their shapes, and attachments by name."""
-    shapes = {
-        str(data_key.get(FILE_NAME, name)): " x ".join(map(str, data_key.get("shape") or ()))
-        for name, data_key in data_keys.items()
-    }
-    return ", ".join(f"{name} ({shape})" if shape else name for name, shape in shapes.items())
+def _shape(data_key: Mapping[str, Any]) -> str:
+    return " x ".join(map(str, data_key.get("shape") or ())) or "scalar"

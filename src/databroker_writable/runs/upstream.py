@@ -21,16 +21,13 @@ VIEW = "search results"
 """The name that databroker gives to search results."""
 
 
-# bluesky-live: runs in memory
+# bluesky-live, h5py and suitcase
 
 
 def cached_documents(run: Any) -> list[tuple[str, Document]] | None:
     """The documents of a run of bluesky-live, whose ``documents()`` unpacks and repacks every page in Python."""
     cache = getattr(run, "_document_cache", None)
     return None if cache is None else list(cache)
-
-
-# h5py: its lock
 
 
 @functools.cache
@@ -40,17 +37,6 @@ def hold_hdf5_lock_over_forks() -> None:
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=phil.acquire, after_in_parent=phil.release, after_in_child=phil.release)
-
-
-# databroker: runs
-
-
-def loaded_descriptors(run: Any) -> list[Document]:
-    """The descriptors of a databroker run or of one of its streams; empty on an intake server."""
-    return getattr(run, "_descriptors", [])
-
-
-# suitcase: serializers of files
 
 
 def replace_manager(callback: Any, new_manager: Callable[[str], Any]) -> None:
@@ -70,7 +56,12 @@ def write_stream_document(callback: Any, name: str, doc: Document) -> None:
         callback._buffer.write(suitcase.msgpack._encode((name, doc), **callback._kwargs))
 
 
-# databroker: its drivers
+# databroker
+
+
+def loaded_descriptors(run: Any) -> list[Document]:
+    """The descriptors of a databroker run or of one of its streams; empty on an intake server."""
+    return getattr(run, "_descriptors", [])
 
 
 @functools.cache
@@ -86,9 +77,6 @@ def stock_drivers() -> Any:
     )
 
 
-# databroker: reading
-
-
 def ignore_warning_of_reading() -> None:
     """Silence the warnings that databroker 1.2.5 and bluesky-live 0.0.8 cause by their own use of xarray."""
     for message, module in (
@@ -96,9 +84,6 @@ def ignore_warning_of_reading() -> None:
         ("In a future version of xarray", r"(databroker|bluesky_live)\..*"),
     ):
         warnings.filterwarnings("ignore", message, FutureWarning, module)
-
-
-# databroker: run files
 
 
 @functools.cache
@@ -112,9 +97,6 @@ def stock_files() -> Any:
         stop_of_jsonl=jsonl.get_stop,
         unpack_options=msgpack.UNPACK_OPTIONS,
     )
-
-
-# databroker: catalogs in memory, such as those of files
 
 
 def is_in_memory(catalog: Any) -> bool:
@@ -214,9 +196,6 @@ def changes_nothing(transform: Callable[[Any], Any]) -> bool:
     from databroker import core
 
     return transform is core._no_op
-
-
-# databroker: MongoDB
 
 
 def normalized_collections(catalog: Any) -> Any:

@@ -11,9 +11,9 @@ import pandas
 import xarray
 from xarray.indexes import PandasIndex, PandasMultiIndex
 
+from .encoded_column import MARKERS, flatten
 from .layout import decode_attribute, decode_attributes
-from .list_columns import flatten, object_array
-from .missing_values import MARKERS
+from .list_columns import object_array
 from .time_columns import decode_times
 
 
@@ -113,9 +113,12 @@ def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
         if name in in_index:
             continue
         variables = data_vars if not entry["coordinate"] else unindexed if name in without else coords
-        variables[name] = _variable(
-            entry["dims"], values[name], is_index=variables is coords and entry["dims"] == [name]
-        )
+        held = values[name]
+        if variables is coords and entry["dims"] == [name]:  # of an index
+            held = held if isinstance(held, numpy.ndarray) else pandas.Index(held)
+            variables[name] = xarray.Variable(entry["dims"], held)
+        else:
+            variables[name] = variable_of(entry["dims"], held)
     dataset = xarray.Dataset(data_vars, coords)
     if unindexed:
         dataset = dataset.assign_coords(xarray.Coordinates(unindexed, indexes={}))
@@ -135,12 +138,6 @@ def rebuild(layout: dict[str, Any], values: dict[str, Any]) -> xarray.Dataset:
         index: Any = dataset.xindexes[frame["dim"]]
         index.index = index.index.set_names(frame["names"])
     return dataset
-
-
-def _variable(dims: list[str], values: Any, *, is_index: bool) -> xarray.Variable:
-    if is_index:
-        return xarray.Variable(dims, values if isinstance(values, numpy.ndarray) else pandas.Index(values))
-    return variable_of(dims, values)
 
 
 def variable_of(dims: list[str], values: Any, attrs: Mapping[Any, Any] | None = None) -> xarray.Variable:

@@ -20,16 +20,14 @@ MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB allows 100 levels, and documents need some themselves."""
 
 
-def document_value(value: Any, where: str, error: type[Exception], *, limits: Limits = ANY_BACKEND) -> Any:
+def document_value(
+    value: Any, where: Location, error: type[Exception], *, limits: Limits = ANY_BACKEND, depth: int = 0
+) -> Any:
     """Copy a value of metadata for documents, or raise `error` that names what cannot be held.
 
     Numpy scalars and arrays become numbers and nested lists, tuples become lists, mappings become dicts, and the
     members of enumerations of text or integers become text or integers.
     """
-    return value if _is_simple(value) else _held(value, where, error, limits, 0)
-
-
-def _held(value: Any, where: Location, error: type[Exception], limits: Limits, depth: int) -> Any:
     type_ = type(value)
     # a list is no Mapping, which takes long to find out
     if type_ is dict or (type_ is not list and isinstance(value, Mapping)):
@@ -39,18 +37,19 @@ def _held(value: Any, where: Location, error: type[Exception], limits: Limits, d
             if type(key) is not str or not key.isascii() or limits.mongo_keys or "\0" in key:
                 check_key(key, where, error, limits)
                 key = str.__str__(key)
-            result[key] = item if _is_simple(item) else _held(item, (where, key), error, limits, depth + 1)
+            if not _is_simple(item):  # most are, and a call for each of them takes long
+                item = document_value(item, (where, key), error, limits=limits, depth=depth + 1)
+            result[key] = item
         return result
     if type_ is list or isinstance(value, list | tuple):
         check_depth(depth, where, error)
         return [
-            item if _is_simple(item) else _held(item, (where, i), error, limits, depth + 1)
+            item if _is_simple(item) else document_value(item, (where, i), error, limits=limits, depth=depth + 1)
             for i, item in enumerate(value)
         ]
     value_type = type_of(type_)
     if value_type is ValueType.ARRAY and unstorable(value) is None and type_of_dtype(value.dtype) not in TIMES:
-        items = value.tolist()
-        return items if _is_simple(items) else _held(items, where, error, limits, depth)
+        return document_value(value.tolist(), where, error, limits=limits, depth=depth)
     return _held_leaf(value, value_type, located(where), error, limits)
 
 

@@ -23,10 +23,10 @@ from .classifier import (
     type_of_dtype,
     unsupported,
 )
-from .encoded_column import DTYPES, Encoded
+from .encoded_column import DTYPES, Encoded, flatten, nest
+from .exact_numbers import with_blocks_as_announced
 from .layout import encode_attribute
-from .lazy_columns import with_blocks_as_announced
-from .list_columns import array_from_list, flatten, holds_times, in_shape, nest, object_column
+from .list_columns import array_from_list, holds_times, in_shape, object_column
 from .time_columns import encode_times, encode_zoned
 
 _STORED_AS_THEY_ARE = frozenset(

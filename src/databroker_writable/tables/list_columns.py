@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-import dask.array
 import numpy
 import pandas
 
@@ -150,25 +149,6 @@ def object_array(values: Iterable[Any]) -> numpy.ndarray:
     """Make a flat object array of any objects."""
     # not numpy.asarray, which asks objects for arrays of their own
     return numpy.fromiter(values, dtype=object)
-
-
-def nest(flat: list[Any], shape: tuple[int, ...]) -> Any:
-    """Reshape a flat list of values to nested lists."""
-    return flat if len(shape) == 1 else object_array(flat).reshape(shape).tolist()
-
-
-def flatten(nested: Any, ndim: int) -> list[Any]:
-    """Flatten nested lists of `ndim` levels."""
-    if ndim == 0:
-        return [nested]
-    if isinstance(nested, dask.array.Array):
-        nested = nested.compute()
-    if isinstance(nested, numpy.ndarray):
-        return list(nested.ravel().tolist())
-    for _ in range(ndim - 1):
-        nested = chain.from_iterable(nested)
-    # Events of a page that was packed again hold numpy's scalars.
-    return [value.item() if isinstance(value, numpy.generic) else value for value in nested]
 
 
 _KEPT_AS_TEXT = (

@@ -148,14 +148,10 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 )
 
 
-def _called(name: str) -> Callable[[Any], Any]:
+def _result_of(value: Any, name: str) -> Any:
     """The result of a method, if a value has it."""
-
-    def offer(value: Any) -> Any:
-        method = None if isinstance(value, type) else getattr(value, name, None)
-        return method() if callable(method) else None
-
-    return offer
+    method = None if isinstance(value, type) else getattr(value, name, None)
+    return method() if callable(method) else None
 
 
 def _without_estimators(value: Any) -> Any:
@@ -167,18 +163,14 @@ def _without_estimators(value: Any) -> Any:
     return type(value).__name__ if callable(getattr(value, "get_params", None)) else value
 
 
-def _dataclass_fields(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else None
-
-
 _OFFERS: tuple[Callable[[Any], Any], ...] = (
-    _called("valuesdict"),  # lmfit's Parameters, a dict of objects
+    lambda value: _result_of(value, "valuesdict"),  # lmfit's Parameters, a dict of objects
     lambda value: value if isinstance(value, Mapping) else None,
     lambda value: getattr(value, "best_values", None),  # lmfit's ModelResult
     lambda value: plain_parameters(value.params) if hasattr(value, "params") else None,  # lmfit's MinimizerResult
-    lambda value: _without_estimators(_called("get_params")(value)),  # scikit-learn's estimators
-    _called("_asdict"),  # named tuples, and results of scipy.stats
-    _dataclass_fields,
+    lambda value: _without_estimators(_result_of(value, "get_params")),  # scikit-learn's estimators
+    lambda value: _result_of(value, "_asdict"),  # named tuples, and results of scipy.stats
+    lambda value: dataclasses.asdict(value) if hasattr(type(value), "__dataclass_fields__") else None,
     lambda value: vars(value) if isinstance(value, argparse.Namespace | types.SimpleNamespace) else None,
 )
 """Each returns the parameters of one type of object, or None."""

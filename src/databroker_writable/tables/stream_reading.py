@@ -125,10 +125,13 @@ def _what_cannot_be_read(
     for key in pages[0]["data"] if pages else ():
         if key == "time":
             return key, "the name of the times of Events, so databroker cannot read it"
-        shapes = list(dict.fromkeys(_shape_in_words(value) for page in pages for value in page["data"][key]))
-        if len(shapes) > 1 or shapes == [_UNEQUAL]:
-            return key, f"arrays of different shapes, {' and '.join(shapes[:2])}, which fit in no Dataset"
-        shape = numpy.shape(pages[0]["data"][key][0])
+        try:
+            shapes = list(dict.fromkeys(numpy.shape(value) for page in pages for value in page["data"][key]))
+        except ValueError:
+            return key, "rows of unequal length, which fit in no Dataset"
+        if len(shapes) > 1:
+            return key, f"arrays of different shapes, {shapes[0]} and {shapes[1]}, which fit in no Dataset"
+        [shape] = shapes
         part = "dims" if "dims" in data_keys[key] else "shape"
         declared = data_keys[key].get(part)
         if not isinstance(declared, Sequence) or len(shape) != len(declared):
@@ -138,13 +141,3 @@ def _what_cannot_be_read(
             if other != length:
                 return key, f"{length} values along the dim {dim!r}, along which column {column!r} has {other}"
     return None
-
-
-_UNEQUAL = "rows of unequal length"
-
-
-def _shape_in_words(value: Any) -> str:
-    try:
-        return str(numpy.shape(value))
-    except ValueError:
-        return _UNEQUAL

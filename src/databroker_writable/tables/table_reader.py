@@ -15,13 +15,11 @@ from ..errors import InvalidTableError, StoreError
 from .classifier import is_array, is_lazy, loses_dims_in_lists
 from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import encode
-from .encoded_column import Encoded
-from .exact_numbers import exactly_as
+from .encoded_column import Encoded, has_nulls, null_marks, null_safe, with_dtype_of_nulls
+from .exact_numbers import computed, exactly_as
 from .indexed_tables import source_from_dataset, source_from_frame
 from .input_types import known_form
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
-from .lazy_columns import computed
-from .missing_values import has_nulls, null_marks, null_safe, with_dtype_of_nulls
 from .names import free_name
 from .special_columns import PaddedRows, check_units_agree
 from .stream_table import StreamSchema, StreamTable
@@ -112,7 +110,8 @@ class _StreamComposer:
         self.object_dtypes = {} if first is None else first.object_dtypes
         self.one_event = one_event
         self.dim = None if one_event else _event_dim(source)
-        self.length = _length_along(source, self.dim)
+        # of a table of single values it is one
+        self.length = next((v.values.shape[v.dims.index(self.dim)] for v in source.variables if self.dim in v.dims), 1)
         self.names = {v.name for v in source.variables} | {v.key for v in source.variables}
         self.data: dict[str, Any] = {}
         self.data_keys: dict[str, dict[str, Any]] = {}
@@ -277,12 +276,6 @@ def _event_dim(source: Source) -> str:
             "store it as a whole with one_event=True"
         )
     return leading.pop()[0]
-
-
-def _length_along(source: Source, dim: str | None) -> int:
-    """The number of Events of a table: its length along their dim; a table of single values is one."""
-    lengths = (v.values.shape[v.dims.index(dim)] for v in source.variables if dim is not None and dim in v.dims)
-    return next(lengths, 1)
 
 
 def _is_large(values: Any) -> bool:

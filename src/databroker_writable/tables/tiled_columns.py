@@ -13,9 +13,8 @@ import numpy
 import pandas
 import xarray
 
+from .encoded_column import is_null, nest
 from .layout import find_layout
-from .list_columns import nest
-from .missing_values import is_null
 from .time_columns import NAT
 
 NULLS = "unannounced_nulls"

@@ -174,7 +174,11 @@ def encode_zoned(values: Any, name: str) -> Encoded:
 def decode_times(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], exact: Any) -> Any:
     dtype = encoding["dtype"]
     if exact is None:
-        integers = _ticks(values, shape, numpy.datetime_data(numpy.dtype(dtype))[0])
+        unit = numpy.datetime_data(numpy.dtype(dtype))[0]
+        lazy = isinstance(values, dask.array.Array)
+        module: Any = dask.array if lazy else numpy
+        seconds = values if lazy else numpy.asarray(values, dtype="float64").reshape(shape)
+        integers = module.where(module.isnan(seconds), NAT, ticks(module.nan_to_num(seconds), unit))
     elif isinstance(exact, numpy.ndarray | dask.array.Array) and exact.dtype.kind != "O":
         integers = exact.astype("int64")
     else:
@@ -182,11 +186,3 @@ def decode_times(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], 
         integers = numpy.where(pandas.isna(objects), NAT, objects).astype("int64").reshape(shape)
     times = integers.astype(dtype)
     return in_zone(times, encoding["zone"]) if "zone" in encoding else times
-
-
-def _ticks(values: Any, shape: tuple[int, ...], unit: str) -> Any:
-    if isinstance(values, dask.array.Array):
-        return dask.array.where(dask.array.isnan(values), NAT, ticks(dask.array.nan_to_num(values), unit))
-    seconds = numpy.asarray(values, dtype="float64").reshape(shape)
-    missing = numpy.isnan(seconds)
-    return numpy.where(missing, NAT, ticks(numpy.where(missing, 0, seconds), unit))
