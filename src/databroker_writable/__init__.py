@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .results.plots import plot
     from .runs.attachments import attachments
     from .runs.builder import RunBuilder
-    from .runs.built_run import BuiltRun
     from .runs.simple_run import build_simple_run
+    from .runs.sinks import BuiltRun
     from .storage.backend import Backend
     from .tables import ragged, to_dataset
     from .upkeep.copying import copy_runs
@@ -78,7 +78,7 @@ __all__ = [
 
 _MODULES = {
     "Backend": "storage.backend",
-    "BuiltRun": "runs.built_run",
+    "BuiltRun": "runs.sinks",
     "RunBuilder": "runs.builder",
     "attachments": "runs.attachments",
     "build_simple_run": "runs.simple_run",

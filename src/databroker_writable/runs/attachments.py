@@ -189,66 +189,56 @@ def _bytes_of(content: Any, name: str) -> bytes:
 
 def _text(text: str, name: str) -> bytes:
     if len(text) < 1000 and "\n" not in text and os.path.isfile(text):
-        raise InvalidRunError(
-            f"the attachment {name!r} is the text {short(text)}, which is a file name; give "
-            f"pathlib.Path({short(text)}) to attach the file, or the text as bytes"
-        )
+        way = f"which is a file name; give pathlib.Path({short(text)}) to attach the file, or the text as bytes"
+        raise _refused(name, f"is the text {short(text)}, {way}")
     try:
         content = text.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidRunError(
-            f"the attachment {name!r} is text that cannot be encoded as UTF-8: {exc}; give bytes"
-        ) from None
+        raise _refused(name, f"is text that cannot be encoded as UTF-8: {exc}; give bytes") from None
     if media_type(name).startswith(_NO_TEXT):
-        raise InvalidRunError(
-            f"the attachment {name!r} is the text {short(text)}, but such a file does not contain text; give its "
-            "bytes, a figure, or a pathlib.Path of the file"
-        )
+        way = "but such a file does not contain text; give its bytes, a figure, or a pathlib.Path of the file"
+        raise _refused(name, f"is the text {short(text)}, {way}")
     return content
 
 
 def _file(path: Path, name: str) -> bytes:
     """The content of a file; reading stops soon after the limit."""
     if path.exists() and not path.is_file():
-        raise InvalidRunError(f"the attachment {name!r}: {str(path)!r} is not a file; attach its files separately")
+        raise _refused(name, f"cannot be attached: {str(path)!r} is not a file; attach its files separately")
     try:
         with path.open("rb") as file:
             _check_size(path.stat().st_size, name)
             return file.read(LARGEST + 1)
     except OSError as exc:
-        raise InvalidRunError(
-            f"the attachment {name!r}: {str(path)!r} cannot be read ({exc.strerror or exc}); check the path"
-        ) from exc
+        why = f"{str(path)!r} cannot be read ({exc.strerror or exc})"
+        raise _refused(name, f"cannot be attached: {why}; check the path") from exc
 
 
 def _figure(figure: Any, name: str) -> bytes:
     suffix = Path(name).suffix[1:].lower()
     if not suffix:
-        raise InvalidRunError(
-            f"the attachment {name!r} is a figure, but its name has no ending for the format; call it '{name}.png'"
-        )
+        raise _refused(name, f"is a figure, but its name has no ending for the format; call it '{name}.png'")
     buffer = io.BytesIO()
     try:
         figure.savefig(buffer, format=suffix)
     except ValueError as exc:
-        raise InvalidRunError(
-            f"the attachment {name!r} is a figure that cannot be saved: {exc}; end its name with .png, .pdf or .svg"
-        ) from exc
+        way = "end its name with .png, .pdf or .svg"
+        raise _refused(name, f"is a figure that cannot be saved: {exc}; {way}") from exc
     return buffer.getvalue()
 
 
 def _no_pickle(content: bytes, name: str) -> bytes:
     if _PICKLE.match(content) and content.endswith(b"."):
-        raise InvalidRunError(
-            f"the attachment {name!r} is a pickle, which can run any code when it is opened; give the values as a "
-            "table or as parameters, or in an open format such as JSON or HDF5"
-        )
+        way = "give the values as a table or as parameters, or in an open format such as JSON or HDF5"
+        raise _refused(name, f"is a pickle, which can run any code when it is opened; {way}")
     return content
 
 
 def _check_size(size: int, name: str) -> None:
     if size > LARGEST:
-        raise InvalidRunError(
-            f"the attachment {name!r} has {size:,} bytes, but at most {LARGEST / 1e6:.0f} MB are allowed; store its "
-            "values as a table, or keep the file and store its path in the metadata"
-        )
+        way = "store its values as a table, or keep the file and store its path in the metadata"
+        raise _refused(name, f"has {size:,} bytes, but at most {LARGEST / 1e6:.0f} MB are allowed; {way}")
+
+
+def _refused(name: str, why: str) -> InvalidRunError:
+    return InvalidRunError(f"the attachment {name!r} {why}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidRunError
@@ -95,8 +95,12 @@ class RunChecker:
                     "store each run separately, or all with store_runs"
                 )
             self.start, self._uid = checked, checked["uid"]
-        elif name in _RULES:
-            _RULES[name](self, checked)
+        elif name == "datum_page":
+            self._add_datum_page(checked)
+        elif name == "stream_datum":
+            self._add_stream_datum(checked)
+        elif name == "stop":
+            self._add_stop(checked)
         if name in self._known:
             self._known[name][checked["uid"]] = checked
         return name, checked
@@ -194,10 +198,3 @@ def may_count(number: int, pages: list[Any], ranges: Sequence[range] = ()) -> bo
 
 _WITH_UIDS = ("descriptor", "resource", "stream_resource", "stream_datum")
 """Documents with a uid that other documents refer to, or may not have again."""
-
-_RULES: dict[str, Callable[[RunChecker, Document], None]] = {
-    "datum_page": RunChecker._add_datum_page,
-    "stream_datum": RunChecker._add_stream_datum,
-    "stop": RunChecker._add_stop,
-}
-"""What is checked of each type of document among those before it, and noted of it."""

@@ -29,7 +29,6 @@ from .document_parts import (
     check_mappings,
     check_parts,
 )
-from .stream_resources import refuse_unless_held
 
 MAX_UID_LENGTH = 200
 
@@ -85,7 +84,11 @@ def check_document(name: str, doc: Mapping[str, Any], limits: Limits) -> Documen
     if name == "datum_page":
         check_parts("a datum_page", doc, DATUM_PARTS)
     elif name in STREAM_DOCUMENTS:
-        refuse_unless_held(name, doc, limits)
+        if not limits.stream_documents:
+            raise InvalidRunError(
+                f"the run has the {name} {short(doc.get('uid'))}, which {limits.backend} cannot hold; "
+                "store the run in a catalog of msgpack or JSONL files"
+            )
         check_form(name, doc)
     where, error = called(name), error_for(name)
     checked: Document = document_value(doc, where, error, limits=limits)

@@ -175,14 +175,11 @@ def _check_sizes(page: Document, limits: Limits) -> None:
         sizes = {key: limits.size_of(values) for key, values in data.items()}
         _check_size("one event page", sizes, 10 * length * len(sizes), limits.page_bytes, limits)
     if limits.event_bytes is not None and length:
-        sizes = {key: _largest_value(values, limits) for key, values in data.items()}
+        sizes = {}
+        for key, values in data.items():
+            is_even = isinstance(values, numpy.ndarray) and values.dtype.kind != "U"
+            sizes[key] = max(map(limits.size_of, values[:1] if is_even else values))
         _check_size("one Event", sizes, 60 * len(sizes) + 200, limits.event_bytes, limits)
-
-
-def _largest_value(values: Any, limits: Limits) -> int:
-    if isinstance(values, numpy.ndarray) and values.dtype.kind != "U":
-        return limits.size_of(values[0])
-    return max(map(limits.size_of, values))
 
 
 def _check_size(what: str, sizes: Mapping[str, int], overhead: int, most: int, limits: Limits) -> None:

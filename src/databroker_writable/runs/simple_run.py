@@ -9,8 +9,7 @@ from ..errors import InvalidRunError, errors_end_here
 from ..tables.public_types import Files, RunOrUid, Sources, Table, Time
 from .attachments import STREAM
 from .builder import RunBuilder
-from .built_run import BuiltRun
-from .sinks import DocumentSink, TableSink
+from .sinks import BuiltRun, DocumentSink, TableSink
 from .start_document import StartArguments, start_metadata
 
 

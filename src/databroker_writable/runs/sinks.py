@@ -1,22 +1,47 @@
-"""Sinks: where the documents of a run go while it is built."""
+"""Runs in memory, and sinks: where the documents of a run go while it is built."""
 
 from __future__ import annotations
 
 import functools
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
-from bluesky_live.bluesky_run import DocumentCache, discover_handlers
+from bluesky_live.bluesky_run import BlueskyRun, DocumentCache, discover_handlers
 
 from ..errors import InvalidRunError, errors_end_here
-from .built_run import BuiltRun
+from ..tables.classifier import is_lazy
 from .checker import RunChecker, RunDocuments
 from .document_parts import NamedDocument
 from .forks import begin_anew_in_children
 from .interrupts import deferred_interrupts
+from .run_display import display_of
+
+
+class BuiltRun(BlueskyRun):
+    """A run in memory; bluesky-live's, whose ``documents()`` needs no argument."""
+
+    def documents(self, *, fill: str = "no") -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the documents of the run as pairs (name, document).
+
+        Parameters
+        ----------
+        fill : {"no", "yes", "delayed"}
+            Whether to replace references to external data by the data.
+        """
+        for name, doc in super().documents(fill=fill):
+            if name == "event_page" and any(map(is_lazy, doc["data"].values())):
+                data = {key: v.compute() if is_lazy(v) else v for key, v in doc["data"].items()}
+                doc = {**doc, "data": data}
+            yield name, doc
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(display_of(self).text())
+
+    def _repr_html_(self) -> str:
+        return display_of(self).html()
 
 
 class BuilderStep:

@@ -70,8 +70,8 @@ def start_metadata(given: StartArguments) -> dict[str, Any]:
         if value is None:
             continue
         # comparing arrays gives an array
-        plain = document_value(result.get(key), f"metadata[{key!r}]", InvalidMetadataError)
-        if key in result and plain != document_value(value, key, InvalidMetadataError):
+        said = document_value(result.get(key), f"metadata[{key!r}]", InvalidMetadataError)
+        if key in result and said != document_value(value, key, InvalidMetadataError):
             argument = "derived_from" if key == "original_run_uid" else key
             raise InvalidMetadataError(
                 f"metadata[{key!r}] is {short(result[key])}, but the argument {argument} says {short(value)}; "

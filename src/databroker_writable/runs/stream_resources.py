@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
 
 from ..errors import InvalidRunError, warn_user
 from ..tables.backend_limits import Limits
 from ..tables.stream_reading import stream_columns
 from ..tables.wording import short
 from .document_parts import Document
-
-
-def refuse_unless_held(name: str, doc: Mapping[str, Any], limits: Limits) -> None:
-    """Refuse a stream_resource or a stream_datum of a run to store, if the backend cannot hold it."""
-    if not limits.stream_documents:
-        raise InvalidRunError(
-            f"the run has the {name} {short(doc.get('uid'))}, which {limits.backend} cannot hold; "
-            "store the run in a catalog of msgpack or JSONL files"
-        )
 
 
 def keep_of_acquisition(name: str, doc: Document, run: str, limits: Limits) -> bool:

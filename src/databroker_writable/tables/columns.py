@@ -23,6 +23,8 @@ from .wording import remedy_for, short
 _SINGLE = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})
 """A single value, or an item of a column."""
 
+_SEQUENCES = (list, tuple, range)
+
 
 @dataclass
 class Variable:
@@ -52,7 +54,11 @@ def source_from_mapping(table: Mapping[Any, Any], padded: Mapping[Any, PaddedRow
     if not table:
         raise InvalidTableError("the table has no columns; give it at least one, e.g. {'x': [1, 2, 3]}")
     names = plain_names(table, "column")
-    given = [(name, _in_memory(column)) for name, column in zip(names, table.values(), strict=True)]
+    given = [
+        # sequences as lists, whose own exceptions pass through unchanged
+        (name, list(column) if isinstance(column, _SEQUENCES) and type(column) not in (list, tuple) else column)
+        for name, column in zip(names, table.values(), strict=True)
+    ]
     parts = {part.name: part for listed in parts_of_columns(given, names, padded).values() for part in listed}
     keys = data_keys_of(parts)
     columns = {name: array_from_column(part.values, name) for name, part in parts.items()}
@@ -128,12 +134,6 @@ def array_from_column(column: Any, name: Any) -> Any:
             way = f"put it in a list, table[{name!r}] = [value]"
             raise unsupported(name, "a single datetime with a time zone", way)
         return values.reshape(())
-
-
-def _in_memory(column: Any) -> Any:
-    """Convert a sequence to a list; its own exceptions pass through unchanged."""
-    is_sequence = isinstance(column, list | tuple | range) and type(column) not in (list, tuple)
-    return list(column) if is_sequence else column
 
 
 def _array(column: Any, name: str) -> Any:

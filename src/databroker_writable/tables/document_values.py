@@ -47,6 +47,8 @@ def document_value(
             item if _is_simple(item) else document_value(item, (where, i), error, limits=limits, depth=depth + 1)
             for i, item in enumerate(value)
         ]
+    if _is_simple(value):
+        return value
     value_type = type_of(type_)
     if value_type is ValueType.ARRAY and unstorable(value) is None and type_of_dtype(value.dtype) not in TIMES:
         return document_value(value.tolist(), where, error, limits=limits, depth=depth)

@@ -49,7 +49,11 @@ def source_from_frame(frame: pandas.DataFrame, padded: Mapping[Any, PaddedRows])
                 )
     multi = isinstance(index, pandas.MultiIndex)
     dim = free_name("row", names | set(index.names)) if multi or index.name is None else index.name
-    given = ((name, _frame_column(column)) for name, (_, column) in zip(labels, frame.items(), strict=True))
+    given = (
+        # pandas keeps the numbers of an array with units in .array
+        (name, column.values if isinstance(column.dtype, numpy.dtype) else column.array)
+        for name, (_, column) in zip(labels, frame.items(), strict=True)
+    )
     parts = {part.name: part for listed in parts_of_columns(given, names, padded).values() for part in listed}
     names.update(parts)
     keys = data_keys_of([*parts, *filter(None, index.names)])
@@ -70,11 +74,6 @@ def source_from_frame(frame: pandas.DataFrame, padded: Mapping[Any, PaddedRows])
             record["freq"] = freq
         variables = levels + variables
     return Source("frame", variables, dim, dict(frame.attrs), {"frame": record})
-
-
-def _frame_column(column: pandas.Series) -> Any:
-    # pandas keeps the numbers of an array with units in .array
-    return column.values if isinstance(column.dtype, numpy.dtype) else column.array
 
 
 def _index_dtypes(index: Any) -> list[str]:

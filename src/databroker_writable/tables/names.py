@@ -25,7 +25,7 @@ def plain_names(labels: Iterable[Any], what: str) -> list[Any]:
 
     `what` says for messages what has the names ("column", "index").
     """
-    return [label if _is_identifier(label) else _plain_name(label, what) for label in labels]
+    return [_plain_name(label, what) for label in labels]
 
 
 def data_keys_of(names: Iterable[Any]) -> dict[Any, str]:
@@ -66,11 +66,9 @@ def free_name(wanted: str, taken: Collection[Any]) -> str:
     return wanted
 
 
-def _is_identifier(label: Any) -> bool:
-    return type(label) is str and label.isidentifier() and len(label) <= LONGEST_NAME
-
-
 def _plain_name(label: Any, what: str) -> Hashable:
+    if type(label) is str and label.isidentifier() and len(label) <= LONGEST_NAME:
+        return label
     name = _plain(label)
     if name is None:
         raise InvalidTableError(

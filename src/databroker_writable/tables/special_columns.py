@@ -187,13 +187,11 @@ def _first(values: Any) -> Any:
     """The first item of a list or an object array that is not missing; a single value itself."""
     if isinstance(values, pandas.Series):
         values = values.array
+    if isinstance(values, pandas.arrays.NumpyExtensionArray):
+        values = values.to_numpy()
     if isinstance(values, numpy.ndarray):
-        if values.dtype != object:
-            return None
-        values = values.ravel().tolist()
-    elif isinstance(values, pandas.arrays.NumpyExtensionArray):
-        return _first(values.to_numpy())
-    elif not isinstance(values, list | tuple):
+        values = values.ravel().tolist() if values.dtype == object else []
+    if not isinstance(values, list | tuple):
         return values
     return next((value for value in values if value is not None), None)
 

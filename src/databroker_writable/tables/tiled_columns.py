@@ -70,12 +70,11 @@ class RemoteColumns:
         return nest(items, values.shape)
 
 
-def _bool(value: Any) -> bool:
-    """Tiled keeps bools with nulls as text, databroker 2 as floats."""
-    return value == "True" if isinstance(value, str) else bool(value)
-
-
-_TYPES: dict[str, Any] = {"b": _bool, "i": int, "u": int, "f": float, "c": complex, "U": str}
+_TYPES: dict[str, Any] = {
+    # Tiled keeps bools with nulls as text, databroker 2 as floats
+    "b": lambda value: value == "True" if isinstance(value, str) else bool(value),
+    **{"i": int, "u": int, "f": float, "c": complex, "U": str},
+}
 
 
 def _plain(value: Any) -> Any:
