@@ -12,9 +12,8 @@ import pytest
 
 from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTableError, StoreError, build_simple_run
 from databroker_writable.runs.builder import RunBuilder
-from databroker_writable.runs.checker import RunChecker, check_documents
+from databroker_writable.runs.checker import RunChecker, check_documents, check_inserted
 from databroker_writable.runs.document_checks import check_document
-from databroker_writable.runs.insert_checks import check_inserted
 from databroker_writable.tables.backend_limits import ANY_BACKEND, INT64, Limits
 from support import example_runs
 

@@ -51,7 +51,7 @@ def open_to_check(name: str) -> Any:
     entry = _entry_that_is_there(name)
     if entry is None:
         return unloaded_directory(_expanded(name))
-    return unloaded_entry(upstream.entry_named(entry.catalogs, entry.name))
+    return unloaded_entry(upstream.loaded_entries(entry.catalogs)[entry.name])
 
 
 def open_to_store(name: str) -> tuple[Any, str]:
@@ -253,7 +253,7 @@ def _catalog_of_runs(entry: Entry) -> Any:
     from ..drivers import check_driver
 
     # before intake replaces an unset variable and the driver opens the wrong place
-    unopened = upstream.entry_named(entry.catalogs, entry.name)
+    unopened = upstream.loaded_entries(entry.catalogs)[entry.name]
     check_variables(unopened)
     check_driver(unopened)
     catalog = entry.catalogs[entry.name]

@@ -281,16 +281,12 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
                 self.close()
             elif not self._sink.is_lost:
                 with self._sink.whole():
-                    self._close_after(value)
-
-    def _close_after(self, error: BaseException) -> None:
-        """Store what was added before the builder's block raised, as a failed run."""
-        try:
-            self.close("fail", without_templates(short(error, LONGEST_REASON)))
-        except StoreError as exc:
-            self._sink.abandon()
-            # the block's exception continues, so a warning must say that its data are lost
-            warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
+                    try:
+                        self.close("fail", without_templates(short(value, LONGEST_REASON)))
+                    except StoreError as exc:
+                        self._sink.abandon()
+                        # the block's exception continues, so a warning must say that its data are lost
+                        warn_user(f"what was added to the run {self.uid!r} could not be kept: {exc}")
 
     def get_run(self, **kwargs: Any) -> BlueskyRun:
         """Return the run in memory, at any point, or the one that was stored when the builder was closed.
@@ -325,8 +321,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
 
     def _now(self) -> float:
         """The current time, or the next time after the last Event if that is later."""
-        now = self._last_time if self._has_fixed_time else time_module.time()
-        return max(now, self._last_time)
+        return self._last_time if self._has_fixed_time else max(time_module.time(), self._last_time)
 
     def _take_table(
         self, stream: BuiltStream, table: StreamTable | None, before: list[NamedDocument], **columns: Any

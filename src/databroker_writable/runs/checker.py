@@ -1,4 +1,4 @@
-"""Check whether documents can be stored: those of a whole run, or each one as it arrives."""
+"""Check whether documents can be stored: those of a whole run, each one as it arrives, or as `v1.insert` gets it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,29 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidRunError
+from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
+from ..tables.document_values import check_event_values, document_value
 from ..tables.wording import short
-from .document_checks import check_document
-from .document_parts import REQUIRED_KEYS, Document, NamedDocument, other_datum_kwargs
-from .event_page_checks import InlinePart, check_event_page, check_length, whole_page
+from .document_checks import (
+    called,
+    check_document,
+    check_dropped_keys,
+    check_form,
+    check_safe_uid,
+    check_time,
+    error_for,
+)
+from .document_parts import PRIMARY, REQUIRED_KEYS, Document, NamedDocument, other_datum_kwargs
+from .event_page_checks import (
+    InlinePart,
+    check_event_page,
+    check_length,
+    check_rows,
+    plain_flag,
+    plain_flags,
+    whole_page,
+)
 from .paging import packed
 from .stream_resources import check_streams_have_their_columns, counted_numbers, covered_numbers
 
@@ -198,3 +215,54 @@ def may_count(number: int, pages: list[Any], ranges: Sequence[range] = ()) -> bo
 
 _WITH_UIDS = ("descriptor", "resource", "stream_resource", "stream_datum")
 """Documents with a uid that other documents refer to, or may not have again."""
+
+
+_ROWS = {"event_page": "uid", "datum_page": "datum_id"}
+"""The key of pages with one item for each row."""
+
+
+def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
+    """Return the name and the document, which comes directly to `v1.insert`, in the form to write.
+
+    Only what is unreadable is refused: what would be written as a pickle (msgpack-numpy 0.4.8 pickles arrays of
+    objects), be read back as one, be written outside the directory, stop the serializer half-way, or make the catalog
+    permanently unreadable.
+
+    Examples
+    --------
+    >>> from databroker_writable.tables.backend_limits import ANY_BACKEND
+    >>> check_inserted("stop", {"uid": "a", "run_start": "b", "reason": ("done",)}, ANY_BACKEND)
+    ('stop', {'uid': 'a', 'run_start': 'b', 'reason': ['done']})
+    """
+    if not isinstance(name, str):
+        # databroker 1.2.5 compares it with "stop" to decide when to show the run
+        raise InvalidRunError(f"the name of a document is {short(name)}; give the name as a string, as in 'start'")
+    if name not in REQUIRED_KEYS:
+        raise InvalidRunError(f"databroker 1 cannot read documents of type {short(name)} back")
+    if not isinstance(doc, Mapping):
+        raise InvalidRunError(f"the {name} document is {short(doc)}; documents are dicts")
+    check_dropped_keys(name, doc)
+    if name == "start":
+        check_safe_uid(doc.get("uid"))
+        start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
+        check_time(start.get("time"), "metadata['time']", InvalidMetadataError)
+        return name, start
+    check_form(name, doc)
+    if name in _ROWS:
+        check_rows(called(name), doc, _ROWS[name])
+    if name in ("event", "event_page"):
+        event = {**doc, **{part: {**doc[part]} for part in ("data", "timestamps", "filled") if part in doc}}
+        if event.get("filled"):
+            filled = event["filled"]
+            is_page = name == "event_page"
+            event["filled"] = plain_flags(filled) if is_page else {key: plain_flag(filled[key]) for key in filled}
+        for part, value in event.items():
+            if part == "data":
+                for key, column in value.items():
+                    check_event_values({key: column}, "the data of an event", InvalidTableError, limits)
+            else:
+                check_event_values({part: value}, called(name), InvalidRunError, limits)
+        return name, event
+    plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
+    # old bluesky wrote descriptors without a name, and databroker 1.2.5 reads no Events of these
+    return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain

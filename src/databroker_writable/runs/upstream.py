@@ -105,7 +105,7 @@ def is_in_memory(catalog: Any) -> bool:
 
 
 loaded_entries = attrgetter("_entries")
-"""The entries of a catalog by uid."""
+"""The entries of a catalog, by uid or by name, which are not opened."""
 
 loaded_files = attrgetter("_filename_to_mtime")
 """Modification times of the files that a catalog has loaded, and does not read again."""
@@ -118,20 +118,10 @@ def loaded_stop_documents(catalog: Any) -> Callable[[str], Document | None]:
     return own or (lambda uid: entries[uid].describe()["metadata"]["stop"])
 
 
-def add_run_files(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:
-    """Add run files to an open catalog, as databroker's ``_load`` does for each file."""
-    catalog._entries.add(headers, read_file)
-
-
 def upsert_runs(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:
     """Have databroker make the entry of the run in each file."""
     for header in headers:
         catalog.upsert(*header.documents, read_file, (header.path,), {})
-
-
-def read_files_by(catalog: Any, stock_reader: Any, reader: Any) -> None:
-    """Let the entries of a catalog read their files with another function."""
-    catalog._entries.readers = {stock_reader: reader}
 
 
 def is_method_of(bound: Any, cls: type, name: str) -> bool:
@@ -261,11 +251,6 @@ def entry_arguments(entry: Any) -> Any:
 def entry_directory(entry: Any) -> str | None:
     """The directory of the YAML file of an entry."""
     return getattr(entry, "_catalog_dir", None)
-
-
-def entry_named(catalogs: Any, name: str) -> Any:
-    """An entry of a catalog of catalogs, which is not opened."""
-    return catalogs._entries[name]
 
 
 def driver_of_entry(entry: Any) -> tuple[Any, dict[str, Any]] | None:

@@ -120,7 +120,7 @@ class FileBackend(Backend):
 
     def adopt(self) -> None:
         self.catalog.paths = self._paths(absolute_globs(self.catalog.paths))
-        upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
+        upstream.loaded_entries(self.catalog).readers = {self.stock_reader: self.read_file}
 
     def _paths(self, globs: list[str]) -> RunPaths:
         headers, files = HeaderCache(self.run_format.name, self.index), None
@@ -295,7 +295,7 @@ class FileBackend(Backend):
         self._had_directory = True
         headers = [RunHeader.of(writer.start, writer.stop, writer.files[0].path) for writer in writers]
         modified = {header.path: os.path.getmtime(header.path) for header in headers}
-        upstream.add_run_files(self.catalog, headers, self.read_file)
+        upstream.loaded_entries(self.catalog).add(headers, self.read_file)
         upstream.loaded_files(self.catalog).update(modified)
         # what other processes store is still looked for as often as before
         if self._loaded_at is not None:
@@ -303,7 +303,7 @@ class FileBackend(Backend):
 
     def _load_files(self, load_all: Callable[[], None], is_stock: bool) -> None:
         self._check_still_there()
-        upstream.read_files_by(self.catalog, self.stock_reader, self.read_file)
+        upstream.loaded_entries(self.catalog).readers = {self.stock_reader: self.read_file}
         if is_stock:
             load_run_files(self.catalog, self.run_format, self.catalog.paths.headers)
         else:

@@ -172,7 +172,7 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderCache) -> N
                 loaded[header.path] = modified
 
         try:
-            upstream.add_run_files(catalog, headers(), run_format.read)
+            upstream.loaded_entries(catalog).add(headers(), run_format.read)
         finally:
             index.add(read)
     if complaints:

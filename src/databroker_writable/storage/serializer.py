@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import InvalidRunError, StoreError
+from ..runs.checker import check_inserted
 from ..runs.document_parts import STREAM_DOCUMENTS, NamedDocument
 from ..runs.forks import begin_anew_in_children
-from ..runs.insert_checks import check_inserted
 from ..runs.interrupts import are_broken_off, deferred_interrupts
 from ..runs.paging import unpacked
 from ..runs.stream_resources import keep_of_acquisition
