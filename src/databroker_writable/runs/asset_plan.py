@@ -34,8 +34,8 @@ class AssetPlan:
         """The columns of an event page that are assets; raise if the catalog has no directory for them."""
         stream, data_keys = descriptor["name"], descriptor["data_keys"]
         forms = {key: (stream, key, *data_keys[key]["shape"]) for key in page["data"]}
-        new = {key for key, form in forms.items() if form not in self._is_asset}
-        large = self.large_columns(page, descriptor) & new if new else new
+        new, length = [key for key, form in forms.items() if form not in self._is_asset], max(len(page["uid"]), 1)
+        large = {key for key in new if self._must_be_asset(page["data"][key], data_keys[key], length)}
         if large and self.root is None:
             raise _without_root(page, large, stream)
         decided, columns = dict(self._is_asset), set[str]()
@@ -49,26 +49,13 @@ class AssetPlan:
         """The asset columns that a stream has had in its Events so far."""
         return {key for (name, key, *_), is_asset in self._is_asset.items() if is_asset and name == stream}
 
-    def large_columns(self, page: Document, descriptor: Document) -> set[str]:
-        """The columns of an event page that are dask arrays, large per Event, or impossible to store as lists.
-
-        Attachments are assets if there is a directory for them.
-        """
-        length = max(len(page["uid"]), 1)
-        return {
-            key
-            for key, values in page["data"].items()
-            if is_array(values)
-            and "external" not in descriptor["data_keys"][key]
-            and values.dtype.kind in "biufc"
-            and descriptor["data_keys"][key]["shape"]
-            and (
-                is_lazy(values)
-                or values.nbytes / length > self._threshold
-                or loses_dims_in_lists(descriptor["data_keys"][key]["shape"])
-                or (is_attachment(descriptor["data_keys"][key]) and self._takes_attachments)
-            )
-        }
+    def _must_be_asset(self, values: Any, data_key: Document, length: int) -> bool:
+        """Whether a column is lazy, large per Event, impossible in lists, or a file with a directory for it."""
+        if not is_array(values) or "external" in data_key or values.dtype.kind not in "biufc" or not data_key["shape"]:
+            return False
+        is_large = is_lazy(values) or values.nbytes / length > self._threshold
+        is_attached = self._takes_attachments and is_attachment(data_key)
+        return bool(is_large or is_attached or loses_dims_in_lists(data_key["shape"]))
 
     def inline(self, page: Document, descriptor: Document) -> Document:
         """The page without its asset columns; checks that these are arrays."""

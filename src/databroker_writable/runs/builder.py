@@ -16,7 +16,7 @@ from ..tables.document_values import private_copy
 from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
 from .attachments import STREAM, attachment_table
-from .built_stream import BuiltStream, after, composed_descriptor, composed_stop, new_run_uid
+from .built_stream import BuiltStream, composed_descriptor, composed_stop, new_run_uid, step_at
 from .declarations import NoSuchStreamError, check_stream, checked_one_event, with_declarations
 from .document_checks import without_templates
 from .document_parts import NamedDocument
@@ -330,7 +330,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         page = None
         if table is not None and table.length:
             descriptor = before[0][1] if before else stream.descriptor
-            page = stream.event_page(table, descriptor, max(self._now(), after(self._last_time)), **columns)
+            now = max(self._now(), self._last_time + step_at(self._last_time))
+            page = stream.event_page(table, descriptor, now, **columns)
         with self._sink.whole():
             documents = before if page is None else [*before, ("event_page", page)]
             for part, doc in self._sink.take(documents) if documents else []:

@@ -173,13 +173,8 @@ def event_times(first: float, length: int) -> list[float]:
     Readers sort by time alone. A step is a whole number of the spacing of floats, so that no rounding brings
     two times closer together.
     """
-    times: list[float] = (first + numpy.arange(length) * _step_at(first)).tolist()
+    times: list[float] = (first + numpy.arange(length) * step_at(first)).tolist()
     return times
-
-
-def after(time: float) -> float:
-    """The earliest time for the next Event."""
-    return time + _step_at(time)
 
 
 def user_times(values: Any, length: int, last: float) -> list[float]:
@@ -252,7 +247,8 @@ def new_run_uid() -> str:
     return new_run_uid() if uid[:8].isdigit() else uid
 
 
-def _step_at(time: float) -> float:
+def step_at(time: float) -> float:
+    """The least time from one Event to the next."""
     spacing = math.ulp(abs(time) + 1.0)
     return math.ceil(MICROSECOND / spacing) * spacing
 

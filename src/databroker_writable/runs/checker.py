@@ -27,7 +27,6 @@ from .event_page_checks import (
     check_rows,
     plain_flag,
     plain_flags,
-    whole_page,
 )
 from .paging import packed
 from .stream_resources import check_streams_have_their_columns, counted_numbers, covered_numbers
@@ -76,7 +75,7 @@ class RunChecker:
     one can follow. The limits are those of the backend, which must hold what is `inline` of each event page.
     """
 
-    def __init__(self, limits: Limits = ANY_BACKEND, inline: InlinePart = whole_page) -> None:
+    def __init__(self, limits: Limits = ANY_BACKEND, inline: InlinePart = lambda page, _: page) -> None:
         self.start: Document | None = None
         self.stop: Document | None = None
         self._limits = limits
@@ -227,12 +226,6 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     Only what is unreadable is refused: what would be written as a pickle (msgpack-numpy 0.4.8 pickles arrays of
     objects), be read back as one, be written outside the directory, stop the serializer half-way, or make the catalog
     permanently unreadable.
-
-    Examples
-    --------
-    >>> from databroker_writable.tables.backend_limits import ANY_BACKEND
-    >>> check_inserted("stop", {"uid": "a", "run_start": "b", "reason": ("done",)}, ANY_BACKEND)
-    ('stop', {'uid': 'a', 'run_start': 'b', 'reason': ['done']})
     """
     if not isinstance(name, str):
         # databroker 1.2.5 compares it with "stop" to decide when to show the run

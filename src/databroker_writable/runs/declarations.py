@@ -66,7 +66,10 @@ def with_declarations(
     check_configuration(configuration, schema.configuration)
     merged = _data_keys({} if data_keys is None else data_keys, inferred)
     keys = _object_keys(schema.object_keys, {} if object_keys is None else object_keys, merged)
-    _check_hints({} if hints is None else hints)
+    for name, given in _mapping({} if hints is None else hints, "hints", HINTS).items():
+        fields = _mapping(given, f"hints[{name!r}]", HINTS).get("fields", [])
+        if not isinstance(fields, list | tuple) or not all(isinstance(field, str) for field in fields):
+            raise InvalidTableError(f"hints[{name!r}]['fields'] is {short(fields)}, not a list of columns; {HINTS}")
     complete = StreamSchema(
         merged,
         keys,
@@ -120,13 +123,6 @@ def _mapping(given: Any, where: str, form: str = CONFIGURATION) -> Mapping[str, 
     if not isinstance(given, Mapping):
         raise InvalidTableError(f"{where} is {short(given)}, not a dict; {form}")
     return given
-
-
-def _check_hints(hints: Any) -> None:
-    for name, given in _mapping(hints, "hints", HINTS).items():
-        fields = _mapping(given, f"hints[{name!r}]", HINTS).get("fields", [])
-        if not isinstance(fields, list | tuple) or not all(isinstance(field, str) for field in fields):
-            raise InvalidTableError(f"hints[{name!r}]['fields'] is {short(fields)}, not a list of columns; {HINTS}")
 
 
 def with_objects(schema: StreamSchema) -> StreamSchema:

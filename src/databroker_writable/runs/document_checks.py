@@ -164,13 +164,7 @@ def _time_remedy(time: float) -> str:
 
 
 def without_templates(text: str) -> str:
-    """Separate braces that intake would treat as a template.
-
-    Examples
-    --------
-    >>> without_templates("KeyError('{{x}}')")
-    "KeyError('{ {x}}')"
-    """
+    """Separate braces that intake would treat as a template."""
     return _TEMPLATE.sub(lambda found: " ".join(found.group()), text)
 
 

@@ -20,11 +20,6 @@ InlinePart = Callable[[Document, Document], Document]
 """``inline(page, descriptor)`` returns the page without the columns that are assets."""
 
 
-def whole_page(page: Document, descriptor: Document) -> Document:
-    """The `InlinePart` of a run whose columns all stay in its documents."""
-    return page
-
-
 def check_event_page(
     page: Mapping[str, Any], descriptor: Document, datum_ids: Collection[str], limits: Limits, inline: InlinePart
 ) -> Document:

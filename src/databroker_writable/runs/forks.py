@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Protocol
-
-
-class ForkAware(Protocol):
-    """Something that holds locks or runs in progress."""
-
-    def begin_anew(self) -> None:
-        """Create new locks, and drop the parent's runs, in a forked child."""
-
+from typing import Any
 
 _lock = threading.Lock()
 # no WeakSet: its callbacks are Python code, in which an interrupt would be lost
-_known: list[weakref.ref[ForkAware]] = []
+_known: list[weakref.ref[Any]] = []
 _enough = 1000
 
 
-def begin_anew_in_children(thing: ForkAware) -> None:
-    """Call this in each child that is forked later, where a lock may be held by a thread that does not exist."""
+def begin_anew_in_children(thing: Any) -> None:
+    """Call its `begin_anew` in each child that is forked later, for new locks and without the parent's runs.
+
+    In a child a lock may be held by a thread that does not exist.
+    """
     global _enough
     with _lock:
         if len(_known) >= _enough:

@@ -28,11 +28,6 @@ def provenance(derived_from: Any = None, supersedes: Any = None, parameters: Any
 
     The parameters are a mapping, or what offers one: a dataclass, named tuple or namespace, lmfit's ModelResult or
     Parameters, or an estimator of scikit-learn.
-
-    Examples
-    --------
-    >>> provenance("raw-1", parameters={"window": 3})
-    {'derived_from': [{'uid': 'raw-1', 'catalog': None}], 'parameters': {'window': 3}}
     """
     entries: dict[str, Any] = {}
     if derived_from is not None:
@@ -51,13 +46,7 @@ def provenance(derived_from: Any = None, supersedes: Any = None, parameters: Any
 
 
 def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
-    """Return one run, several, or those of ``{"role": run}``, each with its role or None.
-
-    Examples
-    --------
-    >>> with_roles({"data": "raw-1", "dark": ["dark-1", "dark-2"]}, "derived_from")
-    [('raw-1', 'data'), ('dark-1', 'dark'), ('dark-2', 'dark')]
-    """
+    """Return one run, several, or those of ``{"role": run}``, each with its role or None."""
     if isinstance(runs, Catalog) and start_of(runs) is None:
         if not upstream.is_search_result(runs):
             raise InvalidMetadataError(f"{argument} takes runs, not a catalog; choose some: catalog.search({{...}})")
@@ -144,13 +133,7 @@ def start_of(run: Any) -> Mapping[str, Any] | None:
 
 
 def sources_of(start: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The inputs of a run in its start document; other programs may write only uids, or anything.
-
-    Examples
-    --------
-    >>> sources_of({"derived_from": ["raw-1", {"uid": "raw-2", "catalog": "raw"}, 5]})
-    [{'uid': 'raw-1', 'catalog': None}, {'uid': 'raw-2', 'catalog': 'raw'}]
-    """
+    """The inputs of a run in its start document; other programs may write only uids, or anything."""
     sources = [{"uid": item} if isinstance(item, str) else item for item in _items(start.get("derived_from"))]
     named = [source for source in sources if isinstance(source, Mapping) and isinstance(source.get("uid"), str)]
     told = ("catalog", "role")
@@ -172,13 +155,7 @@ def _versions() -> dict[str, str]:
 
 
 def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Versions of the software that made a run, for the key where RunEngine writes them.
-
-    Examples
-    --------
-    >>> sorted(installed_versions(["numpy"]))
-    ['databroker', 'databroker_writable', 'numpy', 'python']
-    """
+    """Versions of the software that made a run, for the key where RunEngine writes them."""
     found = _versions().copy()
     names = [packages] if isinstance(packages, str) else packages
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):

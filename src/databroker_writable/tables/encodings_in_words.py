@@ -18,13 +18,7 @@ class Words(str):
 
 
 def dtype_in_words(dtype: Any) -> str:
-    """The name of a type of numpy or pandas.
-
-    Examples
-    --------
-    >>> dtype_in_words("<f8"), dtype_in_words("<U4"), dtype_in_words("O")
-    ('float64', 'text', 'Python objects')
-    """
+    """The name of a type of numpy or pandas."""
     if pandas.api.types.is_extension_array_dtype(dtype):
         return str(dtype)
     dtype = numpy.dtype(dtype)

@@ -30,19 +30,15 @@ _ARRAY_TYPES = frozenset({*NUMBERS, *TIMES, ValueType.TEXT})
 def embed_layout(layout: dict[str, Any], configuration: dict[str, dict[str, Any]], now: float) -> None:
     """Add the layout to the configuration of the pseudo-object."""
     key = _layout_keys(configuration["data"])[-1]
-    configuration["data"][key] = _encode({"version": _version_of(layout), **layout})
-    configuration["data_keys"][key] = {"source": SOURCE, "dtype": "string", "shape": []}
-    configuration["timestamps"][key] = now
-
-
-def _version_of(layout: dict[str, Any]) -> int:
-    """The oldest version that reads a layout."""
     is_new = (
         not isinstance(entry["name"], str)
         or (not layout["one_event"] and not entry["dims"] and entry["in"] != "configuration")
         for entry in layout["variables"]
     )
-    return VERSION if any(is_new) else 1
+    # the oldest version that reads it
+    configuration["data"][key] = _encode({"version": VERSION if any(is_new) else 1, **layout})
+    configuration["data_keys"][key] = {"source": SOURCE, "dtype": "string", "shape": []}
+    configuration["timestamps"][key] = now
 
 
 def find_layout(descriptor: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -27,13 +27,7 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 
 
 def plain_metadata(value: Any, depth: int = 0) -> Any:
-    """Convert paths, dates, times and UUIDs in metadata to text, and durations to seconds.
-
-    Examples
-    --------
-    >>> plain_metadata({"day": datetime.date(2024, 5, 31), "exposure": datetime.timedelta(minutes=1)})
-    {'day': '2024-05-31', 'exposure': 60.0}
-    """
+    """Convert paths, dates, times and UUIDs in metadata to text, and durations to seconds."""
     if type(value) in SCALARS or depth > MAX_DEPTH:
         return value
     if isinstance(value, Mapping):

@@ -31,25 +31,13 @@ def short(value: Any, longest: int = 60) -> str:
 
 
 def cut(value: Any, longest: int = 60) -> str:
-    """The text of a value for messages, shortened.
-
-    Examples
-    --------
-    >>> cut("a sentence that is too long", 16)
-    'a sentence th...'
-    """
+    """The text of a value for messages, shortened."""
     text = str(value)
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things.
-
-    Examples
-    --------
-    >>> counted(1, "run"), counted(2, "run")
-    ('1 run', '2 runs')
-    """
+    """A number of things, such as '2 runs'."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -61,13 +49,7 @@ Most values are valid, and the text costs more than the check, so `located` make
 
 
 def located(where: Location) -> str:
-    """The text of a location.
-
-    Examples
-    --------
-    >>> located((("metadata", "scan"), 0))
-    "metadata['scan'][0]"
-    """
+    """The text of a location, such as metadata['scan'][0]."""
     parts: list[str] = []
     while not isinstance(where, str):
         where, part = where
