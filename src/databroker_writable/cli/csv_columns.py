@@ -61,8 +61,11 @@ def _read_column(texts: Mapping[int, str], decimal: str, what: str) -> tuple[Any
     note = f"is stored as text, because {reason}" if reason else ""
     if not reason and (values is None or not present):
         note = _note_on_missing_words(texts, is_text=values is None)
-    by_line = dict(zip(present, present.values() if values is None else values, strict=True))
-    column = pandas.Series([by_line.get(line) for line in texts], dtype=dtype)
+    found: Sequence[Any] = list(present.values()) if values is None else values
+    if len(present) < len(texts):
+        by_line = dict(zip(present, found, strict=True))
+        found = [by_line.get(line) for line in texts]
+    column = pandas.Series(found, dtype=dtype)
     return exact_integers(column) if dtype == "Int64" else column, note, words
 
 
@@ -71,17 +74,18 @@ def _numbers(
 ) -> tuple[Sequence[float] | None, str | None, str]:
     """The numbers or bools of a column, and their dtype; or None, and if all are numbers, why they stay text."""
     texts = list(present.values())
-    if texts and _BOOLS.keys() >= set(texts):
+    if texts and all(text in _BOOLS for text in texts):
         return [_BOOLS[text] for text in texts], "boolean" if has_gaps else "bool", ""
     numbers = numbers_in(texts, decimal)
     if numbers is None:
         return None, None, ""
-    zero = next(filter(_LEADING_ZERO.fullmatch, texts), None)
+    zero = next((text for text in texts if "." not in text and _LEADING_ZERO.fullmatch(text)), None)
     if zero is not None:
         reason = f"its value {zero.strip()!r} begins with a zero; to store numbers, write them without leading zeros"
         return None, None, reason
     if not numbers or isinstance(numbers[0], float):
-        for (line, text), number in zip(present.items(), numbers, strict=True):
+        has_infinities = math.inf in numbers or -math.inf in numbers
+        for (line, text), number in zip(present.items(), numbers, strict=True) if has_infinities else ():
             if math.isinf(number) and any(map(str.isdigit, text)):
                 raise ValueError(
                     f"{what} holds {text!r} in line {line}, which is beyond what float64 holds; scale the values, or "

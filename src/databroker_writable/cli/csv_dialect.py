@@ -127,7 +127,8 @@ def comment_mark(line: str, separator: str) -> str | None:
 def numbers_in(texts: Sequence[str], decimal: str = ".") -> list[int] | list[float] | None:
     """The integers, or else the floats, that texts are; None if one of them is no number in a file."""
     plain = [text.translate(_SWAPPED) for text in texts] if decimal == "," else texts
-    if all(text.isascii() and "_" not in text for text in plain):  # Python reads others, too
+    everything = "".join(plain)
+    if everything.isascii() and "_" not in everything:  # Python reads others, too
         for kind in (int, float):
             with contextlib.suppress(ValueError):
                 return list(map(kind, plain))

@@ -64,6 +64,8 @@ def check_widths(rows: Sequence[Row], width: int, separator: str) -> None:
     """Refuse rows with more or fewer values than columns."""
     for row in rows:
         count = len(row.values)
+        if count == width:
+            continue
         said = f"its row {row.line} has {count} {'value' if count == 1 else 'values'} for {width} columns"
         if count < width:
             raise ValueError(
