@@ -24,8 +24,8 @@ from .classifier import (
     unsupported,
 )
 from .encoded_column import DTYPES, Encoded, flatten, nest
-from .exact_numbers import with_blocks_as_announced
 from .layout import encode_attribute
+from .lazy_columns import with_blocks_as_announced
 from .list_columns import array_from_list, holds_times, in_shape, object_column
 from .time_columns import encode_times, encode_zoned
 

@@ -15,11 +15,13 @@ from ..errors import InvalidTableError, StoreError
 from .classifier import is_array, is_lazy, loses_dims_in_lists
 from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import encode
-from .encoded_column import Encoded, has_nulls, null_marks, null_safe, with_dtype_of_nulls
-from .exact_numbers import computed, exactly_as
+from .encoded_column import Encoded
+from .exact_numbers import exactly_as
 from .indexed_tables import source_from_dataset, source_from_frame
 from .input_types import known_form
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
+from .lazy_columns import computed
+from .missing_values import has_nulls, null_marks, null_safe, with_dtype_of_nulls
 from .names import free_name
 from .special_columns import PaddedRows, check_units_agree
 from .stream_table import StreamSchema, StreamTable

@@ -13,8 +13,9 @@ import numpy
 import pandas
 import xarray
 
-from .encoded_column import is_null, nest
+from .encoded_column import nest
 from .layout import find_layout
+from .missing_values import is_null
 from .time_columns import NAT
 
 NULLS = "unannounced_nulls"

@@ -14,8 +14,8 @@ from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, warn_us
 from ..results.header_search import Header, open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..tables.classifier import is_lazy
-from ..tables.encoded_column import is_null
 from ..tables.layout import find_layout
+from ..tables.missing_values import is_null
 from ..tables.tiled_columns import read_stream
 from . import tiled_survey
 from .tiled_marks import MARK, MarkingContainer, is_marked, is_whole, new_mark, who_may_write

@@ -13,7 +13,7 @@ from ...runs.asset_plan import AssetPlan, asset_values
 from ...runs.document_parts import Document, NamedDocument
 from ...tables import find_layout
 from ...tables.classifier import is_lazy
-from ...tables.exact_numbers import computed
+from ...tables.lazy_columns import computed
 from .asset_format import AssetWriter
 from .known_formats import DEFAULT
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy
 
-from ...tables.exact_numbers import scheduler_here
+from ...tables.lazy_columns import scheduler_here
 
 if TYPE_CHECKING:
     import dask.array

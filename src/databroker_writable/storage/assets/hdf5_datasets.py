@@ -13,7 +13,7 @@ import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts, interruptible
-from ...tables.exact_numbers import as_announced
+from ...tables.lazy_columns import as_announced
 from .chunking import FILE_CHUNK, file_chunks, store_blocks
 from .hdf5_file import NewHDF5File
 
