@@ -25,10 +25,17 @@ from databroker_writable.catalog.wrapping import writable_class
 from databroker_writable.drivers import WritableCatalog
 from databroker_writable.errors import InvalidCatalogError, PickledRunError
 from databroker_writable.upkeep import examine
-from support import children, example_runs, sites
+from support import children, example_runs, other_users, sites
 
 FILES = pytest.mark.parametrize("site", sites.FILE_SITES, indirect=True)
+OPEN_FILES = pytest.mark.parametrize("open_site", sites.FILE_SITES, indirect=True)
 SEED = "DATABROKER_WRITABLE_TEST_SEED"
+
+
+@pytest.fixture
+def open_site(request):
+    with other_users.site_in_the_open(request.param) as made:
+        yield made
 
 
 def write_run(site, name, uid, mtime=None, **metadata):
@@ -287,10 +294,9 @@ def open_a_closed_directory_as_nobody(report, kind, place):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no users to become")
-@FILES
-def test_a_directory_that_may_not_be_read_is_not_called_empty(site, tmp_path):
-    for parent in [tmp_path, *tmp_path.parents][:4]:
-        os.chmod(parent, parent.stat().st_mode | 0o055)
+@OPEN_FILES
+def test_a_directory_that_may_not_be_read_is_not_called_empty(open_site, tmp_path):
+    site = open_site
     write_run(site, "good", "good")
     try:
         with children.child(open_a_closed_directory_as_nobody, tmp_path / "report", site.kind, site.place) as child:
@@ -318,10 +324,9 @@ def open_as_nobody(report, kind, place):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no users to become")
-@FILES
-def test_a_file_that_may_not_be_read_is_passed_over_and_its_owner_is_named(site, tmp_path):
-    for parent in [tmp_path, *tmp_path.parents][:4]:
-        os.chmod(parent, parent.stat().st_mode | 0o055)
+@OPEN_FILES
+def test_a_file_that_may_not_be_read_is_passed_over_and_its_owner_is_named(open_site, tmp_path):
+    site = open_site
     os.chmod(site.directory, 0o755)
     write_run(site, "good", "good")
     for name in ("a", "b"):

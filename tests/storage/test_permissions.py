@@ -10,7 +10,7 @@ import numpy
 import pytest
 
 from databroker_writable import NotWritableError
-from support import children, sites
+from support import children, other_users, sites
 
 NOBODY = 65534
 TABLE = {"image": numpy.zeros((2, 3, 4))}
@@ -77,18 +77,17 @@ def store_as_nobody(report, kind, place):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no users to become")
-@pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
-def test_a_directory_without_permission_says_so_before_anything_is_computed(site, tmp_path):
-    for parent in [tmp_path, *tmp_path.parents][:4]:  # up to the directory of all tests of this user
-        os.chmod(parent, parent.stat().st_mode | 0o055)
-    os.chmod(site.directory, 0o555)
-    with children.child(store_as_nobody, tmp_path / "report", site.kind, site.place) as child:
-        messages = child.result()
+@pytest.mark.parametrize("kind", ["msgpack", "jsonl"])
+def test_a_directory_without_permission_says_so_before_anything_is_computed(kind, tmp_path):
+    with other_users.site_in_the_open(kind) as site:
+        os.chmod(site.directory, 0o555)
+        with children.child(store_as_nobody, tmp_path / "report", site.kind, site.place) as child:
+            messages = child.result()
+        assert site.snapshot() == {}
     assert len(messages) == 3
     for message in messages:
         assert "no permission to write" in message
         assert "ask its owner" in message
-    assert site.snapshot() == {}
 
 
 @pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-normalized[mongomock]"], indirect=True)
