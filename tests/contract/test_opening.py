@@ -16,7 +16,7 @@ from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 
 from databroker_writable import InvalidCatalogError, NotWritableError, make_writable, open_directory, to_dataset
 from databroker_writable.catalog.wrapping import writable_class
-from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
+from databroker_writable.drivers import WritableCatalog, WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
 from support import example_runs, new_process, sites
 
 SECRET = "s3cr3t-w0rd"
@@ -345,6 +345,22 @@ def test_a_directory_that_was_moved_brings_its_arrays_along(site, catalog, tmp_p
         site.open().store_run({"image": numpy.zeros((2, 3))}, uid="new", one_event=True, asset_threshold=0)
     moved = type(catalog)([str(tmp_path / "archive" / f"*.{site.kind}")])
     assert moved["old"].primary.read()["image"].values.tolist() == [[[0, 1, 2], [3, 4, 5]]]
+
+
+def test_a_driver_may_make_its_paths_from_its_own_arguments(tmp_path):
+    args = {"root": str(tmp_path / "bl7"), "cycle": "2026-1"}
+    driver = "support.facility.CycleCatalog"
+    catalog = WritableCatalog(driver, args)
+    catalog.store_run({"image": numpy.arange(6).reshape(2, 3)}, uid="old", one_event=True, asset_threshold=0)
+    catalog.store_run({"x": [1]}, metadata={"sample": "Cu"})
+    catalog.annotate("old", "note")
+    assert len(catalog.search({"sample": "Cu"})) == len(catalog.results_of("old")) + 1
+    assert len(pickle.loads(pickle.dumps(catalog))) == 2
+    os.rename(tmp_path / "bl7", tmp_path / "archive")
+    moved = WritableCatalog(driver, {**args, "root": str(tmp_path / "archive")})
+    assert moved["old"].primary.read()["image"].values.tolist() == [[[0, 1, 2], [3, 4, 5]]]
+    mapped = WritableCatalog(driver, {**args, "root": str(tmp_path / "archive"), "root_map": {"/raw": "/mnt/raw"}})
+    assert mapped.root_map["/raw"] == "/mnt/raw"
 
 
 @pytest.mark.parametrize("site", sites.FILE_SITES, indirect=True)

@@ -46,6 +46,15 @@ class PatchingCatalog(BlueskyMsgpackCatalog):
         super().__init__(paths, transforms={"start": name_the_beamline, **(transforms or {})}, **kwargs)
 
 
+class CycleCatalog(BlueskyMsgpackCatalog):
+    """Msgpack files in a directory for each cycle of a beamline."""
+
+    name = "bl7-cycle-catalog"
+
+    def __init__(self, paths: Any = None, *, root: str = "", cycle: str = "", **kwargs: Any) -> None:
+        super().__init__(os.path.join(root, cycle, "*.msgpack") if paths is None else paths, **kwargs)
+
+
 class CollectingCatalog(BlueskyInMemoryCatalog):
     """One JSON file per run, written by a callable that knows nothing of suitcase."""
 

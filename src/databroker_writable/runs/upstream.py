@@ -124,6 +124,12 @@ def upsert_runs(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[
         catalog.upsert(*header.documents, read_file, (header.path,), {})
 
 
+def map_roots_by(catalog: Any, root_map: Any) -> None:
+    """Let the runs of a catalog that are loaded later find their files by another map."""
+    catalog._root_map = root_map
+    catalog._get_filler.keywords["root_map"] = root_map
+
+
 def is_method_of(bound: Any, cls: type, name: str) -> bool:
     """Whether a bound method is that of a class."""
     return getattr(bound, "__func__", None) is getattr(cls, name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..runs.document_parts import Document
 from .assets.asset_paths import check_same, files_under, run_uids
-from .catalog_paths import ASSETS, RUN_FILES, directories_of, files_matching
+from .catalog_paths import ASSETS, RUN_FILES, assets_beside, directories_of, files_matching
 
 
 class AssetRoots(dict[str, str]):
@@ -20,13 +20,11 @@ class AssetRoots(dict[str, str]):
     the runs that is not beside them. The `root_map` and the `asset_root` are those that the user gave.
     """
 
-    def __init__(
-        self, root_map: dict[str, str], globs: Iterable[str], assets: str, asset_root: str | None = None
-    ) -> None:
-        # not empty, or databroker 1.2.5 replaces it by its own dict
-        super().__init__({assets: assets, **({asset_root: asset_root} if asset_root else {}), **root_map})
+    def __init__(self, root_map: Mapping[str, str], globs: Iterable[str], asset_root: str | None = None) -> None:
         self._globs = tuple(map(str, globs))
-        self._assets = assets
+        self._assets = assets_beside(self._globs[0]) if self._globs else ""
+        # not empty, or databroker 1.2.5 replaces it by its own dict
+        super().__init__({**{root: root for root in (self._assets, asset_root) if root}, **root_map})
         self._right: dict[tuple[Any, ...], bool] = {}
 
     def get(self, root: str, default: Any = None) -> Any:

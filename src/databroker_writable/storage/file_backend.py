@@ -113,10 +113,7 @@ class FileBackend(Backend):
         if "paths" not in kwargs:
             return kwargs
         paths = self._paths(kwargs["paths"])
-        if not paths:
-            return {**kwargs, "paths": paths}
-        roots = AssetRoots(kwargs.get("root_map") or {}, paths, assets_beside(paths[0]), asset_root)
-        return {**kwargs, "paths": paths, "root_map": roots}
+        return {**kwargs, "paths": paths, "root_map": AssetRoots(kwargs.get("root_map") or {}, paths, asset_root)}
 
     def adopt(self) -> None:
         self.catalog.paths = self._paths(absolute_globs(self.catalog.paths))
@@ -302,6 +299,10 @@ class FileBackend(Backend):
             self.catalog.updated = self._loaded_at
 
     def _load_files(self, load_all: Callable[[], None], is_stock: bool) -> None:
+        if not isinstance(self.catalog.paths, RunPaths):  # a facility's driver made them from its own arguments
+            self.adopt()
+            roots = AssetRoots(self.catalog.root_map, self.catalog.paths, self.catalog.asset_root)
+            upstream.map_roots_by(self.catalog, roots)
         self._check_still_there()
         upstream.loaded_entries(self.catalog).readers = {self.stock_reader: self.read_file}
         if is_stock:
