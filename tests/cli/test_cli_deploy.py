@@ -179,6 +179,12 @@ def test_what_would_not_work_is_refused(text: str, message: str) -> None:
         (b"{driver: d} # \xe9", "bad.yml is not text in UTF-8, at byte 28; save it in this encoding"),
         (b"{driver: d, args: {day: 2024-13-45}}", "bad.yml is not valid YAML: month must be in 1..12; correct it"),
         (b"{driver: d}\n  a: {driver: d}", "bad.yml is not valid YAML: duplicate key found on line 3, column 3"),
+        (
+            b"{driver: d, args: {paths: [/a,\n  '{{ env(HOME) /*.msgpack']}}",
+            "the template '{{ env(HOME) /*.msgpack' is wrong (unexpected '*') at line 3 of bad.yml; correct it",
+        ),
+        (b"{driver: d, metadata: {a: '{% if b %}c'}}", "is wrong (Unexpected end of template"),
+        (b"{driver: d, args: {a: {b: '{{ c | nosuch }}'}}}", "is wrong (No filter named 'nosuch'.) at line 2 of bad"),
     ],
 )
 def test_what_is_no_yaml_is_refused_by_each_command(text: bytes, message: str) -> None:
@@ -186,6 +192,24 @@ def test_what_is_no_yaml_is_refused_by_each_command(text: bytes, message: str) -
     for command in (["deploy", "bad.yml"], ["ls", "bad.yml"], ["check", "bad.yml"]):
         assert message in fail(*command)
     assert files() == []
+
+
+def test_a_template_that_is_wrong_is_named_by_its_catalog() -> None:
+    place = Path("home/intake")
+    place.mkdir(parents=True)
+    address = f"mongodb://u:{PASSWORD}@host/{{{{ env(X)"
+    write_catalog("home/intake/named.yml", "writable-mongo-embedded-catalog", datastore_db=address)
+    done = new_process.run_python("from databroker_writable.cli import main; main(['ls', 'named'])")
+    assert done.returncode == 1
+    assert "in the catalog 'named'; correct it in its YAML file" in done.stderr
+    assert PASSWORD not in done.stderr
+
+
+def test_a_description_is_no_template() -> None:
+    write_catalog("good.yml", DRIVER, paths=PATHS)
+    text = Path("good.yml").read_text()
+    Path("good.yml").write_text(text.replace("driver:", "description: 'has {{'\n    driver:"))
+    assert "no runs" in succeed("ls", "good.yml")
 
 
 def test_an_entry_that_intake_refuses_is_said_in_short() -> None:

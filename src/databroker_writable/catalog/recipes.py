@@ -14,6 +14,7 @@ from intake.catalog.local import LocalCatalogEntry
 
 from ..errors import InvalidCatalogError
 from ..runs import upstream
+from ..tables.wording import short
 from .options import without_options
 
 PASSWORD_VARIABLE = "MONGODB_PASSWORD"
@@ -27,6 +28,7 @@ _SECRET_ARGUMENT = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
 _PASSWORD_TEMPLATE = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
 _CALLED_TEMPLATE = re.compile(r"\{\{.*\b(env|client_env|shell|client_shell)\s*\(")
 _VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*[,)]")
+_MARK = re.compile(r"\{[{%#]")
 CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
 
 
@@ -109,11 +111,27 @@ def check_variables(entry: Any) -> None:
     texts: list[Any] = []
     _changed(upstream.entry_arguments(entry), texts.append)
     for text in texts:
+        wrong = wrong_template(text)
+        if wrong is not None:
+            raise InvalidCatalogError(f"{wrong} in the catalog {entry.name!r}; correct it in its YAML file")
         for name in _missing_variables(text) if isinstance(text, str) and "{{" in text else ():
             raise InvalidCatalogError(
                 f"the environment variable {name}, which the catalog {entry.name!r} uses, is not set "
                 f"or is empty; set it before opening the catalog, as in export {name}=..."
             )
+
+
+def wrong_template(text: Any) -> str | None:
+    """What is wrong with a text that intake renders as a template, such as a bracket that is not closed."""
+    if not isinstance(text, str) or _MARK.search(text) is None:
+        return None
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        Environment().from_string(text)
+    except TemplateSyntaxError as exc:
+        return f"the template {short(without_password(text))} is wrong ({exc.message})"
+    return None
 
 
 def _missing_variables(text: str) -> list[str]:

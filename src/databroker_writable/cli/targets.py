@@ -225,11 +225,13 @@ def _entry_of_yaml(path: str, entry: str | None) -> Entry:
     import intake
     from intake.catalog.exceptions import ValidationError
 
-    from ..upkeep.deploying import check_sources, text_of
+    from ..upkeep.deploying import check_sources, check_templates, text_of
 
     if not os.path.isfile(path):
         raise click.ClickException(f"there is no file {path!r}; give the path of a YAML file of catalogs")
-    check_sources(path, text_of(path))
+    text = text_of(path)
+    check_sources(path, text)
+    check_templates(path, text)
     try:
         catalogs = intake.open_catalog(path)
     except ValidationError as exc:

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from ..catalog.options import DIRECTORIES
-from ..catalog.recipes import CATALOG_DIR, check_variables, without_password
+from ..catalog.recipes import CATALOG_DIR, check_variables, without_password, wrong_template
 from ..drivers import run_files_of, unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
@@ -84,6 +84,7 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
     """
     text = text_of(path)
     sources = check_sources(path, text)
+    check_templates(path, text)
     text = _with_directory(path, text)
     for name, source in check_sources(path, text).items():
         _check_absolute(name, source.get("args"))
@@ -148,6 +149,30 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
         if not isinstance(name, str) or not isinstance(source, dict) or "driver" not in source:
             raise InvalidCatalogError(f"the entry {name!r} of {path} names no driver; write 'driver: ...' below it")
     return sources
+
+
+def check_templates(path: str, text: str) -> None:
+    """Refuse a template that cannot be rendered, whose error in intake names neither the file nor the line."""
+    sources = _items(_items(yaml.compose(text, yaml.SafeLoader)).get("sources"))
+    rendered = [_items(source).get(key) for source in sources.values() for key in ("args", "metadata")]
+    for scalar in itertools.chain.from_iterable(map(_scalars, rendered)):
+        wrong = wrong_template(scalar.value)
+        if wrong is not None:
+            raise InvalidCatalogError(f"{wrong} at line {scalar.start_mark.line + 1} of {path}; correct it")
+
+
+def _scalars(node: Any) -> Iterator[yaml.ScalarNode]:
+    """The scalars among the values in a node of YAML."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    elif node is not None:
+        for child in node.value if isinstance(node, yaml.SequenceNode) else _items(node).values():
+            yield from _scalars(child)
+
+
+def _items(node: Any) -> dict[str, Any]:
+    """The nodes of a mapping of YAML, by their keys."""
+    return {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
 
 
 def _check_absolute(name: str, arguments: Any) -> None:
