@@ -313,6 +313,18 @@ def test_runs_are_sorted_by_a_key_and_those_without_it_come_last(client: Any) ->
     assert len(found) == len(client)
 
 
+def test_runs_are_sorted_by_the_status_that_the_page_shows() -> None:
+    stops = {"a": "success", "b": "fail", "c": "success", "d": None, "e": "success"}
+    nodes = {
+        uid: tiled_serve.LazyNode({}, metadata={"start": {}, "stop": status and {"exit_status": status}})
+        for uid, status in stops.items()
+    }
+    nodes["c"].metadata()["retracted"] = "wrong sample"
+    tree = tiled_serve.CatalogNode(nodes)
+    assert "".join(tree.sort([("status", 1)])) == "bcaed"
+    assert "".join(tree.sort([("status", -1)])) == "aecbd"
+
+
 def test_nobody_reads_without_the_key(served: tiled_server.Served) -> None:
     for path in ("/api/v1/metadata/", "/api/v1/search/", "/api/v1/documents/spectrum"):
         assert httpx.get(served.address + path).status_code == 401

@@ -110,7 +110,7 @@ class _ServedRuns:
         begin = time.monotonic()
         try:
             self.catalog.force_reload()
-            oldest_first = sorted(headers(self.catalog), key=lambda header: place_in_time(header.start["time"]))
+            oldest_first = sorted(headers(self.catalog), key=lambda header: place_in_time(header.time))
             retracted = retractions_in(self.catalog)
             self._nodes = {header.uid: self._node(header, retracted.get(header.uid)) for header in oldest_first}
         finally:
@@ -176,12 +176,13 @@ class CatalogNode(LazyNode):
         return super(CatalogNode, with_key).search(query)
 
     def sort(self, sorting: Any) -> CatalogNode:
-        """Sort by keys of the metadata with dots, such as start.time; what has no such key comes last."""
+        """Sort by the status, or by keys of the metadata with dots, such as start.time; without one comes last."""
         items = list(self._mapping.items())
         for key, direction in reversed(sorting):
             if key != "_":
-                items.sort(key=lambda item: _rank(value_at(item[1].metadata(), key)), reverse=direction < 0)
-                items.sort(key=lambda item: value_at(item[1].metadata(), key) is None)
+                value_of = status_of if key == "status" else functools.partial(value_at, name=key)
+                items.sort(key=lambda item: _rank(value_of(item[1].metadata())), reverse=direction < 0)
+                items.sort(key=lambda item: value_of(item[1].metadata()) is None)
             elif direction < 0:
                 items.reverse()
         return self.new_variation(mapping=dict(items), sorting=sorting)
@@ -189,6 +190,11 @@ class CatalogNode(LazyNode):
     def _where(self, key: str, fits: Callable[[Any], bool]) -> CatalogNode:
         fitting = {uid: node for uid, node in self._mapping.items() if fits(value_at(node.metadata(), key))}
         return self.new_variation(mapping=fitting)
+
+
+def status_of(metadata: Mapping[str, Any]) -> Any:
+    """The status of a run as the page shows it; None of one that is not finished."""
+    return RETRACTED if metadata.get(RETRACTED) is not None else value_at(metadata, "stop.exit_status")
 
 
 def _rank(value: Any) -> tuple[int, Any]:

@@ -12,7 +12,7 @@
     ["Time", "start.time", (run) => new Date(1000 * run.time).toLocaleString()],
     ["Sample", "start.sample", (run) => shown(run.sample)],
     ["Name", null, (run) => shown(run.name)],
-    ["Status", "stop.exit_status", (run) => run.status ?? "unfinished"],
+    ["Status", "status", (run) => run.status ?? "unfinished"],
     ["Uid", "start.uid", (run, uid) => uid],
   ];
   const CELL = { padding: "8px 12px", textAlign: "left", borderBottom: "1px solid #ddd" };
