@@ -13,6 +13,8 @@ import pytest
 import xarray
 
 from databroker_writable import InvalidMetadataError
+from databroker_writable.runs.run_display import display_of
+from support.sites import MONGO_SITES
 
 NOON = time.mktime((2024, 5, 31, 12, 0, 0, 0, 0, -1))
 DAY = 86400.0
@@ -242,3 +244,36 @@ def test_a_catalog_shows_itself_in_jupyter_as_html(catalog, runs):
 def test_a_column_in_the_place_of_the_query_is_refused_with_what_to_write(catalog, runs):
     with pytest.raises(InvalidMetadataError, match=r"table\(None, 'parameters.window'\)"):
         catalog.table("parameters.window")
+
+
+def without_time(site, uid):
+    """Take the time out of a start document in MongoDB, where another program may have stored it without one."""
+    if "embedded" in site.kind:
+        (header,) = [header for header in site.database.header.find() if header["start"][0]["uid"] == uid]
+        del header["start"][0]["time"]
+        site.database.header.replace_one({"_id": header["_id"]}, header)
+    else:
+        site.database.run_start.update_one({"uid": uid}, {"$unset": {"time": ""}})
+
+
+@pytest.mark.parametrize(
+    "site", [f"{layout}[{server}]" for layout in MONGO_SITES for server in ("mongomock", "server")], indirect=True
+)
+def test_runs_without_a_time_are_listed_as_such(site, catalog):
+    raw = catalog.store_run({"x": [1]}, uid="raw")
+    catalog.store_run({"x": [0]}, uid="earlier")
+    catalog.store_run({"x": [1]}, uid="untimed", derived_from=raw, supersedes="earlier", metadata={"sample": "Cu"})
+    catalog.store_run({"x": [2]}, uid="result", derived_from="untimed", metadata={"sample": "Fe"})
+    without_time(site, "untimed")
+    catalog = site.open()
+    assert catalog.table()["time"].isna().to_dict() == dict.fromkeys(catalog, False) | {"untimed": True}
+    assert re.search("^untimed +Cu ", repr(catalog), re.MULTILINE)
+    assert catalog.impact("raw")["time"].isna().to_dict() == {"untimed": True, "result": False}
+    assert list(catalog.latest(sample="Cu")) == ["primary"]
+    assert catalog.latest(sample="Fe", before=2e9).metadata["start"]["uid"] == "result"
+    assert set(catalog.lineage("raw")) == {"raw", "earlier", "untimed", "result"}
+    catalog.retract("raw", reason="wrong")
+    assert list(catalog.stale().index) == ["result", "untimed"]
+    assert "time:" not in display_of(catalog["untimed"]).text()
+    with pytest.raises(InvalidMetadataError, match="since must be a time or a run"):
+        catalog.table(since="untimed")

@@ -78,7 +78,7 @@ def _row(catalog: Any, deletion: Any) -> tuple[str, ...]:
     size = sum(os.path.getsize(path) for path in deletion.assets)
     return (
         deletion.uid,
-        shown_time(header.start["time"]) if header else "unreadable" if deletion.is_visible else "deletion interrupted",
+        shown_time(header.time) if header else "unreadable" if deletion.is_visible else "deletion interrupted",
         "" if header is None else shown(name_of(header.start) or "", WIDTH),
         deletion.size,
         f"{humanize.naturalsize(size)} in {len(deletion.assets)}" if deletion.assets else "none",

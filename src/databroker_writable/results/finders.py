@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError, NotFoundError, warn_user
 from ..runs import upstream
+from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference
 from ..runs.shown_text import shown_time
 from ..runs.upstream_entries import is_deleted
@@ -56,7 +57,7 @@ def latest(
     until = None if before is None else moment_of(catalog, before, "before")
     check_status(status)
     withdrawn = retractions([remarks_to_select_by(catalog, status)])
-    superseding = (h for h in headers_superseding(catalog) if until is None or h.start["time"] < until)
+    superseding = (h for h in headers_superseding(catalog) if until is None or place_in_time(h.time) < until)
     superseded = successors(superseding, withdrawn)
     others = set()
     sources = sources_in(catalog, derived_from)

@@ -53,6 +53,11 @@ class Header(NamedTuple):
         return self.start["uid"]
 
     @property
+    def time(self) -> Any:
+        """The time of the start document, None if another program stored it without one."""
+        return self.start.get("time")
+
+    @property
     def status(self) -> str:
         return (self.stop or {}).get("exit_status", "unfinished")
 
@@ -153,7 +158,7 @@ def _of_any_driver(catalog: Any) -> list[Header]:
     """Headers of all runs of a driver that may give them in any order; it applies the transforms itself."""
     metadata = [catalog[uid].metadata for uid in catalog]
     found = [Header(documents["start"], documents["stop"]) for documents in metadata]
-    return sorted(found, key=lambda header: place_in_time(header.start.get("time")), reverse=True)
+    return sorted(found, key=lambda header: place_in_time(header.time), reverse=True)
 
 
 Documents = Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]

@@ -36,7 +36,7 @@ def impact(catalog: Any, run: Any) -> pandas.DataFrame:
     return _frame(
         IMPACT_COLUMNS,
         [
-            (uid, header.start["time"], where, name_of(header.start), header.status, steps, verdicts.get(uid))
+            (uid, header.time, where, name_of(header.start), header.status, steps, verdicts.get(uid))
             for uid, (where, header, steps, _) in results.items()
         ],
     )
@@ -53,7 +53,7 @@ def results_made_from(catalog: Any, run: Any) -> tuple[dict[str, Result], dict[s
         raise NotFoundError(no_such_input(catalog, uid))
     withdrawn = retractions(reached.ask_each(remarks))
     replaced = successors(naming, withdrawn)
-    nearest_first = sorted(results.values(), key=lambda found: (found.steps, place_in_time(found.header.start["time"])))
+    nearest_first = sorted(results.values(), key=lambda found: (found.steps, place_in_time(found.header.time)))
     verdicts = {**dict.fromkeys(replaced, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}
     return {found.header.uid: found for found in nearest_first}, verdicts
 
@@ -71,9 +71,9 @@ def stale(catalog: Any) -> pandas.DataFrame:
     rows = []
     for uid, (name, header, _, cause) in _follow(reached, reasons, _inputs_not_replaced)[0].items():
         if name == catalog.name and uid not in reasons and PROBE not in header.start:
-            said = header.start["time"], name_of(header.start), header.status
+            said = header.time, name_of(header.start), header.status
             rows.append((uid, *said, cause, *reasons[cause]))
-    return _frame(STALE_COLUMNS, sorted(rows, key=lambda row: -row[1]))
+    return _frame(STALE_COLUMNS, sorted(rows, key=lambda row: place_in_time(row[1]), reverse=True))
 
 
 def _inputs(header: Header) -> list[str]:

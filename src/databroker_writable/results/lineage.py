@@ -12,6 +12,7 @@ import networkx
 from networkx.readwrite.text import generate_network_text
 
 from ..errors import NotFoundError, require_package
+from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from ..runs.shown_text import mermaid_label, printable
 from .axes import check_axes, words_in_title
@@ -191,7 +192,7 @@ class Lineage(networkx.DiGraph):
         """Runs in columns, each to the right of its inputs; runs that are inputs of each other share a column."""
 
         def age(uid: str) -> tuple[float, str]:
-            return (self.nodes[uid]["start"] or {}).get("time", 0.0), uid
+            return place_in_time((self.nodes[uid]["start"] or {}).get("time")), uid
 
         groups = networkx.condensation(self)
         return [

@@ -62,7 +62,7 @@ def table(
     # no dict per run: so many new objects would start garbage collections over everything in the catalog
     frame = pandas.DataFrame(
         {
-            "time": local_times(header.start["time"] for header, _ in chosen),
+            "time": local_times(header.time for header, _ in chosen),
             "status": pandas.Series([status for _, status in chosen], index, dtype=object),
             "sample": _metadata([header.start.get("sample") for header, _ in chosen], index),
             "name": _metadata([name_of(header.start) for header, _ in chosen], index),
@@ -103,7 +103,7 @@ def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Recor
     return [
         {
             "uid": header.uid,
-            "time": header.start["time"],
+            "time": header.time,
             "status": status,
             "sample": header.start.get("sample"),
             "name": name_of(header.start),

@@ -80,7 +80,7 @@ def _moment_of_text(catalog: Any, text: str, argument: str) -> float | None:
     if header is None and seconds is None and text:
         uid = known_uid(catalog, text, argument)
         header = header_of(catalog, uid) if uid is not None else None
-    return seconds if header is None else header.start["time"]
+    return seconds if header is None else header.time
 
 
 def _seconds_of(value: Any) -> Any:

@@ -36,7 +36,7 @@ class RunHeader:
     @classmethod
     def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
         """The header of documents that are at hand, which are kept as they are."""
-        return cls(start["uid"], place_in_time(start["time"]), None, (start, stop), path, state)
+        return cls(start["uid"], place_in_time(start.get("time")), None, (start, stop), path, state)
 
     @classmethod
     def packed_of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
@@ -45,7 +45,7 @@ class RunHeader:
             packed = msgpack.packb([start, stop], strict_types=True)
         except (TypeError, ValueError, OverflowError):
             return cls.of(start, stop, path, state)
-        return cls(start["uid"], place_in_time(start["time"]), packed, None, path, state)
+        return cls(start["uid"], place_in_time(start.get("time")), packed, None, path, state)
 
     @property
     def start(self) -> Any:

@@ -148,7 +148,7 @@ def _facts(start: Document, stop: Document | None) -> list[tuple[str, str]]:
     facts = {
         "sample": start.get("sample"),
         "name": name_of(start),
-        "time": shown_time(start["time"]),
+        "time": shown_time(start.get("time")),
         "status": status_of(stop),
         "made from": made_from,
     }

@@ -61,7 +61,9 @@ def local_time(seconds: Any) -> datetime | None:
 
 
 def shown_time(seconds: Any) -> str:
-    """POSIX seconds as local time; as they are if they are none, which other programs may have stored."""
+    """POSIX seconds as local time; as they are if they are none, which other programs may have stored, or ''."""
+    if seconds is None:
+        return ""
     moment = local_time(seconds)
     return shown(seconds, 19) if moment is None else moment.isoformat(sep=" ", timespec="seconds")
 

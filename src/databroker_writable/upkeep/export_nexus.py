@@ -64,9 +64,8 @@ def _describe(entry: h5py.Group, contents: RunContents) -> None:
     start, stop = contents.start, contents.stop or {}
     entry["entry_identifier"] = start["uid"]
     entry["title"] = title_of(start)
-    entry["start_time"] = _iso(start["time"])
-    if stop.get("time") is not None:
-        entry["end_time"] = _iso(stop["time"])
+    _write_time(entry, "start_time", start)
+    _write_time(entry, "end_time", stop)
     sample = start.get("sample")
     if sample is not None:
         group = _group(entry, "sample", "NXsample")
@@ -175,7 +174,7 @@ def _add_processes(entry: h5py.Group, contents: RunContents) -> None:
         version = start.get("analysis_version", versions.get(program, versions.get("databroker-writable")))
         if version is not None:
             group["version"] = str(version)
-        group["date"] = _iso(start["time"])
+        _write_time(group, "date", start)
         group["sequence_index"] = number
         for key in ("uid", "derived_from", "supersedes", "parameters", "versions"):
             if key in start:
@@ -199,8 +198,14 @@ def _free(group: h5py.Group, name: str) -> str:
     )
 
 
+def _write_time(group: h5py.Group, name: str, document: Mapping[str, Any]) -> None:
+    """Write the time of a document that has one."""
+    if document.get("time") is not None:
+        group[name] = _iso(document["time"])
+
+
 def _iso(seconds: float) -> str:
     try:
         return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError, TypeError):
         return str(seconds)  # other programs may have stored what is no time
