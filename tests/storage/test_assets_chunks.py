@@ -18,10 +18,10 @@ SHAPES = ((300_000,), (5, 700, 1100), (3, 1031, 1033), (70, 10, 1000))
 
 def test_arrays_that_begin_and_end_within_chunks_come_back(tmp_path: Path) -> None:
     values = numpy.arange(1_000_003.0)
-    with stream_assets(tmp_path) as assets:
-        for start, stop in itertools.pairwise((0, 400_001, 400_002, 900_000, len(values))):
-            assets.append("x", values[start:stop], dims=["n"])
-        assets.publish()
+    assets = stream_assets(tmp_path)
+    for start, stop in itertools.pairwise((0, 400_001, 400_002, 900_000, len(values))):
+        assets.append("x", values[start:stop], dims=["n"])
+    assets.publish()
     with h5py.File(path_of(tmp_path, assets)) as file:
         assert numpy.array_equal(file["x"][...], values)
 
@@ -29,9 +29,9 @@ def test_arrays_that_begin_and_end_within_chunks_come_back(tmp_path: Path) -> No
 def test_blocks_that_do_not_fit_the_chunks_come_back(tmp_path: Path) -> None:
     values = numpy.random.default_rng(2).normal(size=(6, 900, 400))
     lazy = dask.array.from_array(values, chunks=((4, 2), (500, 400), (150, 250)))
-    with stream_assets(tmp_path) as assets:
-        assets.append("x", lazy, dims="tyx")
-        assets.publish()
+    assets = stream_assets(tmp_path)
+    assets.append("x", lazy, dims="tyx")
+    assets.publish()
     with h5py.File(path_of(tmp_path, assets)) as file:
         assert numpy.array_equal(file["x"][...], values)
 

@@ -153,11 +153,11 @@ def test_an_error_on_a_cluster_is_passed_on_and_taken_back(client: Any, tmp_path
         return block
 
     lazy = dask.array.zeros((12, 1024, 512), chunks=(1, 1024, 512)).map_blocks(fail, dtype="f8")
-    with stream_assets(tmp_path) as assets:
-        with pytest.raises(ZeroDivisionError, match="on a worker"):
-            assets.append("img", lazy, dims="tyx")
-        assert assets.append("img", numpy.ones((1, 1024, 512)), dims="tyx") == (0, 1)
-        assets.publish()
+    assets = stream_assets(tmp_path)
+    with pytest.raises(ZeroDivisionError, match="on a worker"):
+        assets.append("img", lazy, dims="tyx")
+    assert assets.append("img", numpy.ones((1, 1024, 512)), dims="tyx") == (0, 1)
+    assets.publish()
 
 
 def store_in_a_task(directory: str, number: int) -> int:
@@ -255,11 +255,15 @@ def test_each_descriptor_of_a_stream_has_its_own_lazy_columns(site: Any, tmp_pat
         (LAZY[:, 0, 0][LAZY[:, 0, 0] > 0], r"data\['x'\].*unknown length; .*compute_chunk_sizes\(\)"),
         (list(LAZY), r"column 'x' of stream 'primary'\[0\] is a dask array; compute it, e.g. with its compute\(\)"),
         ([{"a": row} for row in LAZY], r"column 'x' of stream 'primary'\[0\]\['a'\] is a dask array; compute it"),
+        (
+            dask.array.from_array(numpy.array(list("abcd"))),
+            "column 'x' of stream 'primary' is a dask array; compute it",
+        ),
     ],
-    ids=["unknown length", "in a list", "in dicts"],
+    ids=["unknown length", "in a list", "in dicts", "text"],
 )
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)
-def test_documents_with_lazy_values_that_are_no_whole_column_are_refused(
+def test_documents_with_lazy_values_that_are_no_whole_column_of_numbers_are_refused(
     catalog: Any, site: Any, values: Any, words: str
 ) -> None:
     documents = run_of_descriptors({"x": ONE})

@@ -12,7 +12,7 @@ import pytest
 
 from databroker_writable import UnreadableAssetError
 from databroker_writable.storage.assets import find_asset_files, find_partial_files, is_asset_file
-from databroker_writable.storage.assets.hdf5_verification import verify
+from databroker_writable.storage.assets.hdf5_source import verify
 from support.asset_files import frames, published, stream_assets
 
 

@@ -13,7 +13,7 @@ import pytest
 import databroker_writable
 from databroker_writable import UnreadableAssetError
 from databroker_writable.storage.assets import HDF5AssetHandler
-from databroker_writable.storage.assets.hdf5_verification import verify
+from databroker_writable.storage.assets.hdf5_source import verify
 from databroker_writable.upkeep.copying import copy_runs
 from support.asset_files import frames, handler, published, whole
 

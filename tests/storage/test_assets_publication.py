@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gc
 import os
@@ -17,7 +16,7 @@ from databroker_writable.errors import NotWritableError, StoreFailedError
 from databroker_writable.storage import durable_file
 from databroker_writable.storage.assets import find_partial_files
 from databroker_writable.storage.assets.hdf5_file import NewHDF5File
-from databroker_writable.storage.assets.hdf5_verification import verify
+from databroker_writable.storage.assets.hdf5_source import verify
 from support import new_process
 from support.asset_files import frames, hidden, path_of, published, stream_assets, visible, whole
 from support.faults import files_grow_to
@@ -158,21 +157,15 @@ def test_two_publications_of_one_file_are_one(tmp_path: Path) -> None:
     assert os.stat(path) == status
 
 
-def test_what_is_not_published_is_discarded_at_the_end_of_the_block(tmp_path: Path) -> None:
+def test_nothing_is_left_of_what_is_discarded_and_nothing_more_is_taken(tmp_path: Path) -> None:
     root = tmp_path / "new" / "assets"
-    with stream_assets(root) as assets:
-        assets.append("img", frames(), dims="tyx")
-        assert len(hidden(root)) == 1
+    assets = stream_assets(root)
+    assets.append("img", frames(), dims="tyx")
+    assert len(hidden(root)) == 1
+    assets.discard()
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(StoreFailedError, match="was discarded"):
         assets.append("img", frames(), dims="tyx")
-
-
-def test_what_is_published_stays_at_the_end_of_the_block(tmp_path: Path) -> None:
-    with stream_assets(tmp_path) as assets:
-        assets.append("img", frames(), dims="tyx")
-        assets.publish()
-    assert visible(tmp_path) == [assets.resource_path]
 
 
 def test_a_published_file_can_be_discarded_by_its_writer(tmp_path: Path) -> None:
@@ -214,24 +207,27 @@ def test_a_full_disk_leaves_nothing_and_can_be_retried(tmp_path: Path, lazy: boo
 
     values: Any = numpy.random.default_rng(0).integers(0, 60000, (8, 1024, 1024), dtype="u2")
     given = dask.array.from_array(values, chunks=(2, 1024, 1024)) if lazy else values
-    with files_grow_to(6_000_000), stream_assets(tmp_path) as assets:
+    assets = stream_assets(tmp_path)
+    with files_grow_to(6_000_000):
         assets.append("img", values[:1], dims="tyx")
         with pytest.raises(StoreFailedError, match=r"writing column 'img' failed .*a retry is safe"):
             assets.append("img", given, dims="tyx")
         with pytest.raises(StoreFailedError, match="cannot be finished"):
             assets.publish()
+        assets.discard()
     assert list(tmp_path.iterdir()) == []
     path, assets = published(tmp_path, img=given)
     assert (whole(path, assets, "img", 8).compute() == values).all()
 
 
 def test_a_disk_that_fills_while_the_file_is_finished_leaves_nothing(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as limits, stream_assets(tmp_path) as assets:
-        assets.append("img", frames(), dims="tyx")
-        limits.enter_context(files_grow_to(os.path.getsize(next(tmp_path.rglob(".*.part")))))
-        assets.add_coordinate("x", numpy.arange(100_000), dims=["x"], attrs={})
+    assets = stream_assets(tmp_path)
+    assets.append("img", frames(), dims="tyx")
+    assets.add_coordinate("x", numpy.arange(100_000), dims=["x"], attrs={})
+    with files_grow_to(os.path.getsize(next(tmp_path.rglob(".*.part")))):
         with pytest.raises(StoreFailedError, match=r"finishing .* failed"):
             assets.publish()
+        assets.discard()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,8 +20,7 @@ from dask.base import tokenize
 
 from databroker_writable import UnreadableAssetError
 from databroker_writable.errors import StoreError
-from databroker_writable.storage.assets.hdf5_source import ArraySource
-from databroker_writable.storage.assets.hdf5_verification import verify
+from databroker_writable.storage.assets.hdf5_source import ArraySource, verify
 from support import faults, new_process
 from support.asset_files import frames, handler, path_of, published, stream_assets, whole
 

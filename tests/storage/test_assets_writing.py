@@ -139,30 +139,6 @@ def test_progress_counts_the_bytes(tmp_path: Path) -> None:
     assets.discard()
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (numpy.array(["a", "b"]), "column 'x' holds text or objects (<U1)"),
-        (numpy.array([b"a"]), "column 'x' holds text or objects (|S1)"),
-        (numpy.array([{}, []], object), "column 'x' holds text or objects (object)"),
-        (numpy.array(["2020-01-01"], "M8[ns]"), "column 'x' holds times (datetime64[ns])"),
-        (numpy.zeros(2, [("a", "i4")]), "make one plain column of each field"),
-        (numpy.zeros(2, "longdouble"), "make it float64"),
-        (numpy.array(1.5), "column 'x' is a single number without a leading axis"),
-        (numpy.ma.masked_array([1, 2], [True, False]), "column 'x' is a masked array"),
-        ([1, 2], "column 'x' is a list"),
-        (dask.array.from_array(numpy.array(["a"])), "column 'x' holds text or objects (<U1)"),
-        (dask.array.arange(5)[dask.array.arange(5) > 2], "compute_chunk_sizes()"),
-    ],
-)
-def test_what_hdf5_would_not_hold_exactly_is_refused(tmp_path: Path, values: Any, message: str) -> None:
-    assets = stream_assets(tmp_path)
-    with pytest.raises(InvalidTableError) as caught:
-        assets.append("x", values, dims=["t"] * getattr(values, "ndim", 1))
-    assert message in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.skipif(numpy.__version__ < "2", reason="numpy 1 has no more axes than HDF5")
 def test_more_axes_than_hdf5_has_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidTableError, match="column 'x' has 33 axes"):

@@ -67,7 +67,7 @@ class Lineage(networkx.DiGraph):
             n1["fit-1"]
             n0 --> n1
         """
-        names = {uid: f"n{i}" for i, uid in enumerate(self._in_order())}
+        names = {uid: f"n{i}" for i, uid in enumerate(self.in_order())}
         lines = ["flowchart LR"]
         for uid, name in names.items():
             lines.append(f"    {name}[{mermaid_label(self._lines(uid))}]")
@@ -161,12 +161,12 @@ class Lineage(networkx.DiGraph):
         longest = max(len(line) for uid in self for line in self._lines(uid))
         return (1 + 0.09 * longest) * len(self._generations()), 0.6 * (1 + len(self))
 
-    def _in_order(self) -> list[str]:
+    def in_order(self) -> list[str]:
         return [uid for uids in self._generations() for uid in uids]
 
     def _in_drawing_order(self) -> networkx.DiGraph:
         """The graph with runs and edges in order of time, and one line of text for each run."""
-        order = {uid: number for number, uid in enumerate(self._in_order())}
+        order = {uid: number for number, uid in enumerate(self.in_order())}
         drawn = networkx.DiGraph()
         drawn.add_nodes_from((uid, {"label": self._line(uid)}) for uid in order)
         drawn.add_edges_from(sorted(self.edges, key=lambda edge: (order[edge[0]], order[edge[1]])))

@@ -22,7 +22,6 @@ from .file_locks import lock
 from .file_rights import (
     FILE_MODE,
     make_directories,
-    open_new_file,
     remove_empty_directories,
     share_with_group,
 )
@@ -195,7 +194,7 @@ class NewFile(io.FileIO):
         for left in reversed(range(ATTEMPTS)):
             self._made_directories += make_directories(self._directory)
             try:
-                return super().__init__(self.partial, "x+", opener=open_new_file)
+                return super().__init__(self.partial, "x+", opener=lambda path, flags: os.open(path, flags, FILE_MODE))
             except FileNotFoundError:
                 # another writer removed the directory while it was empty, or no file can be made there, as in /proc
                 if not left:
@@ -205,8 +204,7 @@ class NewFile(io.FileIO):
         """Raise `StoreFailedError` in a forked child."""
         if not self.is_ours:
             raise StoreFailedError(
-                f"{self.path} belongs to the process {self._process}, from which this one was forked; store another "
-                "run here"
+                f"{self.path} belongs to the process {self._process}, from which this one was forked; store another run"
             )
 
     @contextlib.contextmanager

@@ -100,11 +100,6 @@ def _is_read_only(path: str) -> bool:
         return False
 
 
-def open_new_file(path: str, flags: int) -> int:
-    """Open a new file with the rights of files in its directory."""
-    return os.open(path, flags, FILE_MODE)
-
-
 def why_not_listed(directory: str, exc: OSError) -> str:
     """The reason why a directory cannot be read, and what to do."""
     if isinstance(exc, PermissionError):

@@ -150,7 +150,7 @@ def check_event_values(values: Any, where: Location, error: type[Exception], lim
                 check_key(key, where, error, limits)
                 check_event_values(item, (where, key), error, limits, depth=depth + 1)
         elif is_array(values):
-            if depth and is_lazy(values):
+            if is_lazy(values) and (depth or values.dtype.kind == "U"):
                 raise error(f"{located(where)} is a dask array; compute it, e.g. with its compute(), and then store it")
             _check_array(values, where, error, limits)
         elif not _is_simple(values):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Collection, Hashable, Iterable
@@ -64,6 +65,12 @@ def free_name(wanted: str, taken: Collection[Any]) -> str:
     while wanted in taken:
         wanted += "_"
     return wanted
+
+
+def numbered_name(wanted: str, taken: Collection[Any]) -> str:
+    """Return `wanted`, or if it is taken, it with the first number from 2 on with which it is free."""
+    names = itertools.chain([wanted], (f"{wanted}_{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def _plain_name(label: Any, what: str) -> Hashable:

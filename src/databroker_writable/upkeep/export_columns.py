@@ -100,9 +100,14 @@ def _without_nul(texts: numpy.ndarray, name: str) -> numpy.ndarray:
 def _numbers(values: pandas.Series) -> numpy.ndarray | None:
     """Numbers and bools that can be missing as numpy arrays, with NaN for missing values; None for other types."""
     if values.dtype == object and values.isna().any():
-        integers = _as_uint64(values)
-        values = values.convert_dtypes() if integers is None else integers
+        values = _nullable(values)
     return None if values.isna().any() and exceeds_float64(values) else plain_numbers(values)
+
+
+def _nullable(values: pandas.Series) -> pandas.Series:
+    """Objects in one of pandas' own types, which can be missing."""
+    integers = _as_uint64(values)
+    return values.convert_dtypes() if integers is None else integers
 
 
 def _as_uint64(values: pandas.Series) -> pandas.Series | None:
@@ -172,13 +177,8 @@ def _for_arrow(name: Any, column: pandas.Series) -> pandas.Series:
 
 def _of_categories(column: pandas.Series, dtype: Any) -> pandas.Series:
     """The values of a column of categories in their own type, or in pandas' own one that can be missing."""
-    if not column.isna().any() or dtype.kind not in "iub":
-        return column.astype(dtype)
-    if isinstance(dtype, numpy.dtype):
-        dtype = "boolean" if dtype.kind == "b" else f"{'U' * (dtype.kind == 'u')}Int{8 * dtype.itemsize}"
     # not astype, which rounds large integers
-    values = [None if pandas.isna(value) else value for value in column.astype(object)]
-    return pandas.Series(pandas.array(values, dtype=dtype), index=column.index)
+    return _nullable(column.astype(object)) if column.isna().any() and dtype.kind in "iub" else column.astype(dtype)
 
 
 def warn_of_csv(frame: pandas.DataFrame, text: str) -> None:
@@ -228,7 +228,7 @@ def for_json_file(dataset: xarray.Dataset) -> dict[str, Any]:
     """A Dataset in the form that `xarray.Dataset.from_dict` reads; warn of infinities, and of what becomes text."""
     dataset = without_multi_indexes(dataset)
     arrays = {repr(name): dataset.variables[name] for name in dataset.variables}
-    infinite = [name for name, array in arrays.items() if _is_infinite(array.attrs) or _has_infinities(array)]
+    infinite = [name for name, array in arrays.items() if _has_infinities(array)]
     warn_of_change(infinite, "written with null for infinities, as for NaN", "; .nc keeps them")
     numbers = [name for name, array in arrays.items() if array.dtype.kind in "cm"]
     warn_of_change(numbers, "written as text", ", because JSON has no such numbers; .nc keeps them")
@@ -260,9 +260,10 @@ def _objects(variable: xarray.Variable) -> numpy.ndarray:
 
 def _has_infinities(array: xarray.Variable) -> bool:
     dtype: Any = array.dtype
-    if isinstance(dtype, numpy.dtype) and dtype.kind == "f":
-        return bool(numpy.isinf(array.values).any())
-    return dtype.kind in "fO" and any(map(_is_infinite, _objects(array)))
+    values: Any = array.values if isinstance(dtype, numpy.dtype) and dtype.kind == "f" else None
+    if values is None and dtype.kind in "fO":
+        values = list(_objects(array))
+    return _is_infinite([array.attrs, values])
 
 
 def _has_other_objects(array: xarray.Variable) -> bool:
@@ -273,7 +274,6 @@ def _has_other_objects(array: xarray.Variable) -> bool:
 
 
 def _is_infinite(value: Any) -> bool:
-    """Whether a value, or one in it, is an infinity."""
     if isinstance(value, Mapping):
         return any(map(_is_infinite, value.values()))
     if isinstance(value, list | tuple):

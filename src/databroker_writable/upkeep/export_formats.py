@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv as csv_rules
-import itertools
 import json as json_library
 import re
 from typing import Any
@@ -17,6 +16,7 @@ from ..runs.shown_text import for_json, json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.columns import is_default_index
+from ..tables.names import numbered_name
 from .export_columns import for_file, for_json_file, for_parquet, warn_of_change, warn_of_csv
 from .exporting import RunContents, written
 
@@ -34,23 +34,16 @@ _READ_BY_H5NETCDF = (
 """netCDF4 1.7 gives complex numbers with auto_complex=True, which xarray (2026.9) does not set."""
 
 
-class _NewNetCDF(NewHDF5File):
-    """A new file that h5netcdf writes."""
-
-    def open_hdf5(self) -> Any:
-        import h5netcdf
-
-        return h5netcdf.File(self, "w")
-
-
 def netcdf(contents: RunContents, path: str) -> NewFile:
     """Write netCDF-4: one stream at the top, several in groups of their names; the documents in a group."""
+    import h5netcdf
+
     warn_of_change(_complex_ones(contents), "written as complex numbers", _READ_BY_H5NETCDF)
-    file = _NewNetCDF(path)
+    file = NewHDF5File(path, lambda file: h5netcdf.File(file, "w"))
     groups = _groups(list(contents.streams))
     with file.filling():
         for name, dataset in contents.streams.items():
-            _add_group(file, for_file(dataset), None if len(groups) == 1 else groups[name])
+            _add_group(file, for_file(dataset), groups[name] if len(contents.streams) > 1 else None)
         documents = {name: ((), json_line(document)) for name, document in contents.documents().items()}
         _add_group(file, xarray.Dataset(documents), DOCUMENTS)
     return file
@@ -59,18 +52,14 @@ def netcdf(contents: RunContents, path: str) -> NewFile:
 def _groups(streams: list[str]) -> dict[str, str]:
     """A group for each of several streams, of its name if that has no slash and is not that of the documents."""
     groups = {name: name for name in streams if "/" not in name and name != DOCUMENTS}
-    for name in streams:
-        if name in groups:
-            continue
-        plain = name.replace("/", "_")
-        names = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
-        groups[name] = next(free for free in names if free not in groups.values() and free != DOCUMENTS)
-        if len(streams) > 1:
+    for name in streams if len(streams) > 1 else ():
+        if name not in groups:
+            groups[name] = numbered_name(name.replace("/", "_"), {DOCUMENTS, *groups.values()})
             warn_user(f"the stream {name!r} is written as the group {groups[name]!r}, because its name cannot be used")
     return groups
 
 
-def _add_group(file: _NewNetCDF, dataset: xarray.Dataset, group: str | None) -> None:
+def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) -> None:
     from xarray.backends.common import ArrayWriter
 
     writer = ArrayWriter()
@@ -147,7 +136,6 @@ def _bring_to_native_order(dataset: xarray.Dataset) -> None:
 
 
 def _complex_ones(contents: RunContents) -> list[str]:
-    """The columns of complex numbers, for messages."""
     columns = [item for table in contents.streams.values() for item in table.variables.items()]
     return list(dict.fromkeys(repr(name) for name, column in columns if column.dtype.kind == "c"))
 

@@ -40,8 +40,7 @@ def file_name(template: str | os.PathLike[str], start: Mapping[str, Any]) -> str
         if isinstance(exc, StoreError):
             raise
         raise ExportError(
-            f"the name {template!r} cannot be filled in: {exc}; write it like {{sample}}_{{uid:.6}}.nc, "
-            "and {{ for a brace"
+            f"the name {template!r} cannot be filled in: {exc}; write it like {{sample}}_{{uid:.6}}.nc, {{{{ for {{"
         ) from exc
 
 

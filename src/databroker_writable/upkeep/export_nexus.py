@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import itertools
 import re
 import time
 from collections.abc import Hashable, Mapping
@@ -17,6 +16,7 @@ from ..runs.document_parts import NAMES
 from ..runs.shown_text import json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
+from ..tables.names import numbered_name
 from .export_columns import attribute, for_file
 from .exporting import RunContents
 
@@ -30,19 +30,12 @@ _OF_NEXUS = {"signal", "axes", "NX_class", "target"}
 """Attributes with a meaning in NeXus, which can have another meaning in a table."""
 
 
-class _NewNeXus(NewHDF5File):
-    """A new HDF5 file in the format that all viewers read."""
-
-    def open_hdf5(self) -> Any:
-        import h5py
-
-        # keep the order of the columns
-        return h5py.File(self, "w", track_order=True)
-
-
 def nexus(contents: RunContents, path: str) -> NewFile:
     """Write an NXentry with an NXdata for each stream, an NXprocess and the documents."""
-    file = _NewNeXus(path)
+    import h5py
+
+    # in the format that all viewers read, with the columns in their order
+    file = NewHDF5File(path, lambda file: h5py.File(file, "w", track_order=True))
     with file.filling():
         root = file.hdf5
         root.attrs.update(
@@ -192,10 +185,7 @@ def _group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
 
 def _free(group: h5py.Group, name: str) -> str:
     """A name that NeXus allows, and that is not used in the group."""
-    valid = _INVALID.sub("_", name) or "_"
-    return next(
-        free for free in itertools.chain([valid], (f"{valid}_{i}" for i in itertools.count(2))) if free not in group
-    )
+    return numbered_name(_INVALID.sub("_", name) or "_", group)
 
 
 def _write_time(group: h5py.Group, name: str, document: Mapping[str, Any]) -> None:

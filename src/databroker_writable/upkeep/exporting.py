@@ -49,13 +49,7 @@ class RunContents:
 
     def documents(self) -> dict[str, Any]:
         """The documents, by their type, and what is said of the run."""
-        documents = {
-            "start": self.start,
-            "stop": self.stop,
-            "retracted": self.retracted,
-            "descriptors": self.descriptors,
-            "inputs": self.inputs,
-        }
+        documents = {name: getattr(self, name) for name in ("start", "stop", "retracted", "descriptors", "inputs")}
         return {name: document for name, document in documents.items() if document is not None}
 
     def units(self, stream: str, column: str) -> str | None:
@@ -316,8 +310,8 @@ def _inputs(run: Any) -> list[dict[str, Any]]:
     from ..results.lineage import lineage_of
 
     graph = lineage_of(run, catalog)
-    before = networkx.ancestors(graph, run.metadata["start"]["uid"])
-    # runs that are, by mistake, inputs of each other become one node
-    groups = networkx.condensation(graph.subgraph(before))
-    uids = [uid for group in networkx.topological_sort(groups) for uid in sorted(groups.nodes[group]["members"])]
-    return [{"uid": uid, "catalog": graph.nodes[uid]["catalog"], "start": graph.nodes[uid]["start"]} for uid in uids]
+    before = graph.subgraph(networkx.ancestors(graph, run.metadata["start"]["uid"]))
+    return [
+        {"uid": uid, "catalog": graph.nodes[uid]["catalog"], "start": graph.nodes[uid]["start"]}
+        for uid in before.in_order()
+    ]

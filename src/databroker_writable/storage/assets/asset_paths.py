@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from urllib.parse import quote, unquote
@@ -76,8 +77,8 @@ def file_safe(text: str) -> str:
     return "%2E" + encoded[1:] if encoded.startswith(".") else encoded
 
 
-_YEAR, _MONTH = re.compile(r"\d{4}"), re.compile(r"\d\d")
-
+_DIRECTORIES = (re.compile(r"\d{4}"), re.compile(r"\d\d"))
+"""The names of years, and of the months in them."""
 
 Closed = Callable[[str, OSError], object]
 """Called with a directory that cannot be read, and the error."""
@@ -90,39 +91,28 @@ def _raise(directory: str, error: OSError) -> None:
 def find_files(root: str, wanted: Callable[[str], bool], closed: Closed = _raise) -> dict[str, os.stat_result]:
     """The files in the places of asset files under a root whose names are wanted, with their status."""
     files = {}
-    for entry in _entries(root, closed):
+    for path in sorted(files_under(root, closed)):
         try:
-            if wanted(entry.name) and entry.is_file(follow_symlinks=False):
-                files[entry.path] = entry.stat(follow_symlinks=False)
+            if wanted(os.path.basename(path)) and stat.S_ISREG((status := os.lstat(path)).st_mode):
+                files[path] = status
         except FileNotFoundError:
             continue  # removed meanwhile
         except OSError as error:
-            closed(os.path.dirname(entry.path), error)
-    return dict(sorted(files.items()))
+            closed(os.path.dirname(path), error)
+    return files
 
 
-def files_under(root: str) -> Iterator[str]:
-    """What is in the places of asset files under a root, as far as it may be read."""
-    return (entry.path for entry in _entries(root, lambda directory, error: None))
+def files_under(root: str, closed: Closed = lambda directory, error: None) -> Iterator[str]:
+    """What is in the places of asset files, ``{root}/{year}/{month}``, as far as it may be read."""
 
+    def note(error: OSError) -> None:
+        closed(str(error.filename), error)
 
-def _entries(root: str, closed: Closed) -> Iterator[os.DirEntry[str]]:
-    """What is in ``{root}/{year}/{month}``."""
-    for year in _directories(root, _YEAR, closed):
-        for month in _directories(year, _MONTH, closed):
-            yield from _listed(month, closed)
-
-
-def _directories(path: str, name: re.Pattern[str], closed: Closed) -> list[str]:
-    if not os.path.isdir(path):
-        return []
-    return [entry.path for entry in _listed(path, closed) if name.fullmatch(entry.name) and entry.is_dir()]
-
-
-def _listed(path: str, closed: Closed) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except OSError as error:
-        closed(path, error)
-        return []
+    top = len(os.path.join(root, ""))
+    for directory, inner, names in os.walk(root, onerror=note, followlinks=True) if os.path.isdir(root) else ():
+        depth = len(directory[top:].split(os.sep)) if directory[top:] else 0
+        if depth < len(_DIRECTORIES):
+            inner[:] = filter(_DIRECTORIES[depth].fullmatch, inner)
+        else:
+            inner.clear()
+            yield from (os.path.join(directory, name) for name in names)

@@ -14,7 +14,7 @@ from ...runs.document_parts import Document, NamedDocument
 from ...tables import find_layout
 from ...tables.classifier import is_lazy
 from ...tables.lazy_columns import computed
-from .asset_format import AssetWriter
+from .hdf5_writer import HDF5Writer
 from .known_formats import DEFAULT
 
 EXTERNAL = "FILESTORE:"
@@ -38,7 +38,7 @@ class AssetRouter:
         self._descriptors: dict[str, Document] = {}
         self._waiting: dict[str, Document] = {}
         self._held: dict[str, list[NamedDocument]] = {}  # documents that refer to a waiting descriptor
-        self._files: dict[str, AssetWriter] = {}
+        self._files: dict[str, HDF5Writer] = {}
         self._resources: dict[tuple[str, str], Document] = {}
         self._datums: dict[str, int] = {}
 
@@ -70,7 +70,6 @@ class AssetRouter:
 
     @property
     def has_files(self) -> bool:
-        """Whether any file was begun."""
         return bool(self._files)
 
     def publish(self) -> None:
@@ -85,14 +84,15 @@ class AssetRouter:
             if file.resource_path not in paths:
                 file.discard()
 
-    def _released(self, uid: str, columns: set[str]) -> Iterator[NamedDocument]:
-        """The descriptor that waited for its first Events, with its asset columns marked, and the documents for it."""
-        descriptor = self._waiting.pop(uid)
+    def _released(self, uid: str, columns: set[str]) -> list[NamedDocument]:
+        """A descriptor that waits for its first Events, with its asset columns marked, and the documents for it."""
+        descriptor = self._waiting.pop(uid, None)
+        if descriptor is None:
+            return []
         data_keys = dict(descriptor["data_keys"])
         for key in columns & data_keys.keys():
             data_keys[key] = {**data_keys[key], "external": EXTERNAL}
-        yield "descriptor", {**descriptor, "data_keys": data_keys}
-        yield from self._held.pop(uid, [])
+        return [("descriptor", {**descriptor, "data_keys": data_keys}), *self._held.pop(uid, [])]
 
     def _ended(self, stop: Document) -> list[NamedDocument]:
         documents: list[NamedDocument] = []
@@ -102,11 +102,9 @@ class AssetRouter:
         return [*documents, ("stop", stop)]
 
     def _kept(self, page: Document) -> list[NamedDocument]:
-        """A page without assets."""
         data = {key: computed(values, key) if is_lazy(values) else values for key, values in page["data"].items()}
-        uid = page["descriptor"]
-        before = list(self._released(uid, set())) if uid in self._waiting else []
-        return [*before, ("event_page", {**page, "data": data, "filled": dict(page.get("filled", {}))})]
+        kept = {**page, "data": data, "filled": dict(page.get("filled", {}))}
+        return [*self._released(page["descriptor"], set()), ("event_page", kept)]
 
     def _moved(self, page: Document, columns: set[str]) -> list[NamedDocument]:
         """A page with references to its assets, after the documents that it needs; after an error none is known."""
@@ -119,13 +117,11 @@ class AssetRouter:
             written = {key: self._written(key, array, descriptor) for key, array in arrays.items()}
             # if the writer is killed, the file must have what the Events refer to
             self._files[stream].flush()
-        waits = page["descriptor"] in self._waiting
-        documents = list(self._released(page["descriptor"], columns)) if waits else []
-        shared_by = self._shared_by(stream, columns)
+        documents = self._released(page["descriptor"], columns)
         for key, datum_kwargs in written.items():
-            *resource, datum_page = self._referring(key, stream, shared_by[key], length, datum_kwargs)
-            documents += [*(("resource", doc) for doc in resource), ("datum_page", datum_page)]
-            data[key] = datum_page["datum_id"]
+            referring = self._referring(key, stream, length, datum_kwargs)
+            documents += referring
+            data[key] = referring[-1][1]["datum_id"]
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
         return [*documents, ("event_page", {**page, "data": data, "filled": filled})]
 
@@ -151,42 +147,33 @@ class AssetRouter:
         first, last = file.append(key, values, dims=["event", *dims], **options)
         return {"index": list(range(first, last))}
 
-    def _shared_by(self, stream: str, columns: set[str]) -> dict[str, str]:
-        """For each column the name by which its resource is known: its own, or one that it has with similar ones."""
-        if len(self._plan.columns_of_stream(stream)) <= SEPARATE_RESOURCES:
-            return {key: key for key in columns}
-        return {key: repr({**self._files[stream].resource_kwargs(key), "key": None}) for key in columns}
-
-    def _referring(
-        self, key: str, stream: str, shared_by: str, length: int, datum_kwargs: dict[str, list[Any]]
-    ) -> list[Document]:
+    def _referring(self, key: str, stream: str, length: int, datum_kwargs: dict[str, list[Any]]) -> list[NamedDocument]:
         """The datums of what was written of a column, after its resource if that is new."""
-        kwargs = self._files[stream].resource_kwargs(key)
-        if shared_by != key:
+        kwargs, shared_by = self._files[stream].resource_kwargs(key), key
+        if len(self._plan.columns_of_stream(stream)) > SEPARATE_RESOURCES:
+            # it has one with similar columns
+            shared_by = repr({**kwargs, "key": None})
             datum_kwargs = {**datum_kwargs, "key": [kwargs["key"]] * length}
-        new: list[Document] = []
+        new: list[NamedDocument] = []
         if (stream, shared_by) not in self._resources:
-            new = [self._new_resource(stream, kwargs)]
-            self._resources[stream, shared_by] = new[0]
+            resource = self._resources[stream, shared_by] = {
+                # new for each attempt: a failed one must not remove what another attempt stored
+                "uid": str(uuid.uuid4()),
+                "run_start": self._start["uid"],
+                "spec": DEFAULT.spec,
+                "root": str(self._plan.root),
+                "resource_path": self._files[stream].resource_path,
+                "path_semantics": "posix",
+                "resource_kwargs": kwargs,
+            }
+            new.append(("resource", resource))
         uid = self._resources[stream, shared_by]["uid"]
         first = self._datums.get(uid, 0)
         self._datums[uid] = first + length
         ids = [f"{uid}/{i}" for i in range(first, first + length)]
-        return [*new, {"resource": uid, "datum_id": ids, "datum_kwargs": datum_kwargs}]
+        return [*new, ("datum_page", {"resource": uid, "datum_id": ids, "datum_kwargs": datum_kwargs})]
 
-    def _new_resource(self, stream: str, kwargs: dict[str, Any]) -> Document:
-        return {
-            # new for each attempt: a failed one must not remove what another attempt stored
-            "uid": str(uuid.uuid4()),
-            "run_start": self._start["uid"],
-            "spec": DEFAULT.spec,
-            "root": str(self._plan.root),
-            "resource_path": self._files[stream].resource_path,
-            "path_semantics": "posix",
-            "resource_kwargs": kwargs,
-        }
-
-    def _file(self, stream: str, descriptor: Document) -> AssetWriter:
+    def _file(self, stream: str, descriptor: Document) -> HDF5Writer:
         if stream not in self._files:
             uid, time = self._start["uid"], self._start["time"]
             file = DEFAULT.new_file(str(self._plan.root), uid, stream, time, descriptor["uid"])

@@ -8,7 +8,7 @@ import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -62,11 +62,11 @@ def _divisor(extent: int, limit: int) -> int:
     return limit
 
 
-def dask_block(shape: Sequence[int], chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Shape of a dask block, about 16 MiB, made of whole chunks of the file."""
+def dask_block(shape: Sequence[int], chunks: Sequence[int], itemsize: int, size: int = DASK_CHUNK) -> tuple[int, ...]:
+    """Shape of a dask block, about 16 MiB unless told otherwise, made of whole chunks of the file."""
     block = [min(c, n) for c, n in zip(chunks, shape, strict=True)]
     for axis in reversed(range(len(block))):
-        fits = DASK_CHUNK // max(1, itemsize * math.prod(block))
+        fits = size // max(1, itemsize * math.prod(block))
         block[axis] = min(shape[axis], block[axis] * max(1, fits))
     return tuple(max(1, n) for n in block)
 
@@ -89,27 +89,27 @@ _WAITING_BYTES = 2**28
 _SMALL, _MERGED = 2**22, 2**24
 
 
-class BlockTarget(Protocol):
-    """Accepts blocks with their position, from any thread."""
-
-    def __setitem__(self, region: tuple[slice, ...], value: numpy.ndarray) -> None: ...
-
-
-def store_blocks(array: dask.array.Array, target: BlockTarget) -> None:
-    """Compute an array, block by block, into a target of its shape."""
+def store_blocks(array: dask.array.Array, target: Any) -> None:
+    """Compute an array, block by block, into a target of its shape, which takes blocks from any thread."""
+    import dask.array
     import dask.base
     import dask.local
-    import dask.threaded
 
     get = dask.base.get_scheduler(scheduler=scheduler_here(array), collections=[array])
     client = getattr(get, "__self__", None)
     if client is not None and hasattr(client, "scheduler_info") and not client.asynchronous:
         _store_from_cluster(array, target, client)
-    elif get is dask.local.get_sync:
-        _store_here(array, target, scheduler="synchronous")
-    else:
-        # The target is in this process, so a pool of processes could not write to it.
-        _store_here(array, target, scheduler="threads", **_pool_limit(array))
+        return
+    options: dict[str, Any] = {"scheduler": "synchronous"}
+    if get is not dask.local.get_sync:
+        # The target is in this process, so a pool of processes could not write to it. Fewer threads, if their blocks
+        # together would fill the memory.
+        allowed = max(1, _WAITING_BYTES // max(1, array.dtype.itemsize * math.prod(map(max, array.chunks))))
+        limit = {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
+        options = {"scheduler": "threads", **limit}
+    # One graph for all blocks, so that what they share is computed once. The target has its own lock; dask would hold
+    # its lock while it computes the next block.
+    dask.array.store(array, target, lock=False, **options)
 
 
 def merged(array: dask.array.Array) -> dask.array.Array:
@@ -117,36 +117,17 @@ def merged(array: dask.array.Array) -> dask.array.Array:
     frame = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks[1:])
     if frame * max(array.chunks[0]) >= _SMALL:
         return array
-    lengths: list[int] = []
-    for length in array.chunks[0]:
-        if lengths and frame * (lengths[-1] + length) <= _MERGED:
-            lengths[-1] += length
-        else:
-            lengths.append(length)
-    larger: dask.array.Array = array.rechunk({0: tuple(lengths)})
+    larger: dask.array.Array = array.rechunk({0: max(1, _MERGED // max(1, frame))})
     return larger
 
 
-def _store_here(array: dask.array.Array, target: BlockTarget, **options: Any) -> None:
-    """One graph for all blocks, so that what they share is computed once."""
-    import dask.array
-
-    # The target has its own lock; dask would hold its lock while it computes the next block.
-    dask.array.store(array, target, lock=False, **options)  # type: ignore[arg-type]
-
-
-def _pool_limit(array: dask.array.Array) -> dict[str, int]:
-    """Use fewer threads if their blocks together would fill the memory."""
-    largest = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks)
-    allowed = max(1, _WAITING_BYTES // max(1, largest))
-    return {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
-
-
-def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: distributed.Client) -> None:
+def _store_from_cluster(array: dask.array.Array, target: Any, client: distributed.Client) -> None:
     """Let the cluster compute a few blocks at a time, and write each in this process when it arrives."""
+    from dask.array.core import slices_from_chunks
     from distributed import as_completed, worker_client
 
-    remaining = _regions(array)
+    # in the order of the file
+    remaining = zip(numpy.ndindex(*array.numblocks), slices_from_chunks(array.chunks), strict=True)
     regions = {}
 
     def submit(count: int) -> Iterator[distributed.Future[Any]]:
@@ -164,13 +145,3 @@ def _store_from_cluster(array: dask.array.Array, target: BlockTarget, client: di
         for future, value in pending:
             target[regions.pop(future.key)] = value
             pending.update(list(submit(1)))
-
-
-def _regions(array: dask.array.Array) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Index and position of each block, in the order of the file."""
-    edges = [[0, *itertools.accumulate(lengths)] for lengths in array.chunks]
-    for index in numpy.ndindex(*array.numblocks):
-        yield (
-            tuple(int(i) for i in index),
-            tuple(slice(e[i], e[i + 1]) for e, i in zip(edges, index, strict=True)),
-        )

@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ...runs.interrupts import deferred_interrupts
 from ...runs.upstream import hold_hdf5_lock_over_forks
 from ..durable_file import NewFile
 
-if TYPE_CHECKING:
+
+def opened_by_h5py(file: NewFile) -> Any:
+    """Open a file for writing; since the format of 1.10, HDF5 also has checksums of its own structures."""
     import h5py
+
+    return h5py.File(file, "w", libver=("v110", "v110"))
 
 
 class NewHDF5File(NewFile):
     """A new file for h5py's driver of file objects that records a failure instead of reporting it.
 
     If a write fails, HDF5 (1.14 and 2.0) keeps the chunk, tries again when the file is closed, and ends the process.
-    Here a failed write seems to succeed, all later ones are dropped, and `check` raises.
+    Here a failed write seems to succeed, all later ones are dropped, and `check` raises. What opened the file, h5py
+    unless told otherwise, closes it when it is published or abandoned.
     """
 
     _failure: OSError | None = None
-    hdf5: h5py.File = None
+    hdf5: Any = None
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, opened: Callable[[NewFile], Any] = opened_by_h5py) -> None:
         hold_hdf5_lock_over_forks()
         try:
             with deferred_interrupts():
                 super().__init__(path)
-                self.hdf5 = self.open_hdf5()
+                self.hdf5 = opened(self)
         except BaseException:
             self.abandon()
             raise
-
-    def open_hdf5(self) -> Any:
-        """Open the file for writing; it is closed when it is published or abandoned."""
-        import h5py
-
-        # since the format of 1.10, HDF5 also has checksums of its own structures
-        return h5py.File(self, "w", libver=("v110", "v110"))
 
     def check(self) -> None:
         """Raise the recorded failure of the file, if any."""

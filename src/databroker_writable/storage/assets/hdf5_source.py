@@ -1,8 +1,9 @@
-"""Read arrays from asset files lazily, one Event at a time."""
+"""Read arrays from asset files: lazily, one Event at a time, or completely, to find damage."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections import OrderedDict
@@ -42,6 +43,8 @@ def own_dataset(file: h5py.File, key: str) -> h5py.Dataset:
     return group
 
 
+_SPAN = 2**24
+
 Identity = tuple[int, int, int]
 
 
@@ -76,50 +79,59 @@ class ArraySource:
 
     def _read(self, box: tuple[slice, ...]) -> numpy.ndarray:
         if self.is_row:
-            region, last = (slice(self.start, self.start + 1), *box), self.start + 1
+            region, last = (self.start, *box), self.start + 1
         else:
             rows = slice(self.start + box[0].start, self.start + box[0].stop)
             region, last = (rows, *box[1:]), self.start + self.shape[0]
         if os.pardir in self.path.split(os.sep):
-            raise self._error("contains '..'; give the root as an absolute path in root_map")
-        try:
-            with _open_datasets.opened(self.path, self.key) as dataset:
-                self._check(dataset, last)
-                values: numpy.ndarray = dataset[region]
-            return numpy.asarray(values[0]) if self.is_row else values
-        except UnreadableAssetError:
-            raise
-        except DataElsewhereError as error:
-            raise self._error(
-                f"does not contain the values itself ({error}), and references are not followed; restore it from a "
-                "copy that contains them"
-            ) from error
-        except FileNotFoundError as error:
-            raise self._error(
-                "is missing; if the files were moved, map the old root to the new one with root_map in the "
-                "catalog's arguments, else restore the file"
-            ) from error
-        except PermissionError as error:
-            raise self._error("cannot be read; ask for read permission") from error
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
-            if is_of_this_process(error):
-                raise
-            reason = error.args[0] if error.args else type(error).__name__
-            raise self._error(
-                f"is truncated or damaged ({reason}); restore it from a copy, or map its root to the copy's with "
-                "root_map"
-            ) from error
+            raise UnreadableAssetError(f"{self._where} contains '..'; give the root as an absolute path in root_map")
+        with explained_reading(self._where), _open_datasets.opened(self.path, self.key) as dataset:
+            self._check(dataset, last)
+            return numpy.asarray(dataset[region])
 
     def _check(self, dataset: h5py.Dataset, last: int) -> None:
         frame = self.shape if self.is_row else self.shape[1:]
         if dataset.dtype != self.dtype or dataset.shape[1:] != frame or dataset.shape[0] < last:
-            raise self._error(
-                f"holds {dataset.dtype} {dataset.shape} where the run recorded at least {last} rows of "
+            raise UnreadableAssetError(
+                f"{self._where} holds {dataset.dtype} {dataset.shape} where the run recorded at least {last} rows of "
                 f"{self.dtype} {frame}; it is another file; root_map can give the right root"
             )
 
-    def _error(self, what: str) -> UnreadableAssetError:
-        return UnreadableAssetError(f"column {self.key!r} of run {self.run_uid}: {self.path} {what}")
+    @property
+    def _where(self) -> str:
+        return f"column {self.key!r} of run {self.run_uid}: {self.path}"
+
+
+@contextlib.contextmanager
+def explained_reading(
+    where: str, damaged: str = "is truncated or damaged", values: str = "the values"
+) -> Iterator[None]:
+    """Raise failures of reading as `UnreadableAssetError`: of which file, and what is wrong with it."""
+    try:
+        yield
+    except UnreadableAssetError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        if is_of_this_process(error):
+            raise
+        raise UnreadableAssetError(f"{where} {_why_unreadable(error, damaged, values)}") from error
+
+
+def _why_unreadable(error: Exception, damaged: str, values: str) -> str:
+    if isinstance(error, DataElsewhereError):
+        return (
+            f"does not contain {values} itself ({error}), and references are not followed; restore it from a copy "
+            "that contains them"
+        )
+    if isinstance(error, FileNotFoundError):
+        return (
+            "is missing; if the files were moved, map the old root to the new one with root_map in the catalog's "
+            "arguments, else restore the file"
+        )
+    if isinstance(error, PermissionError):
+        return "cannot be read; ask for read permission"
+    reason = error.args[-1] if error.args else type(error).__name__
+    return f"{damaged} ({reason}); restore it from a copy, or map its root to the copy's with root_map"
 
 
 def file_identity(path: str) -> Identity | None:
@@ -145,7 +157,6 @@ class _OpenDatasets:
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
-        """Take a new lock."""
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -156,7 +167,11 @@ class _OpenDatasets:
         hold_hdf5_lock_over_forks()
         with self._lock:
             identity = file_identity(path)
-            self._close_outdated(path, identity)
+            for opened_as, (known, file, _) in list(self._known.items()):
+                if opened_as[0] == path and known != identity:
+                    # a replaced file, which HDF5 would share with the new one
+                    file.close()
+                    del self._known[opened_as]
             if (path, key) not in self._known:
                 # Locking is left to HDF5, which allows only one lock setting for a file in one process.
                 file = h5py.File(path, "r")
@@ -166,13 +181,6 @@ class _OpenDatasets:
                     self._known.popitem(last=False)
             self._known.move_to_end((path, key))
             yield self._known[path, key][2]
-
-    def _close_outdated(self, path: str, identity: Identity | None) -> None:
-        """Close datasets of a replaced file; otherwise HDF5 would share it with the new one."""
-        for opened_as, (known, file, _) in list(self._known.items()):
-            if opened_as[0] == path and known != identity:
-                file.close()
-                del self._known[opened_as]
 
 
 _open_datasets = _OpenDatasets(limit=16)
@@ -188,3 +196,36 @@ def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:
         return slice(0, 0), slice(None)
     low, high = min(taken[0], taken[-1]), max(taken[0], taken[-1])
     return slice(low, high + 1), slice(None, None, taken.step)
+
+
+def verify(path: str) -> None:
+    """Read all of a published file, about 16 MiB at a time, so that every checksum is verified."""
+    import h5py
+
+    # A dataset that is read once does not need a chunk cache.
+    with explained_reading(path, "is damaged at '/'"), h5py.File(path, "r", rdcc_nbytes=0) as file:
+        for name in sorted(file):
+            with explained_reading(path, f"is damaged at {name!r}", "its values"):
+                _read_through(path, own_dataset(file, name))
+
+
+def _read_through(path: str, dataset: h5py.Dataset) -> None:
+    from dask.array.core import normalize_chunks, slices_from_chunks
+
+    if dataset.chunks is None:
+        # Single-valued coordinates, and scales without values, which have no size on disk.
+        if dataset.id.get_storage_size():
+            dataset[()]
+        return
+    counts = [math.ceil(n / c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]
+    written = dataset.id.get_num_chunks()
+    # Chunks that were never written would read as zeros.
+    if written != math.prod(counts):
+        raise UnreadableAssetError(
+            f"{path} holds {written} of {math.prod(counts)} chunks of {dataset.name!r}; restore it from a copy"
+        )
+    # Whole chunks, about 16 MiB along the leading axis.
+    chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    steps = (dataset.chunks[0] * max(1, _SPAN // chunk), *dataset.chunks[1:])
+    for span in slices_from_chunks(normalize_chunks(steps, dataset.shape)):
+        dataset[span]
