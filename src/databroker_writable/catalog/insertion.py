@@ -92,7 +92,7 @@ class RunInsertion:
                 # it was done, but reported as failed
                 self.is_lost = False
                 return
-            raise_explained(exc, self._uid, store.backend)
+            raise_explained(exc, f"the run {self._uid!r}", store.backend)
         except BaseException:
             # the catalog has dropped the run
             self.abandon()

@@ -31,7 +31,7 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
         obstacle = backend.obstacle(uid) if failure is None or isinstance(failure, RunExistsError) else ""
         if failure is None or obstacle:
             raise RunExistsError.in_the_way(uid, backend.label, obstacle)
-        raise_explained(failure, uid, backend)
+        raise_explained(failure, f"the run {uid!r}", backend)
     if not same_but_for_assets(documents_of(existing), transformed(documents, upstream.transforms_of(catalog))):
         raise RunExistsError.of_uid(uid, backend.label, existing) from failure
     return existing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -72,15 +73,12 @@ def _ends(name: str) -> Iterator[str]:
 
 
 def _changed(directory: str) -> int:
-    try:
+    with contextlib.suppress(OSError):
         return os.stat(directory).st_mtime_ns
-    except OSError:
-        return 0
+    return 0
 
 
 def _has_run_files(directory: str) -> bool:
-    try:
-        with os.scandir(directory) as entries:
-            return any(entry.name.endswith(RUN_FILES) for entry in entries)
-    except OSError:
-        return False
+    with contextlib.suppress(OSError):
+        return any(name.endswith(RUN_FILES) for name in os.listdir(directory))
+    return False

@@ -64,6 +64,8 @@ class Backend(ABC):
     patience : float
         How many seconds after a first Ctrl-C, which is deferred while something is stored, a second one ends the wait.
         By default it is deferred, too; a backend whose server may never answer has a number here.
+    place_of_remarks : str
+        Where the backend itself keeps remarks on runs, for messages; empty if it needs a directory for them.
     """
 
     limits: Limits = ANY_BACKEND
@@ -73,6 +75,7 @@ class Backend(ABC):
     allow_pickle: bool = False
     index: bool = True
     patience: float = math.inf
+    place_of_remarks: str = ""
     catalog: Any
     driver_serializer: Callable[[], Any]
 
@@ -141,6 +144,11 @@ class Backend(ABC):
 
     def set_annotations(self, directory: str | None) -> None:
         """Use a directory for remarks; a backend that has its own place for them refuses one."""
+        if directory is not None and self.place_of_remarks:
+            raise InvalidCatalogError(
+                f"annotations={directory!r} is for drivers that cannot keep remarks; this catalog keeps them "
+                f"{self.place_of_remarks}: omit the option"
+            )
         self._remark_folders = [] if directory is None else [RemarkFolder(directory)]
 
     @property
@@ -178,15 +186,6 @@ class Backend(ABC):
     def load(self, load_all: Callable[[], None]) -> None:
         """Load the catalog's entries; `load_all` is the driver's own ``_load``."""
         load_all()
-
-
-def refuse_annotations(directory: str | None, where: str) -> None:
-    """Raise `InvalidCatalogError` for a directory of remarks if the backend keeps them itself."""
-    if directory is not None:
-        raise InvalidCatalogError(
-            f"annotations={directory!r} is for drivers that cannot keep remarks; this catalog keeps them "
-            f"{where}: omit the option"
-        )
 
 
 def label_of(catalog: Any) -> str:

@@ -185,13 +185,9 @@ def _checked(path: Any, name: str) -> str:
     if isinstance(path, os.PathLike):
         path = os.fspath(path)
     if isinstance(path, str) and not path.strip():
-        raise InvalidCatalogError(
-            f"{name} is empty; give the path of a directory (in YAML: is its environment variable set?)"
-        )
+        raise InvalidCatalogError(f"{name} is empty; give a directory (in YAML: is its environment variable set?)")
     if not isinstance(path, str):
         raise InvalidCatalogError(f"{name} must be the path of a directory, not {short(path)}")
     if _URL.match(path):
-        raise InvalidCatalogError(
-            f"{name} is the path of a directory, not the URL {short(path)}; mount it as a directory"
-        )
+        raise InvalidCatalogError(f"{name} is a directory, not the URL {short(path)}; mount it as a directory")
     return path

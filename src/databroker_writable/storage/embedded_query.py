@@ -13,13 +13,7 @@ _AS_THEY_ARE = ("$comment", "$text")
 
 
 def header_query(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the query on headers for a query on start documents.
-
-    Examples
-    --------
-    >>> header_query({"sample": "Cu", "$or": [{"n": 1}, {"n": 2}]})
-    {'start.sample': 'Cu', '$or': [{'start.n': 1}, {'start.n': 2}]}
-    """
+    """Return the query on headers for a query on start documents."""
     return mended({f"{_PREFIX}{key}": value for key, value in query.items()})
 
 
@@ -39,6 +33,6 @@ def _mended_item(key: str, value: Any) -> tuple[str, Any]:
     if operator in _AS_THEY_ARE:
         return operator, value
     raise InvalidMetadataError(
-        f"{operator} cannot be searched by in the embedded layout of MongoDB; use conditions on the keys of start "
-        f"documents, and {', '.join(_OF_QUERIES)}"
+        f"{operator} cannot be searched by in the embedded layout of MongoDB; use conditions on keys, and "
+        f"{', '.join(_OF_QUERIES)}"
     )

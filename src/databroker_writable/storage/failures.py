@@ -28,14 +28,12 @@ def _in_our_words(exc: Exception, what: str, backend: Backend) -> Exception:
         return exc
     if is_unauthorized(exc):
         return NotWritableError(
-            f"the MongoDB server refuses to write for the user of the catalog {label!r} "
-            f"(code {getattr(exc, 'code', None)}); ask its administrator for the role readWrite, "
-            "or check user name and password"
+            f"the MongoDB server refuses to write for the user of {label!r} (code {getattr(exc, 'code', None)}); ask "
+            "its administrator for the role readWrite, or check user name and password"
         )
     if isinstance(exc, bson.errors.BSONError):  # raised before the document is sent, and no PyMongoError
         return InvalidRunError(
-            f"{what} holds what MongoDB cannot store in {label!r} "
-            f"({reason_of(exc)}); change it, or store the run in a catalog of files"
+            f"{what} holds what MongoDB cannot store ({reason_of(exc)}); change it, or store it in a catalog of files"
         )
     if isinstance(exc, PermissionError) or (isinstance(exc, OSError) and exc.errno == errno.EROFS):
         return NotWritableError(
@@ -61,7 +59,15 @@ def explaining(backend: Backend, what: str = "a run") -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        _raise_explained(exc, what, backend)
+        raise_explained(exc, what, backend)
+
+
+def raise_explained(exc: BaseException, what: str, backend: Backend) -> NoReturn:
+    """Raise a failure of storing something as this package's error."""
+    error = _in_our_words(exc, what, backend) if isinstance(exc, Exception) else exc
+    if error is exc:
+        raise exc
+    raise error from exc
 
 
 @contextlib.contextmanager
@@ -79,22 +85,9 @@ def explaining_reads(backend: Backend) -> Iterator[None]:
         ) from exc
 
 
-def raise_explained(exc: BaseException, uid: str, backend: Backend) -> NoReturn:
-    """Raise a failure of storing the run of a uid as this package's error."""
-    _raise_explained(exc, f"the run {uid!r}", backend)
-
-
-def _raise_explained(exc: BaseException, what: str, backend: Backend) -> NoReturn:
-    error = _in_our_words(exc, what, backend) if isinstance(exc, Exception) else exc
-    if error is exc:
-        raise exc
-    raise error from exc
-
-
 def not_shown(uid: str, backend: Backend) -> InvalidRunError:
     """Return the error for a run that a facility's driver leaves out."""
     return InvalidRunError(
         f"the driver {upstream.driver_name(backend.catalog)} of the catalog {backend.label!r} leaves out the run "
-        f"{uid!r}: it writes, or shows, only some runs, by their metadata; change these, or store the run in another "
-        "catalog"
+        f"{uid!r}: it shows only some runs, by their metadata; change these, or use another catalog"
     )

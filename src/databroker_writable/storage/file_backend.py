@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from ..errors import InvalidCatalogError, NotWritableError
@@ -19,7 +19,7 @@ from ..runs.packed_headers import RunHeader
 from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .asset_roots import AssetRoots
-from .backend import Arguments, Backend, refuse_annotations
+from .backend import Arguments, Backend
 from .catalog_paths import (
     ASSETS,
     IN_DELETION,
@@ -53,6 +53,7 @@ class FileBackend(Backend):
     """A directory of files, one per run, as `BlueskyMsgpackCatalog` and `BlueskyJSONLCatalog` read them."""
 
     batch_size = 64
+    place_of_remarks = f"beside its run files, in the directory {REMARKS!r}"
     suffix: ClassVar[str]
     stock_driver: ClassVar[Any]  # the driver class whose _load is known
     stock_reader: ClassVar[Any]  # the functions that read its files
@@ -74,7 +75,6 @@ class FileBackend(Backend):
 
     @property
     def run_format(self) -> RunFormat:
-        """How the run files are read."""
         raise NotImplementedError
 
     @property
@@ -109,7 +109,6 @@ class FileBackend(Backend):
                 )
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
-        """Add the map that finds assets after the directory was moved."""
         if "paths" not in kwargs:
             return kwargs
         paths = self._paths(kwargs["paths"])
@@ -123,8 +122,9 @@ class FileBackend(Backend):
         headers, files = HeaderCache(self.run_format.name, self.index), None
         if self._searched is not None:
             files = self._searched.files
-            if self._searched.headers.is_like(headers):
-                headers = self._searched.headers
+            shared = self._searched.headers
+            if (shared.run_format, shared.on_disk) == (headers.run_format, headers.on_disk):
+                headers = shared
         return RunPaths(globs, self.allow_pickle, headers, files)
 
     def check_writable(self) -> None:
@@ -145,16 +145,13 @@ class FileBackend(Backend):
                 raise NotWritableError(f"{existing!r} is not a directory; open the catalog with another path")
             existing = os.path.dirname(existing)
         if not os.access(existing, os.W_OK | os.X_OK):
-            raise NotWritableError(
-                f"no permission to write into {existing!r}; ask its owner, or use a catalog of your own"
-            )
+            raise NotWritableError(f"no permission to write into {existing!r}; ask its owner, or use your own catalog")
 
     def _check_still_there(self) -> None:
         """Refuse a directory that was there: another one made in its place would hide it, or be hidden by it."""
         if self._had_directory and not os.path.isdir(self.directory):
             raise InvalidCatalogError(
-                f"the directory {self.directory!r} is gone; mount its file system again, or, if it was deleted, open "
-                "the catalog anew"
+                f"the directory {self.directory!r} is gone; mount its file system again, or open the catalog anew"
             )
 
     def open_writer(self, start: Document) -> FileRunWriter:
@@ -224,9 +221,6 @@ class FileBackend(Backend):
             "with databroker_writable.recover(catalog)"
         )
 
-    def set_annotations(self, directory: str | None) -> None:
-        refuse_annotations(directory, f"beside its run files, in the directory {REMARKS!r}")
-
     def check_takes_remarks(self) -> None:
         self.check_writable()
         self.remark_folders[0].check_place()
@@ -245,7 +239,8 @@ class FileBackend(Backend):
 
     def check_file_name(self, path: str) -> None:
         """Refuse a file that the catalog would not find again."""
-        if any(_finds(str(pattern), path) for pattern in self.catalog.paths):
+        # as glob has it, wildcards do not pass separators
+        if any(PurePath(os.path.normpath(path)).match(os.path.normpath(pattern)) for pattern in self.catalog.paths):
             return
         if not path.endswith(self.suffix):
             raise InvalidCatalogError(
@@ -288,7 +283,6 @@ class FileBackend(Backend):
                 self._load_published(writers)
 
     def _load_published(self, writers: list[SerializerWriter]) -> None:
-        """Load the entries of new runs alone."""
         self._had_directory = True
         headers = [RunHeader.of(writer.start, writer.stop, writer.files[0].path) for writer in writers]
         modified = {header.path: os.path.getmtime(header.path) for header in headers}
@@ -342,9 +336,3 @@ class JSONLBackend(FileBackend):
     stock_driver = upstream.stock_drivers().jsonl
     stock_reader = staticmethod(upstream.stock_files().read_jsonl)
     run_format = JSONL
-
-
-def _finds(pattern: str, path: str) -> bool:
-    """Whether `glob.glob` finds a path, whose wildcards, unlike fnmatch's, do not pass separators."""
-    patterns, parts = os.path.normpath(pattern).split(os.sep), os.path.normpath(path).split(os.sep)
-    return len(patterns) == len(parts) and all(map(fnmatch.fnmatch, parts, patterns))

@@ -90,7 +90,6 @@ class SerializerWriter:
 
     @property
     def uid(self) -> str:
-        """The run's uid."""
         uid: str = self.start["uid"]
         return uid
 
@@ -106,12 +105,10 @@ class SerializerWriter:
         sync_directories(self.paths)
 
     def start_sync(self) -> None:
-        """Tell the system to start writing the files to the disk."""
         for file in self.files:
             file.start_sync()
 
     def sync(self) -> None:
-        """Sync the files."""
         for file in self.files:
             file.sync()
 
@@ -121,7 +118,6 @@ class SerializerWriter:
             file.link()
 
     def abandon(self) -> None:
-        """Remove the files, whether they are published or not."""
         for file in self.files:
             file.abandon()
 
@@ -164,8 +160,7 @@ class FileRunWriter(SerializerWriter):
         if path == self._backend.run_file(self.uid):
             return RunExistsError.of_uid(self.uid, path)
         return RunExistsError(
-            f"the run {self.uid!r} would be stored as {path!r}, which another run has; change the metadata by which "
-            "the driver names the file"
+            f"the file of {self.uid!r} would be {path!r}, which another run has; change the metadata that name the file"
         )
 
 
@@ -203,11 +198,8 @@ class RunGroup:
 
     def _errors_of_syncing(self) -> dict[str, Exception | None]:
         """Sync all runs; return the error of each."""
-        errors: dict[str, Exception | None] = {}
-        for writer in self._writers:
-            error = _error_of(writer.start_sync)
-            if error is not None:
-                errors[writer.uid] = error
+        begun = {writer.uid: _error_of(writer.start_sync) for writer in self._writers}
+        errors: dict[str, Exception | None] = {uid: error for uid, error in begun.items() if error}
 
         def sync(writers: list[SerializerWriter]) -> None:
             for writer in writers:
@@ -224,7 +216,6 @@ class RunGroup:
         return errors
 
     def abandon(self) -> None:
-        """Remove what was written of every run."""
         for writer in self._writers:
             writer.abandon()
 

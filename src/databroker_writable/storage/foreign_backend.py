@@ -31,8 +31,8 @@ class ForeignBackend(Backend):
         serializer = self.driver_serializer()
         if not callable(serializer):
             raise NotWritableError(
-                f"the driver {upstream.driver_name(self.catalog)} of the catalog {self.label!r} gives no "
-                "serializer; its _get_serializer() must return a callable with the signature (name, document)"
+                f"the driver {upstream.driver_name(self.catalog)} of the catalog {self.label!r} gives no serializer; "
+                "its _get_serializer() must return a callable with the signature (name, document)"
             )
         return ForeignRunWriter(serializer, start)
 

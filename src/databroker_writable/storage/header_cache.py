@@ -66,10 +66,6 @@ class HeaderCache:
         self.on_disk = on_disk
         self._known: Known = {}
 
-    def is_like(self, other: HeaderCache) -> bool:
-        """Whether it can serve in place of another."""
-        return (self.run_format, self.on_disk) == (other.run_format, other.on_disk)
-
     def recall(self, files: Files) -> None:
         """Read from the cache directory what is there of these files, and not known yet."""
         unknown = (state for path, (_, state) in files.items() if self.header(path, state) is None)
@@ -86,7 +82,8 @@ class HeaderCache:
         """Keep headers that were read from their files."""
         self._known |= {header.path: header for header in headers}
         if self.on_disk and _is_worthwhile(header.state for header in headers):
-            rows = [_row(header, self.run_format) for header in headers if _is_settled(header.state)]
+            settled = (time.time() - SECONDS_TO_SETTLE) * 1e9
+            rows = [_row(header, self.run_format) for header in headers if _STATE.unpack(header.state)[4] < settled]
             _in_database(lambda database: database.executemany(_INSERT, filter(None, rows)), None)
 
 
@@ -94,11 +91,6 @@ def _is_worthwhile(states: Iterable[bytes]) -> bool:
     """Whether to read files takes longer than to open a database, as about 100 small ones do."""
     sizes = itertools.accumulate(_STATE.unpack(state)[2] + 20_000 for state in states)
     return any(size > 2_000_000 for size in sizes)
-
-
-def _is_settled(state: bytes) -> bool:
-    changed: int = _STATE.unpack(state)[4]
-    return changed < (time.time() - SECONDS_TO_SETTLE) * 1e9
 
 
 def state_of(status: os.stat_result) -> bytes:

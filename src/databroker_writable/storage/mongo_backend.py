@@ -13,7 +13,7 @@ from ..errors import InvalidCatalogError, InvalidRunError, RunExistsError, Store
 from ..runs.comparison import as_text
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
-from .backend import Backend, refuse_annotations
+from .backend import Backend
 from .catalog_paths import IN_DELETION, REMARKS
 from .mongo_errors import away_as_error, is_unauthorized
 from .remark_files import remark_in
@@ -33,18 +33,19 @@ IN_OTHER_LAYOUT = (
 )
 
 PROVENANCE = ("derived_from.uid", "derived_from", "supersedes")
-"""Keys of start documents for finding the runs that name another one."""
+"""Keys of start documents for finding the runs that name another one; most are raw data, and not in these indexes."""
 
 DUPLICATE_KEY = 11000
-Keys = str | list[tuple[str, int]]
+_EXAMPLE = "mongodb://HOST:27017/DATABASE"
 
 
 class Index(NamedTuple):
     """An index that a layout needs."""
 
     collection: Any
-    keys: Keys
+    keys: str | list[tuple[str, int]]
     is_unique: bool = False
+    is_sparse: bool = False
 
     @property
     def field(self) -> str:
@@ -69,15 +70,6 @@ class Owner(NamedTuple):
             yield self.documents, query
 
 
-class OtherLayout(NamedTuple):
-    """What a database has in the other layout: both keep Events, Datums and remarks in the same collections."""
-
-    runs: Any  # the collection of its runs
-    uid: str  # the key of the uid of a run there
-    descriptors: Callable[[], set[str]]
-    resources: Callable[[], set[str]]
-
-
 Part = tuple[Any, Document]
 """A collection, and the query for some of its documents."""
 
@@ -86,6 +78,7 @@ class MongoBackend(Backend):
     """The common part of both layouts; the server checks permissions only when something is written."""
 
     limits = LIMITS
+    place_of_remarks = f"in its database, in the collection {REMARKS!r}"
     # by default pymongo has no limit for waiting, and a network can drop its packets without a word
     patience = 2.0
     # servers accept bytes, and most accept such keys, so an acquisition can continue
@@ -97,7 +90,6 @@ class MongoBackend(Backend):
         self.has_indexes = False
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
-        """Check URIs before a client uses them."""
         arguments = dict(zip(self.uri_arguments, args, strict=False)) | kwargs
         for argument in self.uri_arguments:
             check_uri(arguments.get(argument), argument)
@@ -110,12 +102,10 @@ class MongoBackend(Backend):
 
     @property
     def database(self) -> Any:
-        """The database of the runs."""
         raise NotImplementedError
 
     @property
     def remark_collection(self) -> Any:
-        """The collection of remarks on runs."""
         return self.database[REMARKS]
 
     @property
@@ -123,20 +113,22 @@ class MongoBackend(Backend):
         """The collection that lists what is still to be removed of runs."""
         return self.database["deletions"]
 
-    @property
-    def other_layout(self) -> OtherLayout:
-        """What the other layout has in the same database."""
+    def is_in_other_layout(self, uid: str) -> bool:
+        """Whether the other layout has a run of this uid in the same database."""
+        raise NotImplementedError
+
+    def owners_in_other_layout(self) -> list[set[str]]:
+        """The uids of the descriptors and of the resources that the other layout has in the same database."""
         raise NotImplementedError
 
     def is_in_deletion(self, uid: str) -> bool:
         """Whether the deletion of a run is under way, or was interrupted."""
-        return self.deletions.find_one({"_id": uid}, {"_id": True}) is not None
+        return has_any(self.deletions, {"_id": uid})
 
     def obstacle(self, uid: str) -> str:
         if self.is_in_deletion(uid):
             return IN_DELETION
-        runs, key = self.other_layout.runs, self.other_layout.uid
-        return IN_OTHER_LAYOUT if runs.find_one({key: uid}, {"_id": True}) is not None else ""
+        return IN_OTHER_LAYOUT if self.is_in_other_layout(uid) else ""
 
     def check_free(self, uid: str) -> None:
         """Raise `RunExistsError` for a uid that a run has, or one whose Events or remarks a run of it would share."""
@@ -144,9 +136,6 @@ class MongoBackend(Backend):
             raise RunExistsError.of_uid(uid, self.label)
         if obstacle := self.obstacle(uid):
             raise RunExistsError.in_the_way(uid, self.label, obstacle)
-
-    def set_annotations(self, directory: str | None) -> None:
-        refuse_annotations(directory, f"in its database, in the collection {REMARKS!r}")
 
     def check_takes_remarks(self) -> None:
         self.check_writable()
@@ -179,29 +168,24 @@ class MongoBackend(Backend):
         raise NotImplementedError
 
     def create_indexes(self) -> None:
-        """Create the indexes, and those by which results are found; most runs are raw data, which are not in these."""
+        """Create those that are missing."""
         ensure_indexes(self.indexes())
-        collection, prefix = self.starts_in()
-        for key in PROVENANCE:
-            _ensure_index(collection, prefix + key, sparse=True)
-
-    def starts_in(self) -> tuple[Any, str]:
-        """The collection of the start documents, and what precedes their keys there."""
-        raise NotImplementedError
 
 
 def ensure_indexes(indexes: Iterable[Index]) -> None:
     """Create indexes; ignore existing ones, and those that the server cannot create."""
     for index in indexes:
-        _ensure_index(index.collection, index.keys, unique=index.is_unique)
+        options = {"unique": index.is_unique, "sparse": index.is_sparse}
+        try:
+            index.collection.create_index(index.keys, **{name: True for name, is_set in options.items() if is_set})
+        except pymongo.errors.OperationFailure as exc:
+            if is_unauthorized(exc):
+                raise
 
 
-def _ensure_index(collection: Any, keys: Keys, **options: bool) -> None:
-    try:
-        collection.create_index(keys, **options)
-    except pymongo.errors.OperationFailure as exc:
-        if is_unauthorized(exc):
-            raise
+def has_any(collection: Any, query: Document) -> bool:
+    """Whether a query finds a document."""
+    return collection.find_one(query, {"_id": True}) is not None
 
 
 def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> list[Any]:
@@ -215,9 +199,9 @@ def insert_new(collection: Any, documents: list[dict[str, Any]], key: str) -> li
         errors = exc.details.get("writeErrors", [])
         if exc.details.get("writeConcernErrors") or any(e.get("code") != DUPLICATE_KEY for e in errors):
             raise
-        repeated = {error["op"][key]: as_text(_without_id(error["op"])) for error in errors}
+        repeated = {error["op"][key]: as_text({**error["op"], "_id": None}) for error in errors}
         for stored in collection.find({key: {"$in": list(repeated)}}):
-            if repeated.pop(stored[key]) != as_text(_without_id(stored)):
+            if repeated.pop(stored[key]) != as_text({**stored, "_id": None}):
                 raise used_elsewhere(key, stored[key]) from None
             found.append(stored["_id"])
         if repeated:
@@ -258,28 +242,21 @@ def used_elsewhere(key: str, value: str) -> InvalidRunError:
     )
 
 
-def _without_id(doc: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in doc.items() if key != "_id"}
-
-
 def check_uri(uri: Any, argument: str) -> None:
     """Refuse an empty URI, or one without a database, before a client uses it."""
     if not isinstance(uri, str):
         return
     if not uri.strip():
         raise InvalidCatalogError(
-            f"{argument} is empty; give a URI like mongodb://HOST:27017/DATABASE "
-            "(in YAML: is its environment variable set?)"
+            f"{argument} is empty; give a URI like {_EXAMPLE} (in YAML: is its environment variable set?)"
         )
     try:
         database = pymongo.uri_parser.parse_uri(uri, validate=False, warn=False)["database"]
     except (pymongo.errors.PyMongoError, ValueError) as exc:
         # pymongo's message can repeat the URI with its password
         raise InvalidCatalogError(
-            f"{argument} is not a MongoDB URI ({type(exc).__name__}); give one like mongodb://HOST:27017/DATABASE, "
-            "with special characters of user name and password percent-encoded"
+            f"{argument} is not a MongoDB URI ({type(exc).__name__}); give one like {_EXAMPLE}, with special "
+            "characters of user name and password percent-encoded"
         ) from None
     if not database:
-        raise InvalidCatalogError(
-            f"{argument} names no database; add it at the end, like mongodb://HOST:27017/DATABASE"
-        )
+        raise InvalidCatalogError(f"{argument} names no database; add it at the end, like {_EXAMPLE}")

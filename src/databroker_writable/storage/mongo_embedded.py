@@ -20,11 +20,12 @@ from ..tables.backend_limits import bson_size
 from ..tables.document_values import private_copy, to_builtin
 from .embedded_query import mended
 from .mongo_backend import (
+    PROVENANCE,
     Index,
     MongoBackend,
-    OtherLayout,
     Owner,
     Part,
+    has_any,
     insert_new,
     no_place_for,
     remove,
@@ -80,8 +81,7 @@ class EmbeddedRunWriter:
             self._flush(uid)
         counts = {f"count_{uid}": count for uid, count in self._counts.items()}
         for owner in self._owners.values():
-            owned = (self._counts.get(doc["uid"], 0) for doc in self._header[f"{owner.name}s"])
-            counts[f"{owner.pages.name}_count"] = sum(owned)
+            counts[f"{owner.pages.name}_count"] = sum(self._counts.get(uid, 0) for uid in self._uids_of(owner))
         if self._has_found_pages:
             self._check_still_there()
         try:
@@ -92,7 +92,10 @@ class EmbeddedRunWriter:
     def abandon(self) -> None:
         """Remove the pages, unless a published run, or another writer of the same run, uses them."""
         for owner in () if self._has_found_pages else self._owners.values():
-            remove([self._backend.unused_pages(owner, [doc["uid"] for doc in self._header[f"{owner.name}s"]])])
+            remove([self._backend.unused_pages(owner, self._uids_of(owner))])
+
+    def _uids_of(self, owner: Owner) -> list[str]:
+        return [doc["uid"] for doc in self._header[f"{owner.name}s"]]
 
     def _owner_of(self, page: dict[str, Any]) -> Owner:
         return next(owner for owner in self._owners.values() if owner.name in page)
@@ -136,7 +139,7 @@ class EmbeddedRunWriter:
     def _check_still_there(self) -> None:
         """Refuse to publish without pages that another writer of the same run has removed since they were found."""
         for owner in self._owners.values():
-            uids = [doc["uid"] for doc in self._header[f"{owner.name}s"]]
+            uids = self._uids_of(owner)
             pages = owner.pages.find({owner.name: {"$in": uids}}, {"first_index": True, "last_index": True})
             there = sum(page["last_index"] + 1 - page["first_index"] for page in pages)
             if there < sum(self._counts.get(uid, 0) for uid in uids):
@@ -144,8 +147,7 @@ class EmbeddedRunWriter:
 
     def _check_descriptor(self, uid: str) -> None:
         """Refuse the descriptor of another run, which has its Events already."""
-        others = {"descriptors.uid": uid, "run_id": {"$ne": self._uid}}
-        if self._database.header.find_one(others, {"_id": True}) is not None:
+        if has_any(self._database.header, {"descriptors.uid": uid, "run_id": {"$ne": self._uid}}):
             raise used_elsewhere("uid", uid)
 
 
@@ -163,15 +165,11 @@ class MongoEmbeddedBackend(MongoBackend):
     def database(self) -> Any:
         return upstream.embedded_database(self.catalog)
 
-    @property
-    def other_layout(self) -> OtherLayout:
-        database = self.database
-        return OtherLayout(
-            database["run_start"],
-            "uid",
-            lambda: uids_of(database["event_descriptor"]),
-            lambda: uids_of(database["resource"]),
-        )
+    def is_in_other_layout(self, uid: str) -> bool:
+        return has_any(self.database["run_start"], {"uid": uid})
+
+    def owners_in_other_layout(self) -> list[set[str]]:
+        return [uids_of(self.database[name]) for name in ("event_descriptor", "resource")]
 
     @property
     def owners(self) -> list[Owner]:
@@ -193,16 +191,14 @@ class MongoEmbeddedBackend(MongoBackend):
         return EmbeddedRunWriter(self, start)
 
     def has_run(self, uid: str) -> bool:
-        return self.database.header.find_one({"start.uid": uid}, {"_id": True}) is not None
-
-    def starts_in(self) -> tuple[Any, str]:
-        return self.database.header, "start."
+        return has_any(self.database.header, {"start.uid": uid})
 
     def indexes(self) -> list[Index]:
         header, event, datum = self.database.header, self.database.event, self.database.datum
         return [
             Index(header, "run_id"),
             Index(header, "uid"),
+            *(Index(header, f"start.{key}", is_sparse=True) for key in PROVENANCE),
             Index(header, [("start.uid", _DESCENDING)]),
             Index(header, [("start.time", _DESCENDING), ("start.scan_id", _DESCENDING)]),
             Index(event, [("descriptor", _DESCENDING), ("last_index", _ASCENDING)]),
@@ -236,13 +232,8 @@ def _listed(keys: Iterable[Any]) -> str:
     return listed(keys) or "none"
 
 
-def _rows(page: dict[str, Any], first: int, last: int) -> dict[str, Any]:
-    """The given rows of a page."""
-    columns = ("data", "timestamps", "filled", "datum_kwargs")
-    result: dict[str, Any] = {}
-    for key, value in page.items():
-        if key in columns:
-            result[key] = {column: list(values[first:last]) for column, values in value.items()}
-        else:
-            result[key] = list(value[first:last]) if isinstance(value, list) else value
-    return result
+def _rows(value: Any, first: int, last: int) -> Any:
+    """The given rows of a page, or of the columns in it."""
+    if isinstance(value, dict):
+        return {key: _rows(part, first, last) for key, part in value.items()}
+    return value[first:last] if isinstance(value, list) else value

@@ -22,11 +22,12 @@ from ..runs.upstream_entries import entry_of_start
 from ..tables.document_values import to_builtin
 from .assets import FORMATS
 from .mongo_backend import (
+    PROVENANCE,
     Index,
     MongoBackend,
-    OtherLayout,
     Owner,
     Part,
+    has_any,
     insert_new,
     no_place_for,
     remove,
@@ -52,12 +53,10 @@ class WriterIds:
         self._count = itertools.count()
 
     def new(self) -> bson.ObjectId:
-        """Make the next one."""
         count = next(self._count) % 2**24
         return bson.ObjectId(int(time.time()).to_bytes(4, "big") + self._random + count.to_bytes(3, "big"))
 
     def is_ours(self, made: Any) -> bool:
-        """Whether this writer made it."""
         return isinstance(made, bson.ObjectId) and made.binary[4:9] == self._random
 
 
@@ -92,10 +91,8 @@ class NormalizedRunWriter:
             self._stop = doc
         elif name == "resource":
             self._insert_resource(to_builtin(doc))
-        elif name in ("event", "event_page"):
-            self._counts["descriptor"][doc["descriptor"]] += self._insert(self._collections.events, name, doc)
-        elif name in ("datum", "datum_page"):
-            self._counts["resource"][doc["resource"]] += self._insert(self._collections.datums, name, doc)
+        elif name in ("event", "event_page", "datum", "datum_page"):
+            self._insert(name, to_builtin(doc))
         elif name != "start":
             raise no_place_for(name)
 
@@ -128,8 +125,7 @@ class NormalizedRunWriter:
 
     def _check_descriptor(self, doc: dict[str, Any]) -> None:
         """Refuse the descriptor of another run, whose readers would see the Events of this one."""
-        others = {"uid": doc["uid"], "run_start": {"$ne": self._uid}}
-        if self._collections.descriptors.find_one(others, {"_id": True}) is not None:
+        if has_any(self._collections.descriptors, {"uid": doc["uid"], "run_start": {"$ne": self._uid}}):
             raise used_elsewhere("uid", doc["uid"])
 
     def _insert_resource(self, doc: dict[str, Any]) -> None:
@@ -144,21 +140,20 @@ class NormalizedRunWriter:
         if as_text(existing) != as_text(doc):
             raise used_elsewhere("uid", doc["uid"])
 
-    def _insert(self, collection: Any, name: str, doc: dict[str, Any]) -> int:
-        """Insert Events or Datums, also from a page, and return their number."""
+    def _insert(self, name: str, doc: dict[str, Any]) -> None:
+        """Insert Events or Datums, also from a page."""
         # suitcase-mongo 0.7.0 compares a document that exists already with ==, which NaN never passes,
         # and passes every page through JSON
-        doc = to_builtin(doc)
-        key = "uid" if name.startswith("event") else "datum_id"
-        if name.endswith("_page"):
-            unpack = event_model.unpack_event_page if name == "event_page" else event_model.unpack_datum_page
-            documents = [dict(item) for item in unpack(doc)]
-        else:
-            documents = [dict(doc)]
+        owner = next(owner for owner in self._backend.owners if owner.name in doc)
+        counts, uid = self._counts[owner.name], doc[owner.name]
+        before = counts[uid]
+        key = "uid" if owner.name == "descriptor" else "datum_id"
+        unpack = {"event_page": event_model.unpack_event_page, "datum_page": event_model.unpack_datum_page}
+        documents = list(unpack[name](doc)) if name in unpack else [doc]
         for first in range(0, len(documents), BATCH):
             batch = [{"_id": self._ids.new(), **doc} for doc in documents[first : first + BATCH]]
-            self._has_found_owned |= not all(map(self._ids.is_ours, insert_new(collection, batch, key)))
-        return len(documents)
+            self._has_found_owned |= not all(map(self._ids.is_ours, insert_new(owner.pages, batch, key)))
+        counts[uid] = before + len(documents)
 
     def _check_still_there(self) -> None:
         """Refuse to publish without documents that another writer of the same run has removed since they were found."""
@@ -183,8 +178,7 @@ class NormalizedRunWriter:
                 claim = stops.find_one({"run_start": self._uid}, {"_id": False})
                 if claim is not None and claim["uid"] == self._stop["uid"]:
                     return
-                others = {"uid": self._stop["uid"], "run_start": {"$ne": self._uid}}
-                if stops.find_one(others, {"_id": True}) is not None:
+                if has_any(stops, {"uid": self._stop["uid"], "run_start": {"$ne": self._uid}}):
                     raise used_elsewhere("uid", self._stop["uid"]) from None
             if time.monotonic() > until:
                 # left by an interrupted writer
@@ -206,11 +200,6 @@ class NormalizedRunWriter:
             self._collections.stops.replace_one({"run_start": self._uid}, stop, upsert=True)
 
 
-def _uids_in(headers: Any, part: str) -> set[str]:
-    """The uids of the documents of a type in the headers of the embedded layout."""
-    return {doc["uid"] for header in headers.find({}, {f"{part}.uid": True}) for doc in header.get(part) or []}
-
-
 class MongoNormalizedBackend(MongoBackend):
     """The layout of `databroker._drivers.mongo_normalized.BlueskyMongoCatalog`."""
 
@@ -223,22 +212,19 @@ class MongoNormalizedBackend(MongoBackend):
 
     @property
     def collections(self) -> Any:
-        """The collections of the documents."""
         return upstream.normalized_collections(self.catalog)
 
     @property
     def database(self) -> Any:
         return upstream.normalized_databases(self.catalog)[0]
 
-    @property
-    def other_layout(self) -> OtherLayout:
-        headers = self.database["header"]
-        return OtherLayout(
-            headers,
-            "start.uid",
-            lambda: _uids_in(headers, "descriptors"),
-            lambda: _uids_in(headers, "resources"),
-        )
+    def is_in_other_layout(self, uid: str) -> bool:
+        return has_any(self.database["header"], {"start.uid": uid})
+
+    def owners_in_other_layout(self) -> list[set[str]]:
+        headers = list(self.database["header"].find({}, {"descriptors.uid": True, "resources.uid": True}))
+        parts = ("descriptors", "resources")
+        return [{doc["uid"] for header in headers for doc in header.get(part) or []} for part in parts]
 
     @property
     def has_registry_apart(self) -> bool:
@@ -266,7 +252,7 @@ class MongoNormalizedBackend(MongoBackend):
         return NormalizedRunWriter(self, start)
 
     def has_run(self, uid: str) -> bool:
-        return self.collections.starts.find_one({"uid": uid}, {"_id": True}) is not None
+        return has_any(self.collections.starts, {"uid": uid})
 
     def stored_run(self, uid: str) -> Any:
         """The run, with the Events counted at insertion, so that databroker does not let the server count them."""
@@ -277,14 +263,12 @@ class MongoNormalizedBackend(MongoBackend):
                 return upstream.open_entry(entry, self.catalog, get_event_count=counts.__getitem__)
         return super().stored_run(uid)
 
-    def starts_in(self) -> tuple[Any, str]:
-        return self.collections.starts, ""
-
     def indexes(self) -> list[Index]:
         collections = self.collections
         return [
             Index(collections.starts, "uid", True),
             Index(collections.starts, "scan_id"),
+            *(Index(collections.starts, key, is_sparse=True) for key in PROVENANCE),
             Index(collections.starts, [("time", _DESCENDING), ("scan_id", _DESCENDING)]),
             Index(collections.stops, "run_start", True),
             Index(collections.stops, "uid", True),

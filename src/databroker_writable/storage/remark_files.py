@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ..errors import NotWritableError, is_of_this_process, warn_user
+from ..errors import is_of_this_process, warn_user
 from ..runs.document_parts import Document
 from ..tables.time_columns import LATEST
 from .catalog_paths import names_in
@@ -19,16 +19,7 @@ SUFFIX = ".json"
 
 
 class RemarkFolder:
-    """The remarks in a directory, which need not exist; each file is read once.
-
-    Examples
-    --------
-    >>> folder = RemarkFolder("remarks")
-    >>> remark = {"uid": "remark-1", "run": "fit-1", "text": "beam dump", "tags": [], "user": "me", "time": 1.0}
-    >>> folder.add(remark)
-    >>> [remark["text"] for remark in folder.read()]
-    ['beam dump']
-    """
+    """The remarks in a directory, which need not exist; each file is read once."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -53,19 +44,12 @@ class RemarkFolder:
 
         Raises `NotWritableError` if the directory cannot be read.
         """
-        found, unreadable = self._read()
+        found, unreadable = self.look()
         if unreadable:
             warn_user(f"{unreadable}; until then a run that it retracts looks like a good one")
         return found
 
-    def read_to_remove(self) -> list[Document]:
-        """Return all remarks; raise `NotWritableError` if one cannot be read, which may be on any run."""
-        found, unreadable = self._read()
-        if unreadable:
-            raise NotWritableError(unreadable)
-        return found
-
-    def _read(self) -> tuple[list[Document], str]:
+    def look(self) -> tuple[list[Document], str]:
         """All remarks, and the message about those that cannot be read, empty if there are none."""
         known: dict[str, Document | None] = {}
         unreadable: list[str] = []
@@ -91,14 +75,12 @@ class RemarkFolder:
         return found, f"{unreadable[0]}{more}" if unreadable else ""
 
     def remove(self, remark: Document) -> None:
-        """Remove a remark of a deleted run."""
         path = self.file_of(remark)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
             sync_directories([path])
 
     def file_of(self, remark: Document) -> str:
-        """Path of the file of a remark."""
         return os.path.join(self.path, remark["uid"] + SUFFIX)
 
 
@@ -128,14 +110,12 @@ def remark_in(document: Any) -> Document | None:
     if not isinstance(document, dict):
         return None
     remark = {"catalog": None, "verdict": None, **document}
-    texts = [remark.get(key) for key in ("uid", "run", "text", "user")]
-    texts += [remark[key] for key in ("catalog", "verdict") if remark[key] is not None]
-    time, tags = remark.get("time"), remark.get("tags")
     is_remark = (
-        all(isinstance(text, str) for text in texts)
-        and isinstance(time, int | float)
-        and abs(time) < LATEST
-        and isinstance(tags, list)
-        and all(isinstance(tag, str) for tag in tags)
+        all(isinstance(remark.get(key), str) for key in ("uid", "run", "text", "user"))
+        and all(isinstance(remark[key], str | None) for key in ("catalog", "verdict"))
+        and isinstance(remark.get("time"), int | float)
+        and abs(remark["time"]) < LATEST
+        and isinstance(remark.get("tags"), list)
+        and all(isinstance(tag, str) for tag in remark["tags"])
     )
     return remark if is_remark else None

@@ -55,7 +55,6 @@ def read_msgpack_and_pickles(path: str) -> Iterator[NamedDocument]:
 
 
 def read_jsonl(path: str) -> Iterator[NamedDocument]:
-    """The documents of a JSONL file."""
     with open_run_file(path, "r") as file:
         for line in file:
             name, doc = json.loads(line)
@@ -153,15 +152,11 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderCache) -> N
     with _without_garbage_collection():
         files = _new_files(catalog, complaints)
         loaded = upstream.loaded_files(catalog)
+        index.recall(files)
 
         def headers() -> Iterator[RunHeader]:
-            recalled = False
             for path, (modified, state) in files.items():
                 header = index.header(path, state)
-                if header is None and not recalled:
-                    index.recall(files)
-                    recalled = True
-                    header = index.header(path, state)
                 if header is None:
                     header = _read_header(path, state, run_format, complaints)
                     if header is None:
@@ -183,7 +178,8 @@ def _read_header(path: str, state: bytes, run_format: RunFormat, complaints: lis
     try:
         header = run_format.read_header(path)
         if header is None:
-            if _is_left(path):
+            status = os.stat(path)
+            if status.st_size > 0 and time.time() - status.st_mtime > _LEFT_AFTER:
                 complaints.append((path, "ends within its start document; restore it from a copy, or move it away"))
             return None
         _check_header(*header)
@@ -193,12 +189,6 @@ def _read_header(path: str, state: bytes, run_format: RunFormat, complaints: lis
     except Exception as exc:  # other programs' files can contain anything
         complaints.append((path, why_unreadable(path, exc)))
     return None
-
-
-def _is_left(path: str) -> bool:
-    """Whether a file without a complete start document has content that nobody has added to for some time."""
-    status = os.stat(path)
-    return status.st_size > 0 and time.time() - status.st_mtime > _LEFT_AFTER
 
 
 def _check_header(start: Any, stop: Any) -> None:

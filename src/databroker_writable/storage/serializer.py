@@ -39,9 +39,9 @@ class RunSerializer:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._limits, self._patience = backend.insert_limits, backend.patience
+        self._backend = backend
         # of the latter an acquisition sends the documents, which may refer to no run, or begin one anew
-        self.stored, self.acquired = StoredRunRouter(backend), RunRouter(backend)
+        self.stored, self.acquired = RunRouter(backend, self._open_stored), RunRouter(backend, backend.open_writer)
         self.begin_anew()
         begin_anew_in_children(self)
 
@@ -56,7 +56,7 @@ class RunSerializer:
             with self._lock:
                 self.stored.route(name, dict(doc))
             return
-        with self._lock, deferred_interrupts(self._patience):
+        with self._lock, deferred_interrupts(self._backend.patience):
             _each(self.acquired.route, self._insertable(name, doc))
 
     def abandon(self, run: str) -> None:
@@ -64,9 +64,16 @@ class RunSerializer:
         with self._lock:
             self.stored.abandon(run)
 
+    def _open_stored(self, start: dict[str, Any]) -> RunWriter:
+        """Refuse a run that the driver leaves out, which an acquisition may send."""
+        writer = self._backend.open_writer(start)
+        if isinstance(writer, SerializerWriter) and writer.leaves_run_out:
+            raise not_shown(start["uid"], self._backend)
+        return writer
+
     def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
         try:
-            return [check_inserted(*item, self._limits) for item in unpacked(name, doc)]
+            return [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
         except StoreError:
             # otherwise a later stop document would publish the run without this document
             for run in self.acquired.meant_by(name, doc):
@@ -77,8 +84,8 @@ class RunSerializer:
 class RunRouter:
     """Sends the documents of open runs to one `RunWriter` for each run."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, open_writer: Callable[[dict[str, Any]], RunWriter]) -> None:
+        self._backend, self._open_writer = backend, open_writer
         self.leave()
 
     def leave(self) -> None:
@@ -105,7 +112,7 @@ class RunRouter:
         try:
             if name == "start":
                 self.abandon(run)
-                self._writers[run] = self._new_writer(doc)
+                self._writers[run] = self._open_writer(doc)
             writer = self._writers[run]
             writer(name, doc)
             if name == "stop":
@@ -113,10 +120,7 @@ class RunRouter:
                 self._forget(run)
         except BaseException as exc:
             self.abandon(run)
-            raise_explained(exc, run, self._backend)
-
-    def _new_writer(self, start: dict[str, Any]) -> RunWriter:
-        return self._backend.open_writer(start)
+            raise_explained(exc, f"the run {run!r}", self._backend)
 
     def _runs_of(self, name: str, doc: dict[str, Any]) -> Iterator[str]:
         if name == "start":
@@ -151,16 +155,6 @@ class RunRouter:
         }
 
 
-class StoredRunRouter(RunRouter):
-    """Refuses a run that the driver leaves out, which an acquisition may send."""
-
-    def _new_writer(self, start: dict[str, Any]) -> RunWriter:
-        writer = super()._new_writer(start)
-        if isinstance(writer, SerializerWriter) and writer.leaves_run_out:
-            raise not_shown(start["uid"], self._backend)
-        return writer
-
-
 def _each(function: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -> None:
     """Call a function with each of the arguments, also after an error; raise the first one."""
     error: Exception | None = None
@@ -178,6 +172,6 @@ def _each(function: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -
 
 def _unknown(name: str, owner: str, uid: Any) -> InvalidRunError:
     return InvalidRunError(
-        f"a {name!r} document refers to the {owner} {uid!r}, which is not open; "
-        "insert its start document first (after an error start again with the start document)"
+        f"a {name!r} document refers to the {owner} {uid!r}, which is not open; insert its start document first (after "
+        "an error start again with the start document)"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..runs.document_parts import Document
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset_file, is_asset_resource
 from ..storage.file_locks import is_being_written
 from ..storage.file_rights import why_not_listed
-from .findings import Finding, Leftover, in_place_of_directory, remover
+from .findings import Finding, Leftover, in_place_of_directory
 
 
 class Assets:
@@ -36,7 +35,6 @@ class Assets:
         self.unknown_resources = 0
 
     def refer(self, resources: Iterable[Document]) -> None:
-        """Record what a run refers to."""
         for resource in resources:
             if is_asset_resource(resource):
                 self._needed[path_of_resource(self._catalog, resource)] = resource
@@ -62,7 +60,7 @@ class Assets:
         """Partial files, and files that no run refers to; `unreadable` names a run whose references are unknown."""
         for path, status in self._partial.items():
             if not is_being_written(path):
-                yield self._leftover("partial-asset", "partial asset file", path, status, remover(path))
+                yield self._leftover("partial-asset", "partial asset file", path, status)
         in_use = self._in_use()
         for path, status in self._published.items():
             if (status.st_dev, status.st_ino) in in_use:
@@ -72,7 +70,7 @@ class Assets:
                 message = f"{what}, kept because {unreadable} cannot be read and may refer to it"
                 yield Finding("orphan-asset", path, message, is_problem=False)
             else:
-                yield self._leftover("orphan-asset", what, path, status, remover(path, is_asset_file))
+                yield self._leftover("orphan-asset", what, path, status, is_ours=is_asset_file)
 
     def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
         """Read every file that runs refer to, and verify checksums; `report` is called with the bytes of each."""
@@ -82,11 +80,10 @@ class Assets:
                 report(os.path.getsize(path))
             except UnreadableAssetError as exc:
                 missing = isinstance(exc.__cause__, FileNotFoundError)
-                advice = " (if the files were moved, map their root with root_map)" if missing else ""
                 closed = isinstance(exc.__cause__, PermissionError)
                 category = "missing-asset" if missing else "unreadable-asset" if closed else "damaged-asset"
                 run = resource.get("run_start", "?")
-                yield Finding(category, path, f"run {run} cannot be read completely: {exc}{advice}")
+                yield Finding(category, path, f"run {run} cannot be read completely: {exc}")
 
     def _in_use(self) -> set[tuple[int, int]]:
         """Device and inode of the files that runs refer to, because file systems may ignore the case of names."""
@@ -97,13 +94,10 @@ class Assets:
                 files.add((status.st_dev, status.st_ino))
         return files
 
-    def _leftover(
-        self, category: str, what: str, path: str, status: os.stat_result, remove: Callable[[float], bool]
-    ) -> Leftover:
-        age = max(0.0, time.time() - status.st_mtime)
+    def _leftover(self, category: str, what: str, path: str, status: os.stat_result, **options: Any) -> Leftover:
         shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
         what = f"{what}{shared}, {humanize.naturalsize(status.st_size)}"
-        return Leftover.of_age(category, path, what, age, may_be_shared=self._may_be_shared, remove=remove)
+        return Leftover.of_file(category, path, what, may_be_shared=self._may_be_shared, **options)
 
 
 def path_of_resource(catalog: Any, resource: Document) -> str:

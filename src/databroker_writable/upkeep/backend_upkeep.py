@@ -81,6 +81,7 @@ class Deletion(ABC):
         self.catalog = catalog
         self.backend = catalog._backend
         self.uid = uid
+        self.run_files: list[str] = []  # those of the documents, if they are in files
         self.assets: list[str] = []  # the files that are deleted with it
         self.kept: list[str] = []  # those that another run uses or could, or that are outside the asset root
         self._closed: list[str] = []
@@ -102,50 +103,42 @@ class Deletion(ABC):
     def used_by_others(self, resources: list[Document]) -> set[str]:
         """Real paths of the assets that other runs refer to, or of all, where some runs cannot be read."""
 
-    def run_files(self) -> list[str]:
-        """The files of the documents, if they are in files."""
-        return []
-
     def check_rights(self) -> None:
         """Raise `NotWritableError` if this user may not remove all of it, before anything changes."""
-        remarks = [
-            folder.file_of(remark)
-            for folder in self.backend.remark_folders
-            for remark in folder.read_to_remove()
-            if remark["run"] == self.uid
-        ]
+        remarks: list[str] = []
+        for folder in self.backend.remark_folders:
+            found, unreadable = folder.look()
+            if unreadable:
+                raise NotWritableError(unreadable)  # it may be on this run
+            remarks += [folder.file_of(remark) for remark in found if remark["run"] == self.uid]
         reasons = ((path, why_unreadable(path, PermissionError())) for path in self._closed)
-        refused = ((path, why_not_removable(path)) for path in (*self.run_files(), *self.assets, *remarks))
+        refused = ((path, why_not_removable(path)) for path in (*self.run_files, *self.assets, *remarks))
         for path, why in (*reasons, *refused):
             if why:
                 raise NotWritableError(f"the run {self.uid!r} cannot be deleted: {path}: {why}; nothing was changed")
 
     def execute(self) -> None:
         """Delete the run, or finish its deletion."""
-        was_visible = self.is_visible
         try:
-            self._execute()
+            if self.is_visible:
+                self.hide()
+                self.is_visible = False
+            # first, because another run of this uid must not inherit them
+            self.backend.remove_remarks(self.uid)
+            for path in self.assets:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            sync_directories(path for path in self.assets if os.path.isdir(os.path.dirname(path)))
+            self.remove_documents()
         except StoreError:
             raise
         except OSError as exc:
             path = str(exc.filename or "")
             is_refused = isinstance(exc, PermissionError) or exc.errno == errno.EROFS
-            rest = "nothing was changed" if self.is_visible and was_visible else "delete it again to remove the rest"
+            rest = "nothing was changed" if self.is_visible else "delete it again to remove the rest"
             raise (NotWritableError if is_refused else StoreFailedError)(
                 f"the run {self.uid!r} cannot be deleted: {path}: {why_not_removed(path, exc)}; {rest}"
             ) from exc
-
-    def _execute(self) -> None:
-        if self.is_visible:
-            self.hide()
-            self.is_visible = False
-        # first, because another run of this uid must not inherit them
-        self.backend.remove_remarks(self.uid)
-        for path in self.assets:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-        sync_directories(path for path in self.assets if os.path.isdir(os.path.dirname(path)))
-        self.remove_documents()
 
     def find_assets(self, resources: list[Document]) -> None:
         """Divide the files of resources into those to delete and those to keep."""

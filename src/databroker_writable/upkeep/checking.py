@@ -12,11 +12,10 @@ from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
 from ..errors import NotWritableError
 from ..runs import upstream
 from ..storage.catalog_paths import names_in
-from ..storage.durable_file import final_name
-from ..storage.file_locks import is_being_written
 from ..storage.remark_files import SUFFIX, read_remark, why_no_remark
 from .asset_findings import Assets
-from .findings import Finding, Leftover, Report, age_of, in_place_of_directory, remover
+from .file_upkeep import left_files
+from .findings import Finding, Leftover, Report, in_place_of_directory
 from .known_upkeep import upkeep_class, upkeep_of
 
 
@@ -67,13 +66,11 @@ def _remark_findings(directory: str) -> Iterator[Finding]:
     except NotWritableError as exc:
         yield Finding("unreadable-directory", directory, f"{exc}, so no remark is looked at")
         return
+    for entry in left_files(directory, lambda name: name.endswith(SUFFIX)):
+        yield Leftover.of_file("partial-remark", entry.path, "partial remark on a run")
     for name in names:
         path = os.path.join(directory, name)
-        if (final_name(name) or "").endswith(SUFFIX):
-            if not is_being_written(path):
-                what = "partial remark on a run"
-                yield Leftover.of_age("partial-remark", path, what, age_of(path), remove=remover(path))
-        elif name.endswith(SUFFIX) and not name.startswith("."):
+        if name.endswith(SUFFIX) and not name.startswith("."):
             try:
                 read_remark(path)
             except FileNotFoundError:

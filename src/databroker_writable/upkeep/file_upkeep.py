@@ -28,7 +28,7 @@ from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unr
 from ..tables.stream_reading import counts_by_stream
 from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
-from .findings import Finding, Leftover, age_of, remover
+from .findings import Finding, Leftover, age_of
 
 READERS: dict[str, Reader] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
@@ -39,14 +39,12 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryEr
 class RunFile:
     """The resources in a run file, what is wrong with it, and whether all resources of its run are known."""
 
+    is_known: bool
     resources: list[Document] = field(default_factory=list)
     complaint: str = ""
-    is_known: bool = True
 
 
 class FileUpkeep(BackendUpkeep):
-    """The upkeep of a directory of run files."""
-
     backend: FileBackend
     needs_runs = False
 
@@ -73,11 +71,9 @@ class FileUpkeep(BackendUpkeep):
 
     def deletion_of(self, uid: str) -> Deletion | None:
         usual = self.backend.run_file(uid)
-        visible = self._file_of(uid, usual, run_files(self.catalog))
-        if visible is not None:
-            return FileDeletion(self.catalog, uid, visible, is_visible=True)
-        hidden = self._file_of(uid, name_during_deletion(usual), self._hidden_runs())
-        return None if hidden is None else FileDeletion(self.catalog, uid, hidden, is_visible=False)
+        path = self._file_of(uid, usual, run_files(self.catalog))
+        path = path or self._file_of(uid, name_during_deletion(usual), self._hidden_runs())
+        return None if path is None else FileDeletion(self.catalog, uid, path)
 
     def _file_of(self, uid: str, usual: str, files: list[str]) -> str | None:
         """The file among some that holds a run, or has its usual name and does not say whose it is."""
@@ -106,19 +102,16 @@ class FileUpkeep(BackendUpkeep):
 class FileDeletion(Deletion):
     """A run file: it gets a hidden name, and is removed last."""
 
-    def __init__(self, catalog: Any, uid: str, path: str, *, is_visible: bool) -> None:
+    def __init__(self, catalog: Any, uid: str, path: str) -> None:
         super().__init__(catalog, uid)
-        self.is_visible = is_visible
-        self._hidden = path if not is_visible else name_during_deletion(path)
-        self._path = path
+        self.is_visible = not path.endswith(DELETED)
+        self.run_files = [path]
+        self._path, self._hidden = path, name_during_deletion(path) if self.is_visible else path
         self.find_assets(read_run_file(path, self.backend.read_file).resources)
 
     @property
     def size(self) -> str:
         return str(humanize.naturalsize(os.path.getsize(self._path)))
-
-    def run_files(self) -> list[str]:
-        return [self._path]
 
     def hide(self) -> None:
         # check computes the age from this; only the owner and those who may write to the file may change it
@@ -149,7 +142,6 @@ class EventNumbers:
         self.ranges: dict[str, list[range]] = defaultdict(list)
 
     def add(self, name: str, doc: Document) -> None:
-        """Add the next document of the run."""
         if name == "descriptor":
             self._streams[doc["uid"]] = doc.get("name", "primary")
         elif name in ("event", "event_page"):
@@ -176,7 +168,6 @@ def left_files(directory: str, is_wanted: Callable[[str], bool]) -> list[os.DirE
 
 
 def run_files(catalog: Any) -> list[str]:
-    """The files that the catalog reads."""
     return sorted(set(files_matching(catalog.paths)))
 
 
@@ -191,7 +182,6 @@ def readers_of_files(catalog: Any) -> dict[str, Reader]:
 def partial_files(catalog: Any) -> Iterator[Finding]:
     """Hidden files of runs that are not published yet."""
     for entry in left_files(catalog._backend.directory, lambda name: name.endswith(tuple(READERS))):
-        age = age_of(entry.path)
         try:
             size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
         except FileNotFoundError:
@@ -200,16 +190,16 @@ def partial_files(catalog: Any) -> Iterator[Finding]:
             yield Finding("bad-run-file", entry.path, f"partial run file {why_unreadable(entry.path)}")
             continue
         what, use = f"partial run file, {size}", "--recover publishes what it holds"
-        yield Leftover.of_age("partial-run-file", entry.path, what, age, use=use, remove=remover(entry.path))
+        yield Leftover.of_file("partial-run-file", entry.path, what, use=use)
 
 
 def read_run_file(path: str, read: Reader) -> RunFile:
     """Read a run file to its end. It is never changed."""
-    resources: list[Document] = []
     if not os.path.isfile(path):
-        return RunFile(resources, why_unreadable(path), is_known=False)
+        return RunFile(False, complaint=why_unreadable(path))
     if not os.path.getsize(path):
-        return RunFile(resources, "is empty; remove it if no program is about to write it")
+        return RunFile(True, complaint="is empty; remove it if no program is about to write it")
+    file = RunFile(False)
     names: list[str] = []
     numbers = EventNumbers()
     last: Document = {}
@@ -218,26 +208,30 @@ def read_run_file(path: str, read: Reader) -> RunFile:
             names.append(name)
             numbers.add(name, last)
             if name == "resource":
-                resources.append(last)
+                file.resources.append(last)
     except (PickledRunError, PermissionError) as exc:
-        return RunFile(resources, why_unreadable(path, exc), is_known=False)
+        file.complaint = why_unreadable(path, exc)
     except UNREADABLE as exc:
-        complaint = (
+        file.complaint = (
             f"cannot be read from document {len(names) + 1} on ({type(exc).__name__}): it is truncated, damaged or not "
             "a run; restore it from a copy, or move it away"
         )
-        return RunFile(resources, complaint, is_known=False)
+    else:
+        file.complaint, file.is_known = _complaint(names, numbers, last)
+    return file
+
+
+def _complaint(names: list[str], numbers: EventNumbers, last: Document) -> tuple[str, bool]:
+    """What is wrong with the documents of a run file, and whether it names all resources all the same."""
     if names[:1] != ["start"]:
-        complaint = "is not a run: it does not begin with a start document; move it away"
-        return RunFile(resources, complaint, is_known=False)
+        return "is not a run: it does not begin with a start document; move it away", False
     if names[-1] != "stop":
-        complaint = (
+        return (
             "has no stop document: another program is still writing it, or was killed, or it is truncated; "
             "wait, restore it from a copy, or move it away"
-        )
-        return RunFile(resources, complaint, is_known=False)
+        ), False
     for stream, count in counts_by_stream(last).items():
         if not may_count(count, numbers.pages[stream], numbers.ranges[stream]):
             held = numbers.count_of(stream)
-            return RunFile(resources, f"holds {held} of {count} Events of {stream!r}; restore it from a copy")
-    return RunFile(resources)
+            return f"holds {held} of {count} Events of {stream!r}; restore it from a copy", True
+    return "", True

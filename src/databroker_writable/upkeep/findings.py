@@ -65,6 +65,21 @@ class Leftover(Finding):
         shown = "of unknown age" if age is None else f"{humanize.naturaldelta(age)} old"
         return cls(category, where, f"{what}, {shown}", age=age, **more)
 
+    @classmethod
+    def of_file(
+        cls, category: str, path: str, what: str, is_ours: Callable[[str], bool] = lambda path: True, **more: Any
+    ) -> Leftover:
+        """A file, which is removed if it is still that old, and no process is writing it."""
+
+        def remove(grace: float) -> bool:
+            age = age_of(path)
+            if age is None or age < grace or is_being_written(path) or not is_ours(path):
+                return False
+            os.unlink(path)
+            return True
+
+        return cls.of_age(category, path, what, age_of(path), remove=remove, **more)
+
     def said(self) -> str:
         if self.failure:
             return f"{self.message}; it could not be removed: {self.failure}"
@@ -120,16 +135,3 @@ def age_of(path: str) -> float | None:
     except OSError:
         return None
     return max(0.0, time.time() - written)
-
-
-def remover(path: str, is_ours: Callable[[str], bool] = lambda path: True) -> Callable[[float], bool]:
-    """Return a function that removes a file if it is still that old, and no process is writing it."""
-
-    def remove(grace: float) -> bool:
-        age = age_of(path)
-        if age is None or age < grace or is_being_written(path) or not is_ours(path):
-            return False
-        os.unlink(path)
-        return True
-
-    return remove

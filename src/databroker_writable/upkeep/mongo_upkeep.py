@@ -6,7 +6,7 @@ Documents of runs that were never published are leftovers: no start document or 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import bson
 
 from ..runs.document_parts import Document
 from ..storage.assets import is_asset_resource
-from ..storage.mongo_backend import MongoBackend, Owner, Part, remove, uids_of
+from ..storage.mongo_backend import MongoBackend, Owner, Part, has_any, remove, uids_of
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, path_of_resource
@@ -31,11 +31,6 @@ class MongoUpkeep(BackendUpkeep):
     def __init__(self, catalog: Any) -> None:
         super().__init__(catalog)
         self.database = self.backend.database
-
-    def owners_elsewhere(self) -> tuple[set[str], set[str]]:
-        """The uids of the descriptors and of the resources that the other layout has in this database."""
-        other = self.backend.other_layout
-        return other.descriptors(), other.resources()
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
         deletions = self.backend.deletions
@@ -79,21 +74,18 @@ class NormalizedUpkeep(MongoUpkeep):
                 is_published = partial(self.backend.has_run, run)
                 where = f"run_start/{run}"
                 findings.append(_leftover("documents-without-start", where, what, parts, is_published, is_apart))
-        elsewhere = self.owners_elsewhere()
+        elsewhere = self.backend.owners_in_other_layout()
         for owner, orphans in zip(owners, map(set.difference, referred, known, elsewhere), strict=True):
             for uid in sorted(orphans):
-                is_published = partial(_has, owner.documents, {"uid": uid})
+                is_published = partial(has_any, owner.documents, {"uid": uid})
                 findings.append(_orphans(owner, uid, owner.name, "is missing", is_published))
         return Look(len(published), findings)
 
     def deletion_of(self, uid: str) -> Deletion | None:
         collections = self.backend.collections
-        has_parts = (
-            self.backend.has_run(uid)
-            or self.backend.is_in_deletion(uid)
-            or any(_has(part, {"run_start": uid}) for part in (collections.stops, collections.descriptors))
-        )
-        return NormalizedDeletion(self.catalog, uid) if has_parts else None
+        is_there = self.backend.has_run(uid) or self.backend.is_in_deletion(uid)
+        has_parts = any(has_any(part, {"run_start": uid}) for part in (collections.stops, collections.descriptors))
+        return NormalizedDeletion(self.catalog, uid) if is_there or has_parts else None
 
 
 class EmbeddedUpkeep(MongoUpkeep):
@@ -105,8 +97,7 @@ class EmbeddedUpkeep(MongoUpkeep):
         orphans = {owner.name: _values(owner.pages, owner.name) for owner in owners}
         findings: list[Finding] = []
         count = 0
-        uids = dict.fromkeys((f"{name}s.uid" for name in orphans if name != "resource"), True)
-        for header in database.header.find({}, {"start.uid": True, "resources": True, **uids}):
+        for header in database.header.find({}, {"start.uid": True, "descriptors.uid": True, "resources": True}):
             count += 1
             for name in orphans:
                 orphans[name].difference_update(doc["uid"] for doc in header.get(f"{name}s") or [])
@@ -117,48 +108,58 @@ class EmbeddedUpkeep(MongoUpkeep):
                     "the writer was killed, look at the header in the database before you remove it there"
                 )
                 findings.append(Finding("header-without-start", f"header/{header['_id']}", message))
-        for owner, elsewhere in zip(owners, self.owners_elsewhere(), strict=True):
+        for owner, elsewhere in zip(owners, self.backend.owners_in_other_layout(), strict=True):
             for uid in sorted(orphans[owner.name] - elsewhere):
-                is_published = partial(_has, database.header, {f"{owner.name}s.uid": uid})
+                is_published = partial(has_any, database.header, {f"{owner.name}s.uid": uid})
                 findings.append(_orphans(owner, uid, "header", "is in no header", is_published))
         return Look(count, findings)
 
     def deletion_of(self, uid: str) -> Deletion | None:
-        has_parts = self.backend.has_run(uid) or self.backend.is_in_deletion(uid)
-        return EmbeddedDeletion(self.catalog, uid) if has_parts else None
+        is_there = self.backend.has_run(uid) or self.backend.is_in_deletion(uid)
+        return EmbeddedDeletion(self.catalog, uid) if is_there else None
 
 
-class NormalizedDeletion(Deletion):
-    """The documents of a run in the normalized layout, which no reader sees without its start document.
+class MongoDeletion(Deletion):
+    """The documents of a run, of which its start document, or its header, is removed first."""
 
-    Resources and Datums in a separate registry are kept, with the assets, because another catalog can use them.
-    """
+    backend: MongoBackend
+
+    def __init__(self, catalog: Any, uid: str) -> None:
+        super().__init__(catalog, uid)
+        self.is_visible = self.backend.has_run(uid)
+
+    def parts(self) -> list[Part]:
+        """What else there is of the run, in the order of its removal, as it is now."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> str:
+        return f"{1 + sum(collection.count_documents(query) for collection, query in self.parts()):,} documents"
+
+    def remove_documents(self) -> None:
+        remove(self.parts())
+        self.backend.deletions.delete_one({"_id": self.uid})
+
+
+class NormalizedDeletion(MongoDeletion):
+    """Resources and Datums in a separate registry are kept, with the assets, because another catalog can use them."""
 
     backend: MongoNormalizedBackend
 
     def __init__(self, catalog: Any, uid: str) -> None:
         super().__init__(catalog, uid)
-        self.is_visible = self.backend.has_run(uid)
         resources = list(self.backend.collections.resources.find({"run_start": uid}, {"_id": False}))
         if self.backend.has_registry_apart:
-            self.kept = [
-                path_of_resource(self.catalog, resource) for resource in resources if is_asset_resource(resource)
-            ]
+            self.kept = [path_of_resource(catalog, doc) for doc in resources if is_asset_resource(doc)]
         else:
             self.find_assets(resources)
 
-    @property
-    def size(self) -> str:
-        return f"{_count(self.backend.parts_of_run(self.uid)):,} documents"
+    def parts(self) -> list[Part]:
+        return list(self.backend.parts_of_run(self.uid))
 
     def hide(self) -> None:
         self.backend.deletions.replace_one({"_id": self.uid}, {"_id": self.uid}, upsert=True)
         self.backend.collections.starts.delete_many({"uid": self.uid})
-
-    def remove_documents(self) -> None:
-        # listed before the first is removed
-        remove(list(self.backend.parts_of_run(self.uid)))
-        self.backend.deletions.delete_one({"_id": self.uid})
 
     def used_by_others(self, resources: list[Document]) -> set[str]:
         names = [resource["resource_path"] for resource in resources]
@@ -166,52 +167,40 @@ class NormalizedDeletion(Deletion):
         return {path_of_resource(self.catalog, other) for other in self.backend.collections.resources.find(others)}
 
 
-class EmbeddedDeletion(Deletion):
-    """The header of a run in the embedded layout; its other documents are listed before the header is removed."""
+class EmbeddedDeletion(MongoDeletion):
+    """What belongs to the documents in the header is listed before the header is removed."""
 
     backend: MongoEmbeddedBackend
 
     def __init__(self, catalog: Any, uid: str) -> None:
         super().__init__(catalog, uid)
-        self.is_visible = self.backend.has_run(uid)
         parts = [f"{owner.name}s" for owner in self.backend.owners]
         found = [
             *self.backend.database.header.find({"start.uid": uid}, parts),
             *self.backend.deletions.find({"_id": uid}, parts),
         ]
-        self._parts: Document = {part: [doc for header in found for doc in header.get(part) or []] for part in parts}
-        self.find_assets(self._parts["resources"])
+        self._listed: Document = {part: [doc for header in found for doc in header.get(part) or []] for part in parts}
+        self.find_assets(self._listed["resources"])
 
-    @property
-    def size(self) -> str:
-        return f"{1 + _count(self._pages()):,} documents"
+    def parts(self) -> list[Part]:
+        return [
+            self.backend.unused_pages(owner, [doc["uid"] for doc in self._listed[f"{owner.name}s"]], but_of=self.uid)
+            for owner in self.backend.owners
+        ]
 
     def hide(self) -> None:
-        noted = {**self._parts, "descriptors": [{"uid": doc["uid"]} for doc in self._parts["descriptors"]]}
+        noted = {**self._listed, "descriptors": [{"uid": doc["uid"]} for doc in self._listed["descriptors"]]}
         self.backend.deletions.replace_one({"_id": self.uid}, noted, upsert=True)
         headers = self.backend.database.header
         for header in headers.find({"start.uid": self.uid}, {"_id": True}):
             headers.delete_one(header)  # FerretDB 1.24 on PostgreSQL deletes nothing by start.uid
 
-    def remove_documents(self) -> None:
-        remove(self._pages())
-        self.backend.deletions.delete_one({"_id": self.uid})
-
     def used_by_others(self, resources: list[Document]) -> set[str]:
         names = [resource["resource_path"] for resource in resources]
         others = {"resources.resource_path": {"$in": names}, "start.uid": {"$ne": self.uid}}
         headers = self.backend.database.header.find(others, {"resources": True})
-        return {
-            path_of_resource(self.catalog, resource)
-            for header in headers
-            for resource in header["resources"]
-            if is_asset_resource(resource)
-        }
-
-    def _pages(self) -> Iterator[Part]:
-        for owner in self.backend.owners:
-            uids = [doc["uid"] for doc in self._parts[f"{owner.name}s"]]
-            yield self.backend.unused_pages(owner, uids, but_of=self.uid)
+        found = (resource for header in headers for resource in header["resources"])
+        return {path_of_resource(self.catalog, resource) for resource in found if is_asset_resource(resource)}
 
 
 def _orphans(owner: Owner, uid: str, lacking: str, where_it_is: str, is_published: Callable[[], bool]) -> Leftover:
@@ -234,10 +223,6 @@ def _leftover(
     return Leftover.of_age(category, where, what, _age(parts), may_be_shared=may_be_shared, remove=remove_if_old)
 
 
-def _count(parts: Iterable[Part]) -> int:
-    return sum(collection.count_documents(query) for collection, query in parts)
-
-
 def _age(parts: list[Part]) -> float | None:
     """Seconds since the youngest of some documents was written; None if one has no time."""
     newest = (collection.find(query, {"_id": True}).sort("_id", -1).limit(1) for collection, query in parts)
@@ -246,10 +231,6 @@ def _age(parts: list[Part]) -> float | None:
     if not ids or not all(isinstance(made, bson.ObjectId) for made in ids):
         return None
     return max(0.0, time.time() - max(made.generation_time.timestamp() for made in ids))
-
-
-def _has(collection: Any, query: Document) -> bool:
-    return collection.find_one(query, {"_id": True}) is not None
 
 
 def _values(collection: Any, field: str) -> set[str]:

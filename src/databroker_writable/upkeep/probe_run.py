@@ -56,14 +56,13 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
         report.findings.append(Finding("not-read", f"run {uid}", what))
     assets = [doc for name, doc in run.documents(fill="no") if name == "resource" and is_asset_resource(doc)]
     paths = [os.path.join(doc["root"], doc["resource_path"]) for doc in assets[:1]]
-    if root is not None:
+    for path in paths if root is not None and os.name == "posix" else ():
         top = root if catalog.asset_root is not None else os.path.dirname(root)
-        for path in paths:
-            report.findings += _directory_findings(path, top)
+        report.findings += _directory_findings(path, top)
     if isinstance(catalog._backend, FileBackend) and os.path.exists(catalog._backend.run_file(uid)):
         paths.insert(0, catalog._backend.run_file(uid))
     for path in paths:
-        report.findings += _permission_findings(path)
+        report.findings += _permission_findings(path) if os.name == "posix" else ()
         report.findings += _skew_findings(f"the file system of {path}", os.stat(path).st_mtime, began, time.time())
     upkeep = upkeep_of(catalog)
     report.findings += upkeep.missing_indexes()
@@ -97,38 +96,25 @@ def _asset_root_findings(catalog: Any, root: str | None) -> Iterator[Finding]:
 
 def _permission_findings(path: str) -> Iterator[Finding]:
     """Whether users who share a directory can use what is stored there."""
-    if os.name == "nt":
-        return
     directory = os.path.dirname(path)
     around, file = os.stat(directory), os.stat(path)
     if around.st_mode & stat.S_IWOTH and not around.st_mode & stat.S_ISVTX:
         yield Finding("world-writable", directory, f"everybody can remove runs; chmod o-w {directory}")
-    if not around.st_mode & stat.S_IWGRP:
-        return
-    if file.st_gid != around.st_gid:
+    if around.st_mode & stat.S_IWGRP and file.st_gid != around.st_gid:
         what = f"new files do not get the group of the directory; chmod g+s {directory}"
         yield Finding("group-permissions", directory, what)
-    if not file.st_mode & stat.S_IRGRP:
-        yield Finding(
-            "group-permissions",
-            path,
-            "its group cannot read it, but can write to the directory; set umask 002 or 027 where runs are stored",
-        )
+    if around.st_mode & stat.S_IWGRP and not file.st_mode & stat.S_IRGRP:
+        what = "its group cannot read it, but can write to the directory; set umask 002 or 027 where runs are stored"
+        yield Finding("group-permissions", path, what)
 
 
 def _directory_findings(path: str, top: str) -> Iterator[Finding]:
     """Whether the group that can write to a directory can write to its new subdirectories."""
-    if os.name == "nt" or not os.stat(top).st_mode & stat.S_IWGRP:
-        return
     directory = os.path.dirname(path)
-    while os.path.realpath(directory) != os.path.realpath(top):
+    while os.stat(top).st_mode & stat.S_IWGRP and not os.path.samefile(directory, top):
         if not os.stat(directory).st_mode & stat.S_IWGRP:
-            yield Finding(
-                "group-permissions",
-                directory,
-                f"its group cannot write to this directory, but can write to {top}; set umask 002 where runs are "
-                f"stored, and chmod g+w {directory}",
-            )
+            what = f"its group can write to {top}, but not to this; set umask 002 where runs are stored, and chmod g+w"
+            yield Finding("group-permissions", directory, f"{what} {directory}")
         directory = os.path.dirname(directory)
 
 
