@@ -182,8 +182,7 @@ def _uids_of(source: Any, runs: Any) -> list[str]:
     unknown = [text for text, uid in known.items() if uid is None]
     if unknown:
         raise NotFoundError(
-            f"uids names the run {unknown[0]!r}, which the catalog {label_of(source)!r} does not have; nothing was "
-            "copied: check the uid"
+            f"uids names the run {unknown[0]!r}, which {label_of(source)!r} does not have; nothing was copied"
         )
     return [uid for uid in known.values() if uid is not None]
 
@@ -198,8 +197,7 @@ def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, head
     stop = target.stop_document(uid)
     if not stop:
         raise RunExistsError(
-            f"the copy of the run {uid!r} in {target.label!r} was made before the run was finished; delete it there, "
-            "and copy again"
+            f"the run {uid!r} was copied to {target.label!r} before it was finished; delete it there, and copy again"
         )
     if stop.get("uid") != header.stop.get("uid"):
         raise RunExistsError(
@@ -208,8 +206,6 @@ def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, head
 
 
 class CatalogDestination:
-    """A writable catalog."""
-
     def __init__(self, catalog: Any, *, as_is: bool) -> None:
         check_is_writable(catalog, "copy_runs")
         catalog._store.check_writable()
@@ -222,12 +218,10 @@ class CatalogDestination:
         return self._catalog._backend.has_run(uid)
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
-        """The stop document of a run that is there."""
         header = header_of(self._catalog, uid)
         return None if header is None else header.stop
 
     def copy(self, source: Any, uid: str) -> None:
-        """Copy a run with its assets."""
         assets = AssetCopies(source, self._catalog, uid)
         try:
             with warnings.catch_warnings():

@@ -249,10 +249,8 @@ def _open_elsewhere(prefix: str | None, directory: str, names: list[str], path: 
             f"the catalogs of {path} do not open within {OPENING_SECONDS} s; is their server or file system available?"
         ) from None
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        reason = reason.replace("InvalidCatalogError: ", "")
-        reason = _UNREGISTERED.sub(lambda match: unregistered(match[1]), reason)
-        reason = away_in_words(reason)
+        reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1].replace("InvalidCatalogError: ", "")
+        reason = away_in_words(_UNREGISTERED.sub(lambda match: unregistered(match[1]), reason))
         at_import = "Traceback" in done.stderr
         effect = "it would make import databroker fail" if at_import else "a catalog cannot be opened"
         raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))
@@ -278,7 +276,6 @@ def _check_names(text: str, target: str) -> None:
 
 
 def _searched() -> list[str]:
-    """The directories in which databroker looks in this process."""
     import databroker
     from intake.config import conf
 

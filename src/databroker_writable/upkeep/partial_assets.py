@@ -21,24 +21,17 @@ class PartialAssets:
     """The asset files of one attempt to store a run, according to its documents.
 
     Another attempt can have left, or published, files of the same names.
-
-    Parameters
-    ----------
-    documents : iterable of (str, dict)
-    root_map : dict
-        The directories of recorded roots, where the catalog was moved since.
     """
 
-    def __init__(self, documents: Iterable[NamedDocument], root_map: Mapping[str, str]) -> None:
-        documents = list(documents)
+    def __init__(self, documents: list[NamedDocument], root_map: Mapping[str, str]) -> None:
         self._root_map = root_map
         self._descriptors = {doc["uid"] for name, doc in documents if name == "descriptor"}
-        self._resources = {doc["uid"]: doc for name, doc in documents if name == "resource" and is_asset_resource(doc)}
+        self.resources = {doc["uid"]: doc for name, doc in documents if name == "resource" and is_asset_resource(doc)}
         self._rows: dict[tuple[str, str], int] = {}
         # by the path of the resources, below their root
         self._published: dict[str, str] = {}
         self._partial: dict[str, list[str]] = {}
-        for doc in self._resources.values():
+        for doc in self.resources.values():
             root, relative = self._root(doc), doc["resource_path"]
             if relative in self._partial:
                 continue
@@ -47,12 +40,13 @@ class PartialAssets:
             if published:
                 self._published[relative] = published
             else:
-                left = [path for path in _partial_files(_path(root, relative)) if self._is_of(path, doc)]
+                directory, name = os.path.split(_path(root, relative))
+                left = [entry.path for entry in left_files(directory, name.__eq__) if self._is_of(entry.path, doc)]
                 self._partial[relative] = sorted(left, key=functools.partial(_extent, doc), reverse=True)
 
     def holds(self, datum_page: Document) -> bool:
         """Whether the file has the rows that a page of datums refers to."""
-        resource = self._resources.get(datum_page["resource"])
+        resource = self.resources.get(datum_page["resource"])
         if resource is None:
             # of another package
             return True
@@ -61,14 +55,9 @@ class PartialAssets:
         needed = max(kwargs["stop"]) if "stop" in kwargs else max(kwargs["index"]) + 1
         return all(self._rows_of(resource, key) >= needed for key in set(keys))
 
-    @property
-    def resources(self) -> set[str]:
-        """The uids of the resources."""
-        return set(self._resources)
-
     def publish(self, resources: Iterable[str]) -> None:
         """Give the files of some resources free names, durably."""
-        for doc in (self._resources[uid] for uid in resources if uid in self._resources):
+        for doc in (self.resources[uid] for uid in resources if uid in self.resources):
             root, relative = self._root(doc), doc["resource_path"]
             if relative in self._published or not self._partial[relative]:
                 continue
@@ -79,13 +68,11 @@ class PartialAssets:
             self._published[relative] = free
 
     def located(self, name: str, doc: Document) -> NamedDocument:
-        """A document that says where its file is."""
-        if name != "resource" or doc["uid"] not in self._resources:
+        if name != "resource" or doc["uid"] not in self.resources:
             return name, doc
         return name, {**doc, "resource_path": self._published.get(doc["resource_path"], doc["resource_path"])}
 
     def path_of(self, resource: Document) -> str | None:
-        """Where the file of a resource is."""
         root, relative = self._root(resource), resource["resource_path"]
         published = self._published.get(relative)
         return _path(root, published) if published else next(iter(self._partial[relative]), None)
@@ -106,17 +93,15 @@ class PartialAssets:
 
     def _rows_of(self, resource: Document, key: str) -> int:
         """The number of rows of a dataset; 0 if the file cannot be read."""
-        root, relative = self._root(resource), resource["resource_path"]
-        if (relative, key) not in self._rows:
-            published = self._published.get(relative)
-            paths = [_path(root, published)] if published else self._partial[relative]
-            if not paths and not os.path.isdir(root):
-                raise InvalidRunError(
-                    f"its arrays were written below {root!r}, which is not there; mount its file system again, or map "
-                    "it with root_map, and then recover the run"
-                )
-            self._rows[relative, key] = format_of(resource).rows_of(paths[0], key) if paths else 0
-        return self._rows[relative, key]
+        path, root = self.path_of(resource), self._root(resource)
+        if path is None and not os.path.isdir(root):
+            raise InvalidRunError(
+                f"its arrays are below {root!r}, which is not there; mount its file system again, or map it with "
+                "root_map, and then recover the run"
+            )
+        if path is not None and (path, key) not in self._rows:
+            self._rows[path, key] = format_of(resource).rows_of(path, key)
+        return 0 if path is None else self._rows[path, key]
 
 
 def remove_recovered(path: str) -> None:
@@ -133,13 +118,7 @@ def _path(root: str, relative: str) -> str:
     return os.path.join(root, *relative.split("/"))
 
 
-def _extent(resource: Document, path: str) -> tuple[bool, int]:
+def _extent(resource: Document, path: str) -> tuple[bool, int, float]:
     """What orders partial files by how much is in them: a recovery that was killed leaves a copy that is cut off."""
-    return format_of(resource).descriptor_of(path) is not None, os.path.getsize(path)
-
-
-def _partial_files(path: str) -> list[str]:
-    """Partial files of dead writers for a path, the newest first."""
-    directory, file_name = os.path.split(path)
-    left = left_files(directory, file_name.__eq__)
-    return [entry.path for entry in sorted(left, key=lambda entry: entry.stat().st_mtime, reverse=True)]
+    status = os.stat(path)
+    return format_of(resource).descriptor_of(path) is not None, status.st_size, status.st_mtime

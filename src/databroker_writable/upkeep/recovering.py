@@ -99,8 +99,7 @@ def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
     backend = catalog._backend
     if not isinstance(backend, FileBackend):
         raise NotWritableError(
-            f"nothing can be recovered in {backend.label!r}: only catalogs of files keep what a killed writer has "
-            "written; store the run again"
+            f"nothing is left in {backend.label!r}: only catalogs of files keep what a killed writer has written"
         )
     catalog._store.check_writable()
     runs, left = [], []
@@ -185,7 +184,7 @@ def _readable(documents: list[NamedDocument], assets: PartialAssets) -> tuple[li
             if name in ("datum", "datum_page"):
                 needed.add(doc["resource"])
             kept.append((name, doc))
-    unneeded = assets.resources - needed
+    unneeded = assets.resources.keys() - needed
     return [(name, doc) for name, doc in kept if name != "resource" or doc["uid"] not in unneeded], left_out
 
 
@@ -214,7 +213,6 @@ def _other_uid(documents: list[NamedDocument]) -> str:
 
 
 def _renamed(documents: list[NamedDocument], uid: str) -> list[NamedDocument]:
-    """The documents of the run under another uid."""
     return [
         (name, {**doc, "uid": uid} if name == "start" else {**doc, "run_start": uid} if "run_start" in doc else doc)
         for name, doc in documents

@@ -78,7 +78,6 @@ class TiledDestination:
             return False
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:
-        """The stop document of a run that is there."""
         with tiled_away_as_error(self._client.context.api_uri):
             stop: Mapping[str, Any] | None = self._client[uid].metadata.get("stop")
         return stop
@@ -88,26 +87,24 @@ class TiledDestination:
 
         Assets stay in the files where they are if the server reads them there, and gives what they hold.
         """
+        from tiled.client import DELETE_KEY
+
         surveyed = survey(open_run(source, uid), getattr(source, "root_map", None) or {})
         known = surveyed.references.items()
         references = {column: reference for column, reference in known if reference.root not in self._unreadable}
         with tiled_away_as_error(self._client.context.api_uri):
-            try:
-                self._write_marked(uid, surveyed, references)
-            except StoreFailedError:
-                if not references:
-                    raise
-                self._write_marked(uid, surveyed, {})
-
-    def _write_marked(self, uid: str, surveyed: Survey, references: References) -> None:
-        """Write a run with a mark, which is taken away when it is whole and was compared."""
-        from tiled.client import DELETE_KEY
-
-        with new_mark() as mark:
-            self._write(uid, surveyed, references, mark)
-            self._client[uid].update_metadata({MARK: DELETE_KEY}, drop_revision=True)
+            for attempt in (references, {}) if references else ({},):
+                try:
+                    with new_mark() as mark:
+                        self._write(uid, surveyed, attempt, mark)
+                        self._client[uid].update_metadata({MARK: DELETE_KEY}, drop_revision=True)
+                    return
+                except StoreFailedError:
+                    if not attempt:
+                        raise
 
     def _write(self, uid: str, surveyed: Survey, references: References, mark: Document) -> None:
+        """Write a run with a mark, and compare it."""
         import httpx
         from bluesky_tiled_plugins import TiledWriter
 
@@ -255,25 +252,14 @@ def _descriptor(doc: Document, surveyed: Survey, stays: set[str]) -> Document:
     for key, data_key in doc["data_keys"].items():
         data_key = {**data_key, **surveyed.dtypes[doc["name"], key]}
         dtype = numpy.dtype(data_key.get("dtype_numpy") or "O")
-        where = f"column {key!r} of stream {doc['name']!r}"
-        if dtype.kind == "c" or dtype == numpy.float16:
-            raise InvalidRunError(
-                f"{where} is of dtype {dtype}, which Tiled does not take; store it as float64 columns"
-            )
-        if key.startswith("_") or names.count(key.lower()) > 1:
-            raise InvalidRunError(
-                f"{where} has a name that begins with '_' or differs from another by case only, which Tiled "
-                "does not take; rename it"
-            )
-        if 0 in data_key["shape"]:
-            raise InvalidRunError(
-                f"{where} is of shape {data_key['shape']}, and Tiled takes no empty arrays; leave it out"
-            )
+        why = _why_refused(dtype, data_key["shape"], key.startswith("_") or names.count(key.lower()) > 1)
         if key in unannounced and (doc["name"], key) in nulls:
-            raise InvalidRunError(
-                f"{where} has missing values that the stream's layout does not announce, as in runs of older versions, "
-                "so that they could not be told from values there; store to_dataset(run) as a new run, and copy that"
+            why = why or (
+                "has missing values that the layout of its stream does not announce, as in runs of older versions; "
+                "store to_dataset(run) as a new run, and copy that"
             )
+        if why:
+            raise InvalidRunError(f"column {key!r} of stream {doc['name']!r} {why}")
         data_key = {part: value for part, value in data_key.items() if part != "external" or value == "STREAM:"}
         if key in stays:
             data_key |= {"external": "STREAM:"}
@@ -282,6 +268,15 @@ def _descriptor(doc: Document, surveyed: Survey, stays: set[str]) -> Document:
             data_key |= {"dtype_numpy": "<f8"}
         data_keys[key] = data_key
     return {**doc, "data_keys": data_keys}
+
+
+def _why_refused(dtype: numpy.dtype, shape: list[int], has_bad_name: bool) -> str:
+    """Why Tiled does not take a column, and what to do; empty if it does."""
+    if dtype.kind == "c" or dtype == numpy.float16:
+        return f"is of dtype {dtype}, which Tiled does not take; store it as float64 columns"
+    if has_bad_name:
+        return "has a name that begins with '_' or differs from another by case only; rename it for Tiled"
+    return f"is of shape {shape}, and Tiled takes no empty arrays; leave it out" if 0 in shape else ""
 
 
 def _pieces(page: Document, data_keys: Document) -> Iterator[Document]:

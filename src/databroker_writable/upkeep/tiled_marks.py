@@ -47,7 +47,6 @@ def is_whole(metadata: Mapping[str, Any]) -> bool:
 
 
 def is_marked(metadata: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
-    """Whether a run has just this mark."""
     found = metadata.get(MARK)
     return isinstance(found, Mapping) and found.get("id") == mark["id"]
 
@@ -64,12 +63,12 @@ def who_may_write(metadata: Mapping[str, Any], finished: float) -> str | None:
     if mark.get("host") == platform.node() and os.name == "posix":
         is_running = mark.get("id") in _under_way if mark.get("process") == os.getpid() else _runs(mark.get("process"))
     else:
-        is_running = time.time() - _seconds(mark.get("time")) <= DAY
+        began = mark.get("time")
+        is_running = isinstance(began, int | float) and time.time() - began <= DAY
     return f"another copy, process {mark.get('process')} on {mark.get('host')}," if is_running else None
 
 
 def _runs(process: Any) -> bool:
-    """Whether a process of this computer runs."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, TypeError, OverflowError):
@@ -77,7 +76,3 @@ def _runs(process: Any) -> bool:
     except OSError:
         return True
     return True
-
-
-def _seconds(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -53,7 +53,6 @@ class ReferencedColumns:
         self._columns: dict[ColumnOfStream, Reference | None] = {}
 
     def add(self, name: str, doc: Document) -> None:
-        """Take note of a document."""
         if name == "resource" and doc.get("spec") == HDF5_SPEC:  # Tiled reads HDF5 in place
             self._resources[doc["uid"]] = doc
         elif name == "datum":
@@ -67,7 +66,6 @@ class ReferencedColumns:
             self._add_events(self._descriptors[doc["descriptor"]], doc["data"])
 
     def columns(self) -> dict[ColumnOfStream, Reference]:
-        """What is known after the last document."""
         return {column: reference for column, reference in self._columns.items() if reference is not None}
 
     def _add_datum(self, datum: Document) -> None:
@@ -114,17 +112,16 @@ class ColumnInBlocks(NamedTuple):
     events: int
     shape: tuple[int, ...]
     dtype: numpy.dtype
-    chunk: tuple[int, ...]  # the shape of a block
+    chunks: tuple[tuple[int, ...], ...]  # the lengths of the blocks along each axis
 
     @classmethod
     def of(cls, events: int, data_key: Document, piece: int) -> ColumnInBlocks:
         """The column with blocks of a number of bytes at most, each of neighbours in memory."""
+        from dask.array.core import normalize_chunks
+
         shape, dtype = tuple(data_key["shape"]), numpy.dtype(data_key["dtype_numpy"])
-        room, chunk = max(1, piece // dtype.itemsize), list[int]()
-        for length in reversed(shape):
-            chunk.insert(0, max(1, min(length, room)))
-            room //= chunk[0]
-        return cls(events, shape, dtype, tuple(chunk))
+        chunk = chunking.dask_block(shape, (1,) * len(shape), dtype.itemsize, piece)
+        return cls(events, shape, dtype, normalize_chunks(chunk, shape))
 
     def array_in(self, stream: Any, key: str, data_key: Document) -> Any:
         """Make the array in a container of Tiled's, without values."""
@@ -132,13 +129,9 @@ class ColumnInBlocks(NamedTuple):
         from tiled.structures.core import StructureFamily
         from tiled.structures.data_source import DataSource
 
-        along_axes = (
-            tuple(min(part, length - begin) for begin in range(0, length, part))
-            for length, part in zip(self.shape, self.chunk, strict=True)
-        )
         structure = ArrayStructure(
             shape=(self.events, *self.shape),
-            chunks=((1,) * self.events, *along_axes),
+            chunks=((1,) * self.events, *self.chunks),
             dims=("time", *(f"dim_block_{length}" for length in self.shape)),
             data_type=BuiltinDtype.from_numpy_dtype(self.dtype),
         )
@@ -147,11 +140,12 @@ class ColumnInBlocks(NamedTuple):
 
     def parts(self, value: Any) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...], numpy.ndarray]]:
         """The parts of one Event, with the number of each along all axes, and its slices."""
+        from dask.array.core import slices_from_chunks
+
         array: Any = value if hasattr(value, "shape") else numpy.array(value, dtype=self.dtype)
         if tuple(array.shape) != self.shape:
             raise InvalidRunError(f"an array of shape {tuple(array.shape)} where its data key says {self.shape}")
-        for number in numpy.ndindex(*map(math.ceil, numpy.divide(self.shape, self.chunk))):
-            slices = tuple(slice(i * part, (i + 1) * part) for i, part in zip(number, self.chunk, strict=True))
+        for number, slices in zip(numpy.ndindex(*map(len, self.chunks)), slices_from_chunks(self.chunks), strict=True):
             values = array[slices]
             yield number, slices, numpy.asarray(values.compute() if is_lazy(values) else values, dtype=self.dtype)
 
