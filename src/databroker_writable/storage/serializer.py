@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InvalidRunError, StoreError
 from ..runs.checker import check_inserted
-from ..runs.document_parts import STREAM_DOCUMENTS, NamedDocument
+from ..runs.document_parts import STREAM_DOCUMENTS
 from ..runs.forks import begin_anew_in_children
 from ..runs.interrupts import are_broken_off, deferred_interrupts
 from ..runs.paging import unpacked
@@ -57,7 +57,14 @@ class RunSerializer:
                 self.stored.route(name, dict(doc))
             return
         with self._lock, deferred_interrupts(self._backend.patience):
-            _each(self.acquired.route, self._insertable(name, doc))
+            try:
+                documents = [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
+            except StoreError:
+                # otherwise a later stop document would publish the run without this document
+                for run in self.acquired.meant_by(name, doc):
+                    self.acquired.abandon(run)
+                raise
+            _each(self.acquired.route, documents)
 
     def abandon(self, run: str) -> None:
         """Drop an open run that is stored here, if there is one, and remove what was written of it."""
@@ -70,15 +77,6 @@ class RunSerializer:
         if isinstance(writer, SerializerWriter) and writer.leaves_run_out:
             raise not_shown(start["uid"], self._backend)
         return writer
-
-    def _insertable(self, name: Any, doc: Any) -> list[NamedDocument]:
-        try:
-            return [check_inserted(*item, self._backend.insert_limits) for item in unpacked(name, doc)]
-        except StoreError:
-            # otherwise a later stop document would publish the run without this document
-            for run in self.acquired.meant_by(name, doc):
-                self.acquired.abandon(run)
-            raise
 
 
 class RunRouter:

@@ -66,8 +66,11 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
         report.findings += _skew_findings(f"the file system of {path}", os.stat(path).st_mtime, began, time.time())
     upkeep = upkeep_of(catalog)
     report.findings += upkeep.missing_indexes()
-    if upkeep.database is not None:
-        report.findings += _server_clock_findings(upkeep.database)
+    before = time.time()
+    told = None if upkeep.database is None else upkeep.database.command("isMaster").get("localTime")
+    if told is not None:
+        shown = told.replace(tzinfo=timezone.utc).timestamp()
+        report.findings += _skew_findings("the MongoDB server", shown, before, time.time())
     return report
 
 
@@ -127,11 +130,3 @@ def _skew_findings(what: str, shown: float, earliest: float, latest: float) -> I
             f"its clock and that of this computer differ by {skew:.0f} s, which affects the order of runs and the age "
             "of leftovers; synchronise them, e.g. by NTP",
         )
-
-
-def _server_clock_findings(database: Any) -> Iterator[Finding]:
-    before = time.time()
-    told = database.command("isMaster").get("localTime")
-    if told is not None:
-        shown = told.replace(tzinfo=timezone.utc).timestamp()
-        yield from _skew_findings("the MongoDB server", shown, before, time.time())

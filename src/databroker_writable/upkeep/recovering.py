@@ -31,7 +31,6 @@ from .storing_as_is import store_as_it_is
 
 WRONG_DOCUMENTS = (ValueError, TypeError, KeyError, AttributeError)
 """The errors of documents that nobody can publish."""
-_NO_RUN = "its documents do not make a run"
 
 
 @dataclass(frozen=True)
@@ -110,12 +109,11 @@ def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
                 if documents and documents[0][0] == "start":
                     run = _recovered(catalog, documents)
                     remove_recovered(path)
-                    if run is None:
-                        uid = documents[0][1]["uid"]
-                        stored = f"the run {uid!r} was stored meanwhile, with all that it held"
-                        warn_user(f"the partial file {path} is removed: {stored}")
-                    else:
+                    if run is not None:
                         runs.append(run)
+                        continue
+                    stored = f"the run {documents[0][1]['uid']!r} was stored meanwhile, with all that it held"
+                    warn_user(f"the partial file {path} is removed: {stored}")
             except NotWritableError:
                 raise
             except PermissionError as exc:
@@ -123,7 +121,8 @@ def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
                 warn_user(f"the partial file {path} is not recovered: it {why_unreadable(path, exc)}")
             except (RunExistsError, *WRONG_DOCUMENTS) as exc:
                 # which may not hold for the others
-                why = str(exc) if isinstance(exc, StoreError) else f"{_NO_RUN} ({type(exc).__name__}: {exc})"
+                no_run = f"its documents do not make a run ({type(exc).__name__}: {exc})"
+                why = str(exc) if isinstance(exc, StoreError) else no_run
                 warn_user(f"the partial file {path} is not recovered, and stays as it is: {why}")
                 left.append(path)
     return runs, left
@@ -154,7 +153,8 @@ def _recovered(catalog: Any, documents: list[NamedDocument]) -> RecoveredRun | N
         if adds_nothing(kept, assets.path_of, documents_of(catalog[uid]), functools.partial(path_of_resource, catalog)):
             assets.remove()
             return None
-        kept = _renamed(kept, _other_uid(documents))
+        # the same each time, so that a recovery that was cut off is finished
+        kept = _renamed(kept, str(uuid.uuid5(uuid.NAMESPACE_OID, as_text(documents))))
     new_uid = kept[0][1]["uid"]
     if kept[-1][0] != "stop":
         kept.append(("stop", _stop(kept, written, left_out, uid)))
@@ -205,11 +205,6 @@ def _is_stored(catalog: Any, uid: str, documents: list[NamedDocument], assets: P
         return False
     stored = [(name, doc) for name, doc in documents_of(open_run(catalog, uid)) if name != "stop"]
     return same_run(stored, [assets.located(name, doc) for name, doc in documents if name != "stop"])
-
-
-def _other_uid(documents: list[NamedDocument]) -> str:
-    """A new uid for a run whose uid is taken: the same each time, so that a recovery that was cut off is finished."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, as_text(documents)))
 
 
 def _renamed(documents: list[NamedDocument], uid: str) -> list[NamedDocument]:
