@@ -228,6 +228,7 @@ def test_columns_that_netcdf_cannot_hold_are_written_in_the_nearest_form_and_tol
         ([1, None, 3], [1.0, numpy.nan, 3.0]),
         ([True, None, False], [1.0, numpy.nan, 0.0]),
         ([2**60 + 1, None], [str(2**60 + 1), ""]),
+        ([2**53 + 1, None], [str(2**53 + 1), ""]),
     ],
 )
 def test_numbers_with_none_stay_numbers_in_netcdf(values: list[Any], expected: list[Any]) -> None:

@@ -105,8 +105,12 @@ def _numbers(values: pandas.Series) -> numpy.ndarray | None:
 
 
 def _nullable(values: pandas.Series) -> pandas.Series:
-    """Objects in one of pandas' own types, which can be missing."""
+    """Objects in one of pandas' own types, which can be missing; `convert_dtypes` would round large integers."""
     integers = _as_uint64(values)
+    present = [value for value in values if not pandas.isna(value)]
+    if integers is None and present and all(type(value) is int and abs(value) < 2**63 for value in present):
+        exact = [None if pandas.isna(value) else value for value in values]
+        integers = pandas.Series(pandas.array(exact, dtype="Int64"), index=values.index)
     return values.convert_dtypes() if integers is None else integers
 
 
@@ -177,8 +181,10 @@ def _for_arrow(name: Any, column: pandas.Series) -> pandas.Series:
 
 def _of_categories(column: pandas.Series, dtype: Any) -> pandas.Series:
     """The values of a column of categories in their own type, or in pandas' own one that can be missing."""
+    if not column.isna().any() or dtype.kind not in "iub":
+        return column.astype(dtype)
     # not astype, which rounds large integers
-    return _nullable(column.astype(object)) if column.isna().any() and dtype.kind in "iub" else column.astype(dtype)
+    return _nullable(column.astype(object))
 
 
 def warn_of_csv(frame: pandas.DataFrame, text: str) -> None:
