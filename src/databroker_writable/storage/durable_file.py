@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import re
@@ -194,7 +195,7 @@ class NewFile(io.FileIO):
         for left in reversed(range(ATTEMPTS)):
             self._made_directories += make_directories(self._directory)
             try:
-                return super().__init__(self.partial, "x+", opener=lambda path, flags: os.open(path, flags, FILE_MODE))
+                return super().__init__(self.partial, "x+", opener=functools.partial(os.open, mode=FILE_MODE))
             except FileNotFoundError:
                 # another writer removed the directory while it was empty, or no file can be made there, as in /proc
                 if not left:

@@ -182,7 +182,8 @@ def _uids_of(source: Any, runs: Any) -> list[str]:
     unknown = [text for text, uid in known.items() if uid is None]
     if unknown:
         raise NotFoundError(
-            f"uids names the run {unknown[0]!r}, which {label_of(source)!r} does not have; nothing was copied"
+            f"uids names the run {unknown[0]!r}, which the catalog {label_of(source)!r} does not have; nothing was "
+            "copied"
         )
     return [uid for uid in known.values() if uid is not None]
 
@@ -197,7 +198,7 @@ def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, head
     stop = target.stop_document(uid)
     if not stop:
         raise RunExistsError(
-            f"the run {uid!r} was copied to {target.label!r} before it was finished; delete it there, and copy again"
+            f"{uid!r} was copied to {target.label!r} before the run was finished; delete it there, and copy again"
         )
     if stop.get("uid") != header.stop.get("uid"):
         raise RunExistsError(
