@@ -143,6 +143,14 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
             "asset_root: files, catalog_args: {paths: [/a/*.msgpack]}}}}",
             "write '{{ CATALOG_DIR }}/files'",
         ),
+        (
+            "sources: {2026: {driver: writable-msgpack-catalog}}",
+            "the name 2026 of an entry of bad.yml is no text; write it as '2026', in quotes",
+        ),
+        (
+            "sources: {a: {driver: writable-msgpack-catalog, args: {paths: [/a/*.msgpack], root_map: [/a]}}}",
+            "a: root_map must be a dict from directories that runs name to those that are here, not ['/a']",
+        ),
         ("sources: {a: {driver: databroker.NoSuch}}", "it would make import databroker fail"),
         ("sources: {a: {driver: writable-msgpack-catalog, args: [1]}}", "it would make import databroker fail"),
         (

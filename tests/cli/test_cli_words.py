@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def test_what_is_wrong_with_a_text_file_is_said_in_plain_words(content: bytes, r
 def test_a_file_that_is_a_directory_or_misspelt_is_named() -> None:
     Path("tables").mkdir()
     assert "no file 'tables', but a directory; name the files in it" in fail("store", "tables", "--to", "results")
+    assert f"{os.devnull!r} is not a regular file; write" in fail("store", os.devnull, "--to", "results")
     Path("spectrum.csv").write_text("x\n1\n")
     assert "did you mean 'spectrum.csv'?" in fail("store", "spectrun.csv", "--to", "results")
 

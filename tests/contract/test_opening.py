@@ -363,6 +363,22 @@ def test_a_driver_may_make_its_paths_from_its_own_arguments(tmp_path):
     assert mapped.root_map["/raw"] == "/mnt/raw"
 
 
+def test_an_argument_that_a_search_does_not_give_is_named(tmp_path):
+    class NeedsCycle(BlueskyMsgpackCatalog):
+        def __init__(self, cycle, **kwargs):
+            super().__init__(f"{tmp_path}/{cycle}/*.msgpack", **kwargs)
+
+    catalog = writable_class(NeedsCycle)("2026-1")
+    with pytest.raises(InvalidCatalogError, match="needs 'cycle' among its arguments"):
+        catalog.search({"sample": "Cu"})
+
+
+@pytest.mark.parametrize("site", [*sites.FILE_SITES, "mongo-normalized[mongomock]"], indirect=True)
+def test_a_root_map_that_is_no_dict_is_refused(site):
+    with pytest.raises(InvalidCatalogError, match="root_map must be a dict"):
+        site.open(root_map="/old:/new")
+
+
 @pytest.mark.parametrize("site", sites.FILE_SITES, indirect=True)
 def test_an_asset_root_of_the_same_name_elsewhere_is_read_where_it_is(site, tmp_path):
     table = {"image": numpy.arange(6).reshape(2, 3)}

@@ -66,10 +66,15 @@ def without_options(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
 @contextlib.contextmanager
 def naming_wrong_arguments(driver: type, arguments: Mapping[str, Any]) -> Iterator[None]:
     """Raise our error if the driver that is opened in the block does not accept an argument."""
+    root_map = arguments.get("root_map")
+    if not isinstance(root_map, Mapping | None):
+        raise InvalidCatalogError(
+            f"root_map must be a dict from directories that runs name to those that are here, not {short(root_map)}"
+        )
     try:
         yield
     except TypeError as exc:
-        known = {*_arguments_of(driver), *OPTION_NAMES}
+        known = {*_arguments_of(driver), *OPTION_NAMES, "auth"}  # databroker's searches give it, beside its parameters
         wrong = _WRONG_ARGUMENTS.search(str(exc))
         if wrong is None:
             raise
@@ -100,7 +105,7 @@ def _arguments_of(driver: type) -> set[str]:
     }
 
 
-_OF_INTAKE = _arguments_of(intake.Catalog) - {"name", "description", "metadata"}
+_OF_INTAKE = (_arguments_of(intake.Catalog) | {"auth"}) - {"name", "description", "metadata"}
 
 
 def asset_threshold(value: Any) -> int:

@@ -44,6 +44,11 @@ def read_file(given: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, st
         raise click.ClickException(
             f"there is no file {str(path)!r}, but a directory; name the files in it, such as {path / '*.csv'}"
         )
+    if not is_input and path.exists() and not path.is_file():
+        raise click.ClickException(
+            f"{str(path)!r} is not a regular file; write its contents into a file, or give {str(STANDARD_INPUT)!r} and "
+            "CSV on standard input"
+        )
     if not is_input and not path.is_file():
         beside = [str(file) for file in path.parent.glob("*")]
         raise click.ClickException(f"there is no file {str(path)!r}{did_you_mean(str(path), beside)}")

@@ -146,7 +146,11 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
     if not isinstance(sources, dict) or not sources:
         raise InvalidCatalogError(f"{path} has no catalogs; it needs 'sources:' with NAME: {{driver: ..., args: ...}}")
     for name, source in sources.items():
-        if not isinstance(name, str) or not isinstance(source, dict) or "driver" not in source:
+        if not isinstance(name, str):
+            raise InvalidCatalogError(
+                f"the name {name} of an entry of {path} is no text; write it as '{name}', in quotes"
+            )
+        if not isinstance(source, dict) or "driver" not in source:
             raise InvalidCatalogError(f"the entry {name!r} of {path} names no driver; write 'driver: ...' below it")
     return sources
 
