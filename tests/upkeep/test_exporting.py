@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import importlib.metadata
 import importlib.util
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import dask.array
+import h5netcdf
 import h5py
 import numpy
 import pandas
@@ -105,10 +107,31 @@ COMPLEX = {"x": [1, 2], "z": [1j, 2.5 + 1j], "single": numpy.array([1j, numpy.na
 EITHER_WAY = [{"engine": "h5netcdf"}, {"engine": "netcdf4", "auto_complex": True}]
 
 
+@COMPLEX_IS_TOLD
+def test_complex_numbers_that_an_old_h5netcdf_does_not_write_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise h5netcdf.core.CompatibilityError("complex dtypes are not a supported NetCDF feature")
+
+    monkeypatch.setattr(xarray.Dataset, "dump_to_store", refuse)
+    with pytest.raises(ExportError, match=r"h5netcdf writes complex numbers from version 1\.4 on"):
+        export(stored(COMPLEX), "run.nc")
+    assert os.listdir() == ["results"]
+
+
+def test_text_that_the_csv_of_an_old_python_does_not_write_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise csv.Error("need to escape, but no escapechar set")
+
+    monkeypatch.setattr(pandas.DataFrame, "to_csv", refuse)
+    with pytest.raises(ExportError, match=r"cannot hold this table .*need to escape.*another format"):
+        export(stored({"x": ["a\0b"]}), "run.csv")
+
+
 @pytest.mark.parametrize("options", EITHER_WAY, ids=["h5netcdf", "netcdf4"])
 def test_netcdf_with_complex_numbers_is_read_back_as_its_warning_says(options: dict[str, Any]) -> None:
     if options["engine"] == "netcdf4":
         pytest.importorskip("netCDF4", minversion="1.7", reason="netCDF4 reads complex numbers from 1.7")
+    pytest.importorskip("h5netcdf", minversion="1.4", reason="h5netcdf writes complex numbers from 1.4")
     run = stored(COMPLEX)
     with pytest.warns(StoreWarning) as warned:
         path = export(run, "run.nc")

@@ -60,6 +60,7 @@ def _groups(streams: list[str]) -> dict[str, str]:
 
 
 def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) -> None:
+    from h5netcdf.core import CompatibilityError
     from xarray.backends.common import ArrayWriter
 
     writer = ArrayWriter()
@@ -71,6 +72,8 @@ def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) ->
             raise
         # xarray needs cftime for dates so far away, and finds None in its place
         raise ValueError("netCDF has no such dates unless cftime is installed") from exc
+    except CompatibilityError as exc:
+        raise ValueError("h5netcdf writes complex numbers from version 1.4 on") from exc
     writer.sync()
     file.check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import importlib
 import operator
@@ -171,7 +172,7 @@ def export(
         return path
 
 
-_REFUSALS = (ValueError, TypeError, NotImplementedError, OverflowError, RuntimeError)
+_REFUSALS = (ValueError, TypeError, NotImplementedError, OverflowError, RuntimeError, csv.Error)
 """What pandas, xarray, pyarrow and h5py say of values that they cannot write; others would be faults of a program."""
 
 
