@@ -48,14 +48,6 @@ def check_documents(documents: Iterable[Any], checker: RunChecker | None = None)
     Events and Datums that follow each other become pages; all other documents are copied into plain Python. The data
     of event pages are passed on, not copied, unless the documents come from an iterator. A new `checker` decides what
     may be stored; by default, what any backend can hold. O(number of Events).
-
-    Examples
-    --------
-    >>> import event_model
-    >>> bundle = event_model.compose_run(metadata={"sample": "Cu"})
-    >>> run = check_documents([("start", bundle.start_doc), ("stop", bundle.compose_stop())])
-    >>> [(name, doc.get("sample")) for name, doc in run]
-    [('start', 'Cu'), ('stop', None)]
     """
     checker = checker or RunChecker()
     checked = [checker(name, doc) for name, doc in packed(documents)]

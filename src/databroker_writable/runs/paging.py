@@ -26,7 +26,11 @@ def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
     if not isinstance(name, str):
         yield name, doc  # refused where names are checked; an array equals nothing in one word
     elif name == "bulk_events":
-        yield from _bulk_events(doc)
+        if not isinstance(doc, Mapping) or not all(map(_is_sequence, doc.values())):
+            raise InvalidRunError(
+                "a bulk_events document must be a dict of lists of events, one list for each descriptor"
+            )
+        yield from (("event", event) for events in doc.values() for event in events)
     elif name == "bulk_datum":
         yield from _bulk_datums(doc)
     elif not (name in ("event_page", "datum_page") and _is_empty(doc, "uid" if name == "event_page" else "datum_id")):
@@ -97,14 +101,6 @@ def _is_empty(page: Any, key: str) -> bool:
     if isinstance(rows, numpy.ndarray):
         return len(rows) == 0 if rows.ndim else False
     return isinstance(rows, list | tuple) and not rows
-
-
-def _bulk_events(doc: Any) -> Iterator[NamedDocument]:
-    if not isinstance(doc, Mapping) or not all(map(_is_sequence, doc.values())):
-        raise InvalidRunError("a bulk_events document must be a dict of lists of events, one list for each descriptor")
-    for events in doc.values():
-        for event in events:
-            yield "event", event
 
 
 def _bulk_datums(doc: Any) -> Iterator[NamedDocument]:

@@ -39,7 +39,13 @@ _NOT_LAZY = frozenset({ValueType.OBJECTS, ValueType.TEXT, ValueType.STRING_DTYPE
 def encode(values: Any, name: str) -> Encoded:
     """Encode a column that is a numpy, dask or pandas array."""
     if type(values) is numpy.ndarray and values.dtype in _STORED_AS_THEY_ARE and values.flags.c_contiguous:
-        return Encoded(values, values.shape, DTYPES[values.dtype.kind], values.dtype.str, _as_it_is(values.dtype))
+        return Encoded(
+            values,
+            values.shape,
+            DTYPES[values.dtype.kind],
+            values.dtype.str,
+            {"is": "numpy", "dtype": values.dtype.str},
+        )
     if isinstance(values, dask.array.Array):
         return _encode_dask(values, name)
     if isinstance(values, numpy.ndarray) and values.dtype.kind == "O":
@@ -69,7 +75,7 @@ def _encode_dask(values: Any, name: str) -> Encoded:
         return encode_times(with_blocks_as_announced(values, name), name)
     check_column_dtype(dtype, name)
     stored = values if dtype == _little_endian(dtype) else values.astype(_little_endian(dtype))
-    return Encoded(stored, values.shape, DTYPES[dtype.kind], stored.dtype.str, _as_it_is(dtype))
+    return Encoded(stored, values.shape, DTYPES[dtype.kind], stored.dtype.str, {"is": "numpy", "dtype": dtype.str})
 
 
 def _encode_in_memory(values: Any, name: str) -> Encoded:
@@ -90,14 +96,9 @@ def _encode_in_memory(values: Any, name: str) -> Encoded:
     if dtype.kind == "U":
         texts = values.tolist()
         check_text("".join(texts if values.ndim == 1 else values.ravel().tolist()), f"column {name!r}")
-        return Encoded(texts, values.shape, "string", stored_dtype.str, _as_it_is(dtype))
+        return Encoded(texts, values.shape, "string", stored_dtype.str, {"is": "numpy", "dtype": dtype.str})
     stored = numpy.ascontiguousarray(values, dtype=stored_dtype).reshape(values.shape)
-    return Encoded(stored, values.shape, DTYPES[dtype.kind], stored_dtype.str, _as_it_is(dtype))
-
-
-def _as_it_is(dtype: numpy.dtype[Any]) -> dict[str, Any]:
-    """The encoding of an array that documents hold unchanged."""
-    return {"is": "numpy", "dtype": dtype.str}
+    return Encoded(stored, values.shape, DTYPES[dtype.kind], stored_dtype.str, {"is": "numpy", "dtype": dtype.str})
 
 
 def _little_endian(dtype: numpy.dtype[Any]) -> numpy.dtype[Any]:

@@ -221,10 +221,6 @@ def _of_tree(tree: Any) -> KnownForm:
     return KnownForm(tree.to_dataset())
 
 
-def _is_structured(table: Any) -> bool:
-    return isinstance(table, numpy.ndarray) and _has_fields(table) and table.ndim == 1
-
-
 def _has_fields(table: Any) -> bool:
     return bool(getattr(getattr(table, "dtype", None), "names", None))
 
@@ -236,7 +232,10 @@ _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
     (is_records, lambda table: KnownForm(_columns_of_records(table))),
     (lambda table: isinstance(table, pandas.Series), lambda table: KnownForm(_named(table, "series").to_frame())),
     (lambda table: isinstance(table, xarray.DataArray), lambda table: KnownForm(_named(table, "array").to_dataset())),
-    (_is_structured, lambda table: KnownForm({name: table[name] for name in table.dtype.names})),
+    (
+        lambda table: isinstance(table, numpy.ndarray) and _has_fields(table) and table.ndim == 1,
+        lambda table: KnownForm({name: table[name] for name in table.dtype.names}),
+    ),
     (
         lambda table: hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"),
         lambda table: KnownForm(*columns_from_arrow(table)),
