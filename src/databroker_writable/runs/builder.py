@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bluesky_live.run_builder
+import numpy
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidRunError, StoreError, errors_end_here, warn_user
+from ..errors import InvalidRunError, InvalidTableError, StoreError, errors_end_here, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
 from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
 from .attachments import STREAM, attachment_table
 from .built_stream import BuiltStream, composed_descriptor, composed_stop, new_run_uid, step_at
-from .declarations import NoSuchStreamError, check_stream, checked_one_event, with_declarations
+from .declarations import NoSuchStreamError, check_stream, with_declarations
 from .document_checks import without_templates
 from .document_parts import NamedDocument
 from .provenance import StartArguments, start_metadata
@@ -91,7 +92,9 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         return builder
 
     def _begin(self, metadata: dict[str, Any], one_event: bool, sink: DocumentSink) -> None:
-        self._one_event = checked_one_event(one_event)
+        if not isinstance(one_event, bool | numpy.bool_):
+            raise InvalidTableError(f"one_event must be True or False, not {short(one_event)}")
+        self._one_event = bool(one_event)
         self._has_fixed_time = metadata.get("time") is not None
         metadata.setdefault("uid", new_run_uid())
         metadata.setdefault("time", time_module.time())

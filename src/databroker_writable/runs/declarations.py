@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
 from ..errors import InvalidRunError, InvalidTableError
@@ -20,13 +19,6 @@ HINTS = "hints are {object: {'fields': [column, ...]}}"
 DATA_KEYS = "data_keys are {column: {'source': ..., 'dtype': ..., 'shape': [...]}}"
 OBJECT_KEYS = "object_keys are {object: [column, ...]}"
 WIDER = ("number", "integer")
-
-
-def checked_one_event(one_event: Any) -> bool:
-    """Refuse values that are not bools, such as the name of a stream."""
-    if not isinstance(one_event, bool | numpy.bool_):
-        raise InvalidTableError(f"one_event must be True or False, not {short(one_event)}")
-    return bool(one_event)
 
 
 class NoSuchStreamError(InvalidRunError, StreamDoesNotExist):
