@@ -9,9 +9,9 @@ from typing import Any
 from ..errors import NotWritableError, errors_end_here
 from ..runs import upstream
 from ..runs.builder import RunBuilder
-from ..runs.provenance import StartArguments
 from ..runs.run_or_table import check_many
 from ..runs.sinks import BuiltRun
+from ..runs.start_document import StartArguments
 from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.wording import short

@@ -21,9 +21,9 @@ from .built_stream import BuiltStream, composed_descriptor, composed_stop, new_r
 from .declarations import NoSuchStreamError, check_stream, with_declarations
 from .document_checks import without_templates
 from .document_parts import NamedDocument
-from .provenance import StartArguments, start_metadata
 from .run_display import ShownBuilder
 from .sinks import DocumentSink, MemorySink
+from .start_document import StartArguments, start_metadata
 
 LONGEST_REASON = 10_000
 

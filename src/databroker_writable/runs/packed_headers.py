@@ -129,14 +129,8 @@ class StartDocuments(MutableMapping[str, Any]):
 
     def values(self) -> ValuesView[Any]:
         """What can be put in order by time without unpacking anything, as ``catalog[-1]`` does."""
-        return _UnpackedLater(self)
-
-
-class _UnpackedLater(ValuesView[Any]):
-    _mapping: StartDocuments
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(_StartDocument, list(self._mapping.headers.values()))
+        # of a list, because other threads may add headers meanwhile
+        return {uid: _StartDocument(header) for uid, header in list(self.headers.items())}.values()
 
 
 class _StartDocument(Mapping[str, Any]):

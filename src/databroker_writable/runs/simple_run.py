@@ -9,8 +9,8 @@ from ..errors import InvalidRunError, errors_end_here
 from ..tables.public_types import Files, RunOrUid, Sources, Table, Time
 from .attachments import STREAM
 from .builder import RunBuilder
-from .provenance import StartArguments, start_metadata
 from .sinks import BuiltRun, DocumentSink, TableSink
+from .start_document import StartArguments, start_metadata
 
 
 def build_simple_run(
