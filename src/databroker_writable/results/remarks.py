@@ -67,8 +67,9 @@ def restore(catalog: Any, run: Any, reason: Any) -> Remark:
 
 def remarks_on(catalog: Any, run: Any) -> list[Remark]:
     """The remarks on a run that are kept in a catalog, oldest first."""
+    kept = needed_remarks(catalog)  # before the run is looked up, so that a server that is away is named as such
     uid = _remarked_run(catalog, run, "annotations")["uid"]
-    return [remark for remark in needed_remarks(catalog) if remark["run"] == uid]
+    return [remark for remark in kept if remark["run"] == uid]
 
 
 def remark_facts(catalog: Any, uid: str) -> list[tuple[str, str]]:
