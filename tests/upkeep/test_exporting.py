@@ -426,6 +426,24 @@ def test_a_sample_without_a_name_has_none_in_nexus(sample: Any, name: bytes | No
         assert ("description" in group) == isinstance(sample, dict)
 
 
+@pytest.mark.parametrize(
+    ("column", "is_rounded"),
+    [
+        (numpy.array(["1975-01-01", "2024-01-01T00:00:00.123456789"], "M8[ns]"), True),
+        (numpy.array(["2024-01-01", "2024-01-01T00:00:00.123456789", "NaT"], "M8[ns]"), False),
+        (numpy.array(["1975-01-01", "2024-01-01T00:00:00.123456"], "M8[us]"), False),
+        (numpy.array([1, 10**17 + 1], "m8[ns]"), True),
+    ],
+)
+def test_nexus_says_where_seconds_are_rounded(column: numpy.ndarray, is_rounded: bool) -> None:
+    run = stored({"t": column, "x": range(len(column))})
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", StoreWarning)
+        export(run, "run.nxs")
+    expected = "the column 't' is written as seconds, rounded to those of float64; .nc keeps each digit"
+    assert [str(warning.message) for warning in warned] == [expected] * is_rounded
+
+
 def test_nexus_plots_against_the_motor_that_a_plan_hints_at() -> None:
     hints = {"dimensions": [[["motor"], "primary"]]}
     run = stored({"motor": [1.0, 2.0], "det": [5, 6], "when": pandas.to_datetime([0, 5], unit="s")}, {"hints": hints})

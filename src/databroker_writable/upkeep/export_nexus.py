@@ -17,7 +17,7 @@ from ..runs.shown_text import json_line
 from ..storage.assets.hdf5_file import NewHDF5File
 from ..storage.durable_file import NewFile
 from ..tables.names import numbered_name
-from .export_columns import attribute, for_file
+from .export_columns import attribute, for_file, warn_of_change
 from .exporting import RunContents
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str |
         data = data - (first[0] if first.size else numpy.datetime64(0, "s"))
     if data.dtype.kind == "m":
         attrs["units"] = "s"
-        data = numpy.where(numpy.isnat(data), numpy.nan, data / numpy.timedelta64(1, "s"))
+        data = _seconds(name, numpy.asarray(data))
     field = _free(group, name)
     if field != name:
         attrs.setdefault("long_name", name)
@@ -147,6 +147,16 @@ def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str |
         data.store(group.create_dataset(field, data.shape, data.dtype))
     group[field].attrs.update({key: _small(attribute(value)) for key, value in attrs.items() if key not in _OF_NEXUS})
     return field
+
+
+def _seconds(name: str, spans: numpy.ndarray) -> numpy.ndarray:
+    """Spans of time in seconds, NaN for NaT, with a warning if these do not tell them all."""
+    is_known = ~numpy.isnat(spans)
+    seconds = numpy.where(is_known, spans / numpy.timedelta64(1, "s"), numpy.nan)
+    found = numpy.rint(seconds[is_known] / (numpy.ones((), spans.dtype) / numpy.timedelta64(1, "s")))
+    if (found.astype("int64") != spans[is_known].astype("int64")).any():
+        warn_of_change([repr(name)], "written as seconds, rounded to those of float64", "; .nc keeps each digit")
+    return seconds
 
 
 def _small(value: Any) -> Any:
