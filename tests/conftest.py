@@ -111,6 +111,14 @@ def _servers_soon_looked_for_again() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _figures_are_closed() -> Iterator[None]:
+    """matplotlib warns of more than 20 open figures, which is how many a process may draw in all its tests."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
 @pytest.fixture
 def servers_that_are_away_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalog is shown after a tenth of the time for which its server is waited for."""
