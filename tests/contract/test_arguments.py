@@ -18,7 +18,7 @@ from support import sites
 WRONG = {
     "asset_threshold": ["1 MiB", -1, 2.5, True, []],
     "asset_root": ["", "  ", "s3://bucket/assets", 5, ["a"], b"/assets", "~no-such-user/assets"],
-    "metadata_defaults": ["sample", 5, ["sample"], [("sample", "Cu")]],
+    "metadata_defaults": ["sample", 5, ["sample"], [("sample", "Cu")], {"uid": "fit-1"}, {"time": 1.7e9}],
     "allow_pickle": ["perhaps", "", 2, 0.5, []],
     "index": ["perhaps", "", 2, 0.5, []],
     "writable": ["perhaps", "", 2, 0.5, []],

@@ -133,6 +133,9 @@ def _yes_or_no(name: str, value: Any) -> bool:
 def _metadata_defaults(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidCatalogError(f"metadata_defaults must be a dict of metadata, not {short(value)}")
+    for key in ("uid", "time"):
+        if key in value:
+            raise InvalidCatalogError(f"metadata_defaults has {key!r}, which each run has of its own; leave it out")
     return dict(value)
 
 
