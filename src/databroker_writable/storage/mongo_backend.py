@@ -250,13 +250,16 @@ def check_uri(uri: Any, argument: str) -> None:
         raise InvalidCatalogError(
             f"{argument} is empty; give a URI like {_EXAMPLE} (in YAML: is its environment variable set?)"
         )
+    wrong = ""
     try:
         database = pymongo.uri_parser.parse_uri(uri, validate=False, warn=False)["database"]
     except (pymongo.errors.PyMongoError, ValueError) as exc:
-        # pymongo's message can repeat the URI with its password
+        wrong = type(exc).__name__
+    if wrong:
+        # not while pymongo's error is handled, which can repeat the URI with its password
         raise InvalidCatalogError(
-            f"{argument} is not a MongoDB URI ({type(exc).__name__}); give one like {_EXAMPLE}, with special "
-            "characters of user name and password percent-encoded"
-        ) from None
+            f"{argument} is not a MongoDB URI ({wrong}); give one like {_EXAMPLE}, with special characters of user "
+            "name and password percent-encoded"
+        )
     if not database:
         raise InvalidCatalogError(f"{argument} names no database; add it at the end, like {_EXAMPLE}")
