@@ -75,7 +75,7 @@ def test_lineage_shows_what_was_made_from_a_run_alone() -> None:
 
 def test_a_misspelt_option_is_not_taken_for_the_text() -> None:
     misspelt = run("note", "results", "-1", "--retrakt")
-    assert (misspelt.exit_code, "Did you mean" in misspelt.stderr) == (2, True)
+    assert (misspelt.exit_code, "--retract" in misspelt.stderr) == (2, True)
     assert run("note", "results", "-1", "-q").exit_code == 2
     assert open_directory("results").annotations("mean-1") == []
 

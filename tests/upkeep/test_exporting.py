@@ -1121,6 +1121,12 @@ def test_what_a_writer_cannot_hold_is_an_error_of_export() -> None:
     assert os.listdir() == ["results"]
 
 
+def columns_in(warned: pytest.WarningsRecorder) -> list[str]:
+    """The columns that our warnings name; an old pyarrow has some of its own."""
+    ours = [warning for warning in warned if issubclass(warning.category, StoreWarning)]
+    return sorted(str(warning.message).split("'")[1] for warning in ours)
+
+
 def test_parquet_has_categories_of_every_type() -> None:
     spans = pandas.cut([1.0, 2.0, numpy.nan], [0, 1.5, 4])
     frame = pandas.DataFrame(
@@ -1134,7 +1140,7 @@ def test_parquet_has_categories_of_every_type() -> None:
     )
     with pytest.warns(StoreWarning, match="because Parquet has no such categories") as warned:
         back = pandas.read_parquet(export(stored(frame), "run.parquet"))
-    assert sorted(str(warning.message).split("'")[1] for warning in warned) == ["bin", "period", "span", "wait"]
+    assert columns_in(warned) == ["bin", "period", "span", "wait"]
     plain = {name: frame[name].cat.categories.dtype for name in ("span", "period", "wait")}
     expected = frame.astype(plain).set_axis(pandas.Index(spans.astype(spans.categories.dtype), name="bin"))
     pandas.testing.assert_frame_equal(back, expected)
@@ -1158,7 +1164,7 @@ def test_parquet_has_the_values_of_categories_that_are_numbers() -> None:
     )
     with pytest.warns(StoreWarning, match="because Parquet has no such categories") as warned:
         back = pandas.read_parquet(export(stored(frame), "run.parquet"))
-    assert sorted(str(warning.message).split("'")[1] for warning in warned) == sorted(frame)
+    assert columns_in(warned) == sorted(frame)
     assert back["large"].tolist() == back["own"].tolist() == [large, pandas.NA]
     assert (back["all"].tolist(), back["good"].tolist()) == ([large, large + 1], [True, pandas.NA])
     assert back["part"].tolist()[:1] == [1.5]
