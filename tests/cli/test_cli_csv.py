@@ -400,6 +400,19 @@ def test_integers_that_floats_cannot_hold_are_exact_beside_missing_values(large:
     assert store(f"x,n\n1,{large}\n2,\n3,5\n")[0]["n"] == [large, pandas.NA, 5]
 
 
+@pytest.mark.parametrize("large", [2**53 + 1, -(2**53) - 1, 2**64 + 1, 123456789012345678901])
+def test_integers_among_decimal_numbers_that_floats_cannot_hold_stay_text(large: int) -> None:
+    columns, said = store(f"x,n\n1,{large}\n2,0.5\n3,\n")
+    assert columns["n"][:2] == [str(large), "0.5"]
+    assert f"its integer '{large}' in line 2 loses digits as a float" in said
+    assert store(f"x,n\n1,{large}.0\n2,0.5\n") == ({"x": [1, 2], "n": [float(large), 0.5]}, "")
+
+
+@pytest.mark.parametrize("large", [2**53, 2**63, -(2**64), 10**20])
+def test_integers_among_decimal_numbers_that_floats_hold_are_numbers(large: int) -> None:
+    assert store(f"x,n\n1,{large}\n2,0.5\n") == ({"x": [1, 2], "n": [float(large), 0.5]}, "")
+
+
 def test_one_column_of_text_with_blanks_is_stored_as_told() -> None:
     assert "--sep 'space'" in refused("sample name\nCu 5\n")
     for name, content in (("t.csv", "sample name\nCu 5\n"), ("t.dat", "sample name\nCu 5\n")):

@@ -21,6 +21,7 @@ MISSING_WORDS = {
 """The words that pandas takes for missing values."""
 
 _BOOLS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _LEADING_ZERO = re.compile(r"\s*[+-]?0\d+\s*")
 
 
@@ -84,13 +85,17 @@ def _numbers(
         reason = f"its value {zero.strip()!r} begins with a zero; to store numbers, write them without leading zeros"
         return None, None, reason
     if not numbers or isinstance(numbers[0], float):
-        has_infinities = math.inf in numbers or -math.inf in numbers
-        for (line, text), number in zip(present.items(), numbers, strict=True) if has_infinities else ():
-            if math.isinf(number) and any(map(str.isdigit, text)):
+        for (line, text), number in zip(present.items(), numbers, strict=True):
+            if abs(number) < 2**53 or not any(map(str.isdigit, text)):
+                continue
+            if math.isinf(number):
                 raise ValueError(
                     f"{what} holds {text!r} in line {line}, which is beyond what float64 holds; scale the values, or "
                     "write inf for it"
                 )
+            if _INTEGER.fullmatch(text) and int(text) != number:
+                reason = f"its integer {text.strip()!r} in line {line} loses digits as a float"
+                return None, None, f"{reason}; to store numbers, write it like {text.strip()}{decimal}0"
         return numbers, "float64", ""
     smallest, largest = min(numbers), max(numbers)
     if smallest >= -(2**63) and largest < 2**63:
