@@ -260,6 +260,6 @@ def check_uri(uri: Any, argument: str) -> None:
         raise InvalidCatalogError(
             f"{argument} is not a MongoDB URI ({wrong}); give one like {_EXAMPLE}, with special characters of user "
             "name and password percent-encoded"
-        )
+        ) from None
     if not database:
         raise InvalidCatalogError(f"{argument} names no database; add it at the end, like {_EXAMPLE}")
