@@ -262,6 +262,14 @@ def test_a_uid_of_digits_is_inserted_as_databroker_inserts_it(catalog, site):
     assert list(site.open()) == ["0"]
 
 
+@pytest.mark.parametrize("name", [numpy.zeros((3, 0)), numpy.array(["start", "stop"]), None, 5])
+def test_names_that_are_no_text_are_refused(catalog, site, name):
+    before = site.snapshot()
+    with pytest.raises(InvalidRunError, match=r"the name of a document is .*; give the name as a string"):
+        catalog.v1.insert(name, {"time": 1.5})
+    assert site.snapshot() == before
+
+
 def test_names_that_databroker_does_not_compare_with_are_refused(catalog, site):
     before = site.snapshot()
     (_, start), *_ = example_runs.small_documents()

@@ -143,7 +143,8 @@ class RunRouter:
         keys = ("run_start", *sorted(set(_OWNERS.values())))
         texts = [doc[key] for key in keys if isinstance(doc.get(key), str)] if isinstance(doc, Mapping) else []
         if not texts:
-            return list(self._writers) if len(self._writers) == 1 or name == "resource" else []
+            is_resource = isinstance(name, str) and name == "resource"
+            return list(self._writers) if is_resource or len(self._writers) == 1 else []
         return [run for uid in texts for run in self._runs.get(uid, [uid]) if run in self._writers]
 
     def _forget(self, run: str) -> None:
