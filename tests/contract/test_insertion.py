@@ -262,6 +262,17 @@ def test_a_uid_of_digits_is_inserted_as_databroker_inserts_it(catalog, site):
     assert list(site.open()) == ["0"]
 
 
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]"], indirect=True)
+def test_two_resources_of_one_uid_leave_nothing(catalog, site, tmp_path):
+    documents = example_runs.documents_with_images(tmp_path)
+    at = next(number for number, (name, _) in enumerate(documents) if name == "resource")
+    for name, doc in documents[: at + 1]:
+        catalog.v1.insert(name, doc)
+    with pytest.raises(InvalidRunError, match="has the same uid"):
+        catalog.v1.insert("resource", {**documents[at][1], "resource_path": "other.npy"})
+    assert site.snapshot() == {}
+
+
 @pytest.mark.parametrize("name", [numpy.zeros((3, 0)), numpy.array(["start", "stop"]), None, 5])
 def test_names_that_are_no_text_are_refused(catalog, site, name):
     before = site.snapshot()

@@ -132,11 +132,13 @@ class NormalizedRunWriter:
         # in old databases resources are not unique, and runs share them
         resources = self._collections.resources
         existing = resources.find_one({"uid": doc["uid"]}, {"_id": False})
-        self._counts["resource"][doc["uid"]] = 0
+        is_known = doc["uid"] in self._counts["resource"]
+        self._counts["resource"].setdefault(doc["uid"], 0)
         if existing is None:
             resources.insert_one(doc)
             return
-        self._resources_found.add(doc["uid"])
+        if not is_known:
+            self._resources_found.add(doc["uid"])
         if as_text(existing) != as_text(doc):
             raise used_elsewhere("uid", doc["uid"])
 
