@@ -152,11 +152,15 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderCache) -> N
     with _without_garbage_collection():
         files = _new_files(catalog, complaints)
         loaded = upstream.loaded_files(catalog)
-        index.recall(files)
 
         def headers() -> Iterator[RunHeader]:
+            recalled = False
             for path, (modified, state) in files.items():
                 header = index.header(path, state)
+                if header is None and not recalled:
+                    index.recall(files)
+                    recalled = True
+                    header = index.header(path, state)
                 if header is None:
                     header = _read_header(path, state, run_format, complaints)
                     if header is None:
