@@ -84,8 +84,9 @@ class NormalizedUpkeep(MongoUpkeep):
     def deletion_of(self, uid: str) -> Deletion | None:
         collections = self.backend.collections
         is_there = self.backend.has_run(uid) or self.backend.is_in_deletion(uid)
-        has_parts = any(has_any(part, {"run_start": uid}) for part in (collections.stops, collections.descriptors))
-        return NormalizedDeletion(self.catalog, uid) if is_there or has_parts else None
+        parts = (collections.stops, collections.descriptors)
+        has_parts = is_there or any(has_any(part, {"run_start": uid}) for part in parts)
+        return NormalizedDeletion(self.catalog, uid) if has_parts else None
 
 
 class EmbeddedUpkeep(MongoUpkeep):
