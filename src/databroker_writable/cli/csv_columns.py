@@ -21,7 +21,6 @@ MISSING_WORDS = {
 """The words that pandas takes for missing values."""
 
 _BOOLS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
-_INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _LEADING_ZERO = re.compile(r"\s*[+-]?0\d+\s*")
 
 
@@ -93,7 +92,7 @@ def _numbers(
                     f"{what} holds {text!r} in line {line}, which is beyond what float64 holds; scale the values, or "
                     "write inf for it"
                 )
-            if _INTEGER.fullmatch(text) and int(text) != number:
+            if numbers_in([text], decimal) != [number]:
                 reason = f"its integer {text.strip()!r} in line {line} loses digits as a float"
                 return None, None, f"{reason}; to store numbers, write it like {text.strip()}{decimal}0"
         return numbers, "float64", ""
