@@ -34,7 +34,8 @@ class AssetPlan:
         """The columns of an event page that are assets; raise if the catalog has no directory for them."""
         stream, data_keys = descriptor["name"], descriptor["data_keys"]
         forms = {key: (stream, key, *data_keys[key]["shape"]) for key in page["data"]}
-        new, length = [key for key, form in forms.items() if form not in self._is_asset], max(len(page["uid"]), 1)
+        new = [key for key, form in forms.items() if form not in self._is_asset]
+        length = max(len(page["uid"]), 1)
         large = {key for key in new if self._must_be_asset(page["data"][key], data_keys[key], length)}
         if large and self.root is None:
             raise _without_root(page, large, stream)
