@@ -26,7 +26,7 @@ import databroker
 import intake
 
 from .catalog.wrapping import writable_class
-from .results.header_search import open_run
+from .results.run_uids import open_run
 from .runs.upstream import stock_drivers
 from .runs.upstream_entries import missing_driver
 from .storage.catalog_paths import RUN_FILES, absolute_path, files_matching

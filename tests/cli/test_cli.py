@@ -21,7 +21,7 @@ import databroker_writable
 from databroker_writable.cli import main
 from databroker_writable.cli.parsing import parse_value
 from databroker_writable.errors import FULL_TRACEBACK
-from databroker_writable.results.header_search import unambiguous_length
+from databroker_writable.results.run_uids import unambiguous_length
 from support import new_process, warm_python
 from support.command_line import PASSWORD, fail, run, succeed
 

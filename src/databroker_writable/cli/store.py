@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ..errors import StoreError
-from ..results.header_search import is_complete
 from ..results.remarks import check_tags
+from ..results.run_uids import is_complete
 from ..results.time_arguments import FORMS, moment_in
 from ..runs.built_stream import new_run_uid
 from ..tables.metadata_values import day_in

@@ -17,7 +17,8 @@ import click
 
 from ..catalog.recipes import check_variables, without_password
 from ..errors import did_you_mean
-from ..results.header_search import NO_PROBES, complete_uid, headers, is_number, open_run
+from ..results.header_search import NO_PROBES, headers
+from ..results.run_uids import complete_uid, is_number, open_run
 from ..runs import upstream
 from ..storage.catalog_paths import RUN_FILES, expanded
 from ..storage.file_rights import remove_empty_directories

@@ -18,7 +18,8 @@ from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 from ..tables.public_types import Run
-from .header_search import flat, unambiguous_length
+from .header_search import flat
+from .run_uids import unambiguous_length
 
 WIDTH = 36
 DIGITS = 6

@@ -13,10 +13,11 @@ from ..runs.shown_text import shown_time
 from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .header_search import check_status, headers_superseding, open_run, refresh
+from .header_search import check_status, headers_superseding, refresh
 from .impact import successors
 from .references import no_such_input
 from .remarks import RETRACTED, remarks_to_select_by, retractions
+from .run_uids import open_run
 from .selection import select, source_uid, sources_in, unknown_keys, warn_of_unknown_keys, with_keywords
 from .time_arguments import moment_of
 

@@ -16,10 +16,11 @@ from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from ..runs.shown_text import mermaid_label, printable
 from .axes import check_axes, words_in_title
-from .header_search import Header, unambiguous_length
+from .header_search import Header
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions
+from .run_uids import unambiguous_length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,7 +20,7 @@ from ..tables.public_types import Run
 from ..tables.wording import short
 from .axes import TIMES, StreamData, check_axes, first_descriptor, is_plottable, streams_of, title_of
 from .drawn_values import ZONE, Axis, Plottable, drawable, not_boolean
-from .header_search import SHORTEST_UID
+from .run_uids import SHORTEST_UID
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

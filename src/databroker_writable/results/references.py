@@ -8,7 +8,8 @@ from typing import Any
 from ..errors import InvalidMetadataError, warn_user
 from ..runs.provenance import reference, references, sources_of
 from ..storage.backend import label_of
-from .header_search import complete_uid, header_of, headers_naming, is_complete
+from .header_search import header_of, headers_naming
+from .run_uids import complete_uid, is_complete
 
 
 def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> list[dict[str, Any]]:

@@ -15,8 +15,9 @@ from ..runs.run_display import rows_by_stream
 from ..runs.shown_text import shown, shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .header_search import Header, flat, headers, refresh, unambiguous_length, value_at
+from .header_search import Header, flat, headers, refresh, value_at
 from .remarks import tags_of
+from .run_uids import unambiguous_length
 from .selection import select, sources_in, warn_of_unknown_keys, with_keywords
 from .time_arguments import local_times
 

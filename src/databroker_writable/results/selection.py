@@ -11,20 +11,10 @@ from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..runs.shown_text import shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .header_search import (
-    NO_PROBES,
-    Header,
-    check_query,
-    check_status,
-    complete_uid,
-    header_of,
-    headers,
-    headers_made_from,
-    is_complete,
-    only_one,
-)
+from .header_search import NO_PROBES, Header, check_query, check_status, header_of, headers, headers_made_from
 from .references import ambiguous, names_no_run
 from .remarks import RETRACTED, remarks_to_select_by, retractions, tags_by_run
+from .run_uids import complete_uid, is_complete, only_one
 from .time_arguments import moment_of
 
 _LOOKED_AT = 1_000

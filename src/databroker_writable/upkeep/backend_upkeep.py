@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import NotWritableError, StoreError, StoreFailedError
-from ..results.header_search import open_run
+from ..results.run_uids import open_run
 from ..runs.document_parts import Document
 from ..storage.assets import is_asset_file, is_asset_resource
 from ..storage.durable_file import sync_directories

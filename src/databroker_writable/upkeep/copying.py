@@ -17,9 +17,10 @@ from ..errors import (
     errors_end_here,
     warn_user,
 )
-from ..results.header_search import NO_PROBES, Header, header_of, headers, open_run
+from ..results.header_search import NO_PROBES, Header, header_of, headers
 from ..results.references import known_uid
 from ..results.remarks import remarks
+from ..results.run_uids import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..runs.provenance import reference, with_roles
 from ..runs.run_or_table import documents_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InvalidRunError
-from ..results.header_search import complete_uid
+from ..results.run_uids import complete_uid
 from .backend_upkeep import Deletion
 from .known_upkeep import upkeep_of
 

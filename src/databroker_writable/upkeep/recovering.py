@@ -13,7 +13,7 @@ from typing import Any
 
 from ..catalog.wrapping import check_is_writable
 from ..errors import NotWritableError, RunExistsError, StoreError, errors_end_here, warn_user
-from ..results.header_search import open_run
+from ..results.run_uids import open_run
 from ..runs.built_stream import new_uids
 from ..runs.comparison import as_text, same_run
 from ..runs.document_parts import Document, NamedDocument

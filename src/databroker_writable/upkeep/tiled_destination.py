@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlparse
 import numpy
 
 from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, warn_user
-from ..results.header_search import Header, open_run
+from ..results.header_search import Header
+from ..results.run_uids import open_run
 from ..runs.document_parts import Document, NamedDocument
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout

@@ -37,8 +37,9 @@ from tiled.structures.table import TableStructure
 from tiled.utils import OneShotCachedMap, safe_json_dump
 
 from ..errors import NotWritableError, StoreError
-from ..results.header_search import Header, headers, open_run, value_at
+from ..results.header_search import Header, headers, value_at
 from ..results.remarks import RETRACTED, retractions_in
+from ..results.run_uids import open_run
 from ..runs import upstream
 from ..runs.document_parts import PRIMARY
 from ..runs.packed_headers import place_in_time
