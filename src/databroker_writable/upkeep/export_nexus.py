@@ -71,52 +71,64 @@ def _describe(entry: h5py.Group, contents: RunContents) -> None:
 
 def _add_stream(entry: h5py.Group, stream: str, contents: RunContents) -> None:
     """Add an NXdata for the columns of each shape, which viewers plot against their axes; collect the others."""
-    dataset, start = for_file(contents.streams[stream]), contents.start
-    data = StreamData(dataset, start, stream, contents.descriptors[stream])
+    dataset = for_file(contents.streams[stream])
+    data = StreamData(dataset, contents.start, stream, contents.descriptors[stream])
     signals = data.plottable_columns()
     by_dims: dict[tuple[Hashable, ...], list[str]] = {}
     for name in dataset.data_vars:
         by_dims.setdefault(dataset.variables[name].dims, []).append(str(name))
-    # columns that are not plotted, and later coordinates of none that are
-    loose = [name for dims, names in by_dims.items() if not dims or not set(names) & set(signals) for name in names]
-    unwritten = dict.fromkeys(map(str, dataset.coords))
+    loose: list[str] = []
+    written: set[str] = set()
     for dims, names in by_dims.items():
-        chosen = [name for name in signals if name in names] if dims else []
-        if not chosen:
-            continue
-        is_first = _INVALID.sub("_", stream) not in entry
-        group = _group(entry, stream if is_first else f"{stream}_{chosen[0]}", "NXdata")
-        group["title"] = f"{title_of(start)} {stream}"
-        along = [str(name) for name in dataset.coords if set(dataset.variables[name].dims) <= set(dims)]
-        axes = [data.axis_along(dim) for dim in dims]
-        # the time axis gives way to a hinted column of the same shape
-        along += [name for name in axes if name is not None and name not in (*names, *along)]
-        fields = {
-            name: _field(group, name, dataset.variables[name], contents.units(stream, name))
-            for name in (*names, *along)
-        }
-        unwritten = {name: None for name in unwritten if name not in fields}
-        group.attrs["signal"] = fields[chosen[0]]
-        if chosen[1:]:
-            group.attrs["auxiliary_signals"] = [fields[name] for name in chosen[1:]]
-        group.attrs["axes"] = [
-            # numbers, so that viewers show the name of a dimension without a coordinate
-            _field(group, str(dim), xarray.Variable((dim,), numpy.arange(dataset.sizes[dim])), None)
-            if name is None
-            else fields[name]
-            for dim, name in zip(dims, axes, strict=True)
-        ]
-        for name in fields:
-            indices = [dims.index(dim) for dim in dataset.variables[name].dims]
-            if indices and (name in along or name in axes):
-                group.attrs[f"{fields[name]}_indices"] = indices[0] if len(indices) == 1 else indices
-        if "default" not in entry.attrs or stream == "primary":
-            entry.attrs["default"] = entry.attrs.get("default") or group.name.rpartition("/")[2]
-    loose += unwritten
+        plotted = [name for name in signals if name in names] if dims else []
+        if plotted:
+            written |= _add_plot(entry, data, contents, dims, names, plotted)
+        else:
+            loose += names
+    loose += [str(name) for name in dataset.coords if name not in written]
     if loose or not by_dims:
         group = _group(entry, f"{stream}_more", "NXcollection")
         for name in loose:
             _field(group, name, dataset.variables[name], contents.units(stream, name))
+
+
+def _add_plot(
+    entry: h5py.Group,
+    data: StreamData,
+    contents: RunContents,
+    dims: tuple[Hashable, ...],
+    names: list[str],
+    plotted: list[str],
+) -> set[str]:
+    """Add an NXdata for columns of the same dims, with their axes; return the names of what it holds."""
+    stream, dataset = data.stream, data.dataset
+    is_first = _INVALID.sub("_", stream) not in entry
+    group = _group(entry, stream if is_first else f"{stream}_{plotted[0]}", "NXdata")
+    group["title"] = f"{title_of(contents.start)} {stream}"
+    along = [str(name) for name in dataset.coords if set(dataset.variables[name].dims) <= set(dims)]
+    axes = [data.axis_along(dim) for dim in dims]
+    # the time axis gives way to a hinted column of the same shape
+    along += [name for name in axes if name is not None and name not in (*names, *along)]
+    fields = {
+        name: _field(group, name, dataset.variables[name], contents.units(stream, name)) for name in (*names, *along)
+    }
+    group.attrs["signal"] = fields[plotted[0]]
+    if plotted[1:]:
+        group.attrs["auxiliary_signals"] = [fields[name] for name in plotted[1:]]
+    group.attrs["axes"] = [
+        # numbers, so that viewers show the name of a dimension without a coordinate
+        _field(group, str(dim), xarray.Variable((dim,), numpy.arange(dataset.sizes[dim])), None)
+        if name is None
+        else fields[name]
+        for dim, name in zip(dims, axes, strict=True)
+    ]
+    for name in fields:
+        indices = [dims.index(dim) for dim in dataset.variables[name].dims]
+        if indices and (name in along or name in axes):
+            group.attrs[f"{fields[name]}_indices"] = indices[0] if len(indices) == 1 else indices
+    if "default" not in entry.attrs:  # the primary stream comes first
+        entry.attrs["default"] = group.name.rpartition("/")[2]
+    return set(fields)
 
 
 def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str | None) -> str:

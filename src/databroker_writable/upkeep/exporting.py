@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import importlib
 import operator
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,25 +156,31 @@ def export(
             # an export of the run to another format may have written them
             if not (os.path.isfile(place) and Path(place).read_bytes() == files[name])
         ]
-        try:
+        with _explaining_failures(path):
             _write_all([*writers, functools.partial(write, contents, path)], force)
-        except FileExistsError as exc:
-            raise _exists(exc.filename2 or path) from None
-        except (StoreError, MemoryError, Warning):
-            raise
-        except OSError as exc:
-            reason = exc.strerror or exc
-            raise StoreFailedError(f"{path!r} cannot be written ({reason}); nothing is left of it") from exc
-        except _REFUSALS as exc:
-            raise ExportError(
-                f"such a file cannot hold this table ({short(exc, 200)}); choose some columns by name (--column), or "
-                f"another format: {', '.join(SUFFIXES)}"
-            ) from exc
         return path
 
 
 _REFUSALS = (ValueError, TypeError, NotImplementedError, OverflowError, RuntimeError, csv.Error)
 """What pandas, xarray, pyarrow and h5py say of values that they cannot write; others would be faults of a program."""
+
+
+@contextlib.contextmanager
+def _explaining_failures(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as exc:
+        raise _exists(exc.filename2 or path) from None
+    except (StoreError, MemoryError, Warning):
+        raise
+    except OSError as exc:
+        reason = exc.strerror or exc
+        raise StoreFailedError(f"{path!r} cannot be written ({reason}); nothing is left of it") from exc
+    except _REFUSALS as exc:
+        raise ExportError(
+            f"such a file cannot hold this table ({short(exc, 200)}); choose some columns by name (--column), or "
+            f"another format: {', '.join(SUFFIXES)}"
+        ) from exc
 
 
 def attachment_paths(files: Mapping[str, bytes], path: str) -> dict[str, str]:
