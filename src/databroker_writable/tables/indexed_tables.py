@@ -123,21 +123,7 @@ def source_from_dataset(dataset: xarray.Dataset, padded: Mapping[Any, PaddedRows
         if not isinstance(dim, str):
             raise InvalidTableError(f"dim {dim!r} is not named by a str; rename it with dataset.rename(...)")
         check_text(dim, f"dim {dim!r}")
-    multi: list[dict[str, Any]] = []
-    other: list[str] = []
-    for index, coords in dataset.xindexes.group_by_index():
-        if isinstance(index, PandasMultiIndex):
-            attrs = encode_attributes(dataset[index.dim].attrs, f"coordinate {index.dim!r}")
-            levels = list(index.index.names)
-            multi.append({"dim": index.dim, "levels": levels, "dtypes": _index_dtypes(index.index), "attrs": attrs})
-        elif type(index) is not PandasIndex:
-            listed = ", ".join(map(repr, coords))
-            raise InvalidTableError(
-                f"the coordinates {listed} have an index of type {type(index).__name__}, which cannot be "
-                f"restored; drop it with dataset.drop_indexes([{listed}])"
-            )
-        else:
-            other += [str(name) for name in coords if name not in dataset.dims]
+    multi, other = _indexes_of(dataset)
     without: list[str] = []
     variables: list[Variable] = []
     tuples = {group["dim"] for group in multi}
@@ -164,6 +150,26 @@ def source_from_dataset(dataset: xarray.Dataset, padded: Mapping[Any, PaddedRows
             variables.append(Variable(part.name, dims, values, keys[part.name], said, coordinate))
     indexes = {"multi": multi, "without": without, "other": other}
     return Source("dataset", variables, None, dict(dataset.attrs), indexes)
+
+
+def _indexes_of(dataset: xarray.Dataset) -> tuple[list[dict[str, Any]], list[str]]:
+    """What restores each MultiIndex, and the coordinates whose index is not of the dim of the same name."""
+    multi: list[dict[str, Any]] = []
+    other: list[str] = []
+    for index, coords in dataset.xindexes.group_by_index():
+        if isinstance(index, PandasMultiIndex):
+            attrs = encode_attributes(dataset[index.dim].attrs, f"coordinate {index.dim!r}")
+            levels = list(index.index.names)
+            multi.append({"dim": index.dim, "levels": levels, "dtypes": _index_dtypes(index.index), "attrs": attrs})
+        elif type(index) is not PandasIndex:
+            listed = ", ".join(map(repr, coords))
+            raise InvalidTableError(
+                f"the coordinates {listed} have an index of type {type(index).__name__}, which cannot be "
+                f"restored; drop it with dataset.drop_indexes([{listed}])"
+            )
+        else:
+            other += [str(name) for name in coords if name not in dataset.dims]
+    return multi, other
 
 
 def _variable_values(variable: xarray.Variable, index: Any, name: Any) -> Any:

@@ -110,25 +110,7 @@ def with_builtin_types(values: Sequence[Any], types: set[type], name: str) -> Se
 def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | None, str]:
     """Return the values of an object column with None for missing ones, their type, and the marker of missing ones."""
     types = set(map(type, flat))
-    flat = list(with_builtin_types(flat, types, name))
-    value_types = set(map(type_of, types))
-    missing = {value_type.value for value_type in value_types & MISSING}
-    real = value_types - MISSING
-    if ValueType.FLOAT in real and len(real) == 2 and real & {ValueType.TEXT, ValueType.BOOL}:
-        # pandas marks missing strings and booleans with NaN.
-        if any(value == value for value in flat if isinstance(value, float | numpy.floating)):
-            raise mixed(name, types)
-        real.discard(ValueType.FLOAT)
-        missing.add("NaN")
-        flat = [None if value != value else value for value in flat]
-    if len(missing) > 1:
-        raise InvalidTableError(
-            f"column {name!r} marks missing values in different ways ({', '.join(sorted(missing))}); "
-            f"use one, e.g. table[{name!r}] = table[{name!r}].where(table[{name!r}].notna(), None)"
-        )
-    marker = missing.pop() if missing else "None"
-    if marker in ("NA", "NaT"):
-        flat = [None if value is pandas.NA or value is pandas.NaT else value for value in flat]
+    flat, real, marker = _without_markers(with_builtin_types(flat, types, name), types, name)
     if real == _NUMBERS:
         _numbers([value for value in flat if value is not None], real, name)
         flat = [None if value is None else float(value) for value in flat]
@@ -143,6 +125,28 @@ def object_column(flat: list[Any], name: str) -> tuple[list[Any], ValueType | No
     if any(issubclass(type_, numpy.generic) for type_ in types):
         flat = [value.item() if isinstance(value, numpy.generic) else value for value in flat]
     return flat, value_type, marker
+
+
+def _without_markers(values: Sequence[Any], types: set[type], name: str) -> tuple[list[Any], set[ValueType], str]:
+    """Return values with None for missing ones, the types of the others, and the marker of missing ones."""
+    value_types = set(map(type_of, types))
+    missing, real = {value_type.value for value_type in value_types & MISSING}, value_types - MISSING
+    if ValueType.FLOAT in real and len(real) == 2 and real & {ValueType.TEXT, ValueType.BOOL}:
+        # pandas marks missing strings and booleans with NaN.
+        if any(value == value for value in values if isinstance(value, float | numpy.floating)):
+            raise mixed(name, types)
+        real.discard(ValueType.FLOAT)
+        missing.add("NaN")
+        values = [None if value != value else value for value in values]
+    if len(missing) > 1:
+        raise InvalidTableError(
+            f"column {name!r} marks missing values in different ways ({', '.join(sorted(missing))}); "
+            f"use one, e.g. table[{name!r}] = table[{name!r}].where(table[{name!r}].notna(), None)"
+        )
+    marker = missing.pop() if missing else "None"
+    if marker in ("NA", "NaT"):
+        values = [None if value is pandas.NA or value is pandas.NaT else value for value in values]
+    return list(values), real, marker
 
 
 def object_array(values: Iterable[Any]) -> numpy.ndarray:

@@ -125,23 +125,18 @@ class _StreamComposer:
 
     def add(self, variable: Variable) -> None:
         """Encode one variable and put it where it belongs."""
-        dims, values = variable.dims, exactly_as(variable.values, self.dtypes.get(variable.name))
-        if self.dim is not None and not dims and not variable.coordinate:
-            value = values.compute() if is_lazy(values) else values
-            dims, values = (self.dim,), value.reshape(1).repeat(self.length)  # unlike numpy.full it keeps the mask
-        along = self.dim is not None and self.dim in dims
-        to_events = along or not variable.coordinate or self.source.form == "frame"
-        to_events = to_events or (self.one_event and _is_large(variable.values))
-        if variable.coordinate and isinstance(values, dask.array.Array) and not (to_events and _is_large(values)):
-            values = computed(values, variable.name)
         entry: dict[str, Any] = {"name": variable.name, "dims": list(variable.dims), "coordinate": variable.coordinate}
+        values, dims = self._values_of(variable)
+        along = self.dim is not None and self.dim in dims
+        if along and not self.length:
+            raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
+        in_events = along or self._goes_to_events(variable)
+        if variable.coordinate and isinstance(values, dask.array.Array) and not (in_events and _is_large(values)):
+            values = computed(values, variable.name)
         if along and dims[0] != self.dim:
             entry["order"] = [dims.index(str(self.dim)), *(i for i, d in enumerate(dims) if d != self.dim)]
             dims, values = tuple(dims[i] for i in entry["order"]), values.transpose(entry["order"])
-        if along and not self.length:
-            raise InvalidTableError("the table has no rows; give it at least one, or store it with one_event=True")
-        key = variable.key
-        encoded = encode(values, key if variable.coordinate else variable.name)
+        encoded = encode(values, variable.key if variable.coordinate else variable.name)
         if variable.name in self.object_dtypes:
             encoded = with_dtype_of_nulls(encoded, self.object_dtypes[variable.name])
         entry["encoding"] = encoded.encoding
@@ -149,20 +144,18 @@ class _StreamComposer:
         marks = None
         if isinstance(encoded.values, list) and has_nulls(encoded):
             entry["nulls"] = encoded.dtype_numpy
-            marks = null_marks(encoded)
-            encoded = null_safe(encoded)
-        put = self._put_in_events if to_events else self._put_in_configuration
+            marks, encoded = null_marks(encoded), null_safe(encoded)
+        put = self._put_in_events if in_events else self._put_in_configuration
         if along and variable.name == "time" and self._can_be_event_time(encoded):
             self.time = numpy.asarray(encoded.values, dtype="float64")
             entry["in"] = key = "time"
         else:
-            entry["in"] = "data" if to_events else "configuration"
-            entry["key"] = key = self._name(key)
+            entry["in"] = "data" if in_events else "configuration"
+            entry["key"] = key = self._name(variable.key)
             put(key, encoded, variable, dims)
-            is_number = is_array(encoded.values) and encoded.values.dtype.kind in "iuf"
-            if is_number and to_events and not variable.coordinate and not self.data_keys[key]["shape"]:
+            if in_events and not variable.coordinate and self._is_single_number(key, encoded):
                 self.fields.append(key)
-        if marks is not None and to_events:
+        if marks is not None and in_events:
             entry["missing"] = free_name(f"{key}_missing", self.names)
             put(entry["missing"], marks, variable, dims)
         if encoded.exact is not None:
@@ -170,6 +163,23 @@ class _StreamComposer:
             entry["exact"] = free_name(f"{key}_{unit}", self.names)
             put(entry["exact"], encoded.exact, variable, dims)
         self.entries.append(entry)
+
+    def _values_of(self, variable: Variable) -> tuple[Any, tuple[str, ...]]:
+        """The values in the dtype of the stream's first table, and their dims; a single value is in each row."""
+        values = exactly_as(variable.values, self.dtypes.get(variable.name))
+        if self.dim is None or variable.dims or variable.coordinate:
+            return values, variable.dims
+        value = values.compute() if is_lazy(values) else values
+        return value.reshape(1).repeat(self.length), (self.dim,)  # unlike numpy.full it keeps the mask
+
+    def _goes_to_events(self, variable: Variable) -> bool:
+        """Whether a variable that is not along the dim of the Events goes to them, and not to the configuration."""
+        is_large = self.one_event and _is_large(variable.values)
+        return not variable.coordinate or self.source.form == "frame" or is_large
+
+    def _is_single_number(self, key: str, encoded: Encoded) -> bool:
+        is_number = is_array(encoded.values) and encoded.values.dtype.kind in "iuf"
+        return is_number and not self.data_keys[key]["shape"]
 
     def finish(self) -> StreamTable:
         layout = {
