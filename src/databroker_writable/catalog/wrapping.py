@@ -11,6 +11,7 @@ from databroker.v2 import Broker
 
 from ..errors import NotWritableError, errors_end_here
 from ..runs import upstream
+from ..runs.upstream_entries import adopt_state
 from ..storage.known_backends import backend_class
 from ..tables.wording import short
 from .options import CatalogOptions
@@ -96,7 +97,7 @@ def make_writable(catalog: Broker, **options: Any) -> Broker:
         args, kwargs = writable._backend.lasting_arguments(*upstream.captured_arguments(catalog))
         # the arguments for a pickle of the catalog
         upstream.set_captured_arguments(writable, args, {**kwargs, **parsed.changed()})
-        upstream.adopt_state(writable, catalog)
+        adopt_state(writable, catalog)
         writable._store.set_options(parsed)
         writable._backend.adopt()
         writable._register_asset_handler()

@@ -234,15 +234,6 @@ def named_arguments(catalog: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
     return dict(zip(names, args, strict=False)) | kwargs
 
 
-def adopt_state(catalog: Any, original: Any) -> None:
-    """Share the state of another object of the same driver, except what belongs to the object itself."""
-    from .upstream_entries import shared_entries
-
-    own = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
-    catalog.__dict__.update({key: value for key, value in original.__dict__.items() if key not in own})
-    catalog._entries = shared_entries(original._entries, catalog)
-
-
 def driver_name(catalog: Any) -> str:
     """The dotted path of the driver that a writable class derives from."""
     driver = catalog._driver_class
