@@ -10,7 +10,6 @@ from ..errors import StoreFailedError
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.interrupts import deferred_interrupts
-from ..storage.file_writer import SerializerWriter
 from ..tables.classifier import is_lazy
 from ..tables.document_values import private_copy
 from .insertion import RunInsertion, insert_documents
@@ -85,17 +84,17 @@ class BatchStore:
         if backend.batch_size == 1:
             return
         insertions: dict[str, RunInsertion] = {}
-        published: dict[str, SerializerWriter] = {}
+        published: list[str] = []
         try:
             with backend.grouped(run.documents.uid for run in batch) as group:
                 for run in batch:
                     with contextlib.suppress(Exception):
                         self._insert(run, insertions)
-                published = {writer.uid: writer for writer in group.publish()}
+                published = group.publish()
         finally:
-            for uid in insertions.keys() - published.keys():
+            for uid in insertions.keys() - set(published):
                 insertions[uid].abandon()
-        backend.show_published(list(published.values()))
+        self._store.catalog.force_reload()
         shown = {uid for uid in published if backend.shows_stored(uid)}
         self._stored.update({run.position: run.documents.uid for run in batch if run.documents.uid in shown})
 

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from ..errors import InvalidCatalogError, NotWritableError
 from ..runs.document_parts import Document
 from ..tables.backend_limits import ANY_BACKEND, Limits
-from .file_writer import RunGroup
 from .remark_files import RemarkFolder
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -32,6 +31,13 @@ class RunWriter(Protocol):
 
     def abandon(self) -> None:
         """Remove what was written."""
+
+
+class RunGroup(Protocol):
+    """Complete runs that wait to be published together."""
+
+    def publish(self) -> list[str]:
+        """Publish the runs durably, and remove those that cannot be; return the uids of the published ones."""
 
 
 class Backend(ABC):
@@ -132,10 +138,6 @@ class Backend(ABC):
     def grouped(self, uids: Iterable[str]) -> AbstractContextManager[RunGroup]:
         """Let the runs with these uids wait until all are complete, to be published together."""
         raise NotImplementedError
-
-    def show_published(self, writers: list[Any]) -> None:
-        """Let the open catalog see the runs of a group."""
-        self.catalog.force_reload()
 
     @property
     def remedy_for_lost_builder(self) -> str:

@@ -32,7 +32,7 @@ from .catalog_paths import (
     remedy_for_pattern,
     unescaped,
 )
-from .file_writer import FileRunWriter, RunGroup, SerializerWriter, name_during_deletion
+from .file_writer import FileRunWriter, RunFileGroup, SerializerWriter, name_during_deletion
 from .header_cache import HeaderCache
 from .remark_files import RemarkFolder
 from .run_file_readers import (
@@ -68,7 +68,7 @@ class FileBackend(Backend):
 
     def begin_anew(self) -> None:
         """Leave an open group to the process that began it, and create a new lock."""
-        self.group: RunGroup | None = None
+        self.group: RunFileGroup | None = None
         # what was published since the catalog was last loaded, also by an acquisition at the same time
         self.published: deque[list[SerializerWriter]] = deque()
         self._loading = threading.RLock()
@@ -253,8 +253,8 @@ class FileBackend(Backend):
         )
 
     @contextlib.contextmanager
-    def grouped(self, uids: Iterable[str]) -> Iterator[RunGroup]:
-        self.group = RunGroup(uids)
+    def grouped(self, uids: Iterable[str]) -> Iterator[RunFileGroup]:
+        self.group = RunFileGroup(uids, self.published.append)
         try:
             yield self.group
         except BaseException:
@@ -262,10 +262,6 @@ class FileBackend(Backend):
             raise
         finally:
             self.group = None
-
-    def show_published(self, writers: list[Any]) -> None:
-        self.published.append(writers)
-        self.catalog.force_reload()
 
     def load(self, load_all: Callable[[], None]) -> None:
         """Load the catalog's entries; after publication only those of the new runs.

@@ -164,15 +164,16 @@ class FileRunWriter(SerializerWriter):
         )
 
 
-class RunGroup:
-    """Runs whose writers wait to be published together.
+class RunFileGroup:
+    """Runs whose writers wait to be published together; then the catalog is told, to show them.
 
     The system starts to write all files before the first sync, so that file systems need one or few commits of their
     journal. Then a few threads wait, because a disk acknowledges each file separately.
     """
 
-    def __init__(self, uids: Iterable[str]) -> None:
+    def __init__(self, uids: Iterable[str], tell: Callable[[list[SerializerWriter]], Any]) -> None:
         self._uids = set(uids)
+        self._tell = tell
         self._writers: list[SerializerWriter] = []
 
     def takes(self, writer: SerializerWriter) -> bool:
@@ -182,8 +183,8 @@ class RunGroup:
         self._writers.append(writer)
         return True
 
-    def publish(self) -> list[SerializerWriter]:
-        """Publish the runs durably, and remove those that cannot be; return the writers of the published ones."""
+    def publish(self) -> list[str]:
+        """Publish the runs durably, and remove those that cannot be; return the uids of the published ones."""
         errors = self._errors_of_syncing()
         published = []
         for writer in self._writers:
@@ -194,7 +195,8 @@ class RunGroup:
         if _error_of(lambda: sync_directories(path for writer in published for path in writer.paths)):
             self.abandon()
             return []
-        return published
+        self._tell(published)
+        return [writer.uid for writer in published]
 
     def _errors_of_syncing(self) -> dict[str, Exception | None]:
         """Sync all runs; return the error of each."""
