@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import dask.array
-import h5netcdf
 import h5py
 import numpy
 import pandas
@@ -107,17 +106,6 @@ COMPLEX = {"x": [1, 2], "z": [1j, 2.5 + 1j], "single": numpy.array([1j, numpy.na
 EITHER_WAY = [{"engine": "h5netcdf"}, {"engine": "netcdf4", "auto_complex": True}]
 
 
-@COMPLEX_IS_TOLD
-def test_complex_numbers_that_an_old_h5netcdf_does_not_write_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise h5netcdf.core.CompatibilityError("complex dtypes are not a supported NetCDF feature")
-
-    monkeypatch.setattr(xarray.Dataset, "dump_to_store", refuse)
-    with pytest.raises(ExportError, match=r"h5netcdf writes complex numbers from version 1\.4 on"):
-        export(stored(COMPLEX), "run.nc")
-    assert os.listdir() == ["results"]
-
-
 def test_text_that_the_csv_of_an_old_python_does_not_write_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise csv.Error("need to escape, but no escapechar set")
@@ -131,7 +119,6 @@ def test_text_that_the_csv_of_an_old_python_does_not_write_is_refused(monkeypatc
 def test_netcdf_with_complex_numbers_is_read_back_as_its_warning_says(options: dict[str, Any]) -> None:
     if options["engine"] == "netcdf4":
         pytest.importorskip("netCDF4", minversion="1.7", reason="netCDF4 reads complex numbers from 1.7")
-    pytest.importorskip("h5netcdf", minversion="1.4", reason="h5netcdf writes complex numbers from 1.4")
     run = stored(COMPLEX)
     with pytest.warns(StoreWarning) as warned:
         path = export(run, "run.nc")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv as csv_rules
 import json as json_library
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import pandas
 import xarray
+from xarray.indexes import PandasMultiIndex
 
 from ..errors import ExportError, warn_user
 from ..runs.shown_text import for_json, json_line
@@ -19,6 +20,9 @@ from ..tables.columns import is_default_index
 from ..tables.names import numbered_name
 from .export_columns import for_file, for_json_file, for_parquet, warn_of_change, warn_of_csv
 from .exporting import RunContents, written
+
+if TYPE_CHECKING:
+    import pyarrow
 
 DOCUMENTS = "databroker_run"
 """The group of a netCDF file, and the key of a Parquet file, that holds the documents of the run as JSON."""
@@ -60,7 +64,6 @@ def _groups(streams: list[str]) -> dict[str, str]:
 
 
 def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) -> None:
-    from h5netcdf.core import CompatibilityError
     from xarray.backends.common import ArrayWriter
 
     writer = ArrayWriter()
@@ -72,8 +75,6 @@ def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) ->
             raise
         # xarray needs cftime for dates so far away, and finds None in its place
         raise ValueError("netCDF has no such dates unless cftime is installed") from exc
-    except CompatibilityError as exc:
-        raise ValueError("h5netcdf writes complex numbers from version 1.4 on") from exc
     writer.sync()
     file.check()
 
@@ -87,6 +88,7 @@ def parquet(contents: RunContents, path: str) -> NewFile:
     documents = {f"{DOCUMENTS}.{name}": json_line(document) for name, document in contents.documents().items()}
     try:
         table = pyarrow.Table.from_pandas(for_parquet(frame), preserve_index=has_index)
+        table = table.cast(_without_seconds(table.schema))
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **documents})
         return written(path, lambda file: parquet.write_table(table, file))
     except (pyarrow.ArrowException, OverflowError) as exc:
@@ -95,6 +97,21 @@ def parquet(contents: RunContents, path: str) -> NewFile:
         raise ExportError(
             f"Parquet cannot hold this table: {exc}; choose some with columns (--column), or export to .nc"
         ) from exc
+
+
+def _without_seconds(schema: pyarrow.Schema) -> pyarrow.Schema:
+    """The types that Parquet has; pyarrow 20 does not check whether times in seconds fit in milliseconds."""
+    import pyarrow
+
+    return pyarrow.schema(
+        [
+            field.with_type(pyarrow.timestamp("ms", field.type.tz))
+            if pyarrow.types.is_timestamp(field.type) and field.type.unit == "s"
+            else field
+            for field in schema
+        ],
+        schema.metadata,
+    )
 
 
 def csv(contents: RunContents, path: str) -> NewFile:
@@ -151,4 +168,7 @@ def _frame(contents: RunContents) -> tuple[Any, bool]:
     if not dims:
         return dataset.expand_dims("row").to_dataframe() if dataset.variables else pandas.DataFrame(), False
     frame = dataset.to_dataframe()
+    # xarray 2025.6 gives the levels of an index as columns, too, if they have no names
+    levels = [name for name, index in dataset.xindexes.items() if isinstance(index, PandasMultiIndex)]
+    frame = frame.drop(columns=levels, errors="ignore")
     return frame, bool(set(dims) & set(dataset.coords)) and not is_default_index(frame.index)
