@@ -172,6 +172,25 @@ def test_integers_beyond_64_bits_are_text_with_a_note(values: list[str]) -> None
     )
 
 
+@pytest.mark.parametrize("value", ["100000000000000000000 ", "\n100000000000000000000"])
+def test_integers_beyond_64_bits_with_blanks_in_quotation_marks_are_no_floats(value: str) -> None:
+    columns, said = store(f'a,b\n"{value}",1\n5,2\n')
+    assert columns == {"a": [value, "5"], "b": [1, 2]}
+    assert f"such as {value!r} in line 2, are beyond 64 bits" in said
+
+
+@pytest.mark.parametrize("value", ["7\n", " 7 "])
+def test_numbers_between_whitespace_in_quotation_marks_are_numbers(value: str) -> None:
+    assert store(f'a,b\n"{value}",1\n,2\n5,3\n') == ({"a": [7, pandas.NA, 5], "b": [1, 2, 3]}, "")
+
+
+@pytest.mark.parametrize("last", ["", "0.5", "nan", "Cu"])
+def test_rows_read_at_once_join_to_whole_columns(last: str) -> None:
+    columns, _ = store("n,x\n" + "".join(f"{n},{n}.5\n" for n in range(1000)) + f"1000,{last}\n")
+    assert columns["n"] == list(range(1001))
+    assert [float(value) for value in columns["x"][:1000]] == [n + 0.5 for n in range(1000)]
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 BLANKS = " "
@@ -21,7 +21,8 @@ COMMENT_MARKS = ("#", "!", "//", ";", "%")
 
 _NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": BLANKS, "blanks": BLANKS, r"\s+": BLANKS, " ": BLANKS}
 
-_SWAPPED = str.maketrans(",.", ".,")
+_ROWS_AT_ONCE = 256
+"""Rows whose values are made columns at once; each value as an object of its own takes four times the memory."""
 
 
 class Row(NamedTuple):
@@ -30,6 +31,21 @@ class Row(NamedTuple):
     line: int
     text: str
     values: list[str]
+
+
+class Rows(NamedTuple):
+    """The rows of a table by column."""
+
+    lines: list[int]  # the number of the first line of each row
+    columns: list[str]  # the values of each column, each ended by NUL, which is in no text
+    head: list[Row]  # the first rows
+    uneven: list[Row]  # rows that have fewer values than the first, or more that are not blank
+
+    def below(self, count: int) -> Rows:
+        """The rows without the first ones."""
+        columns = [column.split("\0", count)[-1] for column in self.columns]
+        uneven = [row for row in self.uneven if row not in self.head[:count]]
+        return Rows(self.lines[count:], columns, self.head[count:], uneven)
 
 
 @dataclass(frozen=True)
@@ -77,13 +93,35 @@ def split(line: str, separator: str) -> list[str]:
     return line.split() if separator == BLANKS else [value.strip() for value in line.strip(" \r\n").split(separator)]
 
 
-def read_rows(lines: Sequence[str], text_format: TextFormat) -> tuple[list[Row], dict[int, str]]:
-    """The rows that are not blank, and the comments by the numbers of their lines.
+def read_rows(lines: Sequence[str], text_format: TextFormat) -> tuple[Rows, dict[int, str]]:
+    """The rows that are not blank, and the comments by the numbers of their lines."""
+    rows = Rows([], [], [], [])
+    comments: dict[int, str] = {}
+    parts: list[list[str]] = []
+    found = _values_of_rows(lines, text_format, rows.lines, comments)
+    while some := list(islice(found, _ROWS_AT_ONCE)):
+        width = len(rows.head[0].values if rows.head else some[0])
+        if not rows.head or any(len(values) != width for values in some):
+            for number, line in enumerate(rows.lines[-len(some) :]):
+                row = Row(line, lines[line - 1], some[number])
+                if len(rows.head) < 3:
+                    rows.head.append(row)
+                if len(row.values) < width or any(map(str.strip, row.values[width:])):
+                    rows.uneven.append(row)
+                some[number] = row.values[:width] + [""] * (width - len(row.values))
+        parts.append(["\0".join(texts) for texts in zip(*some, strict=True)])
+    rows.columns.extend("\0".join((*texts, "")) for texts in zip(*parts, strict=True))
+    return rows, comments
+
+
+def _values_of_rows(
+    lines: Sequence[str], text_format: TextFormat, starts: list[int], comments: dict[int, str]
+) -> Iterator[list[str]]:
+    """The values of the rows that are not blank; adds the numbers of their first lines, and the comments.
 
     A line within a value in quotation marks is no comment.
     """
     mark, separator = text_format.comment, text_format.separator
-    comments: dict[int, str] = {}
     begin, last, is_within_row = 0, "", False
 
     def lines_of_rows() -> Iterator[str]:
@@ -100,17 +138,16 @@ def read_rows(lines: Sequence[str], text_format: TextFormat) -> tuple[list[Row],
         if is_within_row:
             raise ValueError(f"the quotation mark in its row {begin} has no end; add it, or remove the mark")
 
-    rows = []
     try:
         for values in csv.reader(lines_of_rows(), delimiter=separator, skipinitialspace=True):
             is_within_row = False
             if separator == BLANKS and last.rstrip("\r\n").endswith(" "):
                 values = values[:-1]
             if len(values) > 1 or (values and lines[begin - 1].strip()):
-                rows.append(Row(begin, lines[begin - 1], values))
+                starts.append(begin)
+                yield values
     except csv.Error as exc:
         raise ValueError(f"the value that begins in its row {begin} is too long; is a quotation mark missing?") from exc
-    return rows, comments
 
 
 def _with_blanks(line: str, *, is_quoted: bool) -> str:
@@ -124,17 +161,10 @@ def comment_mark(line: str, separator: str) -> str | None:
     return next((mark for mark in COMMENT_MARKS if line.startswith(mark) and mark != separator), None)
 
 
-def numbers_in(texts: Sequence[str], decimal: str = ".") -> list[int] | list[float] | None:
-    """The integers, or else the floats, that texts are; None if one of them is no number in a file."""
-    plain = [text.translate(_SWAPPED) for text in texts] if decimal == "," else texts
-    everything = "".join(plain)
-    if everything.isascii() and "_" not in everything:  # Python reads others, too
-        for kind in (int, float):
-            with contextlib.suppress(ValueError):
-                return list(map(kind, plain))
-    return None
-
-
 def is_number(text: str, decimal: str = ".") -> bool:
     """Whether a value is a number, also with a decimal point in place of another mark."""
-    return numbers_in([text.replace(decimal, ".")]) is not None
+    try:
+        float(text.replace(decimal, "."))
+    except ValueError:
+        return False
+    return text.isascii() and "_" not in text  # Python reads others, too

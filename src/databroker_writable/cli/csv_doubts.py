@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..tables.wording import cut
 from .csv_dialect import BLANKS, DATE_OR_TIME, Row, TextFormat, comment_mark, is_number, split
@@ -99,14 +99,18 @@ def check_decimal_points(values: Sequence[str], what: str) -> None:
     )
 
 
-def words_among_numbers(texts: Mapping[int, str], decimal: str) -> list[int]:
-    """The lines of a column whose values are no numbers, if at least half of its values are numbers; else none."""
+def words_among_numbers(texts: Sequence[str], decimal: str) -> list[str]:
+    """The values that are no numbers, if at least half of the values are numbers; else none."""
     other = "." if decimal == "," else ","
-    are_like_numbers = [is_number(text.replace(",", ".")) for text in texts.values()]
-    if 2 * sum(are_like_numbers) < len(texts):
-        return []
-    found = zip(texts.items(), are_like_numbers, strict=True)
-    return [line for (line, text), is_like_one in found if not is_like_one or other in text]
+    words, unlike = [], 0
+    for text in texts:
+        is_like_one = is_number(text.replace(",", "."))
+        unlike += not is_like_one
+        if 2 * unlike > len(texts):
+            return []
+        if not is_like_one or other in text:
+            words.append(text)
+    return words
 
 
 def are_numbers_in_another_form(texts: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..tables.wording import cut
-from .csv_dialect import DATE_OR_TIME, LIKE_A_NUMBER, Row, TextFormat, comment_mark, is_number, split
+from .csv_dialect import DATE_OR_TIME, LIKE_A_NUMBER, Rows, TextFormat, comment_mark, is_number, split
 from .csv_doubts import check_decimal_points, find_separator
 
 _SCAN = re.compile(r"\s*#[SL]\s")
@@ -24,16 +24,16 @@ _EXPORTED_COLUMN = re.compile(r"# column\.(.+?): (\{.*\})")
 """What comments of XDI, and of exported runs, say of columns."""
 
 
-def find_heading(rows: Sequence[Row], comments: Sequence[str], text_format: TextFormat) -> tuple[list[str], bool]:
+def find_heading(rows: Rows, comments: Sequence[str], text_format: TextFormat) -> tuple[list[str], bool]:
     """Find the names in the first line, and whether they are there, or in the comments above; without them, numbers.
 
     Raises ValueError if the first line may hold values or names, or does not name each column.
     """
-    first = [value.strip() for value in rows[0].values]
+    first = [value.strip() for value in rows.head[0].values]
     named, declared = _names_in_comment(comments, text_format, len(first)), _declared_names(comments, len(first))
     if declared and not any(map(str.isalnum, "".join(named))):
         named = declared
-    if _is_heading(first, rows[0].text, named, comments, text_format):
+    if _is_heading(first, rows.head[0].text, named, comments, text_format):
         return _complete(first, rows), True
     if not declared:
         _check_one_comment_of_names(comments, text_format, len(first))
@@ -70,11 +70,11 @@ def check_first_comment(lines: Sequence[str], text_format: TextFormat) -> None:
     )
 
 
-def take_units(rows: list[Row], names: Sequence[str]) -> dict[str, str]:
-    """Remove the first of the rows below the names, and return the units in it."""
-    if not rows:
+def units_in(rows: Rows, names: Sequence[str]) -> dict[str, str]:
+    """The units in the first of the rows below the names."""
+    if not rows.head:
         raise ValueError("no line below its names holds units; leave --units-row out")
-    row = rows.pop(0)
+    row = rows.head[0]
     said = f"its line {row.line}, {cut(row.text.strip())!r}, "
     units = [value.strip() for value in row.values]
     if all(is_number(value) for value in units if value):
@@ -159,21 +159,24 @@ def _is_value(text: str, decimal: str) -> bool:
     return is_number(text, decimal) or bool(DATE_OR_TIME.match(text) or _OTHER_NUMBER.fullmatch(text))
 
 
-def _complete(first: Sequence[str], rows: Sequence[Row]) -> list[str]:
+def _complete(first: Sequence[str], rows: Rows) -> list[str]:
     """The names in the first line, which are different; those that it lacks are refused if they have values."""
     names = list(first)
     twice = [name for number, name in enumerate(names) if name and name in names[:number]]
     if twice:
         raise ValueError(f"its first line names two columns {twice[0]!r}; rename one of them")
-    while names and not names[-1] and not any("".join(row.values[len(names) - 1 :]).strip() for row in rows[1:]):
+    are_wider = any(len(row.values) > len(first) for row in rows.uneven)
+    while names and not names[-1] and not are_wider and not rows.columns[len(names) - 1].replace("\0", "").strip():
         names.pop()
     if names and not names[0] and "index" not in names:
         names[0] = "index"
     if not names or "" in names:
         number = names.index("") + 1 if names else 1
-        line = next((r.line for r in rows[1:] if len(r.values) == len(first) and all(map(_may_be_a_name, r.values))), 0)
+        below, uneven = rows.below(1), {row.line for row in rows.uneven}
+        found = zip(below.lines, *(column.split("\0") for column in below.columns), strict=False)
+        line = next((line for line, *row in found if line not in uneven and all(map(_may_be_a_name, row))), 0)
         raise ValueError(
-            f"its first line, {cut(rows[0].text.strip())!r}, has no name for column {number}; name every column"
+            f"its first line, {cut(rows.head[0].text.strip())!r}, has no name for column {number}; name every column"
             + (f", or give --skip-rows {line - 1} if the names are in line {line}" if line else "")
         )
     return names

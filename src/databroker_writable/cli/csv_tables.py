@@ -15,7 +15,7 @@ from ..upkeep.export_formats import CSV_HEADER
 from .csv_columns import read_columns
 from .csv_dialect import UTF_8, TextFormat, read_rows
 from .csv_doubts import check_separator, check_widths
-from .csv_heading import check_first_comment, check_one_scan, declared_units, find_heading, take_units
+from .csv_heading import check_first_comment, check_one_scan, declared_units, find_heading, units_in
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BINARY = (
@@ -50,19 +50,21 @@ def read_text_table(content: bytes, text_format: TextFormat) -> tuple[pandas.Dat
     declared = text_format.declared_by(lines[0]) if lines else None
     text_format, skipped = declared or text_format, max(text_format.skipped_rows, declared is not None)
     rows, comments = read_rows(["\n"] * skipped + lines[skipped:], text_format)
-    if not rows:
+    if not rows.lines:
         raise ValueError("it holds no lines; is it complete?")
-    check_one_scan(comments, rows[0].line)
-    check_first_comment([row.text for row in rows], text_format)
+    check_one_scan(comments, rows.lines[0])
+    first_lines = [lines[number - 1] for number in rows.lines]
+    check_first_comment(first_lines, text_format)
     if not text_format.is_separator_given:
-        check_separator([row.text for row in rows], text_format)
-    above = [comment for line, comment in comments.items() if line < rows[0].line]
+        check_separator(first_lines, text_format)
+    above = [comment for line, comment in comments.items() if line < rows.lines[0]]
     names, are_in_first_line = find_heading(rows, above, text_format)
-    rows = rows[are_in_first_line:]
+    rows = rows.below(are_in_first_line)
     units = {name: unit for name, unit in declared_units(above).items() if name in names}
     if text_format.units_row:
-        units |= take_units(rows, names)
-    check_widths(rows, len(names), text_format.separator)
+        units |= units_in(rows, names)
+        rows = rows.below(1)
+    check_widths(rows.uneven, len(names), text_format.separator)
     frame, notes = read_columns(rows, names, text_format, are_named_above=are_in_first_line)
     if comments:
         frame.attrs["comments"] = list(comments.values())
