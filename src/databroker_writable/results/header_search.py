@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,16 +10,16 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import pymongo
-from mongoquery import QueryError
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
-from ..runs.provenance import sources_of, start_of, superseded_uids
+from ..runs.provenance import sources_of, superseded_uids
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, may_have_deleted_runs
 from ..storage.embedded_query import header_query
 from ..storage.mongo_errors import away_as_error
-from ..tables.wording import cut, short
+from ..tables.wording import short
+from .queries import check_query, naming_a_refused_query, naming_a_wrong_query, with_compiled_patterns
 
 PROBE = "databroker_writable_probe"
 """Key of start documents that marks the runs of ``check --write-test``."""
@@ -32,9 +31,6 @@ STATUSES = ("success", "abort", "fail", "unfinished", "retracted")
 
 BATCHES = (100, 1_000, 10_000, 100_000)
 """How many stop documents are requested at once: first few, as often only the newest runs matter, at most 16 MB."""
-
-_WRONG_QUERY = (None, 2, 9, 14)
-"""MongoDB's codes BadValue, FailedToParse and TypeMismatch; mongomock gives none."""
 
 
 class Header(NamedTuple):
@@ -88,33 +84,14 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
     if upstream.is_in_memory(catalog):
         yield from _in_memory(catalog, _fitting(loaded_start_documents(catalog).newest_first(), query))
         return
-    with away_as_error(), _naming_a_refused_query():
+    with away_as_error(), naming_a_refused_query():
         yield from _elsewhere(catalog, query)
 
 
 def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[RunHeader]:
-    """The headers that fit a query; mongoquery raises any of these errors for a wrong one."""
-    try:
-        yield from fitting(headers, query)
-    except (QueryError, TypeError, AttributeError) as exc:
-        raise _wrong_query(exc) from exc
-
-
-@contextlib.contextmanager
-def _naming_a_refused_query() -> Iterator[None]:
-    try:
-        yield
-    except pymongo.errors.OperationFailure as exc:
-        if exc.code not in _WRONG_QUERY:
-            raise
-        raise _wrong_query(exc) from exc
-
-
-def _wrong_query(exc: Exception) -> InvalidMetadataError:
-    return InvalidMetadataError(
-        f"the query cannot be answered: {cut(exc, 200)}; write conditions as MongoDB has them, such as "
-        "{'sample': 'Cu'} or {'scan_id': {'$gt': 5}}"
-    )
+    """The headers that fit a query."""
+    with naming_a_wrong_query():
+        yield from fitting(headers, with_compiled_patterns(query))
 
 
 def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
@@ -180,14 +157,6 @@ def _normalized(catalog: Any, query: Mapping[str, Any]) -> Documents:
         for start in batch:
             start.pop("_id", None)
             yield start, stop_of.get(start["uid"])
-
-
-def check_query(query: Any) -> Mapping[str, Any]:
-    """Refuse anything that is not a query."""
-    if not isinstance(query, Mapping):
-        way = "; for what was made from a run use derived_from=run" if start_of(query) is not None else ""
-        raise InvalidMetadataError(f"a query must be a dict of conditions on start documents, not {query!r}{way}")
-    return query
 
 
 def check_status(status: Any) -> None:

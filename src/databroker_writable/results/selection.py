@@ -11,7 +11,8 @@ from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..runs.shown_text import shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .header_search import NO_PROBES, Header, check_query, check_status, header_of, headers, headers_made_from
+from .header_search import NO_PROBES, Header, check_status, header_of, headers, headers_made_from
+from .queries import check_query, plain_query
 from .references import ambiguous, names_no_run
 from .remarks import RETRACTED, remarks_to_select_by, retractions, tags_by_run
 from .run_uids import complete_uid, is_complete, only_one
@@ -43,7 +44,7 @@ def select(
 ) -> Iterator[tuple[Header, str]]:
     """Headers of the matching runs, each with its status, newest first, without probe runs."""
     check_status(status)
-    conditions = [check_query({} if query is None else query), NO_PROBES]
+    conditions = [plain_query({} if query is None else query), NO_PROBES]
     span = _span(catalog, since, until)
     if span:
         conditions.append({"time": span})
@@ -77,7 +78,7 @@ def with_keywords(query: Mapping[str, Any] | None, more: Mapping[str, Any], meth
             raise InvalidMetadataError("table takes columns by position, after the query: table(None, 'scan_id')")
         if query is not None and key in query:
             raise InvalidMetadataError(f"{method} has conditions on {key!r} in the query and as a keyword; give one")
-    return {**({} if query is None else query), **more}
+    return plain_query({**({} if query is None else query), **more})
 
 
 def sources_in(catalog: Any, runs: Any) -> list[Source]:
