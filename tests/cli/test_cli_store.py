@@ -6,10 +6,12 @@ import datetime
 import errno
 import gzip
 import re
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import click
 import databroker
 import numpy
 import pandas
@@ -17,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from databroker_writable import open_directory, to_dataset
-from databroker_writable.cli import main
+from databroker_writable.cli import file_readers, main
 from databroker_writable.storage.remark_files import RemarkFolder
 from support.command_line import fail, run, succeed
 from support.text_files import columns, write
@@ -352,3 +354,16 @@ def test_a_store_that_fails_keeps_the_runs_before() -> None:
     assert result.exit_code == 1
     assert "b.csv cannot be stored: 1 of 2 files stored; run it again, beginning with b.csv" in result.stderr
     assert len(open_directory("results")) == 1
+
+
+def test_a_link_to_no_file_is_named_with_where_it_leads() -> None:
+    Path("a.csv").symlink_to("away/a.csv")
+    assert "'a.csv' is a link to 'away/a.csv', where there is no file; is its file system mounted?" in fail(
+        "store", "a.csv", "--to", "results"
+    )
+
+
+def test_a_closed_standard_input_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(click.ClickException, match="there is no standard input; give the name of a file"):
+        file_readers.read_file("-", {})

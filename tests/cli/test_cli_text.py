@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from databroker_writable import open_directory
@@ -65,11 +69,23 @@ def test_json_keeps_what_it_escapes() -> None:
 def test_a_terminal_that_lacks_a_character_gets_another_one(
     monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    import io
-    import sys
-
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     say("└─╼ fit-1")
     sys.stdout.flush()
     assert raw.getvalue() == b"??? fit-1\n"
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_output_that_cannot_be_written_is_no_failure_of_what_was_done(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", FullDisk())
+    with pytest.raises(click.ClickException) as caught:
+        say("stored one")
+    said = "the output cannot be written: No space left on device; what the command did before that is done"
+    assert caught.value.message == said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,8 @@ def read_excel(path: Path) -> pandas.DataFrame:
 
 
 def _sheets(path: Path) -> Iterator[list[list[Any]]]:
-    """The values in each sheet, below its blank rows; None for empty cells, and for errors such as #N/A."""
-    import openpyxl
-
-    book, formulas = (openpyxl.load_workbook(path, data_only=of_values) for of_values in (True, False))
+    """The values in each sheet, without blank rows around them; None for empty cells, and for errors such as #N/A."""
+    book, formulas = _workbook(path, data_only=True), _workbook(path, data_only=False)
     for sheet in book.worksheets:
         for row, texts in zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True):
             for cell, formula in zip(row, texts, strict=True):
@@ -37,8 +36,29 @@ def _sheets(path: Path) -> Iterator[list[list[Any]]]:
                         "LibreOffice, save it there, and store it again"
                     )
         rows = [[None if cell.data_type == "e" or cell.value == "" else cell.value for cell in row] for row in sheet]
-        first = next((number for number, row in enumerate(rows) if any(cell is not None for cell in row)), len(rows))
-        yield rows[first:]
+        filled = [number for number, row in enumerate(rows) if any(cell is not None for cell in row)]
+        if filled:
+            _check_merged(sheet, filled[-1] + 1)
+            yield rows[filled[0] : filled[-1] + 1]
+
+
+def _workbook(path: Path, *, data_only: bool) -> Any:
+    import openpyxl
+
+    try:
+        return openpyxl.load_workbook(path, data_only=data_only)
+    except (KeyError, IndexError, AttributeError, TypeError, SyntaxError, EOFError, zlib.error) as exc:
+        raise ValueError(f"it is damaged, or no workbook of Excel: {exc}") from exc
+
+
+def _check_merged(sheet: Any, last_row: int) -> None:
+    """Refuse merged cells, which people read as one value in each row or column."""
+    for cells in sheet.merged_cells.ranges:
+        if cells.min_row <= last_row and sheet.cell(cells.min_row, cells.min_col).value is not None:
+            raise ValueError(
+                f"its cells {cells.coord} are merged, and only the first of them has a value; unmerge them and fill in "
+                "the others, or delete them if they are a title"
+            )
 
 
 def _names(heading: list[Any], columns: list[list[Any]]) -> dict[str, int]:
@@ -50,8 +70,9 @@ def _names(heading: list[Any], columns: list[list[Any]]) -> dict[str, int]:
             raise ValueError(
                 f"its first row has {cell!r} in place of a name; insert a row with the names of the columns"
             )
-        name = name.strip() or ("index" if number == 0 and "index" not in heading else "")
-        if not any(value is not None for value in columns[number]) and not name:
+        is_empty = all(value is None for value in columns[number])
+        name = name.strip() or ("index" if number == 0 and "index" not in heading and not is_empty else "")
+        if is_empty and not name:
             continue
         if not name:
             raise ValueError(f"column {number + 1} has no name in the first row; name it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -44,12 +45,18 @@ def read_file(given: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, st
         raise click.ClickException(
             f"there is no file {str(path)!r}, but a directory; name the files in it, such as {path / '*.csv'}"
         )
+    if is_input and sys.stdin is None:
+        raise click.ClickException("there is no standard input; give the name of a file")
     if not is_input and path.exists() and not path.is_file():
         raise click.ClickException(
             f"{str(path)!r} is not a regular file; write its contents into a file, or give {str(STANDARD_INPUT)!r} and "
             "CSV on standard input"
         )
     if not is_input and not path.is_file():
+        if path.is_symlink():
+            raise click.ClickException(
+                f"{str(path)!r} is a link to {os.readlink(path)!r}, where there is no file; is its file system mounted?"
+            )
         beside = [str(file) for file in path.parent.glob("*")]
         raise click.ClickException(f"there is no file {str(path)!r}{did_you_mean(str(path), beside)}")
     suffix = ".csv" if is_input else _suffix(path)

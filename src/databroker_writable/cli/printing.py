@@ -15,7 +15,16 @@ def say(text: str = "", *, error: bool = False) -> None:
     """Print lines; with a blank for each control character, and ? for those that the terminal cannot show."""
     text = "\n".join(map(printable, text.split("\n")))
     encoding = getattr(sys.stderr if error else sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding), err=error)
+    try:
+        click.echo(text.encode(encoding, "replace").decode(encoding), err=error)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        if error:
+            raise
+        raise click.ClickException(
+            f"the output cannot be written: {exc.strerror}; what the command did before that is done"
+        ) from exc
 
 
 def json_text(value: Any) -> str:
