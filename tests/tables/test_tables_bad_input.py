@@ -6,6 +6,7 @@ import datetime
 import decimal
 import pathlib
 
+import dask
 import numpy
 import pandas
 import pytest
@@ -86,6 +87,14 @@ def test_columns_of_different_lengths_are_told_of_one_event():
     assert set(read_table(table, one_event=True).data) == {"x", "y"}
 
 
+def test_what_is_not_computed_yet_is_named():
+    compute = "compute it first"
+    assert f"{compute}, with .compute()" in message(dask.delayed({"x": [1, 2]}))
+    assert f"column 'x' is not computed yet; {compute}: table['x'] = table['x'].compute()" in message(
+        {"x": dask.delayed([1, 2])}
+    )
+
+
 @pytest.mark.parametrize("table", [{"x": []}, pandas.DataFrame({"x": []}), xarray.Dataset({"x": ("t", [])})])
 def test_rows_must_be_at_least_one(table):
     assert "the table has no rows" in message(table)
@@ -155,3 +164,14 @@ def test_a_dict_as_a_column_is_told_where_it_belongs():
 def test_ragged_lists_of_text_are_stored_when_the_advice_is_followed():
     assert "by padding with None" in message({"x": [["a"], ["b", "c"]]})
     assert read_table({"x": [["a", None], ["b", "c"]]}).length == 2
+
+
+@pytest.mark.parametrize("missing", [None, numpy.nan])
+def test_the_remedy_for_strings_of_numpy_keeps_missing_ones(missing):
+    values = numpy.array(["a", missing], numpy.dtypes.StringDType(na_object=missing))
+    assert "column 'x' holds strings of numpy's StringDType, which cannot be stored exactly; convert them with " in (
+        message({"x": values})
+    )
+    assert ".astype(object)" in message({"x": values})
+    read = read_table({"x": values.astype(object)})
+    assert list(read.data["x"]) == ["a", None]

@@ -9,8 +9,16 @@ import event_model
 import numpy
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
-from ..tables.classifier import NUMBERS, type_of
-from ..tables.input_types import is_of_known_form, is_records, no_class, path_of, way_to_give_columns, way_to_read
+from ..tables.classifier import NUMBERS, is_delayed, type_of
+from ..tables.input_types import (
+    is_of_known_form,
+    is_records,
+    no_class,
+    not_computed,
+    path_of,
+    way_to_give_columns,
+    way_to_read,
+)
 from ..tables.stream_reading import stream_columns
 from ..tables.wording import short
 from . import upstream
@@ -52,6 +60,8 @@ def is_table(value: Any) -> bool:
 
 def _refuse_near_misses(value: Any) -> None:
     """Refuse what holds a run or a table, and is none itself."""
+    if is_delayed(value):
+        raise InvalidTableError(not_computed(value))
     if _has(value, "search"):
         raise InvalidRunError("a catalog is no run; copy its runs with copy_runs, or store one of them, catalog[uid]")
     if not isinstance(value, list | tuple):

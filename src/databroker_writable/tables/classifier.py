@@ -199,6 +199,11 @@ def is_lazy(values: Any) -> bool:
     return hasattr(values, "dask")
 
 
+def is_delayed(value: Any) -> bool:
+    """Whether it is what dask.delayed gives: it seems to have every attribute."""
+    return type(value).__module__ == "dask.delayed"
+
+
 def loses_dims_in_lists(shape: Sequence[int | None]) -> bool:
     """Whether nested lists, as in JSON and BSON, would lose the last dims of a shape."""
     return 0 in shape[:-1]
@@ -265,7 +270,7 @@ def check_column_dtype(dtype: numpy.dtype[Any], name: str) -> None:
 
 _REFUSED = {
     ValueType.BYTES: ("bytes ({})", "decode them, e.g. numpy.char.decode(values, 'utf-8')"),
-    ValueType.STRING_DTYPE: ("strings of numpy's StringDType", "convert them with .astype(str)"),
+    ValueType.STRING_DTYPE: ("strings of numpy's StringDType", "convert them with .astype(object)"),
     ValueType.OTHER: ("values of dtype {}", "convert them to numbers or strings"),
 }
 

@@ -15,7 +15,7 @@ import xarray
 
 from ..errors import InvalidTableError
 from .arrow_columns import columns_from_arrow
-from .classifier import SCALARS, is_masked, units_of
+from .classifier import SCALARS, is_delayed, is_masked, units_of
 from .column_attributes import attributes_of, column_and_attributes, text_of_bytes
 from .columns import array_from_column, is_default_index, is_one_value, reading
 from .list_columns import object_array
@@ -65,10 +65,17 @@ def known_form(table: Any) -> KnownForm:
     """Convert a table to one of these forms, without loss; refuse anything that is not a table."""
     if isinstance(table, type):
         raise InvalidTableError(no_class(table))
+    if is_delayed(table):
+        raise InvalidTableError(not_computed(table))
     for fits, convert in _FORMS:
         if fits(table):
             return convert(table)
     raise InvalidTableError(f"a table must be {ACCEPTED}, not {_what_it_is_instead(table)}")
+
+
+def not_computed(given: Any) -> str:
+    """The message that something was given before it was computed."""
+    return f"{short(given)} is neither a run nor a table until it is computed; compute it first, with .compute()"
 
 
 def no_class(given: type) -> str:
@@ -122,6 +129,10 @@ def _of_columns(table: Mapping[Any, Any]) -> KnownForm:
     for name in names:
         with reading(name):
             given[name] = table[name]  # not items(), which in h5py has None for a link to what is not there
+        if is_delayed(given[name]):
+            raise InvalidTableError(
+                f"column {name!r} is not computed yet; compute it first: table[{name!r}] = table[{name!r}].compute()"
+            )
     if any(isinstance(column, _WITH_DIMS) for column in given.values()):
         return KnownForm(_dataset_of(given), attrs=attrs)
     columns, said = {}, {}
