@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shutil
@@ -21,6 +22,7 @@ from dask.base import tokenize
 from databroker_writable import UnreadableAssetError
 from databroker_writable.errors import StoreError
 from databroker_writable.storage.assets.hdf5_source import ArraySource, verify
+from databroker_writable.storage.assets.known_formats import is_asset_file
 from support import faults, new_process
 from support.asset_files import frames, handler, path_of, published, stream_assets, whole
 
@@ -342,3 +344,40 @@ def test_threads_read_and_write_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(read_all, 5 * i) for i in range(8)] + [pool.submit(copy, n) for n in range(8)]
         assert all(result.result(timeout=120) for result in results)
+
+
+def locks_fail_with(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDF5 cannot lock files, and allows one lock setting for a file, as it does."""
+    opened = h5py.File
+
+    def without_locks(path: Any, mode: str, **options: Any) -> h5py.File:
+        if options.get("locking") is not False:
+            raise OSError(number, f"Unable to open file (unable to lock file, errno = {number}, ...)")
+        return opened(path, mode, **options)
+
+    monkeypatch.setattr(h5py, "File", without_locks)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EROFS])
+def test_files_are_read_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    path, assets = published(tmp_path, img=frames(), x=numpy.arange(6.0))
+    locks_fail_with(number, monkeypatch)
+    assert (handler(path, assets)(index=4).compute() == frames()[4]).all()
+    assert float(handler(path, assets, "x")(index=4).compute()) == 4.0
+    verify(str(path))
+    assert is_asset_file(str(path))
+
+
+def test_a_file_that_is_open_without_a_lock_is_read(tmp_path: Path) -> None:
+    path, assets = published(tmp_path, img=frames())
+    with h5py.File(path, "r", locking=False):
+        assert (handler(path, assets)(index=4).compute() == frames()[4]).all()
+
+
+def test_a_file_that_is_locked_by_another_program_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, assets = published(tmp_path, img=frames())
+    locks_fail_with(errno.EAGAIN, monkeypatch)
+    with pytest.raises(UnreadableAssetError, match="is locked by a program that may change it; close it there"):
+        handler(path, assets)(index=4).compute()

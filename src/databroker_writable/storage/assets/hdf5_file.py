@@ -1,14 +1,37 @@
-"""Create an HDF5 file that appears when it is complete."""
+"""Open HDF5 files: to read one, and to create one that appears when it is complete."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...runs.interrupts import deferred_interrupts
 from ...runs.upstream import hold_hdf5_lock_over_forks
 from ..durable_file import NewFile
+
+if TYPE_CHECKING:
+    import h5py
+
+_NO_LOCKS = {errno.ENOLCK, errno.EROFS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPERM}
+"""What file systems say that have no locks, as NFS without its lock service, or none when mounted read-only."""
+
+
+def opened_to_read(path: str, **options: Any) -> h5py.File:
+    """Open a file with HDF5's lock; without, where there are no locks or the process has it open without one.
+
+    A published file does not change. HDF5 allows only one lock setting for a file in one process.
+    """
+    import h5py
+
+    try:
+        return h5py.File(path, "r", **options)
+    except OSError as error:
+        is_open_without = "locking flag values don't match" in str(error)
+        if not is_open_without and not (error.errno in _NO_LOCKS and "lock file" in str(error)):
+            raise
+        return h5py.File(path, "r", locking=False, **options)
 
 
 def opened_by_h5py(file: NewFile) -> Any:

@@ -16,6 +16,7 @@ import numpy
 from ...errors import UnreadableAssetError, is_of_this_process
 from ...runs.forks import begin_anew_in_children
 from ...runs.upstream import hold_hdf5_lock_over_forks
+from .hdf5_file import opened_to_read
 
 if TYPE_CHECKING:
     import h5py
@@ -130,6 +131,8 @@ def _why_unreadable(error: Exception, damaged: str, values: str) -> str:
         )
     if isinstance(error, PermissionError):
         return "cannot be read; ask for read permission"
+    if isinstance(error, BlockingIOError):
+        return "is locked by a program that may change it; close it there, and read it again"
     reason = error.args[-1] if error.args else type(error).__name__
     return f"{damaged} ({reason}); restore it from a copy, or map its root to the copy's with root_map"
 
@@ -162,8 +165,6 @@ class _OpenDatasets:
     @contextlib.contextmanager
     def opened(self, path: str, key: str) -> Iterator[h5py.Dataset]:
         """A dataset for the block, which is not closed meanwhile."""
-        import h5py
-
         hold_hdf5_lock_over_forks()
         with self._lock:
             identity = file_identity(path)
@@ -173,8 +174,7 @@ class _OpenDatasets:
                     file.close()
                     del self._known[opened_as]
             if (path, key) not in self._known:
-                # Locking is left to HDF5, which allows only one lock setting for a file in one process.
-                file = h5py.File(path, "r")
+                file = opened_to_read(path)
                 self._known[path, key] = identity, file, own_dataset(file, key)
                 if len(self._known) > self._limit:
                     # HDF5 closes the file with its last dataset.
@@ -200,10 +200,8 @@ def _bounds(index: int | slice, length: int) -> tuple[slice, int | slice]:
 
 def verify(path: str) -> None:
     """Read all of a published file, about 16 MiB at a time, so that every checksum is verified."""
-    import h5py
-
     # A dataset that is read once does not need a chunk cache.
-    with explained_reading(path, "is damaged at '/'"), h5py.File(path, "r", rdcc_nbytes=0) as file:
+    with explained_reading(path, "is damaged at '/'"), opened_to_read(path, rdcc_nbytes=0) as file:
         for name in sorted(file):
             with explained_reading(path, f"is damaged at {name!r}", "its values"):
                 _read_through(path, own_dataset(file, name))

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..durable_file import final_name
 from .asset_paths import find_files
+from .hdf5_file import opened_to_read
 from .hdf5_handler import HDF5_SPEC, HDF5AssetHandler
 from .hdf5_source import verify
 from .hdf5_writer import DESCRIPTOR, SUFFIX, HDF5Writer
@@ -82,10 +83,8 @@ def _is_asset_name(name: str) -> bool:
 
 def _read(path: str, part: Callable[[Any], Any]) -> Any:
     """A part of a file; None if it is not there, or cannot be read."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with opened_to_read(path) as file:
             return part(file)
     except (OSError, KeyError, RuntimeError, TypeError):
         return None
