@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import dask
 import databroker
 import mongomock
 import numpy
@@ -13,7 +14,7 @@ import pytest
 import xarray
 from databroker._drivers.mongo_normalized import BlueskyMongoCatalog
 
-from databroker_writable import InvalidRunError, open_directory
+from databroker_writable import InvalidRunError, InvalidTableError, open_directory
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.runs.run_or_table import documents_of, is_table
 from support import example_runs, sites
@@ -52,6 +53,11 @@ def test_a_table_may_have_a_column_named_like_a_method(tmp_path: Any, make: Any,
     assert catalog[uid].primary.read()[name].values.tolist() == values
     with pytest.raises(InvalidRunError, match="one run or table"):
         catalog.store_runs(table)
+
+
+def test_what_is_not_computed_yet_is_neither_a_run_nor_a_table() -> None:
+    with pytest.raises(InvalidTableError, match=r"until it is computed; compute it first, with \.compute\(\)"):
+        is_table(dask.delayed({"x": [1]}))
 
 
 def without_names(documents: list[Any]) -> list[Any]:

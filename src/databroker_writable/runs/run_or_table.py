@@ -46,6 +46,8 @@ def is_table(value: Any) -> bool:
         raise InvalidTableError(
             f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; {remedy}"
         )
+    if is_delayed(value):
+        raise InvalidTableError(not_computed(value))
     if value is None or isinstance(value, bytes) or not isinstance(value, Iterable):
         of_stream = "for a stream give the result of its read()" if _has(value, "to_dask") else ""
         remedy = of_stream or way_to_give_columns(value)
@@ -60,8 +62,6 @@ def is_table(value: Any) -> bool:
 
 def _refuse_near_misses(value: Any) -> None:
     """Refuse what holds a run or a table, and is none itself."""
-    if is_delayed(value):
-        raise InvalidTableError(not_computed(value))
     if _has(value, "search"):
         raise InvalidRunError("a catalog is no run; copy its runs with copy_runs, or store one of them, catalog[uid]")
     if not isinstance(value, list | tuple):

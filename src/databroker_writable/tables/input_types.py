@@ -65,11 +65,11 @@ def known_form(table: Any) -> KnownForm:
     """Convert a table to one of these forms, without loss; refuse anything that is not a table."""
     if isinstance(table, type):
         raise InvalidTableError(no_class(table))
-    if is_delayed(table):
-        raise InvalidTableError(not_computed(table))
     for fits, convert in _FORMS:
         if fits(table):
             return convert(table)
+    if is_delayed(table):
+        raise InvalidTableError(not_computed(table))
     raise InvalidTableError(f"a table must be {ACCEPTED}, not {_what_it_is_instead(table)}")
 
 
@@ -251,7 +251,7 @@ _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
         lambda table: hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"),
         lambda table: KnownForm(*columns_from_arrow(table)),
     ),
-    (lambda table: hasattr(table, "colnames") and hasattr(table, "meta"), _of_astropy),
+    (lambda table: hasattr(table, "colnames") and hasattr(table, "meta") and not is_delayed(table), _of_astropy),
 )
 """What is taken as a table, and how it is converted."""
 
