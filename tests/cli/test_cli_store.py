@@ -367,3 +367,23 @@ def test_a_closed_standard_input_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(click.ClickException, match="there is no standard input; give the name of a file"):
         file_readers.read_file("-", {})
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("unable to lock file, errno = 37", "set the environment variable HDF5_USE_FILE_LOCKING=FALSE"),
+        ("Try opening your dataset with decode_times=False", "this is an option of xarray.open_dataset in Python"),
+    ],
+)
+def test_what_others_say_of_a_file_is_completed_by_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, reason: str, remedy: str
+) -> None:
+    def fail_to_read(*_: Any, **__: Any) -> None:
+        raise OSError(reason)
+
+    pytest.importorskip("h5netcdf", reason="netCDF files need h5netcdf")
+    monkeypatch.setitem(file_readers._FORMATS, ".nc", file_readers._FORMATS[".nc"]._replace(read=fail_to_read))
+    message = fail("store", write("a.nc", "x"), "--to", "results")
+    assert f"cannot be read as netCDF-4: {reason}; " in message
+    assert remedy in message

@@ -84,7 +84,15 @@ def read_file(given: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, st
         return _FORMATS[suffix].read(path, **options), {}
     except (ValueError, OSError, zipfile.BadZipFile) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        raise click.ClickException(f"{name} cannot be read as {label}: {reason}") from exc
+        remedy = next((f"; {way}" for words, way in _REMEDIES.items() if words in reason), "")
+        raise click.ClickException(f"{name} cannot be read as {label}: {reason}{remedy}") from exc
+
+
+_REMEDIES = {
+    "unable to lock file": "if its file system has no locks, set the environment variable HDF5_USE_FILE_LOCKING=FALSE",
+    "decode_times=False": "this is an option of xarray.open_dataset in Python, whose Dataset store_run takes",
+}
+"""What to do, by words in messages of HDF5 and xarray that do not say it for this command."""
 
 
 def _suffix(path: Path) -> str:
