@@ -74,6 +74,15 @@ def test_patterns_fit_as_in_mongodb(stored: Any, site: Any) -> None:
         assert stored.table(sample=condition).index.tolist() == ["run-1"], condition
 
 
+def test_patterns_in_a_list_are_found_by_mongodb_and_refused_elsewhere(stored: Any, site: Any) -> None:
+    query = {"sample": {"$in": [re.compile("^C"), "Au"]}}
+    if site.is_mongo:
+        assert stored.table(query).index.tolist() == ["run-1"]
+    else:
+        with pytest.raises(InvalidMetadataError, match=r"only MongoDB finds patterns in a list.*\$or"):
+            stored.table(query)
+
+
 def test_a_wrong_condition_is_named(stored: Any, site: Any) -> None:
     queries: list[Any] = [{5: "Cu"}, {"$or": {"sample": "Cu"}}, {"$or": [{5: "Cu"}]}, {"$or": ["Cu"]}]
     if not is_mongomock(site):

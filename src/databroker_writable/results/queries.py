@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 import pandas
 import pymongo
+from bson import Regex
 from bson.errors import BSONError
 from mongoquery import QueryError
 
@@ -22,6 +23,7 @@ from ..tables.wording import cut, short
 
 _OF_QUERIES = ("$and", "$or", "$nor")
 _AS_LISTS = (set, frozenset, KeysView, ValuesView, pandas.Series, pandas.Index)
+_PATTERNS = (re.Pattern, Regex)
 _MOMENTS = (datetime.date, numpy.datetime64)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
 """The options of MongoDB's ``$regex``."""
@@ -60,7 +62,7 @@ def _plain_part(key: Any, value: Any) -> Any:
 
 
 def _plain_condition(value: Any, key: str) -> Any:
-    if isinstance(value, re.Pattern):
+    if isinstance(value, _PATTERNS):
         return {"$regex": value.pattern, "$options": _options(value)}
     if isinstance(value, Mapping):
         condition = {name: _plain_condition(item, key) for name, item in value.items()}
@@ -69,12 +71,19 @@ def _plain_condition(value: Any, key: str) -> Any:
         return {**condition, **pattern} if isinstance(pattern, Mapping) else condition
     if isinstance(value, _AS_LISTS):
         value = list(value)
+    if isinstance(value, list | tuple) and any(isinstance(item, _PATTERNS) for item in value):
+        return [_pattern(item) if isinstance(item, _PATTERNS) else _plain_condition(item, key) for item in value]
     if key == "time" and isinstance(value, _MOMENTS):
         return posix_seconds(value)
     return document_value(plain_metadata(value), f"the query for {key!r}", InvalidMetadataError)
 
 
-def _options(pattern: re.Pattern[Any]) -> str:
+def _pattern(pattern: re.Pattern[Any] | Regex) -> Regex:
+    """A pattern in a list, without Python's flags that MongoDB does not have."""
+    return Regex(pattern.pattern, _options(pattern))
+
+
+def _options(pattern: re.Pattern[Any] | Regex) -> str:
     return "".join(letter for letter, flag in _FLAGS.items() if pattern.flags & flag)
 
 
@@ -82,6 +91,8 @@ def with_compiled_patterns(query: Any) -> Any:
     """A query for mongoquery, which does not know the options of a pattern."""
     if isinstance(query, list):
         return [with_compiled_patterns(part) for part in query]
+    if isinstance(query, Regex):
+        raise _wrong_query("only MongoDB finds patterns in a list; give each in a query of its own, and these in $or")
     if not isinstance(query, Mapping):
         return query
     result = {key: with_compiled_patterns(value) for key, value in query.items()}
