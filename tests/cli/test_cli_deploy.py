@@ -192,6 +192,11 @@ def test_what_would_not_work_is_refused(text: str, message: str) -> None:
             "the template '{{ env(HOME) /*.msgpack' is wrong (unexpected '*') at line 3 of bad.yml; correct it",
         ),
         (b"{driver: d, metadata: {a: '{% if b %}c'}}", "is wrong (Unexpected end of template"),
+        (
+            b"{driver: d, args: {paths: '{{ getenv(HOME) }}/*.msgpack'}}",
+            "'{{ getenv(HOME) }}/*.msgpack' is wrong ('getenv' is no function of intake, which has env, client_env, "
+            "shell, client_shell) at line 2 of bad.yml; correct it",
+        ),
         (b"{driver: d, args: {a: {b: '{{ c | nosuch }}'}}}", "is wrong (No filter named 'nosuch'.) at line 2 of bad"),
     ],
 )

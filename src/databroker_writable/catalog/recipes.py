@@ -26,7 +26,8 @@ _PASSWORD_IN_URI = re.compile(r"([A-Za-z][\w+.-]*://[^:/@]*):[^@/]*@")
 _PASSWORD_OPTION = re.compile(r"([?&][^=&\s]*password[^=&\s]*=|\bAWS_SESSION_TOKEN(?::|%3A))[^&,\s]*", re.IGNORECASE)
 _SECRET_ARGUMENT = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
 _PASSWORD_TEMPLATE = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
-_CALLED_TEMPLATE = re.compile(r"\{\{.*\b(env|client_env|shell|client_shell)\s*\(")
+_FUNCTIONS = ("env", "client_env", "shell", "client_shell")
+_CALLED_TEMPLATE = re.compile(rf"\{{\{{.*\b({'|'.join(_FUNCTIONS)})\s*\(")
 _VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*[,)]")
 _MARK = re.compile(r"\{[{%#]")
 CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
@@ -122,15 +123,23 @@ def check_variables(entry: Any) -> None:
 
 
 def wrong_template(text: Any) -> str | None:
-    """What is wrong with a text that intake renders as a template, such as a bracket that is not closed."""
+    """What is wrong with a text that intake renders as a template, such as an open bracket or an unknown function."""
     if not isinstance(text, str) or _MARK.search(text) is None:
         return None
-    from jinja2 import Environment, TemplateSyntaxError
+    from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
+    jinja = Environment()
     try:
-        Environment().from_string(text)
+        jinja.from_string(text)
     except TemplateSyntaxError as exc:
         return f"the template {short(without_password(text))} is wrong ({exc.message})"
+    tree = jinja.parse(text)
+    called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
+    for name in sorted(called & meta.find_undeclared_variables(tree) - {*_FUNCTIONS, *jinja.globals}):
+        return (
+            f"the template {short(without_password(text))} is wrong ({name!r} is no function of intake, which has "
+            f"{', '.join(_FUNCTIONS)})"
+        )
     return None
 
 
@@ -152,7 +161,7 @@ def _missing_variables(text: str) -> list[str]:
         return os.environ.get(name) or default or Missing()
 
     jinja = SandboxedEnvironment()
-    jinja.globals |= {"env": env, **dict.fromkeys(("client_env", "shell", "client_shell"), lambda *_: "")}
+    jinja.globals |= {"env": env, **dict.fromkeys(_FUNCTIONS[1:], lambda *_: "")}
     try:
         jinja.from_string(text).render({"CATALOG_DIR": "", **{name: name for name in names}})
     except Exception:
