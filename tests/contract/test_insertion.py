@@ -31,6 +31,7 @@ from databroker_writable import (
     build_simple_run,
 )
 from databroker_writable.runs.comparison import same_run
+from databroker_writable.tables.document_values import to_builtin
 from support import example_runs, sites
 
 
@@ -192,6 +193,55 @@ def test_what_is_not_filled_in_is_filled_in_when_it_is_read(catalog, site, tmp_p
     run = site.open(handler_registry={"TEST_NPY": example_runs.NpyHandler})[-1]
     pages = [doc for name, doc in run.documents(fill="yes") if name == "event_page" and "image" in doc["data"]]
     assert [numpy.shape(image) for page in pages for image in page["data"]["image"]] == [(4, 5)] * 3
+
+
+NUMPY_VALUES = {
+    "array": numpy.arange(6, dtype="u2"),
+    "big-endian": numpy.arange(2, dtype=">i4"),
+    "empty": numpy.zeros((0, 2)),
+    "texts": numpy.array(["a", "bc"]),
+    "no dims": numpy.array(3.5),
+    "integer": numpy.int16(3),
+    "number": numpy.float32(1.5),
+    "flag": numpy.bool_(True),
+    "nested": {"list": [{"array": numpy.arange(2.0)}, numpy.int8(1)]},
+    "plain": [1, "a", None],
+}
+
+
+def documents_with_numpy_values():
+    start, descriptor, page, stop = (doc for _, doc in example_runs.small_documents())
+    configuration = {"data": NUMPY_VALUES, "timestamps": dict.fromkeys(NUMPY_VALUES, numpy.float32(1)), "data_keys": {}}
+    yield "start", {**start, "time": numpy.float32(2**30), "found": NUMPY_VALUES}
+    yield "descriptor", {**descriptor, "configuration": {"detector": configuration}}
+    yield "event_page", page
+    yield "stop", {**stop, "found": NUMPY_VALUES}
+
+
+def shown(value):
+    """A form in which the types of numpy's values differ from Python's."""
+    if isinstance(value, dict):
+        return {key: shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(shown, value))
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        return type(value), value.dtype, value.shape, value.tolist()
+    return value
+
+
+def test_numpy_values_of_an_acquisition_are_kept_where_the_stock_driver_keeps_them(catalog, site):
+    store(catalog, documents_with_numpy_values(), "v1.insert")
+    expected = shown(NUMPY_VALUES) if site.keeps_arrays else shown(to_builtin(NUMPY_VALUES))
+    for documents in (list(catalog[-1].documents(fill="no")), site.documents(-1)):
+        found = {name: doc for name, doc in documents if name != "event_page"}
+        assert found["start"]["time"] == 2**30
+        assert not isinstance(found["start"]["time"], numpy.generic)
+        assert shown(found["start"]["found"]) == expected
+        assert shown(found["descriptor"]["configuration"]["detector"]["data"]) == expected
+        assert shown(found["stop"]["found"]) == expected
+    assert [*catalog.search({"found.array": {"$exists": True}})] == [*catalog]
+    if not site.is_ferretdb:
+        assert [*catalog.search({"found.integer": 3, "found.texts": "bc"})] == [*catalog]
 
 
 @pytest.mark.parametrize("way", ["v1.insert", "store_run"])

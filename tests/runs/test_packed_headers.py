@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +82,24 @@ def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_documents_that_msgpack_would_change_are_kept_as_they_are() -> None:
     start = {"uid": "u", "time": 1, "shape": (1, 2), "big": 2**70}
     assert RunHeader.packed_of(start, None).start is start
+
+
+@pytest.mark.parametrize("value", [5, numpy.int16(5), numpy.array([4, 5]), [numpy.float32(5)], numpy.array([[4], [5]])])
+def test_numpy_values_are_packed_and_found_as_lists_of_numbers(value: Any) -> None:
+    start = {"uid": "u", "time": 1.0, "found": value, "texts": numpy.array(["a", "Cu"])}
+    packed = RunHeader.packed_of(start, None)
+    assert packed.packed is not None
+    assert repr(packed.start) == repr(start)
+    for header in (packed, RunHeader.of(start, None)):
+        assert [*fitting([header], {"found": 6, "texts": "Cu"})] == []
+        assert [*fitting([header], {"found": 5, "texts": "C"})] == []
+        is_deep = numpy.ndim(value) == 2
+        assert [*fitting([header], {"found": 5, "texts": "Cu"})] == ([] if is_deep else [header])
+
+
+def test_no_header_holds_a_pickle() -> None:
+    start = {"uid": "u", "time": 1.0, "found": numpy.array([{}], dtype=object)}
+    assert RunHeader.packed_of(start, None).packed is None
 
 
 def test_start_documents_are_put_in_order_of_time_and_looked_up_by_scan_id() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
-from ..tables.document_values import check_event_values, document_value
+from ..tables.document_values import check_event_values, document_value, to_builtin
 from ..tables.wording import short
 from .document_checks import (
     called,
@@ -217,7 +217,7 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
 
     Only what is unreadable is refused: what would be written as a pickle (msgpack-numpy 0.4.8 pickles arrays of
     objects), be read back as one, be written outside the directory, stop the serializer half-way, or make the catalog
-    permanently unreadable.
+    permanently unreadable. Numpy's values stay what they are where the limits pass them on, except times.
     """
     if not isinstance(name, str):
         # databroker 1.2.5 compares it with "stop" to decide when to show the run
@@ -229,7 +229,7 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
     check_dropped_keys(name, doc)
     if name == "start":
         check_safe_uid(doc.get("uid"))
-        start: Document = document_value(doc, "metadata", InvalidMetadataError, limits=limits)
+        start: Document = _with_plain_time(document_value(doc, "metadata", InvalidMetadataError, limits=limits))
         check_time(start.get("time"), "metadata['time']", InvalidMetadataError)
         return name, start
     check_form(name, doc)
@@ -248,6 +248,11 @@ def check_inserted(name: Any, doc: Any, limits: Limits) -> NamedDocument:
             else:
                 check_event_values({part: value}, called(name), InvalidRunError, limits)
         return name, event
-    plain: Document = document_value(doc, called(name), error_for(name), limits=limits)
+    checked = _with_plain_time(document_value(doc, called(name), error_for(name), limits=limits))
     # old bluesky wrote descriptors without a name, and databroker 1.2.5 reads no Events of these
-    return name, {"name": PRIMARY, **plain} if name == "descriptor" else plain
+    return name, {"name": PRIMARY, **checked} if name == "descriptor" else checked
+
+
+def _with_plain_time(doc: Document) -> Document:
+    """The document with its time as a number of Python, by which runs are put in order."""
+    return {**doc, "time": to_builtin(doc["time"])} if "time" in doc else doc

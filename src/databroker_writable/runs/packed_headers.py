@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgpack
+import numpy
 from mongoquery import Query
 
+from ..tables.document_values import to_builtin
 from .document_parts import Document
 
 
@@ -42,7 +44,7 @@ class RunHeader:
     def packed_of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
         """The same, packed where msgpack gives the documents back as they are."""
         try:
-            packed = msgpack.packb([start, stop], strict_types=True)
+            packed = msgpack.packb([start, stop], strict_types=True, default=_packed_numpy)
         except (TypeError, ValueError, OverflowError):
             return cls.of(start, stop, path, state)
         return cls(start["uid"], place_in_time(start.get("time")), packed, None, path, state)
@@ -57,14 +59,44 @@ class RunHeader:
         """The start document and the stop document; of a packed header made anew."""
         if self._documents is not None:
             return self._documents
-        start, stop = msgpack.unpackb(self.packed, strict_map_key=False)
+        start, stop = msgpack.unpackb(self.packed, strict_map_key=False, ext_hook=_unpacked_numpy)
         return start, stop
+
+    @property
+    def searched(self) -> Any:
+        """The start document with lists for numpy's arrays, of which mongoquery cannot tell whether they fit."""
+        if self._documents is not None:
+            return to_builtin(self._documents[0])
+        return msgpack.unpackb(self.packed, strict_map_key=False, ext_hook=_plain_values)[0]
 
     def holds(self, start: Any) -> bool:
         """Whether this is its start document, as msgpack distinguishes documents."""
         if self._documents is not None:
             return self._documents[0] is start
         return self.packed_of(start, self.documents[1]).packed == self.packed
+
+
+_NUMPY = 1
+"""msgpack's code for the arrays and scalars of numpy in packed headers."""
+
+
+def _packed_numpy(value: Any) -> msgpack.ExtType:
+    """An array or a scalar as its dtype, its shape and its values, among which the bytes of a search are found."""
+    dtype: Any = getattr(value, "dtype", None)
+    if not isinstance(value, numpy.ndarray | numpy.generic) or dtype.kind not in "biufU" or dtype.char == "g":
+        raise TypeError
+    shape = list(value.shape) if isinstance(value, numpy.ndarray) else None
+    return msgpack.ExtType(_NUMPY, msgpack.packb([dtype.str, shape, value.ravel().tolist()]))
+
+
+def _unpacked_numpy(code: int, packed: bytes) -> Any:
+    dtype, shape, values = msgpack.unpackb(packed)
+    array = numpy.array(values, dtype)
+    return array[0] if shape is None else array.reshape(shape)
+
+
+def _plain_values(code: int, packed: bytes) -> Any:
+    return to_builtin(_unpacked_numpy(code, packed))
 
 
 Sieve: TypeAlias = Callable[[RunHeader], bool]
@@ -167,11 +199,13 @@ def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator
         if condition == {"$exists": False} and isinstance(key, str) and "." not in key:
             absent = msgpack.packb(key)
             return (
-                header for header in headers if (header.packed and absent not in header.packed) or match(header.start)
+                header
+                for header in headers
+                if (header.packed and absent not in header.packed) or match(header.searched)
             )
     for may_fit in _sieves(query):
         headers = filter(may_fit, headers)
-    return (header for header in headers if match(header.start))
+    return (header for header in headers if match(header.searched))
 
 
 def with_keys(headers: Iterable[RunHeader], keys: Iterable[str]) -> Iterator[RunHeader]:
@@ -224,8 +258,9 @@ def _holding(text: bytes) -> Sieve:
 
 def _holding_number(key: str, number: float) -> Sieve:
     values = b"|".join(map(re.escape, _packed_forms(number)))
-    # or a list, which fits if the number is in it
-    search = re.compile(re.escape(msgpack.packb(key)) + b"(?:[\x90-\x9f\xdc\xdd]|" + values + b")", re.DOTALL).search
+    # or a list, or what numpy has of one, which fits if the number is in it
+    lists = rb"[\x90-\x9f\xc7-\xc9\xd4-\xd8\xdc\xdd]"
+    search = re.compile(re.escape(msgpack.packb(key)) + b"(?:" + lists + b"|" + values + b")", re.DOTALL).search
     return lambda header: header.packed is None or search(header.packed) is not None
 
 

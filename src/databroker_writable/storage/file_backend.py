@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 import time
@@ -307,7 +308,7 @@ class FileBackend(Backend):
 class MsgpackBackend(FileBackend):
     """msgpack files."""
 
-    limits = insert_limits = Limits(
+    limits = Limits(
         "msgpack",
         integers=INT64_OR_UINT64,
         binary=True,
@@ -315,6 +316,7 @@ class MsgpackBackend(FileBackend):
         stream_documents=True,
         page_bytes=MSGPACK_BUFFER,
     )
+    insert_limits = dataclasses.replace(limits, numpy_metadata=True)  # as databroker's own driver stores them
     suffix = ".msgpack"
     stock_driver = upstream.stock_drivers().msgpack
     stock_reader = staticmethod(upstream.stock_files().read_msgpack)

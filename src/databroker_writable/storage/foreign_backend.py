@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ..errors import NotWritableError
@@ -25,7 +26,8 @@ class ForeignBackend(Backend):
     """The ``_get_serializer`` of a `Broker` that is none of databroker's own."""
 
     limits = Limits("this catalog's driver")
-    insert_limits = ANY_BACKEND  # the driver says itself what it cannot write
+    # the driver says itself what it cannot write
+    insert_limits = dataclasses.replace(ANY_BACKEND, numpy_metadata=True)
 
     def open_writer(self, start: Document) -> ForeignRunWriter:
         serializer = self.driver_serializer()

@@ -29,7 +29,7 @@ Known = dict[str, RunHeader]
 
 T = TypeVar("T")
 
-FILE_NAME = "headers-3.sqlite"
+FILE_NAME = "headers-4.sqlite"
 """The number is the version of the table and of its journal, which is the usual one: a WAL needs memory that all share,
 and a file of it that another computer shortens ends the process."""
 

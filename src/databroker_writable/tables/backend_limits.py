@@ -39,6 +39,7 @@ class Limits:
     integers: tuple[int, int] = INT64_OR_UINT64  # the smallest and the largest
     binary: bool = False  # whether bytes survive
     complex_numbers: bool = False  # whether these survive
+    numpy_metadata: bool = False  # whether numpy's arrays and scalars are passed on, outside Events too
     mongo_keys: bool = False  # whether all rules of MongoDB for keys hold: no leading $, no dot, no NUL
     nul_in_keys: bool = True  # whether keys may hold NUL, with which a key ends in BSON
     stream_documents: bool = False  # whether it keeps stream_resources and stream_datums

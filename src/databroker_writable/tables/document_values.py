@@ -16,6 +16,9 @@ from .wording import Location, cut, located, remedy_for, short
 
 _ALWAYS_HELD = NUMBERS_OR_NONE - {int}
 
+_KEPT_BY_NUMPY = "biufcSU"
+"""The kinds of dtypes that msgpack-numpy writes and reads without a pickle."""
+
 MAX_DEPTH = 64
 """Deepest nesting of metadata: MongoDB allows 100 levels, and documents need some themselves."""
 
@@ -25,8 +28,8 @@ def document_value(
 ) -> Any:
     """Copy a value of metadata for documents, or raise `error` that names what cannot be held.
 
-    Numpy scalars and arrays become numbers and nested lists, tuples become lists, mappings become dicts, and the
-    members of enumerations of text or integers become text or integers.
+    Numpy scalars and arrays become numbers and nested lists, unless the limits say that they are passed on. Tuples
+    become lists, mappings become dicts, and the members of enumerations of text or integers become text or integers.
     """
     type_ = type(value)
     # a list is no Mapping, which takes long to find out
@@ -51,8 +54,12 @@ def document_value(
         return value
     value_type = type_of(type_)
     if value_type is ValueType.ARRAY and unstorable(value) is None and type_of_dtype(value.dtype) not in TIMES:
-        return document_value(value.tolist(), where, error, limits=limits, depth=depth)
-    return _held_leaf(value, value_type, located(where), error, limits)
+        plain = document_value(value.tolist(), where, error, limits=limits, depth=depth)
+        return numpy.array(value) if limits.numpy_metadata and value.dtype.kind in _KEPT_BY_NUMPY else plain
+    leaf = _held_leaf(value, value_type, located(where), error, limits)
+    # numpy's own float, str and bytes are Python's, as which msgpack writes them
+    is_kept = limits.numpy_metadata and isinstance(value, numpy.generic) and not isinstance(value, float | str | bytes)
+    return value if is_kept else leaf
 
 
 def _held_leaf(value: Any, value_type: ValueType, where: str, error: type[Exception], limits: Limits) -> Any:
