@@ -343,8 +343,12 @@ def test_a_directory_that_was_moved_brings_its_arrays_along(site, catalog, tmp_p
     os.rename(site.directory, tmp_path / "archive")
     if is_replaced:
         site.open().store_run({"image": numpy.zeros((2, 3))}, uid="new", one_event=True, asset_threshold=0)
-    moved = type(catalog)([str(tmp_path / "archive" / f"*.{site.kind}")])
-    assert moved["old"].primary.read()["image"].values.tolist() == [[[0, 1, 2], [3, 4, 5]]]
+    paths = [str(tmp_path / "archive" / f"*.{site.kind}")]
+    loaded = site.stock(paths)
+    assert list(loaded) == ["old"]
+    for moved in (type(catalog)(paths), make_writable(loaded)):
+        assert moved["old"].primary.read()["image"].values.tolist() == [[[0, 1, 2], [3, 4, 5]]]
+        assert moved.search({"uid": "old"})["old"].primary.read()["image"].shape == (1, 2, 3)
 
 
 def test_a_driver_may_make_its_paths_from_its_own_arguments(tmp_path):

@@ -125,7 +125,7 @@ def upsert_runs(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[
 
 
 def map_roots_by(catalog: Any, root_map: Any) -> None:
-    """Let the runs of a catalog that are loaded later find their files by another map."""
+    """Let the runs of a catalog find their files by another map, those that are loaded already too."""
     catalog._root_map = root_map
     catalog._get_filler.keywords["root_map"] = root_map
 

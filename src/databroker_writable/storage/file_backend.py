@@ -118,6 +118,9 @@ class FileBackend(Backend):
     def adopt(self) -> None:
         self.catalog.paths = self._paths(absolute_globs(self.catalog.paths))
         upstream.loaded_entries(self.catalog).readers = {self.stock_reader: self.read_file}
+        upstream.map_roots_by(
+            self.catalog, AssetRoots(self.catalog.root_map, self.catalog.paths, self.catalog.asset_root)
+        )
 
     def _paths(self, globs: list[str]) -> RunPaths:
         headers, files = HeaderCache(self.run_format.name, self.index), None
@@ -292,8 +295,6 @@ class FileBackend(Backend):
     def _load_files(self, load_all: Callable[[], None], is_stock: bool) -> None:
         if not isinstance(self.catalog.paths, RunPaths):  # a facility's driver made them from its own arguments
             self.adopt()
-            roots = AssetRoots(self.catalog.root_map, self.catalog.paths, self.catalog.asset_root)
-            upstream.map_roots_by(self.catalog, roots)
         self._check_still_there()
         upstream.loaded_entries(self.catalog).readers = {self.stock_reader: self.read_file}
         if is_stock:
