@@ -730,6 +730,23 @@ def test_a_column_of_others_that_cannot_be_read_is_named(
 
 
 @pytest.mark.parametrize(
+    ("data_key", "reason"),
+    [
+        ({}, r"column 'x' of stream 'primary' of the run 'run-1' has .*, in its data key, the shape None"),
+        ({"dims": ["time"], "shape": [2]}, r"stream 'primary' of the run 'run-1' cannot be .*Error: conflicting sizes"),
+    ],
+    ids=["no shape", "another time"],
+)
+@pytest.mark.parametrize("use", [to_dataset, plot, *(lambda run, s=s: export(run, f"run{s}") for s in SUFFIXES)])
+def test_a_stream_of_others_at_which_databroker_fails_is_named(data_key: dict[str, Any], reason: str, use: Any) -> None:
+    documents = example_runs.small_documents("run-1")
+    documents[1][1]["data_keys"] = {"x": {"dtype": "array", "source": "test", **data_key}}
+    documents[2][1]["data"] = {"x": numpy.ones((3, 2))}
+    with pytest.raises(InvalidRunError, match=reason):
+        use(of_others(documents))
+
+
+@pytest.mark.parametrize(
     "hints", [None, {"fields": ["x"]}, {"test": ["x"]}, {"dimensions": 5}, {"dimensions": [[5, 6]]}]
 )
 def test_hints_of_others_in_another_form_are_passed_over(hints: Any) -> None:

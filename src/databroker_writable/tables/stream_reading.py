@@ -12,6 +12,7 @@ import numpy
 import xarray
 
 from ..errors import InvalidRunError, StoreError, UnreadableAssetError, is_of_this_process, warn_user
+from .wording import cut
 
 STREAM_EXTERNAL = "STREAM:"
 """The value of ``external`` in the data keys of columns in a stream_resource."""
@@ -83,22 +84,22 @@ def partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> xarray.Dataset:
-    """A stream that was not made from a table; say which column does not fit in a Dataset."""
+    """A stream that was not made from a table; say what of it databroker cannot read, and which column if it is one."""
     try:
         with naming_the_run(run, stream):
             dataset: xarray.Dataset = without_stream_resources(run, stream, descriptors).read()
     except StoreError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
         pages, descriptors = read_documents(run, stream, fill="delayed")
-        why = _what_cannot_be_read(pages, descriptors[0]["data_keys"])
-        if why is None:
-            raise
-        column, reason = why
-        raise InvalidRunError(
-            f"column {column!r} of stream {stream!r} of the run {run.metadata['start']['uid']!r} has {reason}; read "
-            "its Events one by one, with run.documents(fill='yes')"
-        ) from error
+        why = _what_cannot_be_read(pages, descriptors[0].get("data_keys", {}))
+        where = f"stream {stream!r} of the run {run.metadata['start']['uid']!r}"
+        what = (
+            f"column {why[0]!r} of {where} has {why[1]}"
+            if why
+            else f"{where} cannot be read by databroker ({type(error).__name__}: {cut(str(error), 200)})"
+        )
+        raise InvalidRunError(f"{what}; read its Events one by one, with run.documents(fill='yes')") from error
     return dataset
 
 
@@ -126,14 +127,15 @@ def _what_cannot_be_read(
         if key == "time":
             return key, "the name of the times of Events, so databroker cannot read it"
         try:
-            shapes = list(dict.fromkeys(numpy.shape(value) for page in pages for value in page["data"][key]))
+            shapes = list(dict.fromkeys(numpy.shape(value) for page in pages for value in page["data"].get(key, ())))
         except ValueError:
             return key, "rows of unequal length, which fit in no Dataset"
         if len(shapes) > 1:
             return key, f"arrays of different shapes, {shapes[0]} and {shapes[1]}, which fit in no Dataset"
         [shape] = shapes
-        part = "dims" if "dims" in data_keys[key] else "shape"
-        declared = data_keys[key].get(part)
+        data_key = data_keys.get(key, {})
+        part = "dims" if "dims" in data_key else "shape"
+        declared = data_key.get(part)
         if not isinstance(declared, Sequence) or len(shape) != len(declared):
             return key, f"arrays of the shape {shape} and, in its data key, the {part} {declared}, which do not fit"
         for dim, length in zip(declared, shape, strict=True) if part == "dims" else ():
