@@ -279,6 +279,21 @@ def test_what_is_no_run_is_named_and_the_others_are_there(site, content):
     assert list(catalog) == ["good"]
 
 
+@pytest.mark.parametrize("moment", [numpy.float32(1.5e9), numpy.int64(1_500_000_000)], ids=repr)
+def test_times_that_are_numbers_of_numpy_are_times(tmp_path, moment):
+    """As stock databroker has them, which stores and shows such runs."""
+    start, stop = {"uid": "a", "time": moment}, {"uid": "b", "run_start": "a", "time": moment, "exit_status": "success"}
+    pairs = [["start", start], ["stop", stop]]
+    content = b"".join(msgpack.packb(pair, default=msgpack_numpy.encode) for pair in pairs)
+    (tmp_path / "a.msgpack").write_bytes(content)
+    assert list(BlueskyMsgpackCatalog(f"{tmp_path}/*.msgpack")) == ["a"]
+    catalog = open_directory(tmp_path)
+    catalog.store_run({"x": [1]}, uid="later")
+    assert catalog.table(since="2010-01-01", until="2020-01-01").index.tolist() == ["a"]
+    assert catalog.table().index.tolist() == ["later", "a"]
+    assert type(catalog["a"].metadata["start"]["time"]) is type(moment)
+
+
 def open_a_closed_directory_as_nobody(report, kind, place):
     examine(sites.opened(kind, place))
     directory = place

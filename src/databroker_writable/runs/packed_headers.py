@@ -17,11 +17,15 @@ from mongoquery import Query
 from ..tables.document_values import to_builtin
 from .document_parts import Document
 
+NUMBERS: tuple[type, ...] = (int, float, numpy.integer, numpy.floating)
+"""What the time of a start document can be; msgpack files of other programs have numpy's numbers, too."""
+
 
 def place_in_time(time: Any) -> float:
     """The time of a start document for comparisons; what is no number, NaN included, comes before all times."""
     # math.isnan cannot take integers beyond all floats
-    return time if isinstance(time, int | float) and time == time else -math.inf
+    is_number: bool = isinstance(time, NUMBERS) and time == time
+    return time if is_number else -math.inf
 
 
 @dataclass(slots=True, eq=False)
