@@ -117,3 +117,11 @@ def test_start_documents_are_put_in_order_of_time_and_looked_up_by_scan_id() -> 
     assert [header.uid for header in documents.newest_first()] == ["run-1", "run-3", "run-2"]
     assert list(documents) == ["run-2", "run-1", "run-3"]
     assert "run-0" not in documents
+
+
+def test_a_document_at_hand_is_searched_without_a_copy_unless_it_holds_arrays() -> None:
+    start = {"uid": "a", "time": 1.0, "md": {"names": ["x"]}}
+    assert RunHeader.of(start, None).searched is start
+    with_array = RunHeader.of({**start, "offsets": numpy.arange(3)}, None)
+    assert with_array.searched == {**start, "offsets": [0, 1, 2]}
+    assert with_array.searched is with_array.searched

@@ -38,6 +38,7 @@ class RunHeader:
     _documents: tuple[Any, Document | None] | None = None
     path: str = ""  # the file of the run; empty if they are not from a file
     state: bytes = b""  # what the file system said of that file
+    _searched: Any = None  # of documents at hand, once it was asked for
 
     @classmethod
     def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
@@ -69,9 +70,11 @@ class RunHeader:
     @property
     def searched(self) -> Any:
         """The start document with lists for numpy's arrays, of which mongoquery cannot tell whether they fit."""
-        if self._documents is not None:
-            return to_builtin(self._documents[0])
-        return msgpack.unpackb(self.packed, strict_map_key=False, ext_hook=_plain_values)[0]
+        if self._documents is None:
+            return msgpack.unpackb(self.packed, strict_map_key=False, ext_hook=_plain_values)[0]
+        if self._searched is None:
+            self._searched = _without_numpy(self._documents[0])
+        return self._searched
 
     def holds(self, start: Any) -> bool:
         """Whether this is its start document, as msgpack distinguishes documents."""
@@ -97,6 +100,15 @@ def _unpacked_numpy(code: int, packed: bytes) -> Any:
     dtype, shape, values = msgpack.unpackb(packed)
     array = numpy.array(values, dtype)
     return array[0] if shape is None else array.reshape(shape)
+
+
+def _without_numpy(start: Any) -> Any:
+    """The same document if it holds nothing of numpy, which msgpack finds out faster than a copy is made."""
+    try:
+        msgpack.packb(start, strict_types=True)
+    except (TypeError, ValueError, OverflowError):
+        return to_builtin(start)
+    return start
 
 
 def _plain_values(code: int, packed: bytes) -> Any:
