@@ -78,7 +78,7 @@ def with_keywords(query: Mapping[str, Any] | None, more: Mapping[str, Any], meth
             raise InvalidMetadataError("table takes columns by position, after the query: table(None, 'scan_id')")
         if query is not None and key in query:
             raise InvalidMetadataError(f"{method} has conditions on {key!r} in the query and as a keyword; give one")
-    return plain_query({**({} if query is None else query), **more})
+    return {**({} if query is None else query), **more}
 
 
 def sources_in(catalog: Any, runs: Any) -> list[Source]:
