@@ -130,17 +130,17 @@ def wrong_template(text: Any) -> str | None:
 
     jinja = Environment()
     try:
-        jinja.from_string(text)
+        tree = jinja.parse(text)
+        jinja.compile(tree)  # which refuses unknown filters and tests
     except TemplateSyntaxError as exc:
-        return f"the template {short(without_password(text))} is wrong ({exc.message})"
-    tree = jinja.parse(text)
-    called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
-    for name in sorted(called & meta.find_undeclared_variables(tree) - {*_FUNCTIONS, *jinja.globals}):
-        return (
-            f"the template {short(without_password(text))} is wrong ({name!r} is no function of intake, which has "
-            f"{', '.join(_FUNCTIONS)})"
-        )
-    return None
+        why = exc.message
+    else:
+        called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
+        unknown = called & meta.find_undeclared_variables(tree) - {*_FUNCTIONS, *jinja.globals}
+        if not unknown:
+            return None
+        why = f"{min(unknown)!r} is no function of intake, which has {', '.join(_FUNCTIONS)}"
+    return f"the template {short(without_password(text))} is wrong ({why})"
 
 
 def _missing_variables(text: str) -> list[str]:
