@@ -17,14 +17,14 @@ from mongoquery import Query
 from ..tables.document_values import to_builtin
 from .document_parts import Document
 
-NUMBERS: tuple[type, ...] = (int, float, numpy.integer, numpy.floating)
+TIME_TYPES: tuple[type, ...] = (int, float, numpy.integer, numpy.floating)
 """What the time of a start document can be; msgpack files of other programs have numpy's numbers, too."""
 
 
 def place_in_time(time: Any) -> float:
     """The time of a start document for comparisons; what is no number, NaN included, comes before all times."""
     # math.isnan cannot take integers beyond all floats
-    is_number: bool = isinstance(time, NUMBERS) and time == time
+    is_number: bool = isinstance(time, TIME_TYPES) and time == time
     return time if is_number else -math.inf
 
 

@@ -19,7 +19,7 @@ import msgpack_numpy
 from ..errors import PickledRunError, is_of_this_process, warn_user
 from ..runs import upstream
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.packed_headers import NUMBERS, RunHeader
+from ..runs.packed_headers import TIME_TYPES, RunHeader
 from .catalog_paths import files_matching
 from .file_rights import named_owner, owner_of
 from .header_cache import Files, HeaderCache, state_of
@@ -199,7 +199,7 @@ def _check_header(start: Any, stop: Any) -> None:
     """Refuse a start document without a uid or time."""
     if not isinstance(start, dict) or not isinstance(start.get("uid"), str) or not isinstance(stop, dict | None):
         raise ValueError("no start document")
-    if isinstance(start.get("time"), bool) or not isinstance(start.get("time"), NUMBERS):
+    if isinstance(start.get("time"), bool) or not isinstance(start.get("time"), TIME_TYPES):
         raise ValueError("no time")
 
 
