@@ -108,8 +108,8 @@ NUMBERS = [
     Row(
         "dask array of numbers",
         lambda: dask.array.arange(6, chunks=2, dtype="float32").reshape((3, 2)),
-        "not computed when it is described; its blocks must have the shape and hold the values that it announced; lazy "
-        "again if it was stored as an asset",
+        "computed only when it is written; its blocks must have the announced shape, and values that the announced "
+        "dtype holds exactly; lazy again if it was stored as an asset",
         backends=("memory",),
     ),
     Row(
@@ -198,7 +198,7 @@ PANDAS = [
         Row(
             f"pandas {name}",
             extension(["a", None, "c"], name),
-            "a Dataset holds Python strings; `.to_dataframe()` gives pandas' default type of strings. "
+            "a Dataset holds Python strings; `.to_dataframe()` returns pandas' default type of strings. "
             "In the index: exact",
             back=lambda: object_array("a", pandas.NA, "c"),
         )
@@ -207,7 +207,7 @@ PANDAS = [
     Row(
         "pandas str",
         lambda: pandas.Series(["a", numpy.nan, "c"], dtype="str").array,
-        "`.to_dataframe()` gives pandas' str back, all missing and no rows excepted",
+        "`.to_dataframe()` returns pandas' str, unless all values are missing or there are no rows",
         back=lambda: object_array("a", numpy.nan, "c"),
     ),
     Row(
@@ -224,8 +224,8 @@ PANDAS = [
         Row(
             f"pandas datetime64[{unit}, zone]",
             lambda unit=unit: zoned(unit),
-            "Timestamps in that zone; `.to_dataframe()` gives the type back, all missing and no rows excepted. In the "
-            "index: exact",
+            "Timestamps in that zone; `.to_dataframe()` returns the type, unless all values are missing or there are "
+            "no rows. In the index: exact",
             back=lambda unit=unit: zoned(unit).astype(object),
         )
         for unit in ("us", "ns")
@@ -295,7 +295,7 @@ LISTS = [
     Row(
         "object array of numpy's scalars",
         lambda: object_array(numpy.float32(0.1), numpy.float32(2)),
-        "Python's own of the same values",
+        "Python numbers of the same values",
         back=lambda: object_array(float(numpy.float32(0.1)), 2.0),
     ),
     Row("object array of bool", lambda: object_array(True, False), EXACT),
