@@ -145,12 +145,10 @@ def variable_of(dims: list[str], values: Any, attrs: Mapping[Any, Any] | None = 
     """Make a variable of decoded values; xarray wraps most pandas arrays, but not datetimes with a zone."""
     if isinstance(values, pandas.arrays.DatetimeArray):
         values = numpy.asarray(values.astype(object))
-    variable = xarray.Variable(dims, values, attrs)
-    if isinstance(values, numpy.ndarray) and values.dtype == variable.dtype == object:
-        # xarray (2026.9, as_compatible_data) passes objects through a pandas Series, and with pandas 3
-        # that turns None among strings into NaN.
-        variable.data[...] = values
-    return variable
+    # xarray (2026.9, as_compatible_data) passes objects through a pandas Series, which takes seconds for long columns of
+    # datetimes with a zone, and with pandas 3 turns None among strings into NaN.
+    is_objects = isinstance(values, numpy.ndarray) and values.dtype == object
+    return xarray.Variable(dims, values, attrs, fastpath=is_objects)
 
 
 class _MadeName(str):
