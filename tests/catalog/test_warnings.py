@@ -41,6 +41,17 @@ def test_a_warning_names_the_line_of_the_user(tmp_path, store):
     assert [warning.filename for warning in caught if warning.category is StoreWarning] == [__file__]
 
 
+def test_a_warning_of_slow_reading_advises_one_event_only_for_several(tmp_path):
+    catalog = databroker_writable.open_directory(tmp_path)
+    with pytest.warns(StoreWarning, match=r"9000 Events of 1 columns .* one_event=True$"):
+        catalog.store_run(MANY)
+    with pytest.warns(StoreWarning, match=r"the Event of 9000 columns .*, which is fast$"):
+        catalog.store_run({f"x{i}": [i] for i in range(9_000)}, one_event=True)
+    # 1,000 columns are read in about 1 s, 4,000 in 10 s
+    with pytest.warns(StoreWarning, match=r"10 seconds to read\(\) the Event of 4000 columns"):
+        catalog.store_run({f"x{i}": [i] for i in range(4_000)})
+
+
 def test_reading_a_run_is_silent(tmp_path):
     code = (
         "import sys\n"

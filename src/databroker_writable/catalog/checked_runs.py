@@ -30,6 +30,9 @@ _NO_ARGUMENTS = StartArguments()
 SECONDS_PER_VALUE = 0.0006
 """Seconds that databroker 1.2.5's ``read()`` needs for one column of one Event, for which it makes a dask array."""
 
+SECONDS_PER_PAIR = 5e-7
+"""Seconds that it needs in addition for each pair of columns, because xarray and dask go through all for each one."""
+
 PATIENCE = 5
 """Warn if reading takes longer than this many seconds."""
 
@@ -66,12 +69,16 @@ def _warn_of_slow_reading(documents: RunDocuments) -> None:
     columns = {doc["name"]: len(doc["data_keys"]) for name, doc in documents if name == "descriptor"}
     stop = documents[-1][1]
     for stream, count in (stop.get("num_events") or {}).items():
-        seconds = SECONDS_PER_VALUE * count * columns.get(stream, 0)
+        width = columns.get(stream, 0)
+        seconds = SECONDS_PER_VALUE * count * width + SECONDS_PER_PAIR * width**2
         if seconds > PATIENCE:
+            events, remedy = f"{count} Events", ", or store the table as one Event with one_event=True"
+            if count == 1:
+                events, remedy = "Event", ""
             warn_user(
-                f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {count} Events of "
-                f"{columns[stream]} columns in the stream {stream!r}. Read it with databroker_writable."
-                "to_dataset(run), which is fast, or store the table as one Event with one_event=True"
+                f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {events} of "
+                f"{width} columns in the stream {stream!r}. Read it with databroker_writable."
+                f"to_dataset(run), which is fast{remedy}"
             )
 
 

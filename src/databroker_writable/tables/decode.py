@@ -145,8 +145,8 @@ def variable_of(dims: list[str], values: Any, attrs: Mapping[Any, Any] | None = 
     """Make a variable of decoded values; xarray wraps most pandas arrays, but not datetimes with a zone."""
     if isinstance(values, pandas.arrays.DatetimeArray):
         values = numpy.asarray(values.astype(object))
-    # xarray (2026.9, as_compatible_data) passes objects through a pandas Series, which takes seconds for long columns of
-    # datetimes with a zone, and with pandas 3 turns None among strings into NaN.
+    # xarray (2026.9, as_compatible_data) otherwise passes objects through a pandas Series, which is slow for datetimes
+    # with a zone, and with pandas 3 turns None among strings into NaN.
     is_objects = isinstance(values, numpy.ndarray) and values.dtype == object
     return xarray.Variable(dims, values, attrs, fastpath=is_objects)
 
