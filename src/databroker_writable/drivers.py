@@ -68,7 +68,7 @@ class WritableCatalog:
     catalog_args : dict, optional
         The arguments of that driver.
     **kwargs
-        ``asset_root``, ``asset_threshold``, ``writable``, and ``metadata``, which intake passes.
+        The options of `WritableMixin`, and ``metadata``, which intake passes.
 
     Returns
     -------
@@ -129,6 +129,8 @@ class StoredRun:
     ------
     KeyError
         The catalog has no such run.
+    InvalidCatalogError
+        The catalog cannot be opened.
     """
 
     name = "databroker-writable-run"
@@ -167,9 +169,14 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Broker:
     Raises
     ------
     InvalidCatalogError
-        The path is empty, a URL or a glob, or it is a file.
+        The path is empty, a URL, a glob, a file or the name of a catalog, or an option is wrong.
     NotWritableError
         The directory cannot be created.
+
+    Warns
+    -----
+    StoreWarning
+        A file is skipped: it cannot be read, is not a run, holds pickles, or is a JSONL file beside msgpack files.
 
     Notes
     -----

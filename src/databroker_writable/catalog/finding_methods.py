@@ -68,6 +68,13 @@ class FindingMethods:
         InvalidMetadataError
             An argument is not a query, status, time or run, or is an option of `latest`; the times contradict each
             other; no run has the column or tag.
+        ServerAwayError
+            The MongoDB server does not answer.
+
+        Warns
+        -----
+        StoreWarning
+            No run has a key of the query, or the remarks cannot be read, so that retracted runs look like good ones.
 
         Notes
         -----
@@ -132,11 +139,13 @@ class FindingMethods:
         ------
         InvalidMetadataError
             An argument is not a run or status, or is an option of `table`; several uids begin with these characters.
+        ServerAwayError
+            The MongoDB server does not answer.
 
         Warns
         -----
         StoreWarning
-            The uid is unknown, or no run has a key of the query.
+            The uid is unknown, no run has a key of the query, or the remarks cannot be read, as for `table`.
 
         Notes
         -----
@@ -188,12 +197,14 @@ class FindingMethods:
         NotFoundError
             There is no such run.
         InvalidMetadataError
-            An argument is not a query, status, time or run, or is an option of `table`.
+            An argument is not a query, status, time or run, is an option of `table`, or names a run that is not here.
+        ServerAwayError
+            The MongoDB server does not answer.
 
         Notes
         -----
         Reads only start and stop documents. Catalogs of files hold them in memory, and list their directory for runs of
-        other processes. MongoDB returns those that match, newest first.
+        other processes. MongoDB returns those that match, newest first. Warns if remarks cannot be read, as `table`.
 
         Examples
         --------
@@ -229,6 +240,8 @@ class FindingMethods:
             It is not a run, or several uids begin with these characters.
         ExtraMissingError
             networkx is not installed.
+        ServerAwayError
+            The MongoDB server does not answer.
 
         Warns
         -----
@@ -273,10 +286,8 @@ class FindingMethods:
 
         Raises
         ------
-        NotFoundError
-            The run is not known here.
-        InvalidMetadataError
-            It is not a run, or several uids begin with these characters.
+        NotFoundError, InvalidMetadataError, ServerAwayError
+            As for `lineage`.
 
         Warns
         -----
@@ -311,6 +322,11 @@ class FindingMethods:
             run, which may be an input of an input), its ``verdict`` (``"retracted"`` or ``"superseded"``) and the
             ``reason``: that of the retraction, or the uid of the run that supersedes it.
 
+        Raises
+        ------
+        ServerAwayError
+            The MongoDB server does not answer.
+
         Warns
         -----
         StoreWarning
@@ -318,7 +334,7 @@ class FindingMethods:
 
         Notes
         -----
-        Reads the start and stop documents of all results, and asks the catalogs that they name for verdicts.
+        O(number of results): reads their start and stop documents, and asks the catalogs that they name for verdicts.
 
         Examples
         --------

@@ -46,8 +46,9 @@ class RemarkMethods:
         NotWritableError
             This is a search result, a catalog with ``writable=False`` or without a place for remarks, or there is no
             permission.
-        StoreFailedError
-            The disk is full, or the server cannot be reached: the remark is not stored, and it is safe to try again.
+        StoreFailedError, ServerAwayError
+            The disk is full, or the MongoDB server does not answer: the remark is not stored, and it is safe to try
+            again.
 
         Notes
         -----
@@ -81,11 +82,15 @@ class RemarkMethods:
         Raises
         ------
         InvalidMetadataError
-            A run that is neither stored nor remarked on here.
+            The run is neither stored here, nor is there a remark on it.
+        NotWritableError
+            There is no permission to read the remarks.
+        ServerAwayError
+            The MongoDB server does not answer.
 
         Notes
         -----
-        Each file is read once. MongoDB needs one query.
+        O(number of remarks in this catalog). A process reads each file of a remark once; MongoDB needs one query.
 
         Examples
         --------
@@ -118,7 +123,7 @@ class RemarkMethods:
         ------
         InvalidMetadataError
             The run is not stored, there is no reason, or the reason is too long.
-        NotWritableError, StoreFailedError
+        NotWritableError, StoreFailedError, ServerAwayError
             As for `annotate`.
 
         Notes
@@ -155,7 +160,7 @@ class RemarkMethods:
         ------
         InvalidMetadataError
             The run is not stored, or the reason is too long.
-        NotWritableError, StoreFailedError
+        NotWritableError, StoreFailedError, ServerAwayError
             As for `annotate`.
 
         Notes

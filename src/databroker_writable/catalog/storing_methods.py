@@ -48,8 +48,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         True unpacks pickles in msgpack files, as databroker does, which can run any code. By default runs that hold
         pickles are skipped with a warning.
     annotations : str, optional
-        Directory for remarks on runs, for drivers of other packages. Catalogs of files use ``remarks`` next to the run
-        files, and MongoDB catalogs a collection of that name.
+        Directory for remarks on runs, only for drivers of other packages.
     index : bool, optional
         False keeps no metadata in the user's cache directory. By default start and stop documents of run files are kept
         there, so that a catalog of many files is opened and searched several times faster.
@@ -95,10 +94,10 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         ----------
         run : run or table
             A table becomes a run of one stream: a dict of lists, arrays and single values, a list of dicts, a DataFrame
-            or Series, a Dataset or DataArray, or a table of polars, pyarrow or astropy. A finished run is stored as
-            it is, and takes none of the arguments up to `attachments`: bluesky-live's or databroker's, also from
-            another catalog, whose assets stay there (`copy_runs` copies them), a `RunBuilder`, or an iterable of
-            documents, ``(name, document)``.
+            or Series, a Dataset or DataArray, or a table of polars, pyarrow or astropy. A finished run is stored as it
+            is, and the arguments up to `attachments` are refused: a run of bluesky-live or databroker, a `RunBuilder`,
+            or an iterable of documents, ``(name, document)``. The assets of a run from another catalog stay there;
+            `copy_runs` copies them.
         metadata : dict, optional
             For the start document, e.g. ``{"sample": "Cu"}``; it overrides the catalog's ``metadata_defaults``.
         uid : str, optional
@@ -108,7 +107,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         exit_status : {"success", "abort", "fail"}, optional
             How the analysis ended; ``"success"`` by default.
         reason : str, optional
-            Why, in words.
+            Why it ended so, in words.
         one_event : bool, optional
             True stores the whole table as one Event, whose columns are arrays: for spectra, images, and tables of more
             than a few thousand rows. By default each row is an Event.
@@ -147,9 +146,17 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         RunExistsError
             Another run with this uid is stored; it is the error's ``run``.
         NotWritableError
-            This is a search result, or there is no permission to write here.
+            This is a search result, a catalog with ``writable=False``, or there is no permission to write here.
         StoreFailedError
             For example, the disk is full or the server cannot be reached; nothing was published.
+        UnreadableAssetError
+            `run` is a run whose arrays cannot be read; nothing was published.
+
+        Warns
+        -----
+        StoreWarning
+            databroker takes more than 5 s to ``read()`` the run; a uid in `derived_from` or `supersedes` is unknown;
+            a run of another catalog is retracted there, or its arrays stay there.
 
         Notes
         -----
@@ -191,9 +198,9 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
     ) -> RunBuilder:
         """Build a run of several streams, in pieces, and store it at the end of a ``with`` block.
 
-        Each piece is written when it is added, where readers do not see it yet, so only one piece at a time is in
-        memory. If the block raises an exception, what was added is stored with ``exit_status="fail"`` and the reason,
-        and the exception is raised again.
+        Each piece is written when it is added, hidden from readers, so only one piece at a time is in memory. If the
+        block raises an exception, what was added is stored with ``exit_status="fail"`` and the reason, and the
+        exception is raised again.
 
         Parameters
         ----------
@@ -204,6 +211,11 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         -------
         RunBuilder
             Its ``stored_run`` is the stored run, after the block.
+
+        Raises
+        ------
+        InvalidTableError, InvalidMetadataError, InvalidRunError, RunExistsError, NotWritableError, StoreFailedError
+            As for `store_run`, here, from the builder's methods, or at the end of the block.
 
         Examples
         --------
@@ -230,7 +242,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         runs : iterable
             Of anything that `store_run` takes. A generator is consumed as the runs are stored: catalogs of files
             store up to 64 runs, or 64 MB, at a time, each of which is durable when the next ones are asked for. It may
-            fill the same arrays again for each run.
+            reuse its arrays for each run.
         progress : bool, optional
             Show a progress bar.
 
@@ -244,6 +256,8 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         StoreFailedError
             At the end, if some could not be stored: ``failures`` has their exceptions by position, and ``stored`` the
             uids of the others, which are stored.
+        InvalidRunError, NotWritableError
+            `runs` is not an iterable of runs, or nothing can be stored here; nothing was written.
 
         Notes
         -----
@@ -299,6 +313,15 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         ----------
         data : table
             As `store_run` takes it; its other arguments, too, are explained there.
+
+        Returns
+        -------
+        BuiltRun
+
+        Raises
+        ------
+        InvalidTableError, InvalidMetadataError, InvalidRunError, StoreFailedError
+            The table, the metadata or another argument cannot be stored, or no server answers when uids are looked up.
 
         Examples
         --------

@@ -105,10 +105,12 @@ def diff(first: Run, second: Run) -> RunDifference:
     ------
     InvalidRunError
         An argument is not a run.
+    UnreadableAssetError
+        The file of an array is missing or damaged.
 
     Notes
     -----
-    All values are read, assets piece by piece. Values at the same position are compared; NaN equals NaN.
+    O(number of values): all are read, assets piece by piece. Values at the same position are compared; NaN equals NaN.
 
     Examples
     --------

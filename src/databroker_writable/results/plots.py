@@ -73,9 +73,13 @@ def plot(
     Raises
     ------
     ExportError
-        There is no such column, stream or frame, or it cannot be plotted; matplotlib is not installed.
+        There is no such column, stream or frame, or it cannot be plotted.
+    ExtraMissingError
+        matplotlib is not installed.
     InvalidRunError
         `run` is not a run.
+    UnreadableAssetError
+        The file of an array is missing or damaged.
 
     Notes
     -----

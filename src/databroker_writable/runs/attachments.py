@@ -40,7 +40,7 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
 
 def attachments(run: Run) -> Mapping[str, bytes]:
-    """Give the files that were stored with a run.
+    """Return the files that were stored with a run.
 
     Parameters
     ----------
@@ -54,9 +54,11 @@ def attachments(run: Run) -> Mapping[str, bytes]:
     Raises
     ------
     InvalidRunError
-        It is no run.
+        It is not a run.
+    NotFoundError
+        From the mapping: there is no attachment of this name.
     UnreadableAssetError
-        When a file is asked for whose asset is missing or damaged.
+        From the mapping: the asset with this file is missing or damaged.
 
     Notes
     -----

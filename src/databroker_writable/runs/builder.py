@@ -38,12 +38,11 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     uid : str, optional
         The run's uid; a UUID4 by default.
     time : float or datetime, optional
-        POSIX seconds; by default the current time. If it is given, Events follow at intervals of one microsecond.
+        POSIX seconds; by default the current time. If it is given, the Events follow it, one microsecond apart.
     one_event : bool, optional
         Each table that is added is one Event whose columns are arrays, instead of one Event per row.
     derived_from, supersedes : run, uid, or a list of these, optional
-        The runs that this one was made from, and the earlier results that it replaces. Inputs can have roles:
-        ``{"data": raw, "dark": dark}``.
+        The runs that this one was made from, also by roles, ``{"dark": dark}``, and the results that it replaces.
     versions : list of str, optional
         Names of installed packages whose versions are recorded; Python, databroker and this package always are.
     parameters : dict, optional
@@ -55,8 +54,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     ------
     InvalidMetadataError
         A key or value of the metadata cannot be stored.
-    InvalidRunError
-        The uid is not safe as the name of a file.
+    InvalidRunError, InvalidTableError
+        The uid is not safe as the name of a file, or another argument is wrong.
 
     Examples
     --------
@@ -157,6 +156,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
             Also an `InvalidRunError`: the stream exists already; `add_data` adds to it.
         InvalidTableError
             A column cannot be stored, or there is neither `data` nor `data_keys`.
+        InvalidRunError, StoreFailedError
+            The run is closed, or a builder of a catalog cannot write; so for all methods that add something.
         """
         with self._sink.step:
             self._check_open()
@@ -184,8 +185,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         name : str
             Of a stream that `add_stream` has defined.
         data : table
-            With the columns, types and shapes of the first table; single integers may become floats. Its arrays may
-            be filled again for the next piece.
+            With the columns, types and shapes of the first; single integers may become floats. Arrays can be reused.
         time : array of float, shape (number of Events,), optional
             POSIX seconds, increasing; by default the column ``time``, or 1 microsecond apart to keep the order.
         timestamps : dict of arrays of float, optional
@@ -214,7 +214,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         Parameters
         ----------
         attachments : dict
-            By name: figures, saved in the format of its ending, bytes, text or `pathlib.Path`; up to 100 MB each.
+            By name: figures, saved in the format of its suffix, bytes, text or `pathlib.Path`; up to 100 MB each.
 
         Raises
         ------
@@ -249,7 +249,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
     def close(
         self, exit_status: str = "success", reason: str = "", uid: str | None = None, time: float | None = None
     ) -> None:
-        """Mark the run as complete.
+        """Mark the run as complete; a builder of a catalog stores it.
 
         Parameters
         ----------
@@ -262,6 +262,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         ------
         InvalidRunError
             The exit status is unknown, the run is closed already, or it was lost when it could not be stored.
+        StoreFailedError, RunExistsError
+            A builder of a catalog cannot write, or another process has stored a run with this uid meanwhile.
         """
         with self._sink.step:
             self._check_open()

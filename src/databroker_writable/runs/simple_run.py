@@ -47,10 +47,10 @@ def build_simple_run(
     exit_status : {"success", "abort", "fail"}
         How the analysis ended.
     reason : str
-        Why, in words.
+        Why it ended so, in words.
     one_event : bool
         True makes the whole table one Event, whose columns are arrays: for spectra, images, and tables of more than
-        some thousand rows. By default each row is an Event.
+        a few thousand rows. By default each row is an Event.
     stream : str
         The name of the stream.
     units : dict of str, optional
@@ -76,7 +76,7 @@ def build_simple_run(
 
     Raises
     ------
-    InvalidTableError, InvalidRunError
+    InvalidTableError, InvalidMetadataError, InvalidRunError
         The table, the metadata or another argument cannot be stored.
 
     Notes

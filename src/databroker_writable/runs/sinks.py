@@ -29,7 +29,7 @@ class BuiltRun(BlueskyRun):
         Parameters
         ----------
         fill : {"no", "yes", "delayed"}
-            Whether to replace references to external data by the data.
+            Whether to replace references to external data by the data: not, by arrays in memory, or by dask arrays.
         """
         for name, doc in super().documents(fill=fill):
             if name == "event_page" and any(map(is_lazy, doc["data"].values())):

@@ -115,7 +115,7 @@ def check_units_agree(name: Any, carried: Any, said: Any, sayer: str) -> None:
 
 
 def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
-    """Give back a column whose rows had different lengths.
+    """Return the rows of a column whose rows had different lengths.
 
     Parameters
     ----------
@@ -132,9 +132,13 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
     Raises
     ------
     NotFoundError
-        If there is no such column, or that of the lengths of its rows.
+        There is no such column, or the column with the lengths of its rows is missing.
     InvalidRunError
-        If all rows of the column have the same length, or the Dataset has several tables.
+        All rows of the column have the same length, or it is not a Dataset of one table.
+
+    Notes
+    -----
+    O(number of values).
 
     Examples
     --------

@@ -36,22 +36,28 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     -------
     xarray.Dataset
         With the dims, coordinates, units, attributes and dtypes that were stored; docs/types.md lists the dtypes that a
-        Dataset cannot hold. If a DataFrame was stored, `.to_dataframe()` gives it back. Assets are dask arrays,
-        everything else is in memory. A stream that was not made from a table comes as `run[stream].read()`
-        returns it, without columns in a stream_resource, of which a warning tells.
+        Dataset cannot hold. If a DataFrame was stored, `.to_dataframe()` returns it. Assets are dask arrays, everything
+        else is in memory. A stream that was not made from a table comes as `run[stream].read()` returns it, without
+        columns in a stream_resource.
 
     Raises
     ------
     NotFoundError
-        If the run has no such stream.
+        The run has no such stream, or was deleted.
     InvalidRunError
-        If a newer version of this package stored the run, its Events do not fit together, or it is not a run.
+        A newer version of this package stored the run, the stream has no Events or they do not fit together, or it is
+        not a run.
     UnreadableAssetError
-        If there is no handler for its arrays, or their file cannot be read.
+        There is no handler for its arrays, or their file cannot be read.
+
+    Warns
+    -----
+    StoreWarning
+        Columns in a stream_resource are left out.
 
     Notes
     -----
-    This reads the documents of the run once.
+    O(size of the run's documents), which are read once. Assets are read when you compute them.
 
     Examples
     --------

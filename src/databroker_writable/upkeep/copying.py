@@ -75,10 +75,10 @@ def copy_runs(
     ----------
     source : databroker.v2.Broker
     destination : WritableMixin or tiled.client.container.Container
-        A writable catalog, or a container of a Tiled server. There, assets stay in their files if the server can read
-        them, and all other values are copied. Each copy is compared with the run, and what an interrupted copy left is
-        removed and copied again. A run that another program, or a copy on another computer, left there without its end
-        is a failure for a day, because it may still be written.
+        A writable catalog, or a container of a Tiled server. In Tiled, assets stay in their files if the server can
+        read them, and all other values are copied. Each copy is compared with the run, and what an interrupted copy
+        left is removed and copied again. An incomplete run from another program or computer may still be in progress:
+        for a day, such a run is a failure.
     uids : run, uid, or an iterable of these, optional
         Which runs; the first characters of a uid are enough. By default all except the probe runs of
         ``check --write-test``.
@@ -95,9 +95,11 @@ def copy_runs(
     Raises
     ------
     NotWritableError
-        Nothing can be stored in the destination, or not as it is.
+        Nothing can be stored in the destination, or `as_is` is not possible there; the source is not a catalog.
     NotFoundError
         The source does not have one of the runs; nothing was copied.
+    InvalidMetadataError
+        `uids` holds something that is not a run, or several uids begin with these characters.
     ServerAwayError
         A server does not answer. What was copied before stays.
 

@@ -96,12 +96,13 @@ def export(
     Parameters
     ----------
     run : databroker.core.BlueskyRun
-    path : path
+    path : str or path
         Its suffix chooses the format: ``.nc`` netCDF-4, ``.nxs`` NeXus, ``.parquet``, ``.csv`` or ``.json``. It can
         contain keys of the start document, as in `str.format`: ``{sample}_{uid:.6}.csv``, ``{time:%Y-%m-%d}.nc``.
         Missing directories are created.
     stream : str, optional
-        By default all, with attachments in the directory ``NAME-attachments``; CSV and Parquet hold one stream.
+        By default all streams, and the attachments in the directory ``NAME-attachments``. CSV and Parquet hold one
+        stream.
     columns : str or sequence of str, optional
         By default all columns. Their coordinates are always included.
     with_inputs : bool, optional
@@ -118,17 +119,25 @@ def export(
     ------
     ExportError
         The suffix, stream or column does not exist, the format cannot hold the table, or the file exists already.
+    ExtraMissingError
+        The format needs a package that is not installed.
     InvalidRunError
         `run` is not a run.
+    UnreadableAssetError
+        The file of an array is missing or damaged.
     StoreFailedError
         The file cannot be written; no part of it remains.
 
+    Warns
+    -----
+    StoreWarning
+        The run is retracted. Or values change in this format: types that it does not have, such as intervals in netCDF,
+        become text, and some values cannot be told apart, such as the text '007' and 7 in CSV.
+
     Notes
     -----
-    Each file contains the start and stop documents and the descriptors, and is written completely or not at all. It
-    says if the run is retracted, and so does a warning. Types that a format does not have, such as intervals in netCDF,
-    become text, with a warning. Another one names columns with values that it does not distinguish, such as the text
-    '007' from 7 in CSV, or infinities from NaN in JSON.
+    O(number of values). Each file contains the start and stop documents, the descriptors and a retraction, and is
+    written completely or not at all.
 
     Examples
     --------

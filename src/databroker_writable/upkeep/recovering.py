@@ -60,8 +60,8 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
 
     Every complete document in a partial file becomes part of a run with ``exit_status="abort"`` and a reason, if the
     writer of the file is no longer running. Assets are kept up to the last complete Event. The partial files are
-    removed when the run is stored. A file that cannot be published stays, with a warning. One that holds nothing but
-    what a later attempt has stored under the uid is removed, with a warning.
+    removed when the run is stored. A file that cannot be published stays. A file whose whole content was stored under
+    the same uid by a later attempt is removed.
 
     Parameters
     ----------
@@ -79,9 +79,14 @@ def recover(catalog: Broker) -> list[RecoveredRun]:
     StoreFailedError
         For example, the disk is full. What was not published can be recovered later.
 
+    Warns
+    -----
+    StoreWarning
+        A partial file stays, or is removed without a run.
+
     Notes
     -----
-    Reads the partial files to their end. If a call is interrupted, the next one continues where it ended.
+    O(size of the partial files), which are read to their end. If a call is interrupted, the next one continues.
 
     Examples
     --------
