@@ -49,10 +49,10 @@ except Exception as exc:
     show_default=True,
     callback=parse_span,
     metavar="TIME",
-    help="Leftovers that are younger than this are no fault, and --clean keeps them: 90 (seconds), 30m, 12h, 2d. It "
-    "must be longer than any run takes to store. The age of a file is that of its last modification, the age of a "
-    "MongoDB document that of its ObjectId, which the writer's clock sets. Documents of unknown age are removed only "
-    "with 0; use it when nobody stores.",
+    help="Leftovers that are younger than this do not count as faults, and --clean keeps them: 90 (seconds), 30m, "
+    "12h, 2d. It must be longer than any run takes to store. The age of a file is that of its last modification, the "
+    "age of a MongoDB document that of its ObjectId, which the writer's clock sets. Documents of unknown age are "
+    "removed only with 0; use that only while nobody stores runs.",
 )
 @click.option(
     "--unshared",

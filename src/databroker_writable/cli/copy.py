@@ -45,8 +45,8 @@ LONGEST_PAUSE = 120
 @click.option(
     "--follow",
     is_flag=True,
-    help="Continue with runs that are stored later, until Ctrl-C, and try again what a disk or a server made fail. "
-    "Runs without a stop document wait until they have one, also with --as-is.",
+    help="Continue with runs that are stored later, until Ctrl-C, and retry what failed because of a disk or a "
+    "server. Runs without a stop document wait until they have one, also with --as-is.",
 )
 @click.pass_context
 def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:

@@ -42,7 +42,7 @@ def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:
 
     if any(re.fullmatch(r"-\d+", uid) for uid in uids):
         raise click.UsageError(
-            "delete takes uids, not -1: what is the latest run can change; see databroker-writable ls"
+            "delete takes uids, not -1: which run is the latest can change; see databroker-writable ls"
         )
     opened = open_existing_to_store(catalog)
     found = {}

@@ -93,5 +93,5 @@ def _find(opened: Any, catalog: str, uid: str) -> Any:
         return find_run(opened, catalog, uid)
     except click.ClickException:
         if Path(uid).suffix.lower() in SUFFIXES:
-            raise click.UsageError(f"{uid!r} is no run of {catalog}; name the file with -o: -o {uid}") from None
+            raise click.UsageError(f"{uid!r} is not a run of {catalog}; name the file with -o: -o {uid}") from None
         raise

@@ -92,7 +92,7 @@ class CommandOnRuns(CommandWithRuns):
         catalog, *runs = _texts([ctx.params[param.name] for param in self.params if isinstance(param, click.Argument)])
         if runs and not is_catalog(catalog) and is_catalog(runs[0]):
             raise click.UsageError(
-                f"{catalog!r} is no catalog, and {runs[0]!r} is one; the catalog comes first, then the run: "
+                f"{catalog!r} is not a catalog, but {runs[0]!r} is; the catalog comes first, then the run: "
                 f"{ctx.command_path} {runs[0]} {catalog}",
                 ctx,
             )

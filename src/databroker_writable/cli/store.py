@@ -55,8 +55,8 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     multiple=True,
     metavar="[ROLE=]UID",
     callback=parse_sources,
-    help="A run that the table was made from: of CATALOG its uid or the first characters, a scan_id, or -1 for the "
-    "latest run; of another catalog its whole uid, if that is a UUID. May be repeated.",
+    help="A run that the table was made from. In CATALOG: its uid or the first characters, a scan_id, or -1 for the "
+    "latest run. In another catalog: its whole uid, if that is a UUID. May be repeated.",
 )
 @click.option("--supersedes", metavar="UID", help="The run of CATALOG that this one replaces, in the same forms.")
 @click.option(
@@ -138,7 +138,7 @@ def store(
     if uid is not None and len(files) > 1:
         raise click.UsageError("--uid is for one FILE, because each run has its own; store the files one at a time")
     if "uid" in metadata:
-        raise click.UsageError(f"the uid of a run is no metadata; give it as --uid {metadata['uid']}")
+        raise click.UsageError(f"the uid of a run is not metadata; give it as --uid {metadata['uid']}")
     if "time" in metadata:
         metadata = {**metadata, "time": _seconds(metadata["time"])}
     attachments = _by_name(attached)

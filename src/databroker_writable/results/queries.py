@@ -53,7 +53,7 @@ def plain_query(query: Any) -> dict[str, Any]:
 
 def _plain_part(key: Any, value: Any) -> Any:
     if not isinstance(key, str):
-        raise _wrong_query(f"the key {short(key)} is no text")
+        raise _wrong_query(f"the key {short(key)} is not text")
     if key not in _OF_QUERIES:
         return _plain_condition(value, key)
     if not isinstance(value, list | tuple) or not all(isinstance(part, Mapping) for part in value):

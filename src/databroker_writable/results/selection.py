@@ -123,7 +123,7 @@ def _span(catalog: Any, since: Any, until: Any) -> dict[str, float]:
     if len(span) == 2 and span["$gte"] > span["$lt"]:
         first, last = map(shown_time, span.values())
         raise InvalidMetadataError(
-            f"since, {first}, is after until, {last}, so no run is in between; exchange them, or leave one out"
+            f"since, {first}, is after until, {last}, so no run is in between; swap them, or leave one out"
         )
     return span
 

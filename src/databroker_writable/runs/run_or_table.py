@@ -77,7 +77,7 @@ def _refuse_near_misses(value: Any) -> None:
         )
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Mapping) and _is_whole_table(value[0]):
         raise InvalidTableError(
-            "a table and its metadata are no run together; give build_simple_run(table, metadata) for the two"
+            "a tuple of a table and its metadata is not a run; give build_simple_run(table, metadata) for the two"
         )
 
 

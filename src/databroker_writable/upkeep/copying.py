@@ -132,7 +132,9 @@ def add_copies(
     if not is_tiled_client(destination):
         target = CatalogDestination(destination, as_is=as_is)
     elif as_is:
-        raise NotWritableError("as_is=True (--as-is) copies to catalogs only, for Tiled takes whole runs; leave it out")
+        raise NotWritableError(
+            "as_is=True (--as-is) copies to catalogs only, because Tiled takes only whole runs; leave it out"
+        )
     else:
         target = TiledDestination(destination)
     for uid in tqdm(list(uids), unit="run", disable=not progress):

@@ -180,7 +180,7 @@ class TiledDestination:
             if name == "descriptor":
                 arrays.update((doc["name"], key) for key, value in doc["data_keys"].items() if value["shape"])
             elif name == "stop" and doc["uid"] != written.metadata["stop"]["uid"]:
-                raise StoreFailedError(f"Tiled gives another stop document for the run {uid!r}; copy it again")
+                raise StoreFailedError(f"Tiled returns another stop document for the run {uid!r}; copy it again")
             elif place is not None:
                 stream, start, end = place
                 for key, values in doc["data"].items():
@@ -212,7 +212,7 @@ def tiled_away_as_error(address: Any) -> Iterator[None]:
 
 def _other_values(stream: str, key: str, uid: str) -> StoreFailedError:
     return StoreFailedError(
-        f"Tiled gives other values for column {key!r} of stream {stream!r} of the run {uid!r}; the copy was removed"
+        f"Tiled returns other values for column {key!r} of stream {stream!r} of the run {uid!r}; the copy was removed"
     )
 
 
