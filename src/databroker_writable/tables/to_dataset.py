@@ -90,7 +90,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         if not pages:
             if counts_by_stream(run.metadata.get("stop")).get(stream, 0) > 0:
                 raise InvalidRunError(
-                    f"stream {stream!r} holds no Events, but its stop document counts some: {_DELETED}"
+                    f"stream {stream!r} holds no Events yet, but its stop document counts some: {_DELETED}"
                 )
             raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
         if any("external" in data_key for data_key in last["data_keys"].values()):
