@@ -86,7 +86,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def is_of_this_process(error: BaseException) -> bool:
-    """Whether an error, such as too many open files, says nothing of the file that could not be opened."""
+    """Whether an error, such as too many open files, is about this process and not about the file."""
     return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 
 

@@ -1,4 +1,4 @@
-"""What happens where a run of the same uid is stored already: a retry finds it, and another run is refused."""
+"""What happens if a run with the same uid is stored already: a retry finds it, and another run is refused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..storage.failures import explaining_reads, raise_explained
 
 
 def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, failure: Exception | None) -> Any:
-    """Give the stored run that these documents make, or raise what says why there is none.
+    """Return the stored run with these documents, or raise the error that says why there is none.
 
-    They were not stored now because of a failure, or because a run of their uid is visible.
+    They were not stored this time, because of a failure, or because a run with their uid is visible.
     """
     uid = documents.uid
     try:
@@ -38,7 +38,7 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
 
 
 def refuse_taken_uid(catalog: Any, backend: Backend, uid: str) -> None:
-    """Raise `RunExistsError` where a run of this uid is stored: one that is built bit by bit is no retry."""
+    """Raise `RunExistsError` if a run with this uid is stored: a run that is built in pieces is never a retry."""
     with explaining_reads(backend):
         if backend.has_run(uid):
             raise RunExistsError.of_uid(uid, backend.label, catalog[uid])

@@ -123,7 +123,7 @@ def _follow(
 
 
 def _may_succeed(exc: Exception) -> bool:
-    """Whether a copy may succeed later that failed so."""
+    """Whether a copy that failed with this error may succeed later."""
     return isinstance(exc, StoreFailedError | UnreadableAssetError)
 
 

@@ -108,7 +108,7 @@ def _read_column(ended: str, lines: Sequence[int], decimal: str, what: str) -> t
 
 
 def _parsed(ended: str, count: int, decimal: str) -> Any:
-    """The bools or numbers that pandas finds in all texts, each of which is ended by NUL, or None; in C."""
+    """The bools or numbers that pandas' C parser reads from texts that NUL ends; None if one is something else."""
     if not ended.isascii():
         return None
     options: Any = {"sep": "\0", "quoting": csv.QUOTE_NONE, "lineterminator": "\n", "skip_blank_lines": False}
@@ -118,7 +118,7 @@ def _parsed(ended: str, count: int, decimal: str) -> Any:
 
 
 def _parsed_by_python(texts: Sequence[str], decimal: str) -> Any:
-    """The numbers that all texts are, also those that pandas does not read, such as beyond 64 bits, or None."""
+    """The same with Python, which also reads numbers that pandas does not, such as those beyond 64 bits."""
     plain = [text.translate(_SWAPPED) for text in texts] if decimal == "," else texts
     if all(map(is_number, plain)):
         for kind in (int, float):
@@ -128,13 +128,13 @@ def _parsed_by_python(texts: Sequence[str], decimal: str) -> Any:
 
 
 def _may_lose_digits(numbers: Any, ended: str) -> bool:
-    """Whether there are floats beyond float64, or beyond which not all integers are floats."""
+    """Whether a number is beyond float64, or an integer beyond 2**53 may be rounded as a float."""
     largest = abs(numbers).max(initial=0) if numbers.dtype.kind == "f" else 0
     return largest >= 2**53 and (math.isinf(largest) or _LONG_INTEGER.search(f"\0{ended}") is not None)
 
 
 def _why_numbers_are_text(texts: _Texts, numbers: Any) -> str:
-    """Why numbers would not be kept as they are; refuse those that float64 does not hold."""
+    """Why these numbers are stored as text, empty if they are not; refuse those beyond float64."""
     for place in numpy.flatnonzero(abs(numbers) >= 2**53).tolist() if numbers.dtype.kind == "f" else ():
         text, number = texts.present[place], float(numbers[place])
         if math.isinf(number) and any(map(str.isdigit, text)):
@@ -156,7 +156,7 @@ def _why_numbers_are_text(texts: _Texts, numbers: Any) -> str:
 
 
 def _why_text(texts: _Texts, *, has_zero: bool) -> tuple[str, list[int]]:
-    """Why text is none that may have been meant as numbers, if it may, and the lines of words among these."""
+    """Why a column that may be meant as numbers is text, and the lines of words in it; empty for other text."""
     if texts.decimal == ".":
         check_decimal_points(texts.present, texts.what)
     if has_zero:

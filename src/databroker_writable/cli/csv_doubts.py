@@ -1,4 +1,4 @@
-"""Find what may not mean in a text file what it seems to: refuse it, or say how it was taken."""
+"""Find what is ambiguous in a text file: refuse it, or say how it was read."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def check_decimal_points(values: Sequence[str], what: str) -> None:
 
 
 def words_among_numbers(texts: Sequence[str], decimal: str) -> list[str]:
-    """The values that are no numbers, if at least half of the values are numbers; else none."""
+    """The values that are not numbers, if at least half of all are; otherwise an empty list."""
     other = "." if decimal == "," else ","
     words, unlike = [], 0
     for text in texts:
@@ -114,7 +114,7 @@ def words_among_numbers(texts: Sequence[str], decimal: str) -> list[str]:
 
 
 def are_numbers_in_another_form(texts: Sequence[str]) -> bool:
-    """Whether all values are numbers to a reader, and the first is no date."""
+    """Whether a reader would take all values for numbers, and the first is not a date."""
     return not DATE_OR_TIME.match(texts[0]) and all(map(_OTHER_FORM.fullmatch, texts))
 
 

@@ -155,12 +155,12 @@ def _is_heading(
 
 
 def _is_value(text: str, decimal: str) -> bool:
-    """Whether a text is no name, but a number, a date or a time."""
+    """Whether a text is a number, a date or a time, and not a name."""
     return is_number(text, decimal) or bool(DATE_OR_TIME.match(text) or _OTHER_NUMBER.fullmatch(text))
 
 
 def _complete(first: Sequence[str], rows: Rows) -> list[str]:
-    """The names in the first line, which are different; those that it lacks are refused if they have values."""
+    """The names in the first line, all different; a column with values but without a name is refused."""
     names = list(first)
     twice = [name for number, name in enumerate(names) if name and name in names[:number]]
     if twice:

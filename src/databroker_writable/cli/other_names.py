@@ -1,4 +1,4 @@
-"""What the commands and options are called that people look for under other names."""
+"""Names that other programs have for commands and options, and what they are called here."""
 
 from __future__ import annotations
 

@@ -119,12 +119,12 @@ def remarks(catalog: Any) -> list[Remark]:
 
 
 def remarks_to_select_by(catalog: Any, status: str | None, tags: Any = None) -> list[Remark]:
-    """The same for a choice of runs, which may be one by remarks."""
+    """All remarks, to select runs by; if the selection depends on them, they must be readable."""
     return remarks(catalog) if tags is None and status != RETRACTED else needed_remarks(catalog)
 
 
 def needed_remarks(catalog: Any) -> list[Remark]:
-    """The same where nothing can be done without them: raise `NotWritableError` if they cannot be read."""
+    """All remarks, for what cannot be done without them: raise `NotWritableError` if they cannot be read."""
     backend = getattr(catalog, "_backend", None)
     return [] if backend is None else sorted(backend.remarks(), key=_when)
 

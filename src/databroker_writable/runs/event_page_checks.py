@@ -91,7 +91,7 @@ def check_rows(where: str, page: Mapping[str, Any], key: str) -> None:
 
 
 def _number_of_rows(values: Any) -> int | None:
-    """The length of a list or an array; None of anything else, such as text; ValueError if dask does not know it."""
+    """The length of a list or an array; None for anything else, such as text; ValueError if dask does not know it."""
     # a list is no Mapping, which takes long to find out
     if type(values) is not list and isinstance(values, str | bytes | Mapping):
         return None

@@ -1,4 +1,4 @@
-"""The start and stop documents of stored runs, packed until they are asked for: most of many runs never are."""
+"""The start and stop documents of stored runs, packed until they are asked for: in large catalogs, most never are."""
 
 from __future__ import annotations
 
@@ -198,9 +198,9 @@ class _StartDocument(Mapping[str, Any]):
 
 
 def fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[RunHeader]:
-    """The headers whose start documents fit a query, as mongoquery tells.
+    """The headers whose start documents fit a query, as mongoquery decides.
 
-    Documents are unpacked only where the bytes do not tell already: mongoquery takes longer than all else.
+    The packed bytes are searched first, because unpacking and mongoquery take most of the time.
     """
     parts = query["$and"] if list(query) == ["$and"] else [query]
     for part in filter(None, parts):
@@ -237,8 +237,8 @@ def with_keys(headers: Iterable[RunHeader], keys: Iterable[str]) -> Iterator[Run
 def _sieves(query: Any) -> Iterator[Sieve]:
     """Sieves for the first conditions of a query.
 
-    Mongoquery asks one condition after the other, up to the first that a document does not fulfil. Here the first that
-    has no sieve ends it, so that what it raises at a later one is raised as before.
+    Mongoquery checks one condition after the other, up to the first that a document does not fulfil. The sieves end
+    before the first condition that has none, so that mongoquery raises the same errors at later ones.
     """
     for key, condition in query.items() if isinstance(query, Mapping) else ():
         if type(key) is not str or key.startswith("$"):

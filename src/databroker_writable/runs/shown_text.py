@@ -61,7 +61,7 @@ def local_time(seconds: Any) -> datetime | None:
 
 
 def shown_time(seconds: Any) -> str:
-    """POSIX seconds as local time; as they are if they are none, which other programs may have stored, or ''."""
+    """POSIX seconds as local time; any other value, which another program may have stored, as it is, and None as ''."""
     if seconds is None:
         return ""
     moment = local_time(seconds)

@@ -88,7 +88,7 @@ class HeaderCache:
 
 
 def _is_worthwhile(states: Iterable[bytes]) -> bool:
-    """Whether to read files takes longer than to open a database, as about 100 small ones do."""
+    """Whether reading these files takes longer than opening the database, as 100 small ones do."""
     sizes = itertools.accumulate(_STATE.unpack(state)[2] + 20_000 for state in states)
     return any(size > 2_000_000 for size in sizes)
 
@@ -143,7 +143,7 @@ def _checksum(state: bytes, uid: bytes, seconds: float, packed: bytes) -> int:
 
 
 def _in_database(work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-    """Do something in a transaction; where the database cannot be used, give something else, and leave it at that."""
+    """Do some work in a transaction; return `otherwise` if the database cannot be used."""
     try:
         path = platformdirs.user_cache_path("databroker-writable", appauthor=False) / FILE_NAME
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ class Owner(NamedTuple):
     is_apart: bool = False  # whether both are in a database that other catalogs may share
 
     def parts(self, query: Document) -> Iterator[Part]:
-        """The parts with what belongs to the documents that a query finds, and with these."""
+        """What belongs to the documents that a query finds, then these documents, as collections and queries."""
         uids = [doc["uid"] for doc in self.documents.find(query, {"uid": True})]
         if uids:
             yield self.pages, {self.name: {"$in": uids}}
@@ -131,7 +131,7 @@ class MongoBackend(Backend):
         return IN_OTHER_LAYOUT if self.is_in_other_layout(uid) else ""
 
     def check_free(self, uid: str) -> None:
-        """Raise `RunExistsError` for a uid that a run has, or one whose Events or remarks a run of it would share."""
+        """Raise `RunExistsError` if the uid is taken, or if a new run would share Events or remarks with an old one."""
         if self.has_run(uid):
             raise RunExistsError.of_uid(uid, self.label)
         if obstacle := self.obstacle(uid):

@@ -179,7 +179,7 @@ class MongoEmbeddedBackend(MongoBackend):
         ]
 
     def unused_pages(self, owner: Owner, uids: list[str], but_of: str | None = None) -> Part:
-        """The pages that belong to documents with these uids, which no header has but that of one run."""
+        """The pages of documents with these uids that no header lists, or none but that of the run `but_of`."""
         part = f"{owner.name}s"
         having = {f"{part}.uid": {"$in": uids}, **({} if but_of is None else {"start.uid": {"$ne": but_of}})}
         headers = self.database.header.find(having, {f"{part}.uid": True})

@@ -24,7 +24,7 @@ def stream_columns(descriptor: Mapping[str, Any]) -> list[str]:
 
 
 def counts_by_stream(stop: Mapping[str, Any] | None, key: str = "num_events") -> dict[str, int]:
-    """The counts in a stop document, without what is none: other programs may have anything there."""
+    """The counts in a stop document; anything else, which other programs may have there, is left out."""
     counts = (stop or {}).get(key)
     if not isinstance(counts, Mapping):
         return {}
@@ -84,7 +84,7 @@ def partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> xarray.Dataset:
-    """A stream that was not made from a table; say what of it databroker cannot read, and which column if it is one."""
+    """A stream that was not made from a table; an error says what databroker cannot read, and in which column."""
     try:
         with naming_the_run(run, stream):
             dataset: xarray.Dataset = without_stream_resources(run, stream, descriptors).read()

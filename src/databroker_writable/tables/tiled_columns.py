@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:
 
 
 def with_nulls_announced(dataset: xarray.Dataset, descriptor: Any) -> xarray.Dataset:
-    """Tell where columns have nulls, if the layout, by a version of long ago, does not."""
+    """Note where columns have nulls, if the layout is of an old version that does not say so."""
     dataset = dataset.copy()
     for entry in (find_layout(descriptor) or {"variables": []})["variables"]:
         if "nulls" in entry:

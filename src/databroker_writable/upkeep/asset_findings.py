@@ -20,7 +20,7 @@ from .findings import Finding, Leftover, in_place_of_directory
 class Assets:
     """The files under a catalog's asset root, listed before its runs are read.
 
-    So what is published in between is not mistaken for a leftover.
+    This way, what is published meanwhile is not mistaken for a leftover.
     """
 
     def __init__(self, catalog: Any) -> None:

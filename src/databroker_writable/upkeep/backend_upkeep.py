@@ -1,4 +1,4 @@
-"""What looking through a catalog, and deleting from it, must know of its backend; and that for drivers of others."""
+"""How `check` and `delete` work in a backend, and in drivers of other packages."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class BackendUpkeep:
 
 
 class Deletion(ABC):
-    """The deletion of one run, new or interrupted: in one step out of sight, and then all that belongs to it."""
+    """The deletion of one run, new or interrupted: it is hidden in one step, and then all its parts are removed."""
 
     is_visible: bool
     """Whether the run is still there; False if an earlier deletion was interrupted."""
@@ -156,7 +156,7 @@ class Deletion(ABC):
 
 
 def _is_closed(path: str) -> bool:
-    """Whether a file, or a directory above it, may not be read, so that it is not known whose it is."""
+    """Whether there is no permission to read a file or a directory above it, so that its run is not known."""
     try:
         os.stat(path)
     except PermissionError:

@@ -156,7 +156,7 @@ def add_copies(
 def _add_copy(
     report: CopyReport, source: Any, target: CatalogDestination | TiledDestination, uid: str, as_is: bool
 ) -> None:
-    """Copy a run that is finished, or any that `as_is` takes, unless it is there."""
+    """Copy a finished run, or with `as_is` any run, unless it is there."""
     header = header_of(source, uid)
     if target.has_run(uid, header):
         _check_is_copy(target, uid, header)
@@ -220,7 +220,7 @@ class CatalogDestination:
         self.label = catalog._backend.label
 
     def has_run(self, uid: str, header: Header | None) -> bool:
-        """Whether a run is there, whatever the source has of it."""
+        """Whether a run with this uid is there, equal or not."""
         return self._catalog._backend.has_run(uid)
 
     def stop_document(self, uid: str) -> Mapping[str, Any] | None:

@@ -172,7 +172,7 @@ def run_files(catalog: Any) -> list[str]:
 
 
 def readers_of_files(catalog: Any) -> dict[str, Reader]:
-    """The readers of the files of a catalog, and of those of others in its directory, which can share its assets."""
+    """The readers for a catalog's files, and for other formats in its directory, whose runs can share its assets."""
     directory = glob.escape(catalog._backend.directory)
     others = {path: read for end, read in READERS.items() for path in glob.glob(os.path.join(directory, f"*{end}"))}
     own = dict.fromkeys(run_files(catalog), catalog._backend.read_file)
@@ -222,7 +222,7 @@ def read_run_file(path: str, read: Reader) -> RunFile:
 
 
 def _complaint(names: list[str], numbers: EventNumbers, last: Document) -> tuple[str, bool]:
-    """What is wrong with the documents of a run file, and whether it names all resources all the same."""
+    """What is wrong with the documents of a run file, and whether it names all resources nevertheless."""
     if names[:1] != ["start"]:
         return "is not a run: it does not begin with a start document; move it away", False
     if names[-1] != "stop":

@@ -124,7 +124,7 @@ def clean(findings: Iterable[Finding], grace: float = DAY, *, unshared: bool = F
 
 
 def in_place_of_directory(path: str, what: str) -> Finding:
-    """The finding that a file, or a broken link, has the name of a directory, without which nothing can be stored."""
+    """The finding that a file or a broken link is in the place of a directory in which runs are stored."""
     return Finding("not-a-directory", path, f"is not a directory, so no {what} can be stored or read; move it away")
 
 

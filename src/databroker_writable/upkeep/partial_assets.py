@@ -119,6 +119,6 @@ def _path(root: str, relative: str) -> str:
 
 
 def _extent(resource: Document, path: str) -> tuple[bool, int, float]:
-    """What orders partial files by how much is in them: a recovery that was killed leaves a copy that is cut off."""
+    """The key to sort partial files by their contents: a killed recovery leaves a truncated copy."""
     status = os.stat(path)
     return format_of(resource).descriptor_of(path) is not None, status.st_size, status.st_mtime

@@ -81,7 +81,7 @@ class _Content:
                 yield _text({**event, "data": {**event["data"], **arrays}}, *left_out)
 
     def _digest(self, datum_id: str) -> str:
-        """What only equal arrays have; raise KeyError or FileNotFoundError for one that is elsewhere."""
+        """A digest of an array in a file; raise KeyError or FileNotFoundError if it is not there."""
         datum = self._datums[datum_id]
         resource = self._resources[datum["resource"]]
         path = self._path(resource)

@@ -1,4 +1,4 @@
-"""Marks of runs that are being copied to a Tiled server, which tell them from what a killed copy left."""
+"""Marks on runs that are being copied to a Tiled server, to distinguish them from what a killed copy left."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def is_marked(metadata: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
 def who_may_write(metadata: Mapping[str, Any], finished: float) -> str | None:
     """Who may still be writing a run that is not whole; None if nobody is.
 
-    What a copy of another computer began, or another program, is theirs for a day, from the time when the copy began,
-    or the run was finished.
+    A run of another program, or of a copy on another computer, is left to it for a day after the copy began, or the
+    run was finished.
     """
     mark = metadata.get(MARK)
     if not isinstance(mark, Mapping):

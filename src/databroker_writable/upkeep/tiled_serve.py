@@ -53,7 +53,7 @@ PAGE = Path(__file__).with_name("page")
 OPEN_RUNS = 16  # are in memory with their contents, all others with their start and stop documents
 SECONDS_BETWEEN = 2.0  # after which the catalog is looked at again; one that takes long is looked at less often
 PATIENCE = 0.02  # seconds that a request waits for what it has begun to look for
-SHARE = 0.1  # of the time, at most, goes to looking for new runs
+SHARE = 0.1  # the largest part of the time that is spent on looking for new runs
 
 
 def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | None], None]) -> None:
@@ -86,7 +86,7 @@ def serve(catalog: Any, *, port: int, public: bool, ready: Callable[[str, str | 
 
 
 class _ServedRuns:
-    """The runs of a catalog; of a few, those asked for last, the contents are in memory."""
+    """The runs of a catalog, with the contents of those that were asked for last in memory."""
 
     def __init__(self, catalog: Any) -> None:
         self.catalog = catalog
@@ -99,7 +99,7 @@ class _ServedRuns:
     def current(self) -> dict[str, MapAdapter]:
         """The runs as they were a moment ago, oldest first; the dict stays as it is.
 
-        Some time after the last look a request begins another one, and hardly waits for it.
+        A request begins another look if the last one is some time ago, and waits for it only briefly.
         """
         if time.monotonic() >= self._next_look and self._looking.acquire(blocking=False):
             look = threading.Thread(target=self._look, daemon=True)

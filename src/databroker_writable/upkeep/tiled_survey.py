@@ -1,4 +1,4 @@
-"""What is to be known of a run before it is copied to Tiled: its columns that are datasets of files, or too large."""
+"""What must be known about a run before it is copied to Tiled: which columns are in files, or too large."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class ColumnInBlocks(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What is to be known of a run before its first document is sent."""
+    """What must be known about a run before its first document is sent."""
 
     run: Any
     # streams and names of the columns that hold null
