@@ -334,6 +334,24 @@ def test_a_store_calls_no_function_per_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:databroker takes about:databroker_writable.StoreWarning")
+def test_a_stored_run_is_stored_elsewhere_without_more_calls_per_value_and_in_as_many_bytes(tmp_path: Path) -> None:
+    catalogs = [databroker_writable.open_directory(tmp_path / name) for name in ("first", "second")]
+
+    def calls(rows: int, number: int) -> int:
+        table = {f"x{i}": numpy.arange(rows, dtype="i8" if i % 2 else "f8") for i in range(number)}
+        run = catalogs[0].store_run(table)
+        return function_calls(lambda: catalogs[1].store_run(run))
+
+    calls(10, 1)
+    # event-model appends each value twice
+    assert calls(1_000, 10) - calls(1_000, 1) <= 20_000
+    of_first, of_second = (
+        [path.stat().st_size for path in sorted(Path(c.paths[0]).parent.glob("*.msgpack"))] for c in catalogs
+    )
+    assert of_first == of_second
+
+
+@pytest.mark.filterwarnings("ignore:databroker takes about:databroker_writable.StoreWarning")
 @pytest.mark.parametrize("of", [lambda rows: numpy.arange(rows, dtype=float), lambda rows: ["a", None] * (rows // 2)])
 def test_a_further_column_of_events_costs_the_same_calls_at_any_length(of: Any, tmp_path: Path) -> None:
     catalog = databroker_writable.open_directory(tmp_path)

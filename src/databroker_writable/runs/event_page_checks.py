@@ -10,6 +10,7 @@ import numpy
 
 from ..errors import InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
+from ..tables.classifier import NUMBERS, type_of
 from ..tables.document_values import check_event_values
 from ..tables.stream_reading import STREAM_EXTERNAL
 from ..tables.wording import Location, located, short
@@ -25,14 +26,16 @@ def check_event_page(
 ) -> Document:
     """Check a page of Events, alone and against its descriptor; return it with all its parts.
 
-    `datum_ids` are those that the run has had so far. The `limits` are for what is `inline`. O(number of Events); the
-    values of numeric columns are not checked one by one.
+    Columns that databroker reads as lists of numpy's numbers become arrays again. `datum_ids` are those that the run
+    has had so far. The `limits` are for what is `inline`. O(number of Events); the values of numeric columns are not
+    checked one by one.
     """
     stream = descriptor["name"]
     where = f"an event page of stream {stream!r}"
     check_parts(where, page, EVENT_PARTS)
     data_keys = descriptor["data_keys"]
     _check_keys(page, data_keys, where)
+    data = {key: _as_array(values) for key, values in page["data"].items()}
     uids = page["uid"]
     if not isinstance(uids, list | tuple | numpy.ndarray) or getattr(uids, "ndim", 1) != 1:
         raise InvalidRunError(f"{where} has uids that are not a list")
@@ -46,9 +49,9 @@ def check_event_page(
     for key, flags in filled.items():
         if not all(isinstance(flag, bool | str) for flag in flags):
             raise InvalidRunError(f"{where} has values in 'filled' for {key!r} that are not True or False")
-    checked: Document = {**page, "data": {**page["data"]}, "timestamps": {**page["timestamps"]}, "filled": filled}
+    checked: Document = {**page, "data": data, "timestamps": {**page["timestamps"]}, "filled": filled}
     inline_page = inline(checked, descriptor)
-    for key, values in page["data"].items():
+    for key, values in data.items():
         column = f"column {key!r} of stream {stream!r}"
         if data_keys[key].get("external", STREAM_EXTERNAL) == STREAM_EXTERNAL:
             held_by = limits if key in inline_page["data"] else ANY_BACKEND
@@ -63,6 +66,15 @@ def check_event_page(
     _check_beside_data(checked, where, limits)
     _check_sizes(inline_page, limits)
     return checked
+
+
+def _as_array(values: Any) -> Any:
+    """Make an array of a list of several numpy numbers of one type; anything else is returned as it is."""
+    if type(values) is list and len(values) > 1 and isinstance(values[0], numpy.generic):
+        type_, *others = set(map(type, values))
+        if not others and type_of(type_) in NUMBERS:
+            return numpy.array(values)
+    return values
 
 
 def _check_keys(page: Mapping[str, Any], data_keys: Mapping[str, Any], where: str) -> None:

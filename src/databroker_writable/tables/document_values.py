@@ -5,13 +5,24 @@ The `Limits` of each backend say how it differs from None, bool, int, float, str
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy
 
 from .backend_limits import ANY_BACKEND, INT64, NUMBERS_OR_NONE, Limits
-from .classifier import SCALARS, TIMES, ValueType, check_text, is_array, is_lazy, type_of, type_of_dtype, unstorable
+from .classifier import (
+    NUMBERS,
+    SCALARS,
+    TIMES,
+    ValueType,
+    check_text,
+    is_array,
+    is_lazy,
+    type_of,
+    type_of_dtype,
+    unstorable,
+)
 from .wording import Location, cut, located, remedy_for, short
 
 _ALWAYS_HELD = NUMBERS_OR_NONE - {int}
@@ -207,15 +218,19 @@ def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
         if isinstance(value, numpy.ndarray):
             copy: Any = value.copy()
         elif isinstance(value, list | tuple):
-            is_flat = SCALARS.issuperset(map(type, value))
-            copy = list(value) if is_flat else [_copied(item, depth + 1, copies) for item in value]
+            copy = list(value) if _are_single(value) else [_copied(item, depth + 1, copies) for item in value]
         elif isinstance(value, Mapping):
-            is_flat = SCALARS.issuperset(map(type, value.values()))
+            is_flat = _are_single(value.values())
             copy = dict(value) if is_flat else {k: _copied(item, depth + 1, copies) for k, item in value.items()}
         else:
             return value
         copies[number] = copy
     return copies[number]
+
+
+def _are_single(values: Iterable[Any]) -> bool:
+    """Whether all are numbers, text or None, which never change."""
+    return all(type_ in SCALARS or type_of(type_) in NUMBERS for type_ in set(map(type, values)))
 
 
 def _check_array(values: Any, where: Location, error: type[Exception], limits: Limits) -> None:
