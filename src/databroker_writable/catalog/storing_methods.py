@@ -150,7 +150,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         StoreFailedError
             For example, the disk is full or the server cannot be reached; nothing was published.
         UnreadableAssetError
-            `run` is a run whose arrays cannot be read; nothing was published.
+            The table has a lazy array, as from `to_dataset`, whose file cannot be read; nothing was published.
 
         Warns
         -----

@@ -34,7 +34,7 @@ def writable_class(cls: type) -> type:
     Raises
     ------
     NotWritableError
-        The driver has no ``_get_serializer``, so there is nothing to store through.
+        It is not a driver, or it has no ``_get_serializer``, so there is nothing to store through.
 
     Examples
     --------
@@ -62,12 +62,12 @@ def make_writable(catalog: Broker, **options: Any) -> Broker:
     catalog : databroker.v2.Broker or databroker.v1.Broker
     **options
         ``asset_root``, ``asset_threshold``, ``metadata_defaults``, ``allow_pickle``, ``annotations``, ``index`` and
-        ``writable``, as for `WritableMixin`; a catalog that is writable already keeps its own.
+        ``writable``, as for `WritableMixin`; a catalog that is writable already keeps its own options.
 
     Returns
     -------
     databroker.v2.Broker
-        With `store_run` and the other methods. A catalog that is writable already is returned itself.
+        With `store_run` and the other methods. A catalog that is writable already is returned unchanged.
 
     Raises
     ------
