@@ -20,8 +20,8 @@ Each derives from `StoreError` and from the builtin that people would catch::
 
     StoreWarning(UserWarning)               stored, but there is a better form; or a file was skipped
 
-Errors of input are raised before anything is written; `NotFoundError`, `ServerAwayError`, `UnreadableAssetError` and
-`PickledRunError` when runs are read.
+Errors in the input are raised before anything is written. `NotFoundError`, `ServerAwayError`, `UnreadableAssetError`
+and `PickledRunError` are raised when runs are read.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class RunExistsError(StoreError, FileExistsError):
     Attributes
     ----------
     run : databroker.core.BlueskyRun or None
-        The stored run with that uid; None where documents are inserted one by one, and in another process.
+        The stored run with that uid; None if documents were inserted one by one, or the error is from another process.
     """
 
     REMEDY = "It is this error's 'run'; store yours under another uid"
@@ -235,11 +235,11 @@ class StoreFailedError(StoreError, OSError):
 
 
 class ServerAwayError(StoreError, ConnectionError):
-    """The MongoDB server of a catalog is not reachable when its runs are looked for or copied, or a Tiled server."""
+    """The MongoDB server does not answer when runs are looked for or copied, or a Tiled server when they are copied."""
 
 
 class UnreadableAssetError(StoreError, OSError):
-    """The file of an array is missing, moved, truncated or damaged, or nothing is installed that reads it."""
+    """The file of an array is missing, moved, truncated or damaged, or no package that reads it is installed."""
 
 
 class PickledRunError(StoreError, ValueError):

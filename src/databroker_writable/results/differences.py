@@ -48,14 +48,14 @@ class RunDifference:
     ----------
     uids : tuple of str
     metadata, parameters, versions : dict
-        The values of both runs where they differ, by key, nested keys with dots; `ABSENT` if a run does not have the
+        The values of both runs where they differ, by key, nested keys with dots; ``-`` for a run that does not have the
         key. The metadata include the status, but not uid and time.
     attributes : dict
-        The attributes of tables that differ, by stream and name, ``primary.edge``, as the metadata.
+        The attributes of tables that differ, in the same form, by stream and name: ``primary.edge``.
     columns : pandas.DataFrame
-        The columns that differ, by stream and column: ``difference`` in words, also of their attributes, ``count`` of
-        the values that differ, ``largest`` difference of two values, that divided by the larger one, ``relative``, and
-        where it is, ``at``.
+        The columns that differ, indexed by stream and column: ``difference`` (in words, also of their attributes),
+        ``count`` (of values that differ), ``largest`` (the largest difference of two values), ``relative`` (that,
+        divided by the larger value) and ``at`` (its position).
     compared : int
         How many columns were compared, including coordinates.
     """

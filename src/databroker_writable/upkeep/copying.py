@@ -86,7 +86,7 @@ def copy_runs(
         Also copy, unchanged, runs without a stop document, and those that break the rules for documents. Refused for
         Tiled.
     progress : bool, optional
-        Show a progress bar, on a terminal.
+        Show a progress bar.
 
     Returns
     -------
