@@ -20,7 +20,7 @@ from .targets import find_uid, is_position, open_to_read
 @click.command(
     cls=PlainCommand,
     help=f"List the runs of CATALOG, newest first.\n\n{CATALOG_HELP}\n\n"
-    "The uids are shortened, but still differ. The name is that of the analysis or the plan. Rows are Events, or the "
+    "The uids are shortened, but stay different. The name is that of the analysis or the plan. Rows are Events, or the "
     "rows of a table that was stored with --one-event. Tags come from remarks.",
     epilog="Example: databroker-writable ls results --where sample=Cu --since 7d",
 )
