@@ -9,13 +9,12 @@ import event_model
 import numpy
 
 from ..errors import InvalidRunError, InvalidTableError, warn_user
-from ..tables.classifier import NUMBERS, is_delayed, type_of
+from ..tables.classifier import NUMBERS, type_of
 from ..tables.input_types import (
     is_of_known_form,
     is_records,
-    no_class,
-    not_computed,
     path_of,
+    refuse_unmade,
     way_to_give_columns,
     way_to_read,
 )
@@ -38,16 +37,13 @@ def is_table(value: Any) -> bool:
         return True
     if is_of_known_form(value):
         return True
-    if isinstance(value, type):
-        raise InvalidTableError(no_class(value))
+    refuse_unmade(value)
     path = path_of(value)
     if path is not None:
         remedy = way_to_read(path) or "for a uid give the run, catalog[uid]"
         raise InvalidTableError(
             f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; {remedy}"
         )
-    if is_delayed(value):
-        raise InvalidTableError(not_computed(value))
     if value is None or isinstance(value, bytes) or not isinstance(value, Iterable):
         of_stream = "for a stream give the result of its read()" if _has(value, "to_dask") else ""
         remedy = of_stream or way_to_give_columns(value)

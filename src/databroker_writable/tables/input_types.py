@@ -63,24 +63,24 @@ def is_of_known_form(table: Any) -> bool:
 
 def known_form(table: Any) -> KnownForm:
     """Convert a table to one of these forms, without loss; refuse anything that is not a table."""
-    if isinstance(table, type):
-        raise InvalidTableError(no_class(table))
-    for fits, convert in _FORMS:
-        if fits(table):
-            return convert(table)
-    if is_delayed(table):
-        raise InvalidTableError(not_computed(table))
+    if not isinstance(table, type):
+        for fits, convert in _FORMS:
+            if fits(table):
+                return convert(table)
+    refuse_unmade(table)
     raise InvalidTableError(f"a table must be {ACCEPTED}, not {_what_it_is_instead(table)}")
 
 
-def not_computed(given: Any) -> str:
-    """The message that something was given before it was computed."""
-    return f"{short(given)} is neither a run nor a table until it is computed; compute it first, with .compute()"
-
-
-def no_class(given: type) -> str:
-    """The message that a class was given in place of one of its objects."""
-    return f"{given.__name__} is a class, and no run or table; give one of its objects, e.g. {given.__name__}(...)"
+def refuse_unmade(given: Any) -> None:
+    """Refuse a class that was given in place of one of its objects, and what dask has not computed yet."""
+    if isinstance(given, type):
+        raise InvalidTableError(
+            f"{given.__name__} is a class, and no run or table; give one of its objects, e.g. {given.__name__}(...)"
+        )
+    if is_delayed(given):
+        raise InvalidTableError(
+            f"{short(given)} is neither a run nor a table until it is computed; compute it first, with .compute()"
+        )
 
 
 def path_of(value: Any) -> str | None:
