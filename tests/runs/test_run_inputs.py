@@ -60,6 +60,22 @@ def test_what_is_not_computed_yet_is_neither_a_run_nor_a_table() -> None:
         is_table(dask.delayed({"x": [1]}))
 
 
+FRAME = pandas.DataFrame({"sample": ["Cu", "Fe"], "x": [1, 2]})
+SEVERAL_TABLES = {
+    "a list": [FRAME, FRAME],
+    "the values of a dict": {"a": FRAME}.values(),
+    "groups": FRAME.groupby("sample"),
+    "groups of xarray": xarray.Dataset({"x": ("y", [1, 2])}, {"y": [1, 2]}).groupby("y"),
+}
+
+
+@pytest.mark.parametrize("given", SEVERAL_TABLES.values(), ids=SEVERAL_TABLES.keys())
+def test_several_tables_in_place_of_one_are_told_of_store_runs(tmp_path: Any, given: Any) -> None:
+    for arguments in ({}, {"metadata": {"sample": "Cu"}}):
+        with pytest.raises(InvalidRunError, match="if these are tables, store a run for each, with store_runs"):
+            open_directory(tmp_path).store_run(given, **arguments)
+
+
 def without_names(documents: list[Any]) -> list[Any]:
     documents = copy.deepcopy(documents)
     for name, doc in documents:

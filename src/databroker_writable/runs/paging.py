@@ -69,7 +69,10 @@ def named_document(item: Any) -> NamedDocument:
     if isinstance(name, event_model.DocumentNames):
         name = name.name
     if not isinstance(name, str) or not isinstance(doc, Mapping):
-        if isinstance(item, Mapping) or hasattr(item, "_fields") or dataclasses.is_dataclass(item):
+        last = item[-1] if isinstance(item, tuple) and item else item  # of a group, the table behind its key
+        if any(hasattr(type(last), attribute) for attribute in ("columns", "data_vars")):
+            remedy = "if these are tables, store a run for each, with store_runs"
+        elif isinstance(item, Mapping) or hasattr(item, "_fields") or dataclasses.is_dataclass(item):
             remedy = "if these are rows, make a table of them: pandas.DataFrame(rows)"
         else:
             remedy = "if these are the values of a column, give it a name, as in {'x': [1, 2, 3]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import event_model
@@ -51,9 +51,11 @@ def is_table(value: Any) -> bool:
             f"{short(value)}, of type {type(value).__name__}, is neither a run nor a table; give a BlueskyRun, "
             f"a RunBuilder, documents, a dict of columns, a DataFrame or a Dataset{remedy and '; '}{remedy}"
         )
-    if isinstance(value, list | tuple) and value:
-        named_document(value[0])  # before anything is said of finished runs
-    return _has(value, "dtype")
+    if _has(value, "dtype"):
+        return True
+    if isinstance(value, Sized) and len(value):
+        named_document(next(iter(value)))  # before anything is said of finished runs
+    return False
 
 
 def _refuse_near_misses(value: Any) -> None:
