@@ -16,6 +16,7 @@ import lmfit
 import numpy
 import pandas
 import pytest
+import scipy.stats
 
 from databroker_writable import InvalidMetadataError, InvalidRunError, RunBuilder, build_simple_run, open_directory
 
@@ -112,6 +113,27 @@ OFFERS = {
 def test_the_result_of_a_fit_offers_its_parameters(given, expected):
     run = build_simple_run({"x": [1]}, parameters=given())
     assert run.metadata["start"]["parameters"] == expected
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl", "mongo-normalized[mongomock]"], indirect=True)
+def test_named_tuples_in_metadata_keep_their_names(catalog):
+    given = {"fits": [Fit(2.0, Fit(1.0, pathlib.PurePosixPath("a")))]}
+    expected = {"fits": [{"slope": 2.0, "intercept": {"slope": 1.0, "intercept": "a"}}]}
+    run = catalog.store_run({"x": [1]}, given, parameters=given)
+    assert run.metadata["start"]["parameters"] == expected
+    assert run.metadata["start"]["fits"] == expected["fits"]
+    assert list(catalog.table(given).index) == [run.metadata["start"]["uid"]]
+
+
+def test_results_of_scipy_keep_what_is_beside_their_items():
+    line = scipy.stats.linregress([1.0, 2.0, 3.0], [2.0, 4.0, 6.5])
+    start = build_simple_run({"x": [1]}, {"line": line}, parameters=line).metadata["start"]
+    assert start["line"] == start["parameters"]
+    assert list(start["line"]) == ["slope", "intercept", "rvalue", "pvalue", "stderr", "intercept_stderr"]
+    # the test of a mean holds more for its own methods, a module among it
+    mean = scipy.stats.ttest_1samp([1.0, 2.0, 3.0], 0)
+    start = build_simple_run({"x": [1]}, {"mean": mean}, parameters=mean).metadata["start"]
+    assert start["mean"] == start["parameters"] == {"statistic": mean.statistic, "pvalue": mean.pvalue, "df": 2}
 
 
 @pytest.mark.parametrize("given", [5, Settings, [1, 2], (numpy.ones(1), numpy.ones((1, 1)))])

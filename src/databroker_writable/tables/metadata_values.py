@@ -27,13 +27,14 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 
 
 def plain_metadata(value: Any, depth: int = 0) -> Any:
-    """Convert paths, dates, times and UUIDs in metadata to text, and durations to seconds."""
+    """Convert paths, dates, times and UUIDs in metadata to text, durations to seconds, and named tuples to dicts."""
     if type(value) in SCALARS or depth > MAX_DEPTH:
         return value
     if isinstance(value, Mapping):
         return {key: plain_metadata(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain_metadata(item, depth + 1) for item in value]
+        fields = _fields_of(value)
+        return [plain_metadata(item, depth + 1) for item in value] if fields is None else plain_metadata(fields, depth)
     if isinstance(value, numpy.ndarray) and type_of_dtype(value.dtype) in TIMES:
         return plain_metadata(list(value) if value.ndim else value[()], depth)
     for accepted, plain in _PLAIN:
@@ -148,6 +149,15 @@ def _result_of(value: Any, name: str) -> Any:
     return method() if callable(method) else None
 
 
+def _fields_of(value: Any) -> dict[str, Any] | None:
+    """What a named tuple holds, or a result of scipy.stats, which has more than its items; None of other values."""
+    fields = _result_of(value, "_asdict")
+    if not isinstance(fields, Mapping):
+        return None
+    items = getattr(value, "_fields", ())
+    return {name: item for name, item in fields.items() if name in items or name[:1] != "_"}
+
+
 def _without_estimators(value: Any) -> Any:
     """Parameters with the names of the estimators in them, whose own parameters are among the others."""
     if isinstance(value, Mapping):
@@ -163,7 +173,7 @@ _OFFERS: tuple[Callable[[Any], Any], ...] = (
     lambda value: getattr(value, "best_values", None),  # lmfit's ModelResult
     lambda value: plain_parameters(value.params) if hasattr(value, "params") else None,  # lmfit's MinimizerResult
     lambda value: _without_estimators(_result_of(value, "get_params")),  # scikit-learn's estimators
-    lambda value: _result_of(value, "_asdict"),  # named tuples, and results of scipy.stats
+    _fields_of,
     lambda value: dataclasses.asdict(value) if hasattr(type(value), "__dataclass_fields__") else None,
     lambda value: vars(value) if isinstance(value, argparse.Namespace | types.SimpleNamespace) else None,
 )
