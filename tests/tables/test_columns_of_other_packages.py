@@ -14,7 +14,7 @@ import pytest
 import xarray
 
 from databroker_writable.errors import InvalidTableError
-from databroker_writable.tables import read_table
+from databroker_writable.tables import ragged, read_table
 from support.table_roundtrip import there_and_back
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -235,9 +235,9 @@ def test_arrow_tables_are_taken_with_the_metadata_of_their_schema():
         ([{"a": 1}], "struct", None),
         ([b"a"], "binary", lambda column: column.cast("string")),
         ([[1], None], "missing lists", None),
-        ([[1], [1, 2]], "different lengths", None),
+        ([["a"], ["b", "c"]], "different lengths", None),
     ],
-    ids=["dates", "decimals", "structs", "bytes", "missing lists", "ragged lists"],
+    ids=["dates", "decimals", "structs", "bytes", "missing lists", "ragged lists of text"],
 )
 def test_arrow_values_of_other_types_are_refused_by_name(values, kind, remedy):
     column = pytest.importorskip("pyarrow").array(values)
@@ -246,6 +246,30 @@ def test_arrow_values_of_other_types_are_refused_by_name(values, kind, remedy):
     if remedy is not None:
         assert ".cast('string')" in str(caught.value)
         read_table({"x": remedy(column)})
+
+
+ARROW_TABLES = {
+    "a column": lambda pyarrow, array: {"x": array},
+    "a column in chunks": lambda pyarrow, array: {"x": pyarrow.chunked_array([array.slice(0, 1), array.slice(1)])},
+    "a table": lambda pyarrow, array: pyarrow.table({"x": array}),
+    "a frame": lambda pyarrow, array: pandas.DataFrame({"x": pandas.array(array, pandas.ArrowDtype(array.type))}),
+    "a table of polars": lambda pyarrow, array: pytest.importorskip("polars").from_arrow(pyarrow.table({"x": array})),
+}
+
+
+@pytest.mark.parametrize("form", ARROW_TABLES.values(), ids=ARROW_TABLES.keys())
+@pytest.mark.parametrize("dtype", ["int8", "uint64", "float32", "float64"])
+@pytest.mark.parametrize("kind", ["list_", "large_list"])
+def test_arrow_lists_of_numbers_of_unequal_length_are_padded(form, dtype, kind):
+    pyarrow = pytest.importorskip("pyarrow")
+    type_ = getattr(pyarrow, kind)(pyarrow.type_for_alias(dtype))
+    pieces = [[[1, 2], [3]], [[4, 5], [6, 7]], [[]]]
+    # slices, whose values do not begin with those of their array
+    tables = [form(pyarrow, pyarrow.array([[9, 9, 9], *rows], type_).slice(1)) for rows in pieces]
+    found = ragged(there_and_back(*tables), "x")
+    assert [row.tolist() for row in found] == [row for piece in pieces for row in piece]
+    assert {row.dtype for row in found} == {numpy.dtype(dtype)}
+    assert there_and_back(form(pyarrow, pyarrow.array([[1, 2], [3, 4]], type_)))["x"].dtype == dtype
 
 
 @pytest.mark.parametrize("of", [dict, lambda columns: pytest.importorskip("polars").DataFrame(columns)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import pathlib
+import re
 
 import dask
 import numpy
@@ -164,6 +165,32 @@ def test_a_dict_as_a_column_is_told_where_it_belongs():
 def test_ragged_lists_of_text_are_stored_when_the_advice_is_followed():
     assert "by padding with None" in message({"x": [["a"], ["b", "c"]]})
     assert read_table({"x": [["a", None], ["b", "c"]]}).length == 2
+
+
+@pytest.mark.parametrize("missing", [None, numpy.nan, pandas.NA])
+@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize("row", [[1, 2], numpy.array([1, 2])], ids=["list", "array"])
+@pytest.mark.parametrize("form", [dict, pandas.DataFrame])
+def test_missing_lists_are_stored_when_the_advice_is_followed(missing, is_first, row, form):
+    rows = [missing, row] if is_first else [row, missing]
+    table = form({"x": rows})
+    said = message(table)
+    assert re.search(r"'x' holds mixed types \((\w+), (\w+)\); write an empty list where one is missing, e.g. ", said)
+    exec(said.partition("e.g. ")[2], {"table": table, "pandas": pandas})
+    assert sorted(read_table(table).data["x_count"].tolist()) == [0, 2]
+
+
+def test_lists_beside_numbers_are_not_taken_for_missing_ones():
+    table = {"x": [[1, 2], 1.5]}
+    exec(message(table).partition("e.g. ")[2], {"table": table, "pandas": pandas})
+    assert table["x"] == [[1, 2], 1.5]
+
+
+def test_arrays_in_arrays_are_nested_as_lists_are():
+    rows = numpy.fromiter(([numpy.array([1, 2]), numpy.array([3, 4])], [numpy.array([5, 6])] * 2), dtype=object)
+    given = [numpy.fromiter(row, dtype=object) for row in rows]  # as pandas reads nested lists from Parquet
+    for table in ({"x": given}, pandas.DataFrame({"x": given})):
+        assert numpy.asarray(read_table(table).data["x"]).tolist() == [[[1, 2], [3, 4]], [[5, 6], [5, 6]]]
 
 
 @pytest.mark.skipif(numpy.lib.NumpyVersion(numpy.__version__) < "2.0.0", reason="numpy 1 has no such strings")

@@ -51,16 +51,48 @@ def column_from_arrow(values: Any, name: str) -> Any:
     remedy = "make them text or numbers, e.g. with .cast('string') in pyarrow, .cast(str) in polars"
     if isinstance(values, pandas.api.extensions.ExtensionArray):
         remedy = f"convert them, e.g. table[{name!r}] = table[{name!r}].astype('string')"
-        values = values.__arrow_array__()
-    elif not isinstance(values, pyarrow.Array | pyarrow.ChunkedArray):
-        is_whole = hasattr(values, "__arrow_c_array__")
-        values = pyarrow.array(values) if is_whole else pyarrow.chunked_array(values)
+    values = _of_pyarrow(values, pyarrow)
     if not _is_known(values.type, pyarrow):
         raise unsupported(name, f"Arrow values of type {values.type}", remedy)
-    if isinstance(values, pyarrow.ChunkedArray):
-        chunks = values.unify_dictionaries().chunks
-        values = pyarrow.concat_arrays(chunks) if chunks else pyarrow.array([], values.type)
-    return _converted(values, name, pyarrow)
+    return _converted(_in_one_chunk(values, pyarrow), name, pyarrow)
+
+
+def rows_of_numbers(values: Any, name: str) -> Any:
+    """The rows of an Arrow column of lists of numbers, each as an array; other values, or missing ones, unchanged."""
+    values = values.array if isinstance(values, pandas.Series) else values
+    is_pandas = isinstance(values, pandas.api.extensions.ExtensionArray)
+    if not (is_arrow_dtype(values.dtype) if is_pandas else is_arrow(values)):
+        return values
+    pyarrow = _import_pyarrow(f"column {name!r}")
+    types = pyarrow.types
+    try:
+        lists = _of_pyarrow(values, pyarrow)
+    except pyarrow.ArrowException:
+        return values  # where it is converted, the error names the column
+    if not (types.is_list(lists.type) or types.is_large_list(lists.type)):
+        return values
+    lists = _in_one_chunk(lists, pyarrow)
+    numbers = lists.flatten()
+    is_number = types.is_integer(numbers.type) or types.is_floating(numbers.type)
+    if not is_number or lists.null_count or numbers.null_count:
+        return values
+    ends = numpy.cumsum([len(item) for item in lists])
+    return numpy.split(numbers.to_numpy(zero_copy_only=False), ends[:-1]) if len(ends) else values
+
+
+def _of_pyarrow(values: Any, pyarrow: Any) -> Any:
+    if isinstance(values, pandas.api.extensions.ExtensionArray):
+        return values.__arrow_array__()
+    if isinstance(values, pyarrow.Array | pyarrow.ChunkedArray):
+        return values
+    return pyarrow.array(values) if hasattr(values, "__arrow_c_array__") else pyarrow.chunked_array(values)
+
+
+def _in_one_chunk(values: Any, pyarrow: Any) -> Any:
+    if not isinstance(values, pyarrow.ChunkedArray):
+        return values
+    chunks = values.unify_dictionaries().chunks
+    return pyarrow.concat_arrays(chunks) if chunks else pyarrow.array([], values.type)
 
 
 def _import_pyarrow(what: str) -> Any:

@@ -51,6 +51,7 @@ class ValueType(enum.Enum):
 MISSING = frozenset({ValueType.NONE, ValueType.NA, ValueType.NAT})
 TIMES = frozenset({ValueType.DATETIME, ValueType.TIMEDELTA})
 NUMBERS = frozenset({ValueType.BOOL, ValueType.INT, ValueType.FLOAT, ValueType.COMPLEX})
+_ROWS = frozenset({ValueType.LIST, ValueType.ARRAY})
 _KEPT_BY_TEXT = frozenset({*TIMES, *NUMBERS, ValueType.TEXT})
 
 _TYPES: tuple[tuple[ValueType, Any], ...] = (
@@ -224,11 +225,16 @@ def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
     kinds = {*map(type_of, held)}
     if numpy.ma.core.MaskedConstant in types:
         remedy = "write None where a value is masked, or give numpy.ma.array(values), which has a mask"
+    elif not kinds.isdisjoint(_ROWS) and kinds <= {*_ROWS, ValueType.FLOAT}:
+        remedy = (
+            f"write an empty list where one is missing, e.g. table[{name!r}] = "
+            f"[[] if pandas.api.types.is_scalar(v) and pandas.isna(v) else v for v in table[{name!r}]]"
+        )
     elif ValueType.COMPLEX in kinds and kinds <= NUMBERS:
         remedy = f"make it one type, e.g. {way_to('complex', name, types)}"
     elif kinds <= _KEPT_BY_TEXT:
         remedy = f"make it one type, e.g. {way_to('str', name, types)}"
-    names = sorted(map(type_name, held if len(held) > 1 else types))
+    names = sorted({*map(type_name, held if len(held) > 1 else types)})
     return InvalidTableError(f"column {name!r} holds mixed types ({', '.join(names)}); {remedy}")
 
 

@@ -174,6 +174,8 @@ def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> Invali
     for value in flat:
         check_column(value, name)
     held = without_missing(types)
+    if len(held) < len(types) and not CONTAINERS.isdisjoint(map(type_of, held)):
+        return mixed(name, types)
     way = "store their numbers or text, each as a column; figures and files are stored by attachments={'NAME': figure}"
     if all(hasattr(value, AS_TIMES) for value in flat):
         way = f"convert them, e.g. table[{name!r}] = [v.{AS_TIMES} for v in table[{name!r}]]"
@@ -207,7 +209,10 @@ def _stacked(values: Sequence[Any], name: str, depth: int) -> Any:
         shapes = {value.shape for value in values}
         if len(shapes) == 1 and len({value.dtype for value in values}) == 1:
             stack = numpy.ma.stack if any(map(numpy.ma.isMaskedArray, values)) else numpy.stack
-            return stack(values)
+            array = stack(values)
+            is_nested = array.dtype == object and any(type_of(type(item)) in CONTAINERS for item in array.flat)
+            if not is_nested:
+                return array
         if shapes == {()}:
             return array_from_list([value[()] for value in values], name, depth=depth)
     if depth >= MAX_AXES:

@@ -13,6 +13,7 @@ import pandas
 import xarray
 
 from ..errors import InvalidRunError, InvalidTableError, NotFoundError, errors_end_here
+from .arrow_columns import rows_of_numbers
 from .classifier import SCALARS, exceeds_float64, is_lazy, units_of
 from .exact_numbers import exactly_as
 from .list_columns import array_from_list, object_array
@@ -70,8 +71,9 @@ def _parts_of(values: Any, name: Any, taken: Collection[Any], rows: PaddedRows |
     if is_uncertain(first):
         numbers, deviations = _uncertain(plain)
         return [Part(name, numbers, attrs), Part(free_name(f"{name}_std", taken), deviations, dict(attrs))]
-    if _are_rows(plain, first) and (rows is not None or len(set(map(len, plain))) > 1):
-        padded = _padded(plain, name, rows)
+    listed = rows_of_numbers(plain, name)
+    if _are_rows(listed, _first(listed)) and (rows is not None or len(set(map(len, listed))) > 1):
+        padded = _padded(listed, name, rows)
         if padded is not None:
             count = free_name(f"{name}_count", taken)
             array, lengths, dtype = padded
