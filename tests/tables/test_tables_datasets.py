@@ -252,3 +252,14 @@ def test_a_large_lazy_coordinate_with_the_event_dim_last_comes_back():
     back = there_and_back(dataset, backend="memory")
     assert isinstance(back["lat"].data, dask.array.Array)
     assert_same_dataset(back, dataset)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("one_event", [False, True])
+def test_runs_joined_along_an_index_of_text_come_back(backend, one_event):
+    part = xarray.Dataset({"I": ("q", [1.0, 2.0])}, {"q": [0.1, 0.2]})
+    # with pandas 3, xarray 2026.9 shows strings of numpy's StringDType
+    joined = xarray.concat([part, part], dim=pandas.Index(["dark", "light"], name="run"))
+    back = there_and_back(joined, backend=backend, one_event=one_event)
+    xarray.testing.assert_identical(back, joined)
+    assert back["I"].sel(run="light").values.tolist() == [1.0, 2.0]

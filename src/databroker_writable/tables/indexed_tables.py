@@ -175,7 +175,7 @@ def _indexes_of(dataset: xarray.Dataset) -> tuple[list[dict[str, Any]], list[str
 def _variable_values(variable: xarray.Variable, index: Any, name: Any) -> Any:
     """The values of a variable; the pandas array if numpy has no such dtype."""
     dtype = variable.dtype
-    if index is None or (isinstance(dtype, numpy.dtype) and dtype.kind != "O"):
+    if index is None or (isinstance(dtype, numpy.dtype) and dtype.kind not in {"O", "T"}):
         return variable.data
     pandas_index = index.index
     is_multi = isinstance(pandas_index, pandas.MultiIndex)
