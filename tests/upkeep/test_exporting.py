@@ -371,6 +371,22 @@ def test_each_stream_has_a_group_of_its_own_in_netcdf() -> None:
     assert set(xarray.load_dataset(path, group="databroker_run").variables) == {"start", "stop", "descriptors"}
 
 
+@pytest.mark.parametrize("dataset", [{"databroker_run": ("i", [1, 2])}, {"x": ("databroker_run", [1, 2])}])
+def test_a_name_that_the_documents_have_in_netcdf_gets_a_number(dataset: Any) -> None:
+    table = xarray.Dataset({**dataset, "databroker_run_2": ("j", [3])})
+    with pytest.warns(StoreWarning, match="'databroker_run' is written as 'databroker_run_3', because") as warned:
+        path = export(stored(table, one_event=True), "run.nc")
+    assert len(warned) == 1
+    xarray.testing.assert_identical(xarray.load_dataset(path), table.rename(databroker_run="databroker_run_3"))
+    assert "start" in xarray.load_dataset(path, group="databroker_run")
+
+
+def test_dates_that_netcdf_cannot_hold_are_refused() -> None:
+    for dates in (numpy.array([1 - 2**63, 2**63 - 1], "M8[ns]"), numpy.array(["-20000-01-01", "99999-01-01"], "M8[s]")):
+        with pytest.raises(ExportError, match="netCDF has no such dates"):
+            export(stored({"date": dates}), "run.nc")
+
+
 def test_columns_are_chosen_with_their_coordinates() -> None:
     back = xarray.load_dataset(export(stored(spectra(), one_event=True), "run.nc", columns=["mu"]))
     assert list(back.variables) == ["mu", "energy"] or set(back.variables) == {"mu", "energy"}
@@ -931,6 +947,14 @@ def test_an_index_that_was_not_given_is_no_column_of_a_file(catalog, tmp_path):
     assert pandas.read_csv(export(kept, tmp_path / "kept.csv"), comment="#", index_col=0).index.tolist() == [5, 6]
 
 
+@pytest.mark.parametrize(("suffix", "read"), [(".csv", pandas.read_csv), (".parquet", pandas.read_parquet)])
+def test_a_coordinate_without_an_index_is_written_once(suffix: str, read: Any) -> None:
+    dataset = xarray.Dataset({"mu": ("energy", [1.0, 2.0])}, {"energy": [8979, 8980]}).drop_indexes("energy")
+    options = {"comment": "#"} if suffix == ".csv" else {}
+    back = read(export(stored(dataset), f"run{suffix}"), **options)
+    assert back.to_dict("list") == {"energy": [8979, 8980], "mu": [1.0, 2.0]}
+
+
 @pytest.mark.parametrize("function", ["export", "plot", "to_dataset", "diff"])
 def test_a_stream_in_place_of_a_run_is_named(catalog, tmp_path, function):
     stream = catalog.store_run({"x": [1, 2]}).primary
@@ -1173,6 +1197,21 @@ def test_parquet_has_the_values_of_categories_that_are_numbers() -> None:
     assert (back["all"].tolist(), back["good"].tolist()) == ([large, large + 1], [True, pandas.NA])
     assert back["part"].tolist()[:1] == [1.5]
     assert back["day"].tolist()[:1] == [pandas.Timestamp("2024-05-31")]
+
+
+@pytest.mark.parametrize("closed", ["left", "right"])
+def test_parquet_has_intervals_of_integers_of_which_some_are_missing(closed: Any) -> None:
+    spans = pandas.cut([0.5, 1.5, 7.0], pandas.interval_range(0, 2, closed=closed))
+    with pytest.warns(StoreWarning, match=rf"'span' is written as interval\[float64, {closed}\], because"):
+        back = pandas.read_parquet(export(stored(pandas.DataFrame({"span": spans})), "run.parquet"))
+    assert back["span"].isna().tolist() == [False, False, True]
+    assert back["span"].tolist()[:2] == spans.tolist()[:2]
+    # without missing ones they stay integers
+    with pytest.warns(StoreWarning, match="interval\\[int64"):
+        export(stored(pandas.DataFrame({"span": spans[:2]})), "whole.parquet")
+    large = pandas.interval_range(2**53 + 1, periods=1)
+    with pytest.raises(ExportError, match="such a file cannot hold this table"):
+        export(stored(pandas.DataFrame({"span": pandas.Categorical([large[0], None])})), "large.parquet")
 
 
 def test_an_index_without_a_name_is_called_the_index_in_warnings() -> None:

@@ -181,7 +181,14 @@ def _for_arrow(name: Any, column: pandas.Series) -> pandas.Series:
 
 def _of_categories(column: pandas.Series, dtype: Any) -> pandas.Series:
     """The values of a column of categories in their own type, or in pandas' own one that can be missing."""
-    if not column.isna().any() or dtype.kind not in "iub":
+    if not column.isna().any():
+        return column.astype(dtype)
+    if isinstance(dtype, pandas.IntervalDtype):
+        spans = pandas.IntervalIndex(column.cat.categories)
+        are_exact = not any(exceeds_float64(bounds.to_series()) for bounds in (spans.left, spans.right))
+        is_whole = dtype.subtype.kind in "iu"  # pandas has no missing ones of these
+        return column.astype(pandas.IntervalDtype("float64", dtype.closed) if is_whole and are_exact else dtype)
+    if dtype.kind not in "iub":
         return column.astype(dtype)
     # not astype, which rounds large integers
     return _nullable(column.astype(object))

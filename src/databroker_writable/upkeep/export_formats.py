@@ -47,10 +47,22 @@ def netcdf(contents: RunContents, path: str) -> NewFile:
     groups = _groups(list(contents.streams))
     with file.filling():
         for name, dataset in contents.streams.items():
-            _add_group(file, for_file(dataset), groups[name] if len(contents.streams) > 1 else None)
+            is_whole = len(contents.streams) == 1
+            group = _without_documents_name(for_file(dataset)) if is_whole else for_file(dataset)
+            _add_group(file, group, None if is_whole else groups[name])
         documents = {name: ((), json_line(document)) for name, document in contents.documents().items()}
         _add_group(file, xarray.Dataset(documents), DOCUMENTS)
     return file
+
+
+def _without_documents_name(dataset: xarray.Dataset) -> xarray.Dataset:
+    """The Dataset with another name for what is named as the group of the documents beside it."""
+    names = {*dataset.variables, *dataset.dims}
+    if DOCUMENTS not in names:
+        return dataset
+    new = numbered_name(DOCUMENTS, names)
+    warn_of_change([repr(DOCUMENTS)], f"written as {new!r}", ", because the documents of the run have this name")
+    return dataset.rename({DOCUMENTS: new})
 
 
 def _groups(streams: list[str]) -> dict[str, str]:
@@ -63,6 +75,10 @@ def _groups(streams: list[str]) -> dict[str, str]:
     return groups
 
 
+_OF_DATES = ("num2date", "year", "nanoseconds")
+"""What xarray 2026.9 looks for in vain where dates are far away: in cftime, which may be missing, or in its dates."""
+
+
 def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) -> None:
     from xarray.backends.common import ArrayWriter
 
@@ -70,11 +86,10 @@ def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) ->
     store = xarray.backends.H5NetCDFStore(file.hdf5, group=group, mode="w", autoclose=False)
     try:
         dataset.dump_to_store(store, writer=writer)
-    except AttributeError as exc:
-        if exc.name != "num2date":
+    except (AttributeError, KeyError) as exc:
+        if not any(word in _OF_DATES for word in (getattr(exc, "name", None), *exc.args)):
             raise
-        # xarray needs cftime for dates so far away, and finds None in its place
-        raise ValueError("netCDF has no such dates unless cftime is installed") from exc
+        raise ValueError("netCDF has no such dates, or only if cftime is installed") from exc
     writer.sync()
     file.check()
 
@@ -171,4 +186,4 @@ def _frame(contents: RunContents) -> tuple[Any, bool]:
     # xarray 2025.6 gives the levels of an index as columns, too, if they have no names
     levels = [name for name, index in dataset.xindexes.items() if isinstance(index, PandasMultiIndex)]
     frame = frame.drop(columns=levels, errors="ignore")
-    return frame, bool(set(dims) & set(dataset.coords)) and not is_default_index(frame.index)
+    return frame, bool(set(dims) & set(dataset.xindexes)) and not is_default_index(frame.index)
