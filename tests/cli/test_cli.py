@@ -107,6 +107,38 @@ def test_integers_beside_missing_ones_in_the_index_of_parquet_stay_integers(larg
     assert not isinstance(found[0], float)
 
 
+@pytest.mark.parametrize("large", [2**53 + 1, 5])
+def test_integers_beside_missing_ones_in_lists_of_parquet_stay_integers(large: int) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {"x": [[large, None], [2, 3]], "nested": [[[1, large]], [[None, 3]]], "whole": [[1, 2], [3, large]]}
+    parquet.write_table(pytest.importorskip("pyarrow").table(columns), "table.parquet")
+    succeed("store", "table.parquet", "--to", "results")
+    back = databroker_writable.to_dataset(only_run())
+    assert {name: back[name].values.tolist() for name in back} == columns
+    assert [type(value) for name in back for value in back[name].values.flat].count(float) == 0
+
+
+@pytest.mark.parametrize("large", [2**53 + 1, 5])
+def test_integers_beside_missing_ones_in_lists_of_unequal_length_are_not_rounded(large: int) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pytest.importorskip("pyarrow").table({"x": [[large, None], [2]]}), "table.parquet")
+    if large > 2**53:
+        assert "lists or arrays of different lengths (1, 2)" in fail("store", "table.parquet", "--to", "results")
+    else:
+        succeed("store", "table.parquet", "--to", "results")
+        numpy.testing.assert_equal(
+            databroker_writable.to_dataset(only_run())["x"].values, [[large, numpy.nan], [2, numpy.nan]]
+        )
+
+
+def test_parquet_with_two_columns_of_a_name_is_refused() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pytest.importorskip("pyarrow").table([[1], [2], [3]], names=["x", "y", "x"])
+    parquet.write_table(table, "table.parquet")
+    said = fail("store", "table.parquet", "--to", "results")
+    assert "'table.parquet' cannot be read as Parquet: it has columns of the same name (x); rename them" in said
+
+
 def test_parquet_comes_back_equal() -> None:
     pytest.importorskip("pyarrow")
     frame = pandas.DataFrame({"q": [0.1, 0.2], "when": pandas.to_datetime(["2024-01-01", "2024-01-02"])})

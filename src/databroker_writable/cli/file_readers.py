@@ -103,8 +103,15 @@ def _suffix(path: Path) -> str:
 
 def _read_parquet(path: Path) -> Any:
     import pandas
+    from pyarrow import parquet
 
+    names = parquet.read_schema(path).names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"it has columns of the same name ({', '.join(twice)}); rename them")
     frame = pandas.read_parquet(path, engine="pyarrow")
+    for name, rows in _rows_with_gaps(path):
+        frame[name] = pandas.Series(rows, frame.index, dtype=object)
     gaps = [name for name in frame if isinstance(name, str) and may_be_of_integers(frame[name])]
     exact = pandas.read_parquet(path, engine="pyarrow", columns=gaps, dtype_backend="numpy_nullable")
     for name in gaps:
@@ -113,6 +120,26 @@ def _read_parquet(path: Path) -> Any:
     if frame.index.nlevels == 1 and may_be_of_integers(frame.index) and exact.index.dtype.kind in "iu":
         frame.index = pandas.Index(exact_integers(exact.index.to_series()))
     return frame
+
+
+def _rows_with_gaps(path: Path) -> Iterator[tuple[str, list[Any]]]:
+    """The rows of columns of lists that hold integers and missing ones, of which pandas makes floats."""
+    from pyarrow import compute, parquet, types
+
+    for field in parquet.read_schema(path):
+        if not (types.is_list(field.type) or types.is_large_list(field.type)):
+            continue
+        column = parquet.read_table(path, columns=[field.name])[field.name]
+        numbers = column.combine_chunks()
+        while types.is_list(numbers.type) or types.is_large_list(numbers.type):
+            numbers = numbers.flatten()
+        if not types.is_integer(numbers.type):
+            continue
+        extremes = compute.min_max(numbers).as_py().values() if numbers.null_count else ()
+        # rows of several lengths are padded with NaN, as which missing ones count there, if floats hold the others
+        is_even = column.null_count == 0 and len(compute.unique(compute.list_value_length(column))) == 1
+        if extremes and (is_even or any(abs(extreme or 0) > 2**53 for extreme in extremes)):
+            yield field.name, column.to_pylist()
 
 
 def _read_netcdf(path: Path, group: str | None = None) -> Any:
