@@ -351,6 +351,17 @@ def test_a_stored_run_is_stored_elsewhere_without_more_calls_per_value_and_in_as
     assert of_first == of_second
 
 
+def test_documents_that_databroker_gives_event_by_event_are_stored_in_as_many_bytes(tmp_path: Path) -> None:
+    first, second = (databroker_writable.open_directory(tmp_path / name) for name in ("first", "second"))
+    run = first.store_run({"x": numpy.arange(100.0), "n": numpy.arange(100), "s": ["a", None] * 50})
+    documents = list(run.documents(fill="no"))
+    assert len(documents) > 100
+    copied = second.store_run(documents)
+    sizes = [path.stat().st_size for path in sorted(tmp_path.glob("*/*.msgpack"))]
+    assert sizes[0] == sizes[1]
+    assert not databroker_writable.diff(run, copied)
+
+
 @pytest.mark.filterwarnings("ignore:databroker takes about:databroker_writable.StoreWarning")
 @pytest.mark.parametrize("of", [lambda rows: numpy.arange(rows, dtype=float), lambda rows: ["a", None] * (rows // 2)])
 def test_a_further_column_of_events_costs_the_same_calls_at_any_length(of: Any, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import event_model
 import numpy
 
 from ..errors import InvalidRunError
-from ..tables.document_values import private_copy
+from ..tables.document_values import are_single, private_copy
 from ..tables.wording import short
 from .document_parts import DATUM_PARTS, EVENT_PARTS, Document, NamedDocument, check_parts, other_datum_kwargs
 
@@ -38,16 +38,19 @@ def unpacked(name: Any, doc: Any) -> Iterator[NamedDocument]:
 
 
 def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
-    """Pack consecutive Events and Datums into pages."""
+    """Pack consecutive Events, pages of one Event, and Datums into pages."""
     documents = (named_document(document) for item in items for document in unpacked(*named_document(item)))
     if not isinstance(items, list | tuple):
         # between two documents the code that gives them goes on; of these the others are copied when they are checked
         documents = ((name, private_copy(doc) if name in _WAITING else doc) for name, doc in documents)
     batch: list[Document] = []
-    batch_of: tuple[str, str | int] = ("", "")
+    batch_of: tuple[str, str | int, tuple[str, ...]] = ("", "", ())
     for name, doc in documents:
+        keys: tuple[str, ...] = ()
+        if name == "event_page" and _is_one_event(doc):
+            name, doc, keys = "event", next(event_model.unpack_event_page(doc)), tuple(doc["data"])
         uid = doc.get("descriptor" if name == "event" else "resource")
-        owner = (name, uid if isinstance(uid, str) else id(uid))  # anything may be given, also arrays
+        owner = (name, uid if isinstance(uid, str) else id(uid), keys)  # anything may be given, also arrays
         if batch and owner != batch_of:
             yield _page_of(batch_of[0], batch)
             batch = []
@@ -80,6 +83,18 @@ def named_document(item: Any) -> NamedDocument:
                 remedy += "; if these are rows, name their columns: pandas.DataFrame(rows, columns=['x', 'y'])"
         raise InvalidRunError(f"the documents of a run are pairs (name, document), not {short(item)}; {remedy}")
     return name, dict(doc)
+
+
+def _is_one_event(page: Document) -> bool:
+    """Whether a page is one Event of single values: databroker's documents() give such a page for each Event."""
+    if page.keys() - {"filled"} != set(EVENT_PARTS) - {"filled"} or page.get("filled"):
+        return False
+    columns = [page[part] for part in ("uid", "time", "seq_num")]
+    for part in ("data", "timestamps"):
+        columns += page[part].values() if isinstance(page[part], Mapping) else [None]
+    return all(type(column) is list and len(column) == 1 for column in columns) and are_single(
+        column[0] for column in columns
+    )
 
 
 def _page_of(name: str, batch: list[Document]) -> NamedDocument:

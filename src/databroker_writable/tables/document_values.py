@@ -218,9 +218,9 @@ def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
         if isinstance(value, numpy.ndarray):
             copy: Any = value.copy()
         elif isinstance(value, list | tuple):
-            copy = list(value) if _are_single(value) else [_copied(item, depth + 1, copies) for item in value]
+            copy = list(value) if are_single(value) else [_copied(item, depth + 1, copies) for item in value]
         elif isinstance(value, Mapping):
-            is_flat = _are_single(value.values())
+            is_flat = are_single(value.values())
             copy = dict(value) if is_flat else {k: _copied(item, depth + 1, copies) for k, item in value.items()}
         else:
             return value
@@ -228,7 +228,7 @@ def _copied(value: Any, depth: int, copies: dict[int, Any]) -> Any:
     return copies[number]
 
 
-def _are_single(values: Iterable[Any]) -> bool:
+def are_single(values: Iterable[Any]) -> bool:
     """Whether all are numbers, text or None, which never change."""
     return all(type_ in SCALARS or type_of(type_) in NUMBERS for type_ in set(map(type, values)))
 
