@@ -1,18 +1,15 @@
-"""Read the documents of one stream, and streams that were not made from a table."""
+"""Read the documents of one stream."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import event_model
-import numpy
-import xarray
 
-from ..errors import InvalidRunError, StoreError, UnreadableAssetError, is_of_this_process, warn_user
-from .wording import cut
+from ..errors import StoreError, UnreadableAssetError, is_of_this_process
 
 STREAM_EXTERNAL = "STREAM:"
 """The value of ``external`` in the data keys of columns in a stream_resource."""
@@ -81,65 +78,3 @@ def partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if not partition:
             return
         yield from partition
-
-
-def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> xarray.Dataset:
-    """A stream that was not made from a table; an error says what databroker cannot read, and in which column."""
-    try:
-        with naming_the_run(run, stream):
-            dataset: xarray.Dataset = without_stream_resources(run, stream, descriptors).read()
-    except StoreError:
-        raise
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        pages, descriptors = read_documents(run, stream, fill="delayed")
-        why = _what_cannot_be_read(pages, descriptors[0].get("data_keys", {}))
-        where = f"stream {stream!r} of the run {run.metadata['start']['uid']!r}"
-        what = (
-            f"column {why[0]!r} of {where} has {why[1]}"
-            if why
-            else f"{where} cannot be read by databroker ({type(error).__name__}: {cut(str(error), 200)})"
-        )
-        raise InvalidRunError(f"{what}; read its Events one by one, with run.documents(fill='yes')") from error
-    return dataset
-
-
-def without_stream_resources(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> Any:
-    """The stream without columns in a stream_resource, at which databroker fails if the stream has Events."""
-    columns = sorted({key for descriptor in descriptors for key in stream_columns(descriptor)})
-    if not columns:
-        return run[stream]
-    where = (
-        f"the column{'s' * (len(columns) > 1)} {', '.join(map(repr, columns))} of stream {stream!r} of the run "
-        f"{run.metadata['start']['uid']!r} {'are' if len(columns) > 1 else 'is'} in a stream_resource"
-    )
-    if not hasattr(run[stream], "configure_new"):
-        raise InvalidRunError(f"{where}, which a run in memory does not hold; store its documents, and read that run")
-    warn_user(f"{where}, which databroker 1 cannot read, and left out; read the file that it names")
-    return run[stream].configure_new(exclude=columns)
-
-
-def _what_cannot_be_read(
-    pages: list[dict[str, Any]], data_keys: Mapping[str, dict[str, Any]]
-) -> tuple[str, str] | None:
-    """The first column that databroker cannot make an array of, and what it has."""
-    lengths: dict[str, tuple[int, str]] = {}
-    for key in pages[0]["data"] if pages else ():
-        if key == "time":
-            return key, "the name of the times of Events, so databroker cannot read it"
-        try:
-            shapes = list(dict.fromkeys(numpy.shape(value) for page in pages for value in page["data"].get(key, ())))
-        except ValueError:
-            return key, "rows of unequal length, which fit in no Dataset"
-        if len(shapes) > 1:
-            return key, f"arrays of different shapes, {shapes[0]} and {shapes[1]}, which fit in no Dataset"
-        [shape] = shapes
-        data_key = data_keys.get(key, {})
-        part = "dims" if "dims" in data_key else "shape"
-        declared = data_key.get(part)
-        if not isinstance(declared, Sequence) or len(shape) != len(declared):
-            return key, f"arrays of the shape {shape} and, in its data key, the {part} {declared}, which do not fit"
-        for dim, length in zip(declared, shape, strict=True) if part == "dims" else ():
-            other, column = lengths.setdefault(dim, (length, key))
-            if other != length:
-                return key, f"{length} values along the dim {dim!r}, along which column {column!r} has {other}"
-    return None

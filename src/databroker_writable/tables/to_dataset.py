@@ -11,12 +11,13 @@ import pandas
 import xarray
 
 from ..errors import InvalidRunError, NotFoundError, errors_end_here
+from .acquired_streams import read_acquired
 from .decode import decode, rebuild
 from .exact_numbers import series_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
-from .stream_reading import as_databroker_reads, counts_by_stream, read_documents
+from .stream_reading import counts_by_stream, read_documents
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .wording import short
 
@@ -57,7 +58,8 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
 
     Notes
     -----
-    O(size of the run's documents), which are read once. Assets are read when you compute them.
+    O(size of the run's documents), which are read once. Assets are read when you compute them. A stream that was not made
+    from a table, and has columns in other files or several descriptors, takes as long as databroker's ``read()``.
 
     Examples
     --------
@@ -86,7 +88,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         last = max(descriptors, key=lambda doc: doc["time"])
         layout = _layout_of(last, stream)
         if layout is None:
-            return as_databroker_reads(run, stream, descriptors)
+            return read_acquired(run, stream, pages, descriptors)
         if not pages:
             if counts_by_stream(run.metadata.get("stop")).get(stream, 0) > 0:
                 raise InvalidRunError(

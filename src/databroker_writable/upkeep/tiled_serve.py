@@ -45,8 +45,9 @@ from ..runs.document_parts import PRIMARY
 from ..runs.packed_headers import place_in_time
 from ..runs.upstream_entries import release_run
 from ..tables import to_dataset, with_text_names
+from ..tables.acquired_streams import without_stream_resources
 from ..tables.layout import find_layout
-from ..tables.stream_reading import naming_the_run, stream_columns, without_stream_resources
+from ..tables.stream_reading import naming_the_run, stream_columns
 from ..tables.tiled_columns import with_nulls_announced, without_objects
 
 PAGE = Path(__file__).with_name("page")

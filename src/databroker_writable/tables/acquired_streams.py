@@ -1,0 +1,115 @@
+"""Read streams that were not made from a table, such as those of acquisitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import event_model
+import numpy
+import xarray
+from bluesky_live.conversion import documents_to_xarray
+
+from ..errors import InvalidRunError, StoreError, warn_user
+from .stream_reading import naming_the_run, read_documents, stream_columns
+from .wording import cut
+
+
+def read_acquired(
+    run: Any, stream: str, pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]
+) -> xarray.Dataset:
+    """A stream of these documents, as databroker reads it; an error says what it cannot read, and in which column."""
+    try:
+        with naming_the_run(run, stream):
+            dataset = _from_columns(pages, descriptors)
+            if dataset is None:
+                dataset = without_stream_resources(run, stream, descriptors).read()
+    except StoreError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        pages, _ = read_documents(run, stream, fill="delayed")
+        why = _what_cannot_be_read(pages, descriptors[0].get("data_keys", {}))
+        where = f"stream {stream!r} of the run {run.metadata['start']['uid']!r}"
+        what = (
+            f"column {why[0]!r} of {where} has {why[1]}"
+            if why
+            else f"{where} cannot be read by databroker ({type(error).__name__}: {cut(str(error), 200)})"
+        )
+        raise InvalidRunError(f"{what}; read its Events one by one, with run.documents(fill='yes')") from error
+    return dataset
+
+
+def _from_columns(pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset | None:
+    """The Dataset that databroker's ``read()`` gives, from whole columns; None if databroker has to read them.
+
+    databroker 1.2.5 makes a dask array of each value, which takes seconds for a scan of 200 Events.
+    """
+    data_keys = descriptors[0]["data_keys"]
+    if len(descriptors) > 1 or not pages or any(data_key.get("external") for data_key in data_keys.values()):
+        return None
+    columns = {key: [numpy.asarray(value) for page in pages for value in page["data"][key]] for key in data_keys}
+    if not all(map(_is_simple, columns.values())):
+        return None
+    first = event_model.pack_event_page(next(event_model.unpack_event_page(pages[0])))
+    # of one Event, for the dims and the attributes
+    form = documents_to_xarray(
+        start_doc=None,
+        stop_doc=None,
+        descriptor_docs=descriptors,
+        get_event_pages=lambda descriptor: [first],
+        filler=None,
+        get_resource=None,
+        lookup_resource_for_datum=None,
+        get_datum_pages=None,
+    )
+    variables: dict[str, Any] = {"time": ("time", [time for page in pages for time in page["time"]])}
+    for key, variable in form.data_vars.items():
+        variables[key] = variable.dims, numpy.stack(columns[key]), variable.attrs
+    return xarray.Dataset(variables)
+
+
+def _is_simple(column: list[numpy.ndarray]) -> bool:
+    """Whether all values are numbers, text, None, or arrays of numbers or text."""
+    return all(value.dtype.kind in "biufcU" or (value.ndim == 0 and value.item() is None) for value in column)
+
+
+def without_stream_resources(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> Any:
+    """The stream without columns in a stream_resource, at which databroker fails if the stream has Events."""
+    columns = sorted({key for descriptor in descriptors for key in stream_columns(descriptor)})
+    if not columns:
+        return run[stream]
+    where = (
+        f"the column{'s' * (len(columns) > 1)} {', '.join(map(repr, columns))} of stream {stream!r} of the run "
+        f"{run.metadata['start']['uid']!r} {'are' if len(columns) > 1 else 'is'} in a stream_resource"
+    )
+    if not hasattr(run[stream], "configure_new"):
+        raise InvalidRunError(f"{where}, which a run in memory does not hold; store its documents, and read that run")
+    warn_user(f"{where}, which databroker 1 cannot read, and left out; read the file that it names")
+    return run[stream].configure_new(exclude=columns)
+
+
+def _what_cannot_be_read(
+    pages: list[dict[str, Any]], data_keys: Mapping[str, dict[str, Any]]
+) -> tuple[str, str] | None:
+    """The first column that databroker cannot make an array of, and what it has."""
+    lengths: dict[str, tuple[int, str]] = {}
+    for key in pages[0]["data"] if pages else ():
+        if key == "time":
+            return key, "the name of the times of Events, so databroker cannot read it"
+        try:
+            shapes = list(dict.fromkeys(numpy.shape(value) for page in pages for value in page["data"].get(key, ())))
+        except ValueError:
+            return key, "rows of unequal length, which fit in no Dataset"
+        if len(shapes) > 1:
+            return key, f"arrays of different shapes, {shapes[0]} and {shapes[1]}, which fit in no Dataset"
+        [shape] = shapes
+        data_key = data_keys.get(key, {})
+        part = "dims" if "dims" in data_key else "shape"
+        declared = data_key.get(part)
+        if not isinstance(declared, Sequence) or len(shape) != len(declared):
+            return key, f"arrays of the shape {shape} and, in its data key, the {part} {declared}, which do not fit"
+        for dim, length in zip(declared, shape, strict=True) if part == "dims" else ():
+            other, column = lengths.setdefault(dim, (length, key))
+            if other != length:
+                return key, f"{length} values along the dim {dim!r}, along which column {column!r} has {other}"
+    return None

@@ -1,0 +1,110 @@
+"""Streams that were not made from a table: `to_dataset` gives what databroker's read() gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask.array
+import event_model
+import numpy
+import pytest
+import xarray
+from bluesky_live.run_builder import build_one_run_from_documents
+
+import databroker_writable
+from databroker_writable import to_dataset
+from databroker_writable.drivers import WritableJSONLCatalog
+from databroker_writable.tables.document_values import to_builtin
+
+
+def acquisition(columns: dict[str, list[Any]], **data_key: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The documents of a run, Event by Event, as an acquisition sends them."""
+    run = event_model.compose_run()
+    data_keys = {
+        key: {"source": "PV:" + key, "dtype": "array", "shape": list(numpy.shape(values[0])), **data_key}
+        for key, values in columns.items()
+    }
+    documents: list[Any] = [("start", run.start_doc)]
+    described = run.compose_descriptor(
+        name="primary", data_keys=data_keys, object_keys={"detector": list(data_keys)}, validate=False
+    )
+    documents.append(("descriptor", described.descriptor_doc))
+    for number, values in enumerate(zip(*columns.values(), strict=True)):
+        data = dict(zip(columns, values, strict=True))
+        event = described.compose_event(
+            data=data, timestamps=dict.fromkeys(data, 1.0), time=100.0 + number, validate=False
+        )
+        documents.append(("event", event))
+    return [*documents, ("stop", run.compose_stop())]
+
+
+COLUMNS: dict[str, dict[str, list[Any]]] = {
+    "numbers": {"a": [1.5, 2.5, float("nan")], "b": [1, 2, 3], "c": [True, False, True]},
+    "numbers of several types": {"a": [1, 2.5, 3], "b": [True, 2, 3], "c": [1, -1, 2**63]},
+    "numpy's numbers": {
+        "a": list(numpy.arange(3, dtype="f4")),
+        "b": list(numpy.arange(3, dtype="u1")),
+        "c": [1, 2.0, 3],
+    },
+    "text": {"a": ["x", "longer", ""], "b": ["1", "2", "3"]},
+    "text and numbers": {"a": ["x", 1, 2.5]},
+    "missing values": {"a": [None, 1.0, 2.0], "b": ["x", None, "y"], "c": [None, None, None]},
+    "arrays": {"a": list(numpy.arange(6.0).reshape(3, 2)), "b": list(numpy.arange(12).reshape(3, 2, 2))},
+    "lists": {"a": [[1, 2], [3, 4], [5, 6]], "b": [["x", "y"], ["long", ""], ["", ""]]},
+    "lists of several types": {"a": [[1, 2], [3, 4.5], [None, 6]]},
+    "dicts": {"a": [{"k": 1}, {"k": 2}, {"k": 3}], "b": [1, 2, 3]},
+    "one Event": {"a": [1.5], "b": ["x"]},
+}
+
+
+def assert_as_databroker(dataset: xarray.Dataset, read: xarray.Dataset) -> None:
+    xarray.testing.assert_identical(dataset, read)
+    assert list(dataset.variables) == list(read.variables)
+    for name, variable in read.variables.items():
+        assert dataset.variables[name].dtype == variable.dtype
+        assert type(dataset.variables[name].data) is type(variable.data)
+        for value, expected in zip(dataset.variables[name].values.flat, variable.values.flat, strict=True):
+            assert type(value) is type(expected)
+
+
+def inserted(catalog: Any, documents: list[Any]) -> Any:
+    for name, doc in documents:
+        catalog.v1.insert(name, doc)
+    return catalog[documents[0][1]["uid"]]
+
+
+@pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
+@pytest.mark.parametrize("driver", ["msgpack", "jsonl", "in memory"])
+def test_a_stream_comes_as_databroker_reads_it(tmp_path, columns, driver):
+    documents = acquisition(columns)
+    if driver == "in memory":
+        run = build_one_run_from_documents(documents)
+    elif driver == "msgpack":
+        run = inserted(databroker_writable.open_directory(tmp_path), documents)
+    else:
+        run = inserted(WritableJSONLCatalog([f"{tmp_path}/*.jsonl"]), to_builtin(documents))
+    try:
+        read = run.primary.read()
+    except Exception:
+        with pytest.raises(databroker_writable.InvalidRunError, match="cannot be read by databroker"):
+            to_dataset(run)
+    else:
+        assert_as_databroker(to_dataset(run), read)
+
+
+def test_dims_of_data_keys_are_kept(tmp_path):
+    run = build_one_run_from_documents(acquisition(COLUMNS["arrays"] | {"b": [1, 2, 3]}))
+    assert_as_databroker(to_dataset(run), run.primary.read())
+    named = acquisition({"spectrum": list(numpy.zeros((3, 4)))}, dims=["energy"])
+    run = build_one_run_from_documents(named)
+    assert to_dataset(run)["spectrum"].dims == ("time", "energy")
+    assert_as_databroker(to_dataset(run), run.primary.read())
+
+
+def test_no_dask_array_is_made_of_each_value(tmp_path, monkeypatch):
+    stacked = []
+    stack = dask.array.stack
+    monkeypatch.setattr(dask.array, "stack", lambda values, *args: stacked.append(len(values)) or stack(values, *args))
+    run = inserted(databroker_writable.open_directory(tmp_path), acquisition({"a": [1.0] * 100, "b": ["x"] * 100}))
+    assert to_dataset(run).sizes == {"time": 100}
+    assert sum(stacked) <= 2
