@@ -101,6 +101,66 @@ def test_dims_of_data_keys_are_kept(tmp_path):
     assert_as_databroker(to_dataset(run), run.primary.read())
 
 
+class Frames:
+    """A handler of images of 2 x 3."""
+
+    specs = frozenset({"FRAMES"})
+
+    def __init__(self, path, **kwargs):
+        pass
+
+    def __call__(self, number):
+        return numpy.full((2, 3), number, "u2")
+
+
+def test_frames_in_other_files_are_read_beside_numbers(tmp_path):
+    run = event_model.compose_run()
+    scalar = {"source": "PV", "dtype": "number", "shape": []}
+    frame = {"source": "PV", "dtype": "array", "shape": [2, 3], "external": "FILESTORE:"}
+    data_keys = {"a": scalar, "image": frame, "b": scalar, "v": {**scalar, "shape": [2]}}
+    described = run.compose_descriptor(
+        name="primary",
+        data_keys=data_keys,
+        object_keys={"camera": list(data_keys)},
+        configuration={"camera": {"data": {}, "timestamps": {}, "data_keys": {}}},
+    )
+    resource = run.compose_resource(spec="FRAMES", root="/", resource_path="x", resource_kwargs={})
+    documents = [
+        ("start", run.start_doc),
+        ("descriptor", described.descriptor_doc),
+        ("resource", resource.resource_doc),
+    ]
+    for i in range(5):
+        datum = resource.compose_datum(datum_kwargs={"number": i})
+        data = {"a": 1.0 * i, "image": datum["datum_id"], "b": i, "v": [i, 1]}
+        event = described.compose_event(
+            data=data, timestamps=dict.fromkeys(data, 1.0), filled={"image": False}, time=1.0 * i, validate=False
+        )
+        documents += [("datum", datum), ("event", event)]
+    documents.append(("stop", run.compose_stop()))
+    catalog = databroker_writable.open_directory(tmp_path, handler_registry={"FRAMES": Frames})
+    stored = inserted(catalog, documents)
+    dataset = to_dataset(stored)
+    assert dataset["image"].values[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert_as_databroker(dataset, stored.primary.read())
+
+
+def test_frames_whose_shape_databroker_does_not_find_are_refused_with_the_name_of_the_run(tmp_path):
+    run = event_model.compose_run()
+    frame = {"source": "PV", "dtype": "array", "shape": [2, 3], "external": "FILESTORE:"}
+    described = run.compose_descriptor(name="primary", data_keys={"image": frame})  # without object_keys
+    resource = run.compose_resource(spec="FRAMES", root="/", resource_path="x", resource_kwargs={})
+    datum = resource.compose_datum(datum_kwargs={"number": 1})
+    event = described.compose_event(
+        data={"image": datum["datum_id"]}, timestamps={"image": 1.0}, filled={"image": False}, validate=False
+    )
+    documents = [("start", run.start_doc), ("descriptor", described.descriptor_doc)]
+    documents += [("resource", resource.resource_doc), ("datum", datum), ("event", event), ("stop", run.compose_stop())]
+    stored = inserted(databroker_writable.open_directory(tmp_path, handler_registry={"FRAMES": Frames}), documents)
+    with pytest.raises(databroker_writable.InvalidRunError, match=f"{run.start_doc['uid']}.* shape of image"):
+        to_dataset(stored)
+
+
 def test_no_dask_array_is_made_of_each_value(tmp_path, monkeypatch):
     stacked = []
     stack = dask.array.stack

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import dask.array
 import event_model
 import numpy
 import xarray
@@ -21,14 +23,17 @@ def read_acquired(
     """A stream of these documents, as databroker reads it; an error says what it cannot read, and in which column."""
     try:
         with naming_the_run(run, stream):
-            dataset = _from_columns(pages, descriptors)
+            dataset = _from_columns(run, stream, pages, descriptors)
             if dataset is None:
                 dataset = without_stream_resources(run, stream, descriptors).read()
     except StoreError:
         raise
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        pages, _ = read_documents(run, stream, fill="delayed")
-        why = _what_cannot_be_read(pages, descriptors[0].get("data_keys", {}))
+    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+        why = None
+        with contextlib.suppress(Exception):  # the documents cannot be read either
+            why = _what_cannot_be_read(
+                read_documents(run, stream, fill="delayed")[0], descriptors[0].get("data_keys", {})
+            )
         where = f"stream {stream!r} of the run {run.metadata['start']['uid']!r}"
         what = (
             f"column {why[0]!r} of {where} has {why[1]}"
@@ -39,33 +44,49 @@ def read_acquired(
     return dataset
 
 
-def _from_columns(pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset | None:
+def _from_columns(
+    run: Any, stream: str, pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]
+) -> xarray.Dataset | None:
     """The Dataset that databroker's ``read()`` gives, from whole columns; None if databroker has to read them.
 
     databroker 1.2.5 makes a dask array of each value, which takes seconds for a scan of 200 Events.
     """
+    if len(descriptors) > 1 or not pages or stream_columns(descriptors[0]):
+        return None
     data_keys = descriptors[0]["data_keys"]
-    if len(descriptors) > 1 or not pages or any(data_key.get("external") for data_key in data_keys.values()):
-        return None
-    columns = {key: [numpy.asarray(value) for page in pages for value in page["data"][key]] for key in data_keys}
-    if not all(map(_is_simple, columns.values())):
-        return None
-    first = event_model.pack_event_page(next(event_model.unpack_event_page(pages[0])))
-    # of one Event, for the dims and the attributes
-    form = documents_to_xarray(
+    in_files = {key for key, data_key in data_keys.items() if data_key.get("external")}
+    if in_files:
+        pages, _ = read_documents(run, stream, fill="delayed")
+    columns = {key: [value for page in pages for value in page["data"][key]] for key in data_keys}
+    for key in data_keys.keys() - in_files:
+        columns[key] = list(map(numpy.asarray, columns[key]))
+        if not _is_simple(columns[key]):
+            return None
+    form = _of_one_event(descriptors[0], {key: values[0] for key, values in columns.items() if key not in in_files})
+    variables: dict[str, Any] = {"time": ("time", [time for page in pages for time in page["time"]])}
+    for key, variable in form.data_vars.items():
+        stack = dask.array.stack if key in in_files else numpy.stack
+        variables[str(key)] = variable.dims, stack(columns[str(key)]), variable.attrs
+    dataset: xarray.Dataset = xarray.Dataset(variables).load()
+    return dataset
+
+
+def _of_one_event(descriptor: dict[str, Any], data: dict[str, Any]) -> xarray.Dataset:
+    """The form of a stream, its dims and attributes, from the data of one Event without those in other files."""
+    data_keys = {key: {**data_key, "external": ""} for key, data_key in descriptor["data_keys"].items()}
+    data = {key: data[key] if key in data else numpy.zeros((1,) * len(data_keys[key]["shape"])) for key in data_keys}
+    event: Any = {"descriptor": descriptor["uid"], "uid": "", "time": 0.0, "seq_num": 1, "data": data, "timestamps": {}}
+    form: xarray.Dataset = documents_to_xarray(
         start_doc=None,
         stop_doc=None,
-        descriptor_docs=descriptors,
-        get_event_pages=lambda descriptor: [first],
+        descriptor_docs=[{**descriptor, "data_keys": data_keys}],
+        get_event_pages=lambda descriptor: [event_model.pack_event_page(event)],
         filler=None,
         get_resource=None,
         lookup_resource_for_datum=None,
         get_datum_pages=None,
     )
-    variables: dict[str, Any] = {"time": ("time", [time for page in pages for time in page["time"]])}
-    for key, variable in form.data_vars.items():
-        variables[key] = variable.dims, numpy.stack(columns[key]), variable.attrs
-    return xarray.Dataset(variables)
+    return form
 
 
 def _is_simple(column: list[numpy.ndarray]) -> bool:
