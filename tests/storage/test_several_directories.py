@@ -103,6 +103,16 @@ def test_a_run_of_another_catalog_is_read_and_where_its_arrays_stay_is_said() ->
     results.store_run(results["other"])  # its own, without a warning
 
 
+def test_a_run_whose_arrays_are_missing_is_stored_with_a_warning() -> None:
+    original = store_images("source", "scan")
+    (file,) = Path("source/assets").rglob("*.h5")
+    file.unlink()
+    with pytest.warns(
+        StoreWarning, match=rf"arrays of the run 'scan' cannot be read, because their file .*{file.name}"
+    ):
+        open_directory("results").store_run(original)
+
+
 def test_a_run_of_another_catalog_is_refused_where_another_file_would_be_read_for_it() -> None:
     original = store_images("source", "scan")
     store_images("results", "scan", IMAGES + 1)

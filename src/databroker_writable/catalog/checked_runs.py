@@ -83,15 +83,24 @@ def _warn_of_slow_reading(documents: RunDocuments) -> None:
 
 
 def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
-    """Refuse assets of another catalog that could not be read here; warn that they stay where they are."""
+    """Refuse assets of another catalog that could not be read here; warn of missing files, and of those that stay."""
     resources = [doc for name, doc in documents if name == "resource" and is_asset_resource(doc)]
-    root_map = getattr(store.catalog, "root_map", None)
+    root_map = getattr(store.catalog, "root_map", None) or {}
     own = set(map(os.path.realpath, store.asset_roots())) if resources else set()
     for doc in resources:
         if isinstance(root_map, AssetRoots):
             root_map.check_reference(doc)
         root = str(doc.get("root", ""))
-        if os.path.realpath(root) not in own and os.path.isfile(os.path.join(root, str(doc["resource_path"]))):
+        recorded, mapped = (
+            os.path.join(place, str(doc["resource_path"])) for place in (root, root_map.get(root, root))
+        )
+        if not os.path.isfile(recorded) and not os.path.isfile(mapped):
+            warn_user(
+                f"arrays of the run {documents.uid!r} cannot be read, because their file {mapped!r} is missing; "
+                "restore it, or open the catalog with a root_map from its root to the directory where it is now"
+            )
+            return
+        if os.path.realpath(root) not in own and os.path.isfile(recorded):
             warn_user(
                 f"the arrays of the run {documents.uid!r} stay in {root!r}, and cannot be read here once they are "
                 "deleted there; databroker_writable.copy_runs copies them with the run"
