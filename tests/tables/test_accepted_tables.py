@@ -512,3 +512,13 @@ def test_a_frame_without_rows_keeps_its_types_but_for_text_and_zones(backend):
     kept = ["n", "x", "c", "p"]
     pandas.testing.assert_frame_equal(back[kept], frame[kept])
     assert (back["s"].dtype, back["t"].dtype, len(back)) == ("object", "object", 0)
+
+
+@pytest.mark.parametrize("of", [astropy.table.Table, astropy.table.QTable])
+def test_a_row_of_an_astropy_table_is_a_table_of_one_row(of):
+    table = of({"x": [1.5, 2.5] * astropy.units.mm, "s": ["a", "b"], "t": [b"a", b"b"]}, meta={"title": "test"})
+    table["s"].info.description = "sample"
+    back = there_and_back(table[1])
+    assert back.attrs == {"title": "test"}
+    assert {name: back[name].values.tolist() for name in back} == {"x": [2.5], "s": ["b"], "t": ["b"]}
+    assert (back["x"].attrs, back["s"].attrs) == ({"units": "mm"}, {"description": "sample"})

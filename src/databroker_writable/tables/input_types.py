@@ -203,7 +203,9 @@ def _columns_of_records(rows: Any) -> dict[Any, list[Any]]:
 
 
 def _of_astropy(table: Any) -> KnownForm:
-    """The columns of an astropy Table or QTable, with units, descriptions and meta."""
+    """The columns of an astropy Table or QTable, or of one of its rows, with units, descriptions and meta."""
+    if hasattr(table, "table"):
+        table = table.table[[table.index]]  # a Row, whose values have no units
     columns, attrs = {}, {}
     for name in table.colnames:
         column = table[name]
