@@ -263,3 +263,25 @@ def test_runs_joined_along_an_index_of_text_come_back(backend, one_event):
     back = there_and_back(joined, backend=backend, one_event=one_event)
     xarray.testing.assert_identical(back, joined)
     assert back["I"].sel(run="light").values.tolist() == [1.0, 2.0]
+
+
+JOINED_OF_PANDAS = {
+    "integers": (["Int64", 1, None], [1, pandas.NA]),
+    "large integers": (["UInt64", 2**64 - 1, None], [2**64 - 1, pandas.NA]),
+    "bools": (["boolean", True, None], [True, pandas.NA]),
+    "floats": (["Float32", 1.5, 2.5], [1.5, 2.5]),
+    "categories": (["category", "a", "b"], ["a", "b"]),
+}
+
+
+@pytest.mark.parametrize("backend", ["msgpack", "json"])
+@pytest.mark.parametrize("one_event", [False, True])
+@pytest.mark.parametrize(("column", "expected"), JOINED_OF_PANDAS.values(), ids=JOINED_OF_PANDAS.keys())
+def test_columns_of_pandas_that_xarray_joined_come_back_as_objects(column, expected, backend, one_event):
+    dtype, *values = column
+    part = pandas.DataFrame({"v": pandas.array(values, dtype)}).to_xarray()
+    joined = xarray.concat([part, part.isel(index=[1, 0])], dim="run", join="override")
+    assert joined["v"].shape == (2, 2)
+    back = there_and_back(joined, backend=backend, one_event=one_event)["v"]
+    assert (back.dims, back.dtype) == (joined["v"].dims, "object")
+    assert repr(back.values.tolist()) == repr([expected, expected[::-1]])

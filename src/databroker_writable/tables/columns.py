@@ -173,6 +173,9 @@ def array_from_array(values: Any, name: str) -> Any:
     """Return an array unchanged, or stack an object array of arrays or lists of one shape."""
     if isinstance(values, pandas.arrays.NumpyExtensionArray):
         values = values.to_numpy()
+    elif isinstance(values, pandas.api.extensions.ExtensionArray) and values.ndim > 1:
+        # as xarray joins columns of pandas' types along a new dim; pandas itself has only one axis of them
+        values = numpy.asarray(values.ravel().astype(object)).reshape(values.shape)
     elif isinstance(values, pandas.api.extensions.ExtensionArray):
         return column_from_arrow(values, name) if is_arrow_dtype(values.dtype) else values
     elif is_lazy(values) and any(math.isnan(length) for length in values.shape):
