@@ -58,6 +58,42 @@ def test_whole_tables_as_events_come_back_along_a_new_dim():
     assert back["x"].values.tolist() == [0.5, 1.5]
 
 
+OF_PANDAS = {
+    "Arrow's integers": ([0, None], "int64[pyarrow]"),
+    "Arrow's bools": ([True, None], "bool[pyarrow]"),
+    "integers": ([2**64 - 1, None], "UInt64"),
+    "floats": ([1.5, None], "Float32"),
+    "categories": (["a", None], "category"),
+    "intervals": ([pandas.Interval(0, 1), None], "interval[float64, right]"),
+    "periods": (["2024Q1", None], "period[Q]"),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize(("values", "dtype"), OF_PANDAS.values(), ids=OF_PANDAS.keys())
+def test_columns_of_pandas_in_whole_tables_come_back_as_objects(values, dtype, rows):
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"v": pandas.array(values, dtype)[:rows], "n": range(rows)})
+    back = there_and_back(frame, frame, one_event=True)
+    assert back["v"].dims[0] == "event"
+    assert back["n"].dtype == "int64"
+    column = frame["v"].astype(object)
+    for event in (0, 1):
+        pandas.testing.assert_series_equal(pandas.Series(back["v"].values[event], name="v", dtype=object), column)
+    assert len(back.to_dataframe()) == 2 * rows
+    assert "event" in repr(back)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">f8", ">c16", ">U2"])
+def test_whole_tables_keep_the_order_of_bytes(dtype):
+    column = numpy.array([1, 2]).astype(dtype)
+    table = xarray.Dataset({"v": ("x", column)})
+    back = there_and_back(table, table, one_event=True)["v"]
+    assert back.dtype == dtype
+    numpy.testing.assert_array_equal(back.values, [column, column])
+
+
 def test_an_index_that_goes_on_comes_back_whole():
     frame = pandas.DataFrame({"x": range(4)}, index=pandas.Index([7, 8, 9, 10], name="n"))
     assert_same_frame(there_and_back(frame[:2], frame[2:]).to_dataframe(), frame)

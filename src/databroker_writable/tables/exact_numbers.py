@@ -41,7 +41,10 @@ def _leaves_range(floats: Any, dtype: numpy.dtype[Any]) -> bool:
 def series_of(variable: xarray.Variable) -> pandas.Series:
     """The values of a variable in one dimension; of pandas' types as they are, where xarray would convert them."""
     data: Any = variable.data
-    return pandas.Series(numpy.ravel(data) if isinstance(variable.dtype, numpy.dtype) else getattr(data, "array", data))
+    if isinstance(variable.dtype, numpy.dtype):
+        return pandas.Series(numpy.ravel(data))
+    # of several Events, xarray makes arrays of two dims, which a Series takes for their first one
+    return pandas.Series(getattr(data, "array", data).ravel())
 
 
 def plain_numbers(column: pandas.Series) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import dask.array
@@ -109,13 +109,21 @@ def dataset_of_event(page: Mapping[str, Any], descriptor: dict[str, Any], stream
     if layout["one_event"]:
         return dataset
     # xarray 2026.9 fails on single periods and intervals
-    of_pandas = {
-        name: variable.copy(data=series_of(variable).astype(object).to_numpy())
+    of_pandas = [
+        name
         for name, variable in dataset.variables.items()
         if not isinstance(variable.dtype, numpy.dtype) and variable.dtype.kind == "O"
-    }
-    row: xarray.Dataset = dataset.assign(of_pandas).isel({layout["dim"]: 0}, missing_dims="ignore")
+    ]
+    row: xarray.Dataset = _with_objects(dataset, of_pandas).isel({layout["dim"]: 0}, missing_dims="ignore")
     return row
+
+
+def _with_objects(dataset: xarray.Dataset, names: list[Hashable]) -> xarray.Dataset:
+    """The Dataset with Python objects in some variables of pandas' types."""
+    variables = {name: dataset.variables[name] for name in names}
+    objects = {name: v.copy(data=series_of(v).astype(object).to_numpy()) for name, v in variables.items()}
+    result: xarray.Dataset = dataset.assign(objects)
+    return result
 
 
 def is_stream(value: Any) -> bool:
@@ -242,11 +250,20 @@ def _variable(entry: dict[str, Any], configuration: dict[str, Any], events: Any,
 
 def _along_events(datasets: list[xarray.Dataset], stream: str) -> xarray.Dataset:
     """Join tables, each of which is one Event, along a new dim."""
-    dim = free_name("event", {*datasets[0].variables, *datasets[0].dims})
+    first = datasets[0]
+    dim = free_name("event", {*first.variables, *first.dims})
+    dtypes = {name: variable.dtype for name, variable in first.variables.items() if name not in first.xindexes}
+    # types of pandas have one axis; of two, xarray (2026.9) makes no frames, and of some not even arrays
+    of_pandas = [name for name in first.data_vars if not isinstance(first[name].dtype, numpy.dtype)]
+    datasets = [_with_objects(dataset, of_pandas) for dataset in datasets]
     try:
-        return xarray.concat(datasets, dim=dim, data_vars="all", coords="different", compat="equals", join="exact")
+        joined = xarray.concat(datasets, dim=dim, data_vars="all", coords="different", compat="equals", join="exact")
     except ValueError as error:
         raise InvalidRunError(
             f"the Events of stream {stream!r} are tables with different indexes ({error}); "
             "read them separately with run.documents()"
         ) from error
+    for name, dtype in dtypes.items():
+        if isinstance(dtype, numpy.dtype) and not dtype.isnative:  # of which xarray makes native ones
+            joined[name] = joined[name].astype(joined[name].dtype.newbyteorder(dtype.byteorder))
+    return joined
