@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from databroker_writable.catalog.storing_methods import WritableMixin
-from support import example_runs, new_process
+from support import example_runs, new_process, sites
 
 READ_METHODS = ["__getitem__", "__iter__", "__len__", "__contains__", "__getattr__"]
 MAY_DIFFER = {"name", "configure_new", "get"}
@@ -42,6 +42,27 @@ def test_search_finds_runs_by_metadata(catalog):
     assert len(found.search({"fit.model": "gauss"})) == 2
     assert {run.metadata["start"]["sample"] for _, run in found.items()} == {"Cu"}
     assert len(catalog.search({"sample": "Au"})) == 0
+
+
+@pytest.mark.parametrize("runs", [iter, lambda catalog: (uid for uid, _ in catalog.items())], ids=["uids", "items"])
+def test_a_loop_over_a_catalog_may_store_results_in_it(catalog, runs):
+    raw = [catalog.store_run({"x": [1]}).metadata["start"]["uid"] for _ in range(3)]
+    for uid in runs(catalog):
+        if uid in raw:
+            catalog.store_run({"y": [1]}, derived_from=uid)
+    assert len(catalog) == 6
+    assert [len(catalog.results_of(uid)) for uid in raw] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("site", [*sites.FILE_SITES, "adopted"], indirect=True)
+def test_a_run_that_is_popped_is_there_again_after_the_catalog_is_loaded(catalog, site):
+    uids = [catalog.store_run({"x": [number]}).metadata["start"]["uid"] for number in range(2)]
+    assert catalog.pop(uids[1]).name == uids[1]
+    assert list(catalog) == uids[:1]
+    assert len(catalog) == 1
+    assert catalog.latest().metadata["start"]["uid"] == uids[1]
+    assert catalog[-1].primary.read()["x"].values.tolist() == [1]
+    assert sorted(catalog) == sorted(uids)
 
 
 def test_runs_are_looked_up_as_databroker_does(catalog, site):

@@ -146,14 +146,20 @@ class RunEntries(MutableMapping[str, Any]):
         self.by_uid[uid] = entry
 
     def __delitem__(self, uid: str) -> None:
+        """Forget a run, as intake's ``pop`` does; it comes back when its file is loaded again."""
+        files = [path for path in self.arguments(uid) if isinstance(path, str)]
         del self.by_uid[uid]
         self._unrendered.pop(uid, None)
+        getattr(self._catalog, "_uid_to_run_start_doc", {}).pop(uid, None)
+        for path in files:
+            getattr(self._catalog, "_filename_to_mtime", {}).pop(path, None)
 
     def __contains__(self, uid: object) -> bool:
         return uid in self.by_uid
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.by_uid)
+        # of a list, because a loop over a catalog may store results in it; facilities make theirs on demand
+        return iter(list(self.by_uid) if isinstance(self.by_uid, dict) else self.by_uid)
 
     def __len__(self) -> int:
         return len(self.by_uid)
