@@ -134,6 +134,46 @@ def test_a_variable_that_nothing_replaces_is_an_error(
         opened_by(tmp_path, paths="{{ CATALOG_DIR }}/" + template + "/*.msgpack")
 
 
+@pytest.mark.parametrize(
+    ("template", "meant"),
+    [("{{ catalog_dir }}", "CATALOG_DIR"), ("{{ SITE }}", "env(SITE)")],
+    ids=["directory", "variable"],
+)
+def test_a_name_that_intake_replaces_by_nothing_is_an_error(
+    template: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITE", "/here")
+    with pytest.raises(databroker_writable.InvalidCatalogError, match=f"would be empty; write {re.escape(meant)}"):
+        opened_by(tmp_path, paths=template + "/*.msgpack")
+
+
+def test_a_parameter_may_have_the_name_of_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE", "here")
+    entry = {
+        "driver": "writable-msgpack-catalog",
+        "parameters": {"SITE": {"description": "", "type": "str", "default": "there"}},
+        "args": {"paths": "{{ CATALOG_DIR }}/{{ SITE }}/*.msgpack"},
+    }
+    (tmp_path / "catalog.yml").write_text(json.dumps({"sources": {"results": entry}}))
+    assert intake.open_catalog(str(tmp_path / "catalog.yml"))["results"].paths == [str(tmp_path / "there/*.msgpack")]
+
+
+@pytest.mark.parametrize("path", ["$HOME/runs", "${HOME}/runs", "{{ CATALOG_DIR }}/$SITE/runs"])
+def test_a_variable_of_a_shell_is_no_directory(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        databroker_writable.InvalidCatalogError, match=r"only a shell replaces \$.*write {{ env\((HOME|SITE)"
+    ):
+        opened_by(tmp_path, paths=path + "/*.msgpack")
+    assert os.listdir(tmp_path) == ["catalog.yml"]
+
+
+def test_a_directory_that_is_there_may_have_the_name_of_such_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "$HOME").mkdir()
+    databroker_writable.open_directory(tmp_path / "$HOME" / "runs").store_run({"x": [1]})
+    assert len(databroker_writable.open_directory(tmp_path / "$HOME" / "runs")) == 1
+
+
 def test_every_option_can_come_from_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARGE", "1000")
     monkeypatch.setenv("NO", "no")

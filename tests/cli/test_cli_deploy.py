@@ -197,6 +197,10 @@ def test_what_would_not_work_is_refused(text: str, message: str) -> None:
             "'{{ getenv(HOME) }}/*.msgpack' is wrong ('getenv' is no function of intake, which has env, client_env, "
             "shell, client_shell) at line 2 of bad.yml; correct it",
         ),
+        (
+            b"{driver: d, args: {paths: '{{ catalog_dir }}/*.msgpack'}}",
+            "is wrong (nothing has the name 'catalog_dir', so it would be empty; write CATALOG_DIR) at line 2 of bad.yml",
+        ),
         (b"{driver: d, args: {a: {b: '{{ c | nosuch }}'}}}", "is wrong (No filter named 'nosuch'.) at line 2 of bad"),
     ],
 )

@@ -6,13 +6,13 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from intake.catalog.local import LocalCatalogEntry
 
-from ..errors import InvalidCatalogError
+from ..errors import InvalidCatalogError, did_you_mean
 from ..runs import upstream
 from ..tables.wording import short
 from .options import without_options
@@ -110,9 +110,10 @@ def check_variables(entry: Any) -> None:
     intake 0.6.4 replaces them by an empty string: ``{{ env(DATA) }}/runs`` becomes ``/runs``.
     """
     texts: list[Any] = []
+    declared = upstream.declared_parameters(entry)
     _changed(upstream.entry_arguments(entry), texts.append)
     for text in texts:
-        wrong = wrong_template(text)
+        wrong = wrong_template(text, declared)
         if wrong is not None:
             raise InvalidCatalogError(f"{wrong} in the catalog {entry.name!r}; correct it in its YAML file")
         for name in _missing_variables(text) if isinstance(text, str) and "{{" in text else ():
@@ -122,8 +123,12 @@ def check_variables(entry: Any) -> None:
             )
 
 
-def wrong_template(text: Any) -> str | None:
-    """What is wrong with a text that intake renders as a template, such as an open bracket or an unknown function."""
+def wrong_template(text: Any, declared: Collection[str] = ()) -> str | None:
+    """What is wrong with a text that intake renders as a template, such as an open bracket or an unknown function.
+
+    Of variables that are not `declared` as parameters, only those are wrong that were meant otherwise: others may be
+    given when the catalog is opened.
+    """
     if not isinstance(text, str) or _MARK.search(text) is None:
         return None
     from jinja2 import Environment, TemplateSyntaxError, meta, nodes
@@ -135,12 +140,28 @@ def wrong_template(text: Any) -> str | None:
     except TemplateSyntaxError as exc:
         why = exc.message
     else:
+        undeclared = meta.find_undeclared_variables(tree)
         called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
-        unknown = called & meta.find_undeclared_variables(tree) - {*_FUNCTIONS, *jinja.globals}
-        if not unknown:
+        unknown = called & undeclared - {*_FUNCTIONS, *jinja.globals}
+        shown = {
+            node.name for part in tree.find_all(nodes.Output) for node in part.nodes if isinstance(node, nodes.Name)
+        }
+        meant = {name: _meant_by(name) for name in sorted(shown & undeclared - {*declared})}
+        if unknown:
+            why = f"{min(unknown)!r} is no function of intake, which has {', '.join(_FUNCTIONS)}"
+        elif any(meant.values()):
+            name = next(filter(meant.__getitem__, meant))
+            why = f"nothing has the name {name!r}, so it would be empty; write {meant[name]}"
+        else:
             return None
-        why = f"{min(unknown)!r} is no function of intake, which has {', '.join(_FUNCTIONS)}"
     return f"the template {short(without_password(text))} is wrong ({why})"
+
+
+def _meant_by(name: str) -> str:
+    """What was meant by the name of a variable that intake replaces by nothing; empty if it is not known."""
+    if name in os.environ:
+        return f"env({name})"
+    return "CATALOG_DIR" if name != "CATALOG_DIR" and did_you_mean(name.upper(), ["CATALOG_DIR"]) else ""
 
 
 def _missing_variables(text: str) -> list[str]:

@@ -245,6 +245,11 @@ def entry_arguments(entry: Any) -> Any:
     return getattr(entry, "_open_args", None)
 
 
+def declared_parameters(entry: Any) -> list[str]:
+    """The names of the parameters that a YAML entry declares, which its templates can use."""
+    return [parameter.name for parameter in getattr(entry, "_user_parameters", None) or []]
+
+
 def entry_directory(entry: Any) -> str | None:
     """The directory of the YAML file of an entry."""
     return getattr(entry, "_catalog_dir", None)

@@ -27,6 +27,7 @@ IN_DELETION = (
 
 _ESCAPED = re.compile(r"\[([*?[])\]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_SHELL_VARIABLE = re.compile(r"(?:^|/)(\$\{?(\w+)\}?)(?=/|$)")
 
 
 class RunPaths(list[str]):
@@ -190,4 +191,11 @@ def _checked(path: Any, name: str) -> str:
         raise InvalidCatalogError(f"{name} must be the path of a directory, not {short(path)}")
     if _URL.match(path):
         raise InvalidCatalogError(f"{name} is a directory, not the URL {short(path)}; mount it as a directory")
+    of_shell = _SHELL_VARIABLE.search(path)
+    if of_shell is not None and not os.path.lexists(path[: of_shell.end()]):
+        variable, key = of_shell.groups()
+        raise InvalidCatalogError(
+            f"{name} is {short(path)}, but only a shell replaces {variable}; write {{{{ env({key}) }}}} in YAML, "
+            f"os.environ[{key!r}] in Python, or the absolute path"
+        )
     return path

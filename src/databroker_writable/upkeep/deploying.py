@@ -158,11 +158,12 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
 def check_templates(path: str, text: str) -> None:
     """Refuse a template that cannot be rendered, whose error in intake names neither the file nor the line."""
     sources = _items(_items(yaml.compose(text, yaml.SafeLoader)).get("sources"))
-    rendered = [_items(source).get(key) for source in sources.values() for key in ("args", "metadata")]
-    for scalar in itertools.chain.from_iterable(map(_scalars, rendered)):
-        wrong = wrong_template(scalar.value)
-        if wrong is not None:
-            raise InvalidCatalogError(f"{wrong} at line {scalar.start_mark.line + 1} of {path}; correct it")
+    for source in map(_items, sources.values()):
+        declared = _items(source.get("parameters")).keys()
+        for scalar in itertools.chain(*(_scalars(source.get(key)) for key in ("args", "metadata"))):
+            wrong = wrong_template(scalar.value, declared)
+            if wrong is not None:
+                raise InvalidCatalogError(f"{wrong} at line {scalar.start_mark.line + 1} of {path}; correct it")
 
 
 def _scalars(node: Any) -> Iterator[yaml.ScalarNode]:
