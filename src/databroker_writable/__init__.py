@@ -27,6 +27,8 @@ from .errors import (
 if has_databroker_1():
     import databroker  # noqa: F401  first: its import finds the drivers, including ours
 
+    require_databroker_1()
+
 if TYPE_CHECKING:
     from .catalog.wrapping import make_writable, writable_class
     from .drivers import open_directory

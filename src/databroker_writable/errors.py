@@ -29,6 +29,7 @@ from __future__ import annotations
 import difflib
 import errno
 import functools
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -68,6 +69,17 @@ def require_databroker_1() -> None:
             "installed; pip install 'databroker-writable[databroker]' in a separate environment "
             "(handlers and to_dataset work with databroker 2 and Tiled, too)"
         )
+    _import_databroker_core()
+
+
+def _import_databroker_core() -> None:
+    """Import databroker.core before, or although, bluesky-live 0.0.8 reads a run, after which its import would fail.
+
+    Both register a function of this name; bluesky-live leaves databroker's in place if it comes first.
+    """
+    if "bluesky_live" in sys.modules and "databroker.core" not in sys.modules:
+        sys.modules["event_model"]._coercion_registry.pop("delayed", None)
+        importlib.import_module("databroker.core")
 
 
 def require_package(package: str, extra: str, purpose: str) -> None:

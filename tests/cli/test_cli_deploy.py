@@ -199,7 +199,7 @@ def test_what_would_not_work_is_refused(text: str, message: str) -> None:
         ),
         (
             b"{driver: d, args: {paths: '{{ catalog_dir }}/*.msgpack'}}",
-            "is wrong (nothing has the name 'catalog_dir', so it would be empty; write CATALOG_DIR) at line 2 of bad.yml",
+            "(nothing has the name 'catalog_dir', so it would be empty; write CATALOG_DIR) at line 2 of bad.yml",
         ),
         (b"{driver: d, args: {a: {b: '{{ c | nosuch }}'}}}", "is wrong (No filter named 'nosuch'.) at line 2 of bad"),
     ],

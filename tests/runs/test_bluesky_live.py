@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import subprocess
+import sys
 import threading
 
 import bluesky_live.run_builder
@@ -63,3 +65,24 @@ def test_a_listener_may_store_the_run_when_it_is_complete(tmp_path):
         builder.get_run().events.completed.connect(lambda event: catalog.store_run(builder))
         builder.add_stream("primary", data={"x": [1, 2, 3]})
     assert catalog[builder.uid].primary.read().x.values.tolist() == [1, 2, 3]
+
+
+READ_FIRST = """
+from bluesky_live.run_builder import build_simple_run
+run = build_simple_run({"x": [1, 2, 3]})
+run.primary.read()
+import sys, databroker
+from databroker_writable import make_writable, open_directory
+for catalog in (open_directory(sys.argv[1]), make_writable(databroker.temp())):
+    catalog.store_run(run)
+    print(run.primary.to_dask()["x"].values.tolist(), catalog[-1].primary.to_dask()["x"].values.tolist())
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import databroker_writable"], ids=["before the package", "after it"])
+def test_a_run_of_bluesky_live_may_be_read_before_a_catalog_is_opened(first, tmp_path):
+    # in a new interpreter, which has imported nothing of databroker
+    command = [sys.executable, "-W", "ignore", "-c", first + READ_FIRST, str(tmp_path / "results")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[1, 2, 3] [1, 2, 3]"] * 2
