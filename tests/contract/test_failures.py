@@ -255,6 +255,25 @@ def test_a_refused_document_is_named_shortly(catalog, site, monkeypatch):
     with fault, pytest.raises(StoreFailedError, match="nested arrays are not supported") as caught:
         catalog.store_run({"x": values})
     assert len(str(caught.value)) < 1000
+    assert "a retry would be refused again: change it, or store it in a catalog of files" in str(caught.value)
+    assert "a retry is safe" not in str(caught.value)
+    assert site.snapshot() == before
+
+
+@pytest.mark.parametrize("site", MONGO, indirect=True)
+def test_metadata_that_the_validation_of_a_database_refuses_are_not_to_be_tried_again(catalog, site, monkeypatch):
+    def refuse():
+        details = {"index": 0, "code": 121, "errmsg": "Document failed validation"}
+        return pymongo.errors.WriteError("Document failed validation", 121, details)
+
+    fault = faults.Fault(refuse)
+    faults.at_each_command(fault, site.database, monkeypatch, ("insert_one", "insert_many"))
+    before = site.snapshot()
+    with (
+        fault,
+        pytest.raises(StoreFailedError, match=r"refuses what it holds \(WriteError: Document failed validation\)"),
+    ):
+        catalog.store_run({"x": [1]})
     assert site.snapshot() == before
 
 

@@ -420,10 +420,21 @@ def test_a_run_that_tiledwriter_is_writing_is_left_to_it(catalog, client):
 def test_what_tiledwriter_left_a_day_ago_is_copied_again(catalog, client, monkeypatch):
     acquisition = Acquisition(catalog, client, "left-by-a-writer")
     acquisition.end_in_catalog()
-    assert list(copy_runs(catalog, client).failures) == ["left-by-a-writer"]
+    failures = copy_runs(catalog, client).failures
+    assert list(failures) == ["left-by-a-writer"]
+    assert "If it was killed, client['left-by-a-writer'].delete(" in str(failures["left-by-a-writer"])
     now = time.time()
     monkeypatch.setattr("databroker_writable.upkeep.tiled_marks.time.time", lambda: now + 86_500)
     assert copy_runs(catalog, client).copied == ["left-by-a-writer"]
+
+
+def test_what_a_killed_copy_left_can_be_removed_at_once_as_the_error_says(catalog, client):
+    acquisition = Acquisition(catalog, client, "killed-elsewhere")
+    acquisition.end_in_catalog()
+    (error,) = copy_runs(catalog, client).failures.values()
+    call = re.search(r"client\[.*\)(?= of the Tiled client)", str(error))
+    eval(call[0], {"client": client})
+    assert copy_runs(catalog, client).copied == ["killed-elsewhere"]
 
 
 @pytest.mark.parametrize("place", ["here", "on another computer"])

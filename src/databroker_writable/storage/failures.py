@@ -14,7 +14,7 @@ from ..errors import InvalidRunError, NotWritableError, StoreError, StoreFailedE
 from ..runs import upstream
 from .backend import Backend
 from .file_rights import not_a_directory
-from .mongo_errors import is_unauthorized, reason_of
+from .mongo_errors import is_refusal_of_values, is_unauthorized, reason_of
 
 
 def _in_our_words(exc: Exception, what: str, backend: Backend) -> Exception:
@@ -41,6 +41,11 @@ def _in_our_words(exc: Exception, what: str, backend: Backend) -> Exception:
         )
     if isinstance(exc, NotADirectoryError):
         return StoreFailedError(f"nothing can be stored into {label!r} ({exc}): {not_a_directory(exc)}")
+    if is_refusal_of_values(exc):
+        return StoreFailedError(
+            f"storing {what} into {label!r} failed: its server refuses what it holds ({reason_of(exc)}); nothing was "
+            "published, and a retry would be refused again: change it, or store it in a catalog of files"
+        )
     if isinstance(exc, _failures_of(backend)):
         return StoreFailedError(
             f"storing {what} into {label!r} failed ({reason_of(exc)}); nothing was published and a retry is safe"

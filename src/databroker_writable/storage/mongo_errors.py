@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pymongo.errors
 
@@ -13,6 +14,9 @@ from ..tables.wording import cut
 
 _UNAUTHORIZED = {13, 18, 8000}
 """Unauthorized, AuthenticationFailed, and Atlas' AtlasError."""
+
+_REFUSING = {2, 121, 10334}
+"""BadValue, as FerretDB says of what it cannot hold, DocumentValidationFailure and BSONObjectTooLarge."""
 
 _MAX_REASON = 400
 
@@ -25,10 +29,22 @@ def reason_of(exc: BaseException) -> str:
     """The error in one line; pymongo repeats whole documents."""
     if is_away(exc):
         return away(str(exc))
-    details = getattr(exc, "details", None) or {}
-    refused = details.get("writeErrors") if isinstance(exc, pymongo.errors.BulkWriteError) else None
+    refused = _refused_writes(exc)
     text = refused[0].get("errmsg", "") if refused else str(exc)
     return f"{type(exc).__name__}: {cut(text, _MAX_REASON)}"
+
+
+def _refused_writes(exc: BaseException) -> list[Any]:
+    """What a server says of each document that it refused."""
+    details = getattr(exc, "details", None) or {}
+    if isinstance(exc, pymongo.errors.BulkWriteError):
+        return list(details.get("writeErrors") or [])
+    return [details] if isinstance(exc, pymongo.errors.WriteError) and "errmsg" in details else []
+
+
+def is_refusal_of_values(exc: BaseException) -> bool:
+    """Whether a server refused a document for what it holds, which it will do again."""
+    return any(error.get("code") in _REFUSING for error in _refused_writes(exc))
 
 
 def is_away(exc: BaseException | None) -> bool:

@@ -72,8 +72,9 @@ class TiledDestination:
             writer = who_may_write(metadata, header.stop["time"])
             if writer is not None:
                 raise StoreFailedError(
-                    f"{writer} is writing the run {uid!r} to Tiled, or was killed; copy it again later: a day after "
-                    "its end, what is left of it is removed and copied again"
+                    f"{writer} is writing the run {uid!r} to Tiled, or was killed; copy it again later: after a day "
+                    "what is left of it is removed and copied again. If it was killed, client["
+                    f"{uid!r}].delete(recursive=True, external_only=False) of the Tiled client removes it now"
                 )
             self._remove(uid)
             return False
