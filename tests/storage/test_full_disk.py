@@ -45,6 +45,25 @@ def test_a_process_whose_files_may_not_grow_can_go_on(site, tmp_path, what):
     assert_stored(site.open(), what)
 
 
+def store_several_in_small_files(report, kind, place):
+    """Fail to store several runs where there is no directory yet, then store one in it, and report both."""
+    os.rmdir(place)
+    catalog = sites.opened(kind, place)
+    with faults.files_grow_to(10):
+        error = faults.attempt(lambda: catalog.store_runs([{"x": [1]}, {"x": [2]}]))
+    report([type(error).__name__, os.path.exists(place)])
+    report([catalog.store_run({"x": [3]}, uid="fit-1").metadata["start"]["uid"], list(catalog)])
+
+
+@pytest.mark.parametrize("site", ["msgpack", "jsonl"], indirect=True)
+def test_a_directory_that_a_failed_store_has_removed_again_is_not_called_gone(site, tmp_path):
+    pytest.importorskip("resource")
+    with children.child(store_several_in_small_files, tmp_path / "report", site.kind, site.place) as child:
+        failed, stored = child.result()
+    assert failed == [StoreFailedError.__name__, False]
+    assert stored == ["fit-1", ["fit-1"]]
+
+
 @pytest.fixture
 def tiny_disk(tmp_path):
     """A file system of some megabytes."""

@@ -13,6 +13,10 @@ DIRECTORY_MODE = 0o775
 """The rights before the umask; never writable by everybody."""
 
 
+_removed: set[str] = set()
+"""The directories that this process has made and removed again, as nothing could be stored in them."""
+
+
 def make_directories(path: str) -> list[str]:
     """Make a directory and its parents; return those that this call made, outermost first."""
     missing = []
@@ -43,6 +47,15 @@ def remove_empty_directories(paths: Sequence[str]) -> None:
         except OSError:
             # Another run's file is in it now, so it stays, with its parents.
             return
+        _removed.add(directory)
+
+
+def is_gone(directory: str) -> bool:
+    """Whether a directory that was there is not, though this process has not removed it."""
+    if os.path.isdir(directory):
+        _removed.discard(directory)
+        return False
+    return directory not in _removed
 
 
 def share_with_group(new: str | int, directory: str) -> None:
