@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import multiprocessing
 import os
 import pickle
 
@@ -466,3 +467,31 @@ def test_open_directory_of_what_is_no_directory_makes_none(tmp_path, monkeypatch
         open_directory(path)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mine.yml", "runs", "table.csv"]
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_run_that_is_unpickled_is_that_of_the_catalog(site, catalog):
+    stored = catalog.store_run(example_runs.TABLE, uid="fit-1")
+    if site.driver is None:
+        with pytest.raises(pickle.PicklingError, match="with a URI"):
+            pickle.dumps(stored)
+        return
+    found = catalog.search({"uid": "fit-1"})["fit-1"]
+    if site.kind in sites.MONGO_SITES:
+        with pytest.raises(pickle.PicklingError, match="pickle the catalog and search again"):
+            pickle.dumps(found)
+        found = stored
+    for run in (stored, catalog["fit-1"], found, catalog.latest()):
+        again = pickle.loads(pickle.dumps(run))
+        assert type(again) is type(run)
+        assert again.metadata == run.metadata
+        assert to_dataset(again).identical(to_dataset(run))
+        assert isinstance(again.catalog_object, site.stock)
+
+
+def test_a_pool_of_processes_returns_the_runs_that_it_stores(tmp_path):
+    catalog = open_directory(tmp_path / "results")
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        # what it cannot unpickle, a pool waits for without end
+        stored = pool.map_async(catalog.store_run, [{"x": [number]} for number in range(6)]).get(60)
+    assert [run.primary.read()["x"].values.tolist() for run in stored] == [[number] for number in range(6)]
+    assert {run.metadata["start"]["uid"] for run in stored} == set(open_directory(tmp_path / "results"))
