@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from databroker_writable import make_writable
+from databroker_writable import copy_runs, make_writable, open_directory
+from databroker_writable.upkeep import examine
 from databroker_writable.upkeep.deleting import deletion_of
 from support import example_runs, facility, sites
 
@@ -75,3 +76,28 @@ def test_a_run_that_another_process_deleted_is_in_no_list(catalog: Any, site: si
         assert catalog.latest().metadata["start"]["uid"] == "fit-1"
     catalog.store_run({"x": [1]}, uid="fit-2", derived_from="raw-1", time=2e9 + 2)
     assert list(catalog.table().index) == ["fit-2", "fit-1", "fit-0", "raw-1"]
+
+
+FOREIGN: dict[str, list[Any]] = {
+    "run_start": [{"hello": "world"}],  # only one, by the unique index
+    "event_descriptor": [{"hello": "world"}],
+    "header": [{"hello": "world"}, {"start": [{"hello": "world"}]}],
+}
+
+
+@pytest.mark.parametrize("site", ["mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+def test_documents_of_another_program_in_the_database_are_no_runs(
+    catalog: Any, site: sites.Site, tmp_path: Any
+) -> None:
+    catalog.store_run({"x": [1]}, uid="fit-1")
+    names = ["header"] if site.kind == "mongo-embedded" else ["run_start", "event_descriptor"]
+    for name in names:
+        for document in FOREIGN[name]:
+            site.database[name].insert_one(dict(document))
+    assert list(catalog.table().index) == ["fit-1"]
+    assert catalog.latest().metadata["start"]["uid"] == "fit-1"
+    assert "fit-1" in repr(catalog)
+    assert copy_runs(catalog, open_directory(tmp_path / "copy")).copied == ["fit-1"]
+    findings = examine(catalog).findings
+    assert len(findings) == len(FOREIGN[names[0]])
+    assert all("databroker cannot list this catalog" in finding.message for finding in findings)

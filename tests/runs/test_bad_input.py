@@ -534,7 +534,17 @@ def test_a_mongodb_uri_without_a_database_is_refused(uri):
         WritableMongoNormalizedCatalog(metadatastore_db=uri, asset_registry_db=uri)
 
 
-@pytest.mark.parametrize("uri", ["", "  "])
+@pytest.mark.parametrize("uri", [5, ["mongodb://127.0.0.1:9/db"], {"host": "127.0.0.1"}])
+def test_what_is_no_mongodb_uri_is_refused(uri):
+    with pytest.raises(
+        InvalidCatalogError, match=r"datastore_db must be a URI like mongodb://HOST:27017/DATABASE, not "
+    ):
+        WritableMongoEmbeddedCatalog(uri)
+    with pytest.raises(InvalidCatalogError, match=r"asset_registry_db must be a URI"):
+        WritableMongoNormalizedCatalog("mongodb://127.0.0.1:9/db", uri)
+
+
+@pytest.mark.parametrize("uri", ["", "  ", None])
 def test_an_empty_mongodb_uri_is_refused(uri):
     with pytest.raises(InvalidCatalogError, match=r"datastore_db is empty.*environment variable"):
         WritableMongoEmbeddedCatalog(uri)

@@ -141,14 +141,15 @@ def _embedded(catalog: Any, query: Mapping[str, Any]) -> Documents:
     newest_first = [("start.time", pymongo.DESCENDING)]
     collection = upstream.embedded_database(catalog).header
     for header in collection.find(query, {"start": True, "stop": True}, sort=newest_first):
-        if header.get("start"):
+        if header.get("start") and "uid" in header["start"][0]:
             yield header["start"][0], (header.get("stop") or [None])[0]
 
 
 def _normalized(catalog: Any, query: Mapping[str, Any]) -> Documents:
     options = {"sort": [("time", pymongo.DESCENDING)], **upstream.find_options(catalog)}
     collections = upstream.normalized_collections(catalog)
-    cursor = collections.starts.find(query, **options)
+    # another program may have put something else there
+    cursor = (start for start in collections.starts.find(query, **options) if "uid" in start)
     sizes = itertools.chain(BATCHES, itertools.repeat(BATCHES[-1]))
     while batch := list(itertools.islice(cursor, next(sizes))):
         uids = [start["uid"] for start in batch]

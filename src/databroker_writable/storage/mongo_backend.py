@@ -13,6 +13,7 @@ from ..errors import InvalidCatalogError, InvalidRunError, RunExistsError, Store
 from ..runs.comparison import as_text
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
+from ..tables.wording import short
 from .backend import Backend
 from .catalog_paths import IN_DELETION, REMARKS
 from .mongo_errors import away_as_error, is_unauthorized
@@ -92,7 +93,8 @@ class MongoBackend(Backend):
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         arguments = dict(zip(self.uri_arguments, args, strict=False)) | kwargs
         for argument in self.uri_arguments:
-            check_uri(arguments.get(argument), argument)
+            if argument in arguments:
+                check_uri(arguments[argument], argument)
         return kwargs
 
     @property
@@ -218,7 +220,7 @@ def remove(parts: Iterable[Part]) -> None:
 
 def uids_of(collection: Any) -> set[str]:
     """The uids of the documents in a collection."""
-    return {doc["uid"] for doc in collection.find({}, {"uid": True})}
+    return {doc["uid"] for doc in collection.find({}, {"uid": True}) if "uid" in doc}
 
 
 def no_place_for(name: str) -> InvalidRunError:
@@ -243,10 +245,12 @@ def used_elsewhere(key: str, value: str) -> InvalidRunError:
 
 
 def check_uri(uri: Any, argument: str) -> None:
-    """Refuse an empty URI, or one without a database, before a client uses it."""
-    if not isinstance(uri, str):
-        return
-    if not uri.strip():
+    """Refuse an empty URI, one without a database, and what is no URI, before a client uses it."""
+    if not isinstance(uri, str) and hasattr(uri, "get_collection"):
+        return  # a database object
+    if uri is not None and not isinstance(uri, str):
+        raise InvalidCatalogError(f"{argument} must be a URI like {_EXAMPLE}, not {short(uri)}")
+    if uri is None or not uri.strip():
         raise InvalidCatalogError(
             f"{argument} is empty; give a URI like {_EXAMPLE} (in YAML: is its environment variable set?)"
         )

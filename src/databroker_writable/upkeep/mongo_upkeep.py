@@ -21,6 +21,11 @@ from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover
 
+_NO_RUN = (
+    "document without a uid, so databroker cannot list this catalog: look at it in the database, and remove it there "
+    "if it is no start document"
+)
+
 
 class MongoUpkeep(BackendUpkeep):
     """What is the same in both layouts."""
@@ -66,7 +71,10 @@ class NormalizedUpkeep(MongoUpkeep):
         assets.refer(collections.resources.find({}, {"_id": False}))
         known = [uids_of(owner.documents) for owner in owners]
         published = uids_of(collections.starts)
-        findings: list[Finding] = []
+        findings = [
+            Finding("start-without-uid", f"run_start/{doc['_id']}", _NO_RUN)
+            for doc in collections.starts.find({"uid": {"$exists": False}}, {"_id": True})
+        ]
         for runs, is_apart in ((named - published, False), (named_apart - published - named, True)):
             for run in sorted(runs):
                 what = "documents of a run without a start document" + (" in this database" if is_apart else "")
@@ -103,7 +111,7 @@ class EmbeddedUpkeep(MongoUpkeep):
             for name in orphans:
                 orphans[name].difference_update(doc["uid"] for doc in header.get(f"{name}s") or [])
             assets.refer(header.get("resources") or [])
-            if not header.get("start"):
+            if not any("uid" in start for start in header.get("start") or []):
                 message = (
                     "header without a start document, so databroker cannot list this catalog: wait for its writer; if "
                     "the writer was killed, look at the header in the database before you remove it there"
