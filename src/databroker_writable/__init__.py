@@ -20,6 +20,7 @@ from .errors import (
     StoreFailedError,
     StoreWarning,
     UnreadableAssetError,
+    come_before_bluesky_live,
     has_databroker_1,
     require_databroker_1,
 )
@@ -27,7 +28,7 @@ from .errors import (
 if has_databroker_1():
     import databroker  # noqa: F401  first: its import finds the drivers, including ours
 
-    require_databroker_1()
+    come_before_bluesky_live()
 
 if TYPE_CHECKING:
     from .catalog.wrapping import make_writable, writable_class

@@ -69,16 +69,14 @@ def require_databroker_1() -> None:
             "installed; pip install 'databroker-writable[databroker]' in a separate environment "
             "(handlers and to_dataset work with databroker 2 and Tiled, too)"
         )
-    _import_databroker_core()
 
 
-def _import_databroker_core() -> None:
-    """Import databroker.core before, or although, bluesky-live 0.0.8 reads a run, after which its import would fail.
+def come_before_bluesky_live() -> None:
+    """Import databroker.core, which cannot be imported any more when bluesky-live 0.0.8 has read a run.
 
-    Both register a function of this name; bluesky-live leaves databroker's in place if it comes first.
+    Both register a function with event-model; bluesky-live leaves databroker's in place if it comes first.
     """
-    if "bluesky_live" in sys.modules and "databroker.core" not in sys.modules:
-        sys.modules["event_model"]._coercion_registry.pop("delayed", None)
+    if has_databroker_1() and "bluesky_live" in sys.modules and "databroker.core" not in sys.modules:
         importlib.import_module("databroker.core")
 
 

@@ -15,7 +15,6 @@ from ..runs.start_document import StartArguments
 from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
-from . import pickled_runs
 from .batches import BatchStore
 from .checked_runs import checked_run, start_in, table_sink
 from .closing_at_exit import close_at_exit
@@ -28,7 +27,6 @@ from .remark_methods import RemarkMethods
 from .retries import refuse_taken_uid
 
 upstream.ignore_warning_of_reading()
-pickled_runs.register()
 
 
 class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableMixin, DriverHooks):

@@ -15,7 +15,10 @@ from ..runs.upstream_entries import adopt_state
 from ..storage.known_backends import backend_class
 from ..tables.wording import short
 from .options import CatalogOptions
+from .pickled_runs import register
 from .storing_methods import WritableMixin
+
+register()
 
 
 def writable_class(cls: type) -> type:

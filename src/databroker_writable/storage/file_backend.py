@@ -33,7 +33,7 @@ from .catalog_paths import (
     remedy_for_pattern,
     unescaped,
 )
-from .file_rights import is_gone
+from .file_rights import was_removed
 from .file_writer import FileRunWriter, RunFileGroup, SerializerWriter, name_during_deletion
 from .header_cache import HeaderCache
 from .remark_files import RemarkFolder
@@ -154,7 +154,7 @@ class FileBackend(Backend):
 
     def _check_still_there(self) -> None:
         """Refuse a directory that was there: another one made in its place would hide it, or be hidden by it."""
-        if self._had_directory and is_gone(self.directory):
+        if self._had_directory and not os.path.isdir(self.directory) and not was_removed(self.directory):
             raise InvalidCatalogError(
                 f"the directory {self.directory!r} is gone; mount its file system again, or open the catalog anew"
             )

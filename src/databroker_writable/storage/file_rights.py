@@ -32,6 +32,7 @@ def make_directories(path: str) -> list[str]:
             if not os.path.isdir(directory):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), directory) from None
         else:
+            _removed.discard(directory)
             made.append(directory)
             share_with_group(directory, os.path.dirname(directory))
     return made
@@ -50,12 +51,9 @@ def remove_empty_directories(paths: Sequence[str]) -> None:
         _removed.add(directory)
 
 
-def is_gone(directory: str) -> bool:
-    """Whether a directory that was there is not, though this process has not removed it."""
-    if os.path.isdir(directory):
-        _removed.discard(directory)
-        return False
-    return directory not in _removed
+def was_removed(directory: str) -> bool:
+    """Whether it was this process that removed a directory."""
+    return directory in _removed
 
 
 def share_with_group(new: str | int, directory: str) -> None:

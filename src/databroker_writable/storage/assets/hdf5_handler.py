@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from ...errors import UnreadableAssetError
+from ...errors import UnreadableAssetError, come_before_bluesky_live
 from . import chunking
 from .hdf5_source import ArraySource
 
 if TYPE_CHECKING:
     import dask.array
+
+# bluesky-live finds this module, as a handler, before it reads its first run
+come_before_bluesky_live()
 
 HDF5_SPEC = "DATABROKER_WRITABLE_HDF5"
 
