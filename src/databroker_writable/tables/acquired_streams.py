@@ -10,7 +10,6 @@ import dask.array
 import event_model
 import numpy
 import xarray
-from bluesky_live.conversion import documents_to_xarray
 
 from ..errors import InvalidRunError, StoreError, warn_user
 from .stream_reading import naming_the_run, read_documents, stream_columns
@@ -73,6 +72,9 @@ def _from_columns(
 
 def _of_one_event(descriptor: dict[str, Any], data: dict[str, Any]) -> xarray.Dataset:
     """The form of a stream, its dims and attributes, from the data of one Event without those in other files."""
+    # only here: tables that were stored by this package are read where bluesky-live is not installed
+    from bluesky_live.conversion import documents_to_xarray
+
     data_keys = {key: {**data_key, "external": ""} for key, data_key in descriptor["data_keys"].items()}
     data = {key: data[key] if key in data else numpy.zeros((1,) * len(data_keys[key]["shape"])) for key in data_keys}
     event: Any = {"descriptor": descriptor["uid"], "uid": "", "time": 0.0, "seq_num": 1, "data": data, "timestamps": {}}
