@@ -14,6 +14,7 @@ from bluesky_live.run_builder import build_one_run_from_documents
 import databroker_writable
 from databroker_writable import to_dataset
 from databroker_writable.drivers import WritableJSONLCatalog
+from databroker_writable.tables.acquired_streams import as_databroker_reads
 from databroker_writable.tables.document_values import to_builtin
 
 
@@ -90,6 +91,9 @@ def test_a_stream_comes_as_databroker_reads_it(tmp_path, columns, driver):
             to_dataset(run)
     else:
         assert_as_databroker(to_dataset(run), read)
+        descriptors = [doc for name, doc in run.documents(fill="no") if name == "descriptor"]
+        lazy = as_databroker_reads(run, "primary", descriptors)
+        assert_as_databroker(lazy.compute(), run.primary.to_dask().compute())
 
 
 def test_dims_of_data_keys_are_kept(tmp_path):

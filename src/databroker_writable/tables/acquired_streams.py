@@ -16,15 +16,11 @@ from .stream_reading import naming_the_run, read_documents, stream_columns
 from .wording import cut
 
 
-def read_acquired(
-    run: Any, stream: str, pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]
-) -> xarray.Dataset:
-    """A stream of these documents, as databroker reads it; an error says what it cannot read, and in which column."""
+def read_acquired(run: Any, stream: str, descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset:
+    """A stream that was not made from a table, in memory; an error says what cannot be read, and in which column."""
     try:
         with naming_the_run(run, stream):
-            dataset = _from_columns(run, stream, pages, descriptors)
-            if dataset is None:
-                dataset = without_stream_resources(run, stream, descriptors).read()
+            dataset: xarray.Dataset = as_databroker_reads(run, stream, descriptors).load()
     except StoreError:
         raise
     except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
@@ -43,19 +39,25 @@ def read_acquired(
     return dataset
 
 
-def _from_columns(
-    run: Any, stream: str, pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]
-) -> xarray.Dataset | None:
-    """The Dataset that databroker's ``read()`` gives, from whole columns; None if databroker has to read them.
+def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset:
+    """What databroker's ``to_dask()`` gives of any stream; only columns in other files are dask arrays."""
+    with naming_the_run(run, stream):
+        dataset = _from_columns(run, stream, descriptors)
+        return without_stream_resources(run, stream, descriptors).to_dask() if dataset is None else dataset
+
+
+def _from_columns(run: Any, stream: str, descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset | None:
+    """The same from whole columns; None if databroker has to read them.
 
     databroker 1.2.5 makes a dask array of each value, which takes seconds for a scan of 200 Events.
     """
-    if len(descriptors) > 1 or not pages or stream_columns(descriptors[0]):
+    if len(descriptors) > 1 or stream_columns(descriptors[0]):
         return None
     data_keys = descriptors[0]["data_keys"]
     in_files = {key for key, data_key in data_keys.items() if data_key.get("external")}
-    if in_files:
-        pages, _ = read_documents(run, stream, fill="delayed")
+    pages, _ = read_documents(run, stream, fill="delayed" if in_files else "no")
+    if not pages:
+        return None
     columns = {key: [value for page in pages for value in page["data"][key]] for key in data_keys}
     for key in data_keys.keys() - in_files:
         columns[key] = list(map(numpy.asarray, columns[key]))
@@ -64,10 +66,11 @@ def _from_columns(
     form = _of_one_event(descriptors[0], {key: values[0] for key, values in columns.items() if key not in in_files})
     variables: dict[str, Any] = {"time": ("time", [time for page in pages for time in page["time"]])}
     for key, variable in form.data_vars.items():
-        stack = dask.array.stack if key in in_files else numpy.stack
-        variables[str(key)] = variable.dims, stack(columns[str(key)]), variable.attrs
-    dataset: xarray.Dataset = xarray.Dataset(variables).load()
-    return dataset
+        values = dask.array.stack(columns[key]) if key in in_files else numpy.stack(columns[key])
+        # as with databroker, xarray (2026.9) turns None among strings into NaN only when they are loaded
+        data = dask.array.from_array(values, chunks=-1) if values.dtype == object else values
+        variables[str(key)] = variable.dims, data, variable.attrs
+    return xarray.Dataset(variables)
 
 
 def _of_one_event(descriptor: dict[str, Any], data: dict[str, Any]) -> xarray.Dataset:

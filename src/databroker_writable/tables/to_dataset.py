@@ -88,7 +88,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         last = max(descriptors, key=lambda doc: doc["time"])
         layout = _layout_of(last, stream)
         if layout is None:
-            return read_acquired(run, stream, pages, descriptors)
+            return read_acquired(run, stream, descriptors)
         if not pages:
             if counts_by_stream(run.metadata.get("stop")).get(stream, 0) > 0:
                 raise InvalidRunError(

@@ -45,9 +45,9 @@ from ..runs.document_parts import PRIMARY
 from ..runs.packed_headers import place_in_time
 from ..runs.upstream_entries import release_run
 from ..tables import to_dataset, with_text_names
-from ..tables.acquired_streams import without_stream_resources
+from ..tables.acquired_streams import as_databroker_reads
 from ..tables.layout import find_layout
-from ..tables.stream_reading import naming_the_run, stream_columns
+from ..tables.stream_reading import stream_columns
 from ..tables.tiled_columns import with_nulls_announced, without_objects
 
 PAGE = Path(__file__).with_name("page")
@@ -236,15 +236,15 @@ def _serializers() -> Any:
 def _stream_node(run: Any, name: str) -> MapAdapter:
     """The node of one stream; its parts are read when they are asked for."""
     descriptors = [doc for doc in upstream.loaded_descriptors(run) if doc.get("name", PRIMARY) == name]
-    stream = without_stream_resources(run, name, descriptors)
-    read = naming_the_run(run, name)(stream.to_dask)
+    read = functools.cache(functools.partial(as_databroker_reads, run, name, descriptors))
     # to_dataset would load the images of others into memory
     is_of_others = find_layout(descriptors[0]) is None
-    table = functools.cache(read if is_of_others else lambda: with_text_names(to_dataset(run, name)))
+    table = read if is_of_others else functools.cache(lambda: with_text_names(to_dataset(run, name)))
+    config = run[name].config
     nodes = {
         "data": lambda: _arrays(with_nulls_announced(read(), descriptors[0]), descriptors[0]["data_keys"]),
         "timestamps": lambda: _arrays(_timestamps(run, descriptors)),
-        "config": lambda: MapAdapter({key: _arrays(stream.config[key].to_dask()) for key in stream.config}),
+        "config": lambda: MapAdapter({key: _arrays(config[key].to_dask()) for key in config}),
         "dataset": lambda: _arrays(table()),
     }
     with contextlib.suppress(Exception):  # which is said where the data are asked for; Arrow has no complex numbers
