@@ -12,8 +12,7 @@ from ..runs.checker import RunDocuments
 from ..runs.interrupts import deferred_interrupts
 from ..tables.classifier import is_lazy
 from ..tables.document_values import private_copy
-from .insertion import RunInsertion, insert_documents
-from .run_store import RunStore
+from .run_store import RunInsertion, RunStore, insert_documents
 
 BATCH_BYTES = 64 * 1024 * 1024
 """A batch is stored when it holds more bytes than this; until then it is in memory."""

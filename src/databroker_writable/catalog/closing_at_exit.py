@@ -7,7 +7,7 @@ import weakref
 
 from ..errors import StoreError, warn_user
 from ..runs.builder import RunBuilder
-from .insertion import CatalogSink
+from .catalog_sink import CatalogSink
 
 REASON = "the process ended before the run was closed"
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import NotWritableError, errors_end_here
 from ..results.remarks import annotate, remarks_on, restore, retract
 from ..runs import upstream
 from ..storage.failures import explaining, explaining_reads
 from ..tables.public_types import RunOrUid
-
-if TYPE_CHECKING:
-    from .run_store import RunStore
+from .run_store import RunStore
 
 
 class RemarkMethods:

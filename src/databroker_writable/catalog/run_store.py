@@ -1,23 +1,28 @@
-"""Store checked runs into one catalog, each completely or not at all; a retry finds a stored run."""
+"""Store runs, each completely or not at all: assets into files, documents through ``v1.insert``."""
 
 from __future__ import annotations
 
 import math
 import threading
+import warnings
 import weakref
+from collections.abc import Callable
 from typing import Any
 
-from ..errors import NotWritableError, RunExistsError
+from ..errors import NotWritableError, RunExistsError, StoreFailedError
 from ..runs import upstream
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunChecker, RunDocuments
+from ..runs.document_parts import Document
 from ..runs.forks import begin_anew_in_children
+from ..runs.interrupts import are_broken_off
+from ..runs.run_or_table import documents_of
+from ..storage.assets.asset_router import AssetRouter
 from ..storage.backend import Backend
-from ..storage.failures import explaining_reads, not_shown
-from ..storage.serializer import RunSerializer
-from .insertion import RunInsertion, insert_documents
+from ..storage.failures import explaining_reads, not_shown, raise_explained
+from ..storage.serializer import CheckedDocument, RunSerializer
 from .options import CatalogOptions, asset_threshold
-from .retries import result_of_retry
+from .retries import is_published, result_of_retry
 
 
 class RunStore:
@@ -122,3 +127,89 @@ class RunStore:
             if self.backend.shows_stored(uid):
                 raise
             raise not_shown(uid, self.backend) from None
+
+
+class RunInsertion:
+    """Inserts the documents of one run, which becomes visible with its stop document."""
+
+    def __init__(self, store: RunStore, plan: AssetPlan, progress: Callable[[int], Any] | None = None) -> None:
+        self._store = store
+        self._router = AssetRouter(plan, progress)
+        self._start: Document = {}
+        self._is_ending = False
+        self.is_lost = False  # whether a document could not be inserted; the catalog has then dropped the run
+        self.is_ended = False  # whether nothing more follows: the run is stored or lost
+
+    @property
+    def _uid(self) -> str:
+        return self._start.get("uid", "")
+
+    def write(self, name: str, doc: Document) -> None:
+        """Store one checked document."""
+        if name == "start":
+            self._start = doc
+        try:
+            for part, item in self._router(name, doc):
+                self._insert(part, item)
+            self.is_ended = name == "stop"
+        except BaseException as exc:
+            # after the stop document nothing else removes the run, and a retry must start from nothing
+            if not self.is_lost and (name == "stop" or isinstance(exc, StoreFailedError | NotWritableError)):
+                self.abandon()
+            raise
+
+    def forget_descriptor(self, uid: str) -> None:
+        """Drop a descriptor if none of its Events could be written."""
+        self._router.forget_descriptor(uid)
+
+    def abandon(self) -> None:
+        """Remove what was written of the run, unless it is published."""
+        self.is_lost = self.is_ended = True
+        if self._store.serializer is not None:
+            self._store.serializer.abandon(self._uid)
+        needed = self._resources_of_stored_run() if self._is_ending and self._router.has_files else []
+        if needed is not None:
+            self._router.discard(needed)
+
+    def _resources_of_stored_run(self) -> list[Document] | None:
+        """The resources of the run that is stored under the uid, ours or another writer's; None if unknown."""
+        if are_broken_off():
+            return None
+        try:
+            if not self._store.backend.has_run(self._uid):
+                return []
+            return [doc for name, doc in documents_of(self._store.catalog[self._uid]) if name == "resource"]
+        except Exception:
+            # for example, the server is gone: keep the files, because a stored run may refer to them
+            return None
+
+    def _insert(self, name: str, doc: Document) -> None:
+        self._is_ending = self._is_ending or name == "stop"
+        try:
+            with self._store.lock, warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The method Broker.insert", PendingDeprecationWarning)
+                self._store.catalog.v1.insert(name, CheckedDocument(doc))
+        except Exception as exc:
+            self.abandon()
+            store = self._store
+            may_be_done = name == "stop" and not isinstance(exc, RunExistsError)
+            if may_be_done and is_published(store.catalog, store.backend, self._start):
+                # it was done, but reported as failed
+                self.is_lost = False
+                return
+            raise_explained(exc, f"the run {self._uid!r}", store.backend)
+        except BaseException:
+            # the catalog has dropped the run
+            self.abandon()
+            raise
+
+
+def insert_documents(documents: RunDocuments, insertion: RunInsertion) -> None:
+    """Store a run completely or not at all."""
+    try:
+        for name, doc in documents:
+            insertion.write(name, doc)
+    except BaseException:
+        if not insertion.is_lost:
+            insertion.abandon()
+        raise

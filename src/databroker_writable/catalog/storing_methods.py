@@ -16,15 +16,16 @@ from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
 from .batches import BatchStore
+from .catalog_sink import CatalogSink
 from .checked_runs import checked_run, start_in, table_sink
 from .closing_at_exit import close_at_exit
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
-from .insertion import CatalogSink, RunInsertion
 from .intake_methods import ReopenableMixin
 from .options import DIRECTORIES, CatalogOptions, OptionProperties, naming_wrong_arguments, without_options
 from .remark_methods import RemarkMethods
 from .retries import refuse_taken_uid
+from .run_store import RunInsertion
 
 upstream.ignore_warning_of_reading()
 
