@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
-import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -24,17 +24,53 @@ _YES = {"true", "yes", "on", "1"}
 _NO = {"false", "no", "off", "0"}
 
 
+def asset_threshold(value: Any, name: str = "asset_threshold") -> int:
+    """Parse a number of bytes; YAML's ``{{ env(X) }}`` gives text."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    is_number = isinstance(value, int | numpy.integer) and not isinstance(value, bool)
+    if not is_number or value < 0:
+        raise InvalidCatalogError(
+            f"{name} must be a number of bytes, not {short(value)}; write 1 MiB as {ASSET_THRESHOLD}"
+        )
+    return int(value)
+
+
+def _yes_or_no(value: Any, name: str) -> bool:
+    """Parse the usual spellings of yes and no, because YAML's ``{{ env(X) }}`` gives text."""
+    if isinstance(value, bool | numpy.bool_):
+        return bool(value)
+    text = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if text not in _YES | _NO:
+        raise InvalidCatalogError(f"{name} must be true or false, not {short(value)}")
+    return text in _YES
+
+
+def _metadata(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidCatalogError(f"{name} must be a dict of metadata, not {short(value)}")
+    for key in ("uid", "time"):
+        if key in value:
+            raise InvalidCatalogError(f"{name} has {key!r}, which each run has of its own; leave it out")
+    return dict(value)
+
+
+def _parsed_by(parser: Callable[[Any, str], Any], default: Any) -> Any:
+    """An option, with the function that checks its value, of which messages have the name."""
+    return field(default_factory=lambda: copy.copy(default), metadata={"parser": parser})
+
+
 @dataclass(frozen=True)
 class CatalogOptions:
     """The options of a writable catalog, as `WritableMixin` explains them; paths are absolute."""
 
-    asset_root: str | None = None
-    asset_threshold: int = ASSET_THRESHOLD
-    writable: bool = True
-    metadata_defaults: Mapping[str, Any] = field(default_factory=dict)
-    allow_pickle: bool = False
-    annotations: str | None = None
-    index: bool = True
+    asset_root: str | None = _parsed_by(absolute_path, None)
+    asset_threshold: int = _parsed_by(asset_threshold, ASSET_THRESHOLD)
+    writable: bool = _parsed_by(_yes_or_no, True)
+    metadata_defaults: Mapping[str, Any] = _parsed_by(_metadata, {})
+    allow_pickle: bool = _parsed_by(_yes_or_no, False)
+    annotations: str | None = _parsed_by(absolute_path, None)
+    index: bool = _parsed_by(_yes_or_no, True)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> CatalogOptions:
@@ -43,7 +79,7 @@ class CatalogOptions:
             if name not in _PARSERS:
                 choices = did_you_mean(name, _PARSERS) or f"; it has {', '.join(sorted(_PARSERS))}"
                 raise InvalidCatalogError(f"a writable catalog has no option {name!r}{choices}")
-        return cls(**{name: _PARSERS[name](value) for name, value in values.items() if value is not None})
+        return cls(**{name: _PARSERS[name](value, name) for name, value in values.items() if value is not None})
 
     def changed(self) -> dict[str, Any]:
         """The options that differ from the default."""
@@ -51,10 +87,12 @@ class CatalogOptions:
         return {name: getattr(self, name) for name in OPTION_NAMES if getattr(self, name) != getattr(default, name)}
 
 
-DIRECTORIES = ("asset_root", "annotations")
+_PARSERS = {option.name: option.metadata["parser"] for option in dataclasses.fields(CatalogOptions)}
+
+DIRECTORIES = tuple(name for name, parser in _PARSERS.items() if parser is absolute_path)
 """The options that are paths of directories."""
 
-OPTION_NAMES = tuple(option.name for option in dataclasses.fields(CatalogOptions))
+OPTION_NAMES = tuple(_PARSERS)
 
 
 def without_options(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -106,48 +144,6 @@ def _arguments_of(driver: type) -> set[str]:
 
 
 _OF_INTAKE = (_arguments_of(intake.Catalog) | {"auth"}) - {"name", "description", "metadata"}
-
-
-def asset_threshold(value: Any) -> int:
-    """Parse a number of bytes; YAML's ``{{ env(X) }}`` gives text."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    is_number = isinstance(value, int | numpy.integer) and not isinstance(value, bool)
-    if not is_number or value < 0:
-        raise InvalidCatalogError(
-            f"asset_threshold must be a number of bytes, not {short(value)}; write 1 MiB as {ASSET_THRESHOLD}"
-        )
-    return int(value)
-
-
-def _yes_or_no(name: str, value: Any) -> bool:
-    """Parse the usual spellings of yes and no, because YAML's ``{{ env(X) }}`` gives text."""
-    if isinstance(value, bool | numpy.bool_):
-        return bool(value)
-    text = str(value).strip().lower() if isinstance(value, str | int) else ""
-    if text not in _YES | _NO:
-        raise InvalidCatalogError(f"{name} must be true or false, not {short(value)}")
-    return text in _YES
-
-
-def _metadata_defaults(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidCatalogError(f"metadata_defaults must be a dict of metadata, not {short(value)}")
-    for key in ("uid", "time"):
-        if key in value:
-            raise InvalidCatalogError(f"metadata_defaults has {key!r}, which each run has of its own; leave it out")
-    return dict(value)
-
-
-_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "asset_root": functools.partial(absolute_path, name="asset_root"),
-    "asset_threshold": asset_threshold,
-    "writable": functools.partial(_yes_or_no, "writable"),
-    "allow_pickle": functools.partial(_yes_or_no, "allow_pickle"),
-    "index": functools.partial(_yes_or_no, "index"),
-    "metadata_defaults": _metadata_defaults,
-    "annotations": functools.partial(absolute_path, name="annotations"),
-}
 
 
 def _option(name: str, meaning: str) -> Any:

@@ -64,8 +64,7 @@ def make_writable(catalog: Broker, **options: Any) -> Broker:
     ----------
     catalog : databroker.v2.Broker or databroker.v1.Broker
     **options
-        ``asset_root``, ``asset_threshold``, ``metadata_defaults``, ``allow_pickle``, ``annotations``, ``index`` and
-        ``writable``, as for `WritableMixin`; a catalog that is writable already keeps its own options.
+        As for `WritableMixin`, such as ``asset_root``; a catalog that is writable already keeps its own options.
 
     Returns
     -------
