@@ -29,8 +29,9 @@ from .catalog.wrapping import writable_class
 from .results.run_uids import open_run
 from .runs.upstream import stock_drivers
 from .runs.upstream_entries import missing_driver
-from .storage.catalog_paths import RUN_FILES, absolute_path, files_matching
+from .storage.catalog_paths import absolute_path, files_matching
 from .storage.durable_file import make_durable_directories
+from .storage.run_file_readers import JSONL, MSGPACK, RUN_FILES
 from .tables.public_types import Broker
 
 
@@ -243,7 +244,7 @@ def _is_name_of_catalog(name: str) -> bool:
 
 def run_files_of(directory: str) -> tuple[type, str]:
     """The driver for the run files of a directory, and the glob that finds them."""
-    msgpack, jsonl = (os.path.join(glob.escape(directory), f"*.{suffix}") for suffix in ("msgpack", "jsonl"))
+    msgpack, jsonl = (os.path.join(glob.escape(directory), f"*{known.suffix}") for known in (MSGPACK, JSONL))
     if any(files_matching([jsonl])):
         if not any(files_matching([msgpack])):
             return WritableJSONLCatalog, jsonl

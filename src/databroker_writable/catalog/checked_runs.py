@@ -15,6 +15,7 @@ from ..results.remarks import retractions_in
 from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.checker import RunChecker, RunDocuments, check_documents
+from ..runs.provenance import REFERRING
 from ..runs.run_or_table import documents_of, is_table, warn_of_wrong_order
 from ..runs.simple_run import build_table
 from ..runs.sinks import BuiltRun, TableSink
@@ -33,7 +34,7 @@ SECONDS_PER_VALUE = 0.0006
 SECONDS_PER_PAIR = 5e-7
 """Seconds that it needs in addition for each pair of columns, because xarray and dask go through all for each one."""
 
-PATIENCE = 5
+SLOW_SECONDS = 5
 """Warn if reading takes longer than this many seconds."""
 
 
@@ -71,7 +72,7 @@ def _warn_of_slow_reading(documents: RunDocuments) -> None:
     for stream, count in (stop.get("num_events") or {}).items():
         width = columns.get(stream, 0)
         seconds = SECONDS_PER_VALUE * count * width + SECONDS_PER_PAIR * width**2
-        if seconds > PATIENCE:
+        if seconds > SLOW_SECONDS:
             events, remedy = f"{count} Events", ", or store the table as one Event with one_event=True"
             if count == 1:
                 events, remedy = "Event", ""
@@ -131,14 +132,8 @@ def table_sink(
 
 def start_in(catalog: Any, given: StartArguments) -> dict[str, Any]:
     """The metadata of a run that is built for a catalog; uids of its runs are completed, and get its name."""
-    return start_metadata(
-        replace(
-            given,
-            derived_from=_resolved(catalog, given.derived_from, "derived_from", given.uid),
-            supersedes=_resolved(catalog, given.supersedes, "supersedes", given.uid),
-            metadata=_with_defaults(catalog, given.metadata, given.uid),
-        )
-    )
+    resolved = {key: _resolved(catalog, getattr(given, key), key, given.uid) for key in REFERRING}
+    return start_metadata(replace(given, **resolved, metadata=_with_defaults(catalog, given.metadata, given.uid)))
 
 
 def _with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
@@ -146,7 +141,7 @@ def _with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
     if metadata is not None and not isinstance(metadata, Mapping):
         return metadata  # composing the start document will refuse it
     merged = {**catalog._store.options.metadata_defaults, **(metadata or {})}
-    for key in merged.keys() & {"derived_from", "supersedes"}:
+    for key in merged.keys() & set(REFERRING):
         merged[key] = _resolved(catalog, merged[key], key, uid)
     return merged
 

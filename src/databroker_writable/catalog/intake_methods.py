@@ -12,7 +12,7 @@ from intake.catalog.local import YAMLFileCatalog
 
 from ..runs import upstream
 from ..tables.public_types import Broker
-from .recipes import as_template, check_variables, describe_catalog, pickled
+from .reopening import as_template, check_variables, describe_catalog, pickled
 
 RUN_DRIVER = "databroker_writable.drivers.StoredRun"
 

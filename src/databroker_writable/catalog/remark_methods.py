@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from ..errors import NotWritableError, errors_end_here
+from ..errors import errors_end_here
 from ..results.remarks import annotate, remarks_on, restore, retract
-from ..runs import upstream
 from ..storage.failures import explaining, explaining_reads
 from ..tables.public_types import RunOrUid
 from .run_store import RunStore
@@ -179,15 +178,10 @@ class RemarkMethods:
     @contextlib.contextmanager
     def _remarking(self) -> Iterator[None]:
         """Refuse a remark that cannot be added here, and raise our errors if adding it fails."""
-        if upstream.is_search_result(self):
-            raise NotWritableError(
-                "remarks cannot be added through search results; annotate the run in the catalog that was searched"
-            )
-        if not self._store.options.writable:
-            raise NotWritableError(
-                f"the catalog {self._store.backend.label!r} is opened with writable: false; annotate its runs in the "
-                "catalog of your results, which keeps the remark: results.annotate(run, ...)"
-            )
+        self._store.check_open(
+            "remarks cannot be added through search results; annotate the run in the catalog that was searched",
+            "annotate its runs in the catalog of your results, which keeps the remark: results.annotate(run, ...)",
+        )
         with explaining(self._store.backend, "a remark"):
             self._store.backend.check_takes_remarks()
             yield

@@ -49,15 +49,16 @@ class RunStore:
 
     def check_writable(self) -> None:
         """Raise `NotWritableError` if it is already known that nothing can be stored."""
-        if upstream.is_search_result(self.catalog):
-            raise NotWritableError(
-                "nothing can be stored into search results; store into the catalog that was searched"
-            )
-        if not self.options.writable:
-            raise NotWritableError(
-                f"the catalog {self.backend.label!r} is opened with writable: false; store into another one"
-            )
+        in_results = "nothing can be stored into search results; store into the catalog that was searched"
+        self.check_open(in_results, "store into another one")
         self.backend.check_writable()
+
+    def check_open(self, in_results: str, remedy: str) -> None:
+        """Raise `NotWritableError` for search results, and for a catalog with ``writable=False``."""
+        if upstream.is_search_result(self.catalog):
+            raise NotWritableError(in_results)
+        if not self.options.writable:
+            raise NotWritableError(f"the catalog {self.backend.label!r} is opened with writable: false; {remedy}")
 
     def new_serializer(self) -> RunSerializer:
         """Return the serializer for databroker's ``v1.insert``."""

@@ -9,7 +9,7 @@ import click
 import humanize
 from click.core import ParameterSource
 
-from ..catalog.recipes import without_password
+from ..catalog.reopening import without_password
 from ..tables.wording import counted
 from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover

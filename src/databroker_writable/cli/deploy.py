@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from ..catalog.recipes import without_password
+from ..catalog.reopening import without_password
 from ..storage.catalog_paths import expanded
 from ..upkeep.deploying import check_catalogs, check_is_yaml, deploy_catalogs, is_searched, search_path_of
 from .parsing import PlainCommand

@@ -20,8 +20,10 @@ import click
 
 from databroker_writable_command import SummarizedGroup
 
-from ..catalog.recipes import without_password
+from ..catalog.reopening import without_password
 from ..errors import FULL_TRACEBACK, RunExistsError, StoreError, StoreWarning
+from ..results.references import OR_THE_RUN
+from ..results.selection import TO_ADD_TAG
 from ..runs.shown_text import printable
 from .other_names import COMMANDS
 from .printing import say
@@ -32,8 +34,8 @@ CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (ca
 
 _OPTIONS = {
     "one_event=True": "one_event=True (--one-event)",
-    ", or give the run itself, as its own catalog gives it: other_catalog[uid]": "",
-    "annotate(run, tags=[...]) adds it to one": "databroker-writable note CATALOG UID --tag TAG adds it to one",
+    OR_THE_RUN: "",
+    TO_ADD_TAG: "databroker-writable note CATALOG UID --tag TAG adds it to one",
     RunExistsError.REMEDY: "Give another --uid",
     "give it as the argument exit_status of store_run, or of the builder's close(), or choose": "choose",
     "the argument derived_from says": "--derived-from says",

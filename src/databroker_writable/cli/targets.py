@@ -15,13 +15,14 @@ from typing import Any
 
 import click
 
-from ..catalog.recipes import check_variables, without_password
+from ..catalog.reopening import check_variables, without_password
 from ..errors import did_you_mean
 from ..results.header_search import NO_PROBES, headers
 from ..results.run_uids import complete_uid, is_number, open_run
 from ..runs import upstream
-from ..storage.catalog_paths import RUN_FILES, expanded
+from ..storage.catalog_paths import expanded
 from ..storage.file_rights import remove_empty_directories
+from ..storage.run_file_readers import RUN_FILES
 from ..tables.wording import counted
 
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)

@@ -10,7 +10,7 @@ import xarray
 from ..errors import ExportError
 from ..runs.attachments import STREAM as ATTACHMENTS
 from ..runs.attachments import has_attachments
-from ..runs.document_parts import NAMES
+from ..runs.document_parts import NAMES, PRIMARY
 from ..tables.tiled_columns import descriptor_of, is_remote
 from ..tables.wording import short
 
@@ -74,7 +74,7 @@ def _given(document: Mapping[str, Any], key: str, kind: type) -> Any:
 
 def streams_of(run: Any, stream: str | None) -> list[str]:
     """The streams of a run without its attachments, ``primary`` first, or only the requested one."""
-    streams = sorted(run, key=lambda name: name != "primary")
+    streams = sorted(run, key=lambda name: name != PRIMARY)
     if stream is not None:
         if stream not in streams:
             raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")

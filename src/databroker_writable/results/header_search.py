@@ -13,8 +13,9 @@ import pymongo
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
+from ..runs.document_parts import EXIT_STATUSES, UNFINISHED, exit_status_of
 from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
-from ..runs.provenance import sources_of, superseded_uids
+from ..runs.provenance import REFERRING, sources_of, superseded_uids
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, may_have_deleted_runs
 from ..storage.embedded_query import header_query
 from ..storage.mongo_errors import away_as_error
@@ -26,7 +27,7 @@ PROBE = "databroker_writable_probe"
 
 NO_PROBES = {PROBE: {"$exists": False}}
 
-STATUSES = ("success", "abort", "fail", "unfinished", "retracted")
+STATUSES = (*EXIT_STATUSES, UNFINISHED, "retracted")
 """The values of ``exit_status``, and two more: a run without a stop document, and one that was retracted."""
 
 BATCHES = (100, 1_000, 10_000, 100_000)
@@ -50,7 +51,7 @@ class Header(NamedTuple):
 
     @property
     def status(self) -> str:
-        return (self.stop or {}).get("exit_status", "unfinished")
+        return exit_status_of(self.stop)
 
 
 def value_at(metadata: Mapping[str, Any], name: str) -> Any:
@@ -231,7 +232,7 @@ def _naming(catalog: Any) -> _Naming:
     if naming.replacements != starts.replacements or naming.count > len(starts):
         naming = _Naming(starts.replacements)
     known = list(starts.headers.values())
-    for header in with_keys(known[naming.count :], ("derived_from", "supersedes")):
+    for header in with_keys(known[naming.count :], REFERRING):
         start = header.start
         for uid in [source["uid"] for source in sources_of(start)] + superseded_uids(start):
             naming.runs_by_name.setdefault(uid, {})[header.uid] = None

@@ -14,7 +14,7 @@ from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from .header_search import PROBE, Header, headers, headers_superseding
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
-from .remarks import RETRACTED, SUPERSEDED, remarks, retractions
+from .remarks import RETRACTED, SUPERSEDED, may_supersede, remarks, retractions
 from .time_arguments import local_times
 
 IMPACT_COLUMNS = ("time", "catalog", "name", "status", "steps", "verdict")
@@ -121,7 +121,7 @@ def _reach_inputs(reached: NamedCatalogs) -> None:
 
 def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
     """The superseded uids, each with the newest run that supersedes it, is successful and is not retracted."""
-    valid = [header for header in superseding if header.status == "success" and header.uid not in withdrawn]
+    valid = [header for header in superseding if may_supersede(header.uid, header.status, withdrawn)]
     return {uid: header.uid for header in reversed(valid) for uid in superseded_uids(header.start)}
 
 

@@ -19,7 +19,7 @@ from .axes import check_axes, words_in_title
 from .header_search import Header
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
-from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions
+from .remarks import RETRACTED, SUPERSEDED, Remark, may_supersede, remarks, retractions
 from .run_uids import unambiguous_length
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def _judge(graph: Lineage, retracted: Mapping[str, Remark]) -> None:
     for data in graph.nodes.values():
         data.update(verdict=None, outdated_by=None, mark="")
     for uid, successor, kind in graph.edges(data="kind"):
-        if kind == "superseded" and graph.nodes[successor]["status"] == "success" and successor not in retracted:
+        if kind == "superseded" and may_supersede(successor, graph.nodes[successor]["status"], retracted):
             graph.nodes[uid]["verdict"] = SUPERSEDED
     for uid in retracted.keys() & set(graph):
         graph.nodes[uid]["verdict"] = RETRACTED

@@ -12,6 +12,7 @@ import numpy
 import xarray
 
 from ..errors import ExportError, StoreError, errors_end_here, require_package
+from ..runs.shown_text import SHORT_UID
 from ..storage.catalog_paths import expanded
 from ..storage.durable_file import NewFile
 from ..tables import check_run, text_name, to_dataset, with_text_names
@@ -20,7 +21,6 @@ from ..tables.public_types import Run
 from ..tables.wording import short
 from .axes import TIMES, StreamData, check_axes, first_descriptor, is_plottable, streams_of, title_of
 from .drawn_values import ZONE, Axis, Plottable, drawable, not_boolean
-from .run_uids import SHORTEST_UID
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +126,7 @@ def plottable(
     if not array.size:
         raise ExportError(f"the column {column!r} holds no values")
     array, note = _framed(array, frame)
-    title, uid = title_of(data.start), data.start["uid"][:SHORTEST_UID]
+    title, uid = title_of(data.start), data.start["uid"][:SHORT_UID]
     title = f"{title if uid in title else f'{title}, {uid}'}{note}"
     label, values = _labelled(array, data)
     if array.ndim == 2:

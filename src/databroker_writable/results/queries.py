@@ -17,11 +17,11 @@ from mongoquery import QueryError
 
 from ..errors import InvalidMetadataError
 from ..runs.provenance import start_of
+from ..storage.embedded_query import OF_QUERIES
 from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, posix_seconds
 from ..tables.wording import cut, short
 
-_OF_QUERIES = ("$and", "$or", "$nor")
 _AS_LISTS = (set, frozenset, KeysView, ValuesView, pandas.Series, pandas.Index)
 _PATTERNS = (re.Pattern, Regex)
 _MOMENTS = (datetime.date, numpy.datetime64)
@@ -54,7 +54,7 @@ def plain_query(query: Any) -> dict[str, Any]:
 def _plain_part(key: Any, value: Any) -> Any:
     if not isinstance(key, str):
         raise _wrong_query(f"the key {short(key)} is not text")
-    if key not in _OF_QUERIES:
+    if key not in OF_QUERIES:
         return _plain_condition(value, key)
     if not isinstance(value, list | tuple) or not all(isinstance(part, Mapping) for part in value):
         raise _wrong_query(f"{key} takes a list of queries, not {short(value)}")

@@ -25,7 +25,8 @@ def resolve(catalog: Any, runs: Any, argument: str, uid: str | None = None) -> l
     return resolved
 
 
-_REMEDY = "check the uid, or give the run itself, as its own catalog gives it: other_catalog[uid]"
+OR_THE_RUN = ", or give the run itself, as its own catalog gives it: other_catalog[uid]"
+_REMEDY = f"check the uid{OR_THE_RUN}"
 
 
 def no_such_run(catalog: Any, uid: str) -> str:

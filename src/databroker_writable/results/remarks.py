@@ -6,7 +6,7 @@ import getpass
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from ..errors import InvalidMetadataError, NotWritableError, warn_user
@@ -28,6 +28,11 @@ SUPERSEDED = "superseded"
 
 Remark = dict[str, Any]
 """``uid``, ``time``, ``run`` (a uid), ``catalog`` (a name or None), ``user``, ``text``, ``tags`` and ``verdict``."""
+
+
+def may_supersede(uid: str, status: str | None, retracted: Container[str]) -> bool:
+    """Whether a run takes the place of those that it names: a successful one that is not retracted."""
+    return status == "success" and uid not in retracted
 
 
 def check_tags(catalog: Any, tags: Any) -> None:

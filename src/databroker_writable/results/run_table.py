@@ -10,7 +10,7 @@ import numpy
 import pandas
 
 from ..errors import InvalidMetadataError, did_you_mean
-from ..runs.document_parts import name_of
+from ..runs.document_parts import PRIMARY, name_of
 from ..runs.run_display import rows_by_stream
 from ..runs.shown_text import shown, shown_time
 from ..storage.backend import label_of
@@ -22,7 +22,6 @@ from .selection import select, sources_in, warn_of_unknown_keys, with_keywords
 from .time_arguments import local_times
 
 WIDTH = 30
-COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
 
 Record = dict[str, Any]
 
@@ -69,14 +68,14 @@ def table(
             "name": _metadata([name_of(header.start) for header, _ in chosen], index),
             "streams": pandas.Series([", ".join(rows) for rows in streams], index, dtype=object),
             "rows": pandas.array(
-                [rows.get("primary", max(rows.values(), default=None)) for rows in streams], dtype="Int64"
+                [rows.get(PRIMARY, max(rows.values(), default=None)) for rows in streams], dtype="Int64"
             ),
             "tags": pandas.Series([", ".join(tags.get(header.uid, ())) for header, _ in chosen], index, dtype=object),
         },
         index=index,
     )
     for name in columns:
-        if name not in COLUMNS:
+        if name not in frame:
             values = [value_at(header.start, name) for header, _ in chosen]
             if values and all(value is None for value in values):
                 _check_known(catalog, name, [header for header, _ in chosen])

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from ..runs import upstream
+from ..runs.shown_text import SHORT_UID
 from ..runs.upstream_entries import is_deleted, loaded_start_documents
 from .header_search import header_of, headers
 
-SHORTEST_UID = 8
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 LAST_CHARACTER = "\U0010ffff"
 
@@ -33,7 +33,7 @@ def is_complete(text: str) -> bool:
 
 def unambiguous_length(uids: Collection[str]) -> int:
     """How many characters are needed to distinguish uids."""
-    length = SHORTEST_UID
+    length = SHORT_UID
     while len({uid[:length] for uid in uids}) < len(set(uids)):
         length += 1
     return length

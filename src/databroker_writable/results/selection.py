@@ -28,6 +28,8 @@ OPTIONS = {
 }
 """The options of each method that takes conditions as keywords."""
 
+TO_ADD_TAG = "annotate(run, tags=[...]) adds it to one"
+
 Source = tuple[str, str | None]
 """The uid of an input, and the role in which it was used; None for any."""
 
@@ -136,7 +138,7 @@ def _tagged(catalog: Any, tags: Any, given: Mapping[str, list[str]]) -> list[str
     known = sorted({tag for names in given.values() for tag in names})
     unknown = [tag for tag in wanted if tag not in known]
     if unknown:
-        choices = f"those given are {', '.join(known)}" if known else "annotate(run, tags=[...]) adds it to one"
+        choices = f"those given are {', '.join(known)}" if known else TO_ADD_TAG
         raise InvalidMetadataError(f"no run of {label_of(catalog)!r} has the tag {unknown[0]!r}; {choices}")
     return [uid for uid, names in given.items() if set(wanted) <= set(names)]
 

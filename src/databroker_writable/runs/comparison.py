@@ -9,7 +9,7 @@ from typing import Any
 import event_model
 import numpy
 
-from .document_parts import PRIMARY, NamedDocument
+from .document_parts import EVENT_KEYS, PRIMARY, NamedDocument
 
 
 def same_run(first: Iterable[NamedDocument], second: Iterable[NamedDocument]) -> bool:
@@ -74,9 +74,7 @@ def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
     for name, doc in documents:
         if name in ("event", "event_page"):
             pages = [doc] if name == "event" else event_model.unpack_event_page(doc)
-            events.setdefault(doc["descriptor"], []).extend(
-                as_text({k: page[k] for k in ("uid", "time", "seq_num", "data", "timestamps")}) for page in pages
-            )
+            events.setdefault(doc["descriptor"], []).extend(as_text({k: page[k] for k in EVENT_KEYS}) for page in pages)
         elif name in ("datum", "datum_page"):
             for datum in [doc] if name == "datum" else event_model.unpack_datum_page(doc):
                 result["datum", datum["datum_id"]] = as_text(datum)

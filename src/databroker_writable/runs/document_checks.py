@@ -207,16 +207,23 @@ def _check_stream_name(name: Any, limits: Limits) -> None:
 
 def _check_size(name: str, doc: Document, limits: Limits) -> None:
     """Refuse a document, other than a page of Events, that is too large for the backend."""
-    if limits.event_bytes is None:
-        return
-    sizes = {key: limits.size_of(value) for key, value in doc.items()}
-    total = sum(sizes.values()) + 200
-    if total > limits.event_bytes:
-        largest = max(sizes, key=sizes.__getitem__)
-        raise error_for(name)(
-            f"{called(name)} takes up to {total / 1e6:.1f} MB, of which {sizes[largest] / 1e6:.1f} MB in {largest!r}; "
-            f"{limits.backend} holds {limits.event_bytes / 1e6:.1f} MB: store large values as columns of a stream"
-        )
+    if limits.event_bytes is not None:
+        sizes = {repr(key): limits.size_of(value) for key, value in doc.items()}
+        too_large = excess(called(name), sizes, 200, limits.event_bytes, limits)
+        if too_large:
+            raise error_for(name)(f"{too_large}: store large values as columns of a stream")
+
+
+def excess(what: str, sizes: Mapping[str, int], overhead: int, most: int, limits: Limits) -> str:
+    """By how much something with parts of these sizes is too large for the backend; empty if it is not."""
+    total = sum(sizes.values()) + overhead
+    if total <= most:
+        return ""
+    largest = max(sizes, key=sizes.__getitem__)
+    return (
+        f"{what} takes up to {total / 1e6:.1f} MB, of which {sizes[largest] / 1e6:.1f} MB in {largest}; "
+        f"{limits.backend} holds {most / 1e6:.1f} MB"
+    )
 
 
 def _way_to_write(path: list[Any], value: Any, types: list[str]) -> str:

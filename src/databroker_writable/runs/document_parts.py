@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidRunError
@@ -11,22 +11,27 @@ from ..tables.wording import cut, short
 Document = dict[str, Any]
 NamedDocument = tuple[str, Document]
 
+Reader = Callable[[str], Iterator[NamedDocument]]
+"""Reads the documents of the run file with a path."""
+
 PRIMARY = "primary"
 """The stream of descriptors without a name: old bluesky had no other."""
 
 STREAM_DOCUMENTS = ("stream_resource", "stream_datum")
 
 EXIT_STATUSES = ("success", "abort", "fail")
+UNFINISHED = "unfinished"
+"""The status of a run without a stop document."""
 
-_EVENT_KEYS = ("uid", "time", "seq_num", "data", "timestamps")
-EVENT_PARTS = ("descriptor", *_EVENT_KEYS, "filled")
+EVENT_KEYS = ("uid", "time", "seq_num", "data", "timestamps")
+EVENT_PARTS = ("descriptor", *EVENT_KEYS, "filled")
 DATUM_PARTS = ("resource", "datum_id", "datum_kwargs")
 
 REQUIRED_KEYS = {
     "start": ("uid", "time"),
     "descriptor": ("uid", "run_start", "data_keys"),
-    "event": _EVENT_KEYS,
-    "event_page": _EVENT_KEYS,
+    "event": EVENT_KEYS,
+    "event_page": EVENT_KEYS,
     "resource": ("uid",),
     "datum": ("datum_id", "datum_kwargs"),
     "datum_page": ("datum_id", "datum_kwargs"),
@@ -45,6 +50,11 @@ NAMES = ("analysis_name", "analysis", "plan_name")
 def name_of(start: Mapping[str, Any]) -> Any:
     """The name of a run in its start document: that of an analysis, or of a plan."""
     return next((start[key] for key in NAMES if start.get(key)), None)
+
+
+def exit_status_of(stop: Mapping[str, Any] | None) -> Any:
+    """How a run ended, in its stop document, None if it has none yet."""
+    return (stop or {}).get("exit_status", UNFINISHED)
 
 
 def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> None:

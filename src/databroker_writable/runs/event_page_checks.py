@@ -14,7 +14,7 @@ from ..tables.classifier import NUMBERS, type_of
 from ..tables.document_values import check_event_values
 from ..tables.stream_reading import STREAM_EXTERNAL
 from ..tables.wording import Location, located, short
-from .document_checks import check_times
+from .document_checks import check_times, excess
 from .document_parts import EVENT_PARTS, Document, check_parts, listed
 
 InlinePart = Callable[[Document, Document], Document]
@@ -177,25 +177,18 @@ def _check_beside_data(page: Mapping[str, Any], where: str, limits: Limits) -> N
 
 
 def _check_sizes(page: Document, limits: Limits) -> None:
-    data, length = page["data"], len(page["uid"])
+    data, length, too_large = page["data"], len(page["uid"]), ""
     if limits.page_bytes is not None:
-        sizes = {key: limits.size_of(values) for key, values in data.items()}
-        _check_size("one event page", sizes, 10 * length * len(sizes), limits.page_bytes, limits)
+        sizes = {f"column {key!r}": limits.size_of(values) for key, values in data.items()}
+        too_large = excess("one event page", sizes, 10 * length * len(sizes), limits.page_bytes, limits)
     if limits.event_bytes is not None and length:
         sizes = {}
         for key, values in data.items():
             is_even = isinstance(values, numpy.ndarray) and values.dtype.kind != "U"
-            sizes[key] = max(map(limits.size_of, values[:1] if is_even else values))
-        _check_size("one Event", sizes, 60 * len(sizes) + 200, limits.event_bytes, limits)
-
-
-def _check_size(what: str, sizes: Mapping[str, int], overhead: int, most: int, limits: Limits) -> None:
-    total = sum(sizes.values()) + overhead
-    if total <= most:
-        return
-    largest = max(sizes, key=sizes.__getitem__)
-    raise InvalidTableError(
-        f"{what} takes up to {total / 1e6:.1f} MB, of which {sizes[largest] / 1e6:.1f} MB in column {largest!r}; "
-        f"{limits.backend} holds {most / 1e6:.1f} MB: open the catalog with asset_root=... to keep large arrays "
-        "as assets, or store fewer values at a time"
-    )
+            sizes[f"column {key!r}"] = max(map(limits.size_of, values[:1] if is_even else values))
+        too_large = too_large or excess("one Event", sizes, 60 * len(sizes) + 200, limits.event_bytes, limits)
+    if too_large:
+        raise InvalidTableError(
+            f"{too_large}: open the catalog with asset_root=... to keep large arrays as assets, or store fewer values "
+            "at a time"
+        )

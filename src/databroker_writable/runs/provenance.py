@@ -19,7 +19,10 @@ from . import upstream
 
 PACKAGES = ("databroker", "databroker-writable")
 
-_OF_SEVERAL = ("derived_from", "supersedes", "uids")
+REFERRING = ("derived_from", "supersedes")
+"""The keys of start documents that name other runs."""
+
+_OF_SEVERAL = (*REFERRING, "uids")
 """The arguments that take several runs."""
 
 

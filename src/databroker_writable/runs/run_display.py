@@ -13,13 +13,12 @@ from ..tables.stream_reading import counts_by_stream
 from . import upstream
 from .attachments import FILE_NAME, MEDIA_TYPE, has_attachments
 from .built_stream import BuiltStream
-from .document_parts import PRIMARY, Document, name_of
+from .document_parts import PRIMARY, Document, exit_status_of, name_of
 from .provenance import sources_of
-from .shown_text import aligned, html_table, shown, shown_time
+from .shown_text import SHORT_UID, aligned, html_table, shown, shown_time
 
 WIDTH = 60
 CELL_WIDTH = 40
-SHORT_UID = 8
 
 COLUMN_HEADER = ("column", "dtype", "shape", "units")
 ATTACHMENT_HEADER = ("file", "type", "bytes")
@@ -61,8 +60,7 @@ def rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
 
 def status_of(stop: Mapping[str, Any] | None) -> str:
     """How a run ended, and why."""
-    ended = stop or {}
-    status, reason = ended.get("exit_status", "unfinished"), ended.get("reason")
+    status, reason = exit_status_of(stop), (stop or {}).get("reason")
     return f"{status} ({reason})" if reason else str(status)
 
 

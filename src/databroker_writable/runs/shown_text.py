@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy
 
+SHORT_UID = 8
+"""How many characters of a uid are shown, unless they are those of several."""
+
 _ENTITIES = str.maketrans({"&": "#amp;", "<": "#lt;", ">": "#gt;", '"': "#quot;", "`": "#96;", "#": "#35;"})
 
 

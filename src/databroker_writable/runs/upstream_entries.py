@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import cachetools
@@ -18,11 +18,9 @@ from databroker.in_memory import BlueskyInMemoryCatalog
 from databroker.utils import LazyMap
 from intake.catalog.local import LocalCatalogEntry
 
+from .document_parts import Reader
 from .packed_headers import RunHeader, StartDocuments, fitting
 from .upstream import upsert_runs
-
-Reader = Callable[[str], Any]
-"""The function that reads the documents of a run file."""
 
 
 class _UnrenderedArguments(LocalCatalogEntry):

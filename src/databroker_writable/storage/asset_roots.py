@@ -9,7 +9,8 @@ from typing import Any
 
 from ..runs.document_parts import Document
 from .assets.asset_paths import check_same, files_under, run_uids
-from .catalog_paths import ASSETS, RUN_FILES, assets_beside, directories_of, files_matching
+from .catalog_paths import ASSETS, assets_beside, directories_of, files_matching
+from .run_file_readers import RUN_FILES
 
 
 class AssetRoots(dict[str, str]):

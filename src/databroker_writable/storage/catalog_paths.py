@@ -18,7 +18,6 @@ from .header_cache import HeaderCache
 
 ASSETS = "assets"
 REMARKS = "remarks"
-RUN_FILES = (".msgpack", ".jsonl")
 IN_DELETION = (
     "its deletion is under way, or was interrupted: databroker-writable delete CATALOG UID finishes it; then store "
     "yours again"

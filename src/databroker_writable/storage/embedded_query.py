@@ -8,7 +8,9 @@ from typing import Any
 from ..errors import InvalidMetadataError
 
 _PREFIX = "start."
-_OF_QUERIES = ("$and", "$or", "$nor")
+OF_QUERIES = ("$and", "$or", "$nor")
+"""The operators whose values are lists of queries."""
+
 _AS_THEY_ARE = ("$comment", "$text")
 
 
@@ -23,16 +25,16 @@ def mended(query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mended_item(key: str, value: Any) -> tuple[str, Any]:
-    if key in _OF_QUERIES:
+    if key in OF_QUERIES:
         return key, [mended(part) for part in value]
     operator = key.removeprefix(_PREFIX)
     if operator == key or not operator.startswith("$"):
         return key, value
-    if operator in _OF_QUERIES:
+    if operator in OF_QUERIES:
         return operator, [header_query(part) for part in value]
     if operator in _AS_THEY_ARE:
         return operator, value
     raise InvalidMetadataError(
         f"{operator} cannot be searched by in the embedded layout of MongoDB; use conditions on keys, and "
-        f"{', '.join(_OF_QUERIES)}"
+        f"{', '.join(OF_QUERIES)}"
     )

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from ..errors import InvalidCatalogError, NotWritableError
 from ..runs import upstream
-from ..runs.document_parts import Document
+from ..runs.document_parts import Document, Reader
 from ..runs.forks import begin_anew_in_children
 from ..runs.packed_headers import RunHeader
 from ..runs.upstream_entries import is_deleted
@@ -41,7 +41,6 @@ from .run_file_readers import (
     JSONL,
     MSGPACK,
     MSGPACK_AND_PICKLES,
-    Reader,
     RunFormat,
     load_run_files,
     noting_only_what_is_loaded,
@@ -319,7 +318,7 @@ class MsgpackBackend(FileBackend):
         page_bytes=MSGPACK_BUFFER,
     )
     insert_limits = dataclasses.replace(limits, numpy_metadata=True)  # as databroker's own driver stores them
-    suffix = ".msgpack"
+    suffix = MSGPACK.suffix
     stock_driver = upstream.stock_drivers().msgpack
     stock_reader = staticmethod(upstream.stock_files().read_msgpack)
 
@@ -332,7 +331,7 @@ class JSONLBackend(FileBackend):
     """Files of one JSON document a line."""
 
     limits = insert_limits = Limits("JSON", integers=INT64_OR_UINT64, stream_documents=True)
-    suffix = ".jsonl"
+    suffix = JSONL.suffix
     stock_driver = upstream.stock_drivers().jsonl
     stock_reader = staticmethod(upstream.stock_files().read_jsonl)
     run_format = JSONL

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import event_model
-import pymongo
 import pymongo.errors
+from pymongo import ASCENDING, DESCENDING
 
 from ..errors import InvalidRunError, RunExistsError
 from ..runs import upstream
@@ -35,8 +35,6 @@ from .mongo_backend import (
 )
 
 PAGE_BYTES = 5_000_000
-
-_ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 
 
 class EmbeddedRunWriter:
@@ -199,9 +197,9 @@ class MongoEmbeddedBackend(MongoBackend):
             Index(header, "run_id"),
             Index(header, "uid"),
             *(Index(header, f"start.{key}", is_sparse=True) for key in PROVENANCE),
-            Index(header, [("start.uid", _DESCENDING)]),
-            Index(header, [("start.time", _DESCENDING), ("start.scan_id", _DESCENDING)]),
-            Index(event, [("descriptor", _DESCENDING), ("last_index", _ASCENDING)]),
+            Index(header, [("start.uid", DESCENDING)]),
+            Index(header, [("start.time", DESCENDING), ("start.scan_id", DESCENDING)]),
+            Index(event, [("descriptor", DESCENDING), ("last_index", ASCENDING)]),
             Index(datum, "resource"),
             Index(datum, "datum_id"),
         ]

@@ -11,9 +11,9 @@ from typing import Any
 
 import bson
 import event_model
-import pymongo
 import pymongo.errors
 import suitcase.mongo_normalized
+from pymongo import ASCENDING, DESCENDING
 
 from ..errors import RunExistsError
 from ..runs import upstream
@@ -38,8 +38,6 @@ from .mongo_backend import (
 BATCH = 10_000
 CLAIM_SECONDS = 2.0
 """Seconds to wait for the last steps of another writer of the same uid, which take milliseconds."""
-
-_ASCENDING, _DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 
 
 class WriterIds:
@@ -271,13 +269,13 @@ class MongoNormalizedBackend(MongoBackend):
             Index(collections.starts, "uid", True),
             Index(collections.starts, "scan_id"),
             *(Index(collections.starts, key, is_sparse=True) for key in PROVENANCE),
-            Index(collections.starts, [("time", _DESCENDING), ("scan_id", _DESCENDING)]),
+            Index(collections.starts, [("time", DESCENDING), ("scan_id", DESCENDING)]),
             Index(collections.stops, "run_start", True),
             Index(collections.stops, "uid", True),
             Index(collections.descriptors, "uid", True),
-            Index(collections.descriptors, [("run_start", _DESCENDING), ("time", _DESCENDING)]),
+            Index(collections.descriptors, [("run_start", DESCENDING), ("time", DESCENDING)]),
             Index(collections.events, "uid", True),
-            Index(collections.events, [("descriptor", _DESCENDING), ("time", _ASCENDING)]),
+            Index(collections.events, [("descriptor", DESCENDING), ("time", ASCENDING)]),
             Index(collections.resources, "uid"),
             # suitcase-mongo 0.7.0 has none for databroker's look-up of the resources of a run
             Index(collections.resources, "run_start"),

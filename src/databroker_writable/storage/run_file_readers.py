@@ -18,16 +18,13 @@ import msgpack_numpy
 
 from ..errors import PickledRunError, is_of_this_process, warn_user
 from ..runs import upstream
-from ..runs.document_parts import Document, NamedDocument
+from ..runs.document_parts import Document, NamedDocument, Reader
 from ..runs.packed_headers import TIME_TYPES, RunHeader
 from .catalog_paths import files_matching
 from .file_rights import named_owner, owner_of
 from .header_cache import Files, HeaderCache, state_of
 
-Reader = Callable[[str], Iterator[NamedDocument]]
-"""Reads the documents of the run file with a path."""
-
-Header = tuple[Document, Document | None]
+StartAndStop = tuple[Document, Document | None]
 """The start document, and the stop document if there is one."""
 
 HOLDS_A_PICKLE = (
@@ -61,7 +58,7 @@ def read_jsonl(path: str) -> Iterator[NamedDocument]:
             yield name, doc
 
 
-def jsonl_header(path: str) -> Header | None:
+def jsonl_header(path: str) -> StartAndStop | None:
     """The start and stop documents of a JSONL file, its first and last lines, as databroker 1.2.5 finds them."""
     with open_run_file(path, "r") as file:
         line = file.readline()
@@ -74,7 +71,7 @@ def jsonl_header(path: str) -> Header | None:
     return start, upstream.stock_files().stop_of_jsonl(path)
 
 
-def _first_and_stop(documents: Iterator[NamedDocument]) -> Header | None:
+def _first_and_stop(documents: Iterator[NamedDocument]) -> StartAndStop | None:
     """The start and stop documents, as databroker 1.2.5 finds them in a msgpack file."""
     for name, start in documents:
         if name == "stop":
@@ -98,18 +95,27 @@ def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
 
 @dataclass(frozen=True)
 class RunFormat:
-    """The readers of a catalog's run files: for all documents, and for the header, which is None if incomplete."""
+    """The suffix and the readers of run files: of all documents, and of the header, which is None if incomplete."""
 
     name: str
+    suffix: str
     read: Reader
-    read_header: Callable[[str], Header | None]
+    read_header: Callable[[str], StartAndStop | None]
 
 
-MSGPACK = RunFormat("msgpack", read_msgpack, lambda path: _first_and_stop(read_msgpack(path)))
+MSGPACK = RunFormat("msgpack", ".msgpack", read_msgpack, lambda path: _first_and_stop(read_msgpack(path)))
 MSGPACK_AND_PICKLES = RunFormat(
-    "msgpack and pickles", read_msgpack_and_pickles, lambda path: _first_and_stop(read_msgpack_and_pickles(path))
+    "msgpack and pickles",
+    ".msgpack",
+    read_msgpack_and_pickles,
+    lambda path: _first_and_stop(read_msgpack_and_pickles(path)),
 )
-JSONL = RunFormat("jsonl", read_jsonl, jsonl_header)
+JSONL = RunFormat("jsonl", ".jsonl", read_jsonl, jsonl_header)
+
+READERS = {known.suffix: known.read for known in (MSGPACK, JSONL)}
+"""The readers of run files, by their suffix, which unpack no pickles."""
+
+RUN_FILES = tuple(READERS)
 
 
 def _unpacked(path: str, decode: Callable[[Document], Any]) -> Iterator[NamedDocument]:

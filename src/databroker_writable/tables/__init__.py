@@ -1,8 +1,8 @@
 """Tables and Datasets to the contents of documents, and back."""
 
+from .column_parts import ragged
 from .layout import OBJECT, find_layout
 from .names import text_name, with_text_names
-from .special_columns import ragged
 from .stream_table import StreamSchema, StreamTable
 from .table_reader import read_table
 from .to_dataset import check_run, dataset_of_event, to_dataset

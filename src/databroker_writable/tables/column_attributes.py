@@ -12,7 +12,7 @@ from .classifier import unsupported
 from .columns import reading
 from .list_columns import array_from_list, in_shape
 
-_LINKS = frozenset({"REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict"})
+LINKS = frozenset({"REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict"})
 """Attributes with which HDF5 and netCDF-4 link the datasets of a file."""
 
 _APPLIED = {"mask": ("_FillValue", "missing_value"), "scale": ("scale_factor", "add_offset")}
@@ -40,7 +40,7 @@ def attributes_of(owner: Any) -> dict[str, Any]:
     if not isinstance(attrs, Mapping) or isinstance(attrs, dict):
         return dict(attrs) if isinstance(attrs, dict) else {}
     is_scale = attrs.get("CLASS") == b"DIMENSION_SCALE"
-    links = {*_LINKS, "CLASS", "NAME"} if is_scale else _LINKS
+    links = {*LINKS, "CLASS", "NAME"} if is_scale else LINKS
     return {name: _attribute(value) for name, value in attrs.items() if name not in links}
 
 

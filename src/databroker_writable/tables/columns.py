@@ -15,9 +15,9 @@ import pandas
 from ..errors import InvalidTableError, StoreError
 from .arrow_columns import column_from_arrow, is_arrow, is_arrow_dtype
 from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, type_of, unsupported
+from .column_parts import PaddedRows, parts_of_columns
 from .list_columns import AS_TIMES, CONTAINERS, array_from_list
 from .names import data_keys_of, free_name, plain_names
-from .special_columns import PaddedRows, parts_of_columns
 from .wording import remedy_for, short
 
 _SINGLE = frozenset({*MISSING, *TIMES, *NUMBERS, ValueType.TEXT})

@@ -12,6 +12,7 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from ..errors import InvalidTableError
 from .classifier import check_text
+from .column_parts import PaddedRows, check_units_agree, parts_of_columns
 from .columns import (
     Source,
     Variable,
@@ -25,7 +26,6 @@ from .decode import variable_of
 from .encode import dtype_name
 from .layout import encode_attributes
 from .names import data_keys_of, free_name, plain_names
-from .special_columns import PaddedRows, check_units_agree, parts_of_columns
 
 
 def source_from_frame(frame: pandas.DataFrame, padded: Mapping[Any, PaddedRows]) -> Source:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy
 
 from ..errors import InvalidTableError, warn_user
+from .column_parts import COUNT, DTYPE, PaddedRows
 from .encodings_in_words import Words, dtype_in_words, encodings_in_words
 from .layout import OBJECT, find_layout
-from .special_columns import COUNT, DTYPE, PaddedRows
 from .wording import short
 
 

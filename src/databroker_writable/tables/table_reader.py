@@ -13,6 +13,7 @@ import xarray
 
 from ..errors import InvalidTableError, StoreError
 from .classifier import is_array, is_lazy, loses_dims_in_lists
+from .column_parts import PaddedRows, check_units_agree
 from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import encode
 from .encoded_column import Encoded
@@ -23,7 +24,6 @@ from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
 from .lazy_columns import computed
 from .missing_values import has_nulls, null_marks, null_safe, with_dtype_of_nulls
 from .names import free_name
-from .special_columns import PaddedRows, check_units_agree
 from .stream_table import StreamSchema, StreamTable
 from .time_columns import LATEST
 from .wording import short

@@ -16,18 +16,19 @@ from ..storage.assets.asset_paths import check_same, free_path
 from ..storage.durable_file import NewFile
 from ..storage.failures import explaining
 from ..storage.run_file_readers import why_unreadable
+from .asset_findings import path_of_resource
 
 
 class AssetCopies:
     """The copies of the asset files of one run, from one catalog to another."""
 
     def __init__(self, source: Any, destination: Any, uid: str) -> None:
-        self._destination = destination
+        self._source, self._destination = source, destination
         self._uid = uid
-        self._root_map = getattr(source, "root_map", None) or {}
         # from where files may be copied, whatever the documents say
         store = getattr(source, "_store", None)
-        self._roots = [*self._root_map.values(), *([] if store is None else store.asset_roots())]
+        root_map = getattr(source, "root_map", None) or {}
+        self._roots = [*root_map.values(), *([] if store is None else store.asset_roots())]
         self._paths: dict[str, str] = {}  # below the root of the destination, by the path at the source
         self._made: dict[str, int] = {}  # the time of the last change of each new file
 
@@ -40,7 +41,7 @@ class AssetCopies:
                 "open it with asset_root='DIRECTORY', on a file system that all readers share"
             )
         recorded, relative = str(resource["root"]), str(resource["resource_path"])
-        path = os.path.join(self._root_map.get(recorded, recorded), relative)
+        path = path_of_resource(self._source, resource)
         if not _is_below(os.path.join(root, relative), root):
             raise InvalidRunError(f"the run {self._uid!r} refers to {relative!r}, which is outside the asset root")
         if not any(_is_below(path, known) for known in self._roots):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ..catalog.recipes import check_variables
+from ..catalog.reopening import check_variables
 from ..catalog.wrapping import make_writable, writable_class
 from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
 from ..errors import NotWritableError

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from ..catalog.options import DIRECTORIES
-from ..catalog.recipes import CATALOG_DIR, check_variables, without_password, wrong_template
+from ..catalog.reopening import CATALOG_DIR, check_variables, without_password, wrong_template
 from ..drivers import run_files_of, unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile

@@ -15,14 +15,14 @@ import xarray
 from ..errors import ExportError, warn_user
 from ..runs.shown_text import json_line
 from ..tables.classifier import exceeds_float64
+from ..tables.column_attributes import LINKS
 from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 
 _OF_THE_FORMAT = {
     *("_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"),
-    *("_Unsigned", "_Encoding"),
-    *("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST"),
-    *("_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict", "_NCProperties"),
+    *("_Unsigned", "_Encoding", "CLASS", "NAME", "_NCProperties"),
+    *LINKS,
 }
 """Attributes that xarray interprets and does not return, and those that h5netcdf refuses because HDF5 has them."""
 

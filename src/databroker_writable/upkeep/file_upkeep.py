@@ -16,7 +16,7 @@ import msgpack
 
 from ..errors import PickledRunError
 from ..runs.checker import may_count
-from ..runs.document_parts import Document
+from ..runs.document_parts import PRIMARY, Document, Reader
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_asset_resource
 from ..storage.catalog_paths import files_matching
@@ -24,13 +24,12 @@ from ..storage.durable_file import final_name, sync_directories
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import is_being_written
 from ..storage.file_writer import DELETED, name_during_deletion
-from ..storage.run_file_readers import Reader, read_jsonl, read_msgpack, why_unreadable
+from ..storage.run_file_readers import READERS, RUN_FILES, why_unreadable
 from ..tables.stream_reading import counts_by_stream
 from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
 from .findings import Finding, Leftover, age_of
 
-READERS: dict[str, Reader] = {".msgpack": read_msgpack, ".jsonl": read_jsonl}
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
 """The errors of reading a file that is truncated or not a run."""
 
@@ -143,7 +142,7 @@ class EventNumbers:
 
     def add(self, name: str, doc: Document) -> None:
         if name == "descriptor":
-            self._streams[doc["uid"]] = doc.get("name", "primary")
+            self._streams[doc["uid"]] = doc.get("name", PRIMARY)
         elif name in ("event", "event_page"):
             numbers = [doc["seq_num"]] if name == "event" else doc["seq_num"]
             self.pages[self._streams[doc["descriptor"]]].append(numbers)
@@ -181,7 +180,7 @@ def readers_of_files(catalog: Any) -> dict[str, Reader]:
 
 def partial_files(catalog: Any) -> Iterator[Finding]:
     """Hidden files of runs that are not published yet."""
-    for entry in left_files(catalog._backend.directory, lambda name: name.endswith(tuple(READERS))):
+    for entry in left_files(catalog._backend.directory, lambda name: name.endswith(RUN_FILES)):
         try:
             size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
         except FileNotFoundError:

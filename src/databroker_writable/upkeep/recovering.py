@@ -21,10 +21,10 @@ from ..runs.run_or_table import documents_of
 from ..storage.failures import explaining
 from ..storage.file_backend import FileBackend
 from ..storage.file_locks import locked
-from ..storage.run_file_readers import why_unreadable
+from ..storage.run_file_readers import READERS, why_unreadable
 from ..tables.public_types import Broker
 from .asset_findings import path_of_resource
-from .file_upkeep import READERS, EventNumbers, left_files
+from .file_upkeep import EventNumbers, left_files
 from .partial_assets import PartialAssets, remove_recovered
 from .repeated_attempts import adds_nothing
 from .storing_as_is import store_as_it_is

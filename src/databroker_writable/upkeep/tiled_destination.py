@@ -17,6 +17,7 @@ from ..runs.document_parts import Document, NamedDocument
 from ..tables.classifier import is_lazy
 from ..tables.layout import find_layout
 from ..tables.missing_values import is_null
+from ..tables.stream_reading import STREAM_EXTERNAL
 from ..tables.tiled_columns import read_stream
 from . import tiled_survey
 from .tiled_marks import MARK, MarkingContainer, is_marked, is_whole, new_mark, who_may_write
@@ -262,9 +263,9 @@ def _descriptor(doc: Document, surveyed: Survey, stays: set[str]) -> Document:
             )
         if why:
             raise InvalidRunError(f"column {key!r} of stream {doc['name']!r} {why}")
-        data_key = {part: value for part, value in data_key.items() if part != "external" or value == "STREAM:"}
+        data_key = {part: value for part, value in data_key.items() if part != "external" or value == STREAM_EXTERNAL}
         if key in stays:
-            data_key |= {"external": "STREAM:"}
+            data_key |= {"external": STREAM_EXTERNAL}
         is_number = dtype.kind in "biu" or (dtype.kind == "O" and data_key["dtype"] in _NUMBERS)
         if (doc["name"], key) in nulls and is_number:
             data_key |= {"dtype_numpy": "<f8"}

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 FILE_CHUNK = 2**20
-DASK_CHUNK = 2**24
+BLOCK = 2**24
+"""Bytes of arrays that are read, computed or written at once."""
 # Columns that grow by small pages have at least chunks of this size.
 _SMALLEST_CHUNK = 2**14
 
@@ -62,7 +63,7 @@ def _divisor(extent: int, limit: int) -> int:
     return limit
 
 
-def dask_block(shape: Sequence[int], chunks: Sequence[int], itemsize: int, size: int = DASK_CHUNK) -> tuple[int, ...]:
+def dask_block(shape: Sequence[int], chunks: Sequence[int], itemsize: int, size: int = BLOCK) -> tuple[int, ...]:
     """Shape of a dask block, about 16 MiB unless told otherwise, made of whole chunks of the file."""
     block = [min(c, n) for c, n in zip(chunks, shape, strict=True)]
     for axis in reversed(range(len(block))):
@@ -71,7 +72,7 @@ def dask_block(shape: Sequence[int], chunks: Sequence[int], itemsize: int, size:
     return tuple(max(1, n) for n in block)
 
 
-def cut(start: int, stop: int, step: int) -> tuple[int, ...]:
+def divided(start: int, stop: int, step: int) -> tuple[int, ...]:
     """Lengths of the pieces of [start, stop) divided at the multiples of `step`."""
     if start == stop:
         return (0,)
@@ -84,9 +85,8 @@ _IN_FLIGHT = 4
 # Limit for the total size of blocks in threads that wait for the file.
 _WAITING_BYTES = 2**28
 
-
-# Blocks smaller than the first are merged to the second, because each costs dask some milliseconds.
-_SMALL, _MERGED = 2**22, 2**24
+# Blocks smaller than this are merged, because each costs dask some milliseconds.
+_SMALL = 2**22
 
 
 def store_blocks(array: dask.array.Array, target: Any) -> None:
@@ -117,7 +117,7 @@ def merged(array: dask.array.Array) -> dask.array.Array:
     frame = array.dtype.itemsize * math.prod(max(lengths) for lengths in array.chunks[1:])
     if frame * max(array.chunks[0]) >= _SMALL:
         return array
-    larger: dask.array.Array = array.rechunk({0: max(1, _MERGED // max(1, frame))})
+    larger: dask.array.Array = array.rechunk({0: max(1, BLOCK // max(1, frame))})
     return larger
 
 

@@ -15,8 +15,9 @@ import numpy
 from ...errors import InvalidTableError, StoreError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts, interruptible
 from ...tables.lazy_columns import as_announced
+from ...tables.list_columns import MAX_AXES
 from .asset_paths import dataset_name
-from .chunking import FILE_CHUNK, file_chunks, store_blocks
+from .chunking import BLOCK, FILE_CHUNK, file_chunks, store_blocks
 from .hdf5_file import NewHDF5File
 from .hdf5_scales import check_texts
 
@@ -26,15 +27,12 @@ if TYPE_CHECKING:
 
     Block = numpy.ndarray | dask.array.Array
 
-_SLAB = 2**24
-_HIGHEST_RANK = 32
-
 
 def check_array(key: str, block: Block, dims: Sequence[str], units: str | None) -> None:
     """Refuse an array that HDF5 cannot hold, though it can be stored."""
-    if block.ndim > _HIGHEST_RANK:
+    if block.ndim > MAX_AXES:
         raise InvalidTableError(
-            f"column {key!r} has {block.ndim} axes, but HDF5 allows {_HIGHEST_RANK}; reshape it to fewer"
+            f"column {key!r} has {block.ndim} axes, but HDF5 allows {MAX_AXES}; reshape it to fewer"
         )
     if len(dims) != block.ndim:
         raise InvalidTableError(
@@ -138,7 +136,7 @@ class Rows:
         """Ranges of rows to write at once: about 16 MiB of whole chunks, and the rest before and after them."""
         chunk = self.dataset.chunks[0]
         row = self.dataset.dtype.itemsize * math.prod(self.dataset.shape[1:])
-        step = chunk * max(1, _SLAB // max(1, row * chunk))
+        step = chunk * max(1, BLOCK // max(1, row * chunk))
         first, last = math.ceil(start / chunk) * chunk, stop // chunk * chunk
         inner = {*range(first, last, step), last} if first < last else ()
         return itertools.pairwise(sorted({start, *inner, stop}))

@@ -157,4 +157,4 @@ class HDF5AssetHandler:
         block = chunking.dask_block(shape, chunks, self._dtype.itemsize)
         # Rows of an Event can begin anywhere in the file; blocks are divided at the chunks of the file.
         origins = [0 if is_row or axis else start for axis in range(len(shape))]
-        return tuple(chunking.cut(a, a + n, step) for a, n, step in zip(origins, shape, block, strict=True))
+        return tuple(chunking.divided(a, a + n, step) for a, n, step in zip(origins, shape, block, strict=True))

@@ -16,6 +16,7 @@ import numpy
 from ...errors import UnreadableAssetError, is_of_this_process
 from ...runs.forks import begin_anew_in_children
 from ...runs.upstream import hold_hdf5_lock_over_forks
+from .chunking import BLOCK
 from .hdf5_file import opened_to_read
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def own_dataset(file: h5py.File, key: str) -> h5py.Dataset:
         raise DataElsewhereError(f"{key!r} has its values in other files")
     return group
 
-
-_SPAN = 2**24
 
 Identity = tuple[int, int, int]
 
@@ -224,6 +223,6 @@ def _read_through(path: str, dataset: h5py.Dataset) -> None:
         )
     # Whole chunks, about 16 MiB along the leading axis.
     chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    steps = (dataset.chunks[0] * max(1, _SPAN // chunk), *dataset.chunks[1:])
+    steps = (dataset.chunks[0] * max(1, BLOCK // chunk), *dataset.chunks[1:])
     for span in slices_from_chunks(normalize_chunks(steps, dataset.shape)):
         dataset[span]
