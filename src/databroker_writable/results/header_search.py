@@ -196,6 +196,12 @@ def headers_made_from(catalog: Any, uids: Sequence[str], query: Mapping[str, Any
     return headers(catalog, {"$and": [query, *map(made_from, uids)]} if uids else query)
 
 
+def named_inputs(catalog: Any) -> Iterator[dict[str, Any]]:
+    """The inputs of all runs, as these name them."""
+    for header in headers(catalog, {"derived_from": {"$exists": True}}):
+        yield from sources_of(header.start)
+
+
 def headers_superseding(catalog: Any) -> Iterator[Header]:
     """Headers of the runs that supersede others, newest first."""
     if upstream.is_in_memory(catalog):

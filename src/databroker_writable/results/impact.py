@@ -11,7 +11,7 @@ from ..errors import NotFoundError
 from ..runs.document_parts import name_of
 from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference, sources_of, start_of, superseded_uids
-from .header_search import PROBE, Header, headers, headers_superseding
+from .header_search import PROBE, Header, headers_superseding, named_inputs
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, may_supersede, remarks, retractions
@@ -111,8 +111,7 @@ def _reach_inputs(reached: NamedCatalogs) -> None:
     """Open the catalogs that hold the inputs of results, and the inputs of those."""
 
     def catalogs_of_inputs(catalog: Any) -> set[str | None]:
-        results = headers(catalog, {"derived_from": {"$exists": True}})
-        return {source["catalog"] for header in results for source in sources_of(header.start)}
+        return {source["catalog"] for source in named_inputs(catalog)}
 
     names = [reached.first]
     for name in names:  # also of those that are added meanwhile

@@ -39,9 +39,9 @@ def no_such_input(catalog: Any, uid: str) -> str:
     return f"the catalog {label_of(catalog)!r} has no run {uid!r}, and no run that was made from it; {_REMEDY}"
 
 
-def names_no_run(argument: str, catalog: Any, uid: str) -> str:
+def names_no_run(argument: str, catalog: Any, uid: str, remedy: str = _REMEDY) -> str:
     """The message that an argument names a run that a catalog does not have."""
-    return f"{argument} names the run {uid!r}, which the catalog {label_of(catalog)!r} does not have; {_REMEDY}"
+    return f"{argument} names the run {uid!r}, which the catalog {label_of(catalog)!r} does not have; {remedy}"
 
 
 def not_in_this(catalog: Any, uid: str) -> str:

@@ -11,7 +11,7 @@ from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..runs.shown_text import shown_time
 from ..storage.backend import label_of
 from ..tables.wording import short
-from .header_search import NO_PROBES, Header, check_status, header_of, headers, headers_made_from
+from .header_search import NO_PROBES, Header, check_status, header_of, headers, headers_made_from, named_inputs
 from .queries import check_query, plain_query
 from .references import ambiguous, names_no_run
 from .remarks import RETRACTED, remarks_to_select_by, retractions, tags_by_run
@@ -102,8 +102,7 @@ def source_uid(catalog: Any, run: Any, argument: str) -> str | None:
     uid = str(reference(run, argument)["uid"])
     if not isinstance(run, str) or header_of(catalog, uid) is not None:
         return uid
-    derived = headers(catalog, {"derived_from": {"$exists": True}})
-    named = {source["uid"] for header in derived for source in sources_of(header.start)}
+    named = {source["uid"] for source in named_inputs(catalog)}
     if uid in named:
         return uid
     if is_complete(uid):

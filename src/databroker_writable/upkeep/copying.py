@@ -18,7 +18,7 @@ from ..errors import (
     warn_user,
 )
 from ..results.header_search import NO_PROBES, Header, header_of, headers
-from ..results.references import known_uid
+from ..results.references import known_uid, names_no_run
 from ..results.remarks import remarks
 from ..results.run_uids import open_run
 from ..runs.document_parts import Document, NamedDocument
@@ -186,10 +186,7 @@ def _uids_of(source: Any, runs: Any) -> list[str]:
     known = {text: known_uid(source, text, "uids") for text in named}
     unknown = [text for text, uid in known.items() if uid is None]
     if unknown:
-        raise NotFoundError(
-            f"uids names the run {unknown[0]!r}, which the catalog {label_of(source)!r} does not have; nothing was "
-            "copied"
-        )
+        raise NotFoundError(names_no_run("uids", source, unknown[0], "nothing was copied"))
     return [uid for uid in known.values() if uid is not None]
 
 
