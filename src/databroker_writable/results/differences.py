@@ -12,7 +12,7 @@ import pandas
 import xarray
 
 from ..errors import errors_end_here
-from ..runs.document_parts import exit_status_of
+from ..runs.document_parts import ending_of
 from ..runs.shown_text import aligned, plain_value, shown
 from ..tables import check_run, to_dataset, with_text_names
 from ..tables.classifier import exceeds_float64
@@ -154,8 +154,7 @@ def diff(first: Run, second: Run) -> RunDifference:
 def _metadata(run: Any) -> dict[str, Any]:
     left_out = {"uid", "time", *_PARTS}
     start = {key: value for key, value in run.metadata["start"].items() if key not in left_out}
-    stop = run.metadata["stop"]
-    ended = {"exit_status": exit_status_of(stop), "reason": (stop or {}).get("reason")}
+    ended = dict(zip(("exit_status", "reason"), ending_of(run.metadata["stop"]), strict=True))
     return {**flat(start), **{key: value for key, value in ended.items() if value}}
 
 

@@ -13,7 +13,7 @@ import pymongo
 
 from ..errors import InvalidMetadataError
 from ..runs import upstream
-from ..runs.document_parts import EXIT_STATUSES, UNFINISHED, exit_status_of
+from ..runs.document_parts import EXIT_STATUSES, UNFINISHED, ending_of
 from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
 from ..runs.provenance import REFERRING, sources_of, superseded_uids
 from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, may_have_deleted_runs
@@ -51,7 +51,7 @@ class Header(NamedTuple):
 
     @property
     def status(self) -> str:
-        return exit_status_of(self.stop)
+        return ending_of(self.stop)[0]
 
 
 def value_at(metadata: Mapping[str, Any], name: str) -> Any:

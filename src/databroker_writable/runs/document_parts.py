@@ -21,7 +21,6 @@ STREAM_DOCUMENTS = ("stream_resource", "stream_datum")
 
 EXIT_STATUSES = ("success", "abort", "fail")
 UNFINISHED = "unfinished"
-"""The status of a run without a stop document."""
 
 EVENT_KEYS = ("uid", "time", "seq_num", "data", "timestamps")
 EVENT_PARTS = ("descriptor", *EVENT_KEYS, "filled")
@@ -52,9 +51,9 @@ def name_of(start: Mapping[str, Any]) -> Any:
     return next((start[key] for key in NAMES if start.get(key)), None)
 
 
-def exit_status_of(stop: Mapping[str, Any] | None) -> Any:
-    """How a run ended, in its stop document, None if it has none yet."""
-    return (stop or {}).get("exit_status", UNFINISHED)
+def ending_of(stop: Mapping[str, Any] | None) -> tuple[Any, Any]:
+    """The status and the reason in a stop document, None if the run has none yet."""
+    return (stop or {}).get("exit_status", UNFINISHED), (stop or {}).get("reason")
 
 
 def check_parts(where: str, doc: Mapping[str, Any], parts: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from ..tables.stream_reading import counts_by_stream
 from . import upstream
 from .attachments import FILE_NAME, MEDIA_TYPE, has_attachments
 from .built_stream import BuiltStream
-from .document_parts import PRIMARY, Document, exit_status_of, name_of
+from .document_parts import PRIMARY, Document, ending_of, name_of
 from .provenance import sources_of
 from .shown_text import SHORT_UID, aligned, html_table, shown, shown_time
 
@@ -60,7 +60,7 @@ def rows_by_stream(stop: Mapping[str, Any] | None) -> Mapping[str, int]:
 
 def status_of(stop: Mapping[str, Any] | None) -> str:
     """How a run ended, and why."""
-    status, reason = exit_status_of(stop), (stop or {}).get("reason")
+    status, reason = ending_of(stop)
     return f"{status} ({reason})" if reason else str(status)
 
 

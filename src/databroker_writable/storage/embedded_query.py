@@ -9,8 +9,6 @@ from ..errors import InvalidMetadataError
 
 _PREFIX = "start."
 OF_QUERIES = ("$and", "$or", "$nor")
-"""The operators whose values are lists of queries."""
-
 _AS_THEY_ARE = ("$comment", "$text")
 
 
