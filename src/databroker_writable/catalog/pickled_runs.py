@@ -11,7 +11,7 @@ from databroker.core import BlueskyRun, BlueskyRunFromGenerator
 
 from ..results.run_uids import open_run
 from .intake_methods import ReopenableMixin
-from .recipes import Recipe, describe_catalog, pickled
+from .reopening import Recipe, describe_catalog, pickled
 
 
 def reduced(run: Any) -> Any:
