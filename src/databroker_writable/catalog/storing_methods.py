@@ -305,10 +305,9 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         parameters: Mapping[str, Any] | None = None,
         attachments: Files | None = None,
     ) -> BuiltRun:
-        """Build a run in memory from a table; `store_run` stores it.
+        """Build a run in memory from a table, with this catalog's handlers and defaults; `store_run` stores it.
 
-        Like `databroker_writable.build_simple_run`, with this catalog's handlers and ``metadata_defaults``. For uids in
-        `derived_from` and `supersedes` the first characters are enough; a warning says if this catalog has no such run.
+        For uids in `derived_from` and `supersedes` the first characters are enough. A warning says if no run has them.
 
         Parameters
         ----------

@@ -99,8 +99,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         metadata.setdefault("time", time_module.time())
         [(_, start)] = sink.take([("start", metadata)])
         self._uid: str = start["uid"]
-        self._sink = sink
-        self._is_closed = False
+        self._sink, self._is_closed = sink, False
         self._streams: dict[str, BuiltStream] = {}
         self._last_time: float = start["time"]
 
