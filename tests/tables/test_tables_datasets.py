@@ -280,7 +280,10 @@ JOINED_OF_PANDAS = {
 def test_columns_of_pandas_that_xarray_joined_come_back_as_objects(column, expected, backend, one_event):
     dtype, *values = column
     part = pandas.DataFrame({"v": pandas.array(values, dtype)}).to_xarray()
-    joined = xarray.concat([part, part.isel(index=[1, 0])], dim="run", join="override")
+    try:
+        joined = xarray.concat([part, part.isel(index=[1, 0])], dim="run", join="override")
+    except NotImplementedError:
+        pytest.skip("this version of xarray does not join columns of pandas' types")
     assert joined["v"].shape == (2, 2)
     back = there_and_back(joined, backend=backend, one_event=one_event)["v"]
     assert (back.dims, back.dtype) == (joined["v"].dims, "object")

@@ -182,7 +182,10 @@ def _frame(contents: RunContents) -> tuple[Any, bool]:
     dims = list(dataset.dims)
     if not dims:
         return dataset.expand_dims("row").to_dataframe() if dataset.variables else pandas.DataFrame(), False
-    frame = dataset.to_dataframe()
+    # old xarray (2025.4) leaves out coordinates without an index that have the name of their dim
+    bare = [dim for dim in dims if dim in dataset.coords and dim not in dataset.xindexes]
+    names = {*dataset.variables, *dims}
+    frame = dataset.rename_dims({dim: numbered_name(str(dim), names) for dim in bare}).to_dataframe()
     # xarray 2025.6 gives the levels of an index as columns, too, if they have no names
     levels = [name for name, index in dataset.xindexes.items() if isinstance(index, PandasMultiIndex)]
     frame = frame.drop(columns=levels, errors="ignore")
