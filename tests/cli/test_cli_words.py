@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+import xarray
 
-from databroker_writable import open_directory, to_dataset
+from databroker_writable import InvalidTableError, open_directory, to_dataset
 from support.command_line import fail, run
 
 PYTHON = re.compile(r"\w\(|catalog\[|\bderived_from\b|(?<!-)\bsupersedes\b|\[\.\.\.\]")
@@ -19,6 +20,23 @@ def _results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     open_directory("results").store_run({"x": [1, 2]}, {"sample": "Cu"}, uid="one")
     Path("table.csv").write_text("x\n1\n")
+
+
+def test_a_wide_table_is_shown_soon_and_a_wrong_column_named_with_the_most_similar_one(monkeypatch) -> None:
+    made = []
+    construct = xarray.Dataset._construct_dataarray
+    monkeypatch.setattr(
+        xarray.Dataset, "_construct_dataarray", lambda self, name: made.append(name) or construct(self, name)
+    )
+    table = {f"energy_{i}": [1.0, 2.0] for i in range(500)}
+    open_directory("results").store_run(table, uid="wide")
+    assert "and 492 more columns" in run("show", "results", "wide").stdout
+    assert len(made) < 10  # each takes as long as there are columns
+    errors = fail("show", "results", "wide", "--column", "enrgy_7")
+    assert "did you mean 'energy_7'?" in errors
+    assert len(errors) < 600
+    with pytest.raises(InvalidTableError, match=r"'enrgy_7', which .* energy_2.*\.\.\.; did you mean 'energy_7'\?"):
+        open_directory("results").store_run(table, units={"enrgy_7": "eV"})
 
 
 @pytest.mark.parametrize(

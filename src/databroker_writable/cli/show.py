@@ -38,7 +38,7 @@ DIGITS = 6
 
 _OF_DOCUMENTS = (str, int, list, tuple, Mapping, type(None))
 
-Values = dict[Hashable, xarray.DataArray]
+Values = dict[Hashable, xarray.Variable]
 
 
 @click.command(
@@ -183,14 +183,18 @@ def _read_stream(run: Any, name: str, fill: str = "no") -> Stream:
 def _stream_in_words(run: Any, name: str, stream: Stream) -> str:
     """The columns and first rows of a stream: a table as it was stored, other data as in the documents."""
     try:
-        events = _first_values(run, name, stream)
+        events, coordinates = _first_values(run, name, stream)
         cells = [{key: _cell(value) for key, value in event.items()} for event in events]
         note = ""
     except Exception as exc:
         # if an asset file or a layout is damaged, the documents are still shown
-        events, note = [], f"\n  it cannot be read as it was stored: {shown(message_of(exc), VALUE_WIDTH)}"
+        events, coordinates, note = (
+            [],
+            set(),
+            f"\n  it cannot be read as it was stored: {shown(message_of(exc), VALUE_WIDTH)}",
+        )
     if events:
-        columns = aligned((*COLUMN_HEADER, ""), _columns(events[0]), indent="  ")
+        columns = aligned((*COLUMN_HEADER, ""), _columns(events[0], coordinates), indent="  ")
     else:
         columns = aligned(COLUMN_HEADER, column_rows(stream.data_keys), indent="  ")
         cells = [
@@ -209,18 +213,22 @@ def _first_rows(cells: list[dict[Hashable, str]]) -> str:
     return f"\n\n{text}" + (f"\n  and {left_out} more columns" if left_out else "")
 
 
-def _first_values(run: Any, name: str, stream: Stream) -> list[Values]:
-    """The values and coordinates of the first Events, as `to_dataset` gives them; empty if the data were no table."""
+def _first_values(run: Any, name: str, stream: Stream) -> tuple[list[Values], set[Hashable]]:
+    """The values of the first Events, as `to_dataset` gives them, and the coordinates; empty if there is no table."""
     layout = find_layout(stream.descriptor)
     if layout is None:
-        return []
+        return [], set()
     names = [entry["name"] for entry in layout["variables"]]
     filled = _read_stream(run, name, "delayed") if stream.in_files else stream
     datasets = [dataset_of_event(page, stream.descriptor, name) for page in filled.pages]
-    return [{key: dataset[key] for key in names if key in dataset.variables} for dataset in datasets if dataset]
+    # not dataset[key], which costs O(columns)
+    tables = [
+        {key: dataset.variables[key] for key in names if key in dataset.variables} for dataset in datasets if dataset
+    ]
+    return tables, {name for dataset in datasets if dataset for name in dataset.coords}
 
 
-def _columns(event: Values) -> list[tuple[str, ...]]:
+def _columns(event: Values, coordinates: set[Hashable]) -> list[tuple[str, ...]]:
     """A row for each column and coordinate, under `COLUMN_HEADER`."""
     return [
         (
@@ -228,20 +236,20 @@ def _columns(event: Values) -> list[tuple[str, ...]]:
             values.dtype.name if values.dtype.kind in "biufcmM" else "string",
             " x ".join(map(str, values.shape)) or "scalar",
             shown(values.attrs.get("units") or "", CELL_WIDTH),
-            "coordinate" if name in values.coords else "",
+            "coordinate" if name in coordinates else "",
         )
         for name, values in event.items()
     ]
 
 
-def _cell(values: xarray.DataArray) -> str:
+def _cell(values: xarray.Variable) -> str:
     """A value, or the ends of an array, or the first values of an asset."""
     if is_lazy(values.data):
         first = numpy.asarray(values.data[(0,) * (values.ndim - 1)][:FIRST_VALUES])
         return f"{' '.join(_shown(value) for value in first)} … (in a file)"
     plain = values.values if values.ndim else values.values[()]
     if not isinstance(values.dtype, numpy.dtype) or values.dtype.kind == "O":
-        objects = series_of(values.variable).astype(object) if values.ndim else pandas.Series([plain], dtype=object)
+        objects = series_of(values).astype(object) if values.ndim else pandas.Series([plain], dtype=object)
         plain = objects.where(objects.notna(), None).to_numpy().reshape(values.shape)[()]
     return _shown(plain)
 

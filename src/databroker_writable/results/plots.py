@@ -18,7 +18,7 @@ from ..storage.durable_file import NewFile
 from ..tables import check_run, text_name, to_dataset, with_text_names
 from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
-from ..tables.wording import short
+from ..tables.wording import choice, short
 from .axes import TIMES, StreamData, check_axes, first_descriptor, is_plottable, streams_of, title_of
 from .drawn_values import ZONE, Axis, Plottable, drawable, not_boolean
 
@@ -239,7 +239,7 @@ def _column(
             return data, wanted, text_name(stored, x)
         known += map(str, dataset.data_vars)
     what = "column that can be plotted" if column is None else f"column {column!r}"
-    raise ExportError(f"there is no {what}; the run has {', '.join(known) or 'none'}")
+    raise ExportError(f"there is no {what}; the run has {choice(known, column)}")
 
 
 def _framed(array: xarray.DataArray, frame: int | None) -> tuple[xarray.DataArray, str]:
@@ -293,7 +293,7 @@ def _axis(data: StreamData, dim: Hashable, length: int) -> Axis:
 
 def _chosen_axis(data: StreamData, x: str, array: xarray.DataArray) -> Axis:
     if x not in data.dataset.variables:
-        raise ExportError(f"there is no column {x!r}; the stream has {', '.join(map(str, data.dataset.variables))}")
+        raise ExportError(f"there is no column {x!r}; the stream has {choice(data.dataset.variables, x)}")
     chosen = data.dataset[x].squeeze()
     if not is_plottable(chosen):
         what = dtype_in_words(chosen.dtype)

@@ -18,7 +18,7 @@ from .classifier import SCALARS, exceeds_float64, is_lazy, units_of
 from .exact_numbers import exactly_as
 from .list_columns import array_from_list, object_array
 from .names import free_name
-from .wording import short
+from .wording import choice, short
 
 COUNT = "ragged_count"
 """The attribute of a padded column that names the column with the lengths of the rows."""
@@ -153,9 +153,7 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
         if not isinstance(dataset, xarray.Dataset):
             raise InvalidRunError(f"ragged takes a Dataset, as to_dataset(run) returns it, not {short(dataset)}")
         if name not in dataset:
-            raise NotFoundError(
-                f"there is no column {name!r}; the Dataset has {', '.join(map(str, dataset)) or 'none'}"
-            )
+            raise NotFoundError(f"there is no column {name!r}; the Dataset has {choice(dataset, name)}")
         column = dataset[name]
         if COUNT not in column.attrs:
             raise InvalidRunError(f"the rows of {name!r} have equal lengths; use dataset[{name!r}].values")

@@ -26,7 +26,7 @@ from .missing_values import has_nulls, null_marks, null_safe, with_dtype_of_null
 from .names import free_name
 from .stream_table import StreamSchema, StreamTable
 from .time_columns import LATEST
-from .wording import short
+from .wording import choice, short
 
 CONFIGURATION_LIMIT = 1024 * 1024  # bytes of one coordinate; larger ones would make every descriptor too large
 
@@ -92,7 +92,7 @@ def _set_units(source: Source, units: Any) -> None:
     variables = {variable.name: variable for variable in source.variables}
     for name, text in units.items():
         if name not in variables:
-            listed = ", ".join(map(repr, variables))
+            listed = choice(variables, name)
             raise InvalidTableError(f"units names the column {name!r}, which the table does not have; it has {listed}")
         if not isinstance(text, str) or not text:
             raise InvalidTableError(

@@ -9,11 +9,13 @@ import enum
 import fractions
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy
 import pandas
+
+from ..errors import did_you_mean
 
 
 def short(value: Any, longest: int = 60) -> str:
@@ -34,6 +36,13 @@ def cut(value: Any, longest: int = 60) -> str:
     """The text of a value for messages, shortened."""
     text = str(value)
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def choice(names: Iterable[Any], wanted: Any) -> str:
+    """The names that there are, for a message about one that is not; of very many, some and the most similar one."""
+    texts = list(map(str, names))
+    listed = ", ".join(texts) or "none"
+    return listed if len(listed) <= 300 else cut(listed, 300) + did_you_mean(str(wanted), texts)
 
 
 def counted(number: int, noun: str) -> str:

@@ -31,7 +31,7 @@ from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
 from ..tables import check_run, text_name, to_dataset, with_text_names
 from ..tables.public_types import Run
-from ..tables.wording import short
+from ..tables.wording import choice, short
 from .export_names import SUFFIXES, file_name, writer_for
 
 
@@ -305,7 +305,7 @@ def _chosen(
     unknown = [name for name in names if name not in known]
     if unknown:
         listed = sorted(dict.fromkeys(str(name) for dataset in streams.values() for name in dataset.variables))
-        raise ExportError(f"there is no column {unknown[0]!r}; the run has {', '.join(listed)}")
+        raise ExportError(f"there is no column {unknown[0]!r}; the run has {choice(listed, unknown[0])}")
     texts = {stream: [text_name(dataset, name) for name in names] for stream, dataset in stored.items()}
     chosen = {
         stream: dataset[[name for name in texts[stream] if name in dataset.variables]]
