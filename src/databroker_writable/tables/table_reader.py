@@ -92,7 +92,7 @@ def _set_units(source: Source, units: Any) -> None:
     variables = {variable.name: variable for variable in source.variables}
     for name, text in units.items():
         if name not in variables:
-            listed = choice(variables, name)
+            listed = choice(variables, name, repr)
             raise InvalidTableError(f"units names the column {name!r}, which the table does not have; it has {listed}")
         if not isinstance(text, str) or not text:
             raise InvalidTableError(

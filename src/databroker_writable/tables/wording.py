@@ -9,7 +9,7 @@ import enum
 import fractions
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy
@@ -38,11 +38,11 @@ def cut(value: Any, longest: int = 60) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
-def choice(names: Iterable[Any], wanted: Any) -> str:
+def choice(names: Iterable[Any], wanted: Any, show: Callable[[Any], str] = str) -> str:
     """The names that there are, for a message about one that is not; of very many, some and the most similar one."""
-    texts = list(map(str, names))
-    listed = ", ".join(texts) or "none"
-    return listed if len(listed) <= 300 else cut(listed, 300) + did_you_mean(str(wanted), texts)
+    names = list(names)
+    listed = ", ".join(map(show, names)) or "none"
+    return listed if len(listed) <= 300 else cut(listed, 300) + did_you_mean(str(wanted), map(str, names))
 
 
 def counted(number: int, noun: str) -> str:
