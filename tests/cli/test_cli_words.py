@@ -35,7 +35,7 @@ def test_a_wide_table_is_shown_soon_and_a_wrong_column_named_with_the_most_simil
     errors = fail("show", "results", "wide", "--column", "enrgy_7")
     assert "did you mean 'energy_7'?" in errors
     assert len(errors) < 600
-    with pytest.raises(InvalidTableError, match=r"'enrgy_7', which .* energy_2.*\.\.\.; did you mean 'energy_7'\?"):
+    with pytest.raises(InvalidTableError, match=r"'enrgy_7', which .*energy_2.*\.\.\.; did you mean 'energy_7'\?"):
         open_directory("results").store_run(table, units={"enrgy_7": "eV"})
 
 
