@@ -16,6 +16,7 @@ from databroker_writable import to_dataset
 from databroker_writable.drivers import WritableJSONLCatalog
 from databroker_writable.tables.acquired_streams import as_databroker_reads
 from databroker_writable.tables.document_values import to_builtin
+from databroker_writable.tables.stream_reading import read_documents
 
 
 def acquisition(columns: dict[str, list[Any]], **data_key: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -91,8 +92,7 @@ def test_a_stream_comes_as_databroker_reads_it(tmp_path, columns, driver):
             to_dataset(run)
     else:
         assert_as_databroker(to_dataset(run), read)
-        descriptors = [doc for name, doc in run.documents(fill="no") if name == "descriptor"]
-        lazy = as_databroker_reads(run, "primary", descriptors)
+        lazy = as_databroker_reads(run, "primary", *read_documents(run, "primary", fill="no"))
         assert_as_databroker(lazy.compute(), run.primary.to_dask().compute())
 
 

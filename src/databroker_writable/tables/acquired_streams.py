@@ -12,15 +12,20 @@ import numpy
 import xarray
 
 from ..errors import InvalidRunError, StoreError, warn_user
-from .stream_reading import naming_the_run, read_documents, stream_columns
+from .stream_reading import joined, naming_the_run, read_documents, stream_columns
 from .wording import cut
 
+_KINDS = "biufcU"
+"""The kinds of dtypes of numbers and text."""
 
-def read_acquired(run: Any, stream: str, descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset:
+
+def read_acquired(
+    run: Any, stream: str, pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]
+) -> xarray.Dataset:
     """A stream that was not made from a table, in memory; an error says what cannot be read, and in which column."""
     try:
         with naming_the_run(run, stream):
-            dataset: xarray.Dataset = as_databroker_reads(run, stream, descriptors).load()
+            dataset: xarray.Dataset = as_databroker_reads(run, stream, pages, descriptors).load()
     except StoreError:
         raise
     except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
@@ -39,47 +44,54 @@ def read_acquired(run: Any, stream: str, descriptors: Sequence[dict[str, Any]]) 
     return dataset
 
 
-def as_databroker_reads(run: Any, stream: str, descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset:
+def as_databroker_reads(
+    run: Any, stream: str, pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]
+) -> xarray.Dataset:
     """What databroker's ``to_dask()`` gives of any stream; only columns in other files are dask arrays."""
     with naming_the_run(run, stream):
-        dataset = _from_columns(run, stream, descriptors)
+        dataset = _from_columns(run, stream, pages, descriptors)
         return without_stream_resources(run, stream, descriptors).to_dask() if dataset is None else dataset
 
 
-def _from_columns(run: Any, stream: str, descriptors: Sequence[dict[str, Any]]) -> xarray.Dataset | None:
+def _from_columns(
+    run: Any, stream: str, pages: list[dict[str, Any]], descriptors: Sequence[dict[str, Any]]
+) -> xarray.Dataset | None:
     """The same from whole columns; None if databroker has to read them.
 
     databroker 1.2.5 makes a dask array of each value, which takes seconds for a scan of 200 Events.
     """
-    if len(descriptors) > 1 or stream_columns(descriptors[0]):
+    if len(descriptors) > 1 or not pages or stream_columns(descriptors[0]):
         return None
-    data_keys = descriptors[0]["data_keys"]
-    in_files = {key for key, data_key in data_keys.items() if data_key.get("external")}
-    pages, _ = read_documents(run, stream, fill="delayed" if in_files else "no")
-    if not pages:
-        return None
-    columns = {key: [value for page in pages for value in page["data"][key]] for key in data_keys}
-    for key in data_keys.keys() - in_files:
-        columns[key] = list(map(numpy.asarray, columns[key]))
-        if not _is_simple(columns[key]):
-            return None
-    form = _of_one_event(descriptors[0], {key: values[0] for key, values in columns.items() if key not in in_files})
+    if any(data_key.get("external") for data_key in descriptors[0]["data_keys"].values()):
+        pages, _ = read_documents(run, stream, fill="delayed")
     variables: dict[str, Any] = {"time": ("time", [time for page in pages for time in page["time"]])}
-    for key, variable in form.data_vars.items():
-        values = dask.array.stack(columns[key]) if key in in_files else numpy.stack(columns[key])
-        # as with databroker, xarray (2026.9) turns None among strings into NaN only when they are loaded
-        data = dask.array.from_array(values, chunks=-1) if values.dtype == object else values
-        variables[str(key)] = variable.dims, data, variable.attrs
+    for key, variable in _of_one_event(descriptors[0]).data_vars.items():
+        values = _array_of(joined([page["data"][key] for page in pages]))
+        if values is None:
+            return None
+        if isinstance(values, numpy.ndarray) and values.dtype == object:
+            # as with databroker, xarray (2026.9) turns None among strings into NaN only when they are loaded
+            values = dask.array.from_array(values, chunks=-1)
+        variables[str(key)] = variable.dims, values, variable.attrs
     return xarray.Dataset(variables)
 
 
-def _of_one_event(descriptor: dict[str, Any], data: dict[str, Any]) -> xarray.Dataset:
-    """The form of a stream, its dims and attributes, from the data of one Event without those in other files."""
+def _array_of(column: Any) -> Any:
+    """An array of numbers, text and None, or of arrays of these; None of other values."""
+    if not isinstance(column, list):
+        return column if column.dtype.kind in _KINDS else None
+    values = list(map(numpy.asarray, column))
+    is_known = all(value.dtype.kind in _KINDS or (value.ndim == 0 and value.item() is None) for value in values)
+    return numpy.stack(values) if is_known else None
+
+
+def _of_one_event(descriptor: dict[str, Any]) -> xarray.Dataset:
+    """The form of a stream, its dims and attributes, with zeros in place of the data of one Event."""
     # only here: tables that were stored by this package are read where bluesky-live is not installed
     from bluesky_live.conversion import documents_to_xarray
 
     data_keys = {key: {**data_key, "external": ""} for key, data_key in descriptor["data_keys"].items()}
-    data = {key: data[key] if key in data else numpy.zeros((1,) * len(data_keys[key]["shape"])) for key in data_keys}
+    data = {key: numpy.zeros((1,) * len(data_keys[key]["shape"])) for key in data_keys}
     event: Any = {"descriptor": descriptor["uid"], "uid": "", "time": 0.0, "seq_num": 1, "data": data, "timestamps": {}}
     form: xarray.Dataset = documents_to_xarray(
         start_doc=None,
@@ -92,11 +104,6 @@ def _of_one_event(descriptor: dict[str, Any], data: dict[str, Any]) -> xarray.Da
         get_datum_pages=None,
     )
     return form
-
-
-def _is_simple(column: list[numpy.ndarray]) -> bool:
-    """Whether all values are numbers, text, None, or arrays of numbers or text."""
-    return all(value.dtype.kind in "biufcU" or (value.ndim == 0 and value.item() is None) for value in column)
 
 
 def without_stream_resources(run: Any, stream: str, descriptors: Sequence[Mapping[str, Any]]) -> Any:

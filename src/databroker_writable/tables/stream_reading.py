@@ -7,7 +7,9 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import dask.array
 import event_model
+import numpy
 
 from ..errors import StoreError, UnreadableAssetError, is_of_this_process
 
@@ -78,3 +80,20 @@ def partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if not partition:
             return
         yield from partition
+
+
+def joined(parts: list[Any]) -> Any:
+    """Concatenate the parts of one column, each an array or a list with one item per Event."""
+    parts = [_stacked(part) for part in parts]
+    if any(isinstance(part, dask.array.Array) for part in parts):
+        return parts[0] if len(parts) == 1 else dask.array.concatenate(parts)
+    if all(isinstance(part, numpy.ndarray) for part in parts):
+        # A copy: arrays unpacked from msgpack are read-only views of its buffer.
+        return numpy.concatenate(parts)
+    return [item for part in parts for item in part]
+
+
+def _stacked(part: Any) -> Any:
+    if isinstance(part, list | tuple) and part and isinstance(part[0], numpy.ndarray | dask.array.Array):
+        return dask.array.stack(part) if isinstance(part[0], dask.array.Array) else numpy.stack(part)
+    return part

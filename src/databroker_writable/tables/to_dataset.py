@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-import dask.array
 import numpy
 import pandas
 import xarray
@@ -17,7 +16,7 @@ from .exact_numbers import series_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
-from .stream_reading import counts_by_stream, read_documents
+from .stream_reading import counts_by_stream, joined, read_documents
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .wording import short
 
@@ -88,7 +87,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
         last = max(descriptors, key=lambda doc: doc["time"])
         layout = _layout_of(last, stream)
         if layout is None:
-            return read_acquired(run, stream, descriptors)
+            return read_acquired(run, stream, pages, descriptors)
         if not pages:
             if counts_by_stream(run.metadata.get("stop")).get(stream, 0) > 0:
                 raise InvalidRunError(
@@ -182,27 +181,10 @@ class _Events:
         return self._columns[key]
 
     def _arranged(self, parts: list[Any]) -> Any:
-        joined = _joined(parts)
+        column = joined(parts)
         if self._order is None:
-            return joined
-        return [joined[i] for i in self._order] if isinstance(joined, list) else joined[self._order]
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Concatenate the parts of one column, each an array or a list with one item per Event."""
-    parts = [_stacked(part) for part in parts]
-    if any(isinstance(part, dask.array.Array) for part in parts):
-        return parts[0] if len(parts) == 1 else dask.array.concatenate(parts)
-    if all(isinstance(part, numpy.ndarray) for part in parts):
-        # A copy: arrays unpacked from msgpack are read-only views of its buffer.
-        return numpy.concatenate(parts)
-    return [item for part in parts for item in part]
-
-
-def _stacked(part: Any) -> Any:
-    if isinstance(part, list | tuple) and part and isinstance(part[0], numpy.ndarray | dask.array.Array):
-        return dask.array.stack(part) if isinstance(part[0], dask.array.Array) else numpy.stack(part)
-    return part
+            return column
+        return [column[i] for i in self._order] if isinstance(column, list) else column[self._order]
 
 
 def _dataset(

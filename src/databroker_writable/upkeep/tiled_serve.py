@@ -47,7 +47,7 @@ from ..runs.upstream_entries import release_run
 from ..tables import to_dataset, with_text_names
 from ..tables.acquired_streams import as_databroker_reads
 from ..tables.layout import find_layout
-from ..tables.stream_reading import stream_columns
+from ..tables.stream_reading import read_documents, stream_columns
 from ..tables.tiled_columns import with_nulls_announced, without_objects
 
 PAGE = Path(__file__).with_name("page")
@@ -236,7 +236,7 @@ def _serializers() -> Any:
 def _stream_node(run: Any, name: str) -> MapAdapter:
     """The node of one stream; its parts are read when they are asked for."""
     descriptors = [doc for doc in upstream.loaded_descriptors(run) if doc.get("name", PRIMARY) == name]
-    read = functools.cache(functools.partial(as_databroker_reads, run, name, descriptors))
+    read = functools.cache(lambda: as_databroker_reads(run, name, read_documents(run, name, fill="no")[0], descriptors))
     # to_dataset would load the images of others into memory
     is_of_others = find_layout(descriptors[0]) is None
     table = read if is_of_others else functools.cache(lambda: with_text_names(to_dataset(run, name)))
