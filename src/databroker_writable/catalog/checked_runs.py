@@ -20,7 +20,7 @@ from ..runs.run_or_table import documents_of, is_table, warn_of_wrong_order
 from ..runs.simple_run import build_table
 from ..runs.sinks import BuiltRun, TableSink
 from ..runs.start_document import StartArguments, start_metadata
-from ..storage.asset_roots import AssetRoots
+from ..storage.asset_roots import AssetRoots, mapped_path
 from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining_reads
@@ -92,9 +92,7 @@ def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
         if isinstance(root_map, AssetRoots):
             root_map.check_reference(doc)
         root = str(doc.get("root", ""))
-        recorded, mapped = (
-            os.path.join(place, str(doc["resource_path"])) for place in (root, root_map.get(root, root))
-        )
+        recorded, mapped = mapped_path(doc, {}), mapped_path(doc, root_map)
         if not os.path.isfile(recorded) and not os.path.isfile(mapped):
             warn_user(
                 f"arrays of the run {documents.uid!r} cannot be read, because their file {mapped!r} is missing; "

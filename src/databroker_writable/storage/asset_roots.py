@@ -64,6 +64,12 @@ class AssetRoots(dict[str, str]):
         )
 
 
+def mapped_path(resource: Document, root_map: Mapping[str, str]) -> str:
+    """The path of the file of a resource, where a root_map says."""
+    root = str(resource.get("root", ""))
+    return os.path.join(root_map.get(root, root), str(resource["resource_path"]))
+
+
 def _ends(name: str) -> Iterator[str]:
     """What may be the uid in the name of a run file: a facility's names may begin in another way."""
     stem = os.path.splitext(name)[0]

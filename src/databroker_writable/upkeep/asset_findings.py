@@ -11,6 +11,7 @@ import humanize
 
 from ..errors import UnreadableAssetError
 from ..runs.document_parts import Document
+from ..storage.asset_roots import mapped_path
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset_file, is_asset_resource
 from ..storage.file_locks import is_being_written
 from ..storage.file_rights import why_not_listed
@@ -102,5 +103,4 @@ class Assets:
 
 def path_of_resource(catalog: Any, resource: Document) -> str:
     """The real path of the file of a resource."""
-    root, root_map = str(resource.get("root", "")), getattr(catalog, "root_map", None) or {}
-    return os.path.realpath(os.path.join(root_map.get(root, root), str(resource["resource_path"])))
+    return os.path.realpath(mapped_path(resource, getattr(catalog, "root_map", None) or {}))
