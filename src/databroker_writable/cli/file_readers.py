@@ -105,12 +105,12 @@ def _read_parquet(path: Path) -> Any:
     import pandas
     from pyarrow import parquet
 
-    names = parquet.read_schema(path).names
-    twice = sorted({name for name in names if names.count(name) > 1})
+    schema = parquet.read_schema(path)
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twice:
         raise ValueError(f"it has columns of the same name ({', '.join(twice)}); rename them")
     frame = pandas.read_parquet(path, engine="pyarrow")
-    for name, rows in _rows_with_gaps(path):
+    for name, rows in _rows_with_gaps(path, schema):
         frame[name] = pandas.Series(rows, frame.index, dtype=object)
     gaps = [name for name in frame if isinstance(name, str) and may_be_of_integers(frame[name])]
     exact = pandas.read_parquet(path, engine="pyarrow", columns=gaps, dtype_backend="numpy_nullable")
@@ -122,14 +122,14 @@ def _read_parquet(path: Path) -> Any:
     return frame
 
 
-def _rows_with_gaps(path: Path) -> Iterator[tuple[str, list[Any]]]:
+def _rows_with_gaps(path: Path, schema: Any) -> Iterator[tuple[str, list[Any]]]:
     """The rows of columns of lists that hold integers and missing ones, of which pandas makes floats."""
     from pyarrow import compute, parquet, types
 
-    for field in parquet.read_schema(path):
-        if not (types.is_list(field.type) or types.is_large_list(field.type)):
-            continue
-        column = parquet.read_table(path, columns=[field.name])[field.name]
+    listed = [field.name for field in schema if types.is_list(field.type) or types.is_large_list(field.type)]
+    table = parquet.read_table(path, columns=listed) if listed else {}
+    for name in listed:
+        column = table[name]
         numbers = column.combine_chunks()
         while types.is_list(numbers.type) or types.is_large_list(numbers.type):
             numbers = numbers.flatten()
@@ -139,7 +139,7 @@ def _rows_with_gaps(path: Path) -> Iterator[tuple[str, list[Any]]]:
         # rows of several lengths are padded with NaN, as which missing ones count there, if floats hold the others
         is_even = column.null_count == 0 and len(compute.unique(compute.list_value_length(column))) == 1
         if extremes and (is_even or any(abs(extreme or 0) > 2**53 for extreme in extremes)):
-            yield field.name, column.to_pylist()
+            yield name, column.to_pylist()
 
 
 def _read_netcdf(path: Path, group: str | None = None) -> Any:

@@ -76,7 +76,7 @@ def rows_of_numbers(values: Any, name: str) -> Any:
     is_number = types.is_integer(numbers.type) or types.is_floating(numbers.type)
     if not is_number or lists.null_count or numbers.null_count:
         return values
-    ends = numpy.cumsum([len(item) for item in lists])
+    ends = numpy.cumsum(lists.value_lengths())
     return numpy.split(numbers.to_numpy(zero_copy_only=False), ends[:-1]) if len(ends) else values
 
 
