@@ -11,7 +11,7 @@ from databroker.core import BlueskyRun, BlueskyRunFromGenerator
 
 from ..results.run_uids import open_run
 from .intake_methods import ReopenableMixin
-from .reopening import Recipe, describe_catalog, pickled
+from .reopening import Recipe, describe_catalog, pickled, reopen
 
 
 def reduced(run: Any) -> Any:
@@ -30,8 +30,7 @@ def opened_again(recipe: Recipe, uid: str) -> Any:
 
 @functools.lru_cache(maxsize=4)
 def _catalog_of(recipe: bytes) -> Any:
-    reopen, arguments = pickled(pickle.loads(recipe))
-    return reopen(*arguments)
+    return reopen(pickle.loads(recipe))
 
 
 def register() -> None:

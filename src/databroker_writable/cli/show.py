@@ -188,11 +188,8 @@ def _stream_in_words(run: Any, name: str, stream: Stream) -> str:
         note = ""
     except Exception as exc:
         # if an asset file or a layout is damaged, the documents are still shown
-        events, coordinates, note = (
-            [],
-            set(),
-            f"\n  it cannot be read as it was stored: {shown(message_of(exc), VALUE_WIDTH)}",
-        )
+        events, coordinates = [], set()
+        note = f"\n  it cannot be read as it was stored: {shown(message_of(exc), VALUE_WIDTH)}"
     if events:
         columns = aligned((*COLUMN_HEADER, ""), _columns(events[0], coordinates), indent="  ")
     else:
@@ -220,12 +217,10 @@ def _first_values(run: Any, name: str, stream: Stream) -> tuple[list[Values], se
         return [], set()
     names = [entry["name"] for entry in layout["variables"]]
     filled = _read_stream(run, name, "delayed") if stream.in_files else stream
-    datasets = [dataset_of_event(page, stream.descriptor, name) for page in filled.pages]
+    datasets = list(filter(None, (dataset_of_event(page, stream.descriptor, name) for page in filled.pages)))
     # not dataset[key], which costs O(columns)
-    tables = [
-        {key: dataset.variables[key] for key in names if key in dataset.variables} for dataset in datasets if dataset
-    ]
-    return tables, {name for dataset in datasets if dataset for name in dataset.coords}
+    tables = [{key: dataset.variables[key] for key in names if key in dataset.variables} for dataset in datasets]
+    return tables, {name for dataset in datasets for name in dataset.coords}
 
 
 def _columns(event: Values, coordinates: set[Hashable]) -> list[tuple[str, ...]]:

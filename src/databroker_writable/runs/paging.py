@@ -12,7 +12,15 @@ import numpy
 from ..errors import InvalidRunError
 from ..tables.document_values import are_single, private_copy
 from ..tables.wording import short
-from .document_parts import DATUM_PARTS, EVENT_PARTS, Document, NamedDocument, check_parts, other_datum_kwargs
+from .document_parts import (
+    DATUM_PARTS,
+    EVENT_KEYS,
+    EVENT_PARTS,
+    Document,
+    NamedDocument,
+    check_parts,
+    other_datum_kwargs,
+)
 
 _WAITING = ("event", "event_page", "datum")
 """Documents that are passed on, or packed together with the next ones."""
@@ -87,7 +95,7 @@ def named_document(item: Any) -> NamedDocument:
 
 def _is_one_event(page: Document) -> bool:
     """Whether a page is one Event of single values: databroker's documents() give such a page for each Event."""
-    if page.keys() - {"filled"} != set(EVENT_PARTS) - {"filled"} or page.get("filled"):
+    if page.keys() - {"filled"} != {"descriptor", *EVENT_KEYS} or page.get("filled"):
         return False
     columns = [page[part] for part in ("uid", "time", "seq_num")]
     for part in ("data", "timestamps"):
