@@ -62,7 +62,10 @@ def _from_columns(
     """
     if len(descriptors) > 1 or not pages or stream_columns(descriptors[0]):
         return None
-    if any(data_key.get("external") for data_key in descriptors[0]["data_keys"].values()):
+    data_keys = descriptors[0]["data_keys"]
+    if "time" in data_keys or any("time" in (data_key.get("dims") or ()) for data_key in data_keys.values()):
+        return None
+    if any(data_key.get("external") for data_key in data_keys.values()):
         pages, _ = read_documents(run, stream, fill="delayed")
     variables: dict[str, Any] = {"time": ("time", [time for page in pages for time in page["time"]])}
     for key, variable in _of_one_event(descriptors[0]).data_vars.items():
