@@ -96,6 +96,33 @@ def test_a_stream_comes_as_databroker_reads_it(tmp_path, columns, driver):
         assert_as_databroker(lazy.compute(), run.primary.to_dask().compute())
 
 
+def configured_anew(columns: dict[str, list[Any]]) -> list[Any]:
+    """The documents of a run whose Events have two descriptors, because the detector was configured in between."""
+    documents, again = acquisition(columns), acquisition(columns)
+    again[1][1].update(run_start=documents[0][1]["uid"], object_keys={"other detector": list(columns)})
+    documents[-1:-1] = again[1:-1]
+    for number, event in enumerate((doc for name, doc in documents if name == "event"), start=1):
+        event |= {"time": 100.0 + number, "seq_num": number}
+    return documents
+
+
+@pytest.mark.parametrize("times", [[1, 2, 3, 4, 5, 6], [6, 2, 1, 5, 3, 4], [1, 1, 2, 3, 4, 5]], ids=str)
+@pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
+def test_a_device_that_is_configured_anew_within_a_stream(tmp_path, columns, times):
+    documents = configured_anew(columns)
+    events = [doc for name, doc in documents if name == "event"]
+    for event, time in zip(events, times, strict=False):
+        event["time"] = float(time)
+    run = inserted(databroker_writable.open_directory(tmp_path), documents)
+    try:
+        read = run.primary.read()
+    except Exception:
+        with pytest.raises(databroker_writable.InvalidRunError, match="cannot be read by databroker"):
+            to_dataset(run)
+    else:
+        assert_as_databroker(to_dataset(run), read)
+
+
 def test_dims_of_data_keys_are_kept(tmp_path):
     run = build_one_run_from_documents(acquisition(COLUMNS["arrays"] | {"b": [1, 2, 3]}))
     assert_as_databroker(to_dataset(run), run.primary.read())
@@ -165,10 +192,12 @@ def test_frames_whose_shape_databroker_does_not_find_are_refused_with_the_name_o
         to_dataset(stored)
 
 
-def test_no_dask_array_is_made_of_each_value(tmp_path, monkeypatch):
+@pytest.mark.parametrize("documents_of", [acquisition, configured_anew])
+def test_no_dask_array_is_made_of_each_value(tmp_path, monkeypatch, documents_of):
     stacked = []
     stack = dask.array.stack
     monkeypatch.setattr(dask.array, "stack", lambda values, *args: stacked.append(len(values)) or stack(values, *args))
-    run = inserted(databroker_writable.open_directory(tmp_path), acquisition({"a": [1.0] * 100, "b": ["x"] * 100}))
-    assert to_dataset(run).sizes == {"time": 100}
-    assert sum(stacked) <= 2
+    documents = documents_of({"a": [1.0] * 100, "b": ["x"] * 100})
+    run = inserted(databroker_writable.open_directory(tmp_path), documents)
+    assert to_dataset(run).sizes == {"time": sum(name == "event" for name, _ in documents)}
+    assert sum(stacked) <= 4

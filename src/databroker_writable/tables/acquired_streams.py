@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dask.array
@@ -60,23 +60,39 @@ def _from_columns(
 
     databroker 1.2.5 makes a dask array of each value, which takes seconds for a scan of 200 Events.
     """
-    if len(descriptors) > 1 or not pages or stream_columns(descriptors[0]):
-        return None
+    # as with databroker, the first descriptor says what is in a stream
     data_keys = descriptors[0]["data_keys"]
-    if "time" in data_keys or any("time" in (data_key.get("dims") or ()) for data_key in data_keys.values()):
+    if any(map(stream_columns, descriptors)) or "time" in data_keys:
+        return None
+    if any("time" in (data_key.get("dims") or ()) for data_key in data_keys.values()):
         return None
     if any(data_key.get("external") for data_key in data_keys.values()):
         pages, _ = read_documents(run, stream, fill="delayed")
-    variables: dict[str, Any] = {"time": ("time", [time for page in pages for time in page["time"]])}
-    for key, variable in _of_one_event(descriptors[0]).data_vars.items():
+    parts = []
+    for descriptor in descriptors:
+        columns = _columns([page for page in pages if page["descriptor"] == descriptor["uid"]], data_keys)
+        if columns is None:
+            return None
+        form = _of_one_event({**descriptor, "data_keys": data_keys})
+        variables = {key: (variable.dims, columns[str(key)], variable.attrs) for key, variable in form.items()}
+        parts.append(xarray.Dataset({"time": ("time", columns["time"])} | variables))
+    return parts[0] if len(parts) == 1 else xarray.merge(parts, join="outer", compat="no_conflicts")
+
+
+def _columns(pages: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any] | None:
+    """The columns of Events as arrays; None if there are no Events, or values of which databroker has to make arrays."""
+    if not pages:
+        return None
+    columns = {"time": [time for page in pages for time in page["time"]]}
+    for key in keys:
         values = _array_of(joined([page["data"][key] for page in pages]))
         if values is None:
             return None
         if isinstance(values, numpy.ndarray) and values.dtype == object:
             # as with databroker, xarray (2026.9) turns None among strings into NaN only when they are loaded
             values = dask.array.from_array(values, chunks=-1)
-        variables[str(key)] = variable.dims, values, variable.attrs
-    return xarray.Dataset(variables)
+        columns[key] = values
+    return columns
 
 
 def _array_of(column: Any) -> Any:

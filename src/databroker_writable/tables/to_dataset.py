@@ -58,7 +58,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     Notes
     -----
     O(size of the run's documents), which are read once. Assets are read when you compute them. A stream that was not
-    made from a table takes as long as databroker's ``read()`` if it has several descriptors.
+    made from a table takes as long as databroker's ``read()`` if its values are not numbers, text or arrays of them.
 
     Examples
     --------
