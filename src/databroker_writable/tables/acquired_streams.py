@@ -80,7 +80,7 @@ def _from_columns(
 
 
 def _columns(pages: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any] | None:
-    """The columns of Events as arrays; None if there are no Events, or values of which databroker has to make arrays."""
+    """The columns of Events as arrays; None without Events, or if databroker has to make the arrays."""
     if not pages:
         return None
     columns = {"time": [time for page in pages for time in page["time"]]}
