@@ -498,6 +498,13 @@ def test_a_key_that_no_run_has_is_named_with_what_was_meant(catalog, raw):
     assert len(catalog.table({"sample": "Ni"})) == len(catalog.results_of(raw, sample="Cu")) == 0
 
 
+def test_a_column_of_a_table_may_be_asked_for_twice_or_be_the_uid(catalog, raw):
+    catalog.store_run({"x": [1]}, {"sample": "Ni"})
+    table = catalog.table(None, "uid", "uid", "sample")
+    assert list(table["uid"]) == list(table.index)
+    assert list(table)[-1] == "uid"
+
+
 def test_a_table_takes_conditions_as_keywords(catalog, raw):
     made = catalog.store_run({"x": [1]}, {"sample": "Ni"}, derived_from=raw)
     assert list(catalog.table(sample="Ni", derived_from=raw).index) == [made.metadata["start"]["uid"]]

@@ -97,13 +97,13 @@ def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator
 
 def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
     """Headers of the runs of a catalog in memory, one at a time: for the first, the others are not compared."""
-    transforms, stop_of = upstream.transforms_of(catalog), upstream.loaded_stop_documents(catalog)
+    transforms, documents_of = upstream.transforms_of(catalog), upstream.loaded_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
     if may_have_deleted_runs(catalog):
         found = (header for header in found if not is_deleted(catalog, header.uid))
     for header in found:
-        stop = stop_of(header.uid)
-        yield Header(changed_start(header.start), stop and changed_stop(stop))
+        start, stop = documents_of(header)
+        yield Header(changed_start(start), stop and changed_stop(stop))
 
 
 def _on_copies(transform: Callable[[Any], Any]) -> Callable[[Any], Any]:

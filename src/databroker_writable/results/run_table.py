@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -22,6 +22,9 @@ from .selection import select, sources_in, warn_of_unknown_keys, with_keywords
 from .time_arguments import local_times
 
 WIDTH = 30
+
+COLUMNS = ("time", "status", "sample", "name", "streams", "rows", "tags")
+"""The columns of every table of runs."""
 
 Record = dict[str, Any]
 
@@ -53,34 +56,37 @@ def table(
     if limit is not None and not is_count:
         raise InvalidMetadataError(f"limit must be a number of runs, at least 1, or None for all, not {short(limit)}")
     refresh(catalog)
-    fitting = select(catalog, query, sources=sources_in(catalog, derived_from), **filters)
-    chosen = list(itertools.islice(fitting, limit))
-    if not chosen and query:
+    tags, asked = tags_of(catalog), [name for name in dict.fromkeys(columns) if name not in COLUMNS]
+    uids: list[str] = []
+    values: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, *asked)}
+    sources = sources_in(catalog, derived_from)
+
+    def chosen() -> Iterator[tuple[Header, str]]:
+        return itertools.islice(select(catalog, query, sources=sources, **filters), limit)
+
+    # no dict per run is kept: so many new objects would start garbage collections over everything in the catalog
+    for header, status in chosen():
+        rows = rows_by_stream(header.stop)
+        uids.append(header.uid)
+        values["time"].append(header.time)
+        values["status"].append(status)
+        values["sample"].append(header.start.get("sample"))
+        values["name"].append(name_of(header.start))
+        values["streams"].append(", ".join(rows))
+        values["rows"].append(rows.get(PRIMARY, max(rows.values(), default=None)))
+        values["tags"].append(", ".join(tags.get(header.uid, ())))
+        for name in asked:
+            values[name].append(value_at(header.start, name))
+    if query and not uids:
         warn_of_unknown_keys(catalog, query)
-    tags, streams = tags_of(catalog), [rows_by_stream(header.stop) for header, _ in chosen]
-    index = pandas.Index([header.uid for header, _ in chosen], dtype=object, name="uid")
-    # no dict per run: so many new objects would start garbage collections over everything in the catalog
-    frame = pandas.DataFrame(
-        {
-            "time": local_times(header.time for header, _ in chosen),
-            "status": pandas.Series([status for _, status in chosen], index, dtype=object),
-            "sample": _metadata([header.start.get("sample") for header, _ in chosen], index),
-            "name": _metadata([name_of(header.start) for header, _ in chosen], index),
-            "streams": pandas.Series([", ".join(rows) for rows in streams], index, dtype=object),
-            "rows": pandas.array(
-                [rows.get(PRIMARY, max(rows.values(), default=None)) for rows in streams], dtype="Int64"
-            ),
-            "tags": pandas.Series([", ".join(tags.get(header.uid, ())) for header, _ in chosen], index, dtype=object),
-        },
-        index=index,
-    )
-    for name in columns:
-        if name not in frame:
-            values = [value_at(header.start, name) for header, _ in chosen]
-            if values and all(value is None for value in values):
-                _check_known(catalog, name, [header for header, _ in chosen])
-            frame[name] = _metadata(values, index)
-    return frame
+    for name in asked:
+        if uids and all(value is None for value in values[name]):
+            _check_known(catalog, name, (header for header, _ in chosen()))
+    index = pandas.Index(uids, dtype=object, name="uid")
+    made = {"time": local_times(values["time"]), "rows": pandas.array(values["rows"], dtype="Int64")}
+    made |= {name: pandas.Series(values[name], index, dtype=object) for name in ("status", "streams", "tags")}
+    made |= {name: _metadata(values[name], index) for name in ("sample", "name", *asked)}
+    return pandas.DataFrame({name: made[name] for name in values}, index=index)
 
 
 def _metadata(values: Sequence[Any], index: pandas.Index) -> pandas.Series:
@@ -89,7 +95,7 @@ def _metadata(values: Sequence[Any], index: pandas.Index) -> pandas.Series:
     return column if any(value is None for value in values) else column.infer_objects()
 
 
-def _check_known(catalog: Any, name: str, chosen: list[Header]) -> None:
+def _check_known(catalog: Any, name: str, chosen: Iterable[Header]) -> None:
     if next(headers(catalog, {name: {"$exists": True}}), None) is not None:
         return
     known = sorted({known for header in chosen for known in (*header.start, *flat(header.start))})

@@ -56,12 +56,13 @@ def select(
         tagged = _tagged(catalog, tags, tags_by_run(kept))
         conditions.append({"uid": {"$in": tagged}})
     uids = list(dict.fromkeys(uid for uid, _ in sources))
+    in_roles = {source for source in sources if source[1] is not None}
     candidates = headers_made_from(catalog, uids, {"$and": conditions})
     return (
         (header, found_status)
         for header in candidates
         for found_status in [RETRACTED if header.uid in withdrawn else header.status]
-        if status in (None, found_status) and _is_made_from(header, sources)
+        if status in (None, found_status) and (not in_roles or in_roles <= _inputs(header))
     )
 
 
@@ -142,11 +143,8 @@ def _tagged(catalog: Any, tags: Any, given: Mapping[str, list[str]]) -> list[str
     return [uid for uid, names in given.items() if set(wanted) <= set(names)]
 
 
-def _is_made_from(header: Header, sources: Sequence[Source]) -> bool:
-    if all(role is None for _, role in sources):
-        return True
-    used = {(source["uid"], source.get("role")) for source in sources_of(header.start)}
-    return all(source in used for source in sources if source[1] is not None)
+def _inputs(header: Header) -> set[Source]:
+    return {(source["uid"], source.get("role")) for source in sources_of(header.start)}
 
 
 def unknown_keys(catalog: Any, query: Mapping[str, Any]) -> str:

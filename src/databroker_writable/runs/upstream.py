@@ -111,11 +111,11 @@ loaded_files = attrgetter("_filename_to_mtime")
 """Modification times of the files that a catalog has loaded, and does not read again."""
 
 
-def loaded_stop_documents(catalog: Any) -> Callable[[str], Document | None]:
-    """The function that returns the stop document of a run in a catalog in memory."""
+def loaded_documents(catalog: Any) -> Callable[[RunHeader], tuple[Any, Document | None]]:
+    """The function that returns the start and stop documents of a run in a catalog in memory."""
     entries = loaded_entries(catalog)
-    own: Callable[[str], Document | None] | None = getattr(entries, "stop_document", None)
-    return own or (lambda uid: entries[uid].describe()["metadata"]["stop"])
+    own: Callable[[RunHeader], tuple[Any, Document | None]] | None = getattr(entries, "documents_of", None)
+    return own or (lambda header: (header.start, entries[header.uid].describe()["metadata"]["stop"]))
 
 
 def upsert_runs(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:

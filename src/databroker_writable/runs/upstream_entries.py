@@ -18,7 +18,7 @@ from databroker.in_memory import BlueskyInMemoryCatalog
 from databroker.utils import LazyMap
 from intake.catalog.local import LocalCatalogEntry
 
-from .document_parts import Reader
+from .document_parts import Document, Reader
 from .packed_headers import RunHeader, StartDocuments, fitting
 from .upstream import upsert_runs
 
@@ -89,17 +89,14 @@ class RunEntries(MutableMapping[str, Any]):
             raise AttributeError(name)
         return getattr(self.by_uid, name)
 
-    def stop_document(self, uid: str) -> dict[str, Any] | None:
-        """The stop document of a run, if there is one; an entry's ``describe`` would copy both documents."""
-        stop: dict[str, Any] | None
-        entry = self.by_uid[uid]
+    def documents_of(self, header: RunHeader) -> tuple[Any, Document | None]:
+        """The start and stop documents of a run; an entry's ``describe`` would copy both."""
+        entry = self.by_uid[header.uid]
         if isinstance(entry, RunHeader):
-            stop = entry.documents[1]
-        elif isinstance(entry, LocalCatalogEntry):
-            stop = entry._metadata["stop"]
-        else:
-            stop = entry.describe()["metadata"]["stop"]
-        return stop
+            return entry.documents
+        if isinstance(entry, LocalCatalogEntry):
+            return header.start, entry._metadata["stop"]
+        return header.start, entry.describe()["metadata"]["stop"]
 
     def path(self, uid: str) -> str:
         """The path of the file of a run."""
