@@ -34,6 +34,7 @@ class Assets:
         self._needed: dict[str, Document] = {}
         self._referred: set[str] = set()
         self.unknown_resources = 0
+        self.unreadable = ""  # a file that cannot be read, and may refer to assets
 
     def refer(self, resources: Iterable[Document]) -> None:
         for resource in resources:
@@ -57,8 +58,8 @@ class Assets:
             message = f"{why_not_listed(path, error)}, so no leftovers are looked for in it"
             yield Finding("unreadable-directory", path, message)
 
-    def leftovers(self, unreadable: str) -> Iterator[Finding]:
-        """Partial files, and files that no run refers to; `unreadable` names a run whose references are unknown."""
+    def leftovers(self) -> Iterator[Finding]:
+        """Partial files, and files that no run refers to."""
         for path, status in self._partial.items():
             if not is_being_written(path):
                 yield self._leftover("partial-asset", "partial asset file", path, status)
@@ -67,8 +68,8 @@ class Assets:
             if (status.st_dev, status.st_ino) in in_use:
                 continue
             what = "asset file that no run of this catalog refers to"
-            if unreadable:
-                message = f"{what}, kept because {unreadable} cannot be read and may refer to it"
+            if self.unreadable:
+                message = f"{what}, kept because {self.unreadable} cannot be read and may refer to it"
                 yield Finding("orphan-asset", path, message, is_problem=False)
             else:
                 yield self._leftover("orphan-asset", what, path, status, is_ours=is_asset_file)

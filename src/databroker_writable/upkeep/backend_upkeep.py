@@ -7,7 +7,6 @@ import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import NotWritableError, StoreError, StoreFailedError
@@ -18,22 +17,13 @@ from ..storage.durable_file import sync_directories
 from ..storage.file_rights import why_not_removable, why_not_removed
 from ..storage.run_file_readers import why_unreadable
 from .asset_findings import Assets, path_of_resource
-from .findings import Finding, Leftover
+from .findings import Finding, Leftover, Report
 
 CUT_OFF = "run whose deletion was interrupted: its assets and remarks may be left; databroker-writable delete CATALOG"
 STILL_THERE = (
     "left by the interrupted deletion of a run that is there: databroker-writable delete removes both; to keep the "
     "run, remove this by hand"
 )
-
-
-@dataclass
-class Look:
-    """What a look through a catalog shows; `unreadable` is a file that cannot be read, and may name assets."""
-
-    runs: int
-    findings: list[Finding] = field(default_factory=list)
-    unreadable: str = ""
 
 
 class BackendUpkeep:
@@ -48,13 +38,13 @@ class BackendUpkeep:
         self.catalog = catalog
         self.backend = catalog._backend
 
-    def look_through(self, assets: Assets) -> Look:
-        """Look for leftovers and damage among the documents, and tell `assets` which resources they name."""
+    def look_through(self, report: Report, assets: Assets) -> None:
+        """Report leftovers and damage among the documents, and tell `assets` which resources they name."""
         uids = list(self.catalog)
+        report.looked_at["runs"] = len(uids)
         for uid in uids:
             documents = open_run(self.catalog, uid).documents(fill="no")
             assets.refer(doc for name, doc in documents if name == "resource")
-        return Look(len(uids))
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
         """Give the deletions that were cut off."""

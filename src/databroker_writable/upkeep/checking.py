@@ -34,16 +34,14 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
     """
     upkeep = upkeep_of(catalog)
     assets = Assets(catalog)
-    look = upkeep.look_through(assets)
     report = Report()
-    report.looked_at["runs"] = look.runs
-    report.findings += look.findings
+    upkeep.look_through(report, assets)
     report.findings += upkeep.cut_off_deletions()
     # MongoDB inserts each remark completely
     for folder in catalog._backend.remark_folders:
         report.findings += _remark_findings(folder.path)
     report.findings += assets.obstacles()
-    report.findings += assets.leftovers(look.unreadable)
+    report.findings += assets.leftovers()
     report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
     from tqdm import tqdm
 

@@ -27,8 +27,8 @@ from ..storage.file_writer import DELETED, name_during_deletion
 from ..storage.run_file_readers import READERS, RUN_FILES, why_unreadable
 from ..tables.stream_reading import counts_by_stream
 from .asset_findings import Assets, path_of_resource
-from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
-from .findings import Finding, Leftover, age_of
+from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion
+from .findings import Finding, Leftover, Report, age_of
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
 """The errors of reading a file that is truncated or not a run."""
@@ -47,17 +47,17 @@ class FileUpkeep(BackendUpkeep):
     backend: FileBackend
     needs_runs = False
 
-    def look_through(self, assets: Assets) -> Look:
+    def look_through(self, report: Report, assets: Assets) -> None:
         own, readers = run_files(self.catalog), readers_of_files(self.catalog)
-        look = Look(len(own), list(partial_files(self.catalog)))
+        report.looked_at["runs"] = len(own)
+        report.findings += partial_files(self.catalog)
         for path, read in readers.items():
             file = read_run_file(path, read)
             assets.refer(file.resources)
             if not file.is_known:
-                look.unreadable = path
+                assets.unreadable = path
             if file.complaint and path in own:
-                look.findings.append(Finding("bad-run-file", path, f"run file {file.complaint}"))
-        return look
+                report.findings.append(Finding("bad-run-file", path, f"run file {file.complaint}"))
 
     def cut_off_deletions(self) -> Iterator[Leftover]:
         for path in self._hidden_runs():

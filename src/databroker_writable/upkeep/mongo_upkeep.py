@@ -18,8 +18,8 @@ from ..storage.mongo_backend import MongoBackend, Owner, Part, has_any, remove, 
 from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, path_of_resource
-from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion, Look
-from .findings import Finding, Leftover
+from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion
+from .findings import Finding, Leftover, Report
 
 _NO_RUN = (
     "document without a uid, so databroker cannot list this catalog: look at it in the database, and remove it there "
@@ -57,7 +57,7 @@ class MongoUpkeep(BackendUpkeep):
 class NormalizedUpkeep(MongoUpkeep):
     backend: MongoNormalizedBackend
 
-    def look_through(self, assets: Assets) -> Look:
+    def look_through(self, report: Report, assets: Assets) -> None:
         """Read the uid of each start document, descriptor and resource. The server groups Events and Datums.
 
         References are read before their targets, so that what a writer publishes meanwhile is no leftover.
@@ -71,7 +71,8 @@ class NormalizedUpkeep(MongoUpkeep):
         assets.refer(collections.resources.find({}, {"_id": False}))
         known = [uids_of(owner.documents) for owner in owners]
         published = uids_of(collections.starts)
-        findings = [
+        report.looked_at["runs"] = len(published)
+        report.findings += [
             Finding("start-without-uid", f"run_start/{doc['_id']}", _NO_RUN)
             for doc in collections.starts.find({"uid": {"$exists": False}}, {"_id": True})
         ]
@@ -81,13 +82,12 @@ class NormalizedUpkeep(MongoUpkeep):
                 parts = list(self.backend.parts_of_run(run, with_apart=is_apart))
                 is_published = partial(self.backend.has_run, run)
                 where = f"run_start/{run}"
-                findings.append(_leftover("documents-without-start", where, what, parts, is_published, is_apart))
+                report.findings.append(_leftover("documents-without-start", where, what, parts, is_published, is_apart))
         elsewhere = self.backend.owners_in_other_layout()
         for owner, orphans in zip(owners, map(set.difference, referred, known, elsewhere), strict=True):
             for uid in sorted(orphans):
                 is_published = partial(has_any, owner.documents, {"uid": uid})
-                findings.append(_orphans(owner, uid, owner.name, "is missing", is_published))
-        return Look(len(published), findings)
+                report.findings.append(_orphans(owner, uid, owner.name, "is missing", is_published))
 
     def deletion_of(self, uid: str) -> Deletion | None:
         collections = self.backend.collections
@@ -100,14 +100,13 @@ class NormalizedUpkeep(MongoUpkeep):
 class EmbeddedUpkeep(MongoUpkeep):
     backend: MongoEmbeddedBackend
 
-    def look_through(self, assets: Assets) -> Look:
+    def look_through(self, report: Report, assets: Assets) -> None:
         """Read every header."""
         database, owners = self.database, self.backend.owners
         orphans = {owner.name: _values(owner.pages, owner.name) for owner in owners}
-        findings: list[Finding] = []
-        count = 0
+        report.looked_at["runs"] = 0
         for header in database.header.find({}, {"start.uid": True, "descriptors.uid": True, "resources": True}):
-            count += 1
+            report.looked_at["runs"] += 1
             for name in orphans:
                 orphans[name].difference_update(doc["uid"] for doc in header.get(f"{name}s") or [])
             assets.refer(header.get("resources") or [])
@@ -116,12 +115,11 @@ class EmbeddedUpkeep(MongoUpkeep):
                     "header without a start document, so databroker cannot list this catalog: wait for its writer; if "
                     "the writer was killed, look at the header in the database before you remove it there"
                 )
-                findings.append(Finding("header-without-start", f"header/{header['_id']}", message))
+                report.findings.append(Finding("header-without-start", f"header/{header['_id']}", message))
         for owner, elsewhere in zip(owners, self.backend.owners_in_other_layout(), strict=True):
             for uid in sorted(orphans[owner.name] - elsewhere):
                 is_published = partial(has_any, database.header, {f"{owner.name}s.uid": uid})
-                findings.append(_orphans(owner, uid, "header", "is in no header", is_published))
-        return Look(count, findings)
+                report.findings.append(_orphans(owner, uid, "header", "is in no header", is_published))
 
     def deletion_of(self, uid: str) -> Deletion | None:
         is_there = self.backend.has_run(uid) or self.backend.is_in_deletion(uid)
