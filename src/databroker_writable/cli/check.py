@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import click
@@ -12,14 +11,13 @@ from click.core import ParameterSource
 from ..catalog.reopening import without_password
 from ..tables.wording import counted
 from ..upkeep import Report, clean, examine, write_test
+from ..upkeep.deploying import PATIENCE, failure_elsewhere
 from ..upkeep.findings import Leftover
 from ..upkeep.recovering import RecoveredRun, recovered_and_left
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_span
 from .printing import json_text, say
 from .targets import open_existing_to_store, open_to_check
-
-READING_SECONDS = 120
 
 _READ = """
 import sys
@@ -124,18 +122,8 @@ def _recovered(runs: list[RecoveredRun], catalog: str) -> str:
 
 def _read_elsewhere(catalog: str, uid: str) -> str:
     """Open the catalog and read a probe run in a new process; return what went wrong."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", _READ, catalog, uid],
-            capture_output=True,
-            text=True,
-            timeout=READING_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it did not answer within {READING_SECONDS} s"
-    lines = done.stderr.strip().splitlines() or ["it gave no reason"]
-    return lines[-1] if done.returncode else ""
+    said = failure_elsewhere(_READ, [catalog, uid])
+    return f"it did not answer within {PATIENCE} s" if said is None else "".join(said[-1:])
 
 
 def _text(report: Report, grace: float, catalog: str) -> str:

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,8 @@ from ..storage.durable_file import NewFile
 from ..storage.mongo_errors import away_in_words
 from ..storage.run_file_readers import why_unreadable
 
-OPENING_SECONDS = 120
+PATIENCE = 120
+"""Seconds that another process may take to open catalogs."""
 
 _PATHS = ("paths", *DIRECTORIES)
 
@@ -234,31 +235,36 @@ def _open_elsewhere(prefix: str | None, directory: str, names: list[str], path: 
     """
     pythons = ("bin/python", "python.exe", "Scripts/python.exe") if prefix is not None else ()
     python = next(filter(os.path.exists, (os.path.join(str(prefix), name) for name in pythons)), sys.executable)
-    environment = {
-        **os.environ,
-        "INTAKE_PATH": directory,
-        "XDG_DATA_HOME": os.path.join(directory, "nothing"),
-        "VIRTUAL_ENV": os.path.join(directory, "nothing"),
-    }
+    nothing = os.path.join(directory, "nothing")
+    said = failure_elsewhere(_OPEN, names, python, INTAKE_PATH=directory, XDG_DATA_HOME=nothing, VIRTUAL_ENV=nothing)
+    if said is None:
+        raise InvalidCatalogError(
+            f"the catalogs of {path} do not open within {PATIENCE} s; is their server or file system available?"
+        )
+    if said:
+        reason = said[-1].replace("InvalidCatalogError: ", "")
+        reason = away_in_words(_UNREGISTERED.sub(lambda match: unregistered(match[1]), reason))
+        at_import = any("Traceback" in line for line in said)
+        effect = "it would make import databroker fail" if at_import else "a catalog cannot be opened"
+        raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))
+
+
+def failure_elsewhere(
+    code: str, arguments: Sequence[str], python: str = sys.executable, **environment: str
+) -> list[str] | None:
+    """The lines that code prints if it fails in a new process; empty if it does not, None if it takes too long."""
     try:
         done = subprocess.run(
-            [python, "-W", "ignore", "-c", _OPEN, *names],
-            env=environment,
+            [python, "-W", "ignore", "-c", code, *arguments],
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=OPENING_SECONDS,
+            timeout=PATIENCE,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise InvalidCatalogError(
-            f"the catalogs of {path} do not open within {OPENING_SECONDS} s; is their server or file system available?"
-        ) from None
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1].replace("InvalidCatalogError: ", "")
-        reason = away_in_words(_UNREGISTERED.sub(lambda match: unregistered(match[1]), reason))
-        at_import = "Traceback" in done.stderr
-        effect = "it would make import databroker fail" if at_import else "a catalog cannot be opened"
-        raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))
+        return None
+    return (done.stderr.strip().splitlines() or ["it gave no reason"]) if done.returncode else []
 
 
 def _check_names(text: str, target: str) -> None:
