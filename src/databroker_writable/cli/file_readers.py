@@ -145,7 +145,10 @@ def _rows_with_gaps(path: Path, schema: Any) -> Iterator[tuple[str, list[Any]]]:
 def _read_netcdf(path: Path, group: str | None = None) -> Any:
     import xarray
 
-    groups = list(_groups_with_data(path))
+    opened = xarray.open_groups(path, engine="h5netcdf", decode_cf=False)
+    groups = [name for name, content in opened.items() if content.variables and name != f"/{DOCUMENTS}"]
+    for content in opened.values():
+        content.close()
     shown = ", ".join(name.strip("/") or "/" for name in groups)
     if group is None and any(name != "/" for name in groups):
         raise ValueError(f"its data are in groups; choose one with --group: {shown}")
@@ -157,18 +160,6 @@ def _read_netcdf(path: Path, group: str | None = None) -> Any:
     with xarray.open_datatree(path, engine="h5netcdf") as tree:
         # with the coordinates that it inherits from parent groups
         return tree[name].to_dataset().load()
-
-
-def _groups_with_data(path: Path) -> Iterator[str]:
-    import h5netcdf
-
-    with h5netcdf.File(path, "r") as file:
-        waiting = [file]
-        while waiting:
-            group = waiting.pop()
-            if group.variables and group.name != f"/{DOCUMENTS}":
-                yield group.name
-            waiting += [group.groups[name] for name in reversed(list(group.groups))]
 
 
 class FileFormat(NamedTuple):
