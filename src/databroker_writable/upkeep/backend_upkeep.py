@@ -7,7 +7,7 @@ import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import NotWritableError, StoreError, StoreFailedError
 from ..results.run_uids import open_run
@@ -31,8 +31,6 @@ class BackendUpkeep:
 
     database: Any = None
     """Of pymongo, on whose server the runs are; None where there is none, or none that is known."""
-    needs_runs: ClassVar[bool] = True
-    """Whether the catalog must have loaded its runs, because their places are not known."""
 
     def __init__(self, catalog: Any) -> None:
         self.catalog = catalog

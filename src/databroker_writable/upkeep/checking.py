@@ -12,11 +12,12 @@ from ..drivers import WritableCatalog, check_driver, driver_class, run_files_of
 from ..errors import NotWritableError
 from ..runs import upstream
 from ..storage.catalog_paths import names_in
+from ..storage.file_backend import FileBackend
 from ..storage.remark_files import SUFFIX, read_remark, why_no_remark
 from .asset_findings import Assets
 from .file_upkeep import left_files
 from .findings import Finding, Leftover, Report, in_place_of_directory
-from .known_upkeep import upkeep_class, upkeep_of
+from .known_upkeep import upkeep_of
 
 
 def examine(catalog: Any, *, progress: bool = False) -> Report:
@@ -85,7 +86,7 @@ def unloaded_directory(path: str) -> Any:
 
 
 def unloaded_entry(entry: Any) -> Any:
-    """The writable catalog of a YAML entry, without its runs if they are looked for in another way."""
+    """The writable catalog of a YAML entry, without its runs if they are in files, which are looked for anew."""
     check_driver(entry)
     opening = upstream.driver_of_entry(entry)
     if opening is None:
@@ -99,10 +100,10 @@ def unloaded_entry(entry: Any) -> Any:
 
 
 def _unloaded(cls: Any) -> Any:
-    """A subclass that opens without reading the runs, or the class itself if the upkeep of its backend needs them.
+    """A subclass that opens without reading the runs, or the class itself if it reads no files of runs.
 
     databroker 1.2.5 cannot open a catalog in which one JSONL file is truncated.
     """
-    if upkeep_class(cls._backend_class).needs_runs:
+    if not issubclass(cls._backend_class, FileBackend):
         return cls
     return type(cls.__name__, (cls,), {"_load": lambda self: None, "__module__": cls.__module__})

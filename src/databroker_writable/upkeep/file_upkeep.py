@@ -45,7 +45,6 @@ class RunFile:
 
 class FileUpkeep(BackendUpkeep):
     backend: FileBackend
-    needs_runs = False
 
     def look_through(self, report: Report, assets: Assets) -> None:
         own, readers = run_files(self.catalog), readers_of_files(self.catalog)

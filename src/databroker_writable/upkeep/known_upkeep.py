@@ -18,11 +18,7 @@ _UPKEEP: dict[type, type[BackendUpkeep]] = {
 }
 
 
-def upkeep_class(backend_class: type) -> type[BackendUpkeep]:
-    """Give the upkeep for the catalogs of a backend; that of `BackendUpkeep` for a backend of another package."""
-    return next((_UPKEEP[cls] for cls in backend_class.__mro__ if cls in _UPKEEP), BackendUpkeep)
-
-
 def upkeep_of(catalog: Any) -> BackendUpkeep:
-    """Give the upkeep of a writable catalog."""
-    return upkeep_class(type(catalog._backend))(catalog)
+    """Give the upkeep of a writable catalog; that of `BackendUpkeep` for a backend of another package."""
+    known = (_UPKEEP[cls] for cls in type(catalog._backend).__mro__ if cls in _UPKEEP)
+    return next(known, BackendUpkeep)(catalog)

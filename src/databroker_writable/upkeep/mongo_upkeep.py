@@ -31,7 +31,6 @@ class MongoUpkeep(BackendUpkeep):
     """What is the same in both layouts."""
 
     backend: MongoBackend
-    needs_runs = False
 
     def __init__(self, catalog: Any) -> None:
         super().__init__(catalog)
