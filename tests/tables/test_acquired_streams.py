@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import dask.array
@@ -10,6 +11,8 @@ import numpy
 import pytest
 import xarray
 from bluesky_live.run_builder import build_one_run_from_documents
+from hypothesis import given
+from hypothesis import strategies as st
 
 import databroker_writable
 from databroker_writable import to_dataset
@@ -96,31 +99,60 @@ def test_a_stream_comes_as_databroker_reads_it(tmp_path, columns, driver):
         assert_as_databroker(lazy.compute(), run.primary.to_dask().compute())
 
 
-def configured_anew(columns: dict[str, list[Any]]) -> list[Any]:
-    """The documents of a run whose Events have two descriptors, because the detector was configured in between."""
-    documents, again = acquisition(columns), acquisition(columns)
-    again[1][1].update(run_start=documents[0][1]["uid"], object_keys={"other detector": list(columns)})
-    documents[-1:-1] = again[1:-1]
+def configured_anew(*parts: dict[str, list[Any]], **data_key: Any) -> list[Any]:
+    """The documents of a run whose detector was configured anew before each part of its columns but the first."""
+    documents, *others = (acquisition(columns, **data_key) for columns in parts)
+    for number, other in enumerate(others):
+        other[1][1].update(run_start=documents[0][1]["uid"], object_keys={f"detector {number}": list(parts[0])})
+        documents[-1:-1] = other[1:-1]
     for number, event in enumerate((doc for name, doc in documents if name == "event"), start=1):
         event |= {"time": 100.0 + number, "seq_num": number}
     return documents
 
 
-@pytest.mark.parametrize("times", [[1, 2, 3, 4, 5, 6], [6, 2, 1, 5, 3, 4], [1, 1, 2, 3, 4, 5]], ids=str)
-@pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
-def test_a_device_that_is_configured_anew_within_a_stream(tmp_path, columns, times):
-    documents = configured_anew(columns)
-    events = [doc for name, doc in documents if name == "event"]
-    for event, time in zip(events, times, strict=False):
-        event["time"] = float(time)
-    run = inserted(databroker_writable.open_directory(tmp_path), documents)
+def assert_read_or_refused_as_by_databroker(run: Any) -> None:
     try:
         read = run.primary.read()
     except Exception:
-        with pytest.raises(databroker_writable.InvalidRunError, match="cannot be read by databroker"):
+        with pytest.raises(databroker_writable.InvalidRunError, match="read its Events one by one"):
             to_dataset(run)
     else:
         assert_as_databroker(to_dataset(run), read)
+
+
+@pytest.mark.parametrize("times", [[1, 2, 3, 4, 5, 6], [6, 2, 1, 5, 3, 4], [1, 1, 2, 3, 4, 5]], ids=str)
+@pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
+def test_a_device_that_is_configured_anew_within_a_stream(tmp_path, columns, times):
+    documents = configured_anew(columns, columns)
+    events = [doc for name, doc in documents if name == "event"]
+    for event, time in zip(events, times, strict=False):
+        event["time"] = float(time)
+    assert_read_or_refused_as_by_databroker(inserted(databroker_writable.open_directory(tmp_path), documents))
+
+
+VALUES = {
+    "number": st.sampled_from([1.5, 2.0, float("nan")]) | st.integers(-3, 3) | st.booleans(),
+    "text": st.sampled_from(["", "x", "longer"]),
+    "anything": st.sampled_from([None, 1, "x", 2**63, {"k": 1}]),
+    "array": st.lists(st.integers(0, 9), min_size=2, max_size=2).map(numpy.array),
+    "list": st.lists(st.sampled_from([1, 2.5, None]), min_size=2, max_size=2),
+    "list of any length": st.lists(st.sampled_from([1, 2.5]), min_size=1, max_size=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate dimension names:UserWarning")  # xarray says so of a dim called time
+@given(st.data())
+def test_any_acquisition_comes_as_databroker_reads_it(data):
+    kinds = data.draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True))
+    event = st.fixed_dictionaries({kind: VALUES[kind] for kind in kinds})
+    parts = data.draw(st.lists(st.lists(event, min_size=1, max_size=3), min_size=1, max_size=3))
+    dims = data.draw(st.none() | st.lists(st.sampled_from([*kinds, "row", "time"]), min_size=1, max_size=1))
+    documents = configured_anew(
+        *({kind: [values[kind] for values in part] for kind in kinds} for part in parts),
+        **({} if dims is None else {"dims": dims}),
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        assert_read_or_refused_as_by_databroker(inserted(databroker_writable.open_directory(directory), documents))
 
 
 def test_dims_of_data_keys_are_kept(tmp_path):
@@ -129,6 +161,10 @@ def test_dims_of_data_keys_are_kept(tmp_path):
     named = acquisition({"spectrum": list(numpy.zeros((3, 4)))}, dims=["energy"])
     run = build_one_run_from_documents(named)
     assert to_dataset(run)["spectrum"].dims == ("time", "energy")
+    assert_as_databroker(to_dataset(run), run.primary.read())
+    named = acquisition({"energy": list(numpy.ones((3, 4)))}, dims=["energy"])
+    run = build_one_run_from_documents(named)
+    assert "energy" in to_dataset(run).variables
     assert_as_databroker(to_dataset(run), run.primary.read())
 
 
@@ -192,12 +228,12 @@ def test_frames_whose_shape_databroker_does_not_find_are_refused_with_the_name_o
         to_dataset(stored)
 
 
-@pytest.mark.parametrize("documents_of", [acquisition, configured_anew])
-def test_no_dask_array_is_made_of_each_value(tmp_path, monkeypatch, documents_of):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_no_dask_array_is_made_of_each_value(tmp_path, monkeypatch, parts):
     stacked = []
     stack = dask.array.stack
     monkeypatch.setattr(dask.array, "stack", lambda values, *args: stacked.append(len(values)) or stack(values, *args))
-    documents = documents_of({"a": [1.0] * 100, "b": ["x"] * 100})
+    documents = configured_anew(*[{"a": [1.0] * 100, "b": ["x"] * 100}] * parts)
     run = inserted(databroker_writable.open_directory(tmp_path), documents)
-    assert to_dataset(run).sizes == {"time": sum(name == "event" for name, _ in documents)}
+    assert to_dataset(run).sizes == {"time": 100 * parts}
     assert sum(stacked) <= 4

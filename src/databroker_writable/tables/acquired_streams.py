@@ -73,8 +73,8 @@ def _from_columns(
         columns = _columns([page for page in pages if page["descriptor"] == descriptor["uid"]], data_keys)
         if columns is None:
             return None
-        form = _of_one_event({**descriptor, "data_keys": data_keys})
-        variables = {key: (variable.dims, columns[str(key)], variable.attrs) for key, variable in form.items()}
+        form = _of_one_event({**descriptor, "data_keys": data_keys}).variables
+        variables = {key: (form[key].dims, columns[key], form[key].attrs) for key in data_keys}
         parts.append(xarray.Dataset({"time": ("time", columns["time"])} | variables))
     return parts[0] if len(parts) == 1 else xarray.merge(parts, join="outer", compat="no_conflicts")
 
