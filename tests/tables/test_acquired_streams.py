@@ -130,6 +130,18 @@ def test_a_device_that_is_configured_anew_within_a_stream(tmp_path, columns, tim
     assert_read_or_refused_as_by_databroker(inserted(databroker_writable.open_directory(tmp_path), documents))
 
 
+@pytest.mark.parametrize("without_events", [0, 1])
+def test_a_descriptor_without_events_changes_nothing(tmp_path, without_events):
+    columns = {"a": [1, 2], "b": ["x", "y"], "v": list(numpy.ones((2, 2)))}
+    documents = configured_anew(columns, columns)
+    descriptors = [doc["uid"] for name, doc in documents if name == "descriptor"]
+    documents = [item for item in documents if item[1].get("descriptor") != descriptors[without_events]]
+    dataset = to_dataset(inserted(databroker_writable.open_directory(tmp_path), documents))
+    assert (dataset["a"].dtype, dataset["a"].values.tolist()) == ("int64", [1, 2])
+    assert dataset["b"].values.tolist() == ["x", "y"]
+    assert dataset["v"].shape == (2, 2)
+
+
 VALUES = {
     "number": st.sampled_from([1.5, 2.0, float("nan")]) | st.integers(-3, 3) | st.booleans(),
     "text": st.sampled_from(["", "x", "longer"]),

@@ -62,15 +62,18 @@ def _from_columns(
     """
     # as with databroker, the first descriptor says what is in a stream
     data_keys = descriptors[0]["data_keys"]
-    if any(map(stream_columns, descriptors)) or "time" in data_keys:
+    if not pages or any(map(stream_columns, descriptors)) or "time" in data_keys:
         return None
     if any("time" in (data_key.get("dims") or ()) for data_key in data_keys.values()):
         return None
     if any(data_key.get("external") for data_key in data_keys.values()):
         pages, _ = read_documents(run, stream, fill="delayed")
-    parts = []
+    parts: list[xarray.Dataset] = []
     for descriptor in descriptors:
-        columns = _columns([page for page in pages if page["descriptor"] == descriptor["uid"]], data_keys)
+        own_pages = [page for page in pages if page["descriptor"] == descriptor["uid"]]
+        if not own_pages:  # databroker would turn integers into floats, and fail at text
+            continue
+        columns = _columns(own_pages, data_keys)
         if columns is None:
             return None
         form = _of_one_event({**descriptor, "data_keys": data_keys}).variables
@@ -80,9 +83,7 @@ def _from_columns(
 
 
 def _columns(pages: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any] | None:
-    """The columns of Events as arrays; None without Events, or if databroker has to make the arrays."""
-    if not pages:
-        return None
+    """The columns of Events as arrays; None if databroker has to make the arrays."""
     columns = {"time": [time for page in pages for time in page["time"]]}
     for key in keys:
         values = _array_of(joined([page["data"][key] for page in pages]))
