@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Any
 
 from ..errors import NotWritableError, StoreError, StoreFailedError
@@ -17,7 +16,7 @@ from ..storage.durable_file import sync_directories
 from ..storage.file_rights import why_not_removable, why_not_removed
 from ..storage.run_file_readers import why_unreadable
 from .asset_findings import Assets, path_of_resource
-from .findings import Finding, Leftover, Report
+from .findings import Report
 
 CUT_OFF = "run whose deletion was interrupted: its assets and remarks may be left; databroker-writable delete CATALOG"
 STILL_THERE = (
@@ -29,34 +28,23 @@ STILL_THERE = (
 class BackendUpkeep:
     """The upkeep of a catalog whose driver is of another package: its runs are read, and nothing is removed."""
 
-    database: Any = None
-    """Of pymongo, on whose server the runs are; None where there is none, or none that is known."""
-
     def __init__(self, catalog: Any) -> None:
         self.catalog = catalog
         self.backend = catalog._backend
 
     def look_through(self, report: Report, assets: Assets) -> None:
-        """Report leftovers and damage among the documents, and tell `assets` which resources they name."""
+        """Report leftovers, damage and deletions that were cut off, and tell `assets` which resources they name."""
         uids = list(self.catalog)
         report.looked_at["runs"] = len(uids)
         for uid in uids:
             documents = open_run(self.catalog, uid).documents(fill="no")
             assets.refer(doc for name, doc in documents if name == "resource")
 
-    def cut_off_deletions(self) -> Iterator[Leftover]:
-        """Give the deletions that were cut off."""
-        yield from ()
-
     def deletion_of(self, uid: str) -> Deletion | None:
         """Prepare the deletion of the run with this uid; None where there is none."""
         raise NotWritableError(
             f"the driver of the catalog {self.backend.label!r} cannot delete runs; use the facility's own tools"
         )
-
-    def missing_indexes(self) -> Iterator[Finding]:
-        """Give the indexes of a database that are needed and missing."""
-        yield from ()
 
 
 class Deletion(ABC):

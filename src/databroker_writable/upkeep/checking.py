@@ -37,7 +37,6 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
     assets = Assets(catalog)
     report = Report()
     upkeep.look_through(report, assets)
-    report.findings += upkeep.cut_off_deletions()
     # MongoDB inserts each remark completely
     for folder in catalog._backend.remark_folders:
         report.findings += _remark_findings(folder.path)

@@ -57,8 +57,9 @@ class FileUpkeep(BackendUpkeep):
                 assets.unreadable = path
             if file.complaint and path in own:
                 report.findings.append(Finding("bad-run-file", path, f"run file {file.complaint}"))
+        report.findings += self._cut_off_deletions()
 
-    def cut_off_deletions(self) -> Iterator[Leftover]:
+    def _cut_off_deletions(self) -> Iterator[Leftover]:
         for path in self._hidden_runs():
             directory, name = os.path.split(path)
             visible = os.path.join(directory, name[1 : -len(DELETED)])

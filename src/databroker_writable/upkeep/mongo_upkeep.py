@@ -27,33 +27,7 @@ _NO_RUN = (
 )
 
 
-class MongoUpkeep(BackendUpkeep):
-    """What is the same in both layouts."""
-
-    backend: MongoBackend
-
-    def __init__(self, catalog: Any) -> None:
-        super().__init__(catalog)
-        self.database = self.backend.database
-
-    def cut_off_deletions(self) -> Iterator[Leftover]:
-        deletions = self.backend.deletions
-        for doc in deletions.find({}, {"_id": True}):
-            is_there = self.backend.has_run(doc["_id"])
-            message = STILL_THERE if is_there else f"{CUT_OFF} {doc['_id']} finishes it"
-            yield Leftover("cut-off-deletion", f"{deletions.name}/{doc['_id']}", message)
-
-    def missing_indexes(self) -> Iterator[Finding]:
-        for index in self.backend.indexes():
-            known = index.collection.index_information().values()
-            present = [other for other in known if other["key"][0][0] == index.field]
-            if not any(other.get("unique") or not index.is_unique for other in present):
-                what = "there is no unique index" if index.is_unique else "there is no index"
-                advice = "let a user with the role readWrite store a run, or create it in the database"
-                yield Finding("index-missing", f"{index.collection.name}.{index.field}", f"{what}; {advice}")
-
-
-class NormalizedUpkeep(MongoUpkeep):
+class NormalizedUpkeep(BackendUpkeep):
     backend: MongoNormalizedBackend
 
     def look_through(self, report: Report, assets: Assets) -> None:
@@ -87,6 +61,7 @@ class NormalizedUpkeep(MongoUpkeep):
             for uid in sorted(orphans):
                 is_published = partial(has_any, owner.documents, {"uid": uid})
                 report.findings.append(_orphans(owner, uid, owner.name, "is missing", is_published))
+        report.findings += _cut_off_deletions(self.backend)
 
     def deletion_of(self, uid: str) -> Deletion | None:
         collections = self.backend.collections
@@ -96,12 +71,12 @@ class NormalizedUpkeep(MongoUpkeep):
         return NormalizedDeletion(self.catalog, uid) if has_parts else None
 
 
-class EmbeddedUpkeep(MongoUpkeep):
+class EmbeddedUpkeep(BackendUpkeep):
     backend: MongoEmbeddedBackend
 
     def look_through(self, report: Report, assets: Assets) -> None:
         """Read every header."""
-        database, owners = self.database, self.backend.owners
+        database, owners = self.backend.database, self.backend.owners
         orphans = {owner.name: _values(owner.pages, owner.name) for owner in owners}
         report.looked_at["runs"] = 0
         for header in database.header.find({}, {"start.uid": True, "descriptors.uid": True, "resources": True}):
@@ -119,6 +94,7 @@ class EmbeddedUpkeep(MongoUpkeep):
             for uid in sorted(orphans[owner.name] - elsewhere):
                 is_published = partial(has_any, database.header, {f"{owner.name}s.uid": uid})
                 report.findings.append(_orphans(owner, uid, "header", "is in no header", is_published))
+        report.findings += _cut_off_deletions(self.backend)
 
     def deletion_of(self, uid: str) -> Deletion | None:
         is_there = self.backend.has_run(uid) or self.backend.is_in_deletion(uid)
@@ -207,6 +183,12 @@ class EmbeddedDeletion(MongoDeletion):
         headers = self.backend.database.header.find(others, {"resources": True})
         found = (resource for header in headers for resource in header["resources"])
         return {path_of_resource(self.catalog, resource) for resource in found if is_asset_resource(resource)}
+
+
+def _cut_off_deletions(backend: MongoBackend) -> Iterator[Leftover]:
+    for doc in backend.deletions.find({}, {"_id": True}):
+        message = STILL_THERE if backend.has_run(doc["_id"]) else f"{CUT_OFF} {doc['_id']} finishes it"
+        yield Leftover("cut-off-deletion", f"{backend.deletions.name}/{doc['_id']}", message)
 
 
 def _orphans(owner: Owner, uid: str, lacking: str, where_it_is: str, is_published: Callable[[], bool]) -> Leftover:

@@ -15,8 +15,8 @@ from ..errors import StoreError
 from ..results.header_search import PROBE
 from ..storage.assets import DEFAULT, is_asset_resource
 from ..storage.file_backend import FileBackend
+from ..storage.mongo_backend import MongoBackend
 from .findings import Finding, Report
-from .known_upkeep import upkeep_of
 
 SKEW_SECONDS = 5.0
 
@@ -64,13 +64,8 @@ def write_test(catalog: Any, read_elsewhere: Callable[[str], str]) -> Report:
     for path in paths:
         report.findings += _permission_findings(path) if os.name == "posix" else ()
         report.findings += _skew_findings(f"the file system of {path}", os.stat(path).st_mtime, began, time.time())
-    upkeep = upkeep_of(catalog)
-    report.findings += upkeep.missing_indexes()
-    before = time.time()
-    told = None if upkeep.database is None else upkeep.database.command("isMaster").get("localTime")
-    if told is not None:
-        shown = told.replace(tzinfo=timezone.utc).timestamp()
-        report.findings += _skew_findings("the MongoDB server", shown, before, time.time())
+    if isinstance(catalog._backend, MongoBackend):
+        report.findings += _database_findings(catalog._backend)
     return report
 
 
@@ -130,3 +125,19 @@ def _skew_findings(what: str, shown: float, earliest: float, latest: float) -> I
             f"its clock and that of this computer differ by {skew:.0f} s, which affects the order of runs and the age "
             "of leftovers; synchronise them, e.g. by NTP",
         )
+
+
+def _database_findings(backend: MongoBackend) -> Iterator[Finding]:
+    """The indexes that are missing, and whether the server's clock is right."""
+    for index in backend.indexes():
+        known = index.collection.index_information().values()
+        present = [other for other in known if other["key"][0][0] == index.field]
+        if not any(other.get("unique") or not index.is_unique for other in present):
+            what = "there is no unique index" if index.is_unique else "there is no index"
+            advice = "let a user with the role readWrite store a run, or create it in the database"
+            yield Finding("index-missing", f"{index.collection.name}.{index.field}", f"{what}; {advice}")
+    before = time.time()
+    told = backend.database.command("isMaster").get("localTime")
+    if told is not None:
+        shown = told.replace(tzinfo=timezone.utc).timestamp()
+        yield from _skew_findings("the MongoDB server", shown, before, time.time())
