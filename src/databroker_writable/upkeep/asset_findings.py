@@ -31,24 +31,20 @@ class Assets:
         self._closed: dict[str, OSError] = {}
         self._partial = find_partial_files(self.root, closed=self._closed.__setitem__) if self.root else {}
         self._published = find_asset_files(self.root, closed=self._closed.__setitem__) if self.root else {}
-        self._needed: dict[str, Document] = {}
+        self.needed: dict[str, Document] = {}  # the resources that runs refer to, by the paths of their files
         self._referred: set[str] = set()
-        self.unknown_resources = 0
+        self.unknown_resources = self.bytes_read = 0
         self.unreadable = ""  # a file that cannot be read, and may refer to assets
 
     def refer(self, resources: Iterable[Document]) -> None:
         for resource in resources:
             if is_asset_resource(resource):
-                self._needed[path_of_resource(self._catalog, resource)] = resource
+                self.needed[path_of_resource(self._catalog, resource)] = resource
                 if self.root:
                     # files that were moved here belong to the run, even without a root_map
                     self._referred.add(os.path.realpath(os.path.join(self.root, str(resource["resource_path"]))))
             else:
                 self.unknown_resources += 1
-
-    @property
-    def needed(self) -> int:
-        return len(self._needed)
 
     def obstacles(self) -> Iterator[Finding]:
         """What is in the place of the root, and directories below it that cannot be read."""
@@ -74,23 +70,24 @@ class Assets:
             else:
                 yield self._leftover("orphan-asset", what, path, status, is_ours=is_asset_file)
 
-    def damage(self, report: Callable[[int], Any]) -> Iterator[Finding]:
-        """Read every file that runs refer to, and verify checksums; `report` is called with the bytes of each."""
-        for path, resource in self._needed.items():
+    def damage(self, report: Callable[[], Any]) -> Iterator[Finding]:
+        """Read every file that runs refer to, and verify checksums; `report` is called after each."""
+        for path, resource in self.needed.items():
             try:
                 format_of(resource).verify(path)
-                report(os.path.getsize(path))
+                self.bytes_read += os.path.getsize(path)
             except UnreadableAssetError as exc:
                 missing = isinstance(exc.__cause__, FileNotFoundError)
                 closed = isinstance(exc.__cause__, PermissionError)
                 category = "missing-asset" if missing else "unreadable-asset" if closed else "damaged-asset"
                 run = resource.get("run_start", "?")
                 yield Finding(category, path, f"run {run} cannot be read completely: {exc}")
+            report()
 
     def _in_use(self) -> set[tuple[int, int]]:
         """Device and inode of the files that runs refer to, because file systems may ignore the case of names."""
         files = set()
-        for path in (*self._needed, *self._referred):
+        for path in (*self.needed, *self._referred):
             with contextlib.suppress(OSError):
                 status = os.stat(path)
                 files.add((status.st_dev, status.st_ino))

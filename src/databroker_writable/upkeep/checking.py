@@ -42,16 +42,12 @@ def examine(catalog: Any, *, progress: bool = False) -> Report:
         report.findings += _remark_findings(folder.path)
     report.findings += assets.obstacles()
     report.findings += assets.leftovers()
-    report.looked_at.update(assets=assets.needed, bytes=0, unknown_resources=assets.unknown_resources)
     from tqdm import tqdm
 
-    with tqdm(total=assets.needed, unit="file", disable=not progress, leave=False) as bar:
-
-        def read(size: int) -> None:
-            report.looked_at["bytes"] += size
-            bar.update()
-
-        report.findings += assets.damage(read)
+    with tqdm(total=len(assets.needed), unit="file", disable=not progress, leave=False) as bar:
+        report.findings += assets.damage(bar.update)
+    counts = {"bytes": assets.bytes_read, "unknown_resources": assets.unknown_resources}
+    report.looked_at |= {"assets": len(assets.needed), **counts}
     return report
 
 
