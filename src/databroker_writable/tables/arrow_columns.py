@@ -51,10 +51,7 @@ def column_from_arrow(values: Any, name: str) -> Any:
     remedy = "make them text or numbers, e.g. with .cast('string') in pyarrow, .cast(str) in polars"
     if isinstance(values, pandas.api.extensions.ExtensionArray):
         remedy = f"convert them, e.g. table[{name!r}] = table[{name!r}].astype('string')"
-    values = _of_pyarrow(values, pyarrow)
-    if not _is_known(values.type, pyarrow):
-        raise unsupported(name, f"Arrow values of type {values.type}", remedy)
-    return _converted(_in_one_chunk(values, pyarrow), name, pyarrow)
+    return _converted(_in_one_chunk(_of_pyarrow(values, pyarrow)), name, remedy)
 
 
 def rows_of_numbers(values: Any, name: str) -> Any:
@@ -71,7 +68,7 @@ def rows_of_numbers(values: Any, name: str) -> Any:
         return values  # where it is converted, the error names the column
     if not (types.is_list(lists.type) or types.is_large_list(lists.type)):
         return values
-    lists = _in_one_chunk(lists, pyarrow)
+    lists = _in_one_chunk(lists)
     numbers = lists.flatten()
     is_number = types.is_integer(numbers.type) or types.is_floating(numbers.type)
     if not is_number or lists.null_count or numbers.null_count:
@@ -88,11 +85,8 @@ def _of_pyarrow(values: Any, pyarrow: Any) -> Any:
     return pyarrow.array(values) if hasattr(values, "__arrow_c_array__") else pyarrow.chunked_array(values)
 
 
-def _in_one_chunk(values: Any, pyarrow: Any) -> Any:
-    if not isinstance(values, pyarrow.ChunkedArray):
-        return values
-    chunks = values.unify_dictionaries().chunks
-    return pyarrow.concat_arrays(chunks) if chunks else pyarrow.array([], values.type)
+def _in_one_chunk(values: Any) -> Any:
+    return values.unify_dictionaries().combine_chunks() if hasattr(values, "combine_chunks") else values
 
 
 def _import_pyarrow(what: str) -> Any:
@@ -103,52 +97,42 @@ def _import_pyarrow(what: str) -> Any:
     return pyarrow
 
 
-def _is_known(type_: Any, pyarrow: Any) -> bool:
-    """Whether numpy or pandas have a type for the same values."""
-    types = pyarrow.types
-    if types.is_dictionary(type_) or _is_list(type_, types):
-        return _is_known(type_.value_type, pyarrow)
-    is_number = types.is_boolean(type_) or types.is_integer(type_) or types.is_floating(type_)
-    is_text = types.is_string(type_) or types.is_large_string(type_) or str(type_) == "string_view"
-    return is_number or is_text or types.is_timestamp(type_) or types.is_duration(type_) or types.is_null(type_)
+def _converted(values: Any, name: str, remedy: str) -> Any:
+    from pyarrow import types
 
-
-def _is_list(type_: Any, types: Any) -> bool:
-    return any((types.is_list(type_), types.is_large_list(type_), types.is_fixed_size_list(type_)))
-
-
-def _converted(values: Any, name: str, pyarrow: Any) -> Any:
-    type_, types = values.type, pyarrow.types
+    type_ = values.type
     if types.is_dictionary(type_):
-        return _categorical(values, name, pyarrow)
-    if _is_list(type_, types):
-        return _stacked(values, name, pyarrow)
+        return _categorical(values, name, remedy)
+    if any((types.is_list(type_), types.is_large_list(type_), types.is_fixed_size_list(type_))):
+        return _stacked(values, name, remedy)
     if types.is_timestamp(type_):
-        times = _whole_numbers(values, pyarrow).view(f"M8[{type_.unit}]")
+        times = _whole_numbers(values).view(f"M8[{type_.unit}]")
         return times if type_.tz is None else in_zone(times, f"UTC{type_.tz}" if type_.tz[:1] in "+-" else type_.tz)
     if types.is_duration(type_):
-        return _whole_numbers(values, pyarrow).view(f"m8[{type_.unit}]")
-    is_text = not (types.is_boolean(type_) or types.is_integer(type_) or types.is_floating(type_))
+        return _whole_numbers(values).view(f"m8[{type_.unit}]")
+    is_text = str(type_) in ("string", "large_string", "string_view", "null")
+    if not is_text and not (types.is_boolean(type_) or types.is_integer(type_) or types.is_floating(type_)):
+        raise unsupported(name, f"Arrow values of type {type_}", remedy)
     if is_text or values.null_count:
         # numpy has no missing integers: pyarrow would convert all to floats, and lose digits
         return array_from_list(values.to_pylist(), name)
     return values.to_numpy(zero_copy_only=False)
 
 
-def _whole_numbers(values: Any, pyarrow: Any) -> numpy.ndarray:
+def _whole_numbers(values: Any) -> numpy.ndarray:
     """The counts of datetimes, with numpy's NaT for missing ones."""
-    return numpy.asarray(values.cast(pyarrow.int64()).fill_null(NAT).to_numpy(zero_copy_only=False))
+    return numpy.asarray(values.cast("int64").fill_null(NAT).to_numpy(zero_copy_only=False))
 
 
-def _categorical(values: Any, name: str, pyarrow: Any) -> Any:
+def _categorical(values: Any, name: str, remedy: str) -> Any:
     if values.dictionary.null_count:
         raise unsupported(name, "a missing value among the categories", "cast it to the type of its categories")
-    categories = pandas.Index(_converted(values.dictionary, name, pyarrow))
-    codes = values.indices.cast(pyarrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    categories = pandas.Index(_converted(values.dictionary, name, remedy))
+    codes = values.indices.cast("int64").fill_null(-1).to_numpy(zero_copy_only=False)
     return pandas.Categorical.from_codes(codes, categories, ordered=values.type.ordered)
 
 
-def _stacked(values: Any, name: str, pyarrow: Any) -> Any:
+def _stacked(values: Any, name: str, remedy: str) -> Any:
     """Make one array of lists of equal length."""
     if values.null_count:
         raise unsupported(name, "missing lists", "fill them, or make them a column of another table")
@@ -156,7 +140,7 @@ def _stacked(values: Any, name: str, pyarrow: Any) -> Any:
     if len(lengths) > 1:
         # it raises the error
         return array_from_list(values.to_pylist(), name)
-    flat = _converted(values.flatten(), name, pyarrow)
+    flat = _converted(values.flatten(), name, remedy)
     if not isinstance(flat, numpy.ndarray):
         raise unsupported(name, "lists of categories or of datetimes with a time zone", "make each item a column")
     return flat.reshape((len(values), *lengths, *flat.shape[1:]))
