@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, UnreadableAssetError
-from ..upkeep.copying import CopyReport, add_copies, finished_uids_to_copy, uids_to_copy
+from ..upkeep.copying import CopyReport, add_copies, runs_to_copy
 from .failing import CATALOG_HELP, message_of, saying_what_was_done
 from .parsing import CommandWithRuns
 from .printing import say
@@ -51,16 +51,15 @@ LONGEST_PAUSE = 120
 @click.pass_context
 def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...], as_is: bool, follow: bool) -> None:
     original = open_to_read(source)
-    everything = uids_to_copy(original)
-    full = [find_uid(original, source, uid) for uid in uids] if uids else everything
+    known = runs_to_copy(original)
+    full = [find_uid(original, source, uid) for uid in uids] if uids else list(known)
     is_tiled = destination.startswith(TILED)
     target = tiled_container(destination.removeprefix(TILED)) if is_tiled else open_to_store(destination)[0]
     report = CopyReport()
     if follow and as_is:
         # a run that is copied before its end is never completed
-        unfinished = set(everything).difference(finished_uids_to_copy(original))
-        report.unfinished += [uid for uid in full if uid in unfinished]
-        full = [uid for uid in full if uid not in unfinished]
+        report.unfinished += [uid for uid in full if not known.get(uid, True)]
+        full = [uid for uid in full if known.get(uid, True)]
     away: ServerAwayError | None = None
     with saying_what_was_done(lambda: _progress(report, len(full))):
         try:
@@ -75,7 +74,7 @@ def copy(ctx: click.Context, source: str, destination: str, uids: tuple[str, ...
     _say(report, advice)
     if follow:
         # with UIDs, --follow adds only what is stored from now on
-        done = {*everything}.difference(full, report.unfinished).union(_done(report))
+        done = {*known}.difference(full, report.unfinished).union(_done(report))
         with saying_what_was_done(lambda: "run it again to continue"):
             _follow(original, target, done, report, as_is, advice, away)
     ctx.exit(1 if report.failures else 3 if report.unfinished else 0)
@@ -116,7 +115,8 @@ def _follow(
         try:
             original.force_reload()
             waiting = {uid for uid, round_ in due.items() if round_ > number + 1}
-            new = [uid for uid in finished_uids_to_copy(original) if uid not in done | waiting]
+            finished = [uid for uid, is_finished in runs_to_copy(original).items() if is_finished]
+            new = [uid for uid in finished if uid not in done | waiting]
             add_copies(report, original, target, new, as_is=as_is)
         except ServerAwayError as exc:
             away = exc

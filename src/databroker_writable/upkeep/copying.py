@@ -117,7 +117,7 @@ def copy_runs(
     with errors_end_here, away_as_error():
         source = catalog_of_runs(source)
         report = CopyReport()
-        chosen = uids_to_copy(source) if uids is None else _uids_of(source, uids)
+        chosen = runs_to_copy(source) if uids is None else _uids_of(source, uids)
         add_copies(report, source, destination, chosen, as_is=as_is, progress=progress)
         return report
 
@@ -170,14 +170,10 @@ def _add_copy(
         report.copied.append(uid)
 
 
-def uids_to_copy(source: Any) -> list[str]:
-    """The uids of a catalog's runs, the oldest first, without the probe runs of ``check --write-test``."""
-    return [header.uid for header in headers(source, NO_PROBES)][::-1]
-
-
-def finished_uids_to_copy(source: Any) -> list[str]:
-    """The same, without the runs that have no stop document yet."""
-    return [header.uid for header in headers(source, NO_PROBES) if header.stop][::-1]
+def runs_to_copy(source: Any) -> dict[str, bool]:
+    """Whether each run of a catalog is finished, the oldest first, without probe runs of ``check --write-test``."""
+    newest_first = [(header.uid, bool(header.stop)) for header in headers(source, NO_PROBES)]
+    return dict(newest_first[::-1])
 
 
 def _uids_of(source: Any, runs: Any) -> list[str]:
