@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import pymongo.errors
@@ -85,10 +85,7 @@ class MongoBackend(Backend):
     # servers accept bytes, and most accept such keys, so an acquisition can continue
     insert_limits = dataclasses.replace(LIMITS, mongo_keys=False, binary=True)
     uri_arguments: ClassVar[tuple[str, ...]]
-
-    def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
-        super().__init__(catalog, driver_serializer)
-        self.has_indexes = False
+    has_indexes = False
 
     def driver_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], asset_root: str | None) -> dict[str, Any]:
         arguments = dict(zip(self.uri_arguments, args, strict=False)) | kwargs

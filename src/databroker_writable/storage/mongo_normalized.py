@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import bson
@@ -204,11 +204,8 @@ class MongoNormalizedBackend(MongoBackend):
     """The layout of `databroker._drivers.mongo_normalized.BlueskyMongoCatalog`."""
 
     uri_arguments = ("metadatastore_db", "asset_registry_db")
-
-    def __init__(self, catalog: Any, driver_serializer: Callable[[], Any]) -> None:
-        super().__init__(catalog, driver_serializer)
-        # the uid of the last published run, and its Events by descriptor
-        self.last_counts: tuple[str, dict[str, int]] = ("", {})
+    # the uid of the last published run, and its Events by descriptor
+    last_counts: tuple[str, dict[str, int]] = ("", {})
 
     @property
     def collections(self) -> Any:
