@@ -58,28 +58,6 @@ def read_jsonl(path: str) -> Iterator[NamedDocument]:
             yield name, doc
 
 
-def jsonl_header(path: str) -> StartAndStop | None:
-    """The start and stop documents of a JSONL file, its first and last lines, as databroker 1.2.5 finds them."""
-    with open_run_file(path, "r") as file:
-        line = file.readline()
-        try:
-            _, start = json.loads(line)
-        except json.JSONDecodeError:
-            if not line.endswith("\n"):
-                return None  # it is being written
-            raise
-    return start, upstream.stock_files().stop_of_jsonl(path)
-
-
-def _first_and_stop(documents: Iterator[NamedDocument]) -> StartAndStop | None:
-    """The start and stop documents, as databroker 1.2.5 finds them in a msgpack file."""
-    for name, start in documents:
-        if name == "stop":
-            return start, start
-        return start, next((doc for name, doc in documents if name == "stop"), None)
-    return None
-
-
 @contextlib.contextmanager
 def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
     """Open a regular file for reading; refuse a named pipe, on which opening would wait for a writer."""
@@ -95,22 +73,39 @@ def open_run_file(path: str, mode: str) -> Iterator[IO[Any]]:
 
 @dataclass(frozen=True)
 class RunFormat:
-    """The suffix and the readers of run files: of all documents, and of the header, which is None if incomplete."""
+    """The suffix of run files, and how they are read."""
 
     name: str
     suffix: str
     read: Reader
-    read_header: Callable[[str], StartAndStop | None]
+
+    def read_header(self, path: str) -> StartAndStop | None:
+        """The start and stop documents, as databroker 1.2.5 finds them in a msgpack file; None if incomplete."""
+        documents = self.read(path)
+        for name, start in documents:
+            if name == "stop":
+                return start, start
+            return start, next((doc for name, doc in documents if name == "stop"), None)
+        return None
 
 
-MSGPACK = RunFormat("msgpack", ".msgpack", read_msgpack, lambda path: _first_and_stop(read_msgpack(path)))
-MSGPACK_AND_PICKLES = RunFormat(
-    "msgpack and pickles",
-    ".msgpack",
-    read_msgpack_and_pickles,
-    lambda path: _first_and_stop(read_msgpack_and_pickles(path)),
-)
-JSONL = RunFormat("jsonl", ".jsonl", read_jsonl, jsonl_header)
+class JSONLFormat(RunFormat):
+    def read_header(self, path: str) -> StartAndStop | None:
+        """The same from the first and the last line."""
+        with open_run_file(path, "r") as file:
+            line = file.readline()
+            try:
+                _, start = json.loads(line)
+            except json.JSONDecodeError:
+                if not line.endswith("\n"):
+                    return None  # it is being written
+                raise
+        return start, upstream.stock_files().stop_of_jsonl(path)
+
+
+MSGPACK = RunFormat("msgpack", ".msgpack", read_msgpack)
+MSGPACK_AND_PICKLES = RunFormat("msgpack and pickles", ".msgpack", read_msgpack_and_pickles)
+JSONL = JSONLFormat("jsonl", ".jsonl", read_jsonl)
 
 READERS = {known.suffix: known.read for known in (MSGPACK, JSONL)}
 """The readers of run files, by their suffix, which unpack no pickles."""

@@ -83,11 +83,10 @@ def check_catalogs(path: str, prefix: str | None = None) -> str:
     Raises InvalidCatalogError if the file cannot be read or parsed, a driver cannot be imported, a variable is not set,
     or a catalog cannot be opened.
     """
-    text = text_of(path)
+    text = _with_directory(path, text_of(path))
     sources = check_sources(path, text)
     check_templates(path, text)
-    text = _with_directory(path, text)
-    for name, source in check_sources(path, text).items():
+    for name, source in sources.items():
         _check_absolute(name, source.get("args"))
         check_variables(SimpleNamespace(name=name, _open_args=source.get("args") or {}))
     with tempfile.TemporaryDirectory() as directory:
