@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -14,7 +15,17 @@ import pytest
 import xarray
 from databroker._drivers.mongo_normalized import BlueskyMongoCatalog
 
-from databroker_writable import InvalidRunError, InvalidTableError, open_directory
+from databroker_writable import (
+    InvalidRunError,
+    InvalidTableError,
+    attachments,
+    build_simple_run,
+    diff,
+    export,
+    open_directory,
+    plot,
+    to_dataset,
+)
 from databroker_writable.runs.comparison import same_run
 from databroker_writable.runs.run_or_table import documents_of, is_table
 from support import example_runs, sites
@@ -109,6 +120,26 @@ def test_a_stream_without_a_name_is_taken_over_from_a_database(tmp_path: Any) ->
     with pytest.warns(UserWarning, match="has no 'name'"):
         stored = open_directory(tmp_path / "runs").store_run(raw[-1])
     assert same_run(documents_of(stored), documents)
+
+
+def test_a_header_is_read_as_its_run(tmp_path: Any) -> None:
+    catalog = open_directory(tmp_path / "runs")
+    stored = catalog.store_run({"x": [1, 2, 3]}, attachments={"notes.txt": "good"})
+    for header in (catalog.v1[-1], *catalog.v1(uid=stored.metadata["start"]["uid"])):
+        assert to_dataset(header).identical(to_dataset(stored))
+        assert dict(attachments(header)) == {"notes.txt": b"good"}
+        assert diff(header, stored).compared == diff(stored, stored).compared
+        assert Path(export(header, str(tmp_path / "run.csv"), force=True)).exists()
+        assert plot(header, "x").get_ylabel() == "x"
+
+
+def test_a_header_is_recorded_with_its_catalog(tmp_path: Any) -> None:
+    raw, results = open_directory(tmp_path / "raw"), open_directory(tmp_path / "results")
+    source = raw.store_run({"x": [1]}).metadata["start"]["uid"]
+    built = build_simple_run({"y": [1]}, derived_from=raw.v1[-1])
+    assert built.metadata["start"]["derived_from"] == [{"uid": source, "catalog": "raw"}]
+    stored = results.store_run({"y": [1]}, derived_from={"dark": raw.v1[-1]})
+    assert stored.metadata["start"]["derived_from"] == [{"uid": source, "catalog": "raw", "role": "dark"}]
 
 
 def test_a_header_gives_the_documents_of_its_run(tmp_path: Any) -> None:

@@ -365,3 +365,12 @@ def test_an_open_catalog_does_without_a_run_that_another_process_deleted(tmp_pat
         catalog.store_run({"x": [1]}, derived_from="newer")
     assert catalog.store_run({"x": [3]}, uid="newer").primary.read()["x"].values.tolist() == [3]
     assert catalog.latest().metadata["start"]["uid"] == "newer"
+
+
+@pytest.mark.parametrize("site", [name for name in SITES if name.startswith("mongo")], indirect=True)
+def test_the_header_of_a_deleted_run_is_named(catalog):
+    store(catalog, "fit-1")
+    header = catalog.v1[-1]
+    deletion_of(catalog, "fit-1").execute()
+    with pytest.raises(NotFoundError, match="'fit-1' any more: it was removed"):
+        to_dataset(header)

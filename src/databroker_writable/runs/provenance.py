@@ -93,7 +93,7 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
         raise InvalidMetadataError(f"{argument} takes {takes}, not {short(run)}, of type {type(run).__name__}{way}")
     if is_stream(run):
         raise InvalidMetadataError(f"{argument} takes a run, not one of its streams; give the run")
-    name = getattr(getattr(run, "catalog_object", None), "name", None)
+    name = getattr(getattr(run, "catalog_object", getattr(run, "db", None)), "name", None)
     return {"uid": start["uid"], "catalog": None if name == upstream.VIEW else name}
 
 

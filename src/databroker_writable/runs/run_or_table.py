@@ -18,7 +18,7 @@ from ..tables.input_types import (
     way_to_give_columns,
     way_to_read,
 )
-from ..tables.stream_reading import stream_columns
+from ..tables.stream_reading import run_of, stream_columns
 from ..tables.wording import short
 from . import upstream
 from .comparison import transformed
@@ -129,8 +129,7 @@ def documents_of(run: Any) -> Iterable[NamedDocument]:
         run = run.get_run(handler_registry={})
     documents: Iterable[NamedDocument] = run
     if _has(run, "documents"):
-        if hasattr(run, "db"):  # databroker.v1.Header
-            run = run.db.v2[run.start["uid"]]
+        run = run_of(run)
         cached = upstream.cached_documents(run)
         documents = _documents_of_databroker(run) if cached is None else cached
     return documents

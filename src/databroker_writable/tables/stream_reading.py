@@ -11,7 +11,7 @@ import dask.array
 import event_model
 import numpy
 
-from ..errors import StoreError, UnreadableAssetError, is_of_this_process
+from ..errors import NotFoundError, StoreError, UnreadableAssetError, is_of_this_process
 
 STREAM_EXTERNAL = "STREAM:"
 """The value of ``external`` in the data keys of columns in a stream_resource."""
@@ -28,6 +28,19 @@ def counts_by_stream(stop: Mapping[str, Any] | None, key: str = "num_events") ->
     if not isinstance(counts, Mapping):
         return {}
     return {stream: count for stream, count in counts.items() if isinstance(count, int)}
+
+
+def run_of(value: Any) -> Any:
+    """The run of a Header, as databroker's v1 interface gives it; anything else as it is."""
+    if not hasattr(value.__class__, "stream_names") or not hasattr(value, "db"):
+        return value
+    uid = value.start["uid"]
+    try:
+        return value.db.v2[uid]
+    except KeyError:
+        raise NotFoundError(
+            f"the catalog {value.db.name!r} has no run {uid!r} any more: it was removed after its Header was made"
+        ) from None
 
 
 def read_documents(run: Any, stream: str, *, fill: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

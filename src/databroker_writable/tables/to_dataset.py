@@ -16,7 +16,7 @@ from .exact_numbers import series_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
-from .stream_reading import counts_by_stream, joined, read_documents
+from .stream_reading import counts_by_stream, joined, read_documents, run_of
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .wording import short
 
@@ -29,7 +29,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     Parameters
     ----------
     run : databroker.core.BlueskyRun, bluesky_live.bluesky_run.BlueskyRun or bluesky_tiled_plugins' BlueskyRun
-        A run from any catalog, in memory, or from a client of Tiled or databroker 2.
+        A run from any catalog, in memory, or from a client of Tiled or databroker 2; or databroker's v1 Header.
     stream : str, optional
 
     Returns
@@ -68,7 +68,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     array([1, 2, 3])
     """
     with errors_end_here:
-        check_run(run, "to_dataset")
+        run = checked_run(run, "to_dataset")
         streams = list(run)
         if stream not in streams:
             listed = ", ".join(map(repr, sorted(streams))) or "none"
@@ -131,8 +131,9 @@ def is_stream(value: Any) -> bool:
     return isinstance(metadata, Mapping) and "descriptors" in metadata
 
 
-def check_run(run: Any, function: str) -> None:
-    """Refuse anything but a run, such as a uid or a catalog; `function` is the one that the user called."""
+def checked_run(run: Any, function: str) -> Any:
+    """Return a run, also that of a Header; refuse a uid, a catalog and the like for the `function` that was called."""
+    run = run_of(run)
     metadata = getattr(run, "metadata", None)
     if is_stream(run):
         raise InvalidRunError(
@@ -143,6 +144,7 @@ def check_run(run: Any, function: str) -> None:
             f"; give catalog[{short(run, 80)}] if this is its uid (the run comes first)" if isinstance(run, str) else ""
         )
         raise InvalidRunError(f"{function} takes a run, as catalog[uid] gives it, not {short(run, 80)}{remedy}")
+    return run
 
 
 def _layout_of(descriptor: dict[str, Any], stream: str) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ from ..results.remarks import retractions_in
 from ..runs.attachments import attachments, check_file_name
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
-from ..tables import check_run, text_name, to_dataset, with_text_names
+from ..tables import checked_run, text_name, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.wording import choice, short
 from .export_names import SUFFIXES, file_name, writer_for
@@ -149,7 +149,7 @@ def export(
     [1, 2]
     """
     with errors_end_here:
-        check_run(run, "export")
+        run = checked_run(run, "export")
         path = file_name(path, run.metadata["start"])
         write = writer_for(path)
         if os.path.isdir(path):
