@@ -17,7 +17,7 @@ import pandas
 import pytest
 import xarray
 
-from databroker_writable import open_directory
+from databroker_writable import StoreWarning, open_directory
 from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
 from databroker_writable.results.header_search import PROBE
 from support import example_runs, servers, sites
@@ -431,6 +431,44 @@ def test_a_catalog_that_lineage_cannot_ask_is_told_in_one_line(monkeypatch: pyte
     assert result.stderr.startswith("Warning: the catalog 'gone'")
     assert result.stderr.count("\n") == 1
     assert PASSWORD not in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--downstream"]])
+def test_lineage_takes_the_uid_of_an_input_in_another_catalog_and_says_why_it_is_not_reached(
+    options: list[str],
+) -> None:
+    raw = open_directory("raw").store_run({"x": [1]}, uid="raw-1")
+    open_directory("results").store_run({"x": [1]}, uid="fit-1", derived_from=raw)
+    result = run("lineage", "results", "raw-1", *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "╙── raw-1  not reached\n    └─╼ fit-1\n"
+    assert result.stderr == (
+        "Not reached: raw-1: databroker knows no catalog 'raw'; databroker-writable deploy adds a YAML file with it\n"
+    )
+
+
+def test_lineage_says_that_a_run_is_not_where_others_say() -> None:
+    open_directory("away", name="results").store_run({"x": [1]}, uid="raw-1")
+    catalog = open_directory("results")
+    sources = ["0" * 8 + "-0000-0000-0000-" + "0" * 12, open_directory("away", name="results")["raw-1"]]
+    with pytest.warns(StoreWarning):
+        catalog.store_run({"x": [1]}, uid="fit-1", derived_from=sources)
+    said = run("lineage", "results", "fit-1").stderr.splitlines()
+    assert sorted(said) == [
+        "Not reached: 00000000: the catalog 'results' does not have it, and no run says which other catalog does",
+        "Not reached: raw-1: the catalog 'results' does not have it: it was deleted, or is in another catalog of this "
+        "name",
+    ]
+
+
+def test_lineage_of_an_unknown_uid_names_what_lists_the_runs() -> None:
+    open_directory("results").store_run({"x": [1]}, uid="fit-1")
+    result = run("lineage", "results", "raw-1")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: there is no run 'raw-1' in results, and no run that was made from it; databroker-writable ls results "
+        "lists them\n"
+    )
 
 
 def stored_family(place: str) -> None:

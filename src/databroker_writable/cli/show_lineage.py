@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ..catalog.wrapping import make_writable
+from ..errors import NotFoundError
 from ..results.plots import check_matplotlib, save_figure
+from ..results.run_uids import open_run
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns, parse_picture
 from .printing import say
-from .targets import find_run, open_to_read
+from .targets import open_to_read, uid_if_known
+
+if TYPE_CHECKING:
+    from ..results.lineage import Lineage
 
 
 @click.command(
     cls=CommandOnRuns,
     help="Show the inputs and the results of a run as a tree, results below their inputs.\n\n"
-    f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run. Inputs in "
-    "other catalogs are found if databroker knows these catalogs by name. Retracted runs are marked, and so are runs "
-    "that were made from retracted or superseded ones.",
+    f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run; or the "
+    "whole uid of a run of another catalog, from which runs of CATALOG were made. Inputs in other catalogs are found "
+    "if databroker knows these by name. Retracted runs are marked, and so are runs that were made from retracted or "
+    "superseded ones.",
     epilog="Example: databroker-writable lineage results -1 --mermaid",
 )
 @click.argument("catalog")
@@ -32,11 +40,28 @@ def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str |
     if not hasattr(opened, "results_of"):  # databroker's own catalogs have no lineage
         opened = make_writable(opened)
     with warnings_as_messages():
-        run = find_run(opened, catalog, uid)
-        graph = opened.lineage(run)
+        full = uid_if_known(opened, catalog, uid)
+        try:
+            graph = opened.lineage(uid if full is None else open_run(opened, full))
+        except NotFoundError as exc:
+            raise click.ClickException(
+                f"there is no run {uid!r} in {catalog}, and no run that was made from it; databroker-writable ls "
+                f"{catalog} lists them"
+            ) from exc
     if downstream:
-        graph = graph.downstream(run.metadata["start"]["uid"])
+        graph = graph.downstream(full or uid)
     if plot is not None:
         check_matplotlib()
         say(f"wrote {save_figure(graph.plot().figure, plot)}", error=True)
     say(graph.mermaid() if mermaid else graph.tree())
+    for reason, names in _unreached(graph).items():
+        say(f"Not reached: {', '.join(names)}: {reason}", error=True)
+
+
+def _unreached(graph: Lineage) -> dict[str, list[str]]:
+    """The runs of which only the uids are known, by the reason."""
+    found: dict[str, list[str]] = {}
+    for uid, reason in graph.nodes(data="why_unreached"):
+        if reason is not None:
+            found.setdefault(reason, []).append(graph.short_name(uid))
+    return found

@@ -134,18 +134,23 @@ def find_run(catalog: Any, name: str, uid: str) -> Any:
 
 def find_uid(catalog: Any, name: str, uid: str) -> str:
     """The uid of a run by uid, partial uid, scan_id or negative number, which does not count probe runs."""
+    full = uid_if_known(catalog, name, uid)
+    if full is None:
+        raise click.ClickException(f"there is no run {uid!r} in {name}; databroker-writable ls {name} lists them")
+    return full
+
+
+def uid_if_known(catalog: Any, name: str, uid: str) -> str | None:
+    """The uid that `find_uid` finds; None if the catalog has no run with this uid, partial uid or scan_id."""
     if is_position(uid):
         newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
         if len(newest) < -int(uid):
             raise click.ClickException(f"{name} has no run {uid}: it only contains {counted(len(newest), 'run')}")
         return newest[-1].uid
     try:
-        full = uid_of_scan(catalog, uid) or complete_uid(catalog, uid)
+        return uid_of_scan(catalog, uid) or complete_uid(catalog, uid)
     except ValueError as exc:
         raise click.ClickException(f"{name}: {exc}") from exc
-    if full is None:
-        raise click.ClickException(f"there is no run {uid!r} in {name}; databroker-writable ls {name} lists them")
-    return full
 
 
 def uid_of_scan(catalog: Any, text: str) -> str | None:

@@ -35,8 +35,9 @@ class Lineage(networkx.DiGraph):
 
     Nodes have ``catalog`` (a name or None), ``start`` (the start document, or None if the run cannot be reached),
     ``status``, ``label``, ``verdict`` (``"retracted"``, ``"superseded"`` by a successful run that is not retracted, or
-    None), ``outdated_by`` (the uid of the nearest input with a verdict, or None) and ``mark``, a text that says what is
-    wrong with it. Edges have ``kind``: ``"derived"``, or ``"superseded"`` if the result replaces the earlier one.
+    None), ``outdated_by`` (the uid of the nearest input with a verdict, or None), ``mark``, a text that says what is
+    wrong with it, and ``why_unreached``, why it has no start document; None if it has one, or if a warning said why.
+    Edges have ``kind``: ``"derived"``, or ``"superseded"`` if the result replaces the earlier one.
     """
 
     def __repr__(self) -> str:
@@ -223,6 +224,8 @@ def lineage_of(run: Any, catalog: Any) -> Lineage:
         is_growing = bool(pending or results)
     if len(graph) == 1 and graph.nodes[first["uid"]]["start"] is None:
         raise NotFoundError(no_such_input(catalog, first["uid"]))
+    for data in graph.nodes.values():
+        data["why_unreached"] = None if data["start"] else reached.why_unreached(data["catalog"])
     _label(graph)
     _judge(graph, retractions(reached.ask_each(remarks)))
     return graph

@@ -36,6 +36,16 @@ class NamedCatalogs:
                 return candidate, header
         return name, None
 
+    def why_unreached(self, name: str | None) -> str | None:
+        """Why a run that names this catalog was not found, and the remedy; None if a warning has said so."""
+        if name in self._silent:
+            return None
+        if name is None:
+            return f"the catalog {self.first!r} does not have it, and no run says which other catalog does"
+        if name in self._catalogs:
+            return f"the catalog {name!r} does not have it: it was deleted, or is in another catalog of this name"
+        return f"databroker knows no catalog {name!r}; databroker-writable deploy adds a YAML file with it"
+
     def naming(self, uids: Iterable[str]) -> Iterator[tuple[str | None, Header]]:
         """Catalogs and headers of new runs that were made from these runs, or supersede them."""
         for name in list(self._catalogs):
