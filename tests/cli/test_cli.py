@@ -90,6 +90,16 @@ def test_the_example_comes_back_equal_in_a_new_process(tmp_path: Path) -> None:
     pandas.testing.assert_frame_equal(pandas.read_csv("back.csv")[list(expected)], expected)
 
 
+@pytest.mark.parametrize("stream", ["primary", "fits"])
+def test_a_table_that_databroker_reads_slowly_is_read_as_the_warning_says(stream: str) -> None:
+    pandas.DataFrame({f"c{i}": range(100) for i in range(100)}).to_csv("wide.csv", index=False)
+    result = run("store", "wide.csv", "--to", "results", "--stream", stream)
+    assert "databroker_writable.to_dataset(run), which is fast" in result.stderr
+    expression = result.stdout.strip().partition("read it in Python: ")[2]
+    assert expression.startswith("databroker_writable.to_dataset(")
+    assert eval(expression).sizes == {"row": 100}
+
+
 def test_columns_of_csv_have_the_types_that_pandas_infers(table: str) -> None:
     succeed("store", table, "--to", "results")
     frame = databroker_writable.to_dataset(only_run()).to_dataframe()

@@ -201,6 +201,8 @@ def test_a_retracted_run_is_stored_elsewhere_with_a_warning(run_here, tmp_path):
     other = open_directory(tmp_path / "elsewhere")
     with pytest.warns(StoreWarning, match=f"the run '{uid_of(run)}' is retracted in .*wrong edge.*copy_runs"):
         other.store_run(catalog[uid_of(run)])
+    with pytest.warns(StoreWarning, match=r"is retracted in .*wrong edge"):
+        other.store_run(catalog.v1[uid_of(run)])
     other.retract(uid_of(run), "wrong edge")
     # nothing is to be said any more
     other.store_run(catalog[uid_of(run)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..results.remarks import retractions_in
 from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.checker import RunChecker, RunDocuments, check_documents
+from ..runs.document_parts import Document
 from ..runs.provenance import REFERRING
 from ..runs.run_or_table import documents_of, is_table, warn_of_wrong_order
 from ..runs.simple_run import build_table
@@ -24,6 +25,7 @@ from ..storage.asset_roots import AssetRoots, mapped_path
 from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining_reads
+from ..tables.stream_reading import run_of
 from .run_store import RunStore
 
 _NO_ARGUMENTS = StartArguments()
@@ -67,20 +69,28 @@ def checked_run(
 
 def _warn_of_slow_reading(documents: RunDocuments) -> None:
     """Warn of streams that databroker reads slowly, and name what reads them quickly."""
-    columns = {doc["name"]: len(doc["data_keys"]) for name, doc in documents if name == "descriptor"}
-    stop = documents[-1][1]
+    descriptors = [doc for name, doc in documents if name == "descriptor"]
+    for stream, (count, width, seconds) in slow_streams(descriptors, documents[-1][1]).items():
+        events, remedy = f"{count} Events", ", or store the table as one Event with one_event=True"
+        if count == 1:
+            events, remedy = "Event", ""
+        warn_user(
+            f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {events} of "
+            f"{width} columns in the stream {stream!r}. Read it with databroker_writable."
+            f"to_dataset(run), which is fast{remedy}"
+        )
+
+
+def slow_streams(descriptors: Iterable[Document], stop: Document) -> dict[str, tuple[int, int, float]]:
+    """The streams that databroker reads slowly, with the numbers of Events and columns, and the seconds."""
+    columns = {doc["name"]: len(doc["data_keys"]) for doc in descriptors}
+    found = {}
     for stream, count in (stop.get("num_events") or {}).items():
         width = columns.get(stream, 0)
         seconds = SECONDS_PER_VALUE * count * width + SECONDS_PER_PAIR * width**2
         if seconds > SLOW_SECONDS:
-            events, remedy = f"{count} Events", ", or store the table as one Event with one_event=True"
-            if count == 1:
-                events, remedy = "Event", ""
-            warn_user(
-                f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {events} of "
-                f"{width} columns in the stream {stream!r}. Read it with databroker_writable."
-                f"to_dataset(run), which is fast{remedy}"
-            )
+            found[stream] = (count, width, seconds)
+    return found
 
 
 def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
@@ -109,7 +119,7 @@ def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
 
 def _warn_of_retraction(store: RunStore, run: Any, documents: RunDocuments) -> None:
     """Warn that a run of another catalog, which has retracted it, looks like a good one here."""
-    origin = getattr(run, "catalog_object", None)
+    origin = getattr(run_of(run), "catalog_object", None)
     reason = retractions_in(origin).get(documents.uid)
     if reason is not None and documents.uid not in retractions_in(store.catalog):
         warn_user(

@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
+from ..catalog.checked_runs import slow_streams
 from ..errors import StoreError
 from ..results.remarks import check_tags
 from ..results.run_uids import is_complete
 from ..results.time_arguments import FORMS, moment_in
+from ..runs import upstream
 from ..runs.built_stream import new_run_uid
+from ..runs.document_parts import PRIMARY
 from ..tables.metadata_values import day_in
 from .failing import message_of, saying_what_was_done, warnings_as_messages
 from .file_readers import read_file
@@ -173,10 +176,17 @@ def store(
                     if len(files) > 1:
                         say(f"{file} cannot be stored: {_progress(catalog, uids, files)}", error=True)
                     raise
-                way = f".{stream}" if stream.isidentifier() else f"[{stream!r}]"
-                say(f"stored {run_uid}; read it in Python: {expression}[{run_uid!r}]{way}.read()")
+                say(f"stored {run_uid}; read it in Python: {_way_to_read(run, f'{expression}[{run_uid!r}]', stream)}")
                 if tags:
                     _tag(catalog, run, tags)
+
+
+def _way_to_read(run: Any, expression: str, stream: str) -> str:
+    """The Python that reads a stream of a run, which an expression opens."""
+    if stream in slow_streams(upstream.loaded_descriptors(run), run.metadata["stop"]):
+        chosen = "" if stream == PRIMARY else f", {stream!r}"
+        return f"databroker_writable.to_dataset({expression}{chosen})"
+    return expression + (f".{stream}" if stream.isidentifier() else f"[{stream!r}]") + ".read()"
 
 
 def _tag(catalog: Any, run: Any, tags: Sequence[str]) -> None:
