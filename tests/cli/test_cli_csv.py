@@ -437,3 +437,29 @@ def test_one_column_of_text_with_blanks_is_stored_as_told() -> None:
     for name, content in (("t.csv", "sample name\nCu 5\n"), ("t.dat", "sample name\nCu 5\n")):
         assert store(content, "--sep", ",", name=name) == ({"sample name": ["Cu 5"]}, "")
     assert store("Cu 5\nNi 6\n", "--sep", ",", "--no-header") == ({"column_1": ["Cu 5", "Ni 6"]}, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "given", "way"),
+    [
+        ("a\tb\n1\t2\n3\t4\n", "t.csv", ";", "--sep 'tab'"),
+        ("a;b\n1.5;2\n3.5;4\n", "t.csv", "tab", "--sep ';'"),
+        ("name,note\nx,good\ny,bad\n", "t.csv", "|", "--sep ','"),
+        ("# a b\n1 2\n3 4\n", "t.dat", ",", "--sep 'space'"),
+    ],
+)
+def test_a_given_separator_that_divides_no_line_is_noted_with_one_that_does(
+    content: str, name: str, given: str, way: str
+) -> None:
+    columns, said = store(content, "--sep", given, name=name)
+    assert len(columns) == 1
+    assert said.startswith(
+        f"Note: in {name!r} the given separator divides no line, but {way} divides each into several values\n"
+    )
+    assert len(store(content, "--sep", way.split("'")[1], name=name)[0]) == 2
+
+
+def test_values_that_a_given_separator_does_not_divide_are_not_only_called_decimal_commas() -> None:
+    message = refused("a,b\n1,2\n3,4\n", "--sep", ";")
+    assert "--sep ',' divides each into several values" in message
+    assert "--decimal ','" in message

@@ -60,6 +60,22 @@ def find_separator(lines: Sequence[str], text_format: TextFormat) -> tuple[str, 
     return None
 
 
+def other_separator(lines: Sequence[str], text_format: TextFormat) -> str | None:
+    """The option for a separator that divides all lines into the same number of values, more than one.
+
+    Blanks also divide texts, so they count only between numbers.
+    """
+    for other, word in _OTHER_SEPARATORS.items():
+        if other in (text_format.separator, text_format.decimal):
+            continue
+        last = split(lines[-1], other)
+        if other == BLANKS and not all(map(is_number, last)):
+            continue
+        if len(last) > 1 and all(len(split(line, other)) == len(last) for line in lines):
+            return f"--sep '{word}'"
+    return None
+
+
 def check_widths(rows: Sequence[Row], width: int, separator: str) -> None:
     """Refuse rows with more or fewer values than columns."""
     for row in rows:

@@ -14,7 +14,7 @@ from ..tables.wording import counted
 from ..upkeep.export_formats import CSV_HEADER
 from .csv_columns import read_columns
 from .csv_dialect import UTF_8, TextFormat, read_rows
-from .csv_doubts import check_separator, check_widths
+from .csv_doubts import check_separator, check_widths, other_separator
 from .csv_heading import check_first_comment, check_one_scan, declared_units, find_heading, units_in
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -65,7 +65,14 @@ def read_text_table(content: bytes, text_format: TextFormat) -> tuple[pandas.Dat
         units |= units_in(rows, names)
         rows = rows.below(1)
     check_widths(rows.uneven, len(names), text_format.separator)
-    frame, notes = read_columns(rows, names, text_format, are_named_above=are_in_first_line)
+    other = other_separator(first_lines, text_format) if text_format.is_separator_given and len(names) == 1 else None
+    doubt = other and f"the given separator divides no line, but {other} divides each into several values"
+    try:
+        frame, notes = read_columns(rows, names, text_format, are_named_above=are_in_first_line)
+    except ValueError as exc:
+        raise ValueError(f"{doubt}; {exc}" if doubt else str(exc)) from exc
+    if doubt:
+        notes.insert(0, doubt)
     if comments:
         frame.attrs["comments"] = list(comments.values())
     return frame, units, notes
