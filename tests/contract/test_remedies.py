@@ -171,6 +171,18 @@ TABLES = {
         {"x": numpy.array(["3000-01-01", "2026-01-01"], "M8[s]")},
         column(lambda times: [time.astype("M8[s]") for time in times]),
     ),
+    "days": Table(
+        "table['x'] = pandas.to_datetime(table['x'])",
+        lambda: {"x": [NOON.date(), None]},
+        {"x": pandas.to_datetime([NOON.date(), None])},
+        column(lambda days: pandas.to_datetime(days)),
+    ),
+    "days and times": Table(
+        "table['x'] = pandas.to_datetime(table['x'])",
+        lambda: pandas.DataFrame({"x": pandas.Series([NOON.date(), NOON], dtype=object)}),
+        {"x": pandas.to_datetime([NOON.replace(hour=0), NOON])},
+        column(lambda times: pandas.to_datetime(times)),
+    ),
     "times in different zones": Table(
         "with pandas.to_datetime",
         lambda: {"x": [NOON.replace(tzinfo=UTC), NOON]},

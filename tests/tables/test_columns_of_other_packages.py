@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import re
 import zoneinfo
 
 import dask.array
@@ -246,6 +247,19 @@ def test_arrow_values_of_other_types_are_refused_by_name(values, kind, remedy):
     if remedy is not None:
         assert ".cast('string')" in str(caught.value)
         read_table({"x": remedy(column)})
+
+
+def test_days_of_arrow_are_stored_as_datetimes_when_the_advice_is_followed():
+    pyarrow = pytest.importorskip("pyarrow")
+    column = pyarrow.array([datetime.date(2024, 1, 1)])
+    frame = pandas.DataFrame({"x": pandas.array(column, dtype=pandas.ArrowDtype(column.type))})
+    with pytest.raises(InvalidTableError, match=r"column 'x' holds .*date32.*\.cast\('timestamp\[s\]'\) in pyarrow"):
+        read_table({"x": column})
+    with pytest.raises(InvalidTableError, match=re.escape("table['x'] = pandas.to_datetime(table['x'])")):
+        read_table(frame)
+    frame["x"] = pandas.to_datetime(frame["x"])
+    for table in ({"x": column.cast("timestamp[s]")}, frame):
+        assert there_and_back(table)["x"].values.astype("M8[s]").tolist() == [datetime.datetime(2024, 1, 1)]
 
 
 ARROW_TABLES = {

@@ -8,7 +8,7 @@ import numpy
 import pandas
 
 from ..errors import InvalidTableError
-from .classifier import unsupported
+from .classifier import unsupported, way_to_datetimes
 from .list_columns import array_from_list
 from .time_columns import NAT, in_zone
 from .wording import short
@@ -48,10 +48,16 @@ def columns_from_arrow(table: Any) -> tuple[dict[str, Any], dict[str, dict[str, 
 def column_from_arrow(values: Any, name: str) -> Any:
     """Convert an Arrow array, whole or in chunks, or a pandas array of Arrow values, to numpy or pandas."""
     pyarrow = _import_pyarrow(f"column {name!r}")
+    is_pandas = isinstance(values, pandas.api.extensions.ExtensionArray)
+    values = _of_pyarrow(values, pyarrow)
+    is_day = pyarrow.types.is_date(values.type)
     remedy = "make them text or numbers, e.g. with .cast('string') in pyarrow, .cast(str) in polars"
-    if isinstance(values, pandas.api.extensions.ExtensionArray):
-        remedy = f"convert them, e.g. table[{name!r}] = table[{name!r}].astype('string')"
-    return _converted(_in_one_chunk(_of_pyarrow(values, pyarrow)), name, remedy)
+    if is_pandas:
+        to_text = f"table[{name!r}] = table[{name!r}].astype('string')"
+        remedy = f"convert them, e.g. {way_to_datetimes(name) if is_day else to_text}"
+    elif is_day:
+        remedy = f"make them datetimes, .cast('timestamp[s]') in pyarrow, .cast(polars.Datetime) in polars; or {remedy}"
+    return _converted(_in_one_chunk(values), name, remedy)
 
 
 def rows_of_numbers(values: Any, name: str) -> Any:

@@ -232,6 +232,8 @@ def mixed(name: str, types: Iterable[type]) -> InvalidTableError:
         )
     elif ValueType.COMPLEX in kinds and kinds <= NUMBERS:
         remedy = f"make it one type, e.g. {way_to('complex', name, types)}"
+    elif are_days(held):
+        remedy = f"make it one type, e.g. {way_to_datetimes(name)}"
     elif kinds <= _KEPT_BY_TEXT:
         remedy = f"make it one type, e.g. {way_to('str', name, types)}"
     names = sorted({*map(type_name, held if len(held) > 1 else types)})
@@ -247,6 +249,16 @@ def way_to(builtin: str, name: str, types: Iterable[type]) -> str:
     """The code that converts the values of a column to one of Python's types, except missing ones."""
     absent = "" if MISSING.isdisjoint(map(type_of, types)) else "None if pandas.isna(v) else "
     return f"table[{name!r}] = [{absent}{builtin}(v) for v in table[{name!r}]]"
+
+
+def are_days(types: Iterable[type]) -> bool:
+    """Whether values of these types are days or datetimes, which pandas converts to datetimes."""
+    return all(issubclass(type_, datetime.date) for type_ in types)
+
+
+def way_to_datetimes(name: str) -> str:
+    """The code that converts the days in a column to datetimes; missing values stay missing."""
+    return f"table[{name!r}] = pandas.to_datetime(table[{name!r}])"
 
 
 def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:

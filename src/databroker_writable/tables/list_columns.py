@@ -23,6 +23,7 @@ from .classifier import (
     MISSING,
     TIMES,
     ValueType,
+    are_days,
     check_column,
     check_text,
     mixed,
@@ -30,6 +31,7 @@ from .classifier import (
     type_of,
     unsupported,
     way_to,
+    way_to_datetimes,
     without_missing,
 )
 from .time_columns import times_from_list
@@ -160,7 +162,6 @@ _KEPT_AS_TEXT = (
     fractions.Fraction,
     uuid.UUID,
     os.PathLike,
-    datetime.date,
     datetime.time,
     datetime.timedelta,
     enum.Enum,
@@ -186,6 +187,8 @@ def _unsupported_objects(flat: list[Any], types: set[type], name: str) -> Invali
             f"store text as table[{name!r}] = [bytes(v).decode() for v in table[{name!r}]], other bytes as numbers, "
             "[list(v) for v in ...], and the content of a file by attachments={'NAME': content}"
         )
+    elif are_days(held):
+        way = f"convert them, e.g. {way_to_datetimes(name)}"
     elif all(issubclass(type_, _KEPT_AS_TEXT) for type_ in held):
         way = f"convert them, e.g. {way_to('str', name, types)}"
     return unsupported(name, f"values of type {', '.join(sorted(map(type_name, held)))}", way)
