@@ -38,6 +38,7 @@ from databroker_writable import (
 from databroker_writable.runs.run_display import display_of
 from databroker_writable.runs.upstream import stock_drivers
 from databroker_writable.storage.durable_file import NewFile
+from databroker_writable.upkeep import export_formats
 from databroker_writable.upkeep.export_names import file_name
 from databroker_writable.upkeep.exporting import export_with_suitcase
 from support import children, example_runs
@@ -1291,3 +1292,19 @@ def test_big_endian_numbers_are_written_to_parquet() -> None:
     back = pandas.read_csv(export(stored(pandas.DataFrame(table)), "run.csv"), comment="#")
     assert list(back) == ["i", "f"]
     assert (back["i"].tolist(), back["f"].tolist()) == ([1, 2], [0.5, 1.5])
+
+
+def test_netcdf_of_many_columns_does_not_grow_with_their_square() -> None:
+    run = build_simple_run({f"c{i}": numpy.arange(5.0) for i in range(1100)}, one_event=True)
+    export(run, "wide.nc")
+    assert os.path.getsize("wide.nc") < 2_000_000
+    with xarray.open_dataset("wide.nc", engine="h5netcdf") as dataset:
+        assert dataset.identical(to_dataset(run))
+
+
+def test_netcdf_of_many_columns_is_warned_of_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_formats, "SECONDS_PER_COLUMN", 1)
+    run = build_simple_run({f"c{i}": [1.0] for i in range(60)})
+    with pytest.warns(StoreWarning, match=r"netCDF takes about a minute for 60 columns; \.nxs, \.parquet and \.json"):
+        export(run, "wide.nc")
+    export(run, "wide.nxs")

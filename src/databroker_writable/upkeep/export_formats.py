@@ -7,6 +7,7 @@ import json as json_library
 import re
 from typing import TYPE_CHECKING, Any
 
+import humanize
 import numpy
 import pandas
 import xarray
@@ -32,6 +33,15 @@ CSV_HEADER = re.compile(r'(?:# start\.[^\n]*\n)*# start\.uid: "')
 """How an exported CSV file begins."""
 
 
+WIDE = 1000
+"""With more columns, HDF5 uses again the space that it frees in a netCDF file, which HDF5 1.8 cannot read."""
+
+SECONDS_PER_COLUMN = 0.004
+"""What xarray 2026.9 and h5netcdf 1.8 need for a column of netCDF."""
+
+SLOW_SECONDS = 10
+"""Warn if writing takes longer than this many seconds."""
+
 _READ_BY_H5NETCDF = (
     ", which xarray.open_dataset reads as pairs where netCDF4 is installed, unless it is given engine='h5netcdf'"
 )
@@ -43,7 +53,11 @@ def netcdf(contents: RunContents, path: str) -> NewFile:
     import h5netcdf
 
     warn_of_change(_complex_ones(contents), "written as complex numbers", _READ_BY_H5NETCDF)
-    file = NewHDF5File(path, lambda file: h5netcdf.File(file, "w"))
+    count = sum(len(dataset.variables) for dataset in contents.streams.values())
+    _warn_of_slow_writing(count)
+    # HDF5 writes its list of the columns along a dim anew for each of them, at another place in the file
+    layout = {"fs_strategy": "page"} if count > WIDE else {}
+    file = NewHDF5File(path, lambda file: h5netcdf.File(file, "w", **layout))
     groups = _groups(list(contents.streams))
     with file.filling():
         for name, dataset in contents.streams.items():
@@ -53,6 +67,16 @@ def netcdf(contents: RunContents, path: str) -> NewFile:
         documents = {name: ((), json_line(document)) for name, document in contents.documents().items()}
         _add_group(file, xarray.Dataset(documents), DOCUMENTS)
     return file
+
+
+def _warn_of_slow_writing(count: int) -> None:
+    """Warn of a table that h5netcdf writes slowly, before it begins."""
+    seconds = SECONDS_PER_COLUMN * count
+    if seconds > SLOW_SECONDS:
+        warn_user(
+            f"netCDF takes about {humanize.naturaldelta(seconds)} for {count:,} columns; .nxs, .parquet and .json take "
+            "a tenth of that; columns (--column) chooses some"
+        )
 
 
 def _without_documents_name(dataset: xarray.Dataset) -> xarray.Dataset:
