@@ -28,7 +28,8 @@ from databroker_writable.drivers import (
 )
 from databroker_writable.runs import document_checks
 from databroker_writable.storage import serializer
-from databroker_writable.storage.assets import HDF5AssetHandler
+from databroker_writable.storage.assets import HDF5AssetHandler, asset_router
+from databroker_writable.tables import find_layout
 from support.example_runs import TABLE
 
 FILE_ACCESS = ("open", "os.listdir", "os.scandir", "glob.glob")
@@ -410,6 +411,19 @@ WIDE = {
         for suffix in (".nxs", ".parquet", ".csv", ".json")
     },
 }
+
+
+def test_storing_many_columns_in_files_reads_their_layout_as_often_as_for_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    monkeypatch.setattr(asset_router, "find_layout", lambda descriptor: read.append(1) or find_layout(descriptor))
+    catalog, counts = databroker_writable.open_directory(tmp_path), []
+    for width in (2, 40):
+        read.clear()
+        catalog.store_run({f"c{i}": numpy.zeros((1, 3)) for i in range(width)}, asset_threshold=0)
+        counts.append(len(read))
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("use", WIDE.values(), ids=WIDE.keys())

@@ -114,12 +114,14 @@ class AssetRouter:
         with self._file_dropped_on_error(stream):
             arrays = {key: asset_values(values, key, descriptor) for key, values in data.items() if key in columns}
             data |= {key: computed(v, key) for key, v in data.items() if key not in columns and is_lazy(v)}
-            written = {key: self._written(key, array, descriptor) for key, array in arrays.items()}
+            layout = find_layout(descriptor)
+            written = {key: self._written(key, array, descriptor, layout) for key, array in arrays.items()}
             # if the writer is killed, the file must have what the Events refer to
             self._files[stream].flush()
         documents = self._released(page["descriptor"], columns)
+        count = len(self._plan.columns_of_stream(stream))
         for key, datum_kwargs in written.items():
-            referring = self._referring(key, stream, length, datum_kwargs)
+            referring = self._referring(key, stream, length, datum_kwargs, count)
             documents += referring
             data[key] = referring[-1][1]["datum_id"]
         filled = {**page.get("filled", {}), **{key: [False] * length for key in columns}}
@@ -135,9 +137,9 @@ class AssetRouter:
                 self._files.pop(stream).discard()
             raise
 
-    def _written(self, key: str, values: Any, descriptor: Document) -> dict[str, list[Any]]:
+    def _written(self, key: str, values: Any, descriptor: Document, layout: Document | None) -> dict[str, list[Any]]:
         """Write the values of one column; return the arguments by which the handler finds them."""
-        layout, data_key = find_layout(descriptor), descriptor["data_keys"][key]
+        data_key = descriptor["data_keys"][key]
         file = self._file(descriptor["name"], descriptor)
         dims = data_key.get("dims") or [f"{key}_{i}" for i in range(len(data_key["shape"]))]
         options = {"units": data_key.get("units"), "progress": self._progress}
@@ -147,10 +149,12 @@ class AssetRouter:
         first, last = file.append(key, values, dims=["event", *dims], **options)
         return {"index": list(range(first, last))}
 
-    def _referring(self, key: str, stream: str, length: int, datum_kwargs: dict[str, list[Any]]) -> list[NamedDocument]:
-        """The datums of what was written of a column, after its resource if that is new."""
+    def _referring(
+        self, key: str, stream: str, length: int, datum_kwargs: dict[str, list[Any]], count: int
+    ) -> list[NamedDocument]:
+        """The datums of what was written of one of `count` columns, after its resource if that is new."""
         kwargs, shared_by = self._files[stream].resource_kwargs(key), key
-        if len(self._plan.columns_of_stream(stream)) > SEPARATE_RESOURCES:
+        if count > SEPARATE_RESOURCES:
             # it has one with similar columns
             shared_by = repr({**kwargs, "key": None})
             datum_kwargs = {**datum_kwargs, "key": [kwargs["key"]] * length}
