@@ -174,6 +174,35 @@ def test_a_directory_that_is_there_may_have_the_name_of_such_a_variable(tmp_path
     assert len(databroker_writable.open_directory(tmp_path / "$HOME" / "runs")) == 1
 
 
+@pytest.mark.parametrize(
+    ("default", "remedy"),
+    [
+        ("{{ env(SITE) }}", r"write env\(SITE\) without braces, in the catalog 'results'"),
+        ("{{env(SITE)}}/data", r"write env\(SITE\) without braces, and the rest into the args"),
+        ("{{ CATALOG_DIR }}", "write the template into the args"),
+    ],
+)
+def test_a_template_in_the_default_of_a_parameter_which_intake_does_not_render_is_an_error(
+    default: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SITE", str(tmp_path / "here"))
+
+    def opened(default: str) -> Any:
+        entry = {
+            "driver": "writable-msgpack-catalog",
+            "parameters": {"where": {"description": "", "type": "str", "default": default}},
+            "args": {"paths": "{{ where }}/*.msgpack"},
+        }
+        Path("catalog.yml").write_text(json.dumps({"sources": {"results": entry}}))
+        return intake.open_catalog("catalog.yml", ttl=0)["results"]
+
+    with pytest.raises(databroker_writable.InvalidCatalogError, match=remedy):
+        opened(default)
+    assert os.listdir(tmp_path) == ["catalog.yml"]
+    assert opened("env(SITE)").paths == [str(tmp_path / "here" / "*.msgpack")]
+
+
 def test_every_option_can_come_from_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARGE", "1000")
     monkeypatch.setenv("NO", "no")

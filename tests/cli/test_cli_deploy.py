@@ -46,6 +46,17 @@ def test_a_catalog_is_deployed_for_oneself() -> None:
     assert len(list(Path("runs").glob("*.msgpack"))) == 1
 
 
+def test_a_default_with_braces_which_nothing_replaces_is_refused() -> None:
+    write_catalog("mine.yml", DRIVER, paths=["{{ where }}/*.msgpack"])
+    content = yaml.safe_load(Path("mine.yml").read_text())
+    content["sources"]["mine"]["parameters"] = {
+        "where": {"type": "str", "description": "", "default": "{{ env(HOME) }}"}
+    }
+    Path("mine.yml").write_text(yaml.safe_dump(content))
+    assert "not rendered; write env(HOME) without braces, at line" in fail("deploy", "mine.yml")
+    assert files() == []
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 @pytest.mark.parametrize(
     ("driver", "suffix", "arguments"),

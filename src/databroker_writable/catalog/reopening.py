@@ -29,6 +29,7 @@ _PASSWORD_TEMPLATE = f"{{{{ env({PASSWORD_VARIABLE}) }}}}"
 _FUNCTIONS = ("env", "client_env", "shell", "client_shell")
 _CALLED_TEMPLATE = re.compile(rf"\{{\{{.*\b({'|'.join(_FUNCTIONS)})\s*\(")
 _VARIABLE = re.compile(r"\benv\(\s*['\"]?(\w+)['\"]?\s*[,)]")
+_TEMPLATE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 _MARK = re.compile(r"\{[{%#]")
 CATALOG_DIR = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
 
@@ -112,6 +113,10 @@ def check_variables(entry: Any) -> None:
     texts: list[Any] = []
     declared = upstream.declared_parameters(entry)
     _changed(upstream.entry_arguments(entry), texts.append)
+    for default in declared.values():
+        wrong = wrong_default(default)
+        if wrong is not None:
+            raise InvalidCatalogError(f"{wrong}, in the catalog {entry.name!r}")
     for text in texts:
         wrong = wrong_template(text, declared)
         if wrong is not None:
@@ -155,6 +160,19 @@ def wrong_template(text: Any, declared: Collection[str] = ()) -> str | None:
         else:
             return None
     return f"the template {short(without_password(text))} is wrong ({why})"
+
+
+def wrong_default(default: Any) -> str | None:
+    """What is wrong with the default of a parameter that holds a template: intake 0.6.4 does not render it."""
+    found = _TEMPLATE.search(default) if isinstance(default, str) else None
+    if found is None:
+        return None
+    remedy = "write the template into the args"
+    if found[1].startswith(_FUNCTIONS):
+        alone = "" if found[0] == default.strip() else ", and the rest into the args"
+        remedy = f"write {found[1]} without braces{alone}"
+    shown = short(without_password(default))
+    return f"the default {shown} of a parameter holds a template, which is not rendered; {remedy}"
 
 
 def _meant_by(name: str) -> str:

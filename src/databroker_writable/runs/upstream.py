@@ -245,9 +245,10 @@ def entry_arguments(entry: Any) -> Any:
     return getattr(entry, "_open_args", None)
 
 
-def declared_parameters(entry: Any) -> list[str]:
-    """The names of the parameters that a YAML entry declares, which its templates can use."""
-    return [parameter.name for parameter in getattr(entry, "_user_parameters", None) or []]
+def declared_parameters(entry: Any) -> dict[str, Any]:
+    """The parameters that a YAML entry declares for its templates, with their defaults as they are written."""
+    declared = getattr(entry, "_user_parameters", None) or []
+    return {parameter.name: getattr(parameter, "_default", None) for parameter in declared}
 
 
 def entry_directory(entry: Any) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from ..catalog.options import DIRECTORIES
-from ..catalog.reopening import CATALOG_DIR, check_variables, without_password, wrong_template
+from ..catalog.reopening import CATALOG_DIR, check_variables, without_password, wrong_default, wrong_template
 from ..drivers import run_files_of, unregistered
 from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
@@ -159,7 +159,12 @@ def check_templates(path: str, text: str) -> None:
     """Refuse a template that cannot be rendered, whose error in intake names neither the file nor the line."""
     sources = _items(_items(yaml.compose(text, yaml.SafeLoader)).get("sources"))
     for source in map(_items, sources.values()):
-        declared = _items(source.get("parameters")).keys()
+        parameters = _items(source.get("parameters"))
+        declared = parameters.keys()
+        for scalar in itertools.chain(*(_scalars(_items(node).get("default")) for node in parameters.values())):
+            wrong = wrong_default(scalar.value)
+            if wrong is not None:
+                raise InvalidCatalogError(f"{wrong}, at line {scalar.start_mark.line + 1} of {path}")
         for scalar in itertools.chain(*(_scalars(source.get(key)) for key in ("args", "metadata"))):
             wrong = wrong_template(scalar.value, declared)
             if wrong is not None:
