@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 import event_model
 import numpy
 
-from .document_parts import EVENT_KEYS, PRIMARY, NamedDocument
+from .document_parts import EVENT_KEYS, PRIMARY, Document, NamedDocument
 
 
 def same_run(first: Iterable[NamedDocument], second: Iterable[NamedDocument]) -> bool:
     """Whether two sequences of documents are the same run, however they are paged."""
     first, second = list(first), list(second)
     # before any value is read: there may be gigabytes, and dask may have to compute them
-    return _uids(first) == _uids(second) and _canonical(first) == _canonical(second)
+    if _uids(first) != _uids(second):
+        return False
+    pages = _pages_by_descriptor(second)
+    same = {uid for uid, own in _pages_by_descriptor(first).items() if _are_same_events(own, pages.get(uid, []))}
+    return _canonical(_but_events_of(first, same)) == _canonical(_but_events_of(second, same))
 
 
 def same_but_for_assets(stored: Iterable[NamedDocument], built: Iterable[NamedDocument]) -> bool:
@@ -65,6 +70,96 @@ def _uids(documents: Iterable[NamedDocument]) -> set[str]:
         if name not in ("resource", "datum", "datum_page"):
             found.update([doc["uid"]] if isinstance(doc["uid"], str) else doc["uid"])
     return found
+
+
+def _pages_by_descriptor(documents: Iterable[NamedDocument]) -> dict[str, list[Document]]:
+    """The documents with Events, by their descriptor."""
+    pages: dict[str, list[Document]] = {}
+    for name, doc in documents:
+        if name in ("event", "event_page"):
+            pages.setdefault(doc["descriptor"], []).append(doc)
+    return pages
+
+
+def _but_events_of(documents: Iterable[NamedDocument], descriptors: set[str]) -> Iterator[NamedDocument]:
+    for name, doc in documents:
+        if name not in ("event", "event_page") or doc["descriptor"] not in descriptors:
+            yield name, doc
+
+
+def _are_same_events(first: list[Document], second: list[Document]) -> bool:
+    """Whether pages have the same Events in the same order, column by column; false also where only Events tell."""
+    columns = _columns(first), _columns(second)
+    return (
+        columns[0] is not None
+        and columns[1] is not None
+        and columns[0].keys() == columns[1].keys()
+        and all(_is_same_column(values, columns[1][key]) for key, values in columns[0].items())
+    )
+
+
+def _columns(pages: list[Document]) -> dict[tuple[str, ...], Any] | None:
+    """The columns of several pages, each in one piece; None if they are no such pages."""
+    parts: list[dict[tuple[str, ...], Any]] = []
+    for page in pages:
+        if not isinstance(page["uid"], list):
+            return None
+        columns: dict[tuple[str, ...], Any] = {(name,): page[name] for name in ("uid", "time", "seq_num")}
+        columns |= {(part, key): values for part in ("data", "timestamps") for key, values in page[part].items()}
+        length = len(page["uid"])
+        if any(not hasattr(values, "__len__") or len(values) != length for values in columns.values()):
+            return None
+        parts.append(columns)
+    if not parts or any(columns.keys() != parts[0].keys() for columns in parts):
+        return None
+    whole = {key: _in_one_piece([columns[key] for columns in parts]) for key in parts[0]}
+    return None if any(values is None for values in whole.values()) else whole
+
+
+def _in_one_piece(parts: list[Any]) -> Any:
+    """The parts of a column; None if they are of different kinds."""
+    if len(parts) == 1:
+        return parts[0]
+    if all(type(part) is list for part in parts):
+        return list(itertools.chain.from_iterable(parts))
+    if all(type(part) is numpy.ndarray for part in parts) and len({(p.dtype, p.shape[1:]) for p in parts}) == 1:
+        return numpy.concatenate(parts)
+    return None
+
+
+def _is_same_column(first: Any, second: Any) -> bool:
+    numbers = _numbers(first), _numbers(second)
+    if numbers[0] is None or numbers[1] is None:
+        return as_text(first) == as_text(second)
+    return numbers[0].dtype == numbers[1].dtype and numpy.array_equal(*numbers)
+
+
+def _numbers(values: Any) -> Any:
+    """Bools, integers or floats as an array that is equal for columns of equal text; None for other values."""
+    array = _array_of(values) if type(values) is list else values
+    if type(array) is not numpy.ndarray or array.dtype.itemsize > 8 or array.dtype == numpy.uint64:
+        return None
+    dtype = {"b": "?", "i": "i8", "u": "i8", "f": "f8"}.get(array.dtype.kind)
+    if dtype != "f8":
+        return None if dtype is None else array.astype(dtype)
+    # the text of 0.0 and of -0.0 differs, but not that of one NaN and another
+    return numpy.where(numpy.isnan(array), numpy.nan, array.astype(dtype)).view("u8")
+
+
+def _array_of(values: list[Any]) -> Any:
+    """The array of a list of numbers of one type."""
+    types = set(map(type, values))
+    item = types.pop() if len(types) == 1 else None
+    if item not in _DTYPES and not (item is not None and issubclass(item, numpy.generic)):
+        return None
+    try:
+        return numpy.array(values, _DTYPES.get(item))
+    except OverflowError:
+        return None
+
+
+_DTYPES: dict[Any, str] = {bool: "?", int: "i8", float: "f8"}
+"""The types of numbers in documents as dtypes."""
 
 
 def _canonical(documents: Iterable[NamedDocument]) -> dict[str, Any]:
