@@ -177,6 +177,12 @@ TABLES = {
         {"x": pandas.to_datetime([NOON.date(), None])},
         column(lambda days: pandas.to_datetime(days)),
     ),
+    "days as an index": Table(
+        "table['index'] = pandas.to_datetime(table['index']), after table = table.reset_index()",
+        lambda: pandas.DataFrame({"x": [1, 2]}, index=[NOON.date(), NOON.date()]),
+        {"index": pandas.to_datetime([NOON.date()] * 2), "x": [1, 2]},
+        lambda table: table.reset_index().assign(index=lambda frame: pandas.to_datetime(frame["index"])),
+    ),
     "days and times": Table(
         "table['x'] = pandas.to_datetime(table['x'])",
         lambda: pandas.DataFrame({"x": pandas.Series([NOON.date(), NOON], dtype=object)}),

@@ -183,7 +183,7 @@ def store(
 
 def _way_to_read(run: Any, expression: str, stream: str) -> str:
     """The Python that reads a stream of a run, which an expression opens."""
-    if stream in slow_streams(upstream.loaded_descriptors(run), run.metadata["stop"]):
+    if stream in slow_streams(upstream.loaded_descriptors(run), run.metadata["stop"] or {}):
         chosen = "" if stream == PRIMARY else f", {stream!r}"
         return f"databroker_writable.to_dataset({expression}{chosen})"
     return expression + (f".{stream}" if stream.isidentifier() else f"[{stream!r}]") + ".read()"

@@ -136,7 +136,13 @@ class _StreamComposer:
         if along and dims[0] != self.dim:
             entry["order"] = [dims.index(str(self.dim)), *(i for i, d in enumerate(dims) if d != self.dim)]
             dims, values = tuple(dims[i] for i in entry["order"]), values.transpose(entry["order"])
-        encoded = encode(values, variable.key if variable.coordinate else variable.name)
+        try:
+            encoded = encode(values, variable.key if variable.coordinate else variable.name)
+        except InvalidTableError as exc:
+            if self.source.form != "frame" or not variable.coordinate:
+                raise
+            # the remedies name columns of the table, and this is its index
+            raise InvalidTableError(f"{exc}, after table = table.reset_index()") from exc
         if variable.name in self.object_dtypes:
             encoded = with_dtype_of_nulls(encoded, self.object_dtypes[variable.name])
         entry["encoding"] = encoded.encoding
