@@ -60,6 +60,13 @@ class ReopenableMixin:
             yaml.safe_dump({"sources": runs}, file)
         return YAMLFileCatalog(target, name=self.name)
 
+    def persist(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused, as databroker's runs refuse it: intake would open a read-only copy from now on, without new runs."""
+        raise NotImplementedError(
+            "a catalog cannot be persisted: intake would open the runs of today in its place from now on; copy its "
+            "runs with copy_runs, or list them in a file with catalog.export('DIRECTORY')"
+        )
+
     def __dask_tokenize__(self) -> str:
         """The token for equality and hash: a pickled catalog equals the original, with positional arguments."""
         if "_token" not in self.__dict__:
