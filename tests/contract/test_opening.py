@@ -504,3 +504,26 @@ def test_a_pool_of_processes_returns_the_runs_that_it_stores(tmp_path):
         stored = pool.map_async(catalog.store_run, [{"x": [number]} for number in range(6)]).get(60)
     assert [run.primary.read()["x"].values.tolist() for run in stored] == [[number] for number in range(6)]
     assert {run.metadata["start"]["uid"] for run in stored} == set(open_directory(tmp_path / "results"))
+
+
+def test_a_stream_that_is_unpickled_or_copied_reads_the_same(site, catalog):
+    run = catalog.store_run({"x": [1, 2, 3], "y": [0.5, 1.5, 2.5]}, uid="fit-1")
+    chosen = [{}, {"include": ["y"]}, {"exclude": ["y"]}, {"sub_dict": "timestamps"}]
+    streams = [run["primary"](**choice) if choice else run["primary"] for choice in chosen]
+    for stream in streams:
+        assert copy.copy(stream).read().identical(stream.read())
+    if site.driver is None:
+        with pytest.raises(pickle.PicklingError, match="with a URI"):
+            pickle.dumps(run["primary"])
+        return
+    for stream in streams:
+        for again in (pickle.loads(pickle.dumps(stream)), copy.deepcopy(stream)):
+            assert again.read().identical(stream.read())
+            assert again.metadata == stream.metadata
+            assert isinstance(again.catalog_object.catalog_object, site.stock)
+
+
+def test_the_stream_of_a_stock_catalog_is_copied_as_ever(tmp_path):
+    open_directory(tmp_path).store_run({"x": [1, 2, 3]})
+    stream = BlueskyMsgpackCatalog(str(tmp_path / "*.msgpack"))[-1].primary
+    assert copy.copy(stream).read()["x"].values.tolist() == [1, 2, 3]

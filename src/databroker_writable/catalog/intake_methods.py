@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Any
+from typing import Any, NoReturn
 
 import fsspec
 import yaml
@@ -60,8 +60,8 @@ class ReopenableMixin:
             yaml.safe_dump({"sources": runs}, file)
         return YAMLFileCatalog(target, name=self.name)
 
-    def persist(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused, as databroker's runs refuse it: intake would open a read-only copy from now on, without new runs."""
+    def persist(self, ttl: float | None = None, **kwargs: Any) -> NoReturn:
+        # as databroker's runs refuse it; a docstring would list it among the methods in help(catalog)
         raise NotImplementedError(
             "a catalog cannot be persisted: intake would open the runs of today in its place from now on; copy its "
             "runs with copy_runs, or list them in a file with catalog.export('DIRECTORY')"

@@ -1,4 +1,7 @@
-"""Pickle a stored run as its catalog and uid: databroker's own pickle of a run cannot be opened again."""
+"""Pickle a stored run as its catalog and uid, and a stream as its run and name.
+
+databroker's own pickles of them cannot be opened again.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ import functools
 import pickle
 from typing import Any
 
-from databroker.core import BlueskyRun, BlueskyRunFromGenerator
+from databroker.core import BlueskyEventStream, BlueskyRun, BlueskyRunFromGenerator
 
 from ..results.run_uids import open_run
+from ..runs import upstream
 from .intake_methods import ReopenableMixin
 from .reopening import Recipe, describe_catalog, pickled, reopen
+
+_CHOICES = ("include", "exclude", "sub_dict", "configuration_for")
 
 
 def reduced(run: Any) -> Any:
@@ -21,6 +27,21 @@ def reduced(run: Any) -> Any:
         return run.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
     _, (recipe,) = pickled(describe_catalog(catalog))
     return opened_again, (recipe, run.metadata["start"]["uid"])
+
+
+def reduced_stream(stream: Any) -> Any:
+    """What a pickle holds of a stream: its run, its name, and what was chosen with ``stream(include=...)``."""
+    run = stream.catalog_object
+    if not isinstance(run, BlueskyRun) or not isinstance(run.catalog_object, ReopenableMixin):
+        return stream.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    _, arguments = upstream.captured_arguments(stream)
+    chosen = {key: arguments[key] for key in _CHOICES if key in arguments}
+    return stream_of, (run, arguments["stream_name"], chosen)
+
+
+def stream_of(run: Any, name: str, chosen: dict[str, Any]) -> Any:
+    """The stream of a pickle, or of a copy."""
+    return run[name](**chosen) if chosen else run[name]
 
 
 def opened_again(recipe: Recipe, uid: str) -> Any:
@@ -34,6 +55,7 @@ def _catalog_of(recipe: bytes) -> Any:
 
 
 def register() -> None:
-    """Have runs pickled in this way. Without it a pool of processes that returns a run waits forever."""
+    """Have runs and streams pickled in this way. Without it a pool of processes that returns a run waits forever."""
     for cls in (BlueskyRun, BlueskyRunFromGenerator):
         copyreg.pickle(cls, reduced)
+    copyreg.pickle(BlueskyEventStream, reduced_stream)
