@@ -7,13 +7,16 @@ import json
 import multiprocessing
 import os
 import pickle
+import types
 
 import dask.base
+import event_model
 import intake
 import numpy
 import pytest
 import yaml
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
+from databroker.core import BlueskyRunFromGenerator
 
 from databroker_writable import InvalidCatalogError, NotWritableError, make_writable, open_directory, to_dataset
 from databroker_writable.catalog.wrapping import writable_class
@@ -527,3 +530,33 @@ def test_the_stream_of_a_stock_catalog_is_copied_as_ever(tmp_path):
     open_directory(tmp_path).store_run({"x": [1, 2, 3]})
     stream = BlueskyMsgpackCatalog(str(tmp_path / "*.msgpack"))[-1].primary
     assert copy.copy(stream).read()["x"].values.tolist() == [1, 2, 3]
+
+
+def test_the_configuration_of_a_stream_is_copied_as_ever(catalog):
+    documents = example_runs.small_documents(uid="fit-1")
+    for name, doc in documents:
+        if name == "descriptor":
+            doc["configuration"] = {
+                "det": {
+                    "data": {"gain": 2.5},
+                    "timestamps": {"gain": 1.0},
+                    "data_keys": {"gain": {"source": "sim", "dtype": "number", "shape": []}},
+                }
+            }
+            doc["object_keys"] = {"det": list(doc["data_keys"])}
+    configuration = catalog.store_run(documents)["primary"].config["det"]
+    assert copy.copy(configuration).read().identical(configuration.read())
+
+
+def test_a_run_that_was_made_without_a_catalog_is_copied_as_ever():
+    documents = example_runs.small_documents(uid="fit-1")
+    unchanged = dict.fromkeys(("start", "stop", "resource", "descriptor"), lambda doc: doc)
+    run = BlueskyRunFromGenerator(
+        lambda: iter(documents),
+        (),
+        {},
+        get_filler=lambda coerce=None: event_model.Filler({}, inplace=False),
+        entry=types.SimpleNamespace(name="fit-1"),
+        transforms=unchanged,
+    )
+    assert copy.copy(run).metadata == run.metadata

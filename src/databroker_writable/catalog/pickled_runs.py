@@ -22,7 +22,7 @@ _CHOICES = ("include", "exclude", "sub_dict", "configuration_for")
 
 def reduced(run: Any) -> Any:
     """What a pickle holds of a run: for one of a writable catalog, how that is opened again."""
-    catalog = run.catalog_object
+    catalog = getattr(run, "catalog_object", None)  # a run that was made without a catalog has none
     if not isinstance(catalog, ReopenableMixin):
         return run.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
     _, (recipe,) = pickled(describe_catalog(catalog))
@@ -31,7 +31,7 @@ def reduced(run: Any) -> Any:
 
 def reduced_stream(stream: Any) -> Any:
     """What a pickle holds of a stream: its run, its name, and what was chosen with ``stream(include=...)``."""
-    run = stream.catalog_object
+    run = getattr(stream, "catalog_object", None)  # those of ``stream.config`` know no run
     if not isinstance(run, BlueskyRun) or not isinstance(run.catalog_object, ReopenableMixin):
         return stream.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
     _, arguments = upstream.captured_arguments(stream)
