@@ -14,7 +14,7 @@ from databroker_writable.catalog.storing_methods import WritableMixin
 from support import example_runs, new_process, sites
 
 READ_METHODS = ["__getitem__", "__iter__", "__len__", "__contains__", "__getattr__"]
-MAY_DIFFER = {"name", "configure_new", "get", "persist"}  # these open and store, and do not read
+MAY_DIFFER = {"name", "configure_new", "get"}
 
 
 def test_read_methods_are_databrokers_own(catalog, site):

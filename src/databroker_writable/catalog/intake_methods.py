@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Any, NoReturn
+from typing import Any
 
 import fsspec
+import intake.config
 import yaml
 from dask.base import tokenize
 from intake.catalog.local import YAMLFileCatalog
+from intake.utils import make_path_posix
 
 from ..runs import upstream
 from ..tables.public_types import Broker
@@ -51,7 +53,15 @@ class ReopenableMixin:
         return describe_catalog(self).yaml()
 
     def _export(self, path: str) -> Any:
-        """Write a ``cat.yaml`` for intake's ``export``, whose entries open the runs where they are."""
+        """Write a ``cat.yaml`` for intake's ``export``, whose entries open the runs where they are.
+
+        It refuses the directory of ``persist``: intake would open the runs that there are in place of the catalog.
+        """
+        if posixpath.dirname(path) == make_path_posix(intake.config.conf["persist_path"]):
+            raise NotImplementedError(
+                "a catalog cannot be persisted: intake would open the runs of today in its place from now on; copy "
+                "its runs with copy_runs, or list them in a file with catalog.export('DIRECTORY')"
+            )
         (source,) = self._yaml()["sources"].values()
         catalog = {"driver": source["driver"], "args": source["args"]}
         runs = {uid: {"driver": RUN_DRIVER, "args": {"catalog": catalog, "uid": as_template(uid)}} for uid in self}  # type: ignore[attr-defined]
@@ -59,13 +69,6 @@ class ReopenableMixin:
         with fsspec.open(target, "w") as file:
             yaml.safe_dump({"sources": runs}, file)
         return YAMLFileCatalog(target, name=self.name)
-
-    def persist(self, ttl: float | None = None, **kwargs: Any) -> NoReturn:
-        # as databroker's runs refuse it; a docstring would list it among the methods in help(catalog)
-        raise NotImplementedError(
-            "a catalog cannot be persisted: intake would open the runs of today in its place from now on; copy its "
-            "runs with copy_runs, or list them in a file with catalog.export('DIRECTORY')"
-        )
 
     def __dask_tokenize__(self) -> str:
         """The token for equality and hash: a pickled catalog equals the original, with positional arguments."""
