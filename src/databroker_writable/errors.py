@@ -182,7 +182,7 @@ class RunExistsError(StoreError, FileExistsError):
         self.run = run
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # a run is unpickled only where its catalog opens, and a pool waits forever for an error that cannot be unpickled
+        # a run is unpickled only where its catalog opens, and a pool waits forever for an error that cannot be
         return type(self), self.args, {**self.__dict__, "run": None}
 
     @classmethod
