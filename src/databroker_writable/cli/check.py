@@ -11,8 +11,8 @@ from click.core import ParameterSource
 from ..catalog.reopening import without_password
 from ..tables.wording import counted
 from ..upkeep import Report, clean, examine, write_test
-from ..upkeep.deploying import PATIENCE, failure_elsewhere
 from ..upkeep.findings import Leftover
+from ..upkeep.new_process import PATIENCE, failure_elsewhere
 from ..upkeep.recovering import RecoveredRun, recovered_and_left
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_span

@@ -6,10 +6,9 @@ import glob
 import itertools
 import os
 import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,9 +22,7 @@ from ..errors import InvalidCatalogError
 from ..storage.durable_file import NewFile
 from ..storage.mongo_errors import away_in_words
 from ..storage.run_file_readers import why_unreadable
-
-PATIENCE = 120
-"""Seconds that another process may take to open catalogs."""
+from .new_process import PATIENCE, failure_elsewhere
 
 _PATHS = ("paths", *DIRECTORIES)
 
@@ -251,24 +248,6 @@ def _open_elsewhere(prefix: str | None, directory: str, names: list[str], path: 
         at_import = any("Traceback" in line for line in said)
         effect = "it would make import databroker fail" if at_import else "a catalog cannot be opened"
         raise InvalidCatalogError(without_password(f"{path} is not deployed, because {effect}: {reason}"))
-
-
-def failure_elsewhere(
-    code: str, arguments: Sequence[str], python: str = sys.executable, **environment: str
-) -> list[str] | None:
-    """The lines that code prints if it fails in a new process; empty if it does not, None if it takes too long."""
-    try:
-        done = subprocess.run(
-            [python, "-W", "ignore", "-c", code, *arguments],
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    return (done.stderr.strip().splitlines() or ["it gave no reason"]) if done.returncode else []
 
 
 def _check_names(text: str, target: str) -> None:
