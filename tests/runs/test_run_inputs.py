@@ -147,3 +147,11 @@ def test_a_header_gives_the_documents_of_its_run(tmp_path: Any) -> None:
     stored = catalog.store_run({"x": numpy.arange(3)})
     assert isinstance(catalog.v1[-1], databroker.v1.Header)
     assert same_run(documents_of(catalog.v1[-1]), documents_of(stored))
+
+
+def test_a_stream_called_db_is_no_catalog(tmp_path):
+    run = build_simple_run({"x": [1]}, stream="db", uid="raw-1")
+    catalog = open_directory(tmp_path)
+    catalog.store_run(run)
+    result = catalog.store_run({"y": [1]}, derived_from=run)
+    assert result.metadata["start"]["derived_from"] == [{"uid": "raw-1", "catalog": catalog.name}]

@@ -25,7 +25,7 @@ from ..storage.asset_roots import AssetRoots, mapped_path
 from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining_reads
-from ..tables.stream_reading import run_of
+from ..tables.stream_reading import catalog_of
 from .run_store import RunStore
 
 _NO_ARGUMENTS = StartArguments()
@@ -119,7 +119,7 @@ def _look_at_assets(store: RunStore, documents: RunDocuments) -> None:
 
 def _warn_of_retraction(store: RunStore, run: Any, documents: RunDocuments) -> None:
     """Warn that a run of another catalog, which has retracted it, looks like a good one here."""
-    origin = getattr(run_of(run), "catalog_object", None)
+    origin = catalog_of(run)
     reason = retractions_in(origin).get(documents.uid)
     if reason is not None and documents.uid not in retractions_in(store.catalog):
         warn_user(

@@ -13,6 +13,7 @@ from intake.catalog import Catalog
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, plain_parameters
+from ..tables.stream_reading import catalog_of
 from ..tables.to_dataset import is_stream
 from ..tables.wording import short
 from . import upstream
@@ -93,7 +94,7 @@ def reference(run: Any, argument: str) -> dict[str, Any]:
         raise InvalidMetadataError(f"{argument} takes {takes}, not {short(run)}, of type {type(run).__name__}{way}")
     if is_stream(run):
         raise InvalidMetadataError(f"{argument} takes a run, not one of its streams; give the run")
-    name = getattr(getattr(run, "catalog_object", getattr(run, "db", None)), "name", None)
+    name = getattr(catalog_of(run), "name", None)
     return {"uid": start["uid"], "catalog": None if name == upstream.VIEW else name}
 
 

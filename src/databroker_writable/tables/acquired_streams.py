@@ -12,7 +12,7 @@ import numpy
 import xarray
 
 from ..errors import InvalidRunError, StoreError, warn_user
-from .stream_reading import joined, naming_the_run, read_documents, stream_columns
+from .stream_reading import joined, naming_the_run, read_documents, stream_columns, with_assets
 from .wording import cut
 
 _KINDS = "biufcU"
@@ -66,8 +66,7 @@ def _from_columns(
         return None
     if any("time" in (data_key.get("dims") or ()) for data_key in data_keys.values()):
         return None
-    if any(data_key.get("external") for data_key in data_keys.values()):
-        pages, _ = read_documents(run, stream, fill="delayed")
+    pages = with_assets(run, stream, pages, data_keys)
     parts: list[xarray.Dataset] = []
     for descriptor in descriptors:
         own_pages = [page for page in pages if page["descriptor"] == descriptor["uid"]]

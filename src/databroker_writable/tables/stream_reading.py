@@ -30,9 +30,19 @@ def counts_by_stream(stop: Mapping[str, Any] | None, key: str = "num_events") ->
     return {stream: count for stream, count in counts.items() if isinstance(count, int)}
 
 
+def _is_header(value: Any) -> bool:
+    """Whether this is a Header, as databroker's v1 interface gives it."""
+    return hasattr(value.__class__, "stream_names") and hasattr(value, "db")
+
+
+def catalog_of(run: Any) -> Any:
+    """The catalog of a run or a Header; None if it has none."""
+    return run.db.v2 if _is_header(run) else getattr(run, "catalog_object", None)
+
+
 def run_of(value: Any) -> Any:
-    """The run of a Header, as databroker's v1 interface gives it; anything else as it is."""
-    if not hasattr(value.__class__, "stream_names") or not hasattr(value, "db"):
+    """The run of a Header; anything else as it is."""
+    if not _is_header(value):
         return value
     uid = value.start["uid"]
     try:
@@ -80,6 +90,14 @@ def naming_the_run(run: Any, stream: str) -> Iterator[None]:
         raise UnreadableAssetError(
             f"stream {stream!r} of the run {run.metadata['start']['uid']!r} cannot be read ({said}); {remedy}"
         ) from error
+
+
+def with_assets(
+    run: Any, stream: str, pages: list[dict[str, Any]], data_keys: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The same event pages with dask arrays of the columns that are in other files."""
+    in_files = any(data_key.get("external") for data_key in data_keys.values())
+    return read_documents(run, stream, fill="delayed")[0] if in_files else pages
 
 
 def partitions(source: Any, fill: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,7 +16,7 @@ from .exact_numbers import series_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
-from .stream_reading import counts_by_stream, joined, read_documents, run_of
+from .stream_reading import counts_by_stream, joined, read_documents, run_of, with_assets
 from .tiled_columns import RemoteColumns, descriptor_of, is_remote, read_stream
 from .wording import short
 
@@ -94,8 +94,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
                     f"stream {stream!r} holds no Events yet, but its stop document counts some: {_DELETED}"
                 )
             raise InvalidRunError(f"stream {stream!r} holds no Events yet; store some first")
-        if any("external" in data_key for data_key in last["data_keys"].values()):
-            pages, _ = read_documents(run, stream, fill="delayed")
+        pages = with_assets(run, stream, pages, last["data_keys"])
         return _dataset_of(layout, last, _Events(pages, last["data_keys"]), stream)
 
 
