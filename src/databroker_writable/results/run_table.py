@@ -66,15 +66,13 @@ def table(
 
     # no dict per run is kept: so many new objects would start garbage collections over everything in the catalog
     for header, status in chosen():
-        rows = rows_by_stream(header.stop)
+        record = _record(header, status, tags)
+        rows = record["streams"]
+        record["rows"] = rows.get(PRIMARY, max(rows.values(), default=None))
+        record |= {name: ", ".join(record[name]) for name in ("streams", "tags")}
         uids.append(header.uid)
-        values["time"].append(header.time)
-        values["status"].append(status)
-        values["sample"].append(header.start.get("sample"))
-        values["name"].append(name_of(header.start))
-        values["streams"].append(", ".join(rows))
-        values["rows"].append(rows.get(PRIMARY, max(rows.values(), default=None)))
-        values["tags"].append(", ".join(tags.get(header.uid, ())))
+        for name in COLUMNS:
+            values[name].append(record[name])
         for name in asked:
             values[name].append(value_at(header.start, name))
     if query and not uids:
@@ -106,18 +104,19 @@ def _check_known(catalog: Any, name: str, chosen: Iterable[Header]) -> None:
 def records_of(catalog: Any, chosen: Iterable[tuple[Header, str]]) -> list[Record]:
     """The fields of each run: uid, POSIX time, status, sample, name, rows by stream, and tags."""
     tags = tags_of(catalog)
-    return [
-        {
-            "uid": header.uid,
-            "time": header.time,
-            "status": status,
-            "sample": header.start.get("sample"),
-            "name": name_of(header.start),
-            "streams": rows_by_stream(header.stop),
-            "tags": tags.get(header.uid, []),
-        }
-        for header, status in chosen
-    ]
+    return [_record(header, status, tags) for header, status in chosen]
+
+
+def _record(header: Header, status: str, tags: Mapping[str, list[str]]) -> Record:
+    return {
+        "uid": header.uid,
+        "time": header.time,
+        "status": status,
+        "sample": header.start.get("sample"),
+        "name": name_of(header.start),
+        "streams": rows_by_stream(header.stop),
+        "tags": tags.get(header.uid, []),
+    }
 
 
 def text_table(records: Sequence[Record]) -> list[tuple[str, ...]]:
