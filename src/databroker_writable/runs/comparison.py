@@ -89,13 +89,10 @@ def _but_events_of(documents: Iterable[NamedDocument], descriptors: set[str]) ->
 
 def _are_same_events(first: list[Document], second: list[Document]) -> bool:
     """Whether pages have the same Events in the same order, column by column; false also where only Events tell."""
-    columns = _columns(first), _columns(second)
-    return (
-        columns[0] is not None
-        and columns[1] is not None
-        and columns[0].keys() == columns[1].keys()
-        and all(_is_same_column(values, columns[1][key]) for key, values in columns[0].items())
-    )
+    columns, others = _columns(first), _columns(second)
+    if columns is None or others is None or columns.keys() != others.keys():
+        return False
+    return all(_is_same_column(values, others[key]) for key, values in columns.items())
 
 
 def _columns(pages: list[Document]) -> dict[tuple[str, ...], Any] | None:
@@ -149,8 +146,10 @@ def _numbers(values: Any) -> Any:
 def _array_of(values: list[Any]) -> Any:
     """The array of a list of numbers of one type."""
     types = set(map(type, values))
-    item = types.pop() if len(types) == 1 else None
-    if item not in _DTYPES and not (item is not None and issubclass(item, numpy.generic)):
+    if len(types) != 1:
+        return None
+    [item] = types
+    if item not in _DTYPES and not issubclass(item, numpy.generic):
         return None
     try:
         return numpy.array(values, _DTYPES.get(item))
