@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..tables.wording import cut
 from .csv_dialect import BLANKS, DATE_OR_TIME, Row, TextFormat, comment_mark, is_number, split
@@ -37,9 +37,9 @@ def find_separator(lines: Sequence[str], text_format: TextFormat) -> tuple[str, 
     if len(head) < 2:
         return None
     is_one_column = len(split(head[0], separator)) == 1
-    for other, word in _OTHER_SEPARATORS.items():
+    for other, word in _others(text_format):
         names, values = (split(line, other) for line in head)
-        if other in (separator, text_format.decimal) or not len(names) == len(values) > 1:
+        if not len(names) == len(values) > 1:
             continue
         has_commas = other != "," and any(map(_has_decimal_commas, (split(line, other) for line in lines)))
         numbers = [is_number(value) or bool(_DECIMAL_COMMA.fullmatch(value)) for value in values]
@@ -60,20 +60,25 @@ def find_separator(lines: Sequence[str], text_format: TextFormat) -> tuple[str, 
     return None
 
 
-def other_separator(lines: Sequence[str], text_format: TextFormat) -> str | None:
-    """The option for a separator that divides all lines into the same number of values, more than one.
+def doubt_of_one_column(lines: Sequence[str], text_format: TextFormat) -> str:
+    """That another separator divides all lines, which the given one does not, into the same number of values.
 
-    Blanks also divide texts, so they count only between numbers.
+    Blanks also divide texts, so they count only between numbers. Empty if there is none, or none was given.
     """
-    for other, word in _OTHER_SEPARATORS.items():
-        if other in (text_format.separator, text_format.decimal):
-            continue
+    for other, word in _others(text_format) if text_format.is_separator_given else ():
         last = split(lines[-1], other)
         if other == BLANKS and not all(map(is_number, last)):
             continue
         if len(last) > 1 and all(len(split(line, other)) == len(last) for line in lines):
-            return f"--sep '{word}'"
-    return None
+            return f"the given separator divides no line, but --sep '{word}' divides each into several values"
+    return ""
+
+
+def _others(text_format: TextFormat) -> Iterator[tuple[str, str]]:
+    """The separators that are not in use, and how they are written on the command line."""
+    for other, word in _OTHER_SEPARATORS.items():
+        if other not in (text_format.separator, text_format.decimal):
+            yield other, word
 
 
 def check_widths(rows: Sequence[Row], width: int, separator: str) -> None:

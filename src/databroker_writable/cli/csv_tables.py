@@ -14,7 +14,7 @@ from ..tables.wording import counted
 from ..upkeep.export_formats import CSV_HEADER
 from .csv_columns import read_columns
 from .csv_dialect import UTF_8, TextFormat, read_rows
-from .csv_doubts import check_separator, check_widths, other_separator
+from .csv_doubts import check_separator, check_widths, doubt_of_one_column
 from .csv_heading import check_first_comment, check_one_scan, declared_units, find_heading, units_in
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -65,8 +65,7 @@ def read_text_table(content: bytes, text_format: TextFormat) -> tuple[pandas.Dat
         units |= units_in(rows, names)
         rows = rows.below(1)
     check_widths(rows.uneven, len(names), text_format.separator)
-    other = other_separator(first_lines, text_format) if text_format.is_separator_given and len(names) == 1 else None
-    doubt = other and f"the given separator divides no line, but {other} divides each into several values"
+    doubt = doubt_of_one_column(first_lines, text_format) if len(names) == 1 else ""
     try:
         frame, notes = read_columns(rows, names, text_format, are_named_above=are_in_first_line)
     except ValueError as exc:
