@@ -78,6 +78,18 @@ def inserted(catalog: Any, documents: list[Any]) -> Any:
     return catalog[documents[0][1]["uid"]]
 
 
+def assert_read_or_refused_as_by_databroker(run: Any, refusal: str = "read its Events one by one") -> bool:
+    """Whether databroker reads the stream."""
+    try:
+        read = run.primary.read()
+    except Exception:
+        with pytest.raises(databroker_writable.InvalidRunError, match=refusal):
+            to_dataset(run)
+        return False
+    assert_as_databroker(to_dataset(run), read)
+    return True
+
+
 @pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
 @pytest.mark.parametrize("driver", ["msgpack", "jsonl", "in memory"])
 def test_a_stream_comes_as_databroker_reads_it(tmp_path, columns, driver):
@@ -88,13 +100,7 @@ def test_a_stream_comes_as_databroker_reads_it(tmp_path, columns, driver):
         run = inserted(databroker_writable.open_directory(tmp_path), documents)
     else:
         run = inserted(WritableJSONLCatalog([f"{tmp_path}/*.jsonl"]), to_builtin(documents))
-    try:
-        read = run.primary.read()
-    except Exception:
-        with pytest.raises(databroker_writable.InvalidRunError, match="cannot be read by databroker"):
-            to_dataset(run)
-    else:
-        assert_as_databroker(to_dataset(run), read)
+    if assert_read_or_refused_as_by_databroker(run, "cannot be read by databroker"):
         lazy = as_databroker_reads(run, "primary", *read_documents(run, "primary", fill="no"))
         assert_as_databroker(lazy.compute(), run.primary.to_dask().compute())
 
@@ -108,16 +114,6 @@ def configured_anew(*parts: dict[str, list[Any]], **data_key: Any) -> list[Any]:
     for number, event in enumerate((doc for name, doc in documents if name == "event"), start=1):
         event |= {"time": 100.0 + number, "seq_num": number}
     return documents
-
-
-def assert_read_or_refused_as_by_databroker(run: Any) -> None:
-    try:
-        read = run.primary.read()
-    except Exception:
-        with pytest.raises(databroker_writable.InvalidRunError, match="read its Events one by one"):
-            to_dataset(run)
-    else:
-        assert_as_databroker(to_dataset(run), read)
 
 
 @pytest.mark.parametrize("times", [[1, 2, 3, 4, 5, 6], [6, 2, 1, 5, 3, 4], [1, 1, 2, 3, 4, 5]], ids=str)
