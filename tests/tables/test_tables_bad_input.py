@@ -180,6 +180,33 @@ def test_missing_lists_are_stored_when_the_advice_is_followed(missing, is_first,
     assert sorted(read_table(table).data["x_count"].tolist()) == [0, 2]
 
 
+TENTHS = [decimal.Decimal("0.1"), decimal.Decimal("0.2")]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"x": TENTHS},
+        pandas.DataFrame({"x": TENTHS}),
+        pandas.DataFrame({"y": [1, 2]}, index=pandas.Index(TENTHS, name="x")),
+        pandas.Series(TENTHS, name="x"),
+        xarray.Dataset({"x": ("t", TENTHS)}),
+        xarray.Dataset({"y": ("x", [1, 2])}, coords={"x": TENTHS}),
+        xarray.DataArray(TENTHS, dims="t", name="x"),
+        {"x": xarray.DataArray(TENTHS, dims="t")},
+        xarray.DataTree(xarray.Dataset({"x": ("t", TENTHS)})),
+        [{"x": TENTHS[0], "y": 1}, {"x": TENTHS[1], "y": 2}],
+        numpy.array([(TENTHS[0],), (TENTHS[1],)], dtype=[("x", object)]),
+    ],
+    ids=lambda table: type(table).__name__,
+)
+def test_columns_of_every_kind_of_table_are_converted_as_the_message_says(table):
+    advice, _, before = message(table).partition("e.g. ")[2].partition(", after ")
+    names = {"table": table, "pandas": pandas, "xarray": xarray}
+    exec(f"{before}\n{advice}", names)
+    assert list(read_table(names["table"]).data["x"]) == ["0.1", "0.2"]
+
+
 def test_lists_beside_numbers_are_not_taken_for_missing_ones():
     table = {"x": [[1, 2], 1.5]}
     exec(message(table).partition("e.g. ")[2], {"table": table, "pandas": pandas})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,20 @@ class KnownForm:
     table: Mapping[Any, Any] | pandas.DataFrame | xarray.Dataset
     column_attrs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
+    first: str = ""  # the code that gives the user's table columns which can be replaced
+
+    def remedy(self, message: str) -> str:
+        """The message for which remedies, which replace columns as those of a dict, are valid for this table."""
+        if _REPLACED.search(message) is None:
+            return message
+        if isinstance(self.table, xarray.Dataset):
+            message = _REPLACED.sub(r"\1 = \1.dims, ", _ITEMS.sub(r"\1.values", message))
+        return f"{message}, after {self.first}" if self.first else message
+
+
+_COLUMN = r"table\[(?:'[^']*'|\([^)]*\))\]"
+_REPLACED = re.compile(rf"({_COLUMN}) = (?=\[|pandas\.)")
+_ITEMS = re.compile(rf"((?<=for v in ){_COLUMN}|(?<=pandas\.to_datetime\(){_COLUMN})")
 
 
 def is_records(value: Any) -> bool:
@@ -134,7 +149,7 @@ def _of_columns(table: Mapping[Any, Any]) -> KnownForm:
                 f"column {name!r} is not computed yet; compute it first: table[{name!r}] = table[{name!r}].compute()"
             )
     if any(isinstance(column, _WITH_DIMS) for column in given.values()):
-        return KnownForm(_dataset_of(given), attrs=attrs)
+        return KnownForm(_dataset_of(given), attrs=attrs, first="table = xarray.Dataset(table)")
     columns, said = {}, {}
     for name, column in given.items():
         columns[name], said[name] = column_and_attributes(column, name)
@@ -231,23 +246,30 @@ def _of_tree(tree: Any) -> KnownForm:
             f"the DataTree has the node {name!r} below its root; store the Dataset of each node as a stream, "
             f"with catalog.run_builder() and builder.add_stream({name!r}, data=tree[{name!r}].to_dataset())"
         )
-    return KnownForm(tree.to_dataset())
+    return KnownForm(tree.to_dataset(), first="table = table.to_dataset()")
 
 
 def _has_fields(table: Any) -> bool:
     return bool(getattr(getattr(table, "dtype", None), "names", None))
 
 
+_TO_FRAME = "table = pandas.DataFrame(table)"
 _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
     (lambda table: isinstance(table, xarray.Dataset | pandas.DataFrame), KnownForm),
     (lambda table: isinstance(table, xarray.DataTree), _of_tree),
     (lambda table: isinstance(table, Mapping), _of_columns),
-    (is_records, lambda table: KnownForm(_columns_of_records(table))),
-    (lambda table: isinstance(table, pandas.Series), lambda table: KnownForm(_named(table, "series").to_frame())),
-    (lambda table: isinstance(table, xarray.DataArray), lambda table: KnownForm(_named(table, "array").to_dataset())),
+    (is_records, lambda table: KnownForm(_columns_of_records(table), first=_TO_FRAME)),
+    (
+        lambda table: isinstance(table, pandas.Series),
+        lambda table: KnownForm(_named(table, "series").to_frame(), first="table = table.to_frame()"),
+    ),
+    (
+        lambda table: isinstance(table, xarray.DataArray),
+        lambda table: KnownForm(_named(table, "array").to_dataset(), first="table = table.to_dataset()"),
+    ),
     (
         lambda table: isinstance(table, numpy.ndarray) and _has_fields(table) and table.ndim == 1,
-        lambda table: KnownForm({name: table[name] for name in table.dtype.names}),
+        lambda table: KnownForm({name: table[name] for name in table.dtype.names}, first=_TO_FRAME),
     ),
     (
         lambda table: hasattr(table, "__arrow_c_stream__") and hasattr(table, "columns"),

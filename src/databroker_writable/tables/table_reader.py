@@ -19,7 +19,7 @@ from .encode import encode
 from .encoded_column import Encoded
 from .exact_numbers import exactly_as
 from .indexed_tables import source_from_dataset, source_from_frame
-from .input_types import known_form
+from .input_types import KnownForm, known_form
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
 from .lazy_columns import computed
 from .missing_values import has_nulls, null_marks, null_safe, with_dtype_of_nulls
@@ -54,7 +54,18 @@ def read_table(
     >>> table.schema.data_keys["label"]["dtype_numpy"]
     '<U1'
     """
-    source = _read_source(table, {} if first is None else first.padded)
+    known = known_form(table)
+    try:
+        return _read(known, one_event, units, first)
+    except InvalidTableError as error:
+        error.args = (known.remedy(str(error)),)
+        raise
+
+
+def _read(
+    known: KnownForm, one_event: bool, units: Mapping[Any, str] | None, first: StreamSchema | None
+) -> StreamTable:
+    source = _source_of(known, {} if first is None else first.padded)
     if units is not None:
         _set_units(source, units)
     composer = _StreamComposer(source, first, one_event=one_event)
@@ -68,8 +79,7 @@ def read_table(
     return composer.finish()
 
 
-def _read_source(table: Any, padded: Mapping[Any, PaddedRows]) -> Source:
-    known = known_form(table)
+def _source_of(known: KnownForm, padded: Mapping[Any, PaddedRows]) -> Source:
     if isinstance(known.table, xarray.Dataset):
         source = source_from_dataset(known.table, padded)
     elif isinstance(known.table, pandas.DataFrame):
