@@ -288,3 +288,27 @@ def test_columns_of_pandas_that_xarray_joined_come_back_as_objects(column, expec
     back = there_and_back(joined, backend=backend, one_event=one_event)["v"]
     assert (back.dims, back.dtype) == (joined["v"].dims, "object")
     assert repr(back.values.tolist()) == repr([expected, expected[::-1]])
+
+
+class CountedName(str):
+    """A name that counts how often it is looked up or made text."""
+
+    looks = 0
+
+    def __hash__(self) -> int:
+        CountedName.looks += 1
+        return super().__hash__()
+
+    def __str__(self) -> str:
+        CountedName.looks += 1
+        return super().__str__()
+
+
+def test_each_variable_costs_the_same_among_many_as_among_few():
+    looks = {}
+    for number in (20, 200):
+        dataset = xarray.Dataset({CountedName(f"x{i}"): ("t", [1.0, 2.0]) for i in range(number)})
+        before = CountedName.looks
+        read_table(dataset)
+        looks[number] = (CountedName.looks - before) / number
+    assert looks[200] <= looks[20]

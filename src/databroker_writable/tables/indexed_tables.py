@@ -124,17 +124,20 @@ def source_from_dataset(dataset: xarray.Dataset, padded: Mapping[Any, PaddedRows
             raise InvalidTableError(f"dim {dim!r} is not named by a str; rename it with dataset.rename(...)")
         check_text(dim, f"dim {dim!r}")
     multi, other = _indexes_of(dataset)
+    # each time they are asked for, xarray makes them anew
+    coordinates, dim_names, xindexes = set(dataset.coords), set(dataset.dims), dict(dataset.xindexes)
+    taken = {*map(str, dataset.variables), *dim_names}
     without: list[str] = []
     variables: list[Variable] = []
     tuples = {group["dim"] for group in multi}
     labelled = zip(names, dataset.variables.values(), strict=True)
     stored = {name: variable for name, variable in labelled if name not in tuples}
-    given = ((name, _variable_values(variable, dataset.xindexes.get(name), name)) for name, variable in stored.items())
+    given = ((name, _variable_values(variable, xindexes.get(name), name)) for name, variable in stored.items())
     parts = parts_of_columns(given, names, padded)
     keys = data_keys_of([*names, *(part.name for listed in parts.values() for part in listed)])
     for name, variable in stored.items():
-        coordinate = name in dataset.coords
-        if coordinate and name in dataset.dims and name not in dataset.xindexes and variable.ndim == 1:
+        coordinate = name in coordinates
+        if coordinate and name in dim_names and name not in xindexes and variable.ndim == 1:
             without.append(str(name))
         for dim in variable.dims:
             if variable.dims.count(dim) > 1:
@@ -143,7 +146,7 @@ def source_from_dataset(dataset: xarray.Dataset, padded: Mapping[Any, PaddedRows
             with reading(part.name):
                 values = array_from_array(part.values, part.name)
             dims = tuple(str(dim) for dim in variable.dims)
-            dims += inner_dims(keys[part.name], len(dims), values, {*map(str, dataset.variables), *dims})
+            dims += inner_dims(keys[part.name], len(dims), values, taken)
             said = {**part.attrs, **variable.attrs}
             if "units" in part.attrs:
                 check_units_agree(name, part.attrs["units"], said["units"], "its attribute units")
