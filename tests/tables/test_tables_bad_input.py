@@ -159,7 +159,10 @@ def test_a_single_value_that_cannot_be_stored_is_told_what_to_store(value, remed
 
 
 def test_a_dict_as_a_column_is_told_where_it_belongs():
-    assert "column 'v' is a dict; give each of its values a column of its own" in message({"v": {"a": 1}})
+    assert (
+        "column 'v' is a dict; give each of its values a column of its own, or pass it as parameters=table['v']"
+        in message({"v": {"a": 1}})
+    )
 
 
 def test_ragged_lists_of_text_are_stored_when_the_advice_is_followed():

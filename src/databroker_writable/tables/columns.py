@@ -158,7 +158,8 @@ def _array(column: Any, name: str) -> Any:
         return numpy.asarray(column)
     if isinstance(column, Mapping):
         raise InvalidTableError(
-            f"column {name!r} is a dict; give each of its values a column of its own, or pass it as parameters={name}"
+            f"column {name!r} is a dict; give each of its values a column of its own, or pass it as "
+            f"parameters=table[{name!r}]"
         )
     if isinstance(column, bytes) or not isinstance(column, Iterable):
         raise unsupported(name, f"a single value of type {type(column).__name__}", remedy_for(column))
