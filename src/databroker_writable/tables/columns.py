@@ -97,7 +97,7 @@ def inner_dims(name: str, first: int, values: Any, taken: Collection[Any]) -> tu
 
 def is_one_value(column: Any) -> bool:
     """Whether a column is a single value of Python or numpy, or a single quantity."""
-    if isinstance(column, numpy.ndarray) or is_lazy(column) or hasattr(column, "ndim"):
+    if hasattr(column, "ndim"):
         return bool(column.ndim == 0)
     return type_of(type(column)) in _SINGLE
 
