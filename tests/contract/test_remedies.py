@@ -535,6 +535,17 @@ def a_copy_of_documents_that_break_the_rules(catalog: Any) -> Steps:
     return {"x": [0.5, 1.5, 2.5]}
 
 
+def frames_with_different_indexes(catalog: Any) -> Steps:
+    with catalog.run_builder(one_event=True) as builder:
+        builder.add_stream("fits", data=pandas.DataFrame({"x": [1, 2]}, index=[5, 6]))
+        builder.add_data("fits", pandas.DataFrame({"x": [3, 4]}, index=[7, 8]))
+    run = builder.stored_run
+    yield "run['fits'].read().isel(time=0)", lambda: to_dataset(run, "fits")
+    second = run["fits"].read().isel(time=1)
+    catalog.store_run({name: second[name].values for name in ("index", "x")}, uid="mended")
+    return {"index": [7, 8], "x": [3, 4]}
+
+
 STEPS: list[Callable[[Any], Steps]] = [
     a_stream_that_exists,
     a_stream_that_does_not_exist,
@@ -556,6 +567,7 @@ STEPS: list[Callable[[Any], Steps]] = [
     an_uneven_datum,
     a_directory_named_by_its_files,
     a_copy_of_documents_that_break_the_rules,
+    frames_with_different_indexes,
 ]
 
 

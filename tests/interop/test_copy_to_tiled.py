@@ -219,6 +219,11 @@ REFUSED = {
     "a name with an underscore": ({"_x": [1]}, "_x"),
     "names that differ by case": ({"x": [1], "X": [2]}, "case"),
     "text that ends in NUL": ({"x": ["a\0", "b"]}, "NUL"),
+    "integers that floats round, with None": ({"x": [1, None, 2**60 + 1]}, "the integer 1152921504606846977"),
+    "pandas' integers that floats round": (
+        pandas.DataFrame({"x": pandas.array([2**63 + 1, None], dtype="UInt64")}),
+        "the integer 9223372036854775809",
+    ),
 }
 
 
@@ -233,6 +238,7 @@ def test_what_tiled_does_not_take_is_named_and_the_others_go_on(catalog, client,
     assert refused not in client
 
 
+@pytest.mark.filterwarnings("ignore:column 'count'. the server has its:databroker_writable.StoreWarning")
 def test_missing_values_of_old_runs_are_refused_and_stored_anew_they_go(client, tmp_path):
     stored = Path(__file__).parents[1] / "contract" / "stored" / "nulls-before-null-safe-dtypes.jsonl"
     (tmp_path / "null-old.jsonl").write_bytes(stored.read_bytes())

@@ -500,6 +500,18 @@ def test_the_how_to_reads_what_the_first_command_of_the_readme_stored(
         assert_reads_equal(names["client"][uid], open_directory("results")[uid])
 
 
+def test_integers_that_have_lost_digits_on_the_way_are_warned_of(tmp_path: Path) -> None:
+    catalog = open_directory(tmp_path)
+    arrays = numpy.ma.masked_array([[1, 2**60 + 1], [2, 3]], [[True, False], [False, False]])
+    catalog.store_run({"x": arrays}, uid="arrays", one_event=True)
+    with (
+        tiled_server.served(tmp_path) as server,
+        tiled_server.connected(server.uri) as client,
+        pytest.warns(StoreWarning, match=r"column 'x': the server has its integers beyond 2\*\*53 as floats"),
+    ):
+        assert to_dataset(client["arrays"])["x"].values[0, 0] is None
+
+
 def test_what_the_how_to_says_is_not_exact_in_one_node_is_exact_in_the_table(tmp_path: Path) -> None:
     stamps = pandas.Series(pandas.to_datetime(["2024-07-01T12:00", None])).dt.tz_localize("Europe/Berlin")
     table = {"nul": ["a\0", None], "large": [2**60 + 1, None], "zoned": stamps}
@@ -507,6 +519,7 @@ def test_what_the_how_to_says_is_not_exact_in_one_node_is_exact_in_the_table(tmp
     with tiled_server.served(tmp_path) as server, tiled_server.connected(server.uri) as client:
         stream = client["inexact"]["primary"]
         frame, dataset = stream["table"].read(), stream["dataset"].read()
+        assert to_dataset(client["inexact"])["large"].values.tolist() == [2**60 + 1, None]
     assert frame["nul"][0] == "a\0"
     assert frame["large"][0] == 2**60 + 1
     assert frame["zoned"][0] == stamps[0]

@@ -13,6 +13,7 @@ import numpy
 import pandas
 import xarray
 
+from ..errors import warn_user
 from .encoded_column import nest
 from .layout import find_layout
 from .missing_values import is_null
@@ -47,7 +48,7 @@ class RemoteColumns:
 
     def __init__(self, stream: Any, descriptor: dict[str, Any]) -> None:
         self.data_keys = descriptor["data_keys"]
-        self._dataset = read_stream(stream)
+        self._stream, self._dataset = stream, read_stream(stream)
         self.time = self._dataset["time"].values
         layout = find_layout(descriptor) or {"variables": []}
         self._entries = {entry["key"]: entry for entry in layout["variables"] if "nulls" in entry}
@@ -67,9 +68,26 @@ class RemoteColumns:
             marks = None if "missing" not in entry else self._dataset[entry["missing"]].values.ravel().tolist()
             dtype, nulls = entry["nulls"], list(map(is_null, flat)) if marks is None else marks
         kind = numpy.dtype(dtype).kind
+        if kind in "iu" and any(isinstance(value, float) and abs(value) >= _INEXACT for value in flat):
+            flat = self._with_all_digits(key if entry is None else entry["name"], flat)
         items = [None if null else _TYPES[kind](value) for value, null in zip(flat, nulls, strict=True)]
         return nest(items, values.shape)
 
+    def _with_all_digits(self, name: Any, floats: list[Any]) -> list[Any]:
+        """Integers that the server shows as floats, from the table that `serve` has; warn where there is none."""
+        node: Any = self._stream["table"] if "table" in list(self._stream) else None
+        frame = node.read() if getattr(node, "structure_family", None) == "table" else pandas.DataFrame()
+        if name in frame and len(frame) == len(floats):
+            return [old if pandas.isna(new) else int(new) for old, new in zip(floats, frame[name], strict=True)]
+        warn_user(
+            f"column {name!r}: the server has its integers beyond 2**53 as floats, so their last digits may be wrong; "
+            "read the run with databroker 1"
+        )
+        return floats
+
+
+_INEXACT = 2.0**53
+"""From here on, floats do not hold every integer."""
 
 _TYPES: dict[str, Any] = {
     # Tiled keeps bools with nulls as text, databroker 2 as floats

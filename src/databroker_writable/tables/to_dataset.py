@@ -53,7 +53,8 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     Warns
     -----
     StoreWarning
-        Columns in a stream_resource are left out.
+        Columns in a stream_resource are left out. Or integers beyond 2⁵³ beside missing ones have lost digits on a
+        server of Tiled or databroker 2.
 
     Notes
     -----
@@ -244,7 +245,7 @@ def _along_events(datasets: list[xarray.Dataset], stream: str) -> xarray.Dataset
     except ValueError as error:
         raise InvalidRunError(
             f"the Events of stream {stream!r} are tables with different indexes ({error}); "
-            "read them separately with run.documents()"
+            f"read one at a time, with run[{stream!r}].read().isel(time=0)"
         ) from error
     for name, dtype in dtypes.items():
         if isinstance(dtype, numpy.dtype) and not dtype.isnative:  # of which xarray makes native ones

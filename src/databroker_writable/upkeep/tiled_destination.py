@@ -308,10 +308,22 @@ def _computed(values: Any, key: str, data_key: Document) -> Any:
     if isinstance(values, list) and any(map(is_lazy, values)):
         return [value.compute() for value in values]
     if has_nulls(values) and numpy.dtype(data_key.get("dtype_numpy") or "O").kind == "f":
-        return numpy.array(values, dtype=object).astype(data_key["dtype_numpy"])
+        return _exact(numpy.array(values, dtype=object).astype(data_key["dtype_numpy"]), values, key)
     if data_key["dtype"] == "number" and not data_key["shape"]:
-        return numpy.asarray(values, dtype=data_key.get("dtype_numpy"))
+        return _exact(numpy.asarray(values, dtype=data_key.get("dtype_numpy")), values, key)
     return values
+
+
+def _exact(numbers: numpy.ndarray, values: Any, key: str) -> numpy.ndarray:
+    """The numbers of a column; refuse integers that its type does not hold."""
+    if numbers.dtype.kind == "f" and not (isinstance(values, numpy.ndarray) and values.dtype.kind == "f"):
+        for value, number in zip(list(values), numbers.tolist(), strict=True):
+            if isinstance(value, int | numpy.integer) and int(value) != number:
+                raise InvalidRunError(
+                    f"column {key!r} has missing values and the integer {value}, and Tiled keeps such columns as "
+                    f"{numbers.dtype}, which does not hold it; store the integers as text, or without missing values"
+                )
+    return numbers
 
 
 def _is_same(sent: Any, read: numpy.ndarray) -> bool:
