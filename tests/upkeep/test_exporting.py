@@ -1260,6 +1260,12 @@ def test_columns_whose_names_are_no_text_can_be_chosen_by_their_names(table: str
     assert pandas.read_csv(path, comment="#").to_dict("list") == expected
 
 
+@pytest.mark.parametrize("columns", [pandas.Index(["x", "y"]), numpy.array(["x", "y"]), pandas.Series(["x", "y"])])
+def test_the_names_of_columns_can_be_those_of_a_frame(columns: Any) -> None:
+    path = export(stored({"x": [1, 2], "y": [3, 4], "z": [5, 6]}), "run.csv", columns=columns)
+    assert pandas.read_csv(path, comment="#").to_dict("list") == {"x": [1, 2], "y": [3, 4]}
+
+
 @pytest.mark.parametrize("columns", [7, [["mu", "std"]], ("mu", "nu"), [("mu", "nu")]])
 def test_a_column_that_is_not_there_is_named_whatever_its_type(columns: Any) -> None:
     with pytest.raises(ExportError, match=r"there is no column .*; the run has mu_mean, mu_std"):
@@ -1272,6 +1278,14 @@ def test_integers_beyond_int64_beside_missing_ones_are_written_exactly() -> None
     assert pyarrow.read_table(export(run, "run.parquet"))["x"].to_pylist() == [2**63 + 1, None]
     with pytest.warns(StoreWarning, match="the column 'x' .* is written as text, empty where missing"):
         assert xarray.load_dataset(export(run, "run.nc"))["x"].values.tolist() == [str(2**63 + 1), ""]
+
+
+def test_pandas_reads_integers_beyond_float64_beside_missing_ones_exactly() -> None:
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    run = stored({"x": [2**60 + 1, None, -(2**62) - 1], "small": [1, None, 2]})
+    back = pandas.read_parquet(export(run, "run.parquet"))
+    assert [None if pandas.isna(value) else value for value in back["x"]] == [2**60 + 1, None, -(2**62) - 1]
+    assert [None if pandas.isna(value) else value for value in back["small"]] == [1, None, 2]
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])

@@ -107,10 +107,8 @@ def _numbers(values: pandas.Series) -> numpy.ndarray | None:
 def _nullable(values: pandas.Series) -> pandas.Series:
     """Objects in one of pandas' own types, which can be missing; `convert_dtypes` would round large integers."""
     integers = _as_uint64(values)
-    present = [value for value in values if not pandas.isna(value)]
-    if integers is None and present and all(type(value) is int and abs(value) < 2**63 for value in present):
-        exact = [None if pandas.isna(value) else value for value in values]
-        integers = pandas.Series(pandas.array(exact, dtype="Int64"), index=values.index)
+    if integers is None:
+        integers = _as_int64(values)
     return values.convert_dtypes() if integers is None else integers
 
 
@@ -119,6 +117,15 @@ def _as_uint64(values: pandas.Series) -> pandas.Series | None:
     present = [value for value in values if not pandas.isna(value)]
     are_integers = present and all(isinstance(value, int) and value >= 0 for value in present)
     return values.astype("UInt64") if are_integers and max(present) >= 2**63 else None
+
+
+def _as_int64(values: pandas.Series) -> pandas.Series | None:
+    """Objects that are integers of int64, of which some can be missing; None for others."""
+    present = [value for value in values if not pandas.isna(value)]
+    if not present or not all(type(value) is int and abs(value) < 2**63 for value in present):
+        return None
+    exact = [None if pandas.isna(value) else value for value in values]
+    return pandas.Series(pandas.array(exact, dtype="Int64"), index=values.index)
 
 
 def _attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -173,6 +180,10 @@ def _for_arrow(name: Any, column: pandas.Series) -> pandas.Series:
             return values
     elif isinstance(dtype, numpy.dtype) and dtype.kind == "O":
         integers = _as_uint64(column)
+        if integers is None and column.isna().any():
+            # pandas would read them as floats
+            missing = _as_int64(column)
+            integers = missing if missing is not None and exceeds_float64(missing) else None
         return column if integers is None else integers
     elif isinstance(dtype, numpy.dtype) and not dtype.isnative:
         return column.astype(dtype.newbyteorder("="))

@@ -301,7 +301,7 @@ def _chosen(
     known = [name for datasets in (streams, stored) for dataset in datasets.values() for name in dataset.variables]
     is_one = isinstance(columns, str) or not isinstance(columns, Iterable)
     # the name of a column can be a tuple
-    names = [columns] if is_one or columns in known else list(columns)
+    names = [columns] if is_one or (isinstance(columns, tuple) and columns in known) else list(columns)
     unknown = [name for name in names if name not in known]
     if unknown:
         listed = sorted(dict.fromkeys(str(name) for dataset in streams.values() for name in dataset.variables))
