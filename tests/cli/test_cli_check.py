@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import bson
+import h5py
 import intake
 import mongomock
 import msgpack
@@ -123,6 +124,34 @@ def test_old_partial_files_are_listed_and_removed() -> None:
     assert check("results", "--clean", status=0).count("removed: ") == 2
     assert not any(file.exists() for file in partial)
     assert kinds("results", status=0) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5"], ids=["HDF5", "damaged"])
+def test_a_file_of_others_among_the_assets_is_kept_and_not_said_to_be_removed_by_clean(content: bytes) -> None:
+    store_with_assets("results")
+    path = Path("results/assets/2020/01/mine.h5").resolve()
+    path.parent.mkdir(parents=True)
+    if content:
+        path.write_bytes(content)
+    else:
+        h5py.File(path, "w").close()
+    make_old(path)
+    for options in ([], ["--clean", "--unshared"]):
+        said = check("results", *options, status=1)
+        assert f"problem: {path}: file that no run of this catalog refers to, which another program wrote" in said
+        assert "--clean keeps it; move it away" in said
+        assert "--clean removes it" not in said
+    assert path.exists()
+
+
+def test_nothing_is_removed_from_a_catalog_that_is_opened_read_only() -> None:
+    store_with_assets("results")
+    partial = left_partial("results/.run.msgpack.0123abcd.part")
+    write_catalog("raw.yml", "writable-msgpack-catalog", paths=["{{ CATALOG_DIR }}/results/*.msgpack"], writable=False)
+    assert "--clean removes it" in check("raw.yml", status=1)
+    for option, wish in (("--clean", "remove leftovers"), ("--recover", "recover runs")):
+        assert f"writable: false; open it without that to {wish}" in run("check", "raw.yml", option).stderr
+    assert partial.exists()
 
 
 def test_young_leftovers_may_be_in_the_making() -> None:

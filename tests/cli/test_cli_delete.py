@@ -124,4 +124,5 @@ def test_nothing_is_deleted_if_one_run_is_not_there() -> None:
 def test_a_guarded_catalog_is_left_alone() -> None:
     write_catalog("raw.yml", "writable-msgpack-catalog", paths=["{{ CATALOG_DIR }}/results/*.msgpack"], writable=False)
     assert "writable: false" in fail("delete", "raw.yml", "raw-1", "--yes")
+    assert "writable: false; open it without that to delete runs" in fail("delete", "raw.yml", "raw-1", "--yes")
     assert runs() == ["fit-1", "mean-1", "raw-1"]

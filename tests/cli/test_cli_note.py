@@ -51,6 +51,7 @@ def test_a_run_that_must_not_be_written_to_is_remarked_on_elsewhere() -> None:
     write_catalog("raw.yml", "writable-msgpack-catalog", paths=["{{ CATALOG_DIR }}/results/*.msgpack"], writable=False)
     open_directory("mine")
     assert "writable: false" in fail("note", "raw.yml", "raw-1", "dark")
+    assert "which keeps the remark: --to RESULTS" in fail("note", "raw.yml", "raw-1", "dark")
     assert succeed("note", "raw.yml", "raw-1", "dark", "--to", "mine") == "noted on raw-1\n"
     assert [remark["catalog"] for remark in open_directory("mine").annotations("raw-1")] == ["raw"]
     assert open_directory("results").annotations("raw-1") == []

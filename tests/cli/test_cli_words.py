@@ -47,6 +47,7 @@ def test_a_wide_table_is_shown_soon_and_a_wrong_column_named_with_the_most_simil
         ("store table.csv --to results --derived-from nothing", "--derived-from names the run 'nothing'"),
         ("store table.csv --to results --supersedes nothing", "--supersedes names the run 'nothing'"),
         ("store table.csv --to results --metadata exit_status=fail", "how a run ended; choose another key"),
+        ("store table.csv --to results --stream attachments --attach table.csv", "e.g. --stream primary"),
         ("note results nothing good", "'nothing'"),
         ("show results nothing", "databroker-writable ls results"),
         ("show results one --column y", "'y'"),

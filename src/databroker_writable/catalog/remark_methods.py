@@ -12,6 +12,9 @@ from ..storage.failures import explaining, explaining_reads
 from ..tables.public_types import RunOrUid
 from .run_store import RunStore
 
+IN_RESULTS = "results.annotate(run, ...)"
+"""How a remark on a run of a read-only catalog is kept in another one."""
+
 
 class RemarkMethods:
     """Remarks are added and never changed; they are kept next to the runs and do not count as runs."""
@@ -179,8 +182,8 @@ class RemarkMethods:
     def _remarking(self) -> Iterator[None]:
         """Refuse a remark that cannot be added here, and raise our errors if adding it fails."""
         self._store.check_open(
+            f"annotate its runs in the catalog of your results, which keeps the remark: {IN_RESULTS}",
             "remarks cannot be added through search results; annotate the run in the catalog that was searched",
-            "annotate its runs in the catalog of your results, which keeps the remark: results.annotate(run, ...)",
         )
         with explaining(self._store.backend, "a remark"):
             self._store.backend.check_takes_remarks()

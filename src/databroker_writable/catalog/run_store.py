@@ -47,13 +47,16 @@ class RunStore:
         self.backend.set_annotations(options.annotations)
         self.backend.allow_pickle, self.backend.index = options.allow_pickle, options.index
 
-    def check_writable(self) -> None:
-        """Raise `NotWritableError` if it is already known that nothing can be stored."""
-        in_results = "nothing can be stored into search results; store into the catalog that was searched"
-        self.check_open(in_results, "store into another one")
+    def check_writable(self, remedy: str = "store into another one") -> None:
+        """Raise `NotWritableError` if it is already known that nothing can be stored, or changed in another way."""
+        self.check_open(remedy)
         self.backend.check_writable()
 
-    def check_open(self, in_results: str, remedy: str) -> None:
+    def check_open(
+        self,
+        remedy: str,
+        in_results: str = "nothing can be stored into search results; store into the catalog that was searched",
+    ) -> None:
         """Raise `NotWritableError` for search results, and for a catalog with ``writable=False``."""
         if upstream.is_search_result(self.catalog):
             raise NotWritableError(in_results)

@@ -42,7 +42,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
     asset_threshold : int, optional
         Arrays with more bytes per Event than this go there; 1 MiB by default.
     writable : bool, optional
-        False refuses to store, to protect raw data.
+        False refuses to store, delete and clean up, to protect raw data.
     metadata_defaults : dict, optional
         Metadata of every run that is built through this catalog, unless the metadata of the run say otherwise.
     allow_pickle : bool, optional

@@ -100,7 +100,10 @@ def check(
     if writing:
         report = write_test(open_existing_to_store(catalog), lambda uid: _read_elsewhere(catalog, uid))
     else:
-        report = examine(open_to_check(catalog), progress=sys.stderr.isatty())
+        opened = open_to_check(catalog)
+        if cleaning:
+            opened._store.check_open("open it without that to remove leftovers")
+        report = examine(opened, progress=sys.stderr.isatty())
     if cleaning:
         clean(report.findings, grace, unshared=unshared)
     as_dict = {"looked_at": report.looked_at, "findings": [finding.as_json(grace) for finding in report.findings]}

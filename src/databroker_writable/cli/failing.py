@@ -20,6 +20,7 @@ import click
 
 from databroker_writable_command import SummarizedGroup
 
+from ..catalog.remark_methods import IN_RESULTS
 from ..catalog.reopening import without_password
 from ..errors import FULL_TRACEBACK, RunExistsError, StoreError, StoreWarning
 from ..results.references import OR_THE_RUN
@@ -34,6 +35,10 @@ CATALOG_HELP = """CATALOG is a directory of runs, a YAML file of one catalog (ca
 
 _OPTIONS = {
     "one_event=True": "one_event=True (--one-event)",
+    IN_RESULTS: "--to RESULTS",
+    "stream='primary'": "--stream primary",
+    "by attachments={'NAME': figure}": "by --attach FILE",
+    "by attachments={'NAME': content}": "by --attach FILE",
     OR_THE_RUN: "",
     TO_ADD_TAG: "databroker-writable note CATALOG UID --tag TAG adds it to one",
     RunExistsError.REMEDY: "Give another --uid",

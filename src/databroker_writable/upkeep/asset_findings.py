@@ -17,6 +17,8 @@ from ..storage.file_locks import is_being_written
 from ..storage.file_rights import why_not_listed
 from .findings import Finding, Leftover, in_place_of_directory
 
+_OF_OTHERS = "which another program wrote, or which cannot be read, so that --clean keeps it; move it away"
+
 
 class Assets:
     """The files under a catalog's asset root, listed before its runs are read.
@@ -67,6 +69,9 @@ class Assets:
             if self.unreadable:
                 message = f"{what}, kept because {self.unreadable} cannot be read and may refer to it"
                 yield Finding("orphan-asset", path, message, is_problem=False)
+            elif not is_asset_file(path):
+                message = f"file that no run of this catalog refers to, {_OF_OTHERS}"
+                yield Finding("orphan-asset", path, message)
             else:
                 yield self._leftover("orphan-asset", what, path, status, is_ours=is_asset_file)
 

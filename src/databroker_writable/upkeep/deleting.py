@@ -28,7 +28,7 @@ def deletion_of(catalog: Any, uid: str) -> Deletion:
     >>> "run-1" in databroker_writable.open_directory("results")
     False
     """
-    catalog._store.check_writable()
+    catalog._store.check_writable("open it without that to delete runs")
     upkeep = upkeep_of(catalog)
     # first as it is: the run may be hidden already, and another uid may begin with it
     deletion = upkeep.deletion_of(uid)

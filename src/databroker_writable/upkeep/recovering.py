@@ -105,7 +105,7 @@ def recovered_and_left(catalog: Any) -> tuple[list[RecoveredRun], list[str]]:
         raise NotWritableError(
             f"nothing is left in {backend.label!r}: only catalogs of files keep what a killed writer has written"
         )
-    catalog._store.check_writable()
+    catalog._store.check_writable("open it without that to recover runs")
     runs, left = [], []
     for path in [entry.path for entry in left_files(backend.directory, lambda name: name.endswith(backend.suffix))]:
         with locked(path) as is_left:
