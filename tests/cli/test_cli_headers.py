@@ -145,6 +145,15 @@ def test_a_name_that_begins_with_a_percent_sign_is_a_name() -> None:
     assert store("t.dat", "%T mu\n1 2\n") == {"%T": [1], "mu": [2]}
 
 
+@pytest.mark.parametrize(("name", "content"), [("t.csv", "% E,mu\n8979,0.1\n"), ("t.tsv", "%\tE\n8979\t0.1\n")])
+def test_a_percent_sign_and_a_blank_begin_a_comment_that_can_have_the_names(name: str, content: str) -> None:
+    message = refused_text(name, content)
+    assert "its first line begins with %" in message
+    assert "give --comment '%'" in message
+    if name == "t.csv":
+        assert store(name, content, "--comment", "%") == {"E": [8979], "mu": [0.1]}
+
+
 XDI = "# XDI/1.0 GSE/1.0\n# Column.1: energy eV\n# Column.2: mutrans\n# Element.edge: K\n#----\n"
 
 

@@ -58,8 +58,8 @@ def check_first_comment(lines: Sequence[str], text_format: TextFormat) -> None:
         return
     start = next((n for n, line in enumerate(lines) if not line.lstrip().startswith(mark)), len(lines))
     values = lines[start:]
-    # %T can be a name
-    if mark == "%" and start == 1 and len(split(first, separator)) == len(split((values or [""])[0], separator)):
+    may_be_a_name = mark == "%" and start == 1 and not first[1:].startswith((" ", "\t"))
+    if may_be_a_name and len(split(first, separator)) == len(split((values or [""])[0], separator)):
         return
     last = lines[start - 1].lstrip(f"{mark} ")
     doubt = find_separator([last, *values], text_format) or find_separator(values, text_format)
