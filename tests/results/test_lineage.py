@@ -12,7 +12,7 @@ from databroker.in_memory import BlueskyInMemoryCatalog
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from databroker_writable import StoreWarning, build_simple_run, open_directory
+from databroker_writable import InvalidMetadataError, NotFoundError, StoreWarning, build_simple_run, open_directory
 from databroker_writable.drivers import WritableMsgpackCatalog
 from databroker_writable.results.header_search import headers
 from databroker_writable.results.lineage import lineage_of
@@ -141,6 +141,22 @@ def test_a_beginning_of_a_uid_is_enough_and_an_unknown_one_is_an_error(catalog: 
     assert list(catalog.lineage("raw-1")) == ["raw-12345"]
     with pytest.raises(KeyError, match="'nope'"):
         catalog.lineage("nope")
+
+
+def test_what_was_made_from_a_run_is_asked_for_as_a_lineage_is(catalog: Any) -> None:
+    raw = catalog.store_run({"x": [1]}, uid="raw-1")
+    fit = catalog.store_run({"k": [1.0]}, uid="fit-1", derived_from=raw)
+    catalog.store_run({"k": [1.0]}, uid="fit-2", derived_from=fit)
+    graph = catalog.lineage(raw)
+    for run in (fit, "fit-1"):
+        assert sorted(graph.downstream(run)) == ["fit-1", "fit-2"]
+    assert len(graph.downstream("raw")) == 3
+    with pytest.raises(InvalidMetadataError, match="downstream names 'fit', and several uids begin with it"):
+        graph.downstream("fit")
+    with pytest.raises(NotFoundError, match="the run 'other' is not in this lineage"):
+        graph.downstream("other")
+    with pytest.raises(InvalidMetadataError, match="downstream takes a run"):
+        graph.downstream(3)  # type: ignore[arg-type]
 
 
 def test_labels_tell_runs_apart(catalog: Any) -> None:

@@ -15,10 +15,11 @@ from ..errors import NotFoundError, require_package
 from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from ..runs.shown_text import mermaid_label, printable
+from ..tables.public_types import RunOrUid
 from .axes import check_axes, words_in_title
 from .header_search import Header
 from .named_catalogs import NamedCatalogs
-from .references import known_uid, no_such_input
+from .references import ambiguous, known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, Remark, may_supersede, remarks, retractions
 from .run_uids import unambiguous_length
 
@@ -43,8 +44,20 @@ class Lineage(networkx.DiGraph):
     def __repr__(self) -> str:
         return self.tree()
 
-    def downstream(self, uid: str) -> Lineage:
+    def downstream(self, run: RunOrUid) -> Lineage:
         """Return the run and everything that was made from it.
+
+        Parameters
+        ----------
+        run : run or str
+            A run of this graph, its uid, or the first characters of its uid.
+
+        Raises
+        ------
+        NotFoundError
+            The run is not in this graph.
+        InvalidMetadataError
+            It is not a run, or several uids begin with these characters.
 
         Examples
         --------
@@ -53,6 +66,13 @@ class Lineage(networkx.DiGraph):
         >>> list(catalog.lineage("raw-1").downstream("fit-1"))
         ['fit-1']
         """
+        named = reference(run, "downstream")["uid"]
+        fitting = [named] if named in self else [uid for uid in self if uid.startswith(named)]
+        if len(fitting) > 1:
+            raise ambiguous(named, "downstream")
+        if not fitting:
+            raise NotFoundError(f"the run {named!r} is not in this lineage; ask for its own, with catalog.lineage")
+        (uid,) = fitting
         derived = networkx.subgraph_view(self, filter_edge=self._is_derived)
         return self.subgraph({uid, *networkx.descendants(derived, uid)}).copy()
 
