@@ -145,7 +145,7 @@ TIMES = [
             lambda unit=unit: stamps(unit),
             "exact"
             if unit != "ns"
-            else "exact, from whole nanoseconds in `x_ns`; NaT is NaN in the seconds, null in `x_ns`",
+            else "exact, from whole nanoseconds in `x_ns`; NaT is NaN in the seconds, the smallest int64 in `x_ns`",
         )
         for unit in ("s", "ms", "us", "ns")
     ),
