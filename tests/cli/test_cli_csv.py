@@ -236,6 +236,12 @@ def test_a_comment_below_the_first_line_is_named() -> None:
     assert store(content, "--comment", "!", name="t.dat")[0] == {"E": [1], "mu": [2]}
 
 
+def test_a_comment_of_fewer_values_is_named() -> None:
+    message = refused("E,mu\n1,2\n# the end\n")
+    assert "its row 3 has 1 value for 2 columns, and begins with #; give --comment '#'" in message
+    assert store("E,mu\n1,2\n# the end\n", "--comment", "#")[0] == {"E": [1], "mu": [2]}
+
+
 def test_an_exported_file_can_be_stored_again_with_its_units() -> None:
     store("a,b\n1,x #1\n", "--units", "a=mm")
     succeed("export", "results", "-1", "-o", "out.csv")

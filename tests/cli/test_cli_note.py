@@ -57,6 +57,16 @@ def test_a_run_that_must_not_be_written_to_is_remarked_on_elsewhere() -> None:
     assert open_directory("results").annotations("raw-1") == []
 
 
+def test_a_remark_on_a_run_of_a_driver_that_stores_nothing_is_kept_elsewhere() -> None:
+    write_catalog("stock.yml", "bluesky-msgpack-catalog", paths=["{{ CATALOG_DIR }}/results/*.msgpack"])
+    open_directory("mine")
+    said = fail("note", "stock.yml", "raw-1", "dark")
+    assert "cannot store runs; name a writable driver in its YAML, such as writable-catalog, or keep the remark" in said
+    assert "with --to RESULTS" in said
+    assert succeed("note", "stock.yml", "raw-1", "dark", "--to", "mine") == "noted on raw-1\n"
+    assert "store into another" not in fail("delete", "stock.yml", "raw-1", "--yes")
+
+
 def test_what_is_no_remark_is_refused() -> None:
     assert "there is no run 'elsewhere'" in fail("note", "results", "elsewhere", "x")
     assert "at most 10,000 characters" in fail("note", "results", "fit-1", "x" * 20_000)

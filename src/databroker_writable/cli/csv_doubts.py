@@ -88,12 +88,13 @@ def check_widths(rows: Sequence[Row], width: int, separator: str) -> None:
         if count == width:
             continue
         said = f"its row {row.line} has {count} {'value' if count == 1 else 'values'} for {width} columns"
-        if count < width:
+        mark = comment_mark(row.values[0], separator)
+        if count < width and mark is None:
             raise ValueError(
                 f"{said}: {cut(' '.join(row.values))!r}; write a separator for each missing value, or remove such rows"
             )
-        if any(map(str.strip, row.values[width:])):
-            mark, end = (comment_mark(row.values[number], separator) for number in (0, width))
+        if count < width or any(map(str.strip, row.values[width:])):
+            end = comment_mark(row.values[width], separator) if mark is None else None
             if mark is not None:
                 said += f", and begins with {mark}; give --comment {mark!r} if such lines are comments, or remove them"
             elif end is not None:

@@ -46,7 +46,8 @@ def note(
         raise click.ClickException(
             "a retraction needs a reason; say after the uid, as TEXT, what is wrong with the run"
         )
-    kept = open_existing_to_store(to or catalog)
+    otherwise = "" if to else ", or keep the remark in the catalog of your results, with --to RESULTS"
+    kept = open_existing_to_store(to or catalog, otherwise)
     run = find_run(open_to_read(catalog) if to else kept, catalog, uid)
     if is_list:
         rows = [

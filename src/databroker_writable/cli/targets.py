@@ -71,7 +71,7 @@ def open_to_store(name: str) -> tuple[Any, str]:
                 f"directory, write ./{name}"
             )
     expression = f"databroker_writable.open_directory({name!r})" if entry is None else entry.expression
-    return _open_writable(name, entry), expression
+    return _open_writable(name, entry, ", or store into another catalog"), expression
 
 
 @contextlib.contextmanager
@@ -122,9 +122,9 @@ def tiled_container(name: str) -> Any:
         return from_uri(name) if "://" in name else from_profile(name)
 
 
-def open_existing_to_store(name: str) -> Any:
-    """Open the catalog for storing; nothing is created."""
-    return _open_writable(name, _entry_that_is_there(name))
+def open_existing_to_store(name: str, otherwise: str = "") -> Any:
+    """Open the catalog for storing; nothing is created. A message says what to do `otherwise`."""
+    return _open_writable(name, _entry_that_is_there(name), otherwise)
 
 
 def find_run(catalog: Any, name: str, uid: str) -> Any:
@@ -218,12 +218,12 @@ def _open(name: str, entry: Entry | None) -> Any:
     return open_directory(name) if entry is None else _catalog_of_runs(entry)
 
 
-def _open_writable(name: str, entry: Entry | None) -> Any:
+def _open_writable(name: str, entry: Entry | None, otherwise: str) -> Any:
     catalog = _open(name, entry)
     if not hasattr(catalog, "store_run"):
         raise click.ClickException(
             f"the catalog {name!r} is opened by the driver {type(catalog).__qualname__}, which cannot "
-            "store runs; name a writable driver in its YAML, such as writable-catalog, or store into another catalog"
+            f"store runs; name a writable driver in its YAML, such as writable-catalog{otherwise}"
         )
     return catalog
 

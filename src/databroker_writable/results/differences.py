@@ -105,7 +105,7 @@ def diff(first: Run, second: Run) -> RunDifference:
     Raises
     ------
     InvalidRunError
-        An argument is not a run.
+        An argument is not a run, or a newer version of this package stored it.
     UnreadableAssetError
         The file of an array is missing or damaged.
 

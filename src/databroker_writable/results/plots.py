@@ -77,7 +77,7 @@ def plot(
     ExtraMissingError
         matplotlib is not installed.
     InvalidRunError
-        `run` is not a run.
+        `run` is not a run, or a newer version of this package stored it.
     UnreadableAssetError
         The file of an array is missing or damaged.
 

@@ -122,7 +122,7 @@ def export(
     ExtraMissingError
         The format needs a package that is not installed.
     InvalidRunError
-        `run` is not a run.
+        `run` is not a run, or a newer version of this package stored it.
     UnreadableAssetError
         The file of an array is missing or damaged.
     StoreFailedError
