@@ -12,6 +12,7 @@ import cloudpickle
 import dask.array
 import numpy
 import pytest
+import xarray
 from bluesky_live.run_builder import StreamDoesNotExist, StreamExists
 
 from databroker_writable import (
@@ -108,6 +109,18 @@ def test_a_stream_whose_first_arrays_cannot_be_computed_leaves_no_trace(site, tm
         assert run.primary.read()[key].values.tolist() == numpy.asarray(values).tolist()
     assert run.declared.read()["image"].values.tolist() == [[2, 2, 2]]
     assert list(tmp_path.rglob("*.h5*")) == []
+
+
+def test_a_stream_of_declared_columns_is_read_as_declared_though_integers_become_floats(catalog):
+    data_keys = {"x": {"source": "here", "dtype": "number", "shape": [], "units": "mm"}}
+    with catalog.run_builder() as builder:
+        builder.add_stream("primary", data_keys=data_keys, object_keys={"motor": ["x"]})
+        for values in ([1, 2], [3.5], [4]):
+            builder.add_data("primary", {"x": values})
+    run = builder.stored_run
+    read = run.primary.read()
+    assert read["x"].values.tolist() == [1.0, 2.0, 3.5, 4.0]
+    xarray.testing.assert_identical(to_dataset(run), read)
 
 
 @pytest.mark.parametrize("site", ["msgpack"], indirect=True)

@@ -13,6 +13,7 @@ import numpy
 from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable
 from ..tables.exact_numbers import narrowest_float
+from ..tables.layout import find_layout
 from ..tables.wording import cut, short
 from .declarations import check_configuration, check_declared, with_objects
 from .document_checks import check_exit_status, check_time, check_times
@@ -63,7 +64,9 @@ class BuiltStream:
         if self.schema is None or not self.schema.widened(table.schema):
             return []
         old = self.descriptor
-        configuration = {**old["configuration"], **table.schema.configuration}
+        # a stream that was defined by its data keys alone has no layout
+        changed = {} if find_layout(old) is None else table.schema.configuration
+        configuration = {**old["configuration"], **changed}
         schema = StreamSchema(self._data_keys_with(table), old["object_keys"], configuration, old["hints"])
         return [("descriptor", composed_descriptor(old["run_start"], old["name"], schema, time))]
 
