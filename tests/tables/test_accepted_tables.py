@@ -22,7 +22,7 @@ import uncertainties.unumpy
 import xarray
 
 import databroker_writable
-from databroker_writable import InvalidRunError, InvalidTableError, NotFoundError
+from databroker_writable import InvalidMetadataError, InvalidRunError, InvalidTableError, NotFoundError
 from databroker_writable.tables import read_table
 from support.table_roundtrip import assert_same_frame, there_and_back
 
@@ -347,6 +347,32 @@ def test_sparse_columns_are_refused_with_a_remedy_that_keeps_their_type(matrix):
     way = re.search(r"(table|pandas\.Series)\S+\)$", str(caught.value)).group()
     table["m"] = eval(way, {"table": table, "pandas": pandas})
     assert there_and_back(table)["m"].dtype == numpy.asarray(table["m"]).dtype
+
+
+def test_labels_that_look_like_attributes_are_no_uncertainties():
+    fit = pandas.DataFrame({"value": [3.0, 4.0], "stderr": [0.1, 0.2]}, ["slope", "offset"])
+    back = there_and_back({"fit": fit.loc["slope"]})
+    assert list(back.data_vars) == ["fit"]
+    assert back["fit"].values.tolist() == [3.0, 0.1]
+    for column, said in {
+        "rows": ([fit.loc["slope"], fit.loc["offset"]], r"holds values of type Series"),
+        "frame": (fit, r"is itself a table \(DataFrame\)"),
+        "dataset": (fit.to_xarray(), r"is itself a table \(Dataset\)"),
+        "records": (list(fit.to_records()), r"holds structured or void values"),
+    }.values():
+        with pytest.raises(InvalidTableError, match=f"column 'x' {said}"):
+            read_table({"x": column})
+
+
+def test_labels_and_attributes_that_look_like_units_are_not_taken_for_numbers():
+    row = pandas.Series([1.0, 2.0], ["unit", "value"])
+    with pytest.raises(InvalidTableError, match="column 'x' holds values of type Series"):
+        read_table({"x": [row]})
+    with pytest.raises(InvalidMetadataError, match=r"of type Series, .*value\.to_list\(\)"):
+        databroker_writable.build_simple_run({"x": [1]}, {"fit": row})
+    array = xarray.DataArray(1.0, attrs={"units": "mm", "value": 2.0})
+    with pytest.raises(InvalidTableError, match=r"column 'x' carries units of its own \(mm\)"):
+        read_table({"x": [array]})
 
 
 def test_uncertain_numbers_of_a_frame_do_not_take_the_place_of_a_column():

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy
 import pandas
+import xarray
 
 from ..errors import InvalidTableError
 from .wording import Location, located
@@ -165,14 +166,23 @@ def units_of(value: Any) -> str | None:
         return None
     if isinstance(value, numpy.generic | pandas.api.extensions.ExtensionArray | pandas.Index):
         return None
+    if isinstance(value, LABELLED):
+        said = value.attrs if isinstance(value, _OF_XARRAY) else {}
+    else:
+        said = {name: getattr(value, name, None) for name in ("units", "unit")}
     for attribute in ("units", "unit"):
-        units = getattr(value, attribute, None)
+        units = said.get(attribute)
         if units is not None and not inspect.isroutine(units):
             # pint writes symbols, like astropy, only on request
             return format(units, "~") if type(units).__module__.startswith("pint") else str(units)
     # a dask array only shows the type of its blocks
     return units_of(value._meta) if is_lazy(value) and hasattr(value, "_meta") else None
 
+
+_OF_XARRAY = (xarray.DataArray, xarray.Dataset)
+
+LABELLED = (pandas.Series, pandas.DataFrame, numpy.recarray, numpy.void, *_OF_XARRAY)
+"""Types whose labels and fields, such as `unit` or `stderr`, look like attributes."""
 
 _WITHOUT_UNITS = frozenset({*MISSING, *TIMES, ValueType.TEXT, ValueType.BYTES, ValueType.LIST, ValueType.DICT})
 """Types whose `unit`, where they have one, is that of their own digits (pandas.Timestamp), or a name of the user's."""

@@ -14,7 +14,7 @@ import xarray
 
 from ..errors import InvalidRunError, InvalidTableError, NotFoundError, errors_end_here
 from .arrow_columns import rows_of_numbers
-from .classifier import SCALARS, exceeds_float64, is_lazy, units_of
+from .classifier import LABELLED, SCALARS, exceeds_float64, is_delayed, is_lazy, units_of
 from .exact_numbers import exactly_as
 from .list_columns import array_from_list, object_array
 from .names import free_name
@@ -183,6 +183,8 @@ def _magnitude(values: Any) -> Any:
         return None if hasattr(values, "mask") else numpy.asarray(values)
     if isinstance(values, float | int):
         return values + 0
+    if isinstance(values, LABELLED):
+        return None
     numbers = getattr(values, "magnitude", None)
     return numbers if numbers is not None else getattr(values, "value", None)
 
@@ -202,7 +204,9 @@ def _first(values: Any) -> Any:
 
 def is_uncertain(value: Any) -> bool:
     """Whether it is a number with a standard deviation, of the package uncertainties or as lmfit's parameters."""
-    return type(value) not in SCALARS and any(all(hasattr(value, name) for name in pair) for pair in _UNCERTAIN)
+    if type(value) in SCALARS or isinstance(value, LABELLED):
+        return False
+    return any(all(hasattr(value, name) for name in pair) for pair in _UNCERTAIN)
 
 
 _UNCERTAIN = (("nominal_value", "std_dev"), ("value", "stderr"))

@@ -73,10 +73,10 @@ def remedy_for(value: Any) -> str:
             return remedy
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return "make it a dict, dataclasses.asdict(value)"
+    if hasattr(value, "to_list"):  # of pandas, where labels look like attributes
+        return "make it a list, value.to_list()"
     if hasattr(value, "stderr") and hasattr(value, "value"):
         return "store {'value': value.value, 'stderr': value.stderr}, or give it as a column"
-    if hasattr(value, "to_list"):
-        return "make it a list, value.to_list()"
     if hasattr(value, "__array__"):
         return "make it an array, numpy.asarray(value)"
     if callable(value):
