@@ -186,6 +186,14 @@ def test_an_offset_that_has_the_name_of_another_zone_is_refused():
         read_table(frame)
 
 
+def test_an_offset_with_seconds_which_pandas_leaves_out_is_refused():
+    zone = datetime.timezone(datetime.timedelta(hours=1, seconds=3))
+    stamp = pandas.Timestamp("1900-01-01", tz=zone)
+    for table in ({"x": [stamp]}, pandas.DataFrame({"x": [stamp]}), pandas.DataFrame({"y": [1]}, [stamp])):
+        with pytest.raises(InvalidTableError, match=r"datetimes in a zone without a standard name \(UTC\+01:00:03\)"):
+            read_table(table)
+
+
 def test_a_fixed_offset_comes_back():
     stamps = pandas.date_range("2024-07-01", periods=2, tz=datetime.timezone(datetime.timedelta(hours=1)))
     frame = pandas.DataFrame({"x": stamps})

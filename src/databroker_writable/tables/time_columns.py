@@ -75,8 +75,10 @@ def zone_name(zone: Any) -> str | None:
     """The name from which pandas makes the same zone again; None if there is none."""
     if isinstance(zone, datetime.timezone):
         # an offset can have a name, even that of a zone: "CET"
-        name = str(datetime.timezone(zone.utcoffset(None)))
-        return name if name == str(zone) else None
+        offset = zone.utcoffset(None)
+        name = str(datetime.timezone(offset))
+        # pandas leaves out the seconds of an offset
+        return name if name == str(zone) and not offset % datetime.timedelta(minutes=1) else None
     # pytz calls it zone; the key of dateutil's is that of a file
     key = zone.key if isinstance(zone, zoneinfo.ZoneInfo) else getattr(zone, "zone", None)
     if not isinstance(key, str):
