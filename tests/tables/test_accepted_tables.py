@@ -218,6 +218,27 @@ def test_quantities_are_numbers_with_units(column, units, backend, one_event):
     assert back["x"].attrs == back["single"].attrs == {"units": units}
 
 
+@pytest.mark.parametrize("dtype", ["float64", "Float64", "Int64"])
+def test_columns_of_pint_pandas_are_numbers_with_units(dtype):
+    pytest.importorskip("pint_pandas")
+    frame = pandas.DataFrame({"x": pandas.Series([1, 2], dtype=f"pint[mm][{dtype}]"), "y": [3, 4]})
+    for table in (frame, frame["x"], {"x": frame["x"]}, {"x": frame["x"].set_axis([5, 6])}, frame.to_xarray()):
+        back = there_and_back(table)["x"]
+        assert (back.values.tolist(), back.dtype, back.attrs) == ([1, 2], dtype, {"units": "mm"})
+    with pytest.raises(
+        InvalidTableError, match=r"keep it as a column, with its units, after table = table.reset_index"
+    ):
+        read_table(frame.set_index("x"))
+
+
+def test_integers_of_pint_pandas_are_exact_beside_missing_ones():
+    pytest.importorskip("pint_pandas")
+    column = pandas.Series([2**60 + 1, None], dtype="pint[mm][Int64]")
+    back = there_and_back({"x": column})["x"].variable.data
+    assert back[0] == 2**60 + 1
+    assert back[1] is pandas.NA
+
+
 def test_units_stand_in_the_data_key():
     run = databroker_writable.build_simple_run({"x": [1.0] * UREG.mm, "y": [2]}, units={"y": "s"})
     [descriptor] = [doc for name, doc in run.documents() if name == "descriptor"]

@@ -92,6 +92,10 @@ def _is_plain(values: Any) -> bool:
 
 def without_units(values: Any, name: Any) -> tuple[Any, str | None]:
     """Return the plain numbers of values with units, and the units; other values unchanged."""
+    array = values.array if isinstance(values, pandas.Series) else values
+    if isinstance(array, pandas.api.extensions.ExtensionArray):
+        quantity = getattr(array, "quantity", None)  # of pint-pandas, which rounds integers beside missing ones in it
+        return (values, None) if quantity is None else (array.data, units_of(quantity))
     first = values[0] if isinstance(values, list | tuple) and values else None
     if first is not None and type(first) not in SCALARS and units_of(first) is not None:
         pairs = [without_units(value, name) for value in values]

@@ -172,6 +172,8 @@ def _encode_extension(values: Any, name: str) -> Encoded:
         remedy = f"convert it, e.g. table[{name!r}] = table[{name!r}].astype('float64') or .astype(str)"
         if isinstance(dtype, pandas.SparseDtype):
             remedy = f"make it dense: table[{name!r}] = pandas.Series(table[{name!r}]).sparse.to_dense()"
+        elif hasattr(values, "quantity"):
+            remedy = "keep it as a column, with its units"
         raise unsupported(name, f"the pandas dtype {dtype}", remedy)
     stored: Any
     if values.isna().any():
