@@ -106,6 +106,30 @@ def test_an_index_whose_frequency_breaks_comes_back_without():
     assert back.index.freq is None
 
 
+DAYS = ["2024-01-01", "2024-01-02"]
+
+
+def breaks(unit):
+    return pandas.arrays.IntervalArray.from_breaks(pandas.to_datetime(DAYS).as_unit(unit))
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "said"),
+    [
+        (numpy.array(DAYS, "M8[us]"), numpy.array(DAYS, "M8[ns]"), "datetime64[us], but this table has datetime64[ns]"),
+        (numpy.array([1], "m8[ns]"), numpy.array([1], "m8[us]"), "timedelta64[ns], but this table has timedelta64[us]"),
+        ([1], numpy.array([1], "m8[ns]"), "int64, but this table has timedelta64[ns]"),
+        (breaks("us"), breaks("ns"), "'dtype': 'M8[us]'}, but this table has interval, closed right with"),
+        (numpy.array(DAYS, "M8[us]"), numpy.array(["9020-01-01T00:00:00.000001"], "M8[us]"), "with exact 'us'"),
+    ],
+    ids=["datetimes", "timedeltas", "numbers", "intervals", "late datetimes"],
+)
+def test_times_of_other_units_are_refused_by_their_types(first, later, said):
+    text = refusal({"t": first}, {"t": later})
+    assert text.startswith("stream 'primary' began with the type of column 't' ")
+    assert said in text
+
+
 def test_other_columns_are_refused_with_both_lists():
     text = refusal({"x": [1], "y": [2]}, {"x": [1], "z": [2]})
     assert "the columns ['x', 'y'], but this table has ['x', 'z']" in text

@@ -36,7 +36,7 @@ def encodings_in_words(name: Any, first: Mapping[str, Any], later: Mapping[str, 
     before, after = map(_in_words, (first, later))
     if before == after:
         # what is left of the differences is rare: zones, bounds, and how pandas marks missing values
-        parts = [key for key in first if first[key] != later.get(key)]
+        parts = [key for key in {**first, **later} if first.get(key) != later.get(key)]
         before, after = (
             f"{before} with {', '.join(f'{part} {short(side.get(part))}' for part in parts)}" for side in (first, later)
         )

@@ -168,7 +168,11 @@ def _check_column(name: Any, first: StreamSchema, later: StreamSchema, stream: s
     if old["in"] != new["in"] and "time" in (old["in"], new["in"]):
         before, after = ("the Events' own time" if part == "time" else "a column" for part in (old["in"], new["in"]))
         raise _difference(stream, "'time' as", before, after, "make it increase in every table, or rename it")
-    forms = [old["encoding"]["is"], new["encoding"]["is"]]
+    encodings = [old["encoding"], new["encoding"]]
+    forms = [encoding["is"] for encoding in encodings]
+    if len({encoding.get("bounds", encoding).get("exact") for encoding in encodings}) > 1:
+        # the user does not know the column of exact integers, which only one of the tables has
+        raise _difference(stream, *encodings_in_words(name, *encodings))
     if forms == ["numpy", "object"] and "nulls" in new:
         dtype = numpy.dtype(old["encoding"]["dtype"])
         way = "write nan for them" if dtype.kind in "iuf" else "begin with a table that has some"
