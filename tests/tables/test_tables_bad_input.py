@@ -8,6 +8,7 @@ import pathlib
 import re
 
 import dask
+import dask.bag
 import numpy
 import pandas
 import pytest
@@ -93,6 +94,20 @@ def test_what_is_not_computed_yet_is_named():
     assert f"{compute}, with .compute()" in message(dask.delayed({"x": [1, 2]}))
     assert f"column 'x' is not computed yet; {compute}: table['x'] = table['x'].compute()" in message(
         {"x": dask.delayed([1, 2])}
+    )
+    assert f"column 'x' is not computed yet; {compute}: table['x'] = dask.compute(*table['x'])" in message(
+        {"x": [dask.delayed(1), dask.delayed(2)]}
+    )
+    assert f"column 'x' is not computed yet; {compute}: table['x'] = table['x'].compute()" in message(
+        {"x": dask.bag.from_sequence([1, 2])}
+    )
+
+
+def test_a_series_of_dask_is_told_to_compute_it():
+    frames = pytest.importorskip("dask.dataframe")
+    series = frames.from_pandas(pandas.DataFrame({"x": [1, 2]}), npartitions=1)["x"]
+    assert "column 'x' is not computed yet; compute it first: table['x'] = table['x'].compute()" in message(
+        {"x": series}
     )
 
 

@@ -65,6 +65,10 @@ def _parts_of(values: Any, name: Any, taken: Collection[Any], rows: PaddedRows |
         values = list(values)
     if _is_plain(values):
         return [Part(name, values)]
+    if is_delayed(_first(values)):
+        raise InvalidTableError(
+            f"column {name!r} is not computed yet; compute it first: table[{name!r}] = dask.compute(*table[{name!r}])"
+        )
     plain, units = without_units(values, name)
     attrs = {} if units is None else {"units": units}
     first = _first(plain)

@@ -136,6 +136,10 @@ def array_from_column(column: Any, name: Any) -> Any:
         return values.reshape(())
 
 
+_OF_TABLES = ("columns", "variables", "array_keys", "visititems")
+"""Attributes of the types of tables: of DataFrames, Datasets, and groups of netCDF4, zarr and h5py."""
+
+
 def _array(column: Any, name: str) -> Any:
     if isinstance(column, pandas.MultiIndex):
         raise InvalidTableError(
@@ -146,7 +150,11 @@ def _array(column: Any, name: str) -> Any:
         return column.array
     if isinstance(column, numpy.ndarray | dask.array.Array | pandas.api.extensions.ExtensionArray):
         return column
-    if hasattr(type(column), "columns") or hasattr(type(column), "data_vars"):
+    if is_lazy(column) and hasattr(column, "compute"):
+        raise InvalidTableError(
+            f"column {name!r} is not computed yet; compute it first: table[{name!r}] = table[{name!r}].compute()"
+        )
+    if any(hasattr(type(column), name) for name in _OF_TABLES):
         raise InvalidTableError(
             f"column {name!r} is itself a table ({type(column).__name__}); give its columns, or store it as a stream "
             f"of its own, with catalog.run_builder() and builder.add_stream({name!r}, data=...)"
