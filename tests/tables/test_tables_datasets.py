@@ -28,6 +28,21 @@ def fail():
 FOREVER = dask.array.from_delayed(fail(), (4, 3), dtype="float32")
 
 
+@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+def test_a_variable_whose_file_is_gone_is_refused_by_name(tmp_path, engine):
+    if engine == "netcdf4":
+        pytest.importorskip("netCDF4", reason="netCDF4 is not installed: pip install netCDF4")
+    path = tmp_path / "a.nc"
+    xarray.Dataset({"x": ("q", [1, 2])}, {"energy": ("q", [0.5, 1.5])}).to_netcdf(path, engine="h5netcdf")
+    dataset = xarray.open_dataset(path, engine=engine)
+    dataset.close()
+    path.unlink()
+    with pytest.raises(InvalidTableError, match=r"column '(x|energy)' cannot be read: .*a\.nc"):
+        read_table(dataset)
+    with pytest.raises(InvalidTableError, match=r"cannot be read: .*a\.nc"):
+        read_table({"x": dataset["x"]})
+
+
 @pytest.fixture
 def curves():
     return xarray.Dataset(

@@ -119,7 +119,8 @@ class reading:
 
 
 def unreadable(name: str, error: Exception) -> InvalidTableError:
-    return InvalidTableError(f"column {name!r} cannot be read: {short(error, 200)}; make it a list or a numpy array")
+    said = error if isinstance(error, OSError) else short(error, 200)  # which names no file
+    return InvalidTableError(f"column {name!r} cannot be read: {said}; make it a list or a numpy array")
 
 
 def array_from_column(column: Any, name: Any) -> Any:

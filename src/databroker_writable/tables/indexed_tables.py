@@ -179,7 +179,8 @@ def _variable_values(variable: xarray.Variable, index: Any, name: Any) -> Any:
     """The values of a variable; the pandas array if numpy has no such dtype."""
     dtype = variable.dtype
     if index is None or (isinstance(dtype, numpy.dtype) and dtype.kind not in {"O", "T"}):
-        return variable.data
+        with reading(name):
+            return variable.data
     pandas_index = index.index
     is_multi = isinstance(pandas_index, pandas.MultiIndex)
     return index_values(pandas_index.get_level_values(name) if is_multi else pandas_index)

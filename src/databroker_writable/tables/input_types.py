@@ -173,6 +173,9 @@ def _dataset_of(table: Mapping[Any, Any]) -> xarray.Dataset:
         raise InvalidTableError(
             f"the DataArrays do not fit together: {short(error, 200)}; align them, e.g. xarray.align(a, b)"
         ) from error
+    except Exception as error:
+        # such as coordinates in a file that is gone
+        raise InvalidTableError(f"the DataArrays cannot be read: {short(error, 200)}; load them first") from error
 
 
 def _frame_of(table: Mapping[Any, Any], indexed: list[pandas.Series]) -> pandas.DataFrame:
