@@ -9,6 +9,7 @@ import pytest
 import xarray
 
 from databroker_writable.errors import InvalidTableError
+from databroker_writable.runs.run_or_table import is_table
 from databroker_writable.tables import ragged, read_table
 from support.table_roundtrip import there_and_back
 
@@ -167,6 +168,41 @@ def test_a_zarr_array_keeps_its_attributes():
     x.attrs["units"] = "mm"
     back = there_and_back({"x": x})["x"]
     assert (back.values.tolist(), back.attrs) == ([0, 1, 2], {"units": "mm"})
+
+
+def test_a_group_of_zarr_is_a_table():
+    zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install zarr")
+    group = zarr.open_group({}, mode="w")
+    group["x"] = numpy.arange(3)
+    group["x"].attrs["units"] = "mm"
+    group.attrs["sample"] = "Cu"
+    back = there_and_back(group)
+    assert (back["x"].values.tolist(), back["x"].attrs, back.attrs) == ([0, 1, 2], {"units": "mm"}, {"sample": "Cu"})
+    assert is_table(group)
+    group.create_group("scan")
+    with pytest.raises(InvalidTableError, match=r"column 'scan' is itself a table \(Group\)"):
+        read_table(group)
+
+
+def test_a_file_of_netcdf4_is_a_table(tmp_path):
+    netCDF4 = pytest.importorskip("netCDF4", reason="netCDF4 is not installed: pip install netCDF4")
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
+        file.createDimension("row", 2)
+        file.createVariable("x", "i4", "row")[:] = [1, 2]
+        file.sample = "Cu"
+        back = there_and_back(file)
+        assert (back["x"].values.tolist(), back.attrs) == ([1, 2], {"sample": "Cu"})
+        assert is_table(file)
+        file.createGroup("scan")
+        with pytest.raises(InvalidTableError, match=r"has the group 'scan' in it; store each group as a stream"):
+            read_table(file)
+
+
+def test_a_group_in_a_group_of_hdf5_is_refused_as_a_table(file):
+    file["x"] = [1, 2]
+    file.create_group("scan")
+    with pytest.raises(InvalidTableError, match=r"column 'scan' is itself a table \(Group\)"):
+        read_table(file)
 
 
 def test_a_variable_of_netcdf4_keeps_attributes_and_masked_values(tmp_path):

@@ -241,6 +241,19 @@ def _text_of(column: Any, name: str) -> Any:
     return numpy.ma.masked_array(text, column.mask) if hasattr(column, "mask") else text
 
 
+def _of_netcdf4(file: Any) -> KnownForm:
+    """The variables of a file of netCDF4, or of a group in it."""
+    if file.groups:
+        name = next(iter(file.groups))
+        raise InvalidTableError(
+            f"the group {file.name!r} of netCDF4 has the group {name!r} in it; store each group as a stream, with "
+            f"catalog.run_builder() and builder.add_stream({name!r}, data=...), or a dict of columns"
+        )
+    known = _of_columns(file.variables)
+    known.attrs = {name: file.getncattr(name) for name in file.ncattrs()}
+    return known
+
+
 def _of_tree(tree: Any) -> KnownForm:
     """The Dataset at the root of a DataTree that has no other nodes."""
     if tree.children:
@@ -260,7 +273,9 @@ _TO_FRAME = "table = pandas.DataFrame(table)"
 _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], KnownForm]], ...] = (
     (lambda table: isinstance(table, xarray.Dataset | pandas.DataFrame), KnownForm),
     (lambda table: isinstance(table, xarray.DataTree), _of_tree),
-    (lambda table: isinstance(table, Mapping), _of_columns),
+    # groups of zarr are no mappings, as those of h5py are
+    (lambda table: isinstance(table, Mapping) or hasattr(type(table), "array_keys"), _of_columns),
+    (lambda table: hasattr(type(table), "ncattrs") and hasattr(type(table), "variables"), _of_netcdf4),
     (is_records, lambda table: KnownForm(_columns_of_records(table), first=_TO_FRAME)),
     (
         lambda table: isinstance(table, pandas.Series),
