@@ -356,6 +356,16 @@ def test_lazy_arrays_of_other_packages_are_refused_by_name():
         read_table({"x": lazy})
 
 
+def test_arrays_of_other_packages_in_a_dataset_are_refused_with_what_xarray_has_for_them():
+    class OfXarray(Sparse):
+        def __array_ufunc__(self, *_):
+            return NotImplemented
+
+    table = xarray.Dataset({"x": ("q", OfXarray([1, 2]))})
+    with pytest.raises(InvalidTableError, match=r"array of type OfXarray, .*; convert it, table = table\.as_numpy\(\)"):
+        read_table(table)
+
+
 LAZY = dask.array.arange(10, chunks=3)
 
 

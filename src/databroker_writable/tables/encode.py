@@ -82,7 +82,7 @@ def _encode_in_memory(values: Any, name: str) -> Encoded:
     if isinstance(values, pandas.api.extensions.ExtensionArray):
         return _encode_extension(values, name)
     if not isinstance(values, numpy.ndarray):
-        raise unsupported(name, f"an array of type {type(values).__name__}", "convert it with numpy.asarray")
+        raise unsupported(name, f"an array of type {type(values).__name__}", "convert it, table = table.as_numpy()")
     if isinstance(values, numpy.ma.MaskedArray):
         return _encode_masked(values, name)
     dtype = values.dtype
