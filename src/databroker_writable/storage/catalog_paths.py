@@ -8,6 +8,7 @@ import functools
 import glob
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -66,6 +67,32 @@ def expanded(path: str, name: str, error: type[StoreError] = InvalidCatalogError
             "that begins so"
         )
     return written
+
+
+def check_encodable(path: str, name: str, error: type[StoreError] = InvalidCatalogError) -> None:
+    """Raise `error` for a path that no file can have where the locale is not one of UTF-8."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise error(f"{name} is {short(path)}, but {_of_this_locale()}, or give another name") from None
+
+
+def _of_this_locale() -> str:
+    return (
+        f"names of files are in the encoding {sys.getfilesystemencoding()!r} here; start Python in a locale of UTF-8, "
+        "such as LC_ALL=C.UTF-8"
+    )
+
+
+def _check_recordable(path: str, name: str) -> None:
+    """Refuse a path that is no Unicode: documents record the directories of assets and the names of catalogs."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        way = "its bytes are not UTF-8; rename the directory, or give a link to it that has another name"
+        if sys.getfilesystemencoding() != "utf-8":
+            way = _of_this_locale()
+        raise InvalidCatalogError(f"{name} is {short(path)}, which no document can record: {way}") from None
 
 
 def absolute_glob(pattern: Any, name: str) -> str:
@@ -190,6 +217,8 @@ def _checked(path: Any, name: str) -> str:
         raise InvalidCatalogError(f"{name} must be the path of a directory, not {short(path)}")
     if _URL.match(path):
         raise InvalidCatalogError(f"{name} is a directory, not the URL {short(path)}; mount it as a directory")
+    check_encodable(path, name)
+    _check_recordable(path, name)
     of_shell = _SHELL_VARIABLE.search(path)
     if of_shell is not None and not os.path.lexists(path[: of_shell.end()]):
         variable, key = of_shell.groups()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ExportError, StoreError, require_package
-from ..storage.catalog_paths import expanded
+from ..storage.catalog_paths import check_encodable, expanded
 from ..storage.durable_file import NewFile
 from ..tables.wording import short
 
@@ -35,13 +35,15 @@ def file_name(template: str | os.PathLike[str], start: Mapping[str, Any]) -> str
         raise ExportError(f"the path must be the name of a file, such as 'result.nc', not {short(template)}")
     template = expanded(os.fspath(template), "the path", ExportError)
     try:
-        return _FileName().vformat(template, (), start)
+        name = _FileName().vformat(template, (), start)
     except (ValueError, TypeError, OverflowError, OSError) as exc:
         if isinstance(exc, StoreError):
             raise
         raise ExportError(
             f"the name {template!r} cannot be filled in: {exc}; write it like {{sample}}_{{uid:.6}}.nc, {{{{ for {{"
         ) from exc
+    check_encodable(name, "the path", ExportError)
+    return name
 
 
 class _FileName(string.Formatter):

@@ -27,6 +27,7 @@ from ..errors import (
 from ..results.axes import first_descriptor, streams_of
 from ..results.remarks import retractions_in
 from ..runs.attachments import attachments, check_file_name
+from ..storage.catalog_paths import check_encodable
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
 from ..tables import checked_run, text_name, to_dataset, with_text_names
@@ -197,6 +198,7 @@ def attachment_paths(files: Mapping[str, bytes], path: str) -> dict[str, str]:
     directory = f"{os.path.splitext(path)[0]}-attachments"
     for name in files:
         check_file_name(name)
+        check_encodable(name, "the name of an attachment", ExportError)
     return {name: os.path.join(directory, name) for name in files}
 
 
