@@ -183,6 +183,35 @@ def test_a_run_that_another_stores_while_the_arrays_of_this_one_are_computed_win
     assert len([path for path in assets.rglob("*") if path.is_file()]) == 1
 
 
+@pytest.mark.parametrize("site", ["msgpack", "mongo-normalized[mongomock]", "mongo-embedded[mongomock]"], indirect=True)
+@pytest.mark.parametrize("how", ["store_run", "store_runs"])
+def test_runs_are_stored_while_arrays_are_computed_for_another(site, tmp_path, how):
+    catalog = site.open(asset_root=str(tmp_path / "assets"))
+
+    def computed(block, block_info=None):
+        catalog.store_run({"mean": [float(block.mean())]})
+        return block
+
+    lazy = dask.array.ones((8, 4), chunks=(2, 4)).map_blocks(computed, dtype=float, meta=numpy.empty((0, 0)))
+    table = {"x": lazy}
+
+    def store():
+        if how == "store_run":
+            catalog.store_run(table, uid="fit-1", one_event=True)
+        else:
+            before = catalog.build_simple_run({"x": [1]}, uid="before")
+            catalog.store_runs([before, catalog.build_simple_run(table, uid="fit-1", one_event=True)])
+
+    thread = threading.Thread(target=store, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    means = [uid for uid in site.open() if uid not in ("fit-1", "before")]
+    assert len(means) >= 1
+    assert [site.open()[uid].primary.read()["mean"].values.tolist() for uid in means] == [[1.0]] * len(means)
+    assert site.open()["fit-1"].primary.read()["x"].values.sum() == 32
+
+
 def assert_processes_lose_nothing(site, tmp_path, number, contested):
     owners = [f"owner-{i}" for i in range(4)]
     place = (site.kind, site.place)

@@ -25,6 +25,7 @@ class WaitingRun:
     position: int
     documents: RunDocuments
     plan: AssetPlan
+    is_lazy: bool
 
 
 class BatchStore:
@@ -55,21 +56,23 @@ class BatchStore:
         self._bytes += sum(200 * len(page["uid"]) for page in pages)
         self._bytes += sum(getattr(column, "nbytes", 32 * len(column)) for column in columns)
         is_full = len(self._waiting) + 1 >= self._store.backend.batch_size or self._bytes > BATCH_BYTES
-        is_last = is_full or any(map(is_lazy, columns))
+        has_lazy = any(map(is_lazy, columns))
+        is_last = is_full or has_lazy
         if not is_last:
             # the generator of the runs may reuse its arrays while these wait
             documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
-        self._waiting.append(WaitingRun(position, documents, plan))
+        self._waiting.append(WaitingRun(position, documents, plan, has_lazy))
         if is_last:
             self.flush()
 
     def flush(self) -> None:
         """Store the waiting runs before an interrupt takes effect."""
-        with deferred_interrupts(self._store.backend.patience), self._store.lock:
+        with deferred_interrupts(self._store.backend.patience):
             batch, self._waiting, self._bytes = self._waiting, [], 0
             # an error in what is done for all is about none of them
-            with contextlib.suppress(Exception):
-                self._store_together(batch)
+            with contextlib.suppress(Exception), self._store.lock:
+                # not what computes a dask array, which may store runs in other threads
+                self._store_together([run for run in batch if not run.is_lazy])
             for run in batch:
                 if run.position not in self._stored:
                     # singly, so that the error is about this run
@@ -80,7 +83,7 @@ class BatchStore:
     def _store_together(self, batch: list[WaitingRun]) -> None:
         """Store runs with one wait for the disk, if the backend can; leave those that fail."""
         backend = self._store.backend
-        if backend.batch_size == 1:
+        if backend.batch_size == 1 or not batch:
             return
         insertions: dict[str, RunInsertion] = {}
         published: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from .retries import is_published, result_of_retry
 
 
 class RunStore:
-    """Stores the runs of one catalog object, under one lock."""
+    """Stores the runs of one catalog object; what databroker does for each document is under one lock."""
 
     def __init__(self, catalog: Any, backend: Backend) -> None:
         self.catalog = catalog
@@ -103,25 +104,39 @@ class RunStore:
                 )
             self._under_way[uid] = insertion
 
+    def _claim_in_turn(self, uid: str, insertion: RunInsertion) -> None:
+        """Keep a uid for a run that `store` stores, once no other thread is storing a run of this uid."""
+        insertion.thread = threading.get_ident()
+        while True:
+            with self.lock:
+                holder = self._under_way.get(uid)
+                is_elsewhere = holder is not None and not holder.is_ended and holder.thread is not None
+                if holder is None or not is_elsewhere or holder.thread == insertion.thread:
+                    return self.claim(uid, insertion)
+            time.sleep(0.005)
+
     def store(self, documents: RunDocuments, insertion: RunInsertion) -> Any:
         """Store a checked run; return it as the catalog does, also if it was stored before."""
         uid = documents.uid
         failure: Exception | None = None
-        with self.lock:
-            self.claim(uid, insertion)
-            try:
-                if not self.backend.has_run(uid):
-                    insert_documents(documents, insertion)
+        self._claim_in_turn(uid, insertion)
+        try:
+            with self.lock:
+                is_new = not self.backend.has_run(uid)
+            if is_new:
+                # not under the lock: what computes a dask array may store runs in other threads
+                insert_documents(documents, insertion)
+                with self.lock:
                     return self._shown(uid)
-            except Exception as exc:
-                failure = exc
-            finally:
-                insertion.is_ended = True
-            with explaining_reads(self.backend):
-                if isinstance(failure, RunExistsError):
-                    # another process may have stored it since this catalog was loaded
-                    self.catalog.force_reload()
-                return result_of_retry(self.catalog, self.backend, documents, failure)
+        except Exception as exc:
+            failure = exc
+        finally:
+            insertion.is_ended = True
+        with self.lock, explaining_reads(self.backend):
+            if isinstance(failure, RunExistsError):
+                # another process may have stored it since this catalog was loaded
+                self.catalog.force_reload()
+            return result_of_retry(self.catalog, self.backend, documents, failure)
 
     def _shown(self, uid: str) -> Any:
         """The run that was just stored, as the catalog returns it."""
@@ -143,6 +158,7 @@ class RunInsertion:
         self._is_ending = False
         self.is_lost = False  # whether a document could not be inserted; the catalog has then dropped the run
         self.is_ended = False  # whether nothing more follows: the run is stored or lost
+        self.thread: int | None = None  # that stores the whole run; a builder has none
 
     @property
     def _uid(self) -> str:
