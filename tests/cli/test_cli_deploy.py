@@ -199,6 +199,10 @@ def test_what_would_not_work_is_refused(text: str, message: str) -> None:
         (b"{driver: d, args: {day: 2024-13-45}}", "bad.yml is not valid YAML: month must be in 1..12; correct it"),
         (b"{driver: d}\n  a: {driver: d}", "bad.yml is not valid YAML: duplicate key found on line 3, column 3"),
         (
+            b"&a {driver: d}\n  b: {<<: *a}",
+            "bad.yml has '<<' at line 3, with which intake reads no YAML; write out what",
+        ),
+        (
             b"{driver: d, args: {paths: [/a,\n  '{{ env(HOME) /*.msgpack']}}",
             "the template '{{ env(HOME) /*.msgpack' is wrong (unexpected '*') at line 3 of bad.yml; correct it",
         ),

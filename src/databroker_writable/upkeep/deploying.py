@@ -136,9 +136,13 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise InvalidCatalogError(
-            f"{path} is not valid YAML: {getattr(exc, 'problem', exc)}{where}; correct it"
-        ) from None
+        problem = str(getattr(exc, "problem", exc))
+        if problem.endswith(":merge'"):
+            raise InvalidCatalogError(
+                f"{path} has '<<'{where}, with which intake reads no YAML; write out what it inserts, or name the "
+                "whole value with an alias, such as *NAME"
+            ) from None
+        raise InvalidCatalogError(f"{path} is not valid YAML: {problem}{where}; correct it") from None
     sources = content.get("sources") if isinstance(content, dict) else None
     if not isinstance(sources, dict) or not sources:
         raise InvalidCatalogError(f"{path} has no catalogs; it needs 'sources:' with NAME: {{driver: ..., args: ...}}")
