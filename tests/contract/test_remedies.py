@@ -280,6 +280,17 @@ TABLES = {
         {"x": ["a", None]},
         column(lambda values: values.cast(values.type.value_type)),
     ),
+    "fields of Arrow": Table(
+        "table.flatten()",
+        lambda: pyarrow.table({"x": [{"a": 1, "b": 0.5}]}),
+        {"x.a": [1], "x.b": [0.5]},
+    ),
+    "lists of values of another type of Arrow": Table(
+        "[str(v) for v in values.to_pylist()]",
+        lambda: {"x": pyarrow.array([[("k", 1)], [("k", 2)]], pyarrow.map_(pyarrow.string(), pyarrow.int64()))},
+        {"x": ["[('k', 1)]", "[('k', 2)]"]},
+        column(lambda values: [str(value) for value in values.to_pylist()]),
+    ),
     "missing lists of Arrow": Table(
         "fill them",
         lambda: {"x": pyarrow.array([[1], None])},

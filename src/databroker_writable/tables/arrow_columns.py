@@ -52,6 +52,10 @@ def column_from_arrow(values: Any, name: str) -> Any:
     values = _of_pyarrow(values, pyarrow)
     is_day = pyarrow.types.is_date(values.type)
     remedy = "make them text or numbers, e.g. with .cast('string') in pyarrow, .cast(str) in polars"
+    if pyarrow.types.is_struct(values.type):
+        remedy = f"give each field a column of its own, table.flatten() in pyarrow, table.unnest({name!r}) in polars"
+    elif pyarrow.types.is_nested(values.type):
+        remedy = "make them text, e.g. [str(v) for v in values.to_pylist()]"
     if is_pandas:
         to_text = f"table[{name!r}] = table[{name!r}].astype('string')"
         remedy = f"convert them, e.g. {way_to_datetimes(name) if is_day else to_text}"
