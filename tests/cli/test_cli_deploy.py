@@ -134,6 +134,8 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
         ("sources: {}", "has no catalogs"),
         ("- a", "has no catalogs"),
         ("sources: {a: {args: {}}}", "'a' of bad.yml names no driver"),
+        ("sources: {a: {driver: }}", "'a' of bad.yml names no driver"),
+        ("sources: {a: {driver: 5}}", "'a' of bad.yml names no driver"),
         ("sources: {a: {driver: no-such-driver}}", "a: no driver is registered as 'no-such-driver'; use one of "),
         ("sources: {a: {driver: no.such.module.Driver}}", "a: no driver is registered as 'no.such.module.Driver'"),
         (

@@ -151,7 +151,8 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
             raise InvalidCatalogError(
                 f"the name {name} of an entry of {path} is no text; write it as '{name}', in quotes"
             )
-        if not isinstance(source, dict) or "driver" not in source:
+        driver = source.get("driver") if isinstance(source, dict) else None
+        if not driver or not isinstance(driver, str | list | dict):
             raise InvalidCatalogError(f"the entry {name!r} of {path} names no driver; write 'driver: ...' below it")
     return sources
 
