@@ -73,6 +73,16 @@ def test_metadata_defaults_of_a_catalog_are_held_to_the_same_rule(site):
     assert catalog.store_run({"x": [1]}).metadata["start"]["cycle"] == {"began": "2024-05-01"}
 
 
+@pytest.mark.parametrize("site", ["msgpack"], indirect=True)
+def test_arguments_of_a_run_take_the_place_of_the_defaults_of_its_catalog(site):
+    site.open().store_run({"x": [1]}, uid="raw-1")
+    catalog = site.open(metadata_defaults={"parameters": {"window": 3}, "derived_from": "raw-1"})
+    start = catalog.store_run({"x": [1]}, uid="fit-1").metadata["start"]
+    assert (start["parameters"], start["derived_from"][0]["uid"]) == ({"window": 3}, "raw-1")
+    start = catalog.store_run({"x": [1]}, parameters={"window": 5}, derived_from="fit-1").metadata["start"]
+    assert (start["parameters"], start["derived_from"][0]["uid"]) == ({"window": 5}, "fit-1")
+
+
 @dataclasses.dataclass
 class Settings:
     window: int = 3

@@ -141,16 +141,20 @@ def table_sink(
 def start_in(catalog: Any, given: StartArguments) -> dict[str, Any]:
     """The metadata of a run that is built for a catalog; uids of its runs are completed, and get its name."""
     resolved = {key: _resolved(catalog, getattr(given, key), key, given.uid) for key in REFERRING}
-    return start_metadata(replace(given, **resolved, metadata=_with_defaults(catalog, given.metadata, given.uid)))
+    return start_metadata(replace(given, **resolved, metadata=_with_defaults(catalog, given)))
 
 
-def _with_defaults(catalog: Any, metadata: Any, uid: str | None) -> Any:
+def _with_defaults(catalog: Any, given: StartArguments) -> Any:
     """Add metadata to the catalog's defaults; complete uids of this catalog in them, and add its name."""
-    if metadata is not None and not isinstance(metadata, Mapping):
-        return metadata  # composing the start document will refuse it
-    merged = {**catalog._store.options.metadata_defaults, **(metadata or {})}
+    if given.metadata is not None and not isinstance(given.metadata, Mapping):
+        return given.metadata  # composing the start document will refuse it
+    defaults = dict(catalog._store.options.metadata_defaults)
+    for key in (*REFERRING, "parameters"):
+        if getattr(given, key) is not None:
+            defaults.pop(key, None)
+    merged = {**defaults, **(given.metadata or {})}
     for key in merged.keys() & set(REFERRING):
-        merged[key] = _resolved(catalog, merged[key], key, uid)
+        merged[key] = _resolved(catalog, merged[key], key, given.uid)
     return merged
 
 
