@@ -185,7 +185,7 @@ def test_tags_and_retractions_show(annotated):
         ({"until": float("nan")}, "until must be a time or a run"),
         ({"until": True}, "until must be a time or a run"),
         ({"since": pandas.NaT}, "since must be a time or a run"),
-        ({"since": numpy.datetime64("NaT")}, "since must be a time or a run"),
+        ({"since": numpy.datetime64("NaT", "s")}, "since must be a time or a run"),
         ({"since": object()}, "since must be a time or a run"),
         ({"derived_from": "no-such-run"}, r"derived_from names the run 'no-such-run'.*catalog\[uid\]"),
         ({"derived_from": {"dark": "no-such-run"}}, "derived_from names the run 'no-such-run'"),

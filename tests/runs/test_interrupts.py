@@ -164,7 +164,9 @@ def test_interrupts_at_any_moment_leave_the_handler_and_whole_blocks() -> None:
         try:
             timer.start()
             until = time.monotonic() + 10
-            while time.monotonic() < until:
+            # without a condition: python/cpython#130279
+            while True:
+                assert time.monotonic() < until
                 with deferred_interrupts():
                     begun += 1
                     with deferred_interrupts():

@@ -39,7 +39,7 @@ PLAIN = {
     "a duration of numpy in steps": (numpy.timedelta64(2, ("m", 25)), 3000.0),
     "a duration of numpy in an array": (numpy.array(1, "m8[h]"), 3600.0),
     "no time": (pandas.NaT, None),
-    "numpy's no time": (numpy.datetime64("NaT"), None),
+    "numpy's no time": (numpy.datetime64("NaT", "s"), None),
     "an array of datetimes": (numpy.array(["2024-05-31", "NaT"], "M8[D]"), ["2024-05-31", None]),
     "a UUID": (NUMBER, str(NUMBER)),
     "in lists and dicts": ({"scans": (datetime.date(2024, 5, 31),)}, {"scans": ["2024-05-31"]}),
@@ -182,7 +182,7 @@ def test_a_time_without_a_zone_is_local(when, monkeypatch):
     assert [run.metadata["start"]["time"] for run in built] == [noon, noon]
 
 
-@pytest.mark.parametrize("when", [pandas.NaT, pandas.NA, numpy.datetime64("NaT"), numpy.datetime64("NaT", "s")])
+@pytest.mark.parametrize("when", [pandas.NaT, pandas.NA, numpy.datetime64("NaT", "s"), numpy.datetime64("NaT", "D")])
 def test_what_is_no_time_is_no_time_of_a_run(when):
     for arguments in ({"time": when}, {"metadata": {"time": when}}):
         with pytest.raises(InvalidMetadataError, match=r"time is (NaT|<NA>), which is no time; give a datetime"):

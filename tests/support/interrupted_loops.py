@@ -140,7 +140,10 @@ def _add_rows(
             for timer in timers:
                 timer.start()
             end = time.monotonic() + PATIENCE
-            while time.monotonic() < end:
+            # without a condition: python/cpython#130279
+            while True:
+                if time.monotonic() > end:
+                    return problem
                 builder.add_data("primary", data=_row(len(added), form))
                 added.append(len(added))
         except KeyboardInterrupt:

@@ -30,7 +30,9 @@ def elements(dtype):
         bound = 9 * 10**9 * per_second
         ticks = st.integers(-bound, bound)
         return st.one_of(ticks, st.just("NaT")).map(
-            lambda tick: numpy.array(tick, dtype="int64").view(dtype)[()] if tick != "NaT" else dtype.type("NaT")
+            lambda tick: (
+                numpy.array(tick, dtype="int64").view(dtype)[()] if tick != "NaT" else numpy.array(tick, dtype)[()]
+            )
         )
     return npst.from_dtype(dtype)
 

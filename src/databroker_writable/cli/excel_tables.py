@@ -46,7 +46,9 @@ def _workbook(path: Path, *, data_only: bool) -> Any:
     import openpyxl
 
     try:
-        return openpyxl.load_workbook(path, data_only=data_only)
+        # openpyxl leaves a damaged file open that it opened itself
+        with path.open("rb") as file:
+            return openpyxl.load_workbook(file, data_only=data_only)
     except (KeyError, IndexError, AttributeError, TypeError, SyntaxError, EOFError, zlib.error) as exc:
         raise ValueError(f"it is damaged, or no workbook of Excel: {exc}") from exc
 
