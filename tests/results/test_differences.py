@@ -35,6 +35,17 @@ def differing(first: Any, second: Any, one_event: bool = False) -> dict[str, Any
     return result.columns.iloc[0].to_dict() if len(result.columns) else {}
 
 
+FAR_APART = ["1700-01-01", "2200-01-01"]
+
+
+def test_times_may_be_further_apart_than_their_type_holds() -> None:
+    first, second = (numpy.array([year], "M8[ns]") for year in FAR_APART)
+    assert differing({"x": first}, {"x": second})["largest"].days == 182621
+    later = numpy.array(["3000"], "M8[s]")
+    assert differing({"x": later}, {"x": second})["largest"].days == 292194
+    assert differing({"x": second}, {"x": second.astype("M8[s]")})["count"] == 0
+
+
 def test_the_same_data_do_not_differ() -> None:
     data = {"x": [1.0, float("nan")], "t": pandas.to_datetime(["2024-05-31", None]), "s": ["a", "b"], "z": [1j, 2j]}
     result = diff(run_of(data, {"a": {"b": [1, 2]}}), run_of(data, {"a": {"b": [1, 2]}}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sqlite3
@@ -151,12 +152,12 @@ def _truncate(path: Path) -> None:
 
 def _replace_by_a_database_of_another_program(path: Path) -> None:
     path.unlink()
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE headers (something TEXT)")
 
 
 def _change_the_types_of_what_is_stored(path: Path) -> None:
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE headers SET uid = NULL, time = 'soon', name = CAST(name AS TEXT)")
 
 

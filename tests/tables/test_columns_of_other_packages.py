@@ -97,6 +97,21 @@ def test_datetimes_of_several_zones_are_refused(values):
         read_table({"t": values})
 
 
+@pytest.mark.parametrize("form", [numpy.asarray, dask.array.from_array])
+def test_days_beyond_the_range_of_seconds_are_refused(form):
+    days = numpy.array([2**50], "M8[D]")
+    with pytest.raises(
+        InvalidTableError, match=r"column 't' holds datetime64\[D\] out of the range of datetime64\[s\]"
+    ):
+        dask.compute(read_table({"t": form(days)}).data)
+
+
+def test_blocks_of_times_beyond_the_announced_range_are_refused():
+    times = dask.array.from_array(numpy.array(["3000"], "M8[s]")).map_blocks(lambda block: block, dtype="M8[ns]")
+    with pytest.raises(InvalidTableError, match=r"column 't' computes to a block of datetime64\[s\]"):
+        dask.compute(read_table({"t": times}).data)
+
+
 def test_datetimes_that_the_finest_unit_among_them_cannot_hold_are_refused():
     with pytest.raises(InvalidTableError, match=r"column 't' holds .*out of the range of"):
         read_table({"t": [datetime.datetime(9000, 1, 1), STAMPS[0]]})

@@ -396,6 +396,11 @@ def test_columns_are_chosen_with_their_coordinates() -> None:
 # NeXus
 
 
+def test_times_that_seconds_of_their_type_do_not_span_are_refused() -> None:
+    with pytest.raises(ExportError, match=r"the times in 'date' are further apart than datetime64\[ns\] can hold"):
+        export(stored({"date": numpy.array(["1700-01-01", "2200-01-01"], "M8[ns]"), "x": [1, 2]}), "run.nxs")
+
+
 def test_nexus_has_what_viewers_plot() -> None:
     run = stored(spectra(), {"analysis_name": "fit"}, one_event=True, parameters={"window": 3}, versions=["numpy"])
     with h5py.File(export(run, "run.nxs"), "r") as file:

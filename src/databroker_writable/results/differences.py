@@ -19,6 +19,7 @@ from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 from ..tables.public_types import Run
+from ..tables.time_columns import equal_times, seconds_apart
 from .header_search import flat
 from .run_uids import unambiguous_length
 
@@ -258,8 +259,16 @@ def _of_values(first: Any, second: Any) -> tuple[int, Any, float | None, tuple[i
             relative = largest / scale if 0 < scale < numpy.inf else None
     at = at if numpy.ndim(first) else ()
     if largest is not None and getattr(first.dtype, "kind", "") in "mM":
-        return count, pandas.Timedelta(largest, unit="s"), None, at
+        return count, _span(largest), None, at
     return count, largest, relative, at
+
+
+def _span(seconds: float) -> pandas.Timedelta:
+    """A span of time; in whole seconds where nanoseconds cannot hold it."""
+    try:
+        return pandas.Timedelta(seconds, unit="s")
+    except (OverflowError, pandas.errors.OutOfBoundsTimedelta):
+        return pandas.Timedelta(numpy.timedelta64(round(min(seconds, 9e18)), "s"))
 
 
 def _plain(array: xarray.Variable) -> Any:
@@ -293,7 +302,7 @@ def _same(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
     # a comparison of integers with floats rounds the integers
     would_round = len(integers) == 1 and exceeds_float64(pandas.Series(integers[0].ravel()))
     if any(kinds <= set(comparable) for comparable in _COMPARABLE) and not would_round:
-        same = first == second
+        same = equal_times(first, second) if kinds <= set("mM") and first.dtype != second.dtype else first == second
         return same | ((first != first) & (second != second)) if kinds & set("fcmM") else same
     a, b = (array.ravel().astype(object) for array in (first, second))
     a_missing, b_missing = pandas.isna(a), pandas.isna(b)
@@ -313,7 +322,7 @@ def _distances(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray | N
         if kinds <= set("iufc"):
             return numpy.abs(first.astype("complex128" if "c" in kinds else "float64") - second)
         if kinds in ({"m"}, {"M"}):
-            return numpy.abs((first - second) / numpy.timedelta64(1, "s"))
+            return seconds_apart(first, second)
     return None
 
 

@@ -70,7 +70,11 @@ def moment_of(catalog: Any, value: Any, argument: str) -> float:
 
 def local_times(seconds: Iterable[float]) -> Any:
     """POSIX seconds as a column of local times without a zone, as in databroker's tables."""
-    return numpy.array([local_time(moment) for moment in seconds], "datetime64[us]").astype("datetime64[ns]")
+    times = pandas.DatetimeIndex(numpy.array([local_time(moment) for moment in seconds], "datetime64[us]"))
+    try:
+        return times.as_unit("ns").to_numpy()
+    except pandas.errors.OutOfBoundsDatetime:
+        return times.to_numpy()
 
 
 def _moment_of_text(catalog: Any, text: str, argument: str) -> float | None:

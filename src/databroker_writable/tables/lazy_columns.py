@@ -60,6 +60,9 @@ def _cast(block: Any, dtype: numpy.dtype[Any]) -> Any:
         return exactly_as(block, dtype.str)
     if block.dtype == dtype or not numpy.can_cast(block.dtype, dtype, "same_kind"):
         return block
-    changed = block.astype(dtype)
+    try:
+        changed = block.astype(dtype)
+    except OverflowError:
+        return block  # of times, in numpy 2.5, where others wrap around
     back = changed.astype(block.dtype) if changed.dtype.kind == block.dtype.kind else changed
     return changed if numpy.array_equal(back, block, equal_nan=True) else block

@@ -80,11 +80,10 @@ def plain_datetime(time: Any) -> Any:
     if isinstance(time, numpy.datetime64):
         if numpy.isnat(time):
             return pandas.NaT
+        if len(str(time).partition("-")[0]) != 4 or str(time).startswith("0000"):
+            return time  # of a year that Python does not have
         is_day = numpy.datetime_data(time.dtype)[0] in ("Y", "M", "W", "D")
-        plain = time.astype("M8[D]" if is_day else "M8[us]").item()
-        # numpy gives a number for a year that Python does not have, or wraps around
-        has_year = isinstance(plain, datetime.date) and len(str(time).partition("-")[0]) == 4
-        return plain if has_year else time
+        return time.astype("M8[D]" if is_day else "M8[us]").item()
     if not isinstance(time, pandas.Timestamp) or time is pandas.NaT:
         return time
     return time.to_pydatetime(warn=False) if time.year <= datetime.MAXYEAR else time.to_datetime64()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
 import zoneinfo
 from collections.abc import Iterable, Sequence
 from itertools import compress
@@ -152,16 +154,42 @@ def _at_resolution(values: Any, unit: str, name: str) -> tuple[Any, str]:
     if kind == "m" and unit in ("Y", "M"):
         raise unsupported(name, f"{values.dtype}", "months and years have no fixed length; use days or seconds")
     unit = unit if unit in PER_SECOND else "s"
-    changed = values.astype(f"{kind}8[{unit}]")
+    dtype = numpy.dtype(f"{kind}8[{unit}]")
+    change = functools.partial(_exactly_as, to=dtype, name=name)
     lazy = isinstance(values, dask.array.Array)
-    if not lazy and not numpy.array_equal(changed.astype(values.dtype), values, equal_nan=True):
-        raise unsupported(name, f"{values.dtype} out of the range of {changed.dtype}", "use fewer digits")
-    return changed, unit
+    return values.map_blocks(change, dtype=dtype) if lazy else change(values), unit
+
+
+def _exactly_as(values: numpy.ndarray, to: numpy.dtype[Any], name: str) -> numpy.ndarray:
+    changed = None
+    with contextlib.suppress(OverflowError):  # numpy 2.5 raises it where others wrap around
+        changed = values.astype(to)
+    if changed is None or not numpy.array_equal(changed.astype(values.dtype), values, equal_nan=True):
+        raise unsupported(name, f"{values.dtype} out of the range of {to}", "use fewer digits")
+    return changed
 
 
 def _recovered(seconds: numpy.ndarray, integers: numpy.ndarray, absent: numpy.ndarray, unit: str) -> bool:
     with numpy.errstate(invalid="ignore", over="ignore"):
         return bool(numpy.array_equal(ticks(seconds, unit)[~absent], integers[~absent]))
+
+
+def equal_times(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
+    """Which times in different units are equal; numpy would bring them to the finer one, whatever its range."""
+    same: numpy.ndarray = (pandas.Series(first.ravel()) == pandas.Series(second.ravel())).to_numpy()
+    return same.reshape(first.shape)
+
+
+def seconds_apart(first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
+    """The absolute differences of times; NaN if one is missing."""
+    per_second = [PER_SECOND[numpy.datetime_data(times.dtype)[0]] for times in (first, second)]
+    finest = max(per_second)
+    # the integers of numpy's times may be further apart than their type holds
+    a, b = (
+        times.astype("int64").astype(numpy.longdouble) * (finest // each)
+        for times, each in zip((first, second), per_second, strict=True)
+    )
+    return numpy.where(numpy.isnat(first) | numpy.isnat(second), numpy.nan, numpy.abs(a - b) / finest)
 
 
 def encode_zoned(values: Any, name: str) -> Encoded:

@@ -99,6 +99,7 @@ def _groups(streams: list[str]) -> dict[str, str]:
     return groups
 
 
+_NO_DATES = "netCDF has no such dates, or only if cftime is installed"
 _OF_DATES = ("num2date", "year", "nanoseconds")
 """What xarray 2026.9 looks for in vain where dates are far away: in cftime, which may be missing, or in its dates."""
 
@@ -110,10 +111,12 @@ def _add_group(file: NewHDF5File, dataset: xarray.Dataset, group: str | None) ->
     store = xarray.backends.H5NetCDFStore(file.hdf5, group=group, mode="w", autoclose=False)
     try:
         dataset.dump_to_store(store, writer=writer)
+    except OverflowError as exc:  # as numpy 2.5 raises for times that are far apart
+        raise ValueError(_NO_DATES) from exc
     except (AttributeError, KeyError) as exc:
         if not any(word in _OF_DATES for word in (getattr(exc, "name", None), *exc.args)):
             raise
-        raise ValueError("netCDF has no such dates, or only if cftime is installed") from exc
+        raise ValueError(_NO_DATES) from exc
     writer.sync()
     file.check()
 

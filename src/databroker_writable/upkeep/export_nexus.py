@@ -143,7 +143,7 @@ def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str |
         data = numpy.asarray(data)
         first = data[~numpy.isnat(data)][:1]
         attrs = {**attrs, "units": "s", "start": str(first[0]) if first.size else ""}
-        data = data - (first[0] if first.size else numpy.datetime64(0, "s"))
+        data = _since(first[0], data, name) if first.size else data - numpy.datetime64(0, "s")
     if data.dtype.kind == "m":
         attrs["units"] = "s"
         data = _seconds(name, numpy.asarray(data))
@@ -159,6 +159,15 @@ def _field(group: h5py.Group, name: str, variable: xarray.Variable, units: str |
         data.store(group.create_dataset(field, data.shape, data.dtype))
     group[field].attrs.update({key: _small(attribute(value)) for key, value in attrs.items() if key not in _OF_NEXUS})
     return field
+
+
+def _since(first: numpy.datetime64, times: numpy.ndarray, name: str) -> numpy.ndarray:
+    """The spans of times since the first one."""
+    counts = times[~numpy.isnat(times)].astype("int64")
+    if not all(abs(int(count) - int(first.astype("int64"))) < 2**63 for count in (counts.min(), counts.max())):
+        raise ValueError(f"the times in {name!r} are further apart than {times.dtype} can hold; .parquet keeps them")
+    spans: numpy.ndarray = times - first
+    return spans
 
 
 def _seconds(name: str, spans: numpy.ndarray) -> numpy.ndarray:
