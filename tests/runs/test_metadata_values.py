@@ -146,7 +146,11 @@ def test_results_of_scipy_keep_what_is_beside_their_items():
     assert start["mean"] == start["parameters"] == {"statistic": mean.statistic, "pvalue": mean.pvalue, "df": 2}
 
 
-@pytest.mark.parametrize("given", [5, Settings, [1, 2], (numpy.ones(1), numpy.ones((1, 1)))])
+ROW = pandas.DataFrame({"params": [{"C": 1.0}], "mean_test_score": [0.9]}).iloc[0]
+"""As of the results of a search by scikit-learn: its labels look like attributes."""
+
+
+@pytest.mark.parametrize("given", [5, Settings, [1, 2], (numpy.ones(1), numpy.ones((1, 1))), ROW])
 def test_what_offers_no_parameters_is_refused_with_an_example(given):
     with pytest.raises(
         InvalidMetadataError, match=r"parameters must be a dict, not .*e\.g\. \{'slope': result\.slope\}"

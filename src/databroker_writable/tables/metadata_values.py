@@ -16,7 +16,7 @@ import numpy
 import pandas
 
 from ..errors import InvalidMetadataError
-from .classifier import SCALARS, TIMES, type_of_dtype
+from .classifier import LABELLED, SCALARS, TIMES, type_of_dtype
 from .document_values import MAX_DEPTH
 from .time_columns import PER_SECOND
 
@@ -107,7 +107,7 @@ def day_in(number: Any) -> datetime.date | None:
 
 def plain_parameters(value: Any) -> Any:
     """Return the parameters of the result of a fit, an estimator or a record of settings; other values unchanged."""
-    for offer in _OFFERS:
+    for offer in () if isinstance(value, LABELLED) else _OFFERS:
         parameters = offer(value)
         if isinstance(parameters, Mapping):
             return parameters
