@@ -104,6 +104,19 @@ def test_all_runs_of_a_search_are_inputs_and_a_stream_or_a_whole_catalog_is_refu
         catalog.store_run({"k": [1.0]}, derived_from=catalog)
 
 
+def test_a_table_of_runs_is_refused_as_inputs_but_its_index_is_taken(catalog, raw):
+    table = catalog.table()
+    for argument in ("derived_from", "supersedes"):
+        with pytest.raises(
+            InvalidMetadataError, match=rf"{argument} takes runs, not a DataFrame; .*list\(table\.index\)"
+        ):
+            catalog.store_run({"k": [1.0]}, **{argument: table})
+    with pytest.raises(InvalidMetadataError, match="derived_from takes runs, not a DataFrame"):
+        catalog.table(derived_from=table)
+    result = catalog.store_run({"k": [1.0]}, derived_from=list(table.index))
+    assert [source["uid"] for source in result.metadata["start"]["derived_from"]] == [uid_of(raw)]
+
+
 def test_an_operator_that_no_backend_knows_is_named(catalog, raw):
     catalog.store_run({"k": [1.0]}, {"sample": "Cu"}, derived_from=raw)
     for ask in (catalog.table, catalog.latest):

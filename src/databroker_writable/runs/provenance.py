@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas
 from intake.catalog import Catalog
 
 from ..errors import InvalidMetadataError
@@ -55,6 +56,8 @@ def with_roles(runs: Any, argument: str) -> list[tuple[Any, str | None]]:
         if not upstream.is_search_result(runs):
             raise InvalidMetadataError(f"{argument} takes runs, not a catalog; choose some: catalog.search({{...}})")
         runs = list(runs.values())
+    if isinstance(runs, pandas.DataFrame):
+        raise InvalidMetadataError(f"{argument} takes runs, not a DataFrame; give their uids, e.g. list(table.index)")
     pairs: list[tuple[Any, str | None]] = []
     for item in as_list(runs):
         # the keys of a dict are roles, or the parts of one reference
