@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import h5py
 import numpy
 import pandas
 import pytest
+import suitcase.utils
 import xarray
 
 import databroker_writable
@@ -859,6 +861,33 @@ def test_suitcase_csv_writes_each_stream() -> None:
     (path,) = export_with_suitcase(stored({"x": [1, 2]}, uid="run-1"), "csv", "{uid}-")
     assert path == "run-1-primary.csv"
     assert pandas.read_csv(path)["x"].tolist() == [1, 2]
+
+
+class SpecSerializer:
+    """As that of suitcase-specfile 0.3 looks up its file, and fails without a scan_id."""
+
+    def __init__(self, directory: str, file_prefix: str) -> None:
+        self._manager = suitcase.utils.MultiFileManager(directory)
+        self._prefix = file_prefix
+
+    def __call__(self, name: str, doc: Any) -> None:
+        if name == "start":
+            self._file = self._manager.open("stream_data", f"{self._prefix}.spec", "a")
+            self._start = doc
+        elif name == "stop":
+            (path,) = self._manager.artifacts["stream_data"]
+            self._file.write(f"#F {os.path.basename(path)}\n#S {self._start['scan_id']}\n")
+
+
+def test_a_suitcase_can_look_up_its_files_and_its_errors_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "suitcase.specfile", types.SimpleNamespace(Serializer=SpecSerializer))
+    (path,) = export_with_suitcase(stored({"x": [1]}, {"scan_id": 3}), "specfile", "run")
+    assert Path(path).read_text() == "#F run.spec\n#S 3\n"
+    with pytest.raises(
+        ExportError, match=r"suitcase-specfile cannot write this run \(.*scan_id.*\), and nothing is left"
+    ):
+        export_with_suitcase(stored({"x": [1]}), "specfile", "other")
+    assert not list(Path().glob("*other*"))
 
 
 def test_a_suitcase_that_is_not_installed_is_named() -> None:

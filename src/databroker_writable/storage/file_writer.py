@@ -37,11 +37,8 @@ class PublishingManager:
         self._check_name = check_name
         # if they were garbage-collected, they would close their files
         self._texts: list[IO[str]] = []
-
-    @property
-    def artifacts(self) -> dict[str, list[str]]:
-        """Final paths by label, as suitcase's managers give them."""
-        return {"all": self._run.paths}
+        # final paths by label, as suitcase's managers give them; suitcase-specfile looks them up
+        self.artifacts: dict[str, list[str]] = {}
 
     def open(
         self, label: str, postfix: str, mode: str, encoding: str | None = None, errors: str | None = None
@@ -55,6 +52,7 @@ class PublishingManager:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         file = NewFile(path)
         self._run.files.append(file)
+        self.artifacts.setdefault(label, []).append(path)
         if "b" in mode:
             return file
         text = io.TextIOWrapper(file, encoding=encoding or "utf-8", errors=errors, write_through=True)

@@ -264,6 +264,11 @@ def export_with_suitcase(run: Any, suitcase: str, path: str) -> list[str]:
             raise _exists(exc.filename2 or exc.filename) from None
         if isinstance(exc, OSError) and not isinstance(exc, StoreError):
             raise StoreFailedError(f"suitcase-{suitcase} failed ({exc}); nothing is left of its files") from exc
+        if isinstance(exc, Exception) and not isinstance(exc, StoreError | MemoryError | Warning):
+            raise ExportError(
+                f"suitcase-{suitcase} cannot write this run ({short(exc, 200)}), and nothing is left of its files; "
+                f"write another format: {', '.join(SUFFIXES)}"
+            ) from exc
         raise
     return [os.path.normpath(path) for path in writer.paths]
 
