@@ -84,6 +84,23 @@ def test_a_retracted_run_supersedes_nothing(chain):
     assert chain.impact("raw-1")["verdict"]["fit-1"] is None
 
 
+@pytest.mark.parametrize("last_is_derived", [False, True])
+def test_what_replaces_a_retracted_run_supersedes_what_that_one_did(chain, last_is_derived):
+    raw = {"derived_from": "raw-1"} if last_is_derived else {}
+    chain.store_run({"k": [1.1]}, uid="fit-2", supersedes="fit-1", **raw)
+    chain.retract("fit-2", reason="wrong edge")
+    chain.store_run({"k": [1.2]}, {"analysis_name": "fit"}, uid="fit-3", supersedes="fit-2", **raw)
+    assert chain.stale()[["input", "verdict", "reason"]].to_dict("index") == {
+        "mean-1": {"input": "fit-1", "verdict": "superseded", "reason": "fit-3"}
+    }
+    assert chain.impact("raw-1")["verdict"]["fit-1"] == "superseded"
+    assert chain.lineage("raw-1").nodes["fit-1"]["verdict"] == "superseded"
+    assert chain.latest(analysis_name="fit").metadata["start"]["uid"] == "fit-3"
+    chain.retract("fit-3", reason="too few")
+    assert chain.stale().index.tolist() == []
+    assert chain.latest(analysis_name="fit").metadata["start"]["uid"] == "fit-1"
+
+
 def test_what_replaces_its_own_input_is_not_stale(chain):
     chain.store_run({"k": [1.1]}, uid="fit-2", derived_from="fit-1", supersedes="fit-1")
     assert chain.stale().index.tolist() == ["mean-1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from .header_search import PROBE, Header, headers_superseding, named_inputs
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
-from .remarks import RETRACTED, SUPERSEDED, may_supersede, remarks, retractions
+from .remarks import RETRACTED, SUPERSEDED, remarks, retractions, superseded_by
 from .time_arguments import local_times
 
 IMPACT_COLUMNS = ("time", "catalog", "name", "status", "steps", "verdict")
@@ -48,11 +49,11 @@ def results_made_from(catalog: Any, run: Any) -> tuple[dict[str, Result], dict[s
     uid = (known_uid(catalog, run, "impact") if isinstance(run, str) else None) or first["uid"]
     reached = NamedCatalogs(catalog)
     _, known = reached.find(uid, first["catalog"])
-    results, naming = _follow(reached, [uid], _inputs)
+    results = _follow(reached, [uid], _inputs)
     if known is None and not results and start_of(run) is None:
         raise NotFoundError(no_such_input(catalog, uid))
     withdrawn = retractions(reached.ask_each(remarks))
-    replaced = successors(naming, withdrawn)
+    replaced = _superseded(reached, withdrawn)
     nearest_first = sorted(results.values(), key=lambda found: (found.steps, place_in_time(found.header.time)))
     verdicts = {**dict.fromkeys(replaced, SUPERSEDED), **dict.fromkeys(withdrawn, RETRACTED)}
     return {found.header.uid: found for found in nearest_first}, verdicts
@@ -63,13 +64,10 @@ def stale(catalog: Any) -> pandas.DataFrame:
     reached = NamedCatalogs(catalog)
     _reach_inputs(reached)
     withdrawn = retractions(reached.ask_each(remarks))
-    superseding = [
-        header for found in reached.ask_each(lambda catalog: list(headers_superseding(catalog))) for header in found
-    ]
-    reasons = {uid: (SUPERSEDED, successor) for uid, successor in successors(superseding, withdrawn).items()}
+    reasons = {uid: (SUPERSEDED, successor) for uid, successor in _superseded(reached, withdrawn).items()}
     reasons.update({uid: (RETRACTED, remark["text"]) for uid, remark in withdrawn.items()})
     rows = []
-    for uid, (name, header, _, cause) in _follow(reached, reasons, _inputs_not_replaced)[0].items():
+    for uid, (name, header, _, cause) in _follow(reached, reasons, _inputs_not_replaced).items():
         if name == catalog.name and uid not in reasons and PROBE not in header.start:
             said = header.time, name_of(header.start), header.status
             rows.append((uid, *said, cause, *reasons[cause]))
@@ -86,16 +84,12 @@ def _inputs_not_replaced(header: Header) -> list[str]:
     return [uid for uid in _inputs(header) if uid not in replaced]
 
 
-def _follow(
-    reached: NamedCatalogs, uids: Iterable[str], inputs_of: Callable[[Header], list[str]]
-) -> tuple[dict[str, Result], list[Header]]:
-    """What was made from some runs, and the headers of all runs that name one of these."""
+def _follow(reached: NamedCatalogs, uids: Iterable[str], inputs_of: Callable[[Header], list[str]]) -> dict[str, Result]:
+    """What was made from some runs."""
     results: dict[str, Result] = {}
-    naming: list[Header] = []
     steps, origin = dict.fromkeys(uids, 0), {uid: uid for uid in uids}
     while named := list(reached.naming(steps)):
         for name, header in named:
-            naming.append(header)
             for source in sources_of(header.start):
                 reached.reach(source["catalog"])
             inputs = [uid for uid in inputs_of(header) if uid in steps]
@@ -104,7 +98,7 @@ def _follow(
                 steps.setdefault(header.uid, steps[nearest] + 1)
                 origin.setdefault(header.uid, origin[nearest])
                 results[header.uid] = Result(name, header, steps[header.uid], origin[header.uid])
-    return results, naming
+    return results
 
 
 def _reach_inputs(reached: NamedCatalogs) -> None:
@@ -118,10 +112,14 @@ def _reach_inputs(reached: NamedCatalogs) -> None:
         names += [other for other in reached.ask(name, catalogs_of_inputs) or () if other not in (None, *names)]
 
 
+def _superseded(reached: NamedCatalogs, withdrawn: Container[str]) -> dict[str, str]:
+    found = reached.ask_each(lambda catalog: list(headers_superseding(catalog)))
+    return successors(itertools.chain.from_iterable(found), withdrawn)
+
+
 def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
-    """The superseded uids, each with the newest run that supersedes it, is successful and is not retracted."""
-    valid = [header for header in superseding if may_supersede(header.uid, header.status, withdrawn)]
-    return {uid: header.uid for header in reversed(valid) for uid in superseded_uids(header.start)}
+    """The superseded uids, each with the newest run that takes its place."""
+    return superseded_by(((h.uid, h.status, superseded_uids(h.start)) for h in superseding), withdrawn)
 
 
 def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]]) -> pandas.DataFrame:

@@ -20,7 +20,7 @@ from .axes import check_axes, words_in_title
 from .header_search import Header
 from .named_catalogs import NamedCatalogs
 from .references import ambiguous, known_uid, no_such_input
-from .remarks import RETRACTED, SUPERSEDED, Remark, may_supersede, remarks, retractions
+from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions, superseded_by
 from .run_uids import unambiguous_length
 
 if TYPE_CHECKING:
@@ -285,9 +285,9 @@ def _judge(graph: Lineage, retracted: Mapping[str, Remark]) -> None:
     """Mark the runs that are retracted or superseded, and what was made from them."""
     for data in graph.nodes.values():
         data.update(verdict=None, outdated_by=None, mark="")
-    for uid, successor, kind in graph.edges(data="kind"):
-        if kind == "superseded" and may_supersede(successor, graph.nodes[successor]["status"], retracted):
-            graph.nodes[uid]["verdict"] = SUPERSEDED
+    named = ((uid, data["status"], superseded_uids(data["start"] or {})) for uid, data in graph.nodes(data=True))
+    for uid in superseded_by(named, retracted):
+        graph.nodes[uid]["verdict"] = SUPERSEDED
     for uid in retracted.keys() & set(graph):
         graph.nodes[uid]["verdict"] = RETRACTED
     waiting = deque((uid, uid) for uid, verdict in graph.nodes(data="verdict") if verdict)

@@ -6,7 +6,7 @@ import getpass
 import os
 import time
 import uuid
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from ..errors import InvalidMetadataError, NotWritableError, warn_user
@@ -30,9 +30,27 @@ Remark = dict[str, Any]
 """``uid``, ``time``, ``run`` (a uid), ``catalog`` (a name or None), ``user``, ``text``, ``tags`` and ``verdict``."""
 
 
-def may_supersede(uid: str, status: str | None, retracted: Container[str]) -> bool:
-    """Whether a run takes the place of those that it names: a successful one that is not retracted."""
-    return status == "success" and uid not in retracted
+def superseded_by(
+    replacements: Iterable[tuple[str, str | None, Sequence[str]]], retracted: Container[str]
+) -> dict[str, str]:
+    """The superseded uids, each with the first run that takes its place.
+
+    The replacements are uids of runs with their status and the uids that they name as superseded. A run that did not
+    succeed or was retracted takes no place; but the place of one that it names goes to the run that supersedes it.
+    """
+    known = list(replacements)
+    named = {uid: others for uid, _, others in known}
+    valid = dict.fromkeys(uid for uid, status, _ in known if status == "success" and uid not in retracted)
+    found: dict[str, str] = {}
+    for uid in valid:
+        replaced = dict.fromkeys(named[uid])
+        waiting = list(replaced)
+        for other in waiting:  # also of those that are added meanwhile
+            found.setdefault(other, uid)
+            further = named.get(other, ()) if other not in valid else ()
+            waiting += [name for name in further if name not in replaced]
+            replaced.update(dict.fromkeys(further))
+    return found
 
 
 def check_tags(catalog: Any, tags: Any) -> None:
