@@ -35,13 +35,20 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def completed(words: str) -> tuple[list[str], bool]:
-    """What bash is offered for the last word, and whether databroker was imported for it."""
+def offered(words: str) -> tuple[list[tuple[str, str]], bool]:
+    """What bash is offered for the last word, with its type, and whether databroker was imported for it."""
     variables = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     environment = {**os.environ, "_DATABROKER_WRITABLE_COMPLETE": "bash_complete", **variables}
     code = f"import sys; sys.argv = ['databroker-writable']\n{CODE}"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    return [line.partition(",")[2] for line in done.stdout.split()], done.stderr.split()[-1] == "True"
+    lines = [line.partition(",") for line in done.stdout.split()]
+    return [(kind, value) for kind, _, value in lines], done.stderr.split()[-1] == "True"
+
+
+def completed(words: str) -> tuple[list[str], bool]:
+    """The values that bash is offered, and whether databroker was imported."""
+    values, is_imported = offered(words)
+    return [value for _, value in values], is_imported
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,24 @@ def test_options_of_a_command_are_completed_and_the_next_time_without_importing_
     assert completed("databroker-writable ls --sta") == (["--status"], False)
     assert completed("databroker-writable ls --status re") == (["retracted"], False)
     assert completed("databroker-writable copy --") == (completed("databroker-writable copy --")[0], False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"{name} da" for name in databroker_writable_command.SUMMARIES),
+        "copy results da",
+        "store table.csv --to da",
+        "store table.csv --attach da",
+        "note raw -1 text --to da",
+        "export results -1 -o da",
+        "show results -1 --plot da",
+        "lineage results -1 --plot da",
+    ],
+)
+def test_catalogs_and_files_are_completed_as_paths(words: str) -> None:
+    command_cache.remember(main.commands)
+    assert offered(f"databroker-writable {words}") == ([("file", "da")], False)
 
 
 def test_the_help_of_a_command_is_given_without_importing_databroker_once_it_is_known() -> None:

@@ -17,7 +17,7 @@ from ..upkeep.recovering import RecoveredRun, recovered_and_left
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_span
 from .printing import json_text, say
-from .targets import open_existing_to_store, open_to_check
+from .targets import COMPLETED_AS_PATH, open_existing_to_store, open_to_check
 
 _READ = """
 import sys
@@ -39,7 +39,7 @@ except Exception as exc:
     "needs attention, 2 wrong usage.",
     epilog="Example: databroker-writable check results --clean --grace 2d",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.option("--clean", "cleaning", is_flag=True, help="Remove leftovers that are older than the grace period.")
 @click.option(
     "--grace",

@@ -15,7 +15,7 @@ from ..upkeep.copying import CopyReport, add_copies, runs_to_copy
 from .failing import CATALOG_HELP, message_of, saying_what_was_done
 from .parsing import CommandWithRuns
 from .printing import say
-from .targets import find_uid, open_to_read, open_to_store, tiled_container
+from .targets import COMPLETED_AS_PATH, find_uid, open_to_read, open_to_store, tiled_container
 
 TILED = "tiled:"
 SECONDS_BETWEEN = 5
@@ -34,8 +34,8 @@ LONGEST_PAUSE = 120
     "copied; --as-is copies them too.",
     epilog="Example: databroker-writable copy results archive.yml",
 )
-@click.argument("source")
-@click.argument("destination")
+@click.argument("source", type=COMPLETED_AS_PATH)
+@click.argument("destination", type=COMPLETED_AS_PATH)
 @click.argument("uids", nargs=-1, metavar="[UID]...")
 @click.option(
     "--as-is",

@@ -18,7 +18,7 @@ from ..runs.shown_text import aligned, shown, shown_time
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns
 from .printing import say
-from .targets import open_existing_to_store, uid_of_scan
+from .targets import COMPLETED_AS_PATH, open_existing_to_store, uid_of_scan
 
 WIDTH = 36
 MOST_ROWS = 20
@@ -34,7 +34,7 @@ MOST_ROWS = 20
     "CATALOG UID REASON --retract.",
     epilog="Example: databroker-writable delete results 4f3a91c2 77ab01de",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.argument("uids", metavar="UID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(catalog: str, uids: tuple[str, ...], yes: bool) -> None:

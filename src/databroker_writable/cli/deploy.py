@@ -12,6 +12,7 @@ from ..storage.catalog_paths import expanded
 from ..upkeep.deploying import check_catalogs, check_is_yaml, deploy_catalogs, is_searched, search_path_of
 from .parsing import PlainCommand
 from .printing import say
+from .targets import COMPLETED_AS_PATH
 
 
 @click.command(
@@ -22,7 +23,7 @@ from .printing import say
     "of the same name is replaced only with --replace.",
     epilog="Example: databroker-writable deploy catalogs/facility.yml --prefix /opt/beamline-env",
 )
-@click.argument("path", metavar="CATALOG.yml")
+@click.argument("path", metavar="CATALOG.yml", type=COMPLETED_AS_PATH)
 @click.option(
     "--prefix",
     metavar="ENV",

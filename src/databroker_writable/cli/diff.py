@@ -8,7 +8,7 @@ from ..results.differences import diff as difference_of
 from .failing import CATALOG_HELP
 from .parsing import CommandOnRuns
 from .printing import say
-from .targets import find_run, open_to_read
+from .targets import COMPLETED_AS_PATH, find_run, open_to_read
 
 
 @click.command(
@@ -18,7 +18,7 @@ from .targets import find_run, open_to_read
     "Exit status: 0 no differences, 1 the runs cannot be compared, 2 wrong usage, 3 the runs differ.",
     epilog="Example: databroker-writable diff results -2 -1",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.argument("first", metavar="UID")
 @click.argument("second", metavar="UID")
 @click.pass_context

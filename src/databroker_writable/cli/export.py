@@ -17,7 +17,7 @@ from ..upkeep.exporting import export as export_run
 from .failing import CATALOG_HELP, message_of
 from .parsing import CommandOnRuns
 from .printing import say
-from .targets import find_run, open_to_read
+from .targets import COMPLETED_AS_PATH, find_run, open_to_read
 
 
 @click.command(
@@ -30,9 +30,9 @@ from .targets import find_run, open_to_read
     "written to a directory beside FILE: those of run.nc to run-attachments.",
     epilog="Example: databroker-writable export results -1 -o '{sample}_{uid:.6}.nxs' --with-inputs",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.argument("uids", nargs=-1, required=True, metavar="UID...")
-@click.option("-o", "--output", metavar="FILE", help="[default: {uid:.8}.nc]")
+@click.option("-o", "--output", metavar="FILE", type=COMPLETED_AS_PATH, help="[default: {uid:.8}.nc]")
 @click.option("--stream", metavar="NAME", help="Write only this stream. A .csv or .parquet file holds one.")
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="Write this column. May be repeated.")
 @click.option("--with-inputs", is_flag=True, help="Add the metadata of the runs that a run was made from.")

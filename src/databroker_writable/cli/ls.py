@@ -14,7 +14,7 @@ from ..runs.shown_text import aligned
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_metadata, parse_time
 from .printing import json_text, say
-from .targets import find_uid, is_position, open_to_read
+from .targets import COMPLETED_AS_PATH, find_uid, is_position, open_to_read
 
 
 @click.command(
@@ -24,7 +24,7 @@ from .targets import find_uid, is_position, open_to_read
     "rows of a table that was stored with --one-event. Tags come from remarks.",
     epilog="Example: databroker-writable ls results --where sample=Cu --since 7d",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.option(
     "--where",
     multiple=True,

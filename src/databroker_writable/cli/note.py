@@ -8,7 +8,7 @@ from ..runs.shown_text import aligned, shown, shown_time
 from .failing import CATALOG_HELP
 from .parsing import CommandOnRuns, parse_target
 from .printing import say
-from .targets import find_run, open_existing_to_store, open_to_read
+from .targets import COMPLETED_AS_PATH, find_run, open_existing_to_store, open_to_read
 
 COLUMNS = ("time", "user", "verdict", "tags", "text")
 WIDTH = 60
@@ -21,7 +21,7 @@ WIDTH = 60
     "Remarks are kept next to the runs, with your user name and the time. They cannot be changed.",
     epilog='Example: databroker-writable note results 4f3a91c2 "beam dump at frame 40" --tag bad-frames',
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.argument("uid")
 @click.argument("text", required=False)
 @click.option(
@@ -31,6 +31,7 @@ WIDTH = 60
 @click.option("--restore", is_flag=True, help="Undo a retraction.")
 @click.option(
     "--to",
+    type=COMPLETED_AS_PATH,
     metavar="RESULTS",
     callback=parse_target,
     help="Keep the remark in this catalog, if the run's own is read-only.",

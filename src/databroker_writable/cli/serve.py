@@ -12,7 +12,7 @@ from ..runs import upstream
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand
 from .printing import say
-from .targets import open_to_read
+from .targets import COMPLETED_AS_PATH, open_to_read
 
 
 @click.command(
@@ -23,7 +23,7 @@ from .targets import open_to_read
     "with the key that is printed. Press Ctrl-C to stop it.",
     epilog="Example: databroker-writable serve results",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 chooses a free port.")
 @click.option("--public", is_flag=True, help="Let every computer on the network read, without a key.")
 def serve(catalog: str, port: int, public: bool) -> None:

@@ -27,7 +27,7 @@ from .character_plot import text_plot
 from .failing import CATALOG_HELP, message_of
 from .parsing import CommandOnRuns, parse_picture
 from .printing import json_text, say
-from .targets import find_run, open_to_read
+from .targets import COMPLETED_AS_PATH, find_run, open_to_read
 
 VALUE_WIDTH = 300
 FIRST_ROWS = 5
@@ -47,13 +47,14 @@ Values = dict[Hashable, xarray.Variable]
     f"{CATALOG_HELP} UID is the run's uid or its first characters, a scan_id, or -1 for the latest run.",
     epilog="Example: databroker-writable show results -1 --column mu",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.argument("uid")
 @click.option("--column", metavar="NAME", help="Plot this column with text characters. All of it is read.")
 @click.option("--stream", "stream_name", metavar="NAME", help="The stream of the column, if several streams have it.")
 @click.option(
     "--plot",
     metavar="FILE.png",
+    type=COMPLETED_AS_PATH,
     callback=parse_picture,
     help="Draw the column, or the first that can be drawn, into a new file.",
 )

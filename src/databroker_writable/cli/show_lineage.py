@@ -13,7 +13,7 @@ from ..results.run_uids import open_run
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns, parse_picture
 from .printing import say
-from .targets import open_to_read, uid_if_known
+from .targets import COMPLETED_AS_PATH, open_to_read, uid_if_known
 
 if TYPE_CHECKING:
     from ..results.lineage import Lineage
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     "superseded ones.",
     epilog="Example: databroker-writable lineage results -1 --mermaid",
 )
-@click.argument("catalog")
+@click.argument("catalog", type=COMPLETED_AS_PATH)
 @click.argument("uid")
 @click.option("--downstream", is_flag=True, help="Show only the run and what was made from it.")
 @click.option("--mermaid", is_flag=True, help="Print the text of a Mermaid flowchart.")
 @click.option(
-    "--plot", metavar="FILE.png", callback=parse_picture, help="Draw a picture into a file (needs matplotlib)."
+    "--plot",
+    metavar="FILE.png",
+    type=COMPLETED_AS_PATH,
+    callback=parse_picture,
+    help="Draw a picture into a file (needs matplotlib).",
 )
 def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str | None) -> None:
     opened = open_to_read(catalog)

@@ -22,7 +22,7 @@ from .failing import message_of, saying_what_was_done, warnings_as_messages
 from .file_readers import read_file
 from .parsing import parse_metadata, parse_sources, parse_target, parse_units
 from .printing import say
-from .targets import find_uid, leaving_no_empty_directory, open_to_store
+from .targets import COMPLETED_AS_PATH, find_uid, leaving_no_empty_directory, open_to_store
 
 VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as JSON, any other as text.'
 
@@ -34,6 +34,7 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
 @click.option(
     "--to",
     "target",
+    type=COMPLETED_AS_PATH,
     required=True,
     callback=parse_target,
     metavar="CATALOG",

@@ -25,6 +25,16 @@ from ..storage.file_rights import remove_empty_directories
 from ..storage.run_file_readers import RUN_FILES
 from ..tables.wording import counted
 
+
+class PathParamType(click.Path):
+    """What a shell completes as a path; it may be something else, such as the name of a catalog."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+
+COMPLETED_AS_PATH = PathParamType()
+
 _YAML = re.compile(r"(?P<path>.+\.ya?ml)(?::(?P<entry>.+))?", re.IGNORECASE)
 
 
