@@ -228,25 +228,3 @@ def test_a_dataset_of_hdf5_alone_is_no_table_and_the_message_says_what_to_do(fil
     with pytest.raises(InvalidTableError, match=r"read it first, with numpy.asarray\(table\)"):
         read_table(fields)
     assert there_and_back(numpy.asarray(fields))["x"].values.tolist() == [2.5]
-
-
-def test_a_group_that_is_no_dict_is_refused_with_its_columns(tmp_path):
-    netCDF4 = pytest.importorskip("netCDF4", reason="netCDF4 is not installed: pip install netCDF4")
-    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
-        file.createDimension("t", 2)
-        file.createVariable("x", "i4", ("t",))[:] = [1, 2]
-        message = "a Dataset of netCDF4 is neither a run nor a table.*give its columns, table.variables"
-        with pytest.raises(InvalidTableError, match=message):
-            read_table(file)
-        with pytest.raises(InvalidTableError, match=message):
-            is_table(file)
-        assert there_and_back(file.variables)["x"].values.tolist() == [1, 2]
-
-
-def test_a_group_of_zarr_is_refused_with_its_columns():
-    zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install zarr")
-    group = zarr.group(store=zarr.storage.MemoryStore())
-    group["x"] = numpy.arange(2)
-    with pytest.raises(InvalidTableError, match=r"a Group of zarr .*give its columns, dict\(table.arrays\(\)\)"):
-        is_table(group)
-    assert there_and_back(dict(group.arrays()))["x"].values.tolist() == [0, 1]

@@ -37,12 +37,6 @@ _READERS = {
 """The function that reads a table from a file, by suffix."""
 
 
-_COLUMNS_OF_GROUPS = {
-    "netCDF4": ("table.variables", "xarray.open_dataset"),
-    "zarr": ("dict(table.arrays())", "xarray.open_zarr"),
-}
-"""The columns of a group of a package that has no dicts of them, and what else reads it."""
-
 _WITHOUT_ATTRIBUTES = frozenset({*SCALARS, list, tuple, numpy.ndarray})
 _WITH_DIMS = (xarray.DataArray, xarray.Variable)
 
@@ -93,17 +87,10 @@ def known_form(table: Any) -> KnownForm:
 
 
 def refuse_unmade(given: Any) -> None:
-    """Refuse a class that was given in place of one of its objects, a group, and what dask has not computed yet."""
+    """Refuse a class that was given in place of one of its objects, and what dask has not computed yet."""
     if isinstance(given, type):
         raise InvalidTableError(
             f"{given.__name__} is a class, and no run or table; give one of its objects, e.g. {given.__name__}(...)"
-        )
-    package = type(given).__module__.partition(".")[0]
-    if package in _COLUMNS_OF_GROUPS and type(given).__name__ in ("Dataset", "Group"):
-        columns, reader = _COLUMNS_OF_GROUPS[package]
-        raise InvalidTableError(
-            f"a {type(given).__name__} of {package} is neither a run nor a table; read its file with {reader}, which "
-            f"keeps the dims, or give its columns, {columns}"
         )
     if is_delayed(given):
         raise InvalidTableError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dask.array
@@ -55,17 +55,21 @@ def read_table(
     '<U1'
     """
     known = known_form(table)
+    source_from: Callable[[Any, Mapping[Any, PaddedRows]], Source] = source_from_mapping
+    if isinstance(known.table, xarray.Dataset):
+        source_from = source_from_dataset
+    elif isinstance(known.table, pandas.DataFrame):
+        source_from = source_from_frame
     try:
-        return _read(known, one_event, units, first)
+        source = source_from(known.table, {} if first is None else first.padded)
+        _add_attributes(source, known)
+        return _read(source, one_event, units, first)
     except InvalidTableError as error:
         error.args = (known.remedy(str(error)),)
         raise
 
 
-def _read(
-    known: KnownForm, one_event: bool, units: Mapping[Any, str] | None, first: StreamSchema | None
-) -> StreamTable:
-    source = _source_of(known, {} if first is None else first.padded)
+def _read(source: Source, one_event: bool, units: Mapping[Any, str] | None, first: StreamSchema | None) -> StreamTable:
     if units is not None:
         _set_units(source, units)
     composer = _StreamComposer(source, first, one_event=one_event)
@@ -79,20 +83,14 @@ def _read(
     return composer.finish()
 
 
-def _source_of(known: KnownForm, padded: Mapping[Any, PaddedRows]) -> Source:
-    if isinstance(known.table, xarray.Dataset):
-        source = source_from_dataset(known.table, padded)
-    elif isinstance(known.table, pandas.DataFrame):
-        source = source_from_frame(known.table, padded)
-    else:
-        source = source_from_mapping(known.table, padded)
+def _add_attributes(source: Source, known: KnownForm) -> None:
+    """Add what the table says in addition to its columns."""
     for variable in source.variables:
         said = known.column_attrs.get(variable.name, {})
         if "units" in variable.attrs and "units" in said:
             check_units_agree(variable.name, variable.attrs["units"], said["units"], "its attribute units")
         variable.attrs.update(said)
     source.attrs.update(known.attrs)
-    return source
 
 
 def _set_units(source: Source, units: Any) -> None:
