@@ -381,6 +381,16 @@ def test_arrays_of_other_packages_in_a_dataset_are_refused_with_what_xarray_has_
         read_table(table)
 
 
+@both
+def test_numbers_of_ml_dtypes_are_told_what_holds_them(one_event):
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: pip install ml_dtypes")
+    values = numpy.array([1.5, 2], ml_dtypes.bfloat16)
+    for column in (values, list(values), dask.array.from_array(values)):
+        with pytest.raises(InvalidTableError, match=r"'x' holds values of dtype bfloat16, .*\.astype\('float32'\)$"):
+            read_table({"x": column}, one_event=one_event)
+    assert there_and_back({"x": values.astype("float32")})["x"].values.tolist() == [1.5, 2]
+
+
 LAZY = dask.array.arange(10, chunks=3)
 
 

@@ -76,6 +76,7 @@ LOST = {
     "what numpy gives for one masked item": (numpy.ma.masked, "is a masked array"),
     "a structured array": (STRUCTURED, "holds structured or void values"),
     "a row of a structured array": (STRUCTURED[0], "holds structured or void values"),
+    "bytes without fields": (numpy.zeros(2, "V2"), r"convert them, e\.g\. to numbers, with \.view\('uint8'\)"),
     "an array of longdouble": (numpy.zeros(2, "longdouble"), "holds values of dtype"),
     "a longdouble": (numpy.longdouble(1), "holds values of dtype"),
     "a clongdouble": (numpy.clongdouble(1), "holds values of dtype"),

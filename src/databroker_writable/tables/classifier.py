@@ -143,6 +143,12 @@ def unstorable(value: Any) -> Unstorable | None:
 def unstorable_dtype(dtype: numpy.dtype[Any]) -> Unstorable | None:
     """Why no document can hold the items of an array; None if one can."""
     value_type = type_of_dtype(dtype)
+    if value_type is ValueType.STRUCTURED and dtype.names is None:
+        # of the package ml_dtypes, such as bfloat16, or bytes without a meaning
+        way = "with .astype('float32')" if dtype.type is not numpy.void else "to numbers, with .view('uint8')"
+        return Unstorable(
+            f"holds values of dtype {dtype}, which cannot be stored exactly", *2 * [f"convert them, e.g. {way}"]
+        )
     if value_type is ValueType.STRUCTURED:
         return Unstorable(
             f"holds structured or void values ({dtype}), which cannot be stored exactly",
