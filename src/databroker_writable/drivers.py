@@ -170,7 +170,8 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Broker:
     Raises
     ------
     InvalidCatalogError
-        The path is empty, a URL, a glob, a file or the name of a catalog, or an option is wrong.
+        The path is empty, a URL, a glob, a file or the name of a catalog, or an option is wrong; with
+        ``writable=False``, there is no such directory.
     NotWritableError
         The directory cannot be created.
 
@@ -195,6 +196,11 @@ def open_directory(path: str | os.PathLike[str], **kwargs: Any) -> Broker:
         kwargs.setdefault("name", os.path.basename(directory))
         driver, pattern = run_files_of(directory)
         catalog = driver([pattern], **kwargs)
+        if not catalog.writable and not os.path.isdir(directory):
+            raise InvalidCatalogError(
+                f"there is no directory {directory!r} to read; is its file system mounted? Without writable=False it "
+                "is created"
+            )
         try:
             make_durable_directories(directory)
         except OSError as exc:

@@ -90,6 +90,20 @@ def test_json_says_what_was_looked_at() -> None:
     assert looked_at == {"runs": 1, "assets": 1, "bytes": path.stat().st_size, "unknown_resources": 0}
 
 
+@pytest.mark.parametrize("writable", [False, True])
+def test_directories_that_are_not_there_are_named(writable: bool) -> None:
+    paths = [str(Path(name, "*.msgpack").absolute()) for name in ("mounted", "elsewhere")]
+    arguments = {"paths": paths, "writable": writable}
+    source = {"driver": "writable-msgpack-catalog", "args": arguments}
+    Path("site.yml").write_text(yaml.dump({"sources": {"raw": source}}))
+    assert [finding["place"] for finding in findings("site.yml", status=1)] == [os.path.dirname(path) for path in paths]
+    said = check("site.yml", status=1)
+    assert said.count("there is no such directory; mount its file system, or correct the path of the catalog") == 2
+    assert said.count("; the first store makes it") == 2 * writable
+    Path("elsewhere").mkdir()
+    assert findings("site.yml", status=0) == []
+
+
 def test_checking_creates_no_directory() -> None:
     assert "neither a directory nor a catalog" in run("check", "nowhere").stderr
     assert not os.path.exists("nowhere")

@@ -560,3 +560,11 @@ def test_a_run_that_was_made_without_a_catalog_is_copied_as_ever():
         transforms=unchanged,
     )
     assert copy.copy(run).metadata == run.metadata
+
+
+def test_a_directory_that_is_only_read_is_not_made(tmp_path):
+    with pytest.raises(
+        InvalidCatalogError, match=r"there is no directory '.*typo' to read; is its file system mounted"
+    ):
+        open_directory(tmp_path / "typo", writable=False)
+    assert not (tmp_path / "typo").exists()

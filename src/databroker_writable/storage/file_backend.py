@@ -165,7 +165,7 @@ class FileBackend(Backend):
         known = upstream.loaded_entries(self.catalog)
         if uid in known and not is_deleted(self.catalog, uid):
             return True
-        if not any(os.path.lexists(self.run_file(uid, directory)) for directory in self._directories()):
+        if not any(os.path.lexists(self.run_file(uid, directory)) for directory in self.directories()):
             return False
         # another process may have stored it since this catalog was loaded
         self.catalog.force_reload()
@@ -207,9 +207,9 @@ class FileBackend(Backend):
         return assets_beside(str(self.catalog.paths[0]))
 
     def default_asset_roots(self) -> list[str]:
-        return [os.path.join(directory, ASSETS) for directory in self._directories()]
+        return [os.path.join(directory, ASSETS) for directory in self.directories()]
 
-    def _directories(self) -> tuple[str, ...]:
+    def directories(self) -> tuple[str, ...]:
         """The directories of the paths that name one each."""
         return directories_of(tuple(map(str, self.catalog.paths)))
 
@@ -232,7 +232,7 @@ class FileBackend(Backend):
     @property
     def remark_folders(self) -> list[RemarkFolder]:
         """Those beside the run files; none for paths that name no one directory."""
-        paths = [os.path.join(directory, REMARKS) for directory in self._directories()]
+        paths = [os.path.join(directory, REMARKS) for directory in self.directories()]
         if [folder.path for folder in self._remark_folders] != paths:
             self._remark_folders = [RemarkFolder(path) for path in paths]
         return self._remark_folders

@@ -49,6 +49,7 @@ class FileUpkeep(BackendUpkeep):
     def look_through(self, report: Report, assets: Assets) -> None:
         own, readers = run_files(self.catalog), readers_of_files(self.catalog)
         report.looked_at["runs"] = len(own)
+        report.findings += self._missing_directories()
         report.findings += partial_files(self.catalog)
         for path, read in readers.items():
             file = read_run_file(path, read)
@@ -58,6 +59,15 @@ class FileUpkeep(BackendUpkeep):
             if file.complaint and path in own:
                 report.findings.append(Finding("bad-run-file", path, f"run file {file.complaint}"))
         report.findings += self._cut_off_deletions()
+
+    def _missing_directories(self) -> Iterator[Finding]:
+        """Each directory, if there is none of them, as where a file system is not mounted."""
+        if any(glob.glob(os.path.dirname(str(pattern))) for pattern in self.catalog.paths):
+            return
+        for directory in self.backend.directories():
+            made = "; the first store makes it" if self.catalog.writable else ""
+            message = f"there is no such directory; mount its file system, or correct the path of the catalog{made}"
+            yield Finding("missing-directory", directory, message)
 
     def _cut_off_deletions(self) -> Iterator[Leftover]:
         for path in self._hidden_runs():
