@@ -119,17 +119,18 @@ class RunStore:
         """Store a checked run; return it as the catalog does, also if it was stored before."""
         uid = documents.uid
         failure: Exception | None = None
-        self._claim_in_turn(uid, insertion)
         try:
-            with self.lock:
-                is_new = not self.backend.has_run(uid)
-            if is_new:
-                # not under the lock: what computes a dask array may store runs in other threads
-                insert_documents(documents, insertion)
+            self._claim_in_turn(uid, insertion)
+            try:
                 with self.lock:
-                    return self._shown(uid)
-        except Exception as exc:
-            failure = exc
+                    is_new = not self.backend.has_run(uid)
+                if is_new:
+                    # not under the lock: what computes a dask array may store runs in other threads
+                    insert_documents(documents, insertion)
+                    with self.lock:
+                        return self._shown(uid)
+            except Exception as exc:
+                failure = exc
         finally:
             insertion.is_ended = True
         with self.lock, explaining_reads(self.backend):
