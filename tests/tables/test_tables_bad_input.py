@@ -180,6 +180,16 @@ def test_a_dict_as_a_column_is_told_where_it_belongs():
     )
 
 
+def test_a_dict_that_gives_its_values_as_an_array_is_a_dict():
+    class Parameters(dict):
+        """As those of lmfit, whose array has neither names nor errors."""
+
+        def __array__(self, dtype=None, copy=None):
+            return numpy.array(list(self.values()))
+
+    assert "column 'v' is a dict; give each of its values a column of its own" in message({"v": Parameters(a=1, b=2)})
+
+
 def test_ragged_lists_of_text_are_stored_when_the_advice_is_followed():
     assert "by padding with None" in message({"x": [["a"], ["b", "c"]]})
     assert read_table({"x": [["a", None], ["b", "c"]]}).length == 2

@@ -162,14 +162,14 @@ def _array(column: Any, name: str) -> Any:
         )
     if is_arrow(column):
         return column_from_arrow(column, name)
-    if hasattr(column, "__array__"):
-        check_column(column, name)
-        return numpy.asarray(column)
     if isinstance(column, Mapping):
         raise InvalidTableError(
             f"column {name!r} is a dict; give each of its values a column of its own, or pass it as "
             f"parameters=table[{name!r}]"
         )
+    if hasattr(column, "__array__"):
+        check_column(column, name)
+        return numpy.asarray(column)
     if isinstance(column, bytes) or not isinstance(column, Iterable):
         raise unsupported(name, f"a single value of type {type(column).__name__}", remedy_for(column))
     ways = (method for method in (AS_TIMES, "toarray()", "todense()") if hasattr(column, method.rstrip("()")))

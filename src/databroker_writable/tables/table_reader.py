@@ -192,7 +192,7 @@ class _StreamComposer:
         return not variable.coordinate or self.source.form == "frame" or is_large
 
     def _is_single_number(self, key: str, encoded: Encoded) -> bool:
-        is_number = not isinstance(encoded.values, list) and encoded.values.dtype.kind in "iuf"
+        is_number = is_array(encoded.values) and encoded.values.dtype.kind in "iuf"
         return is_number and not self.data_keys[key]["shape"]
 
     def finish(self) -> StreamTable:
