@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 from databroker_writable import open_directory
-from support.command_line import fail, succeed
+from support.command_line import fail, run, succeed
 from support.text_files import columns
 
 openpyxl = pytest.importorskip("openpyxl", reason="workbooks need openpyxl")
@@ -80,3 +82,79 @@ def test_a_damaged_workbook_and_another_kind_of_zip_are_named(kept: int) -> None
     message = fail("store", "other.xlsx", "--to", "results")
     assert "'other.xlsx' cannot be read as Excel: it is damaged, or no workbook of Excel: " in message
     assert not Path("results").exists()
+
+
+NAMES = ["energy", "i0"]
+DAY = datetime.datetime(2024, 5, 31)
+OR_DELETE = "correct the cell or its format, empty it if it has no value, or delete row {} if it is no row of the table"
+IF_NAMES = "if row {} holds the names of the columns, delete the rows above it"
+
+
+@pytest.mark.parametrize(
+    ("rows", "cell", "remedy"),
+    [
+        ([NAMES, [1, 2], [2, "overflow"], [3, 4]], "B3 holds the text 'overflow', and other cells hold numbers", 3),
+        ([NAMES, [1, "overflow"], [2, 4]], "B2 holds the text 'overflow', and other cells hold numbers", 2),
+        ([NAMES, [1, 2], ["NA", 2], ["8,1", 4]], "A4 holds the text '8,1', and other cells hold numbers", 4),
+        ([[], [None, *NAMES], [0, 1, 2], [1, "", " "], [2, 3, 4]], "C4 holds the text ' ', and other cells", 4),
+        ([NAMES, [1, 2], [2, 3], ["mean", 2.5]], "A4 holds the text 'mean', and other cells hold numbers", 4),
+        ([NAMES, [1, 2], [2, DAY]], "B3 holds the date 2024-05-31 00:00:00, and other cells hold numbers", 3),
+        ([NAMES, [1, DAY], [2, DAY], [3, "?"]], "B4 holds the text '?', and other cells hold dates", 4),
+        ([NAMES, [1, 2], [2, True]], "B3 holds the truth value TRUE, and other cells hold numbers", 3),
+    ],
+)
+def test_a_cell_unlike_the_others_of_its_column_is_named(rows: list[list[Any]], cell: str, remedy: int) -> None:
+    message = refused(workbook(*rows))
+    assert "'book.xlsx' cannot be read as Excel: its column " in message
+    assert f" holds mixed types: cell {cell}" in message
+    assert message.endswith(f"; {OR_DELETE.format(remedy)}\n")
+
+
+def test_a_number_among_text_is_named() -> None:
+    message = refused(workbook(["sample", "x"], ["Cu", 1], ["Ni", 2], [12, 3]))
+    assert "cell A4 holds the number 12, and other cells hold text; make the cell text, or delete row 4" in message
+
+
+def test_a_row_of_units_is_refused_with_the_option_that_gives_them() -> None:
+    message = refused(workbook(["energy", "i0"], ["eV", "1 / s"], [1, 2], [2, 3]))
+    assert "its column 'energy' holds mixed types: cell A2 holds the text 'eV', and cells below it hold num" in message
+    ways = f"if row 2 holds units, delete it and give --units energy=eV; {IF_NAMES.format(2)}"
+    assert message.endswith(f"; {ways}; otherwise correct the cells\n")
+    message = refused(workbook([], ["x y", "i0"], ["1 / s", None], [1, 2]))
+    assert "if row 3 holds units, delete it and give --units 'x y=1 / s'; if" in message
+
+
+def test_lines_above_the_names_of_columns_are_refused_with_the_row_of_the_names() -> None:
+    message = refused(workbook(["Sample", "Cu"], ["Date", DAY], [], NAMES, [1, 2], [2, 3]))
+    assert "cell A4 holds the text 'energy', and cells below it hold numbers" in message
+    assert message.endswith(f"numbers; {IF_NAMES.format(4)}; otherwise correct the cells\n")
+    below = "or delete the rows above row {} if that has the names of the columns\n"
+    assert f"no name in the first row; name it, {below.format(2)}" in refused(workbook(["Cu foil"], NAMES, [1, 2]))
+    message = refused(workbook([], ["Date", DAY], NAMES, [1, 2]))
+    assert "its first row has 2024-05-31 00:00:00 in place of a name; insert a row with the names of the" in message
+    assert message.endswith(below.format(3))
+    assert f"; rename one, {below.format(2)}" in refused(workbook(["Cu", "Cu"], NAMES, [1, 2]))
+
+
+def test_times_of_day_are_refused_with_what_can_be_stored() -> None:
+    book = workbook(["x", "start"], [1, None], [2, datetime.time(3, 4)])
+    assert "its cell B3 holds the time of day 03:04:00 without a date; write the date, too" in refused(book)
+    book.active["B3"].number_format = "[h]:mm:ss"
+    assert store(book)["start"][1] == pandas.Timedelta(hours=3, minutes=4)
+
+
+@pytest.mark.parametrize("texts", [["8,1", "8,3"], ["007", "12"], ["5%", "6%"], ["1.0D+03"]])
+def test_text_that_looks_like_numbers_is_noted(texts: list[str]) -> None:
+    workbook(["mu", "x"], *([text, 1] for text in texts)).save("book.xlsx")
+    result = run("store", "book.xlsx", "--to", "results")
+    assert result.stderr == (
+        f"Note: in 'book.xlsx' the column 'mu' is stored as text, because its cells hold text, such as {texts[0]!r} in "
+        "cell A2; to store numbers, make the cells numbers\n"
+    )
+    assert columns(open_directory("results")[-1])["mu"] == texts
+
+
+@pytest.mark.parametrize("texts", [["Cu", "Ni"], ["2024-05-31"], [None], [8.1]])
+def test_other_text_is_stored_without_a_note(texts: list[Any]) -> None:
+    workbook(["mu", "x"], *([text, 1] for text in texts)).save("book.xlsx")
+    assert run("store", "book.xlsx", "--to", "results").stderr == ""

@@ -11,20 +11,31 @@ from typing import Any
 import pandas
 
 from .csv_columns import MISSING_WORDS
+from .excel_doubts import Cells, check_one_kind, note_on_text, shown_cell
 
 
-def read_excel(path: Path) -> pandas.DataFrame:
-    """Read the only sheet of a workbook that has data."""
-    tables = [rows for rows in _sheets(path) if len(rows) > 1]
+def read_excel(path: Path) -> tuple[pandas.DataFrame, list[str]]:
+    """Read the only sheet of a workbook that has data; returns also notes on what its user should know."""
+    tables = [(first, rows) for first, rows in _sheets(path) if len(rows) > 1]
     if len(tables) != 1:
         raise ValueError(f"it has {len(tables)} sheets with data; save the one to store in its own file")
-    heading, *rows = tables[0]
-    columns = list(map(list, zip(*rows, strict=True)))
-    return pandas.DataFrame({name: _column(columns[number]) for name, number in _names(heading, columns).items()})
+    first, (heading, *rows) = tables[0]
+    values = list(map(list, zip(*rows, strict=True)))
+    columns: dict[str, Any] = {}
+    notes: list[str] = []
+    for name, number in _names(heading, values, first).items():
+        cells = Cells(name, number + 1, first + 1, _without_missing_words(values[number]))
+        check_one_kind(cells, rows)
+        columns[name] = _column(cells.values)
+        notes.extend(note_on_text(cells))
+    return pandas.DataFrame(columns), notes
 
 
-def _sheets(path: Path) -> Iterator[list[list[Any]]]:
-    """The values in each sheet, without blank rows around them; None for empty cells, and for errors such as #N/A."""
+def _sheets(path: Path) -> Iterator[tuple[int, list[list[Any]]]]:
+    """The values in each sheet, without blank rows around them, and the number of the first row.
+
+    Empty cells, and errors such as #N/A, are None.
+    """
     book, formulas = _workbook(path, data_only=True), _workbook(path, data_only=False)
     for sheet in book.worksheets:
         for row, texts in zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True):
@@ -39,7 +50,7 @@ def _sheets(path: Path) -> Iterator[list[list[Any]]]:
         filled = [number for number, row in enumerate(rows) if any(cell is not None for cell in row)]
         if filled:
             _check_merged(sheet, filled[-1] + 1)
-            yield rows[filled[0] : filled[-1] + 1]
+            yield filled[0] + 1, rows[filled[0] : filled[-1] + 1]
 
 
 def _workbook(path: Path, *, data_only: bool) -> Any:
@@ -63,32 +74,46 @@ def _check_merged(sheet: Any, last_row: int) -> None:
             )
 
 
-def _names(heading: list[Any], columns: list[list[Any]]) -> dict[str, int]:
+def _names(heading: list[Any], columns: list[list[Any]], row: int) -> dict[str, int]:
     """The number of each column by its name; the first one may lack a name, as that of an index of pandas."""
     names: dict[str, int] = {}
+    otherwise = _way_to_names_below(columns, row)
     for number, cell in enumerate(heading):
         name = "" if cell is None else cell
         if not isinstance(name, str):
             raise ValueError(
-                f"its first row has {cell!r} in place of a name; insert a row with the names of the columns"
+                f"its first row has {shown_cell(cell)} in place of a name; insert a row with the names of the "
+                f"columns{otherwise}"
             )
         is_empty = all(value is None for value in columns[number])
         name = name.strip() or ("index" if number == 0 and "index" not in heading and not is_empty else "")
         if is_empty and not name:
             continue
         if not name:
-            raise ValueError(f"column {number + 1} has no name in the first row; name it")
+            raise ValueError(f"column {number + 1} has no name in the first row; name it{otherwise}")
         if name in names:
-            raise ValueError(f"two columns have the same name, {name!r}; rename one")
+            raise ValueError(f"two columns have the same name, {name!r}; rename one{otherwise}")
         names[name] = number
     return names
 
 
+def _way_to_names_below(columns: list[list[Any]], row: int) -> str:
+    """What to do if the names are not in this first row of a table, but in one below, of text in each column."""
+    filled = [cells for cells in columns if any(cell is not None for cell in cells)]
+    rows = zip(*filled, strict=True)
+    found = next((n for n, cells in enumerate(rows, row + 1) if all(isinstance(cell, str) for cell in cells)), None)
+    return "" if found is None else f", or delete the rows above row {found} if that has the names of the columns"
+
+
+def _without_missing_words(cells: list[Any]) -> list[Any]:
+    """The cells of a column; None for words such as NA among values that are not text."""
+    if all(cell is None or isinstance(cell, str) for cell in cells):
+        return cells
+    return [None if isinstance(cell, str) and cell.strip() in MISSING_WORDS else cell for cell in cells]
+
+
 def _column(cells: list[Any]) -> Any:
-    """One column in the type of its cells; among numbers and times, words such as NA are missing."""
-    others = [cell for cell in cells if cell is not None and not isinstance(cell, str)]
-    if others and all(cell.strip() in MISSING_WORDS for cell in cells if isinstance(cell, str)):
-        cells = [None if isinstance(cell, str) else cell for cell in cells]
+    """One column in the type of its cells."""
     types = set(map(type, cells)) - {type(None)}
     has_gaps = None in cells
     if types == {bool} and has_gaps:

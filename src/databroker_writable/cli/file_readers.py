@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,8 +78,7 @@ def read_file(given: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, st
         if suffix in _TEXT:
             content = sys.stdin.buffer.read() if is_input else path.read_bytes()
             frame, units, notes = read_text_table(content, _TEXT[suffix].changed(options))
-            for note in notes:
-                say(f"Note: in {name} {note}", error=True)
+            _say_notes(name, notes)
             return frame, units
         return _FORMATS[suffix].read(path, **options), {}
     except (ValueError, OSError, zipfile.BadZipFile) as exc:
@@ -99,6 +98,17 @@ def _suffix(path: Path) -> str:
     """The suffix that gives the format; text may be compressed by gzip."""
     uncompressed = Path(path.name.lower().removesuffix(".gz")).suffix
     return uncompressed if uncompressed in _TEXT else path.suffix.lower()
+
+
+def _say_notes(name: str, notes: Iterable[str]) -> None:
+    for note in notes:
+        say(f"Note: in {name} {note}", error=True)
+
+
+def _read_workbook(path: Path) -> Any:
+    frame, notes = read_excel(path)
+    _say_notes(repr(str(path)), notes)
+    return frame
 
 
 def _read_parquet(path: Path) -> Any:
@@ -172,6 +182,6 @@ class FileFormat(NamedTuple):
 
 _FORMATS = {
     ".parquet": FileFormat("Parquet", "pyarrow", _read_parquet),
-    ".xlsx": FileFormat("Excel", "openpyxl", read_excel),
+    ".xlsx": FileFormat("Excel", "openpyxl", _read_workbook),
     **dict.fromkeys(_NETCDF, FileFormat("netCDF-4", "h5netcdf", _read_netcdf)),
 }
