@@ -13,6 +13,7 @@ import pytest
 import xarray
 
 from databroker_writable import InvalidMetadataError
+from databroker_writable.results.header_search import PROBE
 from databroker_writable.runs.run_display import display_of
 from support.sites import MONGO_SITES
 
@@ -230,6 +231,15 @@ def test_a_catalog_shows_its_name_and_its_newest_runs(catalog):
         assert shown.count("run-") == 10
     assert "<Cu>" not in page
     assert page.count("<tr>") == 11
+
+
+@pytest.mark.parametrize(("number", "title"), [(1, "1 run>"), (12, "12 runs, of which the newest 10:>")])
+def test_a_catalog_does_not_count_the_probe_runs_that_it_does_not_show(catalog, number, title):
+    for uid in range(number):
+        catalog.store_run({"x": [1]}, uid=f"run-{uid}")
+    for _ in range(2):
+        catalog.store_run({"x": [1]}, {PROBE: True})
+    assert repr(catalog).startswith(f"<catalog 'contract': {title}\n")
 
 
 def test_a_catalog_shows_itself_in_jupyter_as_html(catalog, runs):

@@ -13,10 +13,11 @@ from typing import Any
 import pymongo
 from databroker.core import BlueskyEventStream, BlueskyRun
 
-from ..runs import run_display
+from ..runs import run_display, upstream
 from ..runs.run_display import Display, display_of, display_of_stream
 from ..runs.shown_text import aligned, html_table, shown
 from ..storage.backend import label_of
+from .header_search import NO_PROBES, PROBE, headers
 from .remarks import remark_facts, status_beside
 from .run_table import WIDTH, records_of, text_table
 from .selection import select
@@ -44,13 +45,20 @@ def _described(catalog: Any) -> tuple[str, list[tuple[str, ...]]]:
     answering_within = getattr(pymongo, "timeout", contextlib.nullcontext)
     try:
         with answering_within(SECONDS):
-            count = len(catalog)
+            count = _count(catalog)
             records = records_of(catalog, itertools.islice(select(catalog), NEWEST))
     except Exception as exc:
         # displaying a catalog must not fail; messages of other libraries can repeat a URI with its password
         return f"{title}, which cannot be read now ({type(exc).__name__})", []
     newest = f", of which the newest {len(records)}:" if count > len(records) else ""
     return f"{title}: {count:,} run{'' if count == 1 else 's'}{newest}", text_table(records) if records else []
+
+
+def _count(catalog: Any) -> int:
+    """How many runs a catalog has, without probe runs, which are not shown."""
+    if upstream.is_in_memory(catalog):  # a search would read the files
+        return len(catalog) - sum(1 for _ in headers(catalog, {PROBE: {"$exists": True}}))
+    return len(catalog.search(NO_PROBES))
 
 
 def show_runs_in_ipython() -> None:
