@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 
+import intake
 import pytest
 
 from databroker_writable import open_directory
@@ -65,6 +67,33 @@ def test_a_remark_on_a_run_of_a_driver_that_stores_nothing_is_kept_elsewhere() -
     assert "with --to RESULTS" in said
     assert succeed("note", "stock.yml", "raw-1", "dark", "--to", "mine") == "noted on raw-1\n"
     assert "store into another" not in fail("delete", "stock.yml", "raw-1", "--yes")
+
+
+@pytest.mark.parametrize("words", [["dark"], ["dark", "--retract"], ["--tag", "dark"]])
+def test_a_run_in_a_directory_without_permission_can_be_remarked_on_elsewhere(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_directory("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, *args, **options: "results" not in str(path))
+        said = fail("note", "results", "raw-1", *words)
+        assert "no permission to write into" in said
+        assert said.endswith("or keep the remark in another catalog, such as that of your results: --to RESULTS\n")
+        succeed("note", "results", "raw-1", *words, "--to", "mine")
+    assert len(open_directory("mine").annotations("raw-1")) == 1
+
+
+def test_a_run_of_a_driver_without_a_place_for_remarks_can_be_remarked_on_elsewhere() -> None:
+    arguments = {"catalog_driver": "support.facility.CollectingCatalog", "catalog_args": {"directory": "collected"}}
+    write_catalog("own.yml", "writable-catalog", **arguments)
+    open_directory("mine")
+    Path("collected").mkdir()
+    intake.open_catalog("own.yml")["own"].store_run({"x": [1]}, uid="own-1")
+    assert fail("note", "own.yml", "own-1", "dark").endswith(
+        "cannot keep remarks on runs; give annotations: DIRECTORY in its YAML file; or keep the remark in another "
+        "catalog, such as that of your results: --to RESULTS\n"
+    )
+    assert succeed("note", "own.yml", "own-1", "dark", "--to", "mine") == "noted on own-1\n"
 
 
 def test_what_is_no_remark_is_refused() -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from ..errors import errors_end_here
+from ..errors import NotWritableError, errors_end_here
 from ..results.remarks import annotate, remarks_on, restore, retract
 from ..storage.failures import explaining, explaining_reads
 from ..tables.public_types import RunOrUid
@@ -185,6 +185,11 @@ class RemarkMethods:
             f"annotate its runs in the catalog of your results, which keeps the remark: {IN_RESULTS}",
             "remarks cannot be added through search results; annotate the run in the catalog that was searched",
         )
-        with explaining(self._store.backend, "a remark"):
-            self._store.backend.check_takes_remarks()
-            yield
+        try:
+            with explaining(self._store.backend, "a remark"):
+                self._store.backend.check_takes_remarks()
+                yield
+        except NotWritableError as exc:
+            raise type(exc)(
+                f"{exc}; or keep the remark in another catalog, such as that of your results: {IN_RESULTS}"
+            ) from exc

@@ -61,6 +61,9 @@ _ARGUMENT = re.compile(r"\b[a-z_]+(?:=True)? \((--[a-z-]+)\)")
 
 _DIRECTORY = re.compile(r"open_directory\(('[^']*')\)")
 
+_OPENING = re.compile(r"open it with (\w+)=(?:'([^']*)'|([A-Z]+))")
+"""An argument with which a catalog should be opened."""
+
 
 class CommandGroup(SummarizedGroup):
     """A group of commands that prints errors and warnings as messages; it has the option ``--traceback``."""
@@ -134,6 +137,7 @@ def message_of(exc: Exception) -> str:
 
 def _in_options(text: str) -> str:
     """Replace Python terms in a message by those of the command line."""
+    text = _OPENING.sub(r"give \1: \2\3 in its YAML file", text)
     text = _EXAMPLE.sub(_as_option, _ARGUMENT.sub(r"\1", _DIRECTORY.sub(r"\1", text)))
     return functools.reduce(lambda said, word: said.replace(word, _OPTIONS[word]), _OPTIONS, text)
 
