@@ -301,3 +301,54 @@ def test_a_comment_that_is_no_line_of_names_is_not_in_the_way(above: str) -> Non
 def test_comments_are_no_names_beside_a_line_of_spec_or_a_first_line_of_names() -> None:
     assert store("t.dat", "#L E I\n# eV A\n1 2\n") == {"E": [1], "I": [2]}
     assert store("t.dat", "# E I\n# eV A\nE I\n1 2\n", "--header") == {"E": [1], "I": [2]}
+
+
+ABOVE = "Sample: Cu\nDate: 2024-05-31\nOperator: me\n"
+TABLE = "energy,i0,it\n1,2,3\n2,3,4\n3,4,5\n4,5,6\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.csv", f"{ABOVE}{TABLE}", 4),
+        ("a.csv", f"Sample,Cu\nOperator,me\n\n{TABLE}", 4),
+        ("a.csv", f"Sample,Cu\nOperator\n{TABLE}", 3),
+        ("a.csv", f"Cu, annealed, 300 K, in air\n{TABLE}", 2),
+        ("a.tsv", f"{ABOVE}{TABLE}".replace(",", "\t"), 4),
+        ("a.dat", f"{ABOVE}{TABLE}".replace(",", " "), 4),
+    ],
+)
+def test_lines_above_the_names_are_refused_with_how_many_to_skip(name: str, content: str, line: int) -> None:
+    assert f"; give --skip-rows {line - 1} if the names are in line {line}, " in refused_text(name, content)
+    assert list(store_text(name, content, "--skip-rows", str(line - 1))[0]) == ["energy", "i0", "it"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{TABLE}mean,2\nstd,1\n",
+        f"{TABLE}Operator,me\nSample,Cu\n",
+        f"{TABLE}made\nby hand\n",
+        "energy,i0\n1,2,3\n2,3,4\n",
+        f"{ABOVE}{TABLE}1,2\n",
+    ],
+)
+def test_lines_are_not_called_to_be_skipped_where_no_table_of_one_width_ends_the_file(content: str) -> None:
+    message = refused_text("a.csv", content)
+    assert "remove such rows" in message
+    assert "--skip-rows" not in message
+
+
+@pytest.mark.parametrize(("separator", "option"), [(";", ";"), ("\t", "tab"), ("|", "|"), (" ", "space")])
+def test_lines_above_a_table_with_another_separator_do_not_hide_it(separator: str, option: str) -> None:
+    content = f"{ABOVE}{TABLE}".replace(",", separator)
+    message = refused_text("a.csv", content)
+    shown = "4;5;6".replace(";", separator)
+    assert f"its last lines look like {shown!r}; give the separator of the values: --sep '{option}'" in message
+    assert "give --skip-rows 3 if" in refused_text("a.csv", content, "--sep", option)
+    assert len(store("a.csv", content, "--sep", option, "--skip-rows", "3")) == 3
+    assert len(store_text("a.csv", content, "--sep", ",")[0]) == 1
+
+
+def test_decimal_commas_below_other_lines_are_no_other_separator() -> None:
+    assert "decimal commas, such as '1,5'; say so with --decimal ','" in refused_text("a.tsv", "mu\n7\n1,5\n2,5\n")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
-from ..tables.wording import cut
-from .csv_dialect import BLANKS, DATE_OR_TIME, Row, TextFormat, comment_mark, is_number, split
+from ..tables.wording import counted, cut
+from .csv_dialect import BLANKS, DATE_OR_TIME, Rows, TextFormat, comment_mark, is_number, split
 
 _OTHER_SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", BLANKS: "space"}
 """The separators, and how they are written on the command line."""
@@ -22,8 +23,8 @@ _OTHER_FORM = re.compile(
 
 
 def check_separator(lines: Sequence[str], text_format: TextFormat) -> None:
-    """Refuse lines that another separator divides into as many values as names."""
-    doubt = find_separator(lines, text_format)
+    """Refuse lines that another separator divides into as many values as names, also below other lines."""
+    doubt = find_separator(lines, text_format) or _find_separator_below(lines, text_format)
     if doubt:
         found, options = doubt
         own = _OTHER_SEPARATORS[text_format.separator]
@@ -60,6 +61,20 @@ def find_separator(lines: Sequence[str], text_format: TextFormat) -> tuple[str, 
     return None
 
 
+def _find_separator_below(lines: Sequence[str], text_format: TextFormat) -> tuple[str, str] | None:
+    """The same of the last lines alone, of which the given separator divides none, and the last holds numbers."""
+    last = lines[-2:]
+    if len(last) < 2 or any(len(split(line, text_format.separator)) > 1 for line in last):
+        return None
+    for other, word in _others(text_format):
+        above, values = (split(line, other) for line in last)
+        if other == "," and all(_DECIMAL_COMMA.fullmatch(line.strip()) for line in last):
+            continue
+        if len(above) == len(values) > 1 and all(map(is_number, values)):
+            return f"its last lines look like {lines[-1].strip()!r}", f"--sep '{word}'"
+    return None
+
+
 def doubt_of_one_column(lines: Sequence[str], text_format: TextFormat) -> str:
     """That another separator divides all lines, which the given one does not, into the same number of values.
 
@@ -81,17 +96,18 @@ def _others(text_format: TextFormat) -> Iterator[tuple[str, str]]:
             yield other, word
 
 
-def check_widths(rows: Sequence[Row], width: int, separator: str) -> None:
+def check_widths(rows: Rows, width: int, separator: str) -> None:
     """Refuse rows with more or fewer values than columns."""
-    for row in rows:
+    for row in rows.uneven:
         count = len(row.values)
         if count == width:
             continue
-        said = f"its row {row.line} has {count} {'value' if count == 1 else 'values'} for {width} columns"
+        said = f"its row {row.line} has {counted(count, 'value')} for {counted(width, 'column')}"
         mark = comment_mark(row.values[0], separator)
         if count < width and mark is None:
             raise ValueError(
-                f"{said}: {cut(' '.join(row.values))!r}; write a separator for each missing value, or remove such rows"
+                f"{said}: {cut(' '.join(row.values))!r}; {_way_to_table_below(rows, width)}write a separator for each "
+                "missing value, or remove such rows"
             )
         if count < width or any(map(str.strip, row.values[width:])):
             end = comment_mark(row.values[width], separator) if mark is None else None
@@ -101,10 +117,26 @@ def check_widths(rows: Sequence[Row], width: int, separator: str) -> None:
                 said += f"; remove the comment at its end, {cut(row.text[row.text.index(end) :].rstrip())!r}"
             else:
                 said += (
-                    ", more values than its first line has names; write a name for each column there, remove such "
-                    "rows, or give the separator with --sep"
+                    f", more values than its first line has names; {_way_to_table_below(rows, width)}write a name for "
+                    "each column there, remove such rows, or give the separator with --sep"
                 )
             raise ValueError(said)
+
+
+def _way_to_table_below(rows: Rows, width: int) -> str:
+    """What to do if the last rows are a table of another width, with a line of names; empty if they are not."""
+    at_end = takewhile(
+        lambda pair: pair[0].line == pair[1], zip(reversed(rows.uneven), reversed(rows.lines), strict=False)
+    )
+    table = [row for row, _ in at_end]
+    table = list(takewhile(lambda row: len(row.values) == len(table[0].values), table))
+    if len(table) < 2 or any(map(is_number, table[-1].values)):
+        return ""
+    is_narrower = len(table[0].values) < width
+    if len(table[0].values) == 1 or (is_narrower and 2 * len(table) <= len(rows.lines)):
+        return ""  # such as remarks below a table
+    line = table[-1].line
+    return f"give --skip-rows {line - 1} if the names are in line {line}, "
 
 
 def check_decimal_points(values: Sequence[str], what: str) -> None:

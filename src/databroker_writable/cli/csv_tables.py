@@ -64,7 +64,7 @@ def read_text_table(content: bytes, text_format: TextFormat) -> tuple[pandas.Dat
     if text_format.units_row:
         units |= units_in(rows, names)
         rows = rows.below(1)
-    check_widths(rows.uneven, len(names), text_format.separator)
+    check_widths(rows, len(names), text_format.separator)
     doubt = doubt_of_one_column(first_lines, text_format) if len(names) == 1 else ""
     try:
         frame, notes = read_columns(rows, names, text_format, are_named_above=are_in_first_line)
