@@ -35,6 +35,10 @@ def differing(first: Any, second: Any, one_event: bool = False) -> dict[str, Any
     return result.columns.iloc[0].to_dict() if len(result.columns) else {}
 
 
+def test_a_single_value_has_no_position() -> None:
+    assert differing({"x": 1.0}, {"x": 2.0}, one_event=True)["difference"] == "1 of 1 values, at most by 1 (50 %)"
+
+
 FAR_APART = ["1700-01-01", "2200-01-01"]
 
 

@@ -187,7 +187,8 @@ class RunInsertion:
         """Remove what was written of the run, unless it is published."""
         self.is_lost = self.is_ended = True
         if self._store.serializer is not None:
-            self._store.serializer.abandon(self._uid)
+            with self._store.lock:
+                self._store.serializer.abandon(self._uid)
         needed = self._resources_of_stored_run() if self._is_ending and self._router.has_files else []
         if needed is not None:
             self._router.discard(needed)

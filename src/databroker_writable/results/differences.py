@@ -218,10 +218,8 @@ def _difference(first: xarray.Variable, second: xarray.Variable) -> _Difference 
     if first.shape == second.shape:
         count, largest, relative, at = _of_values(_plain(first), _plain(second))
         if count:
-            total = f"{count} of {first.size} values"
-            words.insert(
-                0, total if largest is None else f"{total}, at most by {_amount(largest, relative)} at {list(at)}"
-            )
+            total, place = f"{count} of {first.size} values", f" at {list(at)}" if at else ""
+            words.insert(0, total if largest is None else f"{total}, at most by {_amount(largest, relative)}{place}")
     return (", ".join(words), count, largest, relative, at) if words else None
 
 
