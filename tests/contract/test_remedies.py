@@ -220,6 +220,12 @@ TABLES = {
         lambda table: table,
         {"one_event": True},
     ),
+    "images of different sizes": Table(
+        "give each a column of its own",
+        lambda: {"x": [numpy.ones((2, 2)), numpy.ones((3, 3))]},
+        {"x_0": [numpy.ones((2, 2))], "x_1": [numpy.ones((3, 3))]},
+        lambda table: {f"x_{number}": [image] for number, image in enumerate(table["x"])},
+    ),
     "an empty array of text": Table(
         "leave the column out",
         lambda: {"x": [1], "y": numpy.empty((1, 0, 2), dtype="U1")},

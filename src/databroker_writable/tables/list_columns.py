@@ -223,9 +223,10 @@ def _stacked(values: Sequence[Any], name: str, depth: int) -> Any:
     lengths = {len(value) if not isinstance(value, numpy.ndarray) or value.ndim else 0 for value in values}
     if len(lengths) > 1:
         listed = ", ".join(map(str, sorted(lengths)[:4])) + (", ..." if len(lengths) > 4 else "")
+        has_axes = any(isinstance(value, numpy.ndarray) and value.ndim > 1 for value in values)
+        way = "with numpy.pad, or give each a column of its own" if has_axes else "by padding with None"
         raise InvalidTableError(
-            f"column {name!r} holds lists or arrays of different lengths ({listed}); "
-            "make them of one length, e.g. by padding with None"
+            f"column {name!r} holds lists or arrays of different lengths ({listed}); make them of one length, e.g. {way}"
         )
     (length,) = lengths
     flat = array_from_list(list(chain.from_iterable(values)), name, depth=depth + 1)
