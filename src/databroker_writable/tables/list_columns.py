@@ -226,7 +226,8 @@ def _stacked(values: Sequence[Any], name: str, depth: int) -> Any:
         has_axes = any(isinstance(value, numpy.ndarray) and value.ndim > 1 for value in values)
         way = "with numpy.pad, or give each a column of its own" if has_axes else "by padding with None"
         raise InvalidTableError(
-            f"column {name!r} holds lists or arrays of different lengths ({listed}); make them of one length, e.g. {way}"
+            f"column {name!r} holds lists or arrays of different lengths ({listed}); "
+            f"make them of one length, e.g. {way}"
         )
     (length,) = lengths
     flat = array_from_list(list(chain.from_iterable(values)), name, depth=depth + 1)
