@@ -461,6 +461,21 @@ def test_lineage_says_that_a_run_is_not_where_others_say() -> None:
     ]
 
 
+def test_lineage_of_a_run_without_results_names_the_catalog_to_ask() -> None:
+    raw, results = open_directory("raw"), open_directory("results")
+    raw.store_run({"x": [1]}, metadata={"scan_id": 18}, uid="raw-1")
+    results.store_run({"x": [1]}, uid="fit-1", derived_from=raw["raw-1"])
+    alone = run("lineage", "raw", "18")
+    assert alone.stdout == "╙── raw-1\n"
+    assert alone.stderr == (
+        "No run of raw was made from it. Results are found in the catalog that has them: databroker-writable lineage "
+        "RESULTS raw-1\n"
+    )
+    assert "fit-1" in succeed("lineage", "results", "raw-1")
+    assert "No run" not in run("lineage", "results", "fit-1").stderr
+    assert "No run" in run("lineage", "results", "fit-1", "--downstream").stderr
+
+
 def test_lineage_of_an_unknown_uid_names_what_lists_the_runs() -> None:
     open_directory("results").store_run({"x": [1]}, uid="fit-1")
     result = run("lineage", "results", "raw-1")

@@ -58,6 +58,12 @@ def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str |
         check_matplotlib()
         say(f"wrote {save_figure(graph.plot().figure, plot)}", error=True)
     say(graph.mermaid() if mermaid else graph.tree())
+    if len(graph) == 1:
+        say(
+            f"No run of {catalog} was made from it. Results are found in the catalog that has them: databroker-writable "
+            f"lineage RESULTS {full or uid}",
+            error=True,
+        )
     for reason, names in _unreached(graph).items():
         say(f"Not reached: {', '.join(names)}: {reason}", error=True)
 
