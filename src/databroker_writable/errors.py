@@ -189,9 +189,9 @@ class RunExistsError(StoreError, FileExistsError):
     def of_uid(cls, uid: str, where: str, run: Any = None) -> RunExistsError:
         """Say that a run of this uid is stored; another one, where it was opened to be compared."""
         if run is None:
-            return cls(f"a run of the uid {uid!r} is stored already in {where!r}; it stays as it was")
+            return cls(f"a run with the uid {uid!r} is stored already in {where!r}; it stays as it was")
         return cls(
-            f"another run of the uid {uid!r} is stored in {where!r}; it stays as it was. {cls.REMEDY} (a table that "
+            f"another run with the uid {uid!r} is stored in {where!r}; it stays as it was. {cls.REMEDY} (a table that "
             "is stored again is another run, with Events of its own)",
             run,
         )

@@ -98,8 +98,8 @@ def test_a_word_among_numbers_is_noted(content: str, options: list[str], name: s
     columns, said = store(content, *options, name=name)
     assert all(isinstance(value, str) for value in columns["mu"])
     assert (
-        f"Note: in {name!r} the column 'mu' is stored as text, because its value {word!r} in line {line} is no number; "
-        "to store numbers, correct it, or write nan for a missing value\n"
+        f"Note: in {name!r} the column 'mu' is stored as text, because its value {word!r} in line {line} is not a "
+        "number; to store numbers, correct it, or write nan for a missing value\n"
     ) in said
 
 
@@ -201,13 +201,13 @@ def test_rows_read_at_once_join_to_whole_columns(last: str) -> None:
 )
 @pytest.mark.parametrize("options", [[], ["--encoding", "latin-1"]])
 def test_a_file_of_another_format_is_no_text(content: bytes, kind: str, options: list[str]) -> None:
-    assert f"it is {kind}, and no text" in refused(content, *options)
+    assert f"it is {kind}, and not text" in refused(content, *options)
 
 
 @pytest.mark.parametrize("options", [[], ["--encoding", "latin-1"]])
 def test_nul_characters_are_no_text(options: list[str]) -> None:
     message = refused("a,b\n1,é\n".encode("utf-16-le"), *options)
-    assert "it holds NUL characters, so it is no text, or text in another encoding" in message
+    assert "it holds NUL characters, so it is not text, or is text in another encoding" in message
     assert store("a,b\n1,é\n".encode("utf-16-le"), "--encoding", "utf-16-le")[0] == {"a": [1], "b": ["é"]}
 
 
@@ -416,7 +416,7 @@ def test_notes_do_not_disturb_what_programs_read() -> None:
 def test_missing_values_beside_large_integers_are_not_noted_as_words() -> None:
     columns, said = store("x,n\n1,18446744073709551615\n2,\n3,5\n")
     assert columns["n"][0] == "18446744073709551615"
-    assert "is no number" not in said
+    assert "is not a number" not in said
     assert "values are missing beside integers as large as '18446744073709551615'" in said
 
 

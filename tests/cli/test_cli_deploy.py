@@ -158,7 +158,7 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
         ),
         (
             "sources: {2026: {driver: writable-msgpack-catalog}}",
-            "the name 2026 of an entry of bad.yml is no text; write it as '2026', in quotes",
+            "the name 2026 of an entry of bad.yml is not text; write it as '2026', in quotes",
         ),
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {paths: [/a/*.msgpack], root_map: [/a]}}}",
@@ -211,7 +211,7 @@ def test_what_would_not_work_is_refused(text: str, message: str) -> None:
         (b"{driver: d, metadata: {a: '{% if b %}c'}}", "is wrong (Unexpected end of template"),
         (
             b"{driver: d, args: {paths: '{{ getenv(HOME) }}/*.msgpack'}}",
-            "'{{ getenv(HOME) }}/*.msgpack' is wrong ('getenv' is no function of intake, which has env, client_env, "
+            "'{{ getenv(HOME) }}/*.msgpack' is wrong ('getenv' is not a function of intake, which has env, client_env, "
             "shell, client_shell) at line 2 of bad.yml; correct it",
         ),
         (
@@ -249,7 +249,7 @@ def test_a_description_is_no_template() -> None:
 def test_an_entry_that_intake_refuses_is_said_in_short() -> None:
     Path("bad.yml").write_text(f"sources:\n  a: {{driver: {DRIVER}, args: 'mongodb://u:{PASSWORD}@host'}}")
     error = fail("ls", "bad.yml")
-    assert "bad.yml is no file of catalogs: args: value 'mongodb://u" in error
+    assert "bad.yml is not a file of catalogs: args: value 'mongodb://u" in error
     assert "is not expected type 'dict'; correct it\n" in error
     assert PASSWORD not in error
 

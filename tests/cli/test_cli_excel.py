@@ -80,13 +80,15 @@ def test_a_damaged_workbook_and_another_kind_of_zip_are_named(kept: int) -> None
             if kept or name != "[Content_Types].xml":
                 other.writestr(name, book.read(name)[: kept if "sheet1" in name else None])
     message = fail("store", "other.xlsx", "--to", "results")
-    assert "'other.xlsx' cannot be read as Excel: it is damaged, or no workbook of Excel: " in message
+    assert "'other.xlsx' cannot be read as Excel: it is damaged, or not a workbook of Excel: " in message
     assert not Path("results").exists()
 
 
 NAMES = ["energy", "i0"]
 DAY = datetime.datetime(2024, 5, 31)
-OR_DELETE = "correct the cell or its format, empty it if it has no value, or delete row {} if it is no row of the table"
+OR_DELETE = (
+    "correct the cell or its format, empty it if it has no value, or delete row {} if it is not a row of the table"
+)
 IF_NAMES = "if row {} holds the names of the columns, delete the rows above it"
 
 

@@ -243,15 +243,15 @@ def test_a_line_of_words_above_numbers_and_below_a_comment_is_refused_text() -> 
 def test_a_row_of_units_is_not_suggested_above_a_first_line_of_values() -> None:
     columns, said = store_text("t.csv", "over,low\n1,2\n3,4\n", "--no-header")
     assert columns == {"column_1": ["over", "1", "3"], "column_2": ["low", "2", "4"]}
-    assert "'over' in line 1 is no number" in said
+    assert "'over' in line 1 is not a number" in said
     assert "--units-row" not in said
 
 
 def test_other_words_among_numbers_are_noted_with_those_of_a_row_of_units() -> None:
     _, said = store_text("t.csv", "x,mu\neV,a.u.\n1,2\n2,bad\n3,4\n")
     first, second = said.splitlines()
-    assert "'eV' in line 2 is no number" in first
-    assert "'a.u.' in line 2 is no number" in second
+    assert "'eV' in line 2 is not a number" in first
+    assert "'a.u.' in line 2 is not a number" in second
     assert "--units-row" in first
     columns, said = store_text("t.csv", "x,mu\neV,1\n1,2\n")
     assert columns["x"] == ["eV", "1"]

@@ -10,7 +10,7 @@ import pytest
 import xarray
 
 from databroker_writable import InvalidTableError, open_directory, to_dataset
-from support.command_line import fail, run
+from support.command_line import fail, run, succeed
 
 PYTHON = re.compile(r"\w\(|catalog\[|\bderived_from\b|(?<!-)\bsupersedes\b|\[\.\.\.\]")
 
@@ -77,7 +77,7 @@ def test_messages_are_in_words_of_the_command_line(command: str, said: str) -> N
 )
 def test_text_that_may_have_been_meant_as_json_is_told(value: str, is_doubtful: bool) -> None:
     errors = run("store", "table.csv", "--to", "results", "--metadata", f"fit={value}").stderr
-    assert (f"Warning: fit is stored as the text {value}, which is no JSON" in errors) == is_doubtful
+    assert (f"Warning: fit is stored as the text {value}, which is not JSON" in errors) == is_doubtful
 
 
 def test_more_lines_to_skip_than_there_are_is_told() -> None:
@@ -160,3 +160,9 @@ def test_text_in_the_first_row_is_no_header_if_there_is_none() -> None:
     Path("plain.csv").write_text("Cu,1\nNi,2\n")
     assert run("store", "plain.csv", "--to", "results", "--no-header").exit_code == 0
     assert to_dataset(open_directory("results")[-1])["column_1"].values.tolist() == ["Cu", "Ni"]
+
+
+def test_numbers_of_things_are_worded_as_people_say_them() -> None:
+    open_directory("empty")
+    assert succeed("check", "empty") == "empty: 0 runs, 0 assets (0 bytes read); nothing to report\n"
+    assert fail("show", "empty", "-1") == "Error: empty has no runs yet\n"

@@ -79,7 +79,7 @@ def test_a_run_is_stored_under_its_own_uid_with_tags() -> None:
     assert "stored mine-1;" in succeed(*call, "--tag", "good", "--tag", "Cu")
     assert open_directory("results").annotations("mine-1")[0]["tags"] == ["good", "Cu"]
     message = fail(*call)
-    assert "another run of the uid 'mine-1' is stored" in message
+    assert "another run with the uid 'mine-1' is stored" in message
     assert "Give another --uid" in message
     assert len(open_directory("results")) == 3
 
@@ -234,14 +234,14 @@ def test_run_files_in_place_of_their_directory_are_told_to_be_that(command: str)
 @pytest.mark.parametrize("call", [("ls", "table.csv"), ("show", "table.csv", "-1"), ("check", "table.csv")])
 def test_a_file_in_place_of_a_catalog_is_named_as_one(call: tuple[str, ...]) -> None:
     message = fail(*call)
-    assert "'table.csv' is a file, and no catalog; give a directory of runs" in message
+    assert "'table.csv' is a file, and not a catalog; give a directory of runs" in message
     assert "environment" not in message
 
 
 @pytest.mark.parametrize("call", [("store", "table.csv"), ("note", "results", "-1", "good")])
 def test_a_file_as_the_place_of_results_is_refused_with_the_option(call: tuple[str, ...]) -> None:
     message = usage(*call, "--to", "table.csv")
-    assert "'--to': 'table.csv' is a file, and no catalog; give a directory of runs" in message
+    assert "'--to': 'table.csv' is a file, and not a catalog; give a directory of runs" in message
 
 
 def test_a_directory_below_a_file_is_refused_in_words_of_the_terminal() -> None:

@@ -251,3 +251,9 @@ def test_a_lineage_shows_itself_as_a_tree(tmp_path: Path) -> None:
     raw = catalog.store_run({"x": [1]}, uid="raw-1")
     catalog.store_run({"k": [2]}, uid="fit-1", derived_from=raw)
     assert repr(catalog.lineage(raw)) == catalog.lineage(raw).tree()
+
+
+def test_a_lineage_that_is_printed_says_how_many_runs_it_has(catalog: Any) -> None:
+    raw = catalog.store_run({"x": [1]})
+    assert str(catalog.lineage(raw)) == "Lineage of 1 run"
+    assert str(catalog.lineage(catalog.store_run({"x": [1]}, derived_from=raw))) == "Lineage of 2 runs"

@@ -649,7 +649,9 @@ def test_a_class_in_place_of_a_table_is_named(cls, tmp_path):
         catalog.build_simple_run,
         lambda table: RunBuilder().add_stream("primary", data=table),
     ):
-        with pytest.raises(InvalidTableError, match=f"{cls.__name__} is a class, and no run or table; give one of its"):
+        with pytest.raises(
+            InvalidTableError, match=f"{cls.__name__} is a class, and not a run or a table; give one of its"
+        ):
             give(cls)
 
 
@@ -738,7 +740,7 @@ def test_a_table_and_its_metadata_in_the_wrong_order_are_told(catalog, values):
 def test_a_catalog_in_place_of_a_run_is_named(tmp_path):
     catalog = open_directory(tmp_path)
     for give in (catalog, catalog.search({})):
-        with pytest.raises(InvalidRunError, match=r"a catalog is no run; copy .*catalog\[uid\]"):
+        with pytest.raises(InvalidRunError, match=r"a catalog is not a run; copy .*catalog\[uid\]"):
             catalog.store_run(give)
 
 

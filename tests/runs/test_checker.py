@@ -153,14 +153,14 @@ def test_a_document_that_was_checked_when_it_was_built_must_still_be_held_by_the
 WORDS = {
     "a date": (
         {"time": "2024-05-31"},
-        r"metadata\['time'\] is '2024-05-31'; event-model expects number, seconds since 1970, as "
+        r"metadata\['time'\] is '2024-05-31'; event-model expects a number, seconds since 1970, as "
         r"datetime\.datetime\.fromisoformat\('2024-05-31'\)\.timestamp\(\) gives them$",
     ),
-    "one type": ({"scan_id": "seven"}, r"metadata\['scan_id'\] is 'seven'; event-model expects integer$"),
+    "one type": ({"scan_id": "seven"}, r"metadata\['scan_id'\] is 'seven'; event-model expects an integer$"),
     "digits for a number": (
         {"scan_id": "0042"},
-        r"metadata\['scan_id'\] is '0042'; event-model expects integer: give the number 42, without leading zeros and "
-        r"quotation marks, or keep the text '0042' under another key$",
+        r"metadata\['scan_id'\] is '0042'; event-model expects an integer: give the number 42, without leading zeros "
+        r"and quotation marks, or keep the text '0042' under another key$",
     ),
     "more digits than a number has in Python": (
         {"scan_id": "7" * 5000},
@@ -168,7 +168,7 @@ WORDS = {
     ),
     "either of two": (
         {"sample": 5},
-        r"metadata\['sample'\] is 5; event-model expects (string or object|object or string)$",
+        r"metadata\['sample'\] is 5; event-model expects (a string or an object|an object or a string)$",
     ),
     "a number as text": ({"sample": 5}, r"^sample must be text or a dict, such as '5': metadata\['sample'\] is 5;"),
     "a list as text": ({"group": ["a", 1]}, r"^group must be text, such as 'a, 1': metadata\['group'\] is "),
@@ -180,7 +180,7 @@ WORDS = {
     ),
     "none of several forms": (
         {"projections": [{"name": "a", "version": 5, "configuration": {}, "projection": {}}]},
-        r"metadata\['projections'\]\[0\]\['version'\] is 5; event-model expects string$",
+        r"metadata\['projections'\]\[0\]\['version'\] is 5; event-model expects a string$",
     ),
     "a form that is refused": (
         {"projections": [{"version": "1", "configuration": {}, "projection": {"x": {"type": "linked"}}}]},
@@ -205,7 +205,9 @@ def test_a_data_key_that_fits_no_form_says_which() -> None:
     descriptor[1]["data_keys"]["x"]["dtype_numpy"] = 5
     checker = RunChecker()
     checker(*start)
-    with pytest.raises(InvalidRunError, match=r"\['x'\]\['dtype_numpy'\] is 5; event-model expects (string|array) or"):
+    with pytest.raises(
+        InvalidRunError, match=r"\['x'\]\['dtype_numpy'\] is 5; event-model expects (a string|an array) or"
+    ):
         checker(*descriptor)
 
 
@@ -406,7 +408,7 @@ def test_a_value_that_is_not_filled_in_names_a_datum(flags: Any, external: dict[
     start, (_, descriptor), (_, page), stop = given()
     descriptor["data_keys"]["x"].update(external)
     bad = {**page, "data": {"x": ["r/0"] * 3}, "filled": {"x": flags}}
-    with pytest.raises(InvalidRunError, match=r"the datum 'r/0', which no document|value 'r/0' is no datum"):
+    with pytest.raises(InvalidRunError, match=r"the datum 'r/0', which no document|value 'r/0' is not a datum"):
         check_documents([start, ("descriptor", descriptor), ("event_page", bad), stop])
     bad["filled"] = {"x": [[False]] * 3}
     with pytest.raises(InvalidRunError, match="values in 'filled' for 'x' that are not True or False"):

@@ -189,7 +189,7 @@ def test_a_time_without_a_zone_is_local(when, monkeypatch):
 @pytest.mark.parametrize("when", [pandas.NaT, pandas.NA, numpy.datetime64("NaT", "s"), numpy.datetime64("NaT", "D")])
 def test_what_is_no_time_is_no_time_of_a_run(when):
     for arguments in ({"time": when}, {"metadata": {"time": when}}):
-        with pytest.raises(InvalidMetadataError, match=r"time is (NaT|<NA>), which is no time; give a datetime"):
+        with pytest.raises(InvalidMetadataError, match=r"time is (NaT|<NA>), which is not a time; give a datetime"):
             build_simple_run({"x": [1]}, **arguments)
 
 

@@ -156,7 +156,7 @@ def test_another_run_of_the_uid_is_not_called_a_copy() -> None:
     report = copy_runs(open_directory("source"), copies)
     assert report.present == []
     assert isinstance(report.failures["reduced"], RunExistsError)
-    assert "failed: reduced: another run of the uid 'reduced'" in run("copy", "source", "copies").stderr
+    assert "failed: reduced: another run with the uid 'reduced'" in run("copy", "source", "copies").stderr
     assert to_dataset(copies["reduced"])["x"].values.tolist() == [2]
 
 

@@ -153,7 +153,7 @@ def wrong_template(text: Any, declared: Collection[str] = ()) -> str | None:
         }
         meant = {name: _meant_by(name) for name in sorted(shown & undeclared - {*declared})}
         if unknown:
-            why = f"{min(unknown)!r} is no function of intake, which has {', '.join(_FUNCTIONS)}"
+            why = f"{min(unknown)!r} is not a function of intake, which has {', '.join(_FUNCTIONS)}"
         elif any(meant.values()):
             name = next(filter(meant.__getitem__, meant))
             why = f"nothing has the name {name!r}, so it would be empty; write {meant[name]}"

@@ -99,7 +99,7 @@ class RunStore:
             if holder is not None and not holder.is_ended:
                 insertion.is_lost = insertion.is_ended = True
                 raise RunExistsError(
-                    f"a run of the uid {uid!r} is being built in {self.backend.label!r}; close its builder first, or "
+                    f"a run with the uid {uid!r} is being built in {self.backend.label!r}; close its builder first, or "
                     "use another uid"
                 )
             self._under_way[uid] = insertion

@@ -9,6 +9,7 @@ import humanize
 from click.core import ParameterSource
 
 from ..catalog.reopening import without_password
+from ..runs.shown_text import shown_size
 from ..tables.wording import counted
 from ..upkeep import Report, clean, examine, write_test
 from ..upkeep.findings import Leftover
@@ -142,7 +143,7 @@ def _text(report: Report, grace: float, catalog: str) -> str:
         lines.append(f"{state}: {finding.where}: {finding.said()}{advice}")
     if "assets" in seen:
         runs, assets = counted(seen["runs"], "run"), counted(seen["assets"], "asset")
-        looked = f"{runs}, {assets} ({humanize.naturalsize(seen['bytes'])} read)"
+        looked = f"{runs}, {assets} ({shown_size(seen['bytes'])} read)"
     else:
         looked = "a probe run was stored" if seen["runs"] else "no probe run was stored"
     lines.append(f"{catalog}: {looked}; " + ("see above" if report.findings else "nothing to report"))

@@ -168,7 +168,7 @@ def _why_text(texts: _Texts, *, has_zero: bool) -> tuple[str, list[int]]:
         remedy = "to store numbers, correct it, or write nan for a missing value"
         unique = set(words)
         lines = [line for line, text in zip(texts.lines, texts.every, strict=True) if text in unique]
-        return f"its value {said} is no number; {remedy}", lines
+        return f"its value {said} is not a number; {remedy}", lines
     if are_numbers_in_another_form(texts.present):
         remedy = f"to store numbers, write them like 8970{texts.decimal}5"
         return f"its values, such as {said}, are numbers in another form; {remedy}", []

@@ -31,7 +31,8 @@ _BINARY = (
 """How files of other formats begin."""
 
 _IS_BINARY = (
-    "it holds NUL characters, so it is no text, or text in another encoding; give this if so, such as --encoding utf-16"
+    "it holds NUL characters, so it is not text, or is text in another encoding; give this if so, such as --encoding "
+    "utf-16"
 )
 
 
@@ -86,7 +87,7 @@ def _text(content: bytes, encoding: str) -> str:
             raise ValueError(f"it is incomplete: {exc}") from exc
     kind = next((kind for beginning, kind in _BINARY if content.startswith(beginning)), None)
     if kind is not None:
-        raise ValueError(f"it is {kind}, and no text; --attach keeps such a file with a run")
+        raise ValueError(f"it is {kind}, and not text; --attach keeps such a file with a run")
     try:
         text = content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as exc:

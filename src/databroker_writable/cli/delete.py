@@ -8,13 +8,12 @@ import re
 from typing import Any
 
 import click
-import humanize
 
 from ..errors import NotFoundError
 from ..results.header_search import header_of
 from ..results.impact import Result, results_made_from
 from ..runs.document_parts import name_of
-from ..runs.shown_text import aligned, shown, shown_time
+from ..runs.shown_text import aligned, shown, shown_size, shown_time
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns
 from .printing import say
@@ -81,7 +80,7 @@ def _row(catalog: Any, deletion: Any) -> tuple[str, ...]:
         shown_time(header.time) if header else "unreadable" if deletion.is_visible else "deletion interrupted",
         "" if header is None else shown(name_of(header.start) or "", WIDTH),
         deletion.size,
-        f"{humanize.naturalsize(size)} in {len(deletion.assets)}" if deletion.assets else "none",
+        f"{shown_size(size)} in {len(deletion.assets)}" if deletion.assets else "none",
     )
 
 

@@ -68,7 +68,7 @@ def check_one_kind(cells: Cells, rows: Sequence[Sequence[Any]]) -> None:
         correct = (
             "make the cell text" if common == _TEXT else "correct the cell or its format, empty it if it has no value"
         )
-        remedy = f"{correct}, or delete row {row} if it is no row of the table"
+        remedy = f"{correct}, or delete row {row} if it is not a row of the table"
     raise ValueError(
         f"its column {cells.name!r} holds mixed types: cell {cells.coordinate(place)} holds the {_kind(value)[0]} "
         f"{shown_cell(value)}, and {where} hold {common[1]}; {remedy}"

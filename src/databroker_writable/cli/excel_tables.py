@@ -61,7 +61,7 @@ def _workbook(path: Path, *, data_only: bool) -> Any:
         with path.open("rb") as file:
             return openpyxl.load_workbook(file, data_only=data_only)
     except (KeyError, IndexError, AttributeError, TypeError, SyntaxError, EOFError, zlib.error) as exc:
-        raise ValueError(f"it is damaged, or no workbook of Excel: {exc}") from exc
+        raise ValueError(f"it is damaged, or not a workbook of Excel: {exc}") from exc
 
 
 def _check_merged(sheet: Any, last_row: int) -> None:

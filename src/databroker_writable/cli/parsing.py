@@ -120,7 +120,7 @@ def parse_metadata(ctx: click.Context, param: click.Parameter, pairs: Iterable[s
     values = {key: parse_value(text) for key, text in texts.items()}
     for key, value in values.items():
         if value == texts[key] and _LIKE_JSON.match(value) and not ctx.resilient_parsing:
-            say(f"Warning: {key} is stored as the text {value}, which is no JSON", error=True)
+            say(f"Warning: {key} is stored as the text {value}, which is not JSON", error=True)
     return values
 
 

@@ -60,8 +60,8 @@ def lineage(catalog: str, uid: str, downstream: bool, mermaid: bool, plot: str |
     say(graph.mermaid() if mermaid else graph.tree())
     if len(graph) == 1:
         say(
-            f"No run of {catalog} was made from it. Results are found in the catalog that has them: databroker-writable "
-            f"lineage RESULTS {full or uid}",
+            f"No run of {catalog} was made from it. Results are found in the catalog that has them: "
+            f"databroker-writable lineage RESULTS {full or uid}",
             error=True,
         )
     for reason, names in _unreached(graph).items():

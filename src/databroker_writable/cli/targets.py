@@ -115,7 +115,9 @@ def file_in_place_of_catalog(name: str) -> str | None:
         return None
     if path.endswith(RUN_FILES):
         return f"{name!r} is the file of a run; give its directory, {os.path.dirname(path) or os.curdir!r}"
-    return f"{name!r} is a file, and no catalog; give a directory of runs, a YAML file of catalogs, or a catalog's name"
+    return (
+        f"{name!r} is a file, and not a catalog; give a directory of runs, a YAML file of catalogs, or a catalog's name"
+    )
 
 
 def tiled_container(name: str) -> Any:
@@ -155,7 +157,8 @@ def uid_if_known(catalog: Any, name: str, uid: str) -> str | None:
     if is_position(uid):
         newest = list(itertools.islice(headers(catalog, NO_PROBES), -int(uid)))
         if len(newest) < -int(uid):
-            raise click.ClickException(f"{name} has no run {uid}: it only contains {counted(len(newest), 'run')}")
+            why = f"no run {uid}: it only contains {counted(len(newest), 'run')}" if newest else "no runs yet"
+            raise click.ClickException(f"{name} has {why}")
         return newest[-1].uid
     try:
         return uid_of_scan(catalog, uid) or complete_uid(catalog, uid)
@@ -255,7 +258,7 @@ def _entry_of_yaml(path: str, entry: str | None) -> Entry:
         # each is the text of a tuple: what is wrong, in which mapping, and at which key
         wrong = [found.groups() for found in map(_REFUSED.fullmatch, exc.errors) if found]
         said = "".join(f"{key}: {text}; " for _, text, key in wrong[:1])
-        raise click.ClickException(without_password(f"{path} is no file of catalogs: {said}correct it")) from exc
+        raise click.ClickException(without_password(f"{path} is not a file of catalogs: {said}correct it")) from exc
     entries = sorted(catalogs)
     if entry is None and len(entries) == 1:
         (entry,) = entries

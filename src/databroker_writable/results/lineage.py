@@ -16,6 +16,7 @@ from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from ..runs.shown_text import mermaid_label, printable
 from ..tables.public_types import RunOrUid
+from ..tables.wording import counted
 from .axes import check_axes, words_in_title
 from .header_search import Header
 from .named_catalogs import NamedCatalogs
@@ -43,6 +44,9 @@ class Lineage(networkx.DiGraph):
 
     def __repr__(self) -> str:
         return self.tree()
+
+    def __str__(self) -> str:
+        return f"Lineage of {counted(len(self), 'run')}"
 
     def downstream(self, run: RunOrUid) -> Lineage:
         """Return the run and everything that was made from it.

@@ -213,7 +213,8 @@ def _user() -> str:
 def _checked_text(text: Any, argument: str) -> str:
     if not isinstance(text, str):
         order = " (the run comes first)" if is_run(text) else ""
-        raise InvalidMetadataError(f"the {argument} of a remark must be text, not {short(text)}{order}")
+        what = "a remark" if argument == "text" else f"the {argument} of a remark"
+        raise InvalidMetadataError(f"{what} must be text, not {short(text)}{order}")
     if len(text) > MAX_TEXT:
         raise InvalidMetadataError(
             f"the {argument} of a remark can have at most {MAX_TEXT:,} characters, but this one has {len(text):,}; "

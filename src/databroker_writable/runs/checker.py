@@ -11,6 +11,7 @@ from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import check_event_values, document_value, to_builtin
 from ..tables.wording import short
 from .document_checks import (
+    a_document,
     called,
     check_document,
     check_dropped_keys,
@@ -82,7 +83,7 @@ class RunChecker:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> NamedDocument:
         if self.stop is not None:
-            raise InvalidRunError(f"a {name!r} document follows the stop document of run {self._uid!r}")
+            raise InvalidRunError(f"{a_document(name)} follows the stop document of run {self._uid!r}")
         if self.start is None and name != "start":
             raise InvalidRunError(f"the documents of a run begin with its start document, but the first is {name!r}")
         if name not in REQUIRED_KEYS:

@@ -61,6 +61,11 @@ def called(name: str) -> str:
     return "metadata" if name == "start" else f"the {name} document"
 
 
+def a_document(name: str) -> str:
+    """A document of this type in messages."""
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name!r} document"
+
+
 def error_for(name: str) -> type[StoreError]:
     """The error that a document of this type raises."""
     return InvalidMetadataError if name == "start" else InvalidRunError
@@ -274,7 +279,13 @@ def _check_schema(name: str, doc: Document) -> None:
     if not way:
         kinds = " or ".join(sorted((_IN_WORDS.get(kind, kind) for kind in types), reverse=True))
         meant = f"{'.'.join(map(str, path))} must be {kinds}{_example(value, types)}: "
-    raise error_for(name)(f"{meant}{where} is {short(value)}; event-model expects {' or '.join(types)}{way}")
+    raise error_for(name)(
+        f"{meant}{where} is {short(value)}; event-model expects {' or '.join(map(_with_article, types))}{way}"
+    )
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _fits(name: str, doc: Document) -> bool:

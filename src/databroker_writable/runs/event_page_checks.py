@@ -160,7 +160,7 @@ def _check_datums(
                 f"{where} refers in {key!r} to the datum {short(value)}, which no document before it defines"
             )
         raise InvalidRunError(
-            f"{where} has 'filled' False for {key!r}, whose value {short(value)} is no datum, and which its "
+            f"{where} has 'filled' False for {key!r}, whose value {short(value)} is not a datum, and which its "
             "descriptor does not call external; leave it out of 'filled'"
         )
 

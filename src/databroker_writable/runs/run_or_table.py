@@ -61,7 +61,9 @@ def is_table(value: Any) -> bool:
 def _refuse_near_misses(value: Any) -> None:
     """Refuse what holds a run or a table, and is none itself."""
     if _has(value, "search"):
-        raise InvalidRunError("a catalog is no run; copy its runs with copy_runs, or store one of them, catalog[uid]")
+        raise InvalidRunError(
+            "a catalog is not a run; copy its runs with copy_runs, or store one of them, catalog[uid]"
+        )
     if not isinstance(value, list | tuple):
         return
     if not value:
@@ -71,7 +73,7 @@ def _refuse_near_misses(value: Any) -> None:
         )
     if hasattr(value, "_asdict") and not is_of_known_form(value):
         raise InvalidTableError(
-            f"{type(value).__name__} is a named tuple, which is no table; give the dict of its columns, ._asdict()"
+            f"{type(value).__name__} is a named tuple, which is not a table; give the dict of its columns, ._asdict()"
         )
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Mapping) and _is_whole_table(value[0]):
         raise InvalidTableError(

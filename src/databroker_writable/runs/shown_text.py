@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import humanize
 import numpy
 
 SHORT_UID = 8
@@ -53,6 +54,11 @@ def shown(value: Any, width: int) -> str:
         value = value.tolist()
     text = printable(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def shown_size(size: int) -> str:
+    """A number of bytes with a unit, such as 2.6 MB."""
+    return str(humanize.naturalsize(size)).replace("Byte", "byte")
 
 
 def local_time(seconds: Any) -> datetime | None:

@@ -11,6 +11,7 @@ import pymongo.errors
 
 from ..errors import InvalidCatalogError, InvalidRunError, RunExistsError, StoreFailedError
 from ..runs.comparison import as_text
+from ..runs.document_checks import a_document
 from ..runs.document_parts import Document
 from ..tables.backend_limits import INT64, Limits, bson_size
 from ..tables.wording import short
@@ -222,7 +223,7 @@ def uids_of(collection: Any) -> set[str]:
 
 def no_place_for(name: str) -> InvalidRunError:
     """Return the error for a document of a type that the layouts do not have."""
-    return InvalidRunError(f"a {name!r} document has no place in MongoDB; store the run in a catalog of files")
+    return InvalidRunError(f"{a_document(name)} has no place in MongoDB; store the run in a catalog of files")
 
 
 def removed_meanwhile(run: str, owner: Owner) -> StoreFailedError:

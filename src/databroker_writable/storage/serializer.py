@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import InvalidRunError, StoreError
 from ..runs.checker import check_inserted
+from ..runs.document_checks import a_document
 from ..runs.document_parts import STREAM_DOCUMENTS
 from ..runs.forks import begin_anew_in_children
 from ..runs.interrupts import are_broken_off, deferred_interrupts
@@ -171,6 +172,6 @@ def _each(function: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -
 
 def _unknown(name: str, owner: str, uid: Any) -> InvalidRunError:
     return InvalidRunError(
-        f"a {name!r} document refers to the {owner} {uid!r}, which is not open; insert its start document first (after "
+        f"{a_document(name)} refers to the {owner} {uid!r}, which is not open; insert its start document first (after "
         "an error start again with the start document)"
     )

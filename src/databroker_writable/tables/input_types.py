@@ -90,7 +90,8 @@ def refuse_unmade(given: Any) -> None:
     """Refuse a class that was given in place of one of its objects, and what dask has not computed yet."""
     if isinstance(given, type):
         raise InvalidTableError(
-            f"{given.__name__} is a class, and no run or table; give one of its objects, e.g. {given.__name__}(...)"
+            f"{given.__name__} is a class, and not a run or a table; give one of its objects, e.g. "
+            f"{given.__name__}(...)"
         )
     if is_delayed(given):
         raise InvalidTableError(

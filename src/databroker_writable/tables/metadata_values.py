@@ -48,7 +48,8 @@ def posix_seconds(time: Any) -> Any:
     time = plain_datetime(time)
     if time is pandas.NaT or time is pandas.NA:
         raise InvalidMetadataError(
-            f"time is {time}, which is no time; give a datetime or POSIX seconds, or leave it out for the present time"
+            f"time is {time}, which is not a time; give a datetime or POSIX seconds, or leave it out for the present "
+            "time"
         )
     if isinstance(time, datetime.datetime | numpy.datetime64):
         return _timestamp(time)

@@ -7,10 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import humanize
-
 from ..errors import UnreadableAssetError
 from ..runs.document_parts import Document
+from ..runs.shown_text import shown_size
 from ..storage.asset_roots import mapped_path
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset_file, is_asset_resource
 from ..storage.file_locks import is_being_written
@@ -100,7 +99,7 @@ class Assets:
 
     def _leftover(self, category: str, what: str, path: str, status: os.stat_result, **options: Any) -> Leftover:
         shared = " (under an asset_root that other catalogs may share)" if self._may_be_shared else ""
-        what = f"{what}{shared}, {humanize.naturalsize(status.st_size)}"
+        what = f"{what}{shared}, {shown_size(status.st_size)}"
         return Leftover.of_file(category, path, what, may_be_shared=self._may_be_shared, **options)
 
 

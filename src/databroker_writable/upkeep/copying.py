@@ -200,7 +200,8 @@ def _check_is_copy(target: CatalogDestination | TiledDestination, uid: str, head
         )
     if stop.get("uid") != header.stop.get("uid"):
         raise RunExistsError(
-            f"another run of the uid {uid!r} is in {target.label!r}; it stays as it was. Delete it there if it is wrong"
+            f"another run with the uid {uid!r} is in {target.label!r}; it stays as it was. Delete it there if it is "
+            "wrong"
         )
 
 

@@ -149,7 +149,7 @@ def check_sources(path: str, text: str) -> dict[str, Any]:
     for name, source in sources.items():
         if not isinstance(name, str):
             raise InvalidCatalogError(
-                f"the name {name} of an entry of {path} is no text; write it as '{name}', in quotes"
+                f"the name {name} of an entry of {path} is not text; write it as '{name}', in quotes"
             )
         driver = source.get("driver") if isinstance(source, dict) else None
         if not driver or not isinstance(driver, str | list | dict):

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import humanize
 import msgpack
 
 from ..errors import PickledRunError
 from ..runs.checker import may_count
 from ..runs.document_parts import PRIMARY, Document, Reader
+from ..runs.shown_text import shown_size
 from ..runs.stream_resources import counted_numbers, covered_numbers
 from ..storage.assets import is_asset_resource
 from ..storage.catalog_paths import files_matching
@@ -120,7 +120,7 @@ class FileDeletion(Deletion):
 
     @property
     def size(self) -> str:
-        return str(humanize.naturalsize(os.path.getsize(self._path)))
+        return shown_size(os.path.getsize(self._path))
 
     def hide(self) -> None:
         # check computes the age from this; only the owner and those who may write to the file may change it
@@ -192,7 +192,7 @@ def partial_files(catalog: Any) -> Iterator[Finding]:
     """Hidden files of runs that are not published yet."""
     for entry in left_files(catalog._backend.directory, lambda name: name.endswith(RUN_FILES)):
         try:
-            size = humanize.naturalsize(entry.stat(follow_symlinks=False).st_size)
+            size = shown_size(entry.stat(follow_symlinks=False).st_size)
         except FileNotFoundError:
             continue  # published meanwhile
         except OSError:

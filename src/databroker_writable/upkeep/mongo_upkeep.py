@@ -23,7 +23,7 @@ from .findings import Finding, Leftover, Report
 
 _NO_RUN = (
     "document without a uid, so databroker cannot list this catalog: look at it in the database, and remove it there "
-    "if it is no start document"
+    "if it is not a start document"
 )
 
 
