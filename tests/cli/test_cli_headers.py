@@ -207,7 +207,7 @@ def test_a_row_of_units_below_names_in_a_comment() -> None:
     ("content", "message"),
     [
         ("x,y\n1,2\n3,4\n", "its line 2, '1,2', holds no units; leave --units-row out"),
-        ("x,y\neV\n3,4\n", "its line 2, 'eV', has 1 units for 2 columns"),
+        ("x,y\neV\n3,4\n", "its line 2, 'eV', has 1 unit for 2 columns"),
         ("x,y\neV,,mm\n3,4\n", "its line 2, 'eV,,mm', has 3 units for 2 columns"),
         ("x,y\n", "no line below its names holds units"),
     ],

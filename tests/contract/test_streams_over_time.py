@@ -91,7 +91,7 @@ def test_what_the_user_gives_for_events_is_stored(catalog, site):
         ({"seq_num": [5.5, 6.5]}, "seq_num must be an array of 2 integers"),
         ({"seq_num": [1, 2]}, "seq_num must increase, and start above the last one, 2"),
         ({"seq_num": [4, 4]}, "seq_num must increase"),
-        ({"uid": ["only-one"]}, "uid has 1 values, but there are 2 Events"),
+        ({"uid": ["only-one"]}, "uid has 1 value for 2 Events"),
     ],
 )
 @on_files

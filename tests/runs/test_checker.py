@@ -426,3 +426,13 @@ def test_events_that_name_no_descriptor_are_refused(uid: Any) -> None:
 def test_documents_without_a_start_document_are_no_run() -> None:
     with pytest.raises(InvalidRunError, match="begin with its start document, but there is none"):
         check_documents(iter([]))
+
+
+@pytest.mark.parametrize(("name", "article"), [("event", "an"), ("event_page", "an"), ("descriptor", "a")])
+def test_a_document_has_the_right_article(name: str, article: str) -> None:
+    checker = RunChecker()
+    start, *_, stop = given()
+    checker(*start)
+    checker("stop", {**stop[1], "num_events": {}})
+    with pytest.raises(InvalidRunError, match=f"^{article} '{name}' document follows the stop document"):
+        checker(name, {})

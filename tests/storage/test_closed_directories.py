@@ -372,7 +372,7 @@ def test_a_copy_into_directories_that_are_closed_reports_every_run(shared, tmp_p
     assert str(other / name) in done["err"]
     if name == "remarks":
         assert done["out"].startswith("3 copied, 0 there already")
-        assert "Warning: 1 remarks on the runs were not copied" in done["err"]
+        assert "Warning: 1 remark on the runs could not be copied" in done["err"]
     else:
         assert done["out"].startswith("1 copied, 0 there already, 2 failed")
         assert done["err"].count("no permission to store into the catalog 'other'") == 2

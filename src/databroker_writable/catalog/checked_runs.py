@@ -26,6 +26,7 @@ from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining_reads
 from ..tables.stream_reading import catalog_of
+from ..tables.wording import counted
 from .run_store import RunStore
 
 _NO_ARGUMENTS = StartArguments()
@@ -76,7 +77,7 @@ def _warn_of_slow_reading(documents: RunDocuments) -> None:
             events, remedy = "Event", ""
         warn_user(
             f"databroker takes about {humanize.naturaldelta(seconds)} to read() the {events} of "
-            f"{width} columns in the stream {stream!r}. Read it with databroker_writable."
+            f"{counted(width, 'column')} in the stream {stream!r}. Read it with databroker_writable."
             f"to_dataset(run), which is fast{remedy}"
         )
 

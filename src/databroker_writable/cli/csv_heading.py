@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from ..tables.wording import cut
+from ..tables.wording import counted, cut
 from .csv_dialect import DATE_OR_TIME, LIKE_A_NUMBER, Rows, TextFormat, comment_mark, is_number, split
 from .csv_doubts import check_decimal_points, find_separator
 
@@ -81,7 +81,10 @@ def units_in(rows: Rows, names: Sequence[str]) -> dict[str, str]:
         raise ValueError(f"{said}holds no units; leave --units-row out")
     width = len(names)
     if len(units) < width or any(units[width:]):
-        raise ValueError(f"{said}has {len(units)} units for {width} columns; write a separator for each missing one")
+        raise ValueError(
+            f"{said}has {counted(len(units), 'unit')} for {counted(width, 'column')}; write a separator for each missing "
+            "one"
+        )
     return {name: text for name, text in zip(names, units, strict=False) if text}
 
 

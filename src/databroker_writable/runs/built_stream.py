@@ -14,7 +14,7 @@ from ..errors import InvalidRunError, InvalidTableError
 from ..tables import StreamSchema, StreamTable
 from ..tables.exact_numbers import narrowest_float
 from ..tables.layout import find_layout
-from ..tables.wording import cut, short
+from ..tables.wording import counted, cut, short
 from .declarations import check_configuration, check_declared, with_objects
 from .document_checks import check_exit_status, check_time, check_times
 from .document_parts import Document, NamedDocument
@@ -214,7 +214,7 @@ def sequence_numbers(seq_num: Any, length: int, last: int) -> list[int]:
     except ValueError:  # of lists of different lengths
         numbers = numpy.empty(0)
     if numbers.shape != (length,) or numbers.dtype.kind not in "iu":
-        raise InvalidTableError(f"seq_num must be an array of {length} integers, not {cut(seq_num)!r}")
+        raise InvalidTableError(f"seq_num must be an array of {counted(length, 'integer')}, not {cut(seq_num)!r}")
     if (numpy.diff(numbers, prepend=last) <= 0).any():
         raise InvalidTableError(f"seq_num must increase, and start above the last one, {last}")
     rising: list[int] = numbers.tolist()
@@ -230,7 +230,7 @@ def event_uids(uid: Any, length: int) -> list[str]:
     except TypeError:
         raise InvalidTableError(f"uid must be a list of texts, one for each Event, not {short(uid)}") from None
     if len(uids) != length:
-        raise InvalidTableError(f"uid has {len(uids)} values, but there are {length} Events")
+        raise InvalidTableError(f"uid has {counted(len(uids), 'value')} for {counted(length, 'Event')}")
     return uids
 
 

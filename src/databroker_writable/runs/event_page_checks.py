@@ -13,7 +13,7 @@ from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.classifier import NUMBERS, type_of
 from ..tables.document_values import check_event_values
 from ..tables.stream_reading import STREAM_EXTERNAL
-from ..tables.wording import Location, located, short
+from ..tables.wording import Location, counted, located, short
 from .document_checks import check_times, excess
 from .document_parts import EVENT_PARTS, Document, check_parts, listed
 
@@ -124,7 +124,7 @@ def check_length(part: Location, values: Any, length: int, where: str) -> None:
     if number is None:
         raise InvalidRunError(f"{where} has {located(part)} that is not a list or an array")
     if number != length:
-        raise InvalidRunError(f"{where} has {length} uids but {number} values in {located(part)}")
+        raise InvalidRunError(f"{where} has {counted(length, 'uid')} but {counted(number, 'value')} in {located(part)}")
 
 
 def _finite_numbers(values: Any, part: str, where: str) -> numpy.ndarray[Any, Any]:

@@ -29,6 +29,7 @@ from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..storage.mongo_errors import away_as_error, is_away
 from ..tables.public_types import Broker, RunOrUid
+from ..tables.wording import counted
 from .asset_copies import AssetCopies
 from .storing_as_is import store_as_it_is
 from .tiled_destination import TiledDestination, is_tiled_client
@@ -253,7 +254,7 @@ class CatalogDestination:
                 for remark in missing:
                     backend.add_remark(remark)
         except NotWritableError as exc:
-            warn_user(f"{len(missing)} remarks on the runs were not copied: {exc}")
+            warn_user(f"{counted(len(missing), 'remark')} on the runs could not be copied: {exc}")
 
     def _store(self, documents: list[NamedDocument]) -> None:
         if self._as_is:
