@@ -43,7 +43,7 @@ def test_a_warning_names_the_line_of_the_user(tmp_path, store):
 
 def test_a_warning_of_slow_reading_advises_one_event_only_for_several(tmp_path):
     catalog = databroker_writable.open_directory(tmp_path)
-    with pytest.warns(StoreWarning, match=r"9000 Events of 1 columns .* one_event=True$"):
+    with pytest.warns(StoreWarning, match=r"9000 Events of 1 column .* one_event=True$"):
         catalog.store_run(MANY)
     with pytest.warns(StoreWarning, match=r"the Event of 9000 columns .*, which is fast$"):
         catalog.store_run({f"x{i}": [i] for i in range(9_000)}, one_event=True)

@@ -82,8 +82,8 @@ def units_in(rows: Rows, names: Sequence[str]) -> dict[str, str]:
     width = len(names)
     if len(units) < width or any(units[width:]):
         raise ValueError(
-            f"{said}has {counted(len(units), 'unit')} for {counted(width, 'column')}; write a separator for each missing "
-            "one"
+            f"{said}has {counted(len(units), 'unit')} for {counted(width, 'column')}; write a separator for each "
+            "missing one"
         )
     return {name: text for name, text in zip(names, units, strict=False) if text}
 
