@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -344,6 +345,26 @@ def test_threads_read_and_write_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(read_all, 5 * i) for i in range(8)] + [pool.submit(copy, n) for n in range(8)]
         assert all(result.result(timeout=120) for result in results)
+
+
+def test_other_threads_may_use_hdf5_while_chunks_are_written(tmp_path: Path) -> None:
+    """h5py before 3.16 writes chunks without its lock."""
+    is_over = threading.Event()
+    with h5py.File(tmp_path / "other.h5", "w") as file, ThreadPoolExecutor(3) as pool:
+        other = file.create_dataset("x", (10, 10), "f8", chunks=(1, 10))
+
+        def look() -> None:
+            while not is_over.is_set():
+                assert (other.shape, other.chunks) == ((10, 10), (1, 10))
+
+        looks = [pool.submit(look) for _ in range(3)]
+        try:
+            path, assets = published(tmp_path / "written", c=numpy.ones((500, 2**17), "u1"))
+        finally:
+            is_over.set()
+        for one in looks:
+            one.result(timeout=60)
+    assert whole(path, assets, "c", 500).compute().all()
 
 
 def locks_fail_with(number: int, monkeypatch: pytest.MonkeyPatch) -> None:

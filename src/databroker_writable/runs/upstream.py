@@ -39,6 +39,14 @@ def hold_hdf5_lock_over_forks() -> None:
         os.register_at_fork(before=phil.acquire, after_in_parent=phil.release, after_in_child=phil.release)
 
 
+def write_direct_chunk(dataset: Any, corner: tuple[int, ...], data: bytes) -> None:
+    """Write a chunk while no other thread uses HDF5, for which h5py takes its lock itself from 3.16 on."""
+    from h5py._objects import phil
+
+    with phil:
+        dataset.id.write_direct_chunk(corner, data)
+
+
 def replace_manager(callback: Any, new_manager: Callable[[str], Any]) -> None:
     """Let a suitcase serializer of files write to those of another manager, which is made for its directory."""
     import suitcase.utils

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from ...errors import InvalidTableError, StoreError, StoreFailedError
+from ...runs import upstream
 from ...runs.interrupts import deferred_interrupts, interruptible
 from ...tables.lazy_columns import as_announced
 from ...tables.list_columns import MAX_AXES
@@ -130,7 +131,7 @@ class Rows:
             return
         for corner in itertools.product(*(range(s.start, s.stop, n) for s, n in axes)):
             chunk = values[tuple(slice(a - s.start, a - s.start + n) for a, (s, n) in zip(corner, axes, strict=True))]
-            self.dataset.id.write_direct_chunk(corner, self._checksum.encode(numpy.ascontiguousarray(chunk)))
+            upstream.write_direct_chunk(self.dataset, corner, self._checksum.encode(numpy.ascontiguousarray(chunk)))
 
     def _slabs(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Ranges of rows to write at once: about 16 MiB of whole chunks, and the rest before and after them."""
