@@ -44,7 +44,7 @@ def as_announced(block: Any, dtype: numpy.dtype[Any], shape: tuple[int, ...] | N
     """Computed values as their lazy column announced them, in any shape if it is None; refuse those that differ."""
     refuse_column(unstorable(block), name)
     block = numpy.asarray(block)
-    kept = _cast(block, dtype)
+    kept = cast_exactly(block, dtype)
     shape = block.shape if shape is None else shape
     if kept.dtype != dtype or kept.shape != shape:
         raise InvalidTableError(
@@ -54,7 +54,7 @@ def as_announced(block: Any, dtype: numpy.dtype[Any], shape: tuple[int, ...] | N
     return kept
 
 
-def _cast(block: Any, dtype: numpy.dtype[Any]) -> Any:
+def cast_exactly(block: Any, dtype: numpy.dtype[Any]) -> Any:
     """Values in another dtype, if it holds each of them exactly; otherwise unchanged."""
     if block.dtype.kind in "iuf" and dtype.kind in "iuf":
         return exactly_as(block, dtype.str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import functools
 import zoneinfo
@@ -17,6 +16,7 @@ import pandas
 from ..errors import InvalidTableError
 from .classifier import MISSING, ValueType, type_of, unsupported
 from .encoded_column import Encoded
+from .lazy_columns import cast_exactly
 
 LATEST = 2**33
 """Seconds, in the year 2242: above, float64 no longer resolves microseconds. The earliest time is 0, in 1970."""
@@ -155,17 +155,15 @@ def _at_resolution(values: Any, unit: str, name: str) -> tuple[Any, str]:
         raise unsupported(name, f"{values.dtype}", "months and years have no fixed length; use days or seconds")
     unit = unit if unit in PER_SECOND else "s"
     dtype = numpy.dtype(f"{kind}8[{unit}]")
-    change = functools.partial(_exactly_as, to=dtype, name=name)
+    change = functools.partial(_in_unit, dtype=dtype, name=name)
     lazy = isinstance(values, dask.array.Array)
     return values.map_blocks(change, dtype=dtype) if lazy else change(values), unit
 
 
-def _exactly_as(values: numpy.ndarray, to: numpy.dtype[Any], name: str) -> numpy.ndarray:
-    changed = None
-    with contextlib.suppress(OverflowError):  # numpy 2.5 raises it where others wrap around
-        changed = values.astype(to)
-    if changed is None or not numpy.array_equal(changed.astype(values.dtype), values, equal_nan=True):
-        raise unsupported(name, f"{values.dtype} out of the range of {to}", "use fewer digits")
+def _in_unit(values: numpy.ndarray, dtype: numpy.dtype[Any], name: str) -> Any:
+    changed = cast_exactly(values, dtype)
+    if changed.dtype != dtype:
+        raise unsupported(name, f"{values.dtype} out of the range of {dtype}", "use fewer digits")
     return changed
 
 
