@@ -81,7 +81,8 @@ def plain_datetime(time: Any) -> Any:
     if isinstance(time, numpy.datetime64):
         if numpy.isnat(time):
             return pandas.NaT
-        if len(str(time).partition("-")[0]) != 4 or str(time).startswith("0000"):
+        year = str(time).partition("-")[0]
+        if len(year) != 4 or year == "0000":
             return time  # of a year that Python does not have
         is_day = numpy.datetime_data(time.dtype)[0] in ("Y", "M", "W", "D")
         return time.astype("M8[D]" if is_day else "M8[us]").item()
