@@ -281,6 +281,11 @@ def unsupported(name: str, what: str, remedy: str) -> InvalidTableError:
     return InvalidTableError(f"column {name!r} holds {what}, which cannot be stored exactly; {remedy}")
 
 
+def not_computed(name: Any, way: str) -> InvalidTableError:
+    """Refuse a column that dask has not computed yet."""
+    return InvalidTableError(f"column {name!r} is not computed yet; compute it first: table[{name!r}] = {way}")
+
+
 def check_column(values: Any, name: str) -> None:
     """Refuse a column if units, fields, digits, or the mask of a lazy column would be lost."""
     lost = unstorable(values)

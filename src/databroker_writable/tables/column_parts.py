@@ -14,7 +14,7 @@ import xarray
 
 from ..errors import InvalidRunError, InvalidTableError, NotFoundError, errors_end_here
 from .arrow_columns import rows_of_numbers
-from .classifier import LABELLED, SCALARS, exceeds_float64, is_delayed, is_lazy, units_of
+from .classifier import LABELLED, SCALARS, exceeds_float64, is_delayed, is_lazy, not_computed, units_of
 from .exact_numbers import exactly_as
 from .list_columns import array_from_list, object_array
 from .names import free_name
@@ -66,9 +66,7 @@ def _parts_of(values: Any, name: Any, taken: Collection[Any], rows: PaddedRows |
     if _is_plain(values):
         return [Part(name, values)]
     if is_delayed(_first(values)):
-        raise InvalidTableError(
-            f"column {name!r} is not computed yet; compute it first: table[{name!r}] = dask.compute(*table[{name!r}])"
-        )
+        raise not_computed(name, f"dask.compute(*table[{name!r}])")
     plain, units = without_units(values, name)
     attrs = {} if units is None else {"units": units}
     first = _first(plain)

@@ -14,7 +14,7 @@ import pandas
 
 from ..errors import InvalidTableError, StoreError
 from .arrow_columns import column_from_arrow, is_arrow, is_arrow_dtype
-from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, type_of, unsupported
+from .classifier import MISSING, NUMBERS, TIMES, ValueType, check_column, is_lazy, not_computed, type_of, unsupported
 from .column_parts import PaddedRows, parts_of_columns
 from .list_columns import AS_TIMES, CONTAINERS, array_from_list
 from .names import data_keys_of, free_name, plain_names
@@ -152,9 +152,7 @@ def _array(column: Any, name: str) -> Any:
     if isinstance(column, numpy.ndarray | dask.array.Array | pandas.api.extensions.ExtensionArray):
         return column
     if is_lazy(column) and hasattr(column, "compute"):
-        raise InvalidTableError(
-            f"column {name!r} is not computed yet; compute it first: table[{name!r}] = table[{name!r}].compute()"
-        )
+        raise not_computed(name, f"table[{name!r}].compute()")
     if any(hasattr(type(column), name) for name in _OF_TABLES):
         raise InvalidTableError(
             f"column {name!r} is itself a table ({type(column).__name__}); give its columns, or store it as a stream "

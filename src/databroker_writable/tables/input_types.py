@@ -16,7 +16,7 @@ import xarray
 
 from ..errors import InvalidTableError
 from .arrow_columns import columns_from_arrow
-from .classifier import SCALARS, is_delayed, is_masked, units_of
+from .classifier import SCALARS, is_delayed, is_masked, not_computed, units_of
 from .column_attributes import attributes_of, column_and_attributes, text_of_bytes
 from .column_parts import is_uncertain
 from .columns import array_from_column, is_default_index, is_one_value, reading
@@ -146,9 +146,7 @@ def _of_columns(table: Mapping[Any, Any]) -> KnownForm:
         with reading(name):
             given[name] = table[name]  # not items(), which in h5py has None for a link to what is not there
         if is_delayed(given[name]):
-            raise InvalidTableError(
-                f"column {name!r} is not computed yet; compute it first: table[{name!r}] = table[{name!r}].compute()"
-            )
+            raise not_computed(name, f"table[{name!r}].compute()")
     if any(isinstance(column, _WITH_DIMS) for column in given.values()):
         return KnownForm(_dataset_of(given), attrs=attrs, first="table = xarray.Dataset(table)")
     columns, said = {}, {}
