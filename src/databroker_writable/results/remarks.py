@@ -43,13 +43,11 @@ def superseded_by(
     valid = dict.fromkeys(uid for uid, status, _ in known if status == "success" and uid not in retracted)
     found: dict[str, str] = {}
     for uid in valid:
-        replaced = dict.fromkeys(named[uid])
-        waiting = list(replaced)
+        waiting = list(named[uid])
         for other in waiting:  # also of those that are added meanwhile
-            found.setdefault(other, uid)
-            further = named.get(other, ()) if other not in valid else ()
-            waiting += [name for name in further if name not in replaced]
-            replaced.update(dict.fromkeys(further))
+            if other not in found:
+                found[other] = uid
+                waiting += named.get(other, ()) if other not in valid else ()
     return found
 
 
