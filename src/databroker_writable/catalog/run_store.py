@@ -110,8 +110,8 @@ class RunStore:
         while True:
             with self.lock:
                 holder = self._under_way.get(uid)
-                is_elsewhere = holder is not None and not holder.is_ended and holder.thread is not None
-                if holder is None or not is_elsewhere or holder.thread == insertion.thread:
+                # to wait for a builder, or for a run of this thread, could last forever
+                if holder is None or holder.is_ended or holder.thread in (None, insertion.thread):
                     return self.claim(uid, insertion)
             time.sleep(0.005)
 
