@@ -159,6 +159,15 @@ def test_what_was_made_from_a_run_is_asked_for_as_a_lineage_is(catalog: Any) -> 
         graph.downstream(3)  # type: ignore[arg-type]
 
 
+def test_a_whole_uuid_is_not_the_beginning_of_another_uid_in_a_lineage(catalog: Any) -> None:
+    whole = "0d8f6d21-6f5c-4b53-9a3b-8f1f3f7e2a10"
+    catalog.store_run({"x": [1]}, uid=f"{whole}-smooth")
+    graph = catalog.lineage(f"{whole}-smooth")
+    assert list(graph.downstream(whole[:8])) == [f"{whole}-smooth"]
+    with pytest.raises(NotFoundError, match="is not in this lineage"):
+        graph.downstream(whole)
+
+
 def test_labels_tell_runs_apart(catalog: Any) -> None:
     raw = catalog.store_run({"x": [1]}, uid="scan-17-of-a-long-night")
     catalog.store_run({"x": [1]}, uid="scan-17-reduced-2026-11-25", derived_from=raw)

@@ -22,7 +22,7 @@ from .header_search import Header
 from .named_catalogs import NamedCatalogs
 from .references import ambiguous, known_uid, no_such_input
 from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions, superseded_by
-from .run_uids import unambiguous_length
+from .run_uids import is_complete, only_one, unambiguous_length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,12 +71,13 @@ class Lineage(networkx.DiGraph):
         ['fit-1']
         """
         named = reference(run, "downstream")["uid"]
-        fitting = [named] if named in self else [uid for uid in self if uid.startswith(named)]
-        if len(fitting) > 1:
-            raise ambiguous(named, "downstream")
-        if not fitting:
+        beginning_so = () if is_complete(named) else (uid for uid in self if uid.startswith(named))
+        try:
+            uid = named if named in self else only_one(beginning_so, named)
+        except ValueError:
+            raise ambiguous(named, "downstream") from None
+        if uid is None:
             raise NotFoundError(f"the run {named!r} is not in this lineage; ask for its own, with catalog.lineage")
-        (uid,) = fitting
         derived = networkx.subgraph_view(self, filter_edge=self._is_derived)
         return self.subgraph({uid, *networkx.descendants(derived, uid)}).copy()
 
