@@ -184,18 +184,23 @@ def test_a_group_of_zarr_is_a_table():
         read_table(group)
 
 
-def test_a_file_of_netcdf4_is_a_table(tmp_path):
+@pytest.fixture
+def netcdf4_file(tmp_path):
     netCDF4 = pytest.importorskip("netCDF4", reason="netCDF4 is not installed: pip install netCDF4")
     with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
         file.createDimension("row", 2)
-        file.createVariable("x", "i4", "row")[:] = [1, 2]
-        file.sample = "Cu"
-        back = there_and_back(file)
-        assert (back["x"].values.tolist(), back.attrs) == ([1, 2], {"sample": "Cu"})
-        assert is_table(file)
-        file.createGroup("scan")
-        with pytest.raises(InvalidTableError, match=r"has the group 'scan' in it; store each group as a stream"):
-            read_table(file)
+        yield file
+
+
+def test_a_file_of_netcdf4_is_a_table(netcdf4_file):
+    netcdf4_file.createVariable("x", "i4", "row")[:] = [1, 2]
+    netcdf4_file.sample = "Cu"
+    back = there_and_back(netcdf4_file)
+    assert (back["x"].values.tolist(), back.attrs) == ([1, 2], {"sample": "Cu"})
+    assert is_table(netcdf4_file)
+    netcdf4_file.createGroup("scan")
+    with pytest.raises(InvalidTableError, match=r"has the group 'scan' in it; store each group as a stream"):
+        read_table(netcdf4_file)
 
 
 def test_a_group_in_a_group_of_hdf5_is_refused_as_a_table(file):
@@ -205,20 +210,17 @@ def test_a_group_in_a_group_of_hdf5_is_refused_as_a_table(file):
         read_table(file)
 
 
-def test_a_variable_of_netcdf4_keeps_attributes_and_masked_values(tmp_path):
-    netCDF4 = pytest.importorskip("netCDF4", reason="netCDF4 is not installed: pip install netCDF4")
-    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
-        file.createDimension("row", 2)
-        counts = file.createVariable("counts", "i4", "row", fill_value=-1)
-        counts[:] = numpy.ma.array([1, 2], mask=[False, True])
-        counts.units = "1/s"
-        scaled = file.createVariable("scaled", "i2", "row")
-        scaled.scale_factor = 0.5
-        scaled[:] = [1.0, 2.5]
-        back = there_and_back({"counts": counts, "scaled": scaled})
-        assert (back["counts"].values.tolist(), back["counts"].attrs) == ([1, None], {"units": "1/s"})
-        assert (back["scaled"].values.tolist(), back["scaled"].attrs) == ([1.0, 2.5], {})
-        assert back["scaled"].dtype == "float64"
+def test_a_variable_of_netcdf4_keeps_attributes_and_masked_values(netcdf4_file):
+    counts = netcdf4_file.createVariable("counts", "i4", "row", fill_value=-1)
+    counts[:] = numpy.ma.array([1, 2], mask=[False, True])
+    counts.units = "1/s"
+    scaled = netcdf4_file.createVariable("scaled", "i2", "row")
+    scaled.scale_factor = 0.5
+    scaled[:] = [1.0, 2.5]
+    back = there_and_back({"counts": counts, "scaled": scaled})
+    assert (back["counts"].values.tolist(), back["counts"].attrs) == ([1, None], {"units": "1/s"})
+    assert (back["scaled"].values.tolist(), back["scaled"].attrs) == ([1.0, 2.5], {})
+    assert back["scaled"].dtype == "float64"
 
 
 def test_a_dataset_of_hdf5_alone_is_no_table_and_the_message_says_what_to_do(file):
