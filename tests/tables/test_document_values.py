@@ -16,6 +16,7 @@ import pandas
 import pytest
 import xarray
 
+from databroker_writable import build_simple_run
 from databroker_writable.errors import InvalidMetadataError, InvalidTableError
 from databroker_writable.tables import read_table
 from databroker_writable.tables.backend_limits import ANY_BACKEND
@@ -189,6 +190,8 @@ REMEDIES = {
     "DataArray": (xarray.DataArray([1]), ["numpy.asarray(value)"]),
     "dask array": (dask.array.arange(2), ["numpy.asarray(value)"]),
     "DataFrame": (pandas.DataFrame({"x": [1]}), ["value.to_dict('list')"]),
+    "Dataset": (xarray.Dataset({"x": ("t", [1.5])}, {"t": [2]}, {"of": "Cu"}), ["value.to_dict()"]),
+    "Dataset of coordinates": (xarray.Dataset(coords={"t": [2]}), ["value.to_dict()"]),
     "dataclass": (Peak(1.5), ["dataclasses.asdict(value)"]),
 }
 
@@ -202,6 +205,21 @@ def test_what_metadata_cannot_hold_is_refused_with_a_remedy_that_works(what):
         assert remedy in str(caught.value)
         names = {"value": value, "numpy": numpy, "os": os, "dataclasses": dataclasses}
         document_value({"m": eval(remedy, names)}, "metadata", InvalidMetadataError)
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (xarray.Dataset(coords={"t": [2]}), r"as a dict, value\.to_dict\(\)"),
+        (xarray.DataTree(xarray.Dataset(coords={"t": [2]})), "the Dataset of each node as a stream"),
+    ],
+    ids=["Dataset", "DataTree"],
+)
+def test_a_table_whose_items_are_not_all_of_it_is_no_dict_of_metadata(value, remedy):
+    with pytest.raises(InvalidMetadataError, match=rf"metadata\['m'\].* {remedy}"):
+        build_simple_run({"x": [1]}, {"m": value})
+    with pytest.raises(InvalidMetadataError, match="metadata must be a dict"):
+        build_simple_run({"x": [1]}, value)
 
 
 @pytest.mark.parametrize("value", [pandas.NA, pandas.NaT])

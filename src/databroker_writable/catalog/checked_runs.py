@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..storage.asset_roots import AssetRoots, mapped_path
 from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining_reads
+from ..tables.classifier import is_dict_like
 from ..tables.stream_reading import catalog_of
 from ..tables.wording import counted
 from .run_store import RunStore
@@ -147,7 +148,7 @@ def start_in(catalog: Any, given: StartArguments) -> dict[str, Any]:
 
 def _with_defaults(catalog: Any, given: StartArguments) -> Any:
     """Add metadata to the catalog's defaults; complete uids of this catalog in them, and add its name."""
-    if given.metadata is not None and not isinstance(given.metadata, Mapping):
+    if given.metadata is not None and not is_dict_like(given.metadata):
         return given.metadata  # composing the start document will refuse it
     defaults = dict(catalog._store.options.metadata_defaults)
     for key in (*REFERRING, "parameters"):

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..errors import InvalidMetadataError
+from ..tables.classifier import is_dict_like
 from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, posix_seconds
 from ..tables.public_types import Time
@@ -42,7 +43,7 @@ def start_metadata(given: StartArguments) -> dict[str, Any]:
     The user's own metadata must not contradict the other arguments. Nothing is looked up.
     """
     metadata = {} if given.metadata is None else given.metadata
-    if not isinstance(metadata, Mapping):
+    if type(metadata) is not dict and not is_dict_like(metadata):
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
         raise InvalidMetadataError(f"metadata must be a dict, such as {{'sample': 'Cu'}}, not {what}")
     if "exit_status" in metadata:

@@ -91,6 +91,8 @@ _DTYPES = {
 
 
 def _type_of(type_: type) -> ValueType:
+    if issubclass(type_, _OF_XARRAY):
+        return ValueType.OTHER
     return next((value_type for value_type, types in _TYPES if issubclass(type_, types)), ValueType.OTHER)
 
 
@@ -109,6 +111,11 @@ def type_name(type_: type) -> str:
     """The name of a type in messages."""
     value_type = type_of(type_)
     return type_.__name__ if value_type in (ValueType.OTHER, ValueType.LIST, ValueType.ARRAY) else value_type.value
+
+
+def is_dict_like(value: Any) -> bool:
+    """Whether a value holds nothing beside its items; Datasets also have coordinates and attributes."""
+    return isinstance(value, Mapping) and not isinstance(value, _OF_XARRAY)
 
 
 COLUMN = "<column>"
@@ -185,7 +192,7 @@ def units_of(value: Any) -> str | None:
     return units_of(value._meta) if is_lazy(value) and hasattr(value, "_meta") else None
 
 
-_OF_XARRAY = (xarray.DataArray, xarray.Dataset)
+_OF_XARRAY = (xarray.DataArray, xarray.Dataset, xarray.DataTree)
 
 LABELLED = (pandas.Series, pandas.DataFrame, numpy.recarray, numpy.void, *_OF_XARRAY)
 """Types whose labels and fields, such as `unit` or `stderr`, look like attributes."""

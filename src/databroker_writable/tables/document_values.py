@@ -18,6 +18,7 @@ from .classifier import (
     ValueType,
     check_text,
     is_array,
+    is_dict_like,
     is_lazy,
     type_of,
     type_of_dtype,
@@ -44,7 +45,7 @@ def document_value(
     """
     type_ = type(value)
     # a list is no Mapping, which takes long to find out
-    if type_ is dict or (type_ is not list and isinstance(value, Mapping)):
+    if type_ is dict or (type_ is not list and is_dict_like(value)):
         check_depth(depth, where, error)
         result = {}
         for key, item in value.items():

@@ -16,7 +16,7 @@ import numpy
 import pandas
 
 from ..errors import InvalidMetadataError
-from .classifier import LABELLED, SCALARS, TIMES, type_of_dtype
+from .classifier import LABELLED, SCALARS, TIMES, is_dict_like, type_of_dtype
 from .document_values import MAX_DEPTH
 from .time_columns import PER_SECOND
 
@@ -30,7 +30,7 @@ def plain_metadata(value: Any, depth: int = 0) -> Any:
     """Convert paths, dates, times and UUIDs in metadata to text, durations to seconds, and named tuples to dicts."""
     if type(value) in SCALARS or depth > MAX_DEPTH:
         return value
-    if isinstance(value, Mapping):
+    if type(value) is dict or is_dict_like(value):
         return {key: plain_metadata(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         fields = _fields_of(value)

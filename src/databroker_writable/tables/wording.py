@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy
 import pandas
+import xarray
 
 from ..errors import did_you_mean
 
@@ -91,6 +92,8 @@ _REMEDIES: tuple[tuple[Any, str], ...] = (
     (datetime.timedelta, "store its seconds, value.total_seconds()"),
     ((numpy.datetime64, numpy.timedelta64), "store it as text, str(value)"),
     ((set, frozenset), "make it a list, sorted(value)"),
+    (xarray.Dataset, "store it as a stream of the run, or as a dict, value.to_dict()"),
+    (xarray.DataTree, "store the Dataset of each node as a stream of the run"),
     (Mapping, "make it a dict, dict(value)"),
     ((decimal.Decimal, fractions.Fraction), "store str(value) or float(value)"),
     (os.PathLike, "store os.fspath(value)"),
