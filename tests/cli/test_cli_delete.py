@@ -117,8 +117,10 @@ def test_the_same_command_again_deletes_no_other_run() -> None:
 
 def test_nothing_is_deleted_if_one_run_is_not_there() -> None:
     assert "no run 'elsewhere'" in fail("delete", "results", "mean-1", "elsewhere", "--yes")
-    assert "Multiple matches" in fail("delete", "results", "", "--yes")
-    assert runs() == ["fit-1", "mean-1", "raw-1"]
+    open_directory("results").store_run({"x": [1]}, uid="mean-2")
+    assert "Multiple matches" in fail("delete", "results", "mean", "--yes")
+    assert "no run ''" in fail("delete", "results", "", "--yes")
+    assert runs() == ["fit-1", "mean-1", "mean-2", "raw-1"]
 
 
 def test_a_guarded_catalog_is_left_alone() -> None:

@@ -20,10 +20,11 @@ def complete_uid(catalog: Any, text: str) -> str | None:
     """The uid of the run with this uid or these first characters, taken literally; None if there is none.
 
     The driver gets full uids only: databroker treats other text as a scan_id, a position or a regular expression.
+    An empty text, which a shell gives for a variable that is not set, means no run, also if there is only one.
     """
     if header_of(catalog, text) is not None:
         return text
-    return None if is_complete(text) else only_one(_uids_beginning_with(catalog, text), text)
+    return None if not text or is_complete(text) else only_one(_uids_beginning_with(catalog, text), text)
 
 
 def is_complete(text: str) -> bool:
