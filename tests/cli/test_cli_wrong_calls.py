@@ -59,6 +59,65 @@ def test_a_whole_uid_of_another_catalog_is_recorded_with_a_warning(option: str) 
     assert (result.exit_code, f"{option} names the run {ELSEWHERE!r}" in result.stderr) == (0, True)
 
 
+@pytest.mark.parametrize(("given", "uid"), [("-1", "scan-2"), ("scan-1", "scan-1"), ("scan-", None), ("21", "scan-1")])
+def test_inputs_of_another_catalog_are_named_with_it(given: str, uid: str | None) -> None:
+    raw = open_directory("raw")
+    for scan_id, scan in enumerate(["scan-1", "scan-2"], 21):
+        raw.store_run({"x": [1]}, {"scan_id": scan_id}, uid=scan)
+    command = ["store", "table.csv", "--to", "results", "--derived-from", f"data=raw:{given}"]
+    if uid is None:
+        assert "--derived-from names the run 'raw:scan-': raw: " in fail(*command)
+        return
+    succeed(*command)
+    source = newest()["derived_from"][0]
+    assert (source["uid"], source["role"]) == (uid, "data")
+    assert source["catalog"] == raw.name
+    assert newest()["uid"][:6] in succeed("ls", "results", "--derived-from", f"raw:{given}")
+    assert "no runs" in succeed("ls", "results", "--derived-from", f"raw:scan-{3 - int(uid[-1])}")
+
+
+@pytest.mark.parametrize("command", [["store", "table.csv", "--to", "results"], ["ls", "results"]])
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("nowhere:-1", "'nowhere' is neither a directory nor a catalog of databroker"),
+        ("results:nothing", "there is no run 'nothing' in results"),
+        ("results:", "there is no run '' in results"),
+    ],
+)
+def test_an_input_of_a_catalog_that_is_not_there_is_refused(command: list[str], given: str, why: str) -> None:
+    words = fail(*command, "--derived-from", given)
+    assert words.startswith(f"Error: --derived-from names the run {given!r}: ")
+    assert why in words
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show", "only"],
+        ["lineage", "only"],
+        ["export", "only", "-o", "."],
+        ["diff", "only"],
+        ["copy", "only", "archive"],
+        ["delete", "only", "--yes"],
+        ["note", "only", "--tag", "seen"],
+        ["store", "table.csv", "--to", "only", "--derived-from"],
+        ["store", "table.csv", "--to", "only", "--supersedes"],
+        ["ls", "only", "--derived-from"],
+    ],
+    ids=lambda command: f"{command[0]} {command[-1]}",
+)
+def test_a_variable_that_is_not_set_is_not_the_only_run(command: list[str]) -> None:
+    catalog = open_directory("only")
+    catalog.store_run({"x": [1]}, uid="only-1")
+    uids = ["", "only-1"] if command[0] == "diff" else [""]
+    result = run(*command, *uids)
+    assert result.exit_code != 0
+    assert "''" in result.stderr
+    catalog.force_reload()
+    assert (list(catalog), catalog.annotations("only-1")) == (["only-1"], [])
+
+
 def test_positions_are_runs_in_every_command() -> None:
     succeed("store", "table.csv", "--to", "results", "--derived-from", "two-2")
     open_directory("results").store_run({"x": [1]}, uid="three-3", derived_from="one-1")

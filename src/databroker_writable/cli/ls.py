@@ -14,7 +14,7 @@ from ..runs.shown_text import aligned
 from .failing import CATALOG_HELP
 from .parsing import PlainCommand, parse_metadata, parse_time
 from .printing import json_text, say
-from .targets import COMPLETED_AS_PATH, find_uid, is_position, open_to_read
+from .targets import COMPLETED_AS_PATH, find_uid, is_position, open_to_read, run_elsewhere
 
 
 @click.command(
@@ -42,8 +42,9 @@ from .targets import COMPLETED_AS_PATH, find_uid, is_position, open_to_read
 @click.option("--until", callback=parse_time, metavar="TIME", help="Only runs before this time, in the same forms.")
 @click.option(
     "--derived-from",
-    metavar="UID",
-    help="Only results of this run: its uid or the first characters, or -1 for the latest run.",
+    metavar="[CATALOG:]UID",
+    help="Only results of this run: its uid or the first characters, or -1 for the latest run. A run of another "
+    "catalog is written like raw:-1.",
 )
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--tag", multiple=True, metavar="TAG", help="Only runs with this tag. May be repeated.")
@@ -70,15 +71,19 @@ def ls(
     opened = open_to_read(catalog)
     if "time" in where and (since is not None or until is not None):
         raise click.UsageError("--where time=... contradicts --since and --until; give only one of them")
+    source: Any = derived_from
     if derived_from is not None and is_position(derived_from):
-        derived_from = find_uid(opened, catalog, derived_from)
+        source = find_uid(opened, catalog, derived_from)
+    elif derived_from is not None:
+        run = run_elsewhere(derived_from)
+        source = derived_from if run is None else run
     chosen = select(
         opened,
         where,
         status,
         since=since,
         until=until,
-        sources=sources_in(opened, derived_from),
+        sources=sources_in(opened, source),
         tags=list(tag) or None,
     )
     records = records_of(opened, itertools.islice(chosen, limit))

@@ -12,7 +12,6 @@ import click
 from ..catalog.checked_runs import slow_streams
 from ..errors import StoreError
 from ..results.remarks import check_tags
-from ..results.run_uids import is_complete
 from ..results.time_arguments import FORMS, moment_in
 from ..runs import upstream
 from ..runs.built_stream import new_run_uid
@@ -22,7 +21,7 @@ from .failing import message_of, saying_what_was_done, warnings_as_messages
 from .file_readers import read_file
 from .parsing import parse_metadata, parse_sources, parse_target, parse_units
 from .printing import say
-from .targets import COMPLETED_AS_PATH, find_uid, leaving_no_empty_directory, open_to_store
+from .targets import COMPLETED_AS_PATH, leaving_no_empty_directory, named_uid, open_to_store, run_elsewhere
 
 VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is stored as JSON, any other as text.'
 
@@ -57,10 +56,10 @@ VALUES = 'A VALUE that is JSON (8979, true, null, [1, 2], {"a": 1}, "29") is sto
     "--derived-from",
     "sources",
     multiple=True,
-    metavar="[ROLE=]UID",
+    metavar="[ROLE=][CATALOG:]UID",
     callback=parse_sources,
-    help="A run that the table was made from. In CATALOG: its uid or the first characters, a scan_id, or -1 for the "
-    "latest run. In another catalog: its whole uid, if that is a UUID. May be repeated.",
+    help="A run that the table was made from: its uid or the first characters, a scan_id, or -1 for the latest run. "
+    "A run of another catalog is written like raw:-1. May be repeated.",
 )
 @click.option("--supersedes", metavar="UID", help="The run of CATALOG that this one replaces, in the same forms.")
 @click.option(
@@ -151,9 +150,9 @@ def store(
         with saying_what_was_done(lambda: "nothing was stored"):
             tables = [read_file(file, given) for file in files]
             catalog, expression = open_to_store(target)
-            inputs = [(role, _named_run(catalog, target, uid, "--derived-from")) for role, uid in sources]
+            inputs = [(role, _source(catalog, target, text)) for role, text in sources]
             if supersedes is not None:
-                supersedes = _named_run(catalog, target, supersedes, "--supersedes")
+                supersedes = named_uid(catalog, target, supersedes, "--supersedes")
             if tags:
                 check_tags(catalog, tags)
         uids = [new_run_uid() for _ in files] if uid is None else [uid]
@@ -211,14 +210,10 @@ def _seconds(time: Any) -> Any:
     return seconds
 
 
-def _named_run(catalog: Any, name: str, text: str, option: str) -> str:
-    """The uid of a run of the catalog; a whole uid can be that of a run elsewhere, of which storing warns."""
-    if catalog._backend.has_run(text) or is_complete(text):
-        return text
-    try:
-        return find_uid(catalog, name, text)
-    except click.ClickException as exc:
-        raise click.ClickException(f"{option} names the run {text!r}: {exc.message}") from None
+def _source(catalog: Any, name: str, text: str) -> Any:
+    """The run that --derived-from names: of another catalog, or the uid of one that should be in this one."""
+    run = run_elsewhere(text)
+    return named_uid(catalog, name, text, "--derived-from") if run is None else run
 
 
 def _by_name(files: Sequence[Path]) -> dict[str, Path]:

@@ -18,7 +18,7 @@ import click
 from ..catalog.reopening import check_variables, without_password
 from ..errors import did_you_mean
 from ..results.header_search import NO_PROBES, headers
-from ..results.run_uids import complete_uid, is_number, open_run
+from ..results.run_uids import complete_uid, is_complete, is_number, open_run
 from ..runs import upstream
 from ..storage.catalog_paths import expanded
 from ..storage.file_rights import remove_empty_directories
@@ -164,6 +164,32 @@ def uid_if_known(catalog: Any, name: str, uid: str) -> str | None:
         return uid_of_scan(catalog, uid) or complete_uid(catalog, uid)
     except ValueError as exc:
         raise click.ClickException(f"{name}: {exc}") from exc
+
+
+def run_elsewhere(text: str) -> Any:
+    """The run that --derived-from names as CATALOG:UID; None if the text names no catalog."""
+    other, _, uid = text.rpartition(":")
+    if not other:
+        return None
+    with _naming("--derived-from", text):
+        return find_run(open_to_read(other), other, uid)
+
+
+def named_uid(catalog: Any, name: str, text: str, option: str) -> str:
+    """The uid of a run of the catalog; a whole uid can be that of a run elsewhere, of which storing warns."""
+    if catalog._backend.has_run(text) or is_complete(text):
+        return text
+    with _naming(option, text):
+        return find_uid(catalog, name, text)
+
+
+@contextlib.contextmanager
+def _naming(option: str, text: str) -> Iterator[None]:
+    """Say in errors which option names the run."""
+    try:
+        yield
+    except click.ClickException as exc:
+        raise click.ClickException(f"{option} names the run {text!r}: {exc.message}") from None
 
 
 def uid_of_scan(catalog: Any, text: str) -> str | None:
