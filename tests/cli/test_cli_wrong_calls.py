@@ -118,6 +118,27 @@ def test_a_variable_that_is_not_set_is_not_the_only_run(command: list[str]) -> N
     assert (list(catalog), catalog.annotations("only-1")) == (["only-1"], [])
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "show '' -1",
+        "lineage '' -1",
+        "export '' -1 -o .",
+        "diff '' -1 -2",
+        "copy '' archive",
+        "copy results ''",
+        "delete '' one-1 --yes",
+        "note '' -1 --tag seen",
+        "store table.csv --to ''",
+        "ls ''",
+        "check ''",
+        "check --clean ''",
+    ],
+)
+def test_a_variable_that_is_not_set_is_not_the_working_directory(command: str) -> None:
+    assert fail(*shlex.split(command)).startswith("Error: the name of a catalog is empty; give a directory, a YAML")
+
+
 def test_positions_are_runs_in_every_command() -> None:
     succeed("store", "table.csv", "--to", "results", "--derived-from", "two-2")
     open_directory("results").store_run({"x": [1]}, uid="three-3", derived_from="one-1")

@@ -226,6 +226,11 @@ def _entry_that_is_there(name: str) -> Entry | None:
 
 def _entry(name: str) -> Entry | None:
     """The entry with this name; None for a directory."""
+    if not name.strip():
+        raise click.ClickException(
+            "the name of a catalog is empty; give a directory, a YAML file or a catalog's name (is a variable of the "
+            "shell not set?)"
+        )
     if "://" in name:
         # the message does not repeat it, because it may hold a password
         raise click.ClickException(
