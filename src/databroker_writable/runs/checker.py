@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InvalidMetadataError, InvalidRunError, InvalidTableError
 from ..tables.backend_limits import ANY_BACKEND, Limits
 from ..tables.document_values import check_event_values, document_value, to_builtin
-from ..tables.wording import short
+from ..tables.wording import counted, short
 from .document_checks import (
     a_document,
     called,
@@ -180,17 +180,17 @@ class RunChecker:
             self._ranges[self._stream_of(datum)].append(numbers)
 
     def _add_stop(self, stop: Document) -> None:
-        counted = stop.get("num_events") or {}
+        numbers = stop.get("num_events") or {}
         check_streams_have_their_columns(
             self._known["stream_resource"].values(),
             self._known["descriptor"].values(),
-            {stream for stream in {**self._seq_nums, **counted} if self._seq_nums.get(stream) or counted.get(stream)},
+            {stream for stream in {**self._seq_nums, **numbers} if self._seq_nums.get(stream) or numbers.get(stream)},
         )
-        for stream, number in counted.items():
+        for stream, number in numbers.items():
             seq_nums = self._seq_nums.get(stream, [])
             if not may_count(number, seq_nums, self._ranges.get(stream, [])):
                 raise InvalidRunError(
-                    f"the stop document counts {number} events in stream {stream!r}, "
+                    f"the stop document counts {counted(number, 'event')} in stream {stream!r}, "
                     f"but {sum(map(len, seq_nums))} were given; were some lost?"
                 )
         self.stop = stop

@@ -210,7 +210,7 @@ class NewFile(io.FileIO):
 
     @contextlib.contextmanager
     def _descriptor(self) -> Iterator[int]:
-        """Sync the open file, or open it again if the serializer has closed it."""
+        """The descriptor of the open file, which is opened again if the serializer has closed it."""
         if not self.closed:
             yield self.fileno()
             return

@@ -18,6 +18,7 @@ from ..tables.classifier import exceeds_float64
 from ..tables.column_attributes import LINKS
 from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
+from ..tables.wording import counted
 
 _OF_THE_FORMAT = {
     *("_FillValue", "missing_value", "scale_factor", "add_offset", "dtype", "coordinates", "calendar"),
@@ -233,7 +234,7 @@ def _may_be_changed(dtype: Any) -> bool:
 def _differing(before: numpy.ndarray, after: numpy.ndarray) -> str | None:
     """The first value that is read as another one, in words."""
     if len(before) != len(after):
-        return f"{len(before)} rows as {len(after)}"
+        return f"{counted(len(before), 'row')} as {len(after)}"
     missing = zip(pandas.isna(before).tolist(), pandas.isna(after).tolist(), strict=True)
     for value, found, (was_missing, is_missing) in zip(before, after, missing, strict=True):
         if was_missing != is_missing or not (was_missing or _is_same(value, found)):

@@ -23,6 +23,7 @@ from ..storage.file_backend import FileBackend
 from ..storage.file_locks import locked
 from ..storage.run_file_readers import READERS, why_unreadable
 from ..tables.public_types import Broker
+from ..tables.wording import counted
 from .asset_findings import path_of_resource
 from .file_upkeep import EventNumbers, left_files
 from .partial_assets import PartialAssets, remove_recovered
@@ -225,9 +226,9 @@ def _stop(documents: list[NamedDocument], written: int, left_out: int, uid: str)
         numbers.add(name, doc)
     times = [_event_times(name, doc) for name, doc in documents if name in ("event", "event_page")]
     moments = [moment for moment in itertools.chain.from_iterable(times) if isinstance(moment, int | float)]
-    reason = f"recovered: the writer was killed after {written} documents"
+    reason = f"recovered: the writer was killed after {counted(written, 'document')}"
     if left_out:
-        reason += f"; {left_out} Events are left out because their assets were incomplete"
+        reason += f"; {counted(left_out, 'Event')} left out because of incomplete assets"
     if uid != start["uid"]:
         reason += f"; another run has its uid, {uid}"
     return {
