@@ -17,7 +17,7 @@ from databroker_writable import (
     to_dataset,
 )
 from databroker_writable.runs.comparison import same_run
-from databroker_writable.storage.serializer import RunRouter
+from databroker_writable.storage.serializer import OpenRuns
 from support import example_runs, faults
 
 
@@ -224,7 +224,7 @@ def disk_is_full(*args):
 def test_a_uid_is_free_again_once_its_builder_could_not_store(catalog, monkeypatch):
     failing = catalog.run_builder(uid="failing")
     with monkeypatch.context() as patch:
-        patch.setattr(RunRouter, "route", disk_is_full)
+        patch.setattr(OpenRuns, "route", disk_is_full)
         with pytest.raises(StoreError):
             failing.add_stream("primary", data={"x": [1]})
     catalog.store_run({"x": [3]}, uid="failing")

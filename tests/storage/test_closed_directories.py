@@ -18,7 +18,7 @@ from databroker_writable import (
     open_directory,
     recover,
 )
-from databroker_writable.storage import file_rights
+from databroker_writable.storage import file_permissions
 from databroker_writable.upkeep import clean, examine
 from databroker_writable.upkeep.copying import copy_runs
 from databroker_writable.upkeep.deleting import deletion_of
@@ -309,7 +309,7 @@ def test_a_partial_file_that_may_not_be_read_is_named_and_the_others_are_recover
 
 @FILES
 def test_a_file_system_that_is_mounted_read_only_is_said_before_a_deletion(shared, monkeypatch):
-    monkeypatch.setattr(file_rights, "_is_read_only", lambda path: True)
+    monkeypatch.setattr(file_permissions, "_is_read_only", lambda path: True)
     before = shared.snapshot()
     with pytest.raises(NotWritableError, match=r"mounted read-only; do this where .*; nothing was changed"):
         deletion_of(shared.open(), "first")

@@ -24,7 +24,7 @@ from databroker_writable.storage import durable_file
 from databroker_writable.storage.assets.hdf5_file import NewHDF5File
 from databroker_writable.storage.durable_file import NewFile, final_name, sync_directories
 from databroker_writable.storage.file_locks import is_being_written
-from databroker_writable.storage.file_rights import make_directories
+from databroker_writable.storage.file_permissions import make_directories
 from support import new_process
 
 SOURCES = Path(databroker_writable.__file__).parent

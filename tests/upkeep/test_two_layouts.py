@@ -10,8 +10,8 @@ import pytest
 from databroker_writable import RunExistsError, copy_runs, to_dataset
 from databroker_writable.drivers import WritableMongoEmbeddedCatalog, WritableMongoNormalizedCatalog
 from databroker_writable.upkeep import examine
+from databroker_writable.upkeep.check_report import clean
 from databroker_writable.upkeep.deleting import deletion_of
-from databroker_writable.upkeep.findings import clean
 
 
 @pytest.fixture

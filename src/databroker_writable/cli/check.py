@@ -12,7 +12,7 @@ from ..catalog.reopening import without_password
 from ..runs.shown_text import shown_size
 from ..tables.wording import counted
 from ..upkeep import Report, clean, examine, write_test
-from ..upkeep.findings import Leftover
+from ..upkeep.check_report import Leftover
 from ..upkeep.new_process import PATIENCE, failure_elsewhere
 from ..upkeep.recovering import RecoveredRun, recovered_and_left
 from .failing import CATALOG_HELP

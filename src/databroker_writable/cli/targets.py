@@ -21,7 +21,7 @@ from ..results.header_search import NO_PROBES, headers
 from ..results.run_uids import complete_uid, is_complete, is_number, open_run
 from ..runs import upstream
 from ..storage.catalog_paths import expanded
-from ..storage.file_rights import remove_empty_directories
+from ..storage.file_permissions import remove_empty_directories
 from ..storage.run_file_readers import RUN_FILES
 from ..tables.wording import counted
 

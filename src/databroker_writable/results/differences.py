@@ -14,7 +14,7 @@ import xarray
 from ..errors import errors_end_here
 from ..runs.document_parts import ending_of
 from ..runs.shown_text import aligned, plain_value, shown
-from ..tables import checked_run, to_dataset, with_text_names
+from ..tables import require_run, to_dataset, with_text_names
 from ..tables.classifier import exceeds_float64
 from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
@@ -128,7 +128,7 @@ def diff(first: Run, second: Run) -> RunDifference:
     primary.peak  1 of 2 values, at most by 0.5 (5.3 %) at [1]
     """
     with errors_end_here:
-        first, second = (checked_run(run, "diff") for run in (first, second))
+        first, second = (require_run(run, "diff") for run in (first, second))
         starts = first.metadata["start"], second.metadata["start"]
         uids = (starts[0]["uid"], starts[1]["uid"])
         length = unambiguous_length(uids)

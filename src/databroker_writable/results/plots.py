@@ -15,7 +15,7 @@ from ..errors import ExportError, StoreError, errors_end_here, require_package
 from ..runs.shown_text import SHORT_UID
 from ..storage.catalog_paths import expanded
 from ..storage.durable_file import NewFile
-from ..tables import checked_run, text_name, to_dataset, with_text_names
+from ..tables import require_run, text_name, to_dataset, with_text_names
 from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
 from ..tables.wording import choice, short
@@ -93,7 +93,7 @@ def plot(
     ('energy', 'counts')
     """
     with errors_end_here:
-        run = checked_run(run, "plot")
+        run = require_run(run, "plot")
         check_matplotlib()
         _check_arguments(column, x, frame, ax)
         content = plottable(run, column, stream=stream, x=x, frame=frame)

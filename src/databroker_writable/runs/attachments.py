@@ -16,7 +16,7 @@ import numpy
 import xarray
 
 from ..errors import InvalidRunError, NotFoundError, errors_end_here
-from ..tables import StreamSchema, StreamTable, checked_run, read_table, to_dataset
+from ..tables import StreamSchema, StreamTable, read_table, require_run, to_dataset
 from ..tables.names import data_keys_of
 from ..tables.public_types import Run
 from ..tables.wording import short
@@ -71,7 +71,7 @@ def attachments(run: Run) -> Mapping[str, bytes]:
     'The beam was lost at 3 am.'
     """
     with errors_end_here:
-        run = checked_run(run, "attachments")
+        run = require_run(run, "attachments")
         return Attachments(to_dataset(run, STREAM) if STREAM in list(run) else xarray.Dataset())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import InvalidCatalogError, StoreError, is_of_this_process
 from ..tables.wording import short
-from .file_rights import why_not_listed
+from .file_permissions import why_not_listed
 from .header_cache import HeaderCache
 
 ASSETS = "assets"

@@ -20,7 +20,7 @@ from ..errors import StoreFailedError, warn_user
 from ..runs.forks import begin_anew_in_children
 from ..runs.interrupts import deferred_interrupts
 from .file_locks import lock
-from .file_rights import (
+from .file_permissions import (
     FILE_MODE,
     make_directories,
     remove_empty_directories,

@@ -13,7 +13,7 @@ import pymongo.errors
 from ..errors import InvalidRunError, NotWritableError, StoreError, StoreFailedError
 from ..runs import upstream
 from .backend import Backend
-from .file_rights import not_a_directory
+from .file_permissions import not_a_directory
 from .mongo_errors import is_refusal_of_values, is_unauthorized, reason_of
 
 

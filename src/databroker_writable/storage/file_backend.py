@@ -33,7 +33,7 @@ from .catalog_paths import (
     remedy_for_pattern,
     unescaped,
 )
-from .file_rights import was_removed
+from .file_permissions import was_removed
 from .file_writer import FileRunWriter, RunFileGroup, SerializerWriter, name_during_deletion
 from .header_cache import HeaderCache
 from .remark_files import RemarkFolder

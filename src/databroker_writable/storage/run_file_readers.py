@@ -21,7 +21,7 @@ from ..runs import upstream
 from ..runs.document_parts import Document, NamedDocument, Reader
 from ..runs.packed_headers import TIME_TYPES, RunHeader
 from .catalog_paths import files_matching
-from .file_rights import named_owner, owner_of
+from .file_permissions import named_owner, owner_of
 from .header_cache import Files, HeaderCache, state_of
 
 StartAndStop = tuple[Document, Document | None]

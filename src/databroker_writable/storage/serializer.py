@@ -42,15 +42,15 @@ class RunSerializer:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         # of the latter an acquisition sends the documents, which may refer to no run, or begin one anew
-        self.stored, self.acquired = RunRouter(backend, self._open_stored), RunRouter(backend, backend.open_writer)
+        self.stored, self.acquired = OpenRuns(backend, self._open_stored), OpenRuns(backend, backend.open_writer)
         self.begin_anew()
         begin_anew_in_children(self)
 
     def begin_anew(self) -> None:
         """Create a new lock, and leave open runs to the process that began them."""
         self._lock = threading.RLock()
-        for router in (self.stored, self.acquired):
-            router.leave()
+        for open_runs in (self.stored, self.acquired):
+            open_runs.leave()
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if type(doc) is CheckedDocument:
@@ -80,7 +80,7 @@ class RunSerializer:
         return writer
 
 
-class RunRouter:
+class OpenRuns:
     """Sends the documents of open runs to one `RunWriter` for each run."""
 
     def __init__(self, backend: Backend, open_writer: Callable[[dict[str, Any]], RunWriter]) -> None:

@@ -69,7 +69,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     array([1, 2, 3])
     """
     with errors_end_here:
-        run = checked_run(run, "to_dataset")
+        run = require_run(run, "to_dataset")
         streams = list(run)
         if stream not in streams:
             listed = ", ".join(map(repr, sorted(streams))) or "none"
@@ -131,7 +131,7 @@ def is_stream(value: Any) -> bool:
     return isinstance(metadata, Mapping) and "descriptors" in metadata
 
 
-def checked_run(run: Any, function: str) -> Any:
+def require_run(run: Any, function: str) -> Any:
     """Return a run, also that of a Header; refuse a uid, a catalog and the like for the `function` that was called."""
     run = run_of(run)
     metadata = getattr(run, "metadata", None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .check_report import Finding, Report, clean
 from .checking import examine
-from .findings import Finding, Report, clean
 from .probe_run import read_probe, write_test
 
 __all__ = ["Finding", "Report", "clean", "examine", "read_probe", "write_test"]

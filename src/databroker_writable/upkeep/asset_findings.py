@@ -13,8 +13,8 @@ from ..runs.shown_text import shown_size
 from ..storage.asset_roots import mapped_path
 from ..storage.assets import find_asset_files, find_partial_files, format_of, is_asset_file, is_asset_resource
 from ..storage.file_locks import is_being_written
-from ..storage.file_rights import why_not_listed
-from .findings import Finding, Leftover, in_place_of_directory
+from ..storage.file_permissions import why_not_listed
+from .check_report import Finding, Leftover, in_place_of_directory
 
 _OF_OTHERS = "which another program wrote, or which cannot be read, so that --clean keeps it; move it away"
 

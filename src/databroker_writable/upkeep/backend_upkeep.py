@@ -13,10 +13,10 @@ from ..results.run_uids import open_run
 from ..runs.document_parts import Document
 from ..storage.assets import is_asset_file, is_asset_resource
 from ..storage.durable_file import sync_directories
-from ..storage.file_rights import why_not_removable, why_not_removed
+from ..storage.file_permissions import why_not_removable, why_not_removed
 from ..storage.run_file_readers import why_unreadable
 from .asset_findings import Assets, path_of_resource
-from .findings import Report
+from .check_report import Report
 
 CUT_OFF = "run whose deletion was interrupted: its assets and remarks may be left; databroker-writable delete CATALOG"
 STILL_THERE = (

@@ -15,8 +15,8 @@ from ..storage.catalog_paths import names_in
 from ..storage.file_backend import FileBackend
 from ..storage.remark_files import SUFFIX, read_remark, why_no_remark
 from .asset_findings import Assets
+from .check_report import Finding, Leftover, Report, in_place_of_directory
 from .file_upkeep import left_files
-from .findings import Finding, Leftover, Report, in_place_of_directory
 from .known_upkeep import upkeep_of
 
 

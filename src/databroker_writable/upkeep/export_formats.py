@@ -1,4 +1,4 @@
-"""The formats of exported runs except NeXus; each function returns a file that is not published yet."""
+"""The formats of exported runs except NeXus, which `export_names` lists; each gives a file to be published."""
 
 from __future__ import annotations
 

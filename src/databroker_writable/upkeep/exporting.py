@@ -30,7 +30,7 @@ from ..runs.attachments import attachments, check_file_name
 from ..storage.catalog_paths import check_encodable
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
-from ..tables import checked_run, text_name, to_dataset, with_text_names
+from ..tables import require_run, text_name, to_dataset, with_text_names
 from ..tables.public_types import Run
 from ..tables.wording import choice, short
 from .export_names import SUFFIXES, file_name, writer_for
@@ -150,7 +150,7 @@ def export(
     [1, 2]
     """
     with errors_end_here:
-        run = checked_run(run, "export")
+        run = require_run(run, "export")
         path = file_name(path, run.metadata["start"])
         write = writer_for(path)
         if os.path.isdir(path):

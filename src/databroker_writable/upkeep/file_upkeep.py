@@ -28,7 +28,7 @@ from ..storage.run_file_readers import READERS, RUN_FILES, why_unreadable
 from ..tables.stream_reading import counts_by_stream
 from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion
-from .findings import Finding, Leftover, Report, age_of
+from .check_report import Finding, Leftover, Report, age_of
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, MemoryError, msgpack.exceptions.UnpackException)
 """The errors of reading a file that is truncated or not a run."""

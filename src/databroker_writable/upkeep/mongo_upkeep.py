@@ -19,7 +19,7 @@ from ..storage.mongo_embedded import MongoEmbeddedBackend
 from ..storage.mongo_normalized import MongoNormalizedBackend
 from .asset_findings import Assets, path_of_resource
 from .backend_upkeep import CUT_OFF, STILL_THERE, BackendUpkeep, Deletion
-from .findings import Finding, Leftover, Report
+from .check_report import Finding, Leftover, Report
 
 _NO_RUN = (
     "document without a uid, so databroker cannot list this catalog: look at it in the database, and remove it there "

@@ -13,7 +13,7 @@ from ..runs.document_parts import Document, NamedDocument
 from ..storage.assets import format_of, is_asset_resource
 from ..storage.assets.asset_paths import free_path, taken_paths
 from ..storage.durable_file import NewFile
-from ..storage.file_rights import why_not_removed
+from ..storage.file_permissions import why_not_removed
 from .file_upkeep import left_files
 
 

@@ -16,7 +16,7 @@ from ..results.header_search import PROBE
 from ..storage.assets import DEFAULT, is_asset_resource
 from ..storage.file_backend import FileBackend
 from ..storage.mongo_backend import MongoBackend
-from .findings import Finding, Report
+from .check_report import Finding, Report
 
 SKEW_SECONDS = 5.0
 

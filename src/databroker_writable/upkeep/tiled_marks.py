@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .findings import DAY
+from .check_report import DAY
 
 MARK = "databroker_writable_copy"
 """Key of the metadata of a run in Tiled that is not copied completely, or not compared yet."""

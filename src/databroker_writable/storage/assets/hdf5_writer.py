@@ -12,7 +12,7 @@ import numpy
 
 from ...errors import NotWritableError, StoreFailedError
 from ...runs.interrupts import deferred_interrupts
-from ..file_rights import not_a_directory
+from ..file_permissions import not_a_directory
 from . import asset_paths, hdf5_scales
 from .chunking import merged
 from .hdf5_datasets import Rows, check_agrees, check_array, create_column, explained, failure

@@ -12,7 +12,7 @@ import humanize
 import pymongo.errors
 
 from ..storage.file_locks import is_being_written
-from ..storage.file_rights import why_not_removed
+from ..storage.file_permissions import why_not_removed
 from ..storage.mongo_errors import reason_of
 
 DAY = 86400.0
