@@ -43,7 +43,11 @@ SLOW_SECONDS = 5
 
 
 def checked_run(
-    store: RunStore, run: Any, given: StartArguments = _NO_ARGUMENTS, asset_threshold: Any = None, **how: Any
+    store: RunStore,
+    run: Any,
+    start_arguments: StartArguments = _NO_ARGUMENTS,
+    asset_threshold: Any = None,
+    **build_options: Any,
 ) -> tuple[RunDocuments, AssetPlan]:
     """Return the documents of a run, or of one built from a table, and the plan of its assets; nothing is written.
 
@@ -51,9 +55,9 @@ def checked_run(
     """
     if is_table(run):
         plan = store.plan(asset_threshold)
-        checked = table_sink(store.catalog, run, given, store.new_checker(plan), **how).documents
+        checked = table_sink(store.catalog, run, start_arguments, store.new_checker(plan), **build_options).documents
     else:
-        if named := [*given.given(), *how]:
+        if named := [*start_arguments.names(), *build_options]:
             raise InvalidRunError(
                 f"{', '.join(named)} cannot be given with a finished run: its documents are stored as they are; give "
                 "them where the run is built"
@@ -131,32 +135,32 @@ def _warn_of_retraction(store: RunStore, run: Any, documents: RunDocuments) -> N
 
 
 def table_sink(
-    catalog: Any, data: Any, given: StartArguments, checker: RunChecker | None = None, **how: Any
+    catalog: Any, data: Any, start_arguments: StartArguments, checker: RunChecker | None = None, **build_options: Any
 ) -> TableSink:
     """Build the run of a table, with the arguments of `build_simple_run`."""
     sink = TableSink(catalog.handler_registry, checker)
-    build_table(sink, data, start_in(catalog, given), **how)
-    warn_of_wrong_order(data, given.metadata)
+    build_table(sink, data, start_in(catalog, start_arguments), **build_options)
+    warn_of_wrong_order(data, start_arguments.metadata)
     return sink
 
 
-def start_in(catalog: Any, given: StartArguments) -> dict[str, Any]:
+def start_in(catalog: Any, start_arguments: StartArguments) -> dict[str, Any]:
     """The metadata of a run that is built for a catalog; uids of its runs are completed, and get its name."""
-    resolved = {key: _resolved(catalog, getattr(given, key), key, given.uid) for key in REFERRING}
-    return start_metadata(replace(given, **resolved, metadata=_with_defaults(catalog, given)))
+    resolved = {key: _resolved(catalog, getattr(start_arguments, key), key, start_arguments.uid) for key in REFERRING}
+    return start_metadata(replace(start_arguments, **resolved, metadata=_with_defaults(catalog, start_arguments)))
 
 
-def _with_defaults(catalog: Any, given: StartArguments) -> Any:
+def _with_defaults(catalog: Any, start_arguments: StartArguments) -> Any:
     """Add metadata to the catalog's defaults; complete uids of this catalog in them, and add its name."""
-    if given.metadata is not None and not is_dict_like(given.metadata):
-        return given.metadata  # composing the start document will refuse it
+    if start_arguments.metadata is not None and not is_dict_like(start_arguments.metadata):
+        return start_arguments.metadata  # composing the start document will refuse it
     defaults = dict(catalog._store.options.metadata_defaults)
     for key in (*REFERRING, "parameters"):
-        if getattr(given, key) is not None:
+        if getattr(start_arguments, key) is not None:
             defaults.pop(key, None)
-    merged = {**defaults, **(given.metadata or {})}
+    merged = {**defaults, **(start_arguments.metadata or {})}
     for key in merged.keys() & set(REFERRING):
-        merged[key] = _resolved(catalog, merged[key], key, given.uid)
+        merged[key] = _resolved(catalog, merged[key], key, start_arguments.uid)
     return merged
 
 

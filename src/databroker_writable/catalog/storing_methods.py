@@ -169,7 +169,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         >>> stored.primary.read().y.values.tolist()
         [4, 5, 6]
         """
-        given = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
+        start_arguments = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
         others = {
             "exit_status": exit_status,
             "reason": reason,
@@ -178,10 +178,10 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
             "units": units,
             "attachments": attachments,
         }
-        how = {name: value for name, value in others.items() if value is not None}
+        build_options = {name: value for name, value in others.items() if value is not None}
         with errors_end_here:
             self._store.check_writable()
-            documents, plan = checked_run(self._store, run, given, asset_threshold, **how)
+            documents, plan = checked_run(self._store, run, start_arguments, asset_threshold, **build_options)
             with byte_progress(documents, plan) if progress else contextlib.nullcontext() as report:
                 return self._store.store(documents, RunInsertion(self._store, plan, report))
 

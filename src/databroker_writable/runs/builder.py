@@ -80,8 +80,8 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         handler_registry: Mapping[str, Any] | None = None,
     ) -> None:
         with errors_end_here:
-            given = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
-            self._begin(start_metadata(given), one_event, MemorySink(handler_registry))
+            start_arguments = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
+            self._begin(start_metadata(start_arguments), one_event, MemorySink(handler_registry))
 
     @classmethod
     def into(cls, sink: DocumentSink, metadata: dict[str, Any], one_event: bool) -> RunBuilder:

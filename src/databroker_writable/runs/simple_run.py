@@ -91,9 +91,11 @@ def build_simple_run(
     [4, 5, 6]
     """
     with errors_end_here:
-        given = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
+        start_arguments = StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
         sink = TableSink(handler_registry)
-        build_table(sink, data, start_metadata(given), exit_status, reason, one_event, stream, units, attachments)
+        build_table(
+            sink, data, start_metadata(start_arguments), exit_status, reason, one_event, stream, units, attachments
+        )
         return sink.get_run()
 
 

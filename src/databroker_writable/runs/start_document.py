@@ -30,19 +30,19 @@ class StartArguments:
     versions: Sequence[str] = ()
     parameters: Any = None
 
-    def given(self) -> list[str]:
-        """The names of those that say something."""
+    def names(self) -> list[str]:
+        """The names of those that are given."""
         no_versions = isinstance(self.versions, list | tuple) and not self.versions
         said = {**vars(self), "versions": None if no_versions else self.versions}
         return [name for name, value in said.items() if value is not None]
 
 
-def start_metadata(given: StartArguments) -> dict[str, Any]:
+def start_metadata(start_arguments: StartArguments) -> dict[str, Any]:
     """Return the metadata of a run that is built here, with its provenance, and with ``uid`` and ``time`` if given.
 
     The user's own metadata must not contradict the other arguments. Nothing is looked up.
     """
-    metadata = {} if given.metadata is None else given.metadata
+    metadata = {} if start_arguments.metadata is None else start_arguments.metadata
     if type(metadata) is not dict and not is_dict_like(metadata):
         what = f"{short(metadata)}, of type {type(metadata).__name__}"
         raise InvalidMetadataError(f"metadata must be a dict, such as {{'sample': 'Cu'}}, not {what}")
@@ -52,12 +52,16 @@ def start_metadata(given: StartArguments) -> dict[str, Any]:
             "store_run, or of the builder's close(), or choose another key"
         )
     of_metadata = provenance(*map(metadata.get, ("derived_from", "supersedes", "parameters")))
-    of_arguments = provenance(given.derived_from, given.supersedes, given.parameters)
-    versions = installed_versions(given.versions)
+    of_arguments = provenance(start_arguments.derived_from, start_arguments.supersedes, start_arguments.parameters)
+    versions = installed_versions(start_arguments.versions)
     result: dict[str, Any] = plain_metadata({**metadata, **of_metadata})
     if "time" in metadata:
         result["time"] = posix_seconds(metadata["time"])
-    arguments: dict[str, Any] = {"uid": given.uid, "time": posix_seconds(given.time), **of_arguments}
+    arguments: dict[str, Any] = {
+        "uid": start_arguments.uid,
+        "time": posix_seconds(start_arguments.time),
+        **of_arguments,
+    }
     inputs = set(map(_UID, arguments.get("derived_from", ())))
     if len(inputs) == 1:
         [arguments["original_run_uid"]] = inputs

@@ -169,9 +169,9 @@ class RunFileGroup:
     journal. Then a few threads wait, because a disk acknowledges each file separately.
     """
 
-    def __init__(self, uids: Iterable[str], tell: Callable[[list[SerializerWriter]], Any]) -> None:
+    def __init__(self, uids: Iterable[str], on_published: Callable[[list[SerializerWriter]], Any]) -> None:
         self._uids = set(uids)
-        self._tell = tell
+        self._on_published = on_published
         self._writers: list[SerializerWriter] = []
 
     def takes(self, writer: SerializerWriter) -> bool:
@@ -193,7 +193,7 @@ class RunFileGroup:
         if _error_of(lambda: sync_directories(path for writer in published for path in writer.paths)):
             self.abandon()
             return []
-        self._tell(published)
+        self._on_published(published)
         return [writer.uid for writer in published]
 
     def _errors_of_syncing(self) -> dict[str, Exception | None]:

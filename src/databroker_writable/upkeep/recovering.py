@@ -26,8 +26,8 @@ from ..tables.public_types import Broker
 from ..tables.wording import counted
 from .asset_findings import path_of_resource
 from .file_upkeep import EventNumbers, left_files
+from .leftover_comparison import adds_nothing
 from .partial_assets import PartialAssets, remove_recovered
-from .repeated_attempts import adds_nothing
 from .storing_as_is import store_as_it_is
 
 WRONG_DOCUMENTS = (ValueError, TypeError, KeyError, AttributeError)
