@@ -75,6 +75,6 @@ def _is_in(where: Any, directory: Path, ours: set[int]) -> bool:
 def measure(meter: Meter, directory: Path, steps: dict[str, Callable[[], Any]]) -> None:
     """Time steps on such a file system, and count their round trips."""
     for name, step in steps.items():
-        with round_trips(directory, meter["delay"]) as count, meter.step(name):
-            step()
+        with round_trips(directory, meter["delay"]) as count:
+            meter.steps(name, 1, step)
         meter.results[f"{name}_trips"] = count.total()

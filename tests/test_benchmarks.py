@@ -6,10 +6,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from benchmarks import child, report, runner
+from benchmarks import child, meter, report, runner
 from benchmarks.contenders import plain
 from benchmarks.filling import fill_catalog
 from benchmarks.growth import panels
@@ -48,7 +47,7 @@ def test_a_contender_without_its_server_is_skipped_with_a_word(tmp_path: Path) -
 def test_a_contender_without_a_package_is_skipped_by_name_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def without_pyarrow(meter: Any) -> None:
+    def without_pyarrow(meter: meter.Meter) -> None:
         raise ImportError("Unable to find a usable engine;\n pyarrow is required")
 
     def in_this_process(command: list[str]) -> str:
@@ -58,6 +57,7 @@ def test_a_contender_without_a_package_is_skipped_by_name_and_the_others_go_on(
 
     monkeypatch.setattr(plain, "parquet_table", without_pyarrow)
     monkeypatch.setattr(runner, "_run", in_this_process)
+    monkeypatch.setattr(meter, "have_memory_ready", lambda: None)
     said: list[str] = []
     cases = {name: Case(f"plain:{function}", {"rows": 1}) for name, function in PLAIN.items()}
     measured = Runner(tmp_path, {}, sys.executable, said.append).medians(cases, 2)
