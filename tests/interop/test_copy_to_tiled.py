@@ -170,6 +170,27 @@ def test_assets_that_the_server_can_read_stay_where_they_are(readable, client, o
     assert copy_runs(readable, client).copied == [uid]
 
 
+@pytest.mark.parametrize("is_in_files", [False, True], ids=["inline", "assets"])
+def test_each_column_takes_few_requests(readable, client, monkeypatch, is_in_files):
+    import httpx
+
+    sent = []
+    send = httpx.Client.send
+    monkeypatch.setattr(
+        httpx.Client, "send", lambda self, request, **more: sent.append(1) or send(self, request, **more)
+    )
+
+    def requests(columns):
+        table = {f"image_{i}": numpy.full((2, 30, 40), i) for i in range(columns)}
+        readable.store_run(table, asset_threshold=0 if is_in_files else 10**6)
+        sent.clear()
+        assert not copy_runs(readable, client).failures
+        return len(sent)
+
+    # to make it and to write it, to see that it can be read and to compare it, and to end its stream of changes
+    assert requests(8) - requests(2) <= 6 * 6
+
+
 def test_assets_of_several_events_and_streams_stay_where_they_are(readable, client):
     with readable.run_builder() as builder:
         builder.add_stream("primary", data={"image": numpy.full((2, 30, 40), 1)})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
@@ -14,26 +15,11 @@ from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, warn_us
 from ..results.header_search import Header
 from ..results.run_uids import open_run
 from ..runs.document_parts import Document, NamedDocument
-from ..tables.classifier import is_lazy
-from ..tables.layout import find_layout
 from ..tables.missing_values import is_null
-from ..tables.stream_reading import STREAM_EXTERNAL
 from ..tables.tiled_columns import read_stream
-from . import tiled_survey
+from .tiled_documents import documents_for_tiled
 from .tiled_marks import MARK, MarkingContainer, is_marked, is_whole, new_mark, who_may_write
-from .tiled_survey import (
-    References,
-    Survey,
-    blocks,
-    documents_of_references,
-    ends_in_nul,
-    has_nulls,
-    survey,
-    with_places,
-)
-
-_ROWS = ("uid", "time", "seq_num")
-_NUMBERS = ("boolean", "integer", "number")
+from .tiled_survey import References, Survey, blocks, survey, with_places
 
 _PROXY_WITHOUT_SERVER = (502, 503, 504)
 """With these a proxy answers while the server behind it is away."""
@@ -140,33 +126,36 @@ class TiledDestination:
         self, uid: str, surveyed: Survey, references: References, data_keys: Mapping[str, Document]
     ) -> None:
         columns = {column: in_blocks for column, in_blocks in surveyed.in_blocks.items() if column not in references}
+        written = functools.cache(self._client[uid].__getitem__)
         arrays = {
-            (stream, key): in_blocks.array_in(self._client[uid][stream].base, key, data_keys[stream][key])
+            (stream, key): in_blocks.array_in(written(stream).base, key, data_keys[stream][key])
             for (stream, key), in_blocks in columns.items()
         }
         for block in blocks(surveyed, columns):
             arrays[block.column].write_block(block.values[numpy.newaxis], block.number)
 
     def _compare_blocks(self, uid: str, surveyed: Survey) -> None:
-        columns = surveyed.in_blocks
-        arrays = {(stream, key): self._client[uid][stream][key] for stream, key in columns}
+        columns, nodes = surveyed.in_blocks, self._nodes(uid)
+        arrays = {(stream, key): nodes(stream)[key] for stream, key in columns}
         for block in blocks(surveyed, columns):
             if not _is_same(block.values, arrays[block.column][block.place]):
                 raise _other_values(*block.column, uid)
 
     def _check_readable(self, uid: str, references: References) -> None:
+        nodes = self._nodes(uid)
         for (stream, key), reference in references.items():
-            if not _is_readable(self._client[uid][stream].base[key]):
+            if not _is_readable(nodes(stream)[key]):
                 self._unreadable.add(reference.root)
                 raise StoreFailedError(f"Tiled cannot read {reference.path}")
 
     def _warn_of_unreadable(self, uid: str, data_keys: Mapping[str, Document], references: References) -> None:
         """Warn of arrays that an acquisition has in files, which databroker 1 cannot read, so that they stay there."""
+        nodes = self._nodes(uid)
         for stream, keys in data_keys.items():
-            node = self._client[uid][stream].base
             for key in keys:
-                is_in_file = "external" in keys[key] and (stream, key) not in references and key in node
-                if is_in_file and hasattr(node[key], "chunks") and not _is_readable(node[key]):
+                is_in_file = "external" in keys[key] and (stream, key) not in references
+                node = nodes(stream).get(key) if is_in_file else None
+                if hasattr(node, "chunks") and not _is_readable(node):
                     warn_user(
                         f"the run {uid!r} is in Tiled, but the server cannot read the arrays of column {key!r} of "
                         f"stream {stream!r}: they stay in the files of the acquisition; let the server read their "
@@ -175,23 +164,29 @@ class TiledDestination:
 
     def _compare(self, documents: Iterable[NamedDocument], uid: str) -> None:
         """Compare values piece by piece; of what Tiled gives, only columns of scalars are in memory whole."""
-        written = self._client[uid]
+        written, nodes = functools.cache(self._client[uid].__getitem__), self._nodes(uid)
         columns: dict[tuple[str, str], Any] = {}
         arrays: set[tuple[str, str]] = set()
         for name, doc, place in with_places(documents):
             if name == "descriptor":
                 arrays.update((doc["name"], key) for key, value in doc["data_keys"].items() if value["shape"])
-            elif name == "stop" and doc["uid"] != written.metadata["stop"]["uid"]:
+            elif name == "stop" and doc["uid"] != self._client[uid].metadata["stop"]["uid"]:
                 raise StoreFailedError(f"Tiled returns another stop document for the run {uid!r}; copy it again")
             elif place is not None:
                 stream, start, end = place
                 for key, values in doc["data"].items():
                     if (stream, key) not in columns:
-                        node = written[stream]
                         is_array = (stream, key) in arrays
-                        columns[stream, key] = node[key] if is_array else read_stream(node, key)[key].values
+                        columns[stream, key] = (
+                            nodes(stream)[key] if is_array else read_stream(written(stream), key)[key].values
+                        )
                     if not _is_same(values, columns[stream, key][start:end]):
                         raise _other_values(stream, key, uid)
+
+    def _nodes(self, uid: str) -> Callable[[str], dict[str, Any]]:
+        """The arrays and tables of each stream of a run; the server is asked once for those of a stream."""
+        run = self._client[uid]
+        return functools.cache(lambda stream: dict(run[stream].base.items()))
 
     def _remove(self, uid: str) -> None:
         self._client[uid].delete(recursive=True, external_only=False)
@@ -216,114 +211,6 @@ def _other_values(stream: str, key: str, uid: str) -> StoreFailedError:
     return StoreFailedError(
         f"Tiled returns other values for column {key!r} of stream {stream!r} of the run {uid!r}; the copy was removed"
     )
-
-
-def documents_for_tiled(surveyed: Survey, references: References) -> Iterator[NamedDocument]:
-    """Give the documents of a run with arrays in memory, in pieces of pages that fit into it, but for references.
-
-    Raises `InvalidRunError` for a column that Tiled would lose or refuse.
-    """
-    descriptors: dict[str, Document] = {}
-    elsewhere = {*references, *surveyed.in_blocks}
-    for name, doc in surveyed.documents():
-        if name == "descriptor":
-            stays = {key for stream, key in references if stream == doc["name"]}
-            doc = descriptors[doc["uid"]] = _descriptor(doc, surveyed, stays)
-            yield name, doc
-        elif name == "event_page":
-            descriptor = descriptors[doc["descriptor"]]
-            stream = descriptor["name"]
-            data = {key: values for key, values in doc["data"].items() if (stream, key) not in elsewhere}
-            for piece in _pieces({**doc, "data": data}, descriptor["data_keys"]):
-                yield name, piece
-        elif name not in ("resource", "datum", "datum_page"):
-            if name == "stop":
-                by_stream = {descriptor["name"]: descriptor for descriptor in descriptors.values()}
-                yield from documents_of_references(references, by_stream, surveyed.lengths)
-            yield name, dict(doc)
-
-
-def _descriptor(doc: Document, surveyed: Survey, stays: set[str]) -> Document:
-    """A descriptor of a stream whose columns are in its Events, but for those that stay in files.
-
-    The dtypes hold the nulls.
-    """
-    names = [key.lower() for key in doc["data_keys"]]
-    layout = find_layout(doc) or {"variables": []}
-    unannounced = {entry["key"] for entry in layout["variables"] if "nulls" not in entry}
-    data_keys, nulls = {}, surveyed.nulls
-    for key, data_key in doc["data_keys"].items():
-        data_key = {**data_key, **surveyed.dtypes[doc["name"], key]}
-        dtype = numpy.dtype(data_key.get("dtype_numpy") or "O")
-        why = _why_refused(dtype, data_key["shape"], key.startswith("_") or names.count(key.lower()) > 1)
-        if key in unannounced and (doc["name"], key) in nulls:
-            why = why or (
-                "has missing values that the layout of its stream does not announce, as in runs of older versions; "
-                "store to_dataset(run) as a new run, and copy that"
-            )
-        if why:
-            raise InvalidRunError(f"column {key!r} of stream {doc['name']!r} {why}")
-        data_key = {part: value for part, value in data_key.items() if part != "external" or value == STREAM_EXTERNAL}
-        if key in stays:
-            data_key |= {"external": STREAM_EXTERNAL}
-        is_number = dtype.kind in "biu" or (dtype.kind == "O" and data_key["dtype"] in _NUMBERS)
-        if (doc["name"], key) in nulls and is_number:
-            data_key |= {"dtype_numpy": "<f8"}
-        data_keys[key] = data_key
-    return {**doc, "data_keys": data_keys}
-
-
-def _why_refused(dtype: numpy.dtype, shape: list[int], has_bad_name: bool) -> str:
-    """Why Tiled does not take a column, and what to do; empty if it does."""
-    if dtype.kind == "c" or dtype == numpy.float16:
-        return f"is of dtype {dtype}, which Tiled does not take; store it as float64 columns"
-    if has_bad_name:
-        return "has a name that begins with '_' or differs from another by case only; rename it for Tiled"
-    return f"is of shape {shape}, and Tiled takes no empty arrays; leave it out" if 0 in shape else ""
-
-
-def _pieces(page: Document, data_keys: Document) -> Iterator[Document]:
-    length = len(page["uid"])
-    size = sum(int(getattr(values, "nbytes", 64 * length)) for values in page["data"].values())
-    rows = max(1, length * tiled_survey.PIECE // max(size, 1))
-    for start in range(0, length, rows):
-        part = slice(start, start + rows)
-        yield {
-            **page,
-            **{name: page[name][part] for name in _ROWS},
-            "data": {key: _computed(values[part], key, data_keys[key]) for key, values in page["data"].items()},
-            "timestamps": {key: times[part] for key, times in page["timestamps"].items()},
-            "filled": {},
-        }
-
-
-def _computed(values: Any, key: str, data_key: Document) -> Any:
-    """Values of a column that a server can be sent: arrays in memory, and NaN for null among numbers."""
-    if ends_in_nul(values):
-        raise InvalidRunError(
-            f"column {key!r} has text that ends in a NUL character, which Tiled leaves out; store it without"
-        )
-    if is_lazy(values):
-        return values.compute()
-    if isinstance(values, list) and any(map(is_lazy, values)):
-        return [value.compute() for value in values]
-    if has_nulls(values) and numpy.dtype(data_key.get("dtype_numpy") or "O").kind == "f":
-        return _exact(numpy.array(values, dtype=object).astype(data_key["dtype_numpy"]), values, key)
-    if data_key["dtype"] == "number" and not data_key["shape"]:
-        return _exact(numpy.asarray(values, dtype=data_key.get("dtype_numpy")), values, key)
-    return values
-
-
-def _exact(numbers: numpy.ndarray, values: Any, key: str) -> numpy.ndarray:
-    """The numbers of a column; refuse integers that its type does not hold."""
-    if numbers.dtype.kind == "f" and not (isinstance(values, numpy.ndarray) and values.dtype.kind == "f"):
-        for value, number in zip(list(values), numbers.tolist(), strict=True):
-            if isinstance(value, int | numpy.integer) and int(value) != number:
-                raise InvalidRunError(
-                    f"column {key!r} has missing values and the integer {value}, and Tiled keeps such columns as "
-                    f"{numbers.dtype}, which does not hold it; store the integers as text, or without missing values"
-                )
-    return numbers
 
 
 def _is_same(sent: Any, read: numpy.ndarray) -> bool:

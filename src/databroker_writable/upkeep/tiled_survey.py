@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -264,37 +263,3 @@ def with_places(documents: Iterable[NamedDocument]) -> Iterator[tuple[str, Docum
             end = ends[stream] = start + len(doc["uid"])
             place = stream, start, end
         yield name, doc, place
-
-
-def documents_of_references(
-    references: References, descriptors: Mapping[str, Document], lengths: Mapping[str, int]
-) -> Iterator[NamedDocument]:
-    """Give the documents by which TiledWriter registers datasets of files; the mappings are by streams."""
-    from tiled.utils import ensure_uri
-
-    for (stream, key), reference in references.items():
-        data_key, length = descriptors[stream]["data_keys"][key], lengths[stream]
-        shape, itemsize = (length, *data_key["shape"]), numpy.dtype(data_key["dtype_numpy"]).itemsize
-        chunks = chunking.dask_block(shape, chunking.file_chunks(shape, itemsize), itemsize)
-        resource = str(uuid.uuid4())
-        yield (
-            "stream_resource",
-            {
-                "uid": resource,
-                "run_start": descriptors[stream]["run_start"],
-                "data_key": key,
-                "mimetype": "application/x-hdf5",
-                "uri": ensure_uri(reference.path),
-                "parameters": {"dataset": reference.dataset, "chunk_shape": list(chunks), "swmr": False},
-            },
-        )
-        yield (
-            "stream_datum",
-            {
-                "uid": f"{resource}/0",
-                "stream_resource": resource,
-                "descriptor": descriptors[stream]["uid"],
-                "indices": {"start": 0, "stop": length},
-                "seq_nums": {"start": 1, "stop": length + 1},
-            },
-        )
