@@ -126,7 +126,7 @@ def _recovered(runs: list[RecoveredRun], catalog: str) -> str:
 
 def _read_elsewhere(catalog: str, uid: str) -> str:
     """Open the catalog and read a probe run in a new process; return what went wrong."""
-    said = failure_elsewhere(_READ, [catalog, uid])
+    said = failure_elsewhere(sys.executable, _READ, [catalog, uid])
     return f"it did not answer within {PATIENCE} s" if said is None else "".join(said[-1:])
 
 

@@ -242,7 +242,7 @@ def _open_elsewhere(prefix: str | None, directory: str, names: list[str], path: 
     pythons = ("bin/python", "python.exe", "Scripts/python.exe") if prefix is not None else ()
     python = next(filter(os.path.exists, (os.path.join(str(prefix), name) for name in pythons)), sys.executable)
     nothing = os.path.join(directory, "nothing")
-    said = failure_elsewhere(_OPEN, names, python, INTAKE_PATH=directory, XDG_DATA_HOME=nothing, VIRTUAL_ENV=nothing)
+    said = failure_elsewhere(python, _OPEN, names, INTAKE_PATH=directory, XDG_DATA_HOME=nothing, VIRTUAL_ENV=nothing)
     if said is None:
         raise InvalidCatalogError(
             f"the catalogs of {path} do not open within {PATIENCE} s; is their server or file system available?"

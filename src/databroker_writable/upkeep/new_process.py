@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 
 PATIENCE = 120
 """Seconds that another process may take to open catalogs."""
 
 
-def failure_elsewhere(
-    code: str, arguments: Sequence[str], python: str = sys.executable, **environment: str
-) -> list[str] | None:
-    """The lines that code prints if it fails in a new process; empty if it does not, None if it takes too long."""
+def failure_elsewhere(python: str, code: str, arguments: Sequence[str], **environment: str) -> list[str] | None:
+    """The lines that code prints if it fails in a new process of this interpreter.
+
+    They are empty if it does not, None if it takes too long.
+    """
     try:
         done = subprocess.run(
             [python, "-W", "ignore", "-c", code, *arguments],
