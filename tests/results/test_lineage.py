@@ -232,6 +232,14 @@ def test_a_long_line_of_versions_is_followed_and_drawn() -> None:
     assert [header.uid for header in headers(catalog)][:2] == ["v1499", "v1498"]
 
 
+def test_a_run_that_databroker_replaces_in_memory_has_its_new_inputs() -> None:
+    catalog = BlueskyInMemoryCatalog(name="replaced")
+    for source in ("old", "new"):
+        start = {"uid": "fit", "time": 1.0, "derived_from": [{"uid": source}]}
+        catalog.upsert(start, {"exit_status": "success"}, lambda: iter(()), (), {})
+        assert set(lineage_of(source, catalog)) == {source, "fit"}
+
+
 def test_text_of_metadata_leaves_neither_its_line_nor_the_drawing(catalog: Any) -> None:
     run = catalog.store_run({"x": [1]}, {"sample": 'a\r```\n<img src=x>\x1b]0;t\x07"$\u202e'}, uid="raw-1")
     graph = catalog.lineage(run)

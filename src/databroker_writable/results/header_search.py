@@ -16,7 +16,14 @@ from ..runs import upstream
 from ..runs.document_parts import EXIT_STATUSES, UNFINISHED, ending_of
 from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
 from ..runs.provenance import REFERRING, sources_of, superseded_uids
-from ..runs.upstream_entries import is_deleted, loaded_header, loaded_start_documents, may_have_deleted_runs
+from ..runs.upstream_entries import (
+    is_deleted,
+    loaded_header,
+    loaded_since,
+    loaded_start_documents,
+    loaded_state,
+    may_have_deleted_runs,
+)
 from ..storage.embedded_query import header_query
 from ..storage.mongo_errors import away_as_error
 from ..tables.wording import short
@@ -213,6 +220,8 @@ def refresh(catalog: Any) -> Any:
     """The catalog; that of files looks for runs of other processes. MongoDB is queried each time anyway."""
     if upstream.is_in_memory(catalog):
         catalog.force_reload()
+        if loaded_state(catalog)[1] is None:
+            catalog.__dict__.pop("_naming", None)
     return catalog
 
 
@@ -225,7 +234,7 @@ def made_from(uid: str | Mapping[str, Any]) -> dict[str, Any]:
 class _Naming:
     """Which runs of a catalog in memory name others; it is read from each start document once."""
 
-    replacements: int  # with the count, the state of the start documents from which it was read
+    replacements: int | None  # with the count, the state of the start documents from which it was read
     count: int = 0
     # for each uid, the runs that name it as an input or as superseded
     runs_by_name: dict[str, dict[str, None]] = field(default_factory=dict)
@@ -233,19 +242,21 @@ class _Naming:
 
 
 def _naming(catalog: Any) -> _Naming:
-    starts = loaded_start_documents(catalog)
-    naming: _Naming = catalog.__dict__.get("_naming") or _Naming(starts.replacements)
-    if naming.replacements != starts.replacements or naming.count > len(starts):
-        naming = _Naming(starts.replacements)
-    known = list(starts.headers.values())
-    for header in with_keys(known[naming.count :], REFERRING):
+    count, replacements = loaded_state(catalog)
+    naming: _Naming | None = catalog.__dict__.get("_naming")
+    if naming is None or naming.replacements != replacements or naming.count > count:
+        naming = catalog.__dict__["_naming"] = _Naming(replacements)
+    if naming.count == count:
+        return naming
+    known = naming.count
+    added = loaded_since(catalog, known)
+    for header in with_keys(added, REFERRING):
         start = header.start
         for uid in [source["uid"] for source in sources_of(start)] + superseded_uids(start):
             naming.runs_by_name.setdefault(uid, {})[header.uid] = None
         if "supersedes" in start:
             naming.superseding[header.uid] = None
-    naming.count = len(known)
-    catalog.__dict__["_naming"] = naming
+    naming.count = known + len(added)
     return naming
 
 

@@ -190,6 +190,23 @@ def loaded_start_documents(catalog: Any) -> StartDocuments:
     return starts if isinstance(starts, StartDocuments) else StartDocuments(starts)
 
 
+def loaded_state(catalog: Any) -> tuple[int, int | None]:
+    """How many runs such a catalog has, and how many documents were replaced; databroker's own dict does not tell that.
+
+    While the latter stays the same, runs are only added, at the end.
+    """
+    starts = catalog._uid_to_run_start_doc
+    return len(starts), starts.replacements if isinstance(starts, StartDocuments) else None
+
+
+def loaded_since(catalog: Any, count: int) -> list[RunHeader]:
+    """The headers of the runs that were added to such a catalog since it had `count`."""
+    starts = catalog._uid_to_run_start_doc
+    if isinstance(starts, StartDocuments):
+        return list(starts.headers.values())[count:]
+    return [RunHeader.of(start, None) for start in list(starts.values())[count:]]
+
+
 def loaded_header(catalog: Any, uid: str) -> RunHeader | None:
     """The header of one run of such a catalog, if it has it."""
     starts = catalog._uid_to_run_start_doc
