@@ -15,8 +15,11 @@ from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from .header_search import PROBE, Header, headers_superseding, named_inputs
 from .named_catalogs import NamedCatalogs
 from .references import known_uid, no_such_input
-from .remarks import RETRACTED, SUPERSEDED, remarks, retractions, superseded_by
+from .remarks import RETRACTED, remarks, retractions
 from .time_arguments import local_times
+
+SUPERSEDED = "superseded"
+"""The verdict on an earlier run that a successful run supersedes; it is in the start document of the latter."""
 
 IMPACT_COLUMNS = ("time", "catalog", "name", "status", "steps", "verdict")
 STALE_COLUMNS = ("time", "name", "status", "input", "verdict", "reason")
@@ -120,6 +123,27 @@ def _superseded(reached: NamedCatalogs, withdrawn: Container[str]) -> dict[str, 
 def successors(superseding: Iterable[Header], withdrawn: Container[str]) -> dict[str, str]:
     """The superseded uids, each with the newest run that takes its place."""
     return superseded_by(((h.uid, h.status, superseded_uids(h.start)) for h in superseding), withdrawn)
+
+
+def superseded_by(
+    replacements: Iterable[tuple[str, str | None, Sequence[str]]], retracted: Container[str]
+) -> dict[str, str]:
+    """The superseded uids, each with the first run that takes its place.
+
+    The replacements are uids of runs with their status and the uids that they name as superseded. A run that did not
+    succeed or was retracted takes no place; but the place of one that it names goes to the run that supersedes it.
+    """
+    known = list(replacements)
+    named = {uid: others for uid, _, others in known}
+    valid = dict.fromkeys(uid for uid, status, _ in known if status == "success" and uid not in retracted)
+    found: dict[str, str] = {}
+    for uid in valid:
+        waiting = list(named[uid])
+        for other in waiting:  # also of those that are added meanwhile
+            if other not in found:
+                found[other] = uid
+                waiting += named.get(other, ()) if other not in valid else ()
+    return found
 
 
 def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]]) -> pandas.DataFrame:

@@ -19,10 +19,11 @@ from ..tables.public_types import RunOrUid
 from ..tables.wording import counted
 from .axes import check_axes, words_in_title
 from .header_search import Header
+from .impact import SUPERSEDED, superseded_by
 from .named_catalogs import NamedCatalogs
 from .references import ambiguous, known_uid, no_such_input
-from .remarks import RETRACTED, SUPERSEDED, Remark, remarks, retractions, superseded_by
-from .run_uids import is_complete, only_one, unambiguous_length
+from .remarks import RETRACTED, Remark, remarks, retractions
+from .run_uids import uid_among, unambiguous_length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,9 +72,8 @@ class Lineage(networkx.DiGraph):
         ['fit-1']
         """
         named = reference(run, "downstream")["uid"]
-        beginning_so = () if is_complete(named) else (uid for uid in self if uid.startswith(named))
         try:
-            uid = named if named in self else only_one(beginning_so, named)
+            uid = uid_among(self, named)
         except ValueError:
             raise ambiguous(named, "downstream") from None
         if uid is None:

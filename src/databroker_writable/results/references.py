@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from typing import Any
 
 from ..errors import InvalidMetadataError, warn_user
@@ -54,10 +55,10 @@ def not_in_this(catalog: Any, uid: str) -> str:
     )
 
 
-def known_uid(catalog: Any, text: str, argument: str) -> str | None:
-    """The uid of a catalog's run that equals a text, or begins with it; None if there is none."""
+def known_uid(catalog: Any, text: str, argument: str, others: Collection[str] = ()) -> str | None:
+    """The uid of a catalog's run, or of the others, that equals a text, or begins with it; None if there is none."""
     try:
-        return complete_uid(catalog, text)
+        return complete_uid(catalog, text, others)
     except ValueError:
         raise ambiguous(text, argument) from None
 

@@ -6,7 +6,7 @@ import getpass
 import os
 import time
 import uuid
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..errors import InvalidMetadataError, NotWritableError, warn_user
@@ -23,32 +23,9 @@ MAX_TAG = 100
 """The largest numbers of characters in a remark and in a tag."""
 
 RETRACTED, RESTORED = "retracted", "restored"
-SUPERSEDED = "superseded"
-"""The verdict on an earlier run that a successful run supersedes; it is in the start document of the latter."""
 
 Remark = dict[str, Any]
 """``uid``, ``time``, ``run`` (a uid), ``catalog`` (a name or None), ``user``, ``text``, ``tags`` and ``verdict``."""
-
-
-def superseded_by(
-    replacements: Iterable[tuple[str, str | None, Sequence[str]]], retracted: Container[str]
-) -> dict[str, str]:
-    """The superseded uids, each with the first run that takes its place.
-
-    The replacements are uids of runs with their status and the uids that they name as superseded. A run that did not
-    succeed or was retracted takes no place; but the place of one that it names goes to the run that supersedes it.
-    """
-    known = list(replacements)
-    named = {uid: others for uid, _, others in known}
-    valid = dict.fromkeys(uid for uid, status, _ in known if status == "success" and uid not in retracted)
-    found: dict[str, str] = {}
-    for uid in valid:
-        waiting = list(named[uid])
-        for other in waiting:  # also of those that are added meanwhile
-            if other not in found:
-                found[other] = uid
-                waiting += named.get(other, ()) if other not in valid else ()
-    return found
 
 
 def check_tags(catalog: Any, tags: Any) -> None:

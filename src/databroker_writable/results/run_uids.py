@@ -16,15 +16,31 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 LAST_CHARACTER = "\U0010ffff"
 
 
-def complete_uid(catalog: Any, text: str) -> str | None:
-    """The uid of the run with this uid or these first characters, taken literally; None if there is none.
+def complete_uid(catalog: Any, text: str, others: Collection[str] = ()) -> str | None:
+    """The uid of a catalog's run, or of the others, that is this text or begins with it, taken literally; else None.
 
     The driver gets full uids only: databroker treats other text as a scan_id, a position or a regular expression.
-    An empty text, which a shell gives for a variable that is not set, means no run, also if there is only one.
     """
     if header_of(catalog, text) is not None:
         return text
-    return None if not text or is_complete(text) else only_one(_uids_beginning_with(catalog, text), text)
+    return uid_among(others, text, _uids_beginning_with(catalog, text))
+
+
+def uid_among(uids: Collection[str], text: str, more: Iterable[str] = ()) -> str | None:
+    """The one of some uids that is this text, or begins with it; raises ValueError if several begin so.
+
+    Further uids that begin so are looked up only if they are needed. An empty text, which a shell gives for a variable
+    that is not set, means no run, also if there is only one.
+    """
+    if text in uids:
+        return text
+    if not text or is_complete(text):
+        return None
+    fitting = sorted({*more, *(uid for uid in uids if uid.startswith(text))})
+    if len(fitting) > 1:
+        shown = ", ".join(fitting[:3]) + (", ..." if len(fitting) > 3 else "")
+        raise ValueError(f"Multiple matches to {text!r}: {shown}; give more characters of the uid")
+    return fitting[0] if fitting else None
 
 
 def is_complete(text: str) -> bool:
@@ -40,26 +56,18 @@ def unambiguous_length(uids: Collection[str]) -> int:
     return length
 
 
-def only_one(uids: Iterable[str], text: str) -> str | None:
-    """The only uid that begins with a text, or None; raises ValueError if there are several."""
-    fitting = sorted(set(uids))
-    if len(fitting) > 1:
-        shown = ", ".join(fitting[:3]) + (", ..." if len(fitting) > 3 else "")
-        raise ValueError(f"Multiple matches to {text!r}: {shown}; give more characters of the uid")
-    return fitting[0] if fitting else None
-
-
 def _uids_beginning_with(catalog: Any, text: str) -> Iterator[str]:
     if upstream.is_in_memory(catalog):
         beginning = [uid for uid in list(loaded_start_documents(catalog)) if uid.startswith(text)]
-        return (uid for uid in beginning if not is_deleted(catalog, uid))
+        yield from (uid for uid in beginning if not is_deleted(catalog, uid))
+        return
     drivers = upstream.stock_drivers()
     if isinstance(catalog, drivers.mongo_normalized | drivers.mongo_embedded):
         between = headers(catalog, {"uid": {"$gte": text, "$lt": text + LAST_CHARACTER}})
         known: Iterable[str] = (header.uid for header in itertools.islice(between, 4))
     else:
         known = catalog
-    return (uid for uid in known if uid.startswith(text))
+    yield from (uid for uid in known if uid.startswith(text))
 
 
 def open_run(catalog: Any, uid: str) -> Any:

@@ -13,9 +13,8 @@ from ..storage.backend import label_of
 from ..tables.wording import short
 from .header_search import NO_PROBES, Header, check_status, header_of, headers, headers_made_from, named_inputs
 from .queries import check_query, plain_query
-from .references import ambiguous, names_no_run
+from .references import known_uid, names_no_run
 from .remarks import RETRACTED, remarks_to_select_by, retractions, tags_by_run
-from .run_uids import complete_uid, is_complete, only_one
 from .time_arguments import moment_of
 
 _LOOKED_AT = 1_000
@@ -103,17 +102,7 @@ def source_uid(catalog: Any, run: Any, argument: str) -> str | None:
     uid = str(reference(run, argument)["uid"])
     if not isinstance(run, str) or header_of(catalog, uid) is not None:
         return uid
-    named = {source["uid"] for source in named_inputs(catalog)}
-    if uid in named:
-        return uid
-    if is_complete(uid):
-        return None
-    try:
-        here = complete_uid(catalog, uid)
-        beginning_so = [source for source in named if source.startswith(uid)]
-        return only_one([*beginning_so, *([] if here is None else [here])], uid)
-    except ValueError:
-        raise ambiguous(uid, argument) from None
+    return known_uid(catalog, uid, argument, {source["uid"] for source in named_inputs(catalog)})
 
 
 def _span(catalog: Any, since: Any, until: Any) -> dict[str, float]:
