@@ -19,7 +19,7 @@ from matplotlib import dates
 from matplotlib.figure import Figure
 
 from databroker_writable import ExportError, build_simple_run, open_directory, plot
-from databroker_writable.results.plots import save_figure
+from databroker_writable.results.drawing import save_figure
 from support import example_runs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 
 from ..errors import ExportError
-from ..results.drawn_values import Plottable
+from ..results.drawing import Plottable
 
 WIDTH = 64
 HEIGHT = 12

@@ -11,8 +11,8 @@ import numpy
 import pandas
 import xarray
 
-from ..results.drawn_values import Plottable
-from ..results.plots import check_matplotlib, draw, plottable, save_figure
+from ..results.drawing import Plottable, check_matplotlib, draw, save_figure
+from ..results.plots import plottable
 from ..results.remarks import remark_facts, status_beside
 from ..runs.attachments import has_attachments
 from ..runs.run_display import ATTACHMENT_HEADER, CELL_WIDTH, COLUMN_HEADER, attachment_rows, column_rows, status_of

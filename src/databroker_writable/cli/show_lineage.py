@@ -8,7 +8,7 @@ import click
 
 from ..catalog.wrapping import make_writable
 from ..errors import NotFoundError
-from ..results.plots import check_matplotlib, save_figure
+from ..results.drawing import check_matplotlib, save_figure
 from ..results.run_uids import open_run
 from .failing import CATALOG_HELP, warnings_as_messages
 from .parsing import CommandOnRuns, parse_picture

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 import networkx
 from networkx.readwrite.text import generate_network_text
 
-from ..errors import NotFoundError, require_package
+from ..errors import NotFoundError
 from ..runs.packed_headers import place_in_time
 from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from ..runs.shown_text import mermaid_label, printable
 from ..tables.public_types import RunOrUid
 from ..tables.wording import counted
-from .axes import check_axes, words_in_title
+from .drawing import check_axes, check_matplotlib
 from .header_search import Header
 from .impact import SUPERSEDED, superseded_by
 from .named_catalogs import NamedCatalogs
 from .references import ambiguous, known_uid, no_such_input
 from .remarks import RETRACTED, Remark, remarks, retractions
 from .run_uids import uid_among, unambiguous_length
+from .stream_data import words_in_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,7 +129,7 @@ class Lineage(networkx.DiGraph):
         ExportError
             `ax` is something else, such as the name of a file; matplotlib is not installed.
         """
-        require_package("matplotlib", "lineage", "a picture")
+        check_matplotlib()
         check_axes(ax)
         from matplotlib.lines import Line2D
         from matplotlib.patches import FancyArrowPatch

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,28 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import xarray
 
-from ..errors import ExportError, StoreError, errors_end_here, require_package
+from ..errors import ExportError, errors_end_here
 from ..runs.shown_text import SHORT_UID
-from ..storage.catalog_paths import expanded
-from ..storage.durable_file import NewFile
 from ..tables import require_run, text_name, to_dataset, with_text_names
 from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
 from ..tables.wording import choice, short
-from .axes import TIMES, StreamData, check_axes, first_descriptor, is_plottable, streams_of, title_of
-from .drawn_values import ZONE, Axis, Plottable, drawable, not_boolean
+from .drawing import Axis, Plottable, check_axes, check_matplotlib, draw, not_boolean
+from .stream_data import TIMES, ZONE, StreamData, drawable, first_descriptor, is_plottable, streams_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKED = 64
-"""Up to this many points of a line are marked."""
-
 _POSIX = 1e8
 """Values along ``time`` above this are seconds since 1970, others are seconds since some start."""
-
-_SMALLEST = 0.3
-"""The smallest height of a colour bar, as a fraction of the figure."""
 
 _COUNTED = {"time": "number of the Event", "row": "number of the value", "value": "number of the value"}
 """The label of an axis that counts values, if the name of its dimension says nothing."""
@@ -150,81 +140,6 @@ def plottable(
     return Plottable(values, label, title, (axis,))
 
 
-def draw(content: Plottable, ax: Any) -> Any:
-    """Draw a line or an image on axes of matplotlib."""
-    if len(content.axes) == 1:
-        values = not_boolean(content.values)
-        marker = "." if len(values) <= MARKED else None
-        ax.plot(content.axes[0].values, values, marker=marker)
-        ax.set_xlabel(content.axes[0].label)
-        ax.set_ylabel(content.label)
-        for axis, drawn in ((content.axes[0].values, ax.xaxis), (values, ax.yaxis)):
-            if axis.dtype.kind == "M":
-                from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-                locator = AutoDateLocator()
-                drawn.set_major_locator(locator)
-                drawn.set_major_formatter(ConciseDateFormatter(locator))
-    else:
-        _draw_image(content, ax)
-    ax.set_title(content.title, fontsize="medium", parse_math=False)
-    for label in (ax.xaxis.label, ax.yaxis.label):
-        label.set_parse_math(False)
-    return ax
-
-
-def _draw_image(content: Plottable, ax: Any) -> None:
-    content = _ascending(content)
-    rows, columns = content.axes
-    values = not_boolean(content.values)
-    if values.dtype.kind == "M":
-        values = (values - numpy.nanmin(values)) / numpy.timedelta64(1, "s")
-    if rows.is_counted and columns.is_counted:
-        # as a camera shows it: the first row at the top, and square pixels
-        image = ax.imshow(values, origin="upper", aspect="equal", interpolation="nearest")
-    else:
-        image = ax.pcolormesh(columns.values, rows.values, values, shading="nearest", rasterized=True)
-        ax.set_aspect("equal" if content.same_units else "auto")
-    width, height = (abs(end - begin) for begin, end in (ax.get_xlim(), ax.get_ylim()))
-    # as high as the image
-    shrink = min(1, height / width) if ax.get_aspect() == 1 else 1
-    bar = ax.figure.colorbar(image, ax=ax, label=content.label, shrink=max(_SMALLEST, shrink))
-    bar.ax.yaxis.label.set_parse_math(False)
-    if content.values.dtype.kind == "b":
-        bar.set_ticks([0, 1], labels=["false", "true"])
-    ax.set_xlabel(columns.label)
-    ax.set_ylabel(rows.label)
-
-
-def save_figure(figure: Any, path: str) -> str:
-    """Write a drawing completely into a new file; its suffix gives matplotlib the format.
-
-    Missing directories are created.
-    """
-    path = expanded(path, "the picture", ExportError)
-    is_there = f"the picture {path!r} exists already; give another name, or remove it"
-    if os.path.lexists(path):
-        raise ExportError(is_there)
-    content = io.BytesIO()
-    try:
-        figure.savefig(content, format=os.path.splitext(path)[1].lower().removeprefix("."))
-        with NewFile(path) as file:
-            file.write(content.getvalue())
-            file.publish()
-    except FileExistsError:
-        raise ExportError(is_there) from None
-    except (OSError, ValueError) as exc:
-        if isinstance(exc, StoreError):
-            raise
-        raise ExportError(f"the picture {path!r} cannot be written: {exc}") from exc
-    return path
-
-
-def check_matplotlib() -> None:
-    """Raise an error that names the extra if matplotlib is not installed."""
-    require_package("matplotlib", "lineage", "a picture")
-
-
 def _column(
     run: Any, column: Hashable | None, x: Hashable | None, stream: str | None
 ) -> tuple[StreamData, str, str | None]:
@@ -305,12 +220,3 @@ def _chosen_axis(data: StreamData, x: str, array: xarray.DataArray) -> Axis:
         )
     label, values = _labelled(chosen, data)
     return Axis(numpy.atleast_1d(not_boolean(values)), label)
-
-
-def _ascending(content: Plottable) -> Plottable:
-    """The image with rows and columns sorted by their axes."""
-    rows, columns = (numpy.argsort(axis.values, kind="stable") for axis in content.axes)
-    axes = tuple(
-        replace(axis, values=axis.values[order]) for axis, order in zip(content.axes, (rows, columns), strict=True)
-    )
-    return replace(content, values=content.values[numpy.ix_(rows, columns)], axes=axes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import xarray
 
-from ..results.axes import StreamData, title_of
+from ..results.stream_data import StreamData, title_of
 from ..runs.document_parts import NAMES
 from ..runs.shown_text import json_line
 from ..storage.assets.hdf5_file import NewHDF5File

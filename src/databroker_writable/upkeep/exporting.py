@@ -24,8 +24,8 @@ from ..errors import (
     require_package,
     warn_user,
 )
-from ..results.axes import first_descriptor, streams_of
 from ..results.remarks import retractions_in
+from ..results.stream_data import first_descriptor, streams_of
 from ..runs.attachments import attachments, check_file_name
 from ..storage.catalog_paths import check_encodable
 from ..storage.durable_file import NewFile

@@ -1,34 +1,31 @@
-"""Choose the axis against which a column is plotted."""
+"""The data of a stream for plots and exports: its columns, which of them can be plotted, and against which axis."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy
+import pandas
 import xarray
 
 from ..errors import ExportError
 from ..runs.attachments import STREAM as ATTACHMENTS
 from ..runs.attachments import has_attachments
 from ..runs.document_parts import NAMES, PRIMARY
+from ..tables.exact_numbers import plain_numbers, series_of
 from ..tables.tiled_columns import descriptor_of, is_remote
-from ..tables.wording import short
 
 MEASURED, TIMES = "biufc", "mM"
 """Kinds of numpy dtypes that can be plotted."""
+
+ZONE = "time_zone"
+"""The attribute of times as clocks in a time zone show them."""
 
 
 def is_plottable(array: Any) -> bool:
     """Whether a column or a coordinate holds numbers, bools or times."""
     return getattr(array.dtype, "kind", "") in MEASURED + TIMES and array.dtype.names is None
-
-
-def check_axes(ax: Any) -> None:
-    """Refuse what is no axes of matplotlib, such as a figure or the name of a file."""
-    if ax is None or hasattr(ax, "set_xlabel"):
-        return
-    way = f"; a picture is written by .figure.savefig({ax!r}) of what plot returns" if isinstance(ax, str) else ""
-    raise ExportError(f"ax must be axes of matplotlib, as pyplot.subplots() gives them, not {short(ax)}{way}")
 
 
 class StreamData(NamedTuple):
@@ -70,6 +67,35 @@ def _given(document: Mapping[str, Any], key: str, kind: type) -> Any:
     """What other programs give there, if it is of the right kind; otherwise nothing."""
     value = document.get(key)
     return value if isinstance(value, kind) else {}
+
+
+def drawable(dataset: xarray.Dataset) -> xarray.Dataset:
+    """The Dataset with numbers for nullable numbers and bools, NaN where they are missing, and times without zones."""
+    converted = {}
+    for name, variable in dataset.variables.items():
+        numbers = _drawable(variable)
+        if numbers is not None:
+            zone = getattr(numbers, "tz", None)
+            if zone is not None:
+                numbers = numbers.tz_localize(None)
+            attrs = variable.attrs if zone is None else {**variable.attrs, ZONE: str(zone)}
+            converted[name] = (variable.dims, numpy.asarray(numbers).reshape(variable.shape), attrs)
+    if not converted:
+        return dataset
+    return dataset.drop_indexes([name for name in dataset.xindexes if name in dataset.coords]).assign(converted)
+
+
+def _drawable(variable: xarray.Variable) -> Any:
+    """Numbers, or an index of times; None for what is drawn as it is, or not at all."""
+    if isinstance(variable.dtype, numpy.dtype) and variable.dtype.kind != "O":
+        return None
+    values = series_of(variable)
+    if values.dtype == object:
+        present = values.dropna()
+        if len(present) and all(isinstance(value, complex) for value in present):
+            return values.where(values.notna(), numpy.nan).to_numpy(complex)
+        values = values.convert_dtypes()
+    return pandas.DatetimeIndex(values) if isinstance(values.dtype, pandas.DatetimeTZDtype) else plain_numbers(values)
 
 
 def streams_of(run: Any, stream: str | None) -> list[str]:
