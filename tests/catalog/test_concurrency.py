@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import types
 
 import dask.array
 import numpy
 import pytest
 
-from databroker_writable import InvalidRunError, RunExistsError
+from databroker_writable import InvalidRunError, RunExistsError, StoreWarning
+from databroker_writable.catalog import catalog_sink
 from databroker_writable.runs.comparison import same_run
 from support import children
 
@@ -296,3 +298,35 @@ def test_a_builder_that_is_closed_while_a_thread_adds_is_stored(catalog, site, i
     in_threads(2, close_or_add)
     run = site.open()["fit-1"]
     assert run.metadata["stop"]["num_events"]["primary"] == len(run.primary.read()["x"])
+
+
+def test_builders_that_are_begun_at_the_same_time_are_all_closed_at_exit(monkeypatch):
+    class Begun:
+        uid, is_closed = "unclosed", False
+        meanwhile = None  # what another thread does while this one is looked at
+
+        @property
+        def closed(self):
+            before, meanwhile, self.meanwhile = self.is_closed, self.meanwhile, None
+            if meanwhile is not None:
+                meanwhile()
+            return before
+
+        def close(self, *reason):
+            self.is_closed = True
+
+    monkeypatch.setattr(catalog_sink, "_open", type(catalog_sink._open)())
+    sink = types.SimpleNamespace(is_lost=False, has_begun=True)
+    builders = first, second, third, fourth = [Begun() for _ in range(4)]
+    catalog_sink.close_at_exit(first, sink)
+    catalog_sink.close_at_exit(second, sink)
+
+    def close_the_first_and_begin_the_third():
+        first.close()
+        catalog_sink.close_at_exit(third, sink)
+
+    first.meanwhile = close_the_first_and_begin_the_third
+    catalog_sink.close_at_exit(fourth, sink)
+    with pytest.warns(StoreWarning, match="was not closed before the process ended"):
+        catalog_sink._close_all()
+    assert [builder.is_closed for builder in builders] == [True] * 4

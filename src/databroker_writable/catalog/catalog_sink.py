@@ -1,17 +1,28 @@
-"""Store a run while it is built."""
+"""Store a run while it is built; as a failed run, if its process ends before it is closed."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import weakref
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ..errors import InvalidRunError, StoreFailedError
+from ..errors import InvalidRunError, StoreError, StoreFailedError, warn_user
+from ..runs.builder import RunBuilder
 from ..runs.document_parts import NamedDocument
 from ..runs.interrupts import deferred_interrupts
 from ..runs.sinks import DocumentSink
 from ..storage.failures import not_shown
 from .run_store import RunInsertion, RunStore
+
+REASON = "the process ended before the run was closed"
+
+_open: dict[RunBuilder, CatalogSink] = {}
+"""The builders that are closed when the process ends."""
+
+# the finalizers of unfinished files also run at the end of the process; atexit runs what is registered after them first
+weakref.finalize(RunBuilder, bool).atexit = False
 
 
 class CatalogSink(DocumentSink):
@@ -102,3 +113,33 @@ class CatalogSink(DocumentSink):
     def abandon(self) -> None:
         if not self.is_lost:
             self._insertion.abandon()
+
+
+def close_at_exit(builder: RunBuilder, sink: CatalogSink) -> None:
+    """Close a builder when the process ends, if it is still open."""
+    for known, its_sink in list(_open.items()):
+        if not _is_unfinished(known, its_sink):
+            _open.pop(known, None)
+    _open[builder] = sink
+    # registered last, so it runs first, before finalizers remove what the run has written
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)
+
+
+def _is_unfinished(builder: RunBuilder, sink: CatalogSink) -> bool:
+    return not builder.closed and not sink.is_lost
+
+
+def _close_all() -> None:
+    for builder, sink in list(_open.items()):
+        if not _is_unfinished(builder, sink) or not sink.has_begun:
+            continue
+        try:
+            builder.close("fail", REASON)
+        except StoreError as exc:
+            warn_user(f"the run {builder.uid!r} was not closed before the process ended, and could not be kept: {exc}")
+        else:
+            warn_user(
+                f"the run {builder.uid!r} was not closed before the process ended; it is stored as a failed run. "
+                "Use the builder in a with block, or close() it"
+            )

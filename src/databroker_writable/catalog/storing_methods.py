@@ -16,9 +16,8 @@ from ..storage.assets.asset_router import byte_progress
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
 from .batches import BatchStore
-from .catalog_sink import CatalogSink
+from .catalog_sink import CatalogSink, close_at_exit
 from .checked_runs import checked_run, start_in, table_sink
-from .closing_at_exit import close_at_exit
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
 from .intake_methods import ReopenableMixin
