@@ -19,7 +19,7 @@ import pytest
 import xarray
 
 import databroker_writable
-from databroker_writable.catalog.checked_runs import checked_run
+from databroker_writable.catalog.documents_to_store import checked_run
 from databroker_writable.drivers import (
     WritableJSONLCatalog,
     WritableMongoEmbeddedCatalog,

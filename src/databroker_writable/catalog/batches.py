@@ -33,7 +33,7 @@ class BatchStore:
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._waiting: list[WaitingRun] = []
+        self._waiting: dict[str, WaitingRun] = {}  # by uid
         self._bytes = 0
         self._stored: dict[int, str] = {}
         self._failures: dict[int, Exception] = {}
@@ -48,7 +48,7 @@ class BatchStore:
 
     def add(self, position: int, documents: RunDocuments, plan: AssetPlan) -> None:
         """Add a run; store the batch if it is full, or if it has a dask array, which is not copied."""
-        if any(run.documents.uid == documents.uid for run in self._waiting):
+        if documents.uid in self._waiting:
             self.flush()
         pages = [doc for name, doc in documents if name == "event_page"]
         columns = [column for page in pages for column in page["data"].values()]
@@ -57,18 +57,17 @@ class BatchStore:
         self._bytes += sum(getattr(column, "nbytes", 32 * len(column)) for column in columns)
         is_full = len(self._waiting) + 1 >= self._store.backend.batch_size or self._bytes > BATCH_BYTES
         has_lazy = any(map(is_lazy, columns))
-        is_last = is_full or has_lazy
-        if not is_last:
+        if not is_full and not has_lazy:
             # the generator of the runs may reuse its arrays while these wait
             documents[:] = [(name, private_copy(doc) if name == "event_page" else doc) for name, doc in documents]
-        self._waiting.append(WaitingRun(position, documents, plan, has_lazy))
-        if is_last:
+        self._waiting[documents.uid] = WaitingRun(position, documents, plan, has_lazy)
+        if is_full or has_lazy:
             self.flush()
 
     def flush(self) -> None:
         """Store the waiting runs before an interrupt takes effect."""
         with deferred_interrupts(self._store.backend.patience):
-            batch, self._waiting, self._bytes = self._waiting, [], 0
+            batch, self._waiting, self._bytes = list(self._waiting.values()), {}, 0
             # an error in what is done for all is about none of them
             with contextlib.suppress(Exception), self._store.lock:
                 # not what computes a dask array, which may store runs in other threads

@@ -17,7 +17,7 @@ from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources,
 from ..tables.wording import short
 from .batches import BatchStore
 from .catalog_sink import CatalogSink, close_at_exit
-from .checked_runs import checked_run, start_in, table_sink
+from .documents_to_store import checked_run, start_in, table_sink
 from .driver_hooks import DriverHooks
 from .finding_methods import FindingMethods
 from .intake_methods import ReopenableMixin

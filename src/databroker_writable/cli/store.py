@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..catalog.checked_runs import slow_streams
+from ..catalog.documents_to_store import slow_streams
 from ..errors import StoreError
 from ..results.remarks import check_tags
 from ..results.time_arguments import FORMS, moment_in

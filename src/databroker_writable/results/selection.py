@@ -29,7 +29,7 @@ OPTIONS = {
 
 TO_ADD_TAG = "annotate(run, tags=[...]) adds it to one"
 
-Source = tuple[str, str | None]
+Input = tuple[str, str | None]
 """The uid of an input, and the role in which it was used; None for any."""
 
 
@@ -40,7 +40,7 @@ def select(
     *,
     since: Any = None,
     until: Any = None,
-    sources: Sequence[Source] = (),
+    sources: Sequence[Input] = (),
     tags: Any = None,
 ) -> Iterator[tuple[Header, str]]:
     """Headers of the matching runs, each with its status, newest first, without probe runs."""
@@ -83,11 +83,11 @@ def with_keywords(query: Mapping[str, Any] | None, more: Mapping[str, Any], meth
     return {**({} if query is None else query), **more}
 
 
-def sources_in(catalog: Any, runs: Any) -> list[Source]:
+def sources_in(catalog: Any, runs: Any) -> list[Input]:
     """The inputs in a search for results; an unknown uid is refused."""
     if runs is None:
         return []
-    sources: list[Source] = []
+    sources: list[Input] = []
     for run, role in with_roles(runs, "derived_from"):
         named = in_role(reference(run, "derived_from"), role, "derived_from")
         uid = source_uid(catalog, run, "derived_from")
@@ -132,7 +132,7 @@ def _tagged(catalog: Any, tags: Any, given: Mapping[str, list[str]]) -> list[str
     return [uid for uid, names in given.items() if set(wanted) <= set(names)]
 
 
-def _inputs(header: Header) -> set[Source]:
+def _inputs(header: Header) -> set[Input]:
     return {(source["uid"], source.get("role")) for source in sources_of(header.start)}
 
 
