@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mongoquery import Query
 
 from databroker_writable.runs import packed_headers
-from databroker_writable.runs.packed_headers import RunHeader, StartDocuments, fitting
+from databroker_writable.runs.packed_headers import PackedHeader, StartDocuments, fitting
 
 TEXTS = st.sampled_from(["Cu", "C", "u", "", "a", "sample", "ü", "x" * 40])
 VALUES = st.recursive(
@@ -51,16 +51,15 @@ def outcome(function: Callable[[], Any]) -> Any:
 @given(start=STARTS, query=QUERIES)
 def test_a_packed_header_fits_the_queries_that_its_document_fits(start: dict[str, Any], query: dict[str, Any]) -> None:
     start = {"uid": "u", "time": 1.0, **start}
-    for header in (RunHeader.packed_of(start, {"reason": "Cu"}), RunHeader.of(start, None)):
+    for header in (PackedHeader.packed_of(start, {"reason": "Cu"}), PackedHeader.of(start, None)):
         assert outcome(lambda header=header: list(fitting([header], query))) == outcome(
             lambda: Query(query).match(start)
         )
 
 
 def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    headers = [
-        RunHeader.packed_of({"uid": f"{n}", "time": n, "sample": f"s{n % 10}", "points": [n]}, None) for n in range(100)
-    ]
+    starts = [{"uid": f"{n}", "time": n, "sample": f"s{n % 10}", "points": [n]} for n in range(100)]
+    headers = [PackedHeader.packed_of(start, None) for start in starts]
     unpacked: list[int] = []
     unpack = packed_headers.msgpack.unpackb
     monkeypatch.setattr(
@@ -81,16 +80,16 @@ def test_only_what_may_fit_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_documents_that_msgpack_would_change_are_kept_as_they_are() -> None:
     start = {"uid": "u", "time": 1, "shape": (1, 2), "big": 2**70}
-    assert RunHeader.packed_of(start, None).start is start
+    assert PackedHeader.packed_of(start, None).start is start
 
 
 @pytest.mark.parametrize("value", [5, numpy.int16(5), numpy.array([4, 5]), [numpy.float32(5)], numpy.array([[4], [5]])])
 def test_numpy_values_are_packed_and_found_as_lists_of_numbers(value: Any) -> None:
     start = {"uid": "u", "time": 1.0, "found": value, "texts": numpy.array(["a", "Cu"])}
-    packed = RunHeader.packed_of(start, None)
+    packed = PackedHeader.packed_of(start, None)
     assert packed.packed is not None
     assert repr(packed.start) == repr(start)
-    for header in (packed, RunHeader.of(start, None)):
+    for header in (packed, PackedHeader.of(start, None)):
         assert [*fitting([header], {"found": 6, "texts": "Cu"})] == []
         assert [*fitting([header], {"found": 5, "texts": "C"})] == []
         is_deep = numpy.ndim(value) == 2
@@ -99,13 +98,13 @@ def test_numpy_values_are_packed_and_found_as_lists_of_numbers(value: Any) -> No
 
 def test_no_header_holds_a_pickle() -> None:
     start = {"uid": "u", "time": 1.0, "found": numpy.array([{}], dtype=object)}
-    assert RunHeader.packed_of(start, None).packed is None
+    assert PackedHeader.packed_of(start, None).packed is None
 
 
 def test_start_documents_are_put_in_order_of_time_and_looked_up_by_scan_id() -> None:
     documents = StartDocuments({})
     for n in (2, 0, 1):
-        documents.headers[f"run-{n}"] = RunHeader.packed_of({"uid": f"run-{n}", "time": n, "scan_id": 7}, None)
+        documents.headers[f"run-{n}"] = PackedHeader.packed_of({"uid": f"run-{n}", "time": n, "scan_id": 7}, None)
     newest_first = sorted(documents.values(), key=lambda start: -start["time"])
     assert [start["uid"] for start in newest_first] == ["run-2", "run-1", "run-0"]
     assert dict(newest_first[0]) == documents["run-2"] == {"uid": "run-2", "time": 2, "scan_id": 7}
@@ -121,7 +120,7 @@ def test_start_documents_are_put_in_order_of_time_and_looked_up_by_scan_id() -> 
 
 def test_a_document_at_hand_is_searched_without_a_copy_unless_it_holds_arrays() -> None:
     start = {"uid": "a", "time": 1.0, "md": {"names": ["x"]}}
-    assert RunHeader.of(start, None).searched is start
-    with_array = RunHeader.of({**start, "offsets": numpy.arange(3)}, None)
+    assert PackedHeader.of(start, None).searched is start
+    with_array = PackedHeader.of({**start, "offsets": numpy.arange(3)}, None)
     assert with_array.searched == {**start, "offsets": [0, 1, 2]}
     assert with_array.searched is with_array.searched

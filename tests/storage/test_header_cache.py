@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from databroker_writable import StoreWarning, make_writable, open_directory
 from databroker_writable.drivers import WritableJSONLCatalog, WritableMsgpackCatalog
 from databroker_writable.runs import packed_headers, upstream
-from databroker_writable.runs.packed_headers import RunHeader
+from databroker_writable.runs.packed_headers import PackedHeader
 from databroker_writable.storage import header_cache, run_file_readers
 from support import new_process
 
@@ -73,7 +73,7 @@ def listed(catalog: Any) -> list[tuple[Any, Any]]:
 
 def unmade_entries(catalog: Any) -> int:
     """How many runs have only their header in place of an entry."""
-    return sum(isinstance(entry, RunHeader) for entry in upstream.loaded_entries(catalog).by_uid.values())
+    return sum(isinstance(entry, PackedHeader) for entry in upstream.loaded_entries(catalog).by_uid.values())
 
 
 def test_a_second_opening_reads_only_files_that_are_new(runs: Path, files_read: list[str]) -> None:

@@ -14,7 +14,7 @@ import pymongo
 from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.document_parts import EXIT_STATUSES, UNFINISHED, ending_of
-from ..runs.packed_headers import RunHeader, fitting, place_in_time, with_keys
+from ..runs.packed_headers import PackedHeader, fitting, place_in_time, with_keys
 from ..runs.provenance import REFERRING, sources_of, superseded_uids
 from ..runs.upstream_entries import (
     is_deleted,
@@ -96,13 +96,13 @@ def headers(catalog: Any, query: Mapping[str, Any] | None = None) -> Iterator[He
         yield from _elsewhere(catalog, query)
 
 
-def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[RunHeader]:
+def _fitting(headers: Iterable[PackedHeader], query: Mapping[str, Any]) -> Iterator[PackedHeader]:
     """The headers that fit a query."""
     with naming_a_wrong_query():
         yield from fitting(headers, with_compiled_patterns(query))
 
 
-def _in_memory(catalog: Any, found: Iterable[RunHeader]) -> Iterator[Header]:
+def _in_memory(catalog: Any, found: Iterable[PackedHeader]) -> Iterator[Header]:
     """Headers of the runs of a catalog in memory, one at a time: for the first, the others are not compared."""
     transforms, documents_of = upstream.transforms_of(catalog), upstream.loaded_documents(catalog)
     changed_start, changed_stop = (_on_copies(transforms[name]) for name in ("start", "stop"))
@@ -260,7 +260,7 @@ def _naming(catalog: Any) -> _Naming:
     return naming
 
 
-def _loaded(catalog: Any, uids: Iterable[str]) -> list[RunHeader]:
+def _loaded(catalog: Any, uids: Iterable[str]) -> list[PackedHeader]:
     """The headers of some runs of a catalog in memory, newest first."""
     found = filter(None, (loaded_header(catalog, uid) for uid in uids))
     return sorted(found, key=attrgetter("time"), reverse=True)

@@ -29,8 +29,8 @@ def place_in_time(time: Any) -> float:
 
 
 @dataclass(slots=True, eq=False)
-class RunHeader:
-    """The start document of a run, and its stop document, if there is one."""
+class PackedHeader:
+    """The start document of a run, and its stop document, if there is one, unpacked when they are asked for."""
 
     uid: str
     time: float  # its place among other runs, `place_in_time`
@@ -41,12 +41,12 @@ class RunHeader:
     _searched: Any = None  # of documents at hand, once it was asked for
 
     @classmethod
-    def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
+    def of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> PackedHeader:
         """The header of documents that are at hand, which are kept as they are."""
         return cls(start["uid"], place_in_time(start.get("time")), None, (start, stop), path, state)
 
     @classmethod
-    def packed_of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> RunHeader:
+    def packed_of(cls, start: Any, stop: Document | None, path: str = "", state: bytes = b"") -> PackedHeader:
         """The same, packed where msgpack gives the documents back as they are."""
         try:
             packed = msgpack.packb([start, stop], strict_types=True, default=_packed_numpy)
@@ -115,7 +115,7 @@ def _plain_values(code: int, packed: bytes) -> Any:
     return to_builtin(_unpacked_numpy(code, packed))
 
 
-Sieve: TypeAlias = Callable[[RunHeader], bool]
+Sieve: TypeAlias = Callable[[PackedHeader], bool]
 """Tells of a header whether it may fit, without unpacking it."""
 
 
@@ -131,17 +131,17 @@ class StartDocuments(MutableMapping[str, Any]):
     """
 
     def __init__(self, documents: Mapping[str, Any]) -> None:
-        self.headers = {uid: RunHeader.of(start, None) for uid, start in list(documents.items())}
+        self.headers = {uid: PackedHeader.of(start, None) for uid, start in list(documents.items())}
         self.replacements = 0
-        self._newest_first: tuple[int, list[RunHeader]] = (0, [])
+        self._newest_first: tuple[int, list[PackedHeader]] = (0, [])
 
-    def add(self, header: RunHeader) -> None:
+    def add(self, header: PackedHeader) -> None:
         """Add the document of a run."""
         if header.uid in self.headers:
             self.replacements += 1
         self.headers[header.uid] = header
 
-    def newest_first(self) -> Sequence[RunHeader]:
+    def newest_first(self) -> Sequence[PackedHeader]:
         """The headers by time, those of the same time in the order in which they were added."""
         replacements, ordered = self._newest_first
         if replacements != self.replacements:
@@ -160,7 +160,7 @@ class StartDocuments(MutableMapping[str, Any]):
         header = self.headers.get(uid)
         # databroker sets it again when the entry of the run is made
         if header is None or not header.holds(start):
-            self.add(RunHeader.of(start, None))
+            self.add(PackedHeader.of(start, None))
 
     def __delitem__(self, uid: str) -> None:
         del self.headers[uid]
@@ -184,7 +184,7 @@ class StartDocuments(MutableMapping[str, Any]):
 class _StartDocument(Mapping[str, Any]):
     """A start document that is unpacked when more than its uid or its time is asked for."""
 
-    def __init__(self, header: RunHeader) -> None:
+    def __init__(self, header: PackedHeader) -> None:
         self._header = header
 
     def __getitem__(self, key: str) -> Any:
@@ -197,7 +197,7 @@ class _StartDocument(Mapping[str, Any]):
         return len(self._header.start)
 
 
-def fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[RunHeader]:
+def fitting(headers: Iterable[PackedHeader], query: Mapping[str, Any]) -> Iterator[PackedHeader]:
     """The headers whose start documents fit a query, as mongoquery decides.
 
     The packed bytes are searched first, because unpacking and mongoquery take most of the time.
@@ -208,7 +208,7 @@ def fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[
     return iter(headers)
 
 
-def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator[RunHeader]:
+def _fitting(headers: Iterable[PackedHeader], query: Mapping[str, Any]) -> Iterator[PackedHeader]:
     match = Query(query).match
     if isinstance(query, Mapping) and len(query) == 1:
         [(key, condition)] = query.items()
@@ -224,7 +224,7 @@ def _fitting(headers: Iterable[RunHeader], query: Mapping[str, Any]) -> Iterator
     return (header for header in headers if match(header.searched))
 
 
-def with_keys(headers: Iterable[RunHeader], keys: Iterable[str]) -> Iterator[RunHeader]:
+def with_keys(headers: Iterable[PackedHeader], keys: Iterable[str]) -> Iterator[PackedHeader]:
     """The headers that may have one of these keys in their documents."""
     texts = list(map(msgpack.packb, keys))
     for header in headers:

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from .document_parts import Document
-from .packed_headers import RunHeader
+from .packed_headers import PackedHeader
 
 VIEW = "search results"
 """The name that databroker gives to search results."""
@@ -119,14 +119,14 @@ loaded_files = attrgetter("_filename_to_mtime")
 """Modification times of the files that a catalog has loaded, and does not read again."""
 
 
-def loaded_documents(catalog: Any) -> Callable[[RunHeader], tuple[Any, Document | None]]:
+def loaded_documents(catalog: Any) -> Callable[[PackedHeader], tuple[Any, Document | None]]:
     """The function that returns the start and stop documents of a run in a catalog in memory."""
     entries = loaded_entries(catalog)
-    own: Callable[[RunHeader], tuple[Any, Document | None]] | None = getattr(entries, "documents_of", None)
+    own: Callable[[PackedHeader], tuple[Any, Document | None]] | None = getattr(entries, "documents_of", None)
     return own or (lambda header: (header.start, entries[header.uid].describe()["metadata"]["stop"]))
 
 
-def upsert_runs(catalog: Any, headers: Iterable[RunHeader], read_file: Callable[[str], Any]) -> None:
+def upsert_runs(catalog: Any, headers: Iterable[PackedHeader], read_file: Callable[[str], Any]) -> None:
     """Have databroker make the entry of the run in each file."""
     for header in headers:
         catalog.upsert(*header.documents, read_file, (header.path,), {})

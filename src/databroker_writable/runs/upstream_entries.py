@@ -19,7 +19,7 @@ from databroker.utils import LazyMap
 from intake.catalog.local import LocalCatalogEntry
 
 from .document_parts import Document, Reader
-from .packed_headers import RunHeader, StartDocuments, fitting
+from .packed_headers import PackedHeader, StartDocuments, fitting
 from .upstream import upsert_runs
 
 
@@ -89,10 +89,10 @@ class RunEntries(MutableMapping[str, Any]):
             raise AttributeError(name)
         return getattr(self.by_uid, name)
 
-    def documents_of(self, header: RunHeader) -> tuple[Any, Document | None]:
+    def documents_of(self, header: PackedHeader) -> tuple[Any, Document | None]:
         """The start and stop documents of a run; an entry's ``describe`` would copy both."""
         entry = self.by_uid[header.uid]
-        if isinstance(entry, RunHeader):
+        if isinstance(entry, PackedHeader):
             return entry.documents
         if isinstance(entry, LocalCatalogEntry):
             return header.start, entry._metadata["stop"]
@@ -106,11 +106,11 @@ class RunEntries(MutableMapping[str, Any]):
     def arguments(self, uid: str) -> Sequence[Any]:
         """What a run is read from: the path of its file, or what a facility's own entry says."""
         entry = self.by_uid[uid]
-        if isinstance(entry, RunHeader):
+        if isinstance(entry, PackedHeader):
             return (entry.path,)
         return getattr(entry, "_open_args", {}).get("gen_args") or ()
 
-    def add(self, headers: Iterable[RunHeader], reader: Reader) -> None:
+    def add(self, headers: Iterable[PackedHeader], reader: Reader) -> None:
         """Do for each header what ``catalog.upsert`` of databroker 1.2.5 does, except making the entry."""
         if type(self._catalog).upsert is not BlueskyInMemoryCatalog.upsert or type(self.by_uid) is not dict:
             upsert_runs(self._catalog, headers, reader)
@@ -125,7 +125,7 @@ class RunEntries(MutableMapping[str, Any]):
 
     def __getitem__(self, uid: str) -> Any:
         entry = self.by_uid[uid]
-        if isinstance(entry, RunHeader) and self._reader is not None:
+        if isinstance(entry, PackedHeader) and self._reader is not None:
             upsert_runs(self._catalog, [entry], self._reader)
             entry = self.by_uid[uid]
         original, unrendered = self._unrendered.get(uid, (None, None))
@@ -163,7 +163,7 @@ class RunEntries(MutableMapping[str, Any]):
 class SharedRunEntries(RunEntries):
     """The entries of a catalog in memory, shared with another catalog object."""
 
-    def add(self, headers: Iterable[RunHeader], reader: Reader) -> None:
+    def add(self, headers: Iterable[PackedHeader], reader: Reader) -> None:
         upsert_runs(self._catalog, headers, reader)
 
 
@@ -199,20 +199,20 @@ def loaded_state(catalog: Any) -> tuple[int, int | None]:
     return len(starts), starts.replacements if isinstance(starts, StartDocuments) else None
 
 
-def loaded_since(catalog: Any, count: int) -> list[RunHeader]:
+def loaded_since(catalog: Any, count: int) -> list[PackedHeader]:
     """The headers of the runs that were added to such a catalog since it had `count`."""
     starts = catalog._uid_to_run_start_doc
     if isinstance(starts, StartDocuments):
         return list(starts.headers.values())[count:]
-    return [RunHeader.of(start, None) for start in list(starts.values())[count:]]
+    return [PackedHeader.of(start, None) for start in list(starts.values())[count:]]
 
 
-def loaded_header(catalog: Any, uid: str) -> RunHeader | None:
+def loaded_header(catalog: Any, uid: str) -> PackedHeader | None:
     """The header of one run of such a catalog, if it has it."""
     starts = catalog._uid_to_run_start_doc
     if uid not in starts:
         return None
-    return starts.headers[uid] if isinstance(starts, StartDocuments) else RunHeader.of(starts[uid], None)
+    return starts.headers[uid] if isinstance(starts, StartDocuments) else PackedHeader.of(starts[uid], None)
 
 
 def is_deleted(catalog: Any, uid: str) -> bool:

@@ -16,7 +16,7 @@ from ..errors import InvalidCatalogError, NotWritableError
 from ..runs import upstream
 from ..runs.document_parts import Document, Reader
 from ..runs.forks import begin_anew_in_children
-from ..runs.packed_headers import RunHeader
+from ..runs.packed_headers import PackedHeader
 from ..runs.upstream_entries import is_deleted
 from ..tables.backend_limits import INT64_OR_UINT64, Limits
 from .asset_roots import AssetRoots
@@ -284,7 +284,7 @@ class FileBackend(Backend):
 
     def _load_published(self, writers: list[SerializerWriter]) -> None:
         self._had_directory = True
-        headers = [RunHeader.of(writer.start, writer.stop, writer.files[0].path) for writer in writers]
+        headers = [PackedHeader.of(writer.start, writer.stop, writer.files[0].path) for writer in writers]
         modified = {header.path: os.path.getmtime(header.path) for header in headers}
         upstream.loaded_entries(self.catalog).add(headers, self.read_file)
         upstream.loaded_files(self.catalog).update(modified)

@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from ..runs.packed_headers import RunHeader
+from ..runs.packed_headers import PackedHeader
 
 Files = Mapping[str, tuple[float, bytes]]
 """When run files were modified, and their states, by path."""
-Known = dict[str, RunHeader]
+Known = dict[str, PackedHeader]
 """Headers by the path of their file."""
 
 T = TypeVar("T")
@@ -73,12 +73,12 @@ class HeaderCache:
             nothing: Known = {}
             self._known |= _in_database(lambda database: _read(database, files, self.run_format), nothing)
 
-    def header(self, path: str, state: bytes) -> RunHeader | None:
+    def header(self, path: str, state: bytes) -> PackedHeader | None:
         """The header of a file, if it is known of the file in this state."""
         header = self._known.get(path)
         return header if header is not None and header.state == state else None
 
-    def add(self, headers: Sequence[RunHeader]) -> None:
+    def add(self, headers: Sequence[PackedHeader]) -> None:
         """Keep headers that were read from their files."""
         self._known |= {header.path: header for header in headers}
         if self.on_disk and _is_worthwhile(header.state for header in headers):
@@ -104,7 +104,7 @@ def state_of(status: os.stat_result) -> bytes:
     )
 
 
-def _row(header: RunHeader, run_format: str) -> tuple[Any, ...] | None:
+def _row(header: PackedHeader, run_format: str) -> tuple[Any, ...] | None:
     try:
         seconds = float(header.time)
         uid = header.uid.encode()
@@ -132,7 +132,7 @@ def _read(database: sqlite3.Connection, files: Files, run_format: str) -> Known:
                 path = beginning + name.decode(encoding, errors)
                 file = files.get(path)
                 if file is not None and file[1] == state and checksum == _checksum(state, uid, seconds, packed):
-                    known[path] = RunHeader(uid.decode(), seconds, packed, path=path, state=state)
+                    known[path] = PackedHeader(uid.decode(), seconds, packed, path=path, state=state)
     except (AttributeError, TypeError, ValueError, struct.error) as exc:
         raise sqlite3.DatabaseError("a row holds values of other types") from exc
     return known

@@ -19,7 +19,7 @@ import msgpack_numpy
 from ..errors import PickledRunError, is_of_this_process, warn_user
 from ..runs import upstream
 from ..runs.document_parts import Document, NamedDocument, Reader
-from ..runs.packed_headers import TIME_TYPES, RunHeader
+from ..runs.packed_headers import TIME_TYPES, PackedHeader
 from .catalog_paths import files_matching
 from .file_permissions import named_owner, owner_of
 from .header_cache import Files, HeaderCache, state_of
@@ -149,12 +149,12 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderCache) -> N
     warning, and tried again next time; databroker 1.2.5 could not open the catalog at all.
     """
     complaints: list[tuple[str, str]] = []
-    read: list[RunHeader] = []
+    read: list[PackedHeader] = []
     with _without_garbage_collection():
         files = _new_files(catalog, complaints)
         loaded = upstream.loaded_files(catalog)
 
-        def headers() -> Iterator[RunHeader]:
+        def headers() -> Iterator[PackedHeader]:
             recalled = False
             for path, (modified, state) in files.items():
                 header = index.header(path, state)
@@ -179,7 +179,9 @@ def load_run_files(catalog: Any, run_format: RunFormat, index: HeaderCache) -> N
         _warn(complaints)
 
 
-def _read_header(path: str, state: bytes, run_format: RunFormat, complaints: list[tuple[str, str]]) -> RunHeader | None:
+def _read_header(
+    path: str, state: bytes, run_format: RunFormat, complaints: list[tuple[str, str]]
+) -> PackedHeader | None:
     try:
         header = run_format.read_header(path)
         if header is None:
@@ -188,7 +190,7 @@ def _read_header(path: str, state: bytes, run_format: RunFormat, complaints: lis
                 complaints.append((path, "ends within its start document; restore it from a copy, or move it away"))
             return None
         _check_header(*header)
-        return RunHeader.packed_of(*header, path, state)
+        return PackedHeader.packed_of(*header, path, state)
     except (OSError, PickledRunError) as exc:
         _note(path, exc, complaints)
     except Exception as exc:  # other programs' files can contain anything
