@@ -55,7 +55,7 @@ def checked_run(
     """
     if is_table(run):
         plan = store.plan(asset_threshold)
-        checked = table_sink(store.catalog, run, start_arguments, store.new_checker(plan), **build_options).documents
+        checked = table_sink(store, run, start_arguments, store.new_checker(plan), **build_options).documents
     else:
         if named := [*start_arguments.names(), *build_options]:
             raise InvalidRunError(
@@ -135,37 +135,37 @@ def _warn_of_retraction(store: RunStore, run: Any, documents: RunDocuments) -> N
 
 
 def table_sink(
-    catalog: Any, data: Any, start_arguments: StartArguments, checker: RunChecker | None = None, **build_options: Any
+    store: RunStore, data: Any, start_arguments: StartArguments, checker: RunChecker | None = None, **build_options: Any
 ) -> TableSink:
     """Build the run of a table, with the arguments of `build_simple_run`."""
-    sink = TableSink(catalog.handler_registry, checker)
-    build_table(sink, data, start_in(catalog, start_arguments), **build_options)
+    sink = TableSink(store.catalog.handler_registry, checker)
+    build_table(sink, data, start_in(store, start_arguments), **build_options)
     warn_of_wrong_order(data, start_arguments.metadata)
     return sink
 
 
-def start_in(catalog: Any, start_arguments: StartArguments) -> dict[str, Any]:
+def start_in(store: RunStore, start_arguments: StartArguments) -> dict[str, Any]:
     """The metadata of a run that is built for a catalog; uids of its runs are completed, and get its name."""
-    resolved = {key: _resolved(catalog, getattr(start_arguments, key), key, start_arguments.uid) for key in REFERRING}
-    return start_metadata(replace(start_arguments, **resolved, metadata=_with_defaults(catalog, start_arguments)))
+    resolved = {key: _resolved(store, getattr(start_arguments, key), key, start_arguments.uid) for key in REFERRING}
+    return start_metadata(replace(start_arguments, **resolved, metadata=_with_defaults(store, start_arguments)))
 
 
-def _with_defaults(catalog: Any, start_arguments: StartArguments) -> Any:
+def _with_defaults(store: RunStore, start_arguments: StartArguments) -> Any:
     """Add metadata to the catalog's defaults; complete uids of this catalog in them, and add its name."""
     if start_arguments.metadata is not None and not is_dict_like(start_arguments.metadata):
         return start_arguments.metadata  # composing the start document will refuse it
-    defaults = dict(catalog._store.options.metadata_defaults)
+    defaults = dict(store.options.metadata_defaults)
     for key in (*REFERRING, "parameters"):
         if getattr(start_arguments, key) is not None:
             defaults.pop(key, None)
     merged = {**defaults, **(start_arguments.metadata or {})}
     for key in merged.keys() & set(REFERRING):
-        merged[key] = _resolved(catalog, merged[key], key, start_arguments.uid)
+        merged[key] = _resolved(store, merged[key], key, start_arguments.uid)
     return merged
 
 
-def _resolved(catalog: Any, runs: Any, argument: str, uid: str | None) -> Any:
+def _resolved(store: RunStore, runs: Any, argument: str, uid: str | None) -> Any:
     if runs is None:
         return None
-    with explaining_reads(catalog._backend):
-        return resolve(catalog, runs, argument, uid)
+    with explaining_reads(store.backend):
+        return resolve(store.catalog, runs, argument, uid)

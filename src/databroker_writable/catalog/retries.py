@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RunExistsError
 from ..runs import upstream
@@ -10,16 +10,18 @@ from ..runs.checker import RunDocuments
 from ..runs.comparison import same_but_for_assets, same_run, transformed
 from ..runs.document_parts import Document
 from ..runs.run_or_table import documents_of
-from ..storage.backend import Backend
 from ..storage.failures import explaining_reads, raise_explained
 
+if TYPE_CHECKING:
+    from .run_store import RunStore
 
-def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, failure: Exception | None) -> Any:
+
+def result_of_retry(store: RunStore, documents: RunDocuments, failure: Exception | None) -> Any:
     """Return the stored run with these documents, or raise the error that says why there is none.
 
     They were not stored this time, because of a failure, or because a run with their uid is visible.
     """
-    uid = documents.uid
+    uid, catalog, backend = documents.uid, store.catalog, store.backend
     try:
         existing = catalog[uid] if backend.has_run(uid) else None
     except Exception:
@@ -37,19 +39,19 @@ def result_of_retry(catalog: Any, backend: Backend, documents: RunDocuments, fai
     return existing
 
 
-def refuse_taken_uid(catalog: Any, backend: Backend, uid: str) -> None:
+def refuse_taken_uid(store: RunStore, uid: str) -> None:
     """Raise `RunExistsError` if a run with this uid is stored: a run that is built in pieces is never a retry."""
-    with explaining_reads(backend):
-        if backend.has_run(uid):
-            raise RunExistsError.of_uid(uid, backend.label, catalog[uid])
+    with explaining_reads(store.backend):
+        if store.backend.has_run(uid):
+            raise RunExistsError.of_uid(uid, store.backend.label, store.catalog[uid])
 
 
-def is_published(catalog: Any, backend: Backend, start: Document) -> bool:
+def is_published(store: RunStore, start: Document) -> bool:
     """Whether a run with this start document is stored, though its storing was reported as failed."""
     try:
-        if not backend.has_run(start["uid"]):
+        if not store.backend.has_run(start["uid"]):
             return False
-        stored = catalog[start["uid"]].metadata["start"]
+        stored = store.catalog[start["uid"]].metadata["start"]
     except Exception:
         return False
-    return same_run([("start", stored)], transformed([("start", start)], upstream.transforms_of(catalog)))
+    return same_run([("start", stored)], transformed([("start", start)], upstream.transforms_of(store.catalog)))

@@ -137,7 +137,7 @@ class RunStore:
             if isinstance(failure, RunExistsError):
                 # another process may have stored it since this catalog was loaded
                 self.catalog.force_reload()
-            return result_of_retry(self.catalog, self.backend, documents, failure)
+            return result_of_retry(self, documents, failure)
 
     def _shown(self, uid: str) -> Any:
         """The run that was just stored, as the catalog returns it."""
@@ -215,7 +215,7 @@ class RunInsertion:
             self.abandon()
             store = self._store
             may_be_done = name == "stop" and not isinstance(exc, RunExistsError)
-            if may_be_done and is_published(store.catalog, store.backend, self._start):
+            if may_be_done and is_published(store, self._start):
                 # it was done, but reported as failed
                 self.is_lost = False
                 return

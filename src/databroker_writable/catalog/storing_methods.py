@@ -227,10 +227,12 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         """
         with errors_end_here:
             self._store.check_writable()
-            start = start_in(self, StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters))
+            start = start_in(
+                self._store, StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters)
+            )
             sink = CatalogSink(self._store)
             builder = RunBuilder.into(sink, start, one_event)
-            refuse_taken_uid(self, self._backend, builder.uid)
+            refuse_taken_uid(self._store, builder.uid)
             close_at_exit(builder, sink)
             return builder
 
@@ -330,7 +332,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         """
         with errors_end_here:
             return table_sink(
-                self,
+                self._store,
                 data,
                 StartArguments(metadata, uid, time, derived_from, supersedes, versions, parameters),
                 exit_status=exit_status,

@@ -11,10 +11,10 @@ import pandas
 from ..errors import NotFoundError
 from ..runs.document_parts import name_of
 from ..runs.packed_headers import place_in_time
-from ..runs.provenance import reference, sources_of, start_of, superseded_uids
+from ..runs.provenance import sources_of, start_of, superseded_uids
 from .header_search import PROBE, Header, headers_superseding, named_inputs
 from .named_catalogs import NamedCatalogs
-from .references import known_uid, no_such_input
+from .references import completed, no_such_input
 from .remarks import RETRACTED, remarks, retractions
 from .time_arguments import local_times
 
@@ -48,8 +48,8 @@ def impact(catalog: Any, run: Any) -> pandas.DataFrame:
 
 def results_made_from(catalog: Any, run: Any) -> tuple[dict[str, Result], dict[str, str]]:
     """The runs that were made from a run, in any number of steps, across catalogs, nearest first, and the verdicts."""
-    first = reference(run, "impact")
-    uid = (known_uid(catalog, run, "impact") if isinstance(run, str) else None) or first["uid"]
+    first = completed(catalog, run, "impact")
+    uid = first["uid"]
     reached = NamedCatalogs(catalog)
     _, known = reached.find(uid, first["catalog"])
     results = _follow(reached, [uid], _inputs)

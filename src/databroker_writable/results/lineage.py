@@ -21,7 +21,7 @@ from .drawing import check_axes, check_matplotlib
 from .header_search import Header
 from .impact import SUPERSEDED, superseded_by
 from .named_catalogs import NamedCatalogs
-from .references import ambiguous, known_uid, no_such_input
+from .references import ambiguous, completed, no_such_input
 from .remarks import RETRACTED, Remark, remarks, retractions
 from .run_uids import uid_among, unambiguous_length
 from .stream_data import words_in_title
@@ -233,9 +233,7 @@ def lineage_of(run: Any, catalog: Any) -> Lineage:
     """Follow a run to its inputs and its results, across catalogs."""
     graph = Lineage()
     reached = NamedCatalogs(catalog)
-    first = reference(run, "lineage")
-    if isinstance(run, str):
-        first["uid"] = known_uid(catalog, run, "lineage") or run
+    first = completed(catalog, run, "lineage")
     _mention(graph, first["uid"], first["catalog"])
     is_growing = True
     while is_growing:

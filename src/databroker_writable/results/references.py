@@ -63,6 +63,14 @@ def known_uid(catalog: Any, text: str, argument: str, others: Collection[str] = 
         raise ambiguous(text, argument) from None
 
 
+def completed(catalog: Any, run: Any, argument: str) -> dict[str, Any]:
+    """A reference to a run, with the uid of a catalog's run if it is given by that, or by its first characters."""
+    named = reference(run, argument)
+    if isinstance(run, str):
+        named["uid"] = known_uid(catalog, named["uid"], argument) or named["uid"]
+    return named
+
+
 def ambiguous(text: str, argument: str) -> InvalidMetadataError:
     return InvalidMetadataError(f"{argument} names {text!r}, and several uids begin with it; give more characters")
 
