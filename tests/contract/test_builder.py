@@ -7,6 +7,7 @@ import errno
 import os
 import pickle
 import traceback
+import warnings
 
 import cloudpickle
 import dask.array
@@ -21,6 +22,7 @@ from databroker_writable import (
     RunBuilder,
     RunExistsError,
     StoreFailedError,
+    StoreWarning,
     recover,
     to_dataset,
 )
@@ -234,6 +236,23 @@ def test_runs_that_fail_are_named_and_the_others_stay(catalog, site):
     assert "1: InvalidTableError" in message
     assert "3: RunExistsError" in message
     assert "fit-1" in message
+    assert sorted(site.open()) == ["fit-1", "fit-2"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_runs_that_fail_are_named_though_the_iterable_raises(catalog, site, error):
+    def runs(*tables):
+        yield from tables
+        raise error("the iterable's own")
+
+    good, wrong = example_runs.small_documents(uid="fit-1"), {"x": [1, "a"]}
+    message = rf"ended by {error.__name__}; before that, 1 of 2 runs were not stored(?s:.*)1: InvalidTableError: column"
+    with pytest.warns(StoreWarning, match=message), pytest.raises(error, match="the iterable's own"):
+        catalog.store_runs(runs(good, wrong))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", StoreWarning)
+        with pytest.raises(error, match="the iterable's own"):
+            catalog.store_runs(runs(example_runs.small_documents(uid="fit-2")))
     assert sorted(site.open()) == ["fit-1", "fit-2"]
 
 

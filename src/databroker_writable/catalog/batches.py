@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from ..errors import StoreFailedError
+from ..errors import InvalidRunError, StoreFailedError, warn_user
 from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.interrupts import deferred_interrupts
+from ..runs.run_or_table import check_many
 from ..tables.classifier import is_lazy
 from ..tables.document_values import private_copy
+from ..tables.given_arguments import check_flag
 from .run_store import RunInsertion, RunStore, insert_documents
 
 BATCH_BYTES = 64 * 1024 * 1024
@@ -37,6 +40,15 @@ class BatchStore:
         self._bytes = 0
         self._stored: dict[int, str] = {}
         self._failures: dict[int, Exception] = {}
+
+    def __enter__(self) -> BatchStore:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        """Store what waits, also if the iterable of runs raised: the runs before are kept, or named."""
+        self.flush()
+        if exc_type is not None and self._failures:
+            warn_user(f"store_runs was ended by {exc_type.__name__}; before that, {self._failed()}")
 
     @contextlib.contextmanager
     def failures_at(self, position: int) -> Iterator[None]:
@@ -110,14 +122,27 @@ class BatchStore:
 
     def uids(self) -> list[str]:
         """Return the uids of all runs, in order; raise if some were not stored."""
-        stored = [self._stored[position] for position in sorted(self._stored)]
         if self._failures:
-            reasons = "\n".join(f"  {position}: {type(e).__name__}: {e}" for position, e in self._failures.items())
-            number = len(self._failures)
-            what = f"{number} of {number + len(stored)} runs were not stored, the others were"
-            raise StoreFailedError(
-                f"{what if stored else 'no run was stored'}. The errors, by position:\n{reasons}",
-                stored=stored,
-                failures=self._failures,
-            )
-        return stored
+            raise StoreFailedError(self._failed(), stored=self._in_order(), failures=self._failures)
+        return self._in_order()
+
+    def _in_order(self) -> list[str]:
+        return [self._stored[position] for position in sorted(self._stored)]
+
+    def _failed(self) -> str:
+        """How many runs were not stored, and why."""
+        reasons = "\n".join(f"  {position}: {type(e).__name__}: {e}" for position, e in self._failures.items())
+        number = len(self._failures)
+        what = f"{number} of {number + len(self._stored)} runs were not stored, the others were"
+        return f"{what if self._stored else 'no run was stored'}. The errors, by position:\n{reasons}"
+
+
+def checked_runs(runs: Any, progress: bool) -> Iterable[Any]:
+    """The runs of an iterable, with a progress bar if it is asked for; refuse anything else."""
+    check_flag("progress", progress, InvalidRunError)
+    check_many(runs)
+    if not progress:
+        return runs
+    from tqdm import tqdm
+
+    return tqdm(runs, unit="run")

@@ -6,16 +6,16 @@ import contextlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import NotWritableError, errors_end_here
+from ..errors import InvalidRunError, NotWritableError, errors_end_here
 from ..runs import upstream
 from ..runs.builder import RunBuilder
-from ..runs.run_or_table import check_many
 from ..runs.sinks import BuiltRun
 from ..runs.start_document import StartArguments
 from ..storage.assets.asset_router import byte_progress
+from ..tables.given_arguments import check_flag
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
-from .batches import BatchStore
+from .batches import BatchStore, checked_runs
 from .catalog_sink import CatalogSink, close_at_exit
 from .documents_to_store import checked_run, start_in, table_sink
 from .driver_hooks import DriverHooks
@@ -180,6 +180,7 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         build_options = {name: value for name, value in others.items() if value is not None}
         with errors_end_here:
             self._store.check_writable()
+            check_flag("progress", progress, InvalidRunError)
             documents, plan = checked_run(self._store, run, start_arguments, asset_threshold, **build_options)
             with byte_progress(documents, plan) if progress else contextlib.nullcontext() as report:
                 return self._store.store(documents, RunInsertion(self._store, plan, report))
@@ -261,6 +262,11 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         InvalidRunError, NotWritableError
             `runs` is not an iterable of runs, or nothing can be stored here; nothing was written.
 
+        Warns
+        -----
+        StoreWarning
+            `runs` raised an exception, which goes on, and some of the runs before it could not be stored.
+
         Notes
         -----
         O(1) in the number of stored runs. Catalogs of files bring many runs to the disk at once, which saves most of
@@ -273,19 +279,11 @@ class WritableMixin(OptionProperties, FindingMethods, RemarkMethods, ReopenableM
         """
         with errors_end_here:
             self._store.check_writable()
-            check_many(runs)
-            if progress:
-                from tqdm import tqdm
-
-                runs = tqdm(runs, unit="run")
-            batches = BatchStore(self._store)
-            try:
+            runs = checked_runs(runs, progress)
+            with BatchStore(self._store) as batches:
                 for position, run in enumerate(runs):
                     with batches.failures_at(position):
                         batches.add(position, *checked_run(self._store, run))
-            finally:
-                # also if the iterable raises: the runs before are kept
-                batches.flush()
             return batches.uids()
 
     def build_simple_run(
