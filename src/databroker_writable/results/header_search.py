@@ -26,6 +26,7 @@ from ..runs.upstream_entries import (
 )
 from ..storage.embedded_query import header_query
 from ..storage.mongo_errors import away_as_error
+from ..tables.given_arguments import is_one_of
 from ..tables.wording import short
 from .queries import check_query, naming_a_refused_query, naming_a_wrong_query, with_compiled_patterns
 
@@ -170,7 +171,7 @@ def _normalized(catalog: Any, query: Mapping[str, Any]) -> Documents:
 
 def check_status(status: Any) -> None:
     """Refuse a status that no run has."""
-    if status is not None and status not in STATUSES:
+    if status is not None and not is_one_of(status, STATUSES):
         raise InvalidMetadataError(f"status must be one of {', '.join(STATUSES)}, or None for any, not {short(status)}")
 
 

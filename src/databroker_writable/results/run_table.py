@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def table(
     sources = sources_in(catalog, derived_from)
 
     def chosen() -> Iterator[tuple[Header, str]]:
-        return itertools.islice(select(catalog, query, sources=sources, **filters), limit)
+        return itertools.islice(select(catalog, query, sources=sources, **filters), limit and min(limit, sys.maxsize))
 
     # no dict per run is kept: so many new objects would start garbage collections over everything in the catalog
     for header, status in chosen():

@@ -14,7 +14,9 @@ from ..runs.attachments import STREAM as ATTACHMENTS
 from ..runs.attachments import has_attachments
 from ..runs.document_parts import NAMES, PRIMARY
 from ..tables.exact_numbers import plain_numbers, series_of
+from ..tables.given_arguments import is_one_of
 from ..tables.tiled_columns import descriptor_of, is_remote
+from ..tables.wording import short
 
 MEASURED, TIMES = "biufc", "mM"
 """Kinds of numpy dtypes that can be plotted."""
@@ -102,8 +104,8 @@ def streams_of(run: Any, stream: str | None) -> list[str]:
     """The streams of a run without its attachments, ``primary`` first, or only the requested one."""
     streams = sorted(run, key=lambda name: name != PRIMARY)
     if stream is not None:
-        if stream not in streams:
-            raise ExportError(f"there is no stream {stream!r}; the run has {', '.join(streams) or 'none'}")
+        if not is_one_of(stream, streams):
+            raise ExportError(f"there is no stream {short(stream)}; the run has {', '.join(streams) or 'none'}")
         return [stream]
     return [
         name for name in streams if name != ATTACHMENTS or not has_attachments(first_descriptor(run, name)["data_keys"])

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bluesky_live.run_builder
-import numpy
 from numpy.typing import ArrayLike
 
 from ..errors import InvalidRunError, InvalidTableError, StoreError, errors_end_here, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
 from ..tables.document_values import private_copy
+from ..tables.given_arguments import check_flag
 from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
 from .attachments import STREAM, attachment_table
@@ -91,8 +91,7 @@ class RunBuilder(ShownBuilder, bluesky_live.run_builder.RunBuilder):
         return builder
 
     def _begin(self, metadata: dict[str, Any], one_event: bool, sink: DocumentSink) -> None:
-        if not isinstance(one_event, bool | numpy.bool_):
-            raise InvalidTableError(f"one_event must be True or False, not {short(one_event)}")
+        check_flag("one_event", one_event, InvalidTableError)
         self._one_event = bool(one_event)
         self._has_fixed_time = metadata.get("time") is not None
         metadata.setdefault("uid", new_run_uid())

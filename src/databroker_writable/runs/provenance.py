@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas
@@ -13,6 +13,7 @@ from intake.catalog import Catalog
 
 from ..errors import InvalidMetadataError
 from ..tables.document_values import document_value
+from ..tables.given_arguments import is_several
 from ..tables.metadata_values import plain_metadata, plain_parameters
 from ..tables.stream_reading import catalog_of
 from ..tables.to_dataset import is_stream
@@ -176,7 +177,7 @@ def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
 
 def as_list(value: Any) -> list[Any]:
     """One run, or several, as a list."""
-    is_single = isinstance(value, str | Mapping) or start_of(value) is not None or not isinstance(value, Iterable)
+    is_single = isinstance(value, str | Mapping) or start_of(value) is not None or not is_several(value)
     return [value] if is_single else list(value)
 
 

@@ -13,6 +13,7 @@ from bluesky_live.bluesky_run import BlueskyRun, DocumentCache, discover_handler
 
 from ..errors import InvalidRunError, errors_end_here
 from ..tables.classifier import is_lazy
+from ..tables.wording import short
 from .checker import RunChecker, RunDocuments
 from .document_parts import NamedDocument
 from .forks import begin_anew_in_children
@@ -120,6 +121,11 @@ class MemorySink(DocumentSink):
 
     def __init__(self, handler_registry: Mapping[str, Any] | None, checker: RunChecker | None = None) -> None:
         super().__init__()
+        if handler_registry is not None and not isinstance(handler_registry, Mapping):
+            raise InvalidRunError(
+                f"handler_registry must be a dict of handlers by their spec, or None for those that are installed, not "
+                f"{short(handler_registry)}"
+            )
         self.documents = RunDocuments()
         self._checker = checker or RunChecker()
         self._handler_registry = handler_registry

@@ -70,7 +70,9 @@ def expanded(path: str, name: str, error: type[StoreError] = InvalidCatalogError
 
 
 def check_encodable(path: str, name: str, error: type[StoreError] = InvalidCatalogError) -> None:
-    """Raise `error` for a path that no file can have where the locale is not one of UTF-8."""
+    """Raise `error` for a path that no file can have, such as one that is not ASCII where the locale is not UTF-8."""
+    if "\0" in path:
+        raise error(f"{name} is {short(path)}, which holds a NUL character; no path can, so leave it out")
     try:
         os.fsencode(path)
     except UnicodeEncodeError:

@@ -16,6 +16,7 @@ from ..errors import InvalidRunError, InvalidTableError, NotFoundError, errors_e
 from .arrow_columns import rows_of_numbers
 from .classifier import LABELLED, SCALARS, exceeds_float64, is_delayed, is_lazy, not_computed, units_of
 from .exact_numbers import exactly_as
+from .given_arguments import is_one_of
 from .list_columns import array_from_list, object_array
 from .names import free_name
 from .wording import choice, short
@@ -158,8 +159,8 @@ def ragged(dataset: xarray.Dataset, name: Hashable) -> list[numpy.ndarray]:
     with errors_end_here:
         if not isinstance(dataset, xarray.Dataset):
             raise InvalidRunError(f"ragged takes a Dataset, as to_dataset(run) returns it, not {short(dataset)}")
-        if name not in dataset:
-            raise NotFoundError(f"there is no column {name!r}; the Dataset has {choice(dataset, name)}")
+        if not is_one_of(name, dataset.variables):
+            raise NotFoundError(f"there is no column {short(name)}; the Dataset has {choice(dataset, name)}")
         column = dataset[name]
         if COUNT not in column.attrs:
             raise InvalidRunError(f"the rows of {name!r} have equal lengths; use dataset[{name!r}].values")

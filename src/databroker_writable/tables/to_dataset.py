@@ -13,6 +13,7 @@ from ..errors import InvalidRunError, NotFoundError, errors_end_here
 from .acquired_streams import read_acquired
 from .decode import decode, rebuild
 from .exact_numbers import series_of
+from .given_arguments import is_one_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run
@@ -71,9 +72,9 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     with errors_end_here:
         run = require_run(run, "to_dataset")
         streams = list(run)
-        if stream not in streams:
+        if not is_one_of(stream, streams):
             listed = ", ".join(map(repr, sorted(streams))) or "none"
-            raise NotFoundError(f"the run has no stream {stream!r}; its streams: {listed}")
+            raise NotFoundError(f"the run has no stream {short(stream)}; its streams: {listed}")
         if is_remote(run):
             source = run[stream]
             descriptor = descriptor_of(source)

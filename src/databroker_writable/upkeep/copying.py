@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog.wrapping import catalog_of_runs, check_is_writable
 from ..errors import (
+    InvalidMetadataError,
     NotFoundError,
     NotWritableError,
     RunExistsError,
@@ -28,6 +29,7 @@ from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..storage.mongo_errors import away_as_error, is_away
+from ..tables.given_arguments import check_flag
 from ..tables.public_types import Broker, RunOrUid
 from ..tables.wording import counted
 from .asset_copies import AssetCopies
@@ -116,6 +118,8 @@ def copy_runs(
     (['run-1'], ['run-1'])
     """
     with errors_end_here, away_as_error():
+        check_flag("as_is", as_is, InvalidMetadataError)
+        check_flag("progress", progress, InvalidMetadataError)
         source = catalog_of_runs(source)
         report = CopyReport()
         chosen = runs_to_copy(source) if uids is None else _uids_of(source, uids)

@@ -8,7 +8,7 @@ import functools
 import importlib
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from ..storage.catalog_paths import check_encodable
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
 from ..tables import require_run, text_name, to_dataset, with_text_names
+from ..tables.given_arguments import check_flag, is_one_of, is_several
 from ..tables.public_types import Run
 from ..tables.wording import choice, short
 from .export_names import SUFFIXES, file_name, writer_for
@@ -151,6 +152,8 @@ def export(
     """
     with errors_end_here:
         run = require_run(run, "export")
+        check_flag("with_inputs", with_inputs, ExportError)
+        check_flag("force", force, ExportError)
         path = file_name(path, run.metadata["start"])
         write = writer_for(path)
         if os.path.isdir(path):
@@ -306,13 +309,13 @@ def _chosen(
 ) -> dict[str, xarray.Dataset]:
     """The columns of streams, whose names are text, that are given by these or by the names that were `stored`."""
     known = [name for datasets in (streams, stored) for dataset in datasets.values() for name in dataset.variables]
-    is_one = isinstance(columns, str) or not isinstance(columns, Iterable)
+    is_one = isinstance(columns, str) or not is_several(columns)
     # the name of a column can be a tuple
-    names = [columns] if is_one or (isinstance(columns, tuple) and columns in known) else list(columns)
-    unknown = [name for name in names if name not in known]
+    names = [columns] if is_one or (isinstance(columns, tuple) and is_one_of(columns, known)) else list(columns)
+    unknown = [name for name in names if not is_one_of(name, known)]
     if unknown:
         listed = sorted(dict.fromkeys(str(name) for dataset in streams.values() for name in dataset.variables))
-        raise ExportError(f"there is no column {unknown[0]!r}; the run has {choice(listed, unknown[0])}")
+        raise ExportError(f"there is no column {short(unknown[0])}; the run has {choice(listed, unknown[0])}")
     texts = {stream: [text_name(dataset, name) for name in names] for stream, dataset in stored.items()}
     chosen = {
         stream: dataset[[name for name in texts[stream] if name in dataset.variables]]
