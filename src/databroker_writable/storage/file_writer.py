@@ -31,10 +31,9 @@ SYNC_THREADS = 4
 class PublishingManager:
     """Opens new files for a serializer; has the methods of `suitcase.utils.MultiFileManager`."""
 
-    def __init__(self, directory: str, run: SerializerWriter, check_name: Callable[[str], None]) -> None:
+    def __init__(self, directory: str, run: SerializerWriter) -> None:
         self._directory = unescaped(directory)
         self._run = run
-        self._check_name = check_name
         # if they were garbage-collected, they would close their files
         self._texts: list[IO[str]] = []
         # final paths by label, as suitcase's managers give them; suitcase-specfile looks them up
@@ -46,7 +45,7 @@ class PublishingManager:
         """Open a new file, hidden until its run is published."""
         path = os.path.join(self._directory, postfix)
         names = (path, name_during_deletion(path))
-        self._check_name(path)
+        self._run.check_name(path)
         for name in names:
             if os.path.lexists(name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
@@ -71,20 +70,23 @@ class SerializerWriter:
     It leaves the run out if the driver's router has no serializer for it.
     """
 
-    def __init__(self, serializer: Any, start: Document, check_name: Callable[[str], None] = lambda path: None) -> None:
+    def __init__(self, serializer: Any, start: Document) -> None:
         self.start = start
         self.stop: Document | None = None
         self.files: list[NewFile] = []
         self._callbacks = _callbacks_of(serializer, start)
         self.leaves_run_out = not self._callbacks
         for callback in self._callbacks:
-            upstream.replace_manager(callback, lambda directory: PublishingManager(directory, self, check_name))
+            upstream.replace_manager(callback, lambda directory: PublishingManager(directory, self))
 
     def __call__(self, name: str, doc: Document) -> None:
         for callback in self._callbacks:
             callback(name, doc)
         if name == "stop":
             self.stop = doc
+
+    def check_name(self, path: str) -> None:
+        """Refuse the name of a file that the catalog would not find again; of a facility's driver nothing is known."""
 
     @property
     def uid(self) -> str:
@@ -125,7 +127,10 @@ class FileRunWriter(SerializerWriter):
 
     def __init__(self, backend: FileBackend, start: Document) -> None:
         self._backend = backend
-        super().__init__(backend.driver_serializer(), start, backend.check_file_name)
+        super().__init__(backend.driver_serializer(), start)
+
+    def check_name(self, path: str) -> None:
+        self._backend.check_file_name(path)
 
     def __call__(self, name: str, doc: Document) -> None:
         try:
