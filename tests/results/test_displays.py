@@ -125,3 +125,11 @@ def test_a_builder_shows_its_streams_and_whether_it_is_open(catalog, notebook):
 def test_nothing_is_registered_where_ipython_does_not_run(monkeypatch):
     monkeypatch.setattr("IPython.get_ipython", lambda: None)
     show_runs_in_ipython()
+
+
+def test_a_catalog_counts_no_run_whose_file_is_gone(catalog):
+    for uid in ("kept", "deleted", "later"):
+        catalog.store_run({"x": [1]}, uid=uid)
+    Path(catalog.paths[0]).with_name("deleted.msgpack").unlink()
+    catalog.force_reload()
+    assert repr(catalog).splitlines()[0].endswith(": 2 runs>")

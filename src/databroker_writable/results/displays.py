@@ -16,6 +16,7 @@ from databroker.core import BlueskyEventStream, BlueskyRun
 from ..runs import run_display, upstream
 from ..runs.run_display import Display, display_of, display_of_stream
 from ..runs.shown_text import aligned, html_table, shown
+from ..runs.upstream_entries import is_deleted, may_have_deleted_runs
 from ..storage.backend import label_of
 from .header_search import NO_PROBES, PROBE, headers
 from .remarks import remark_facts, status_beside
@@ -55,9 +56,10 @@ def _described(catalog: Any) -> tuple[str, list[tuple[str, ...]]]:
 
 
 def _count(catalog: Any) -> int:
-    """How many runs a catalog has, without probe runs, which are not shown."""
+    """How many runs a catalog has, without what is not shown: probe runs, and runs whose files are gone."""
     if upstream.is_in_memory(catalog):  # a search would read the files
-        return len(catalog) - sum(1 for _ in headers(catalog, {PROBE: {"$exists": True}}))
+        deleted = sum(is_deleted(catalog, uid) for uid in catalog) if may_have_deleted_runs(catalog) else 0
+        return len(catalog) - deleted - sum(1 for _ in headers(catalog, {PROBE: {"$exists": True}}))
     return len(catalog.search(NO_PROBES))
 
 
