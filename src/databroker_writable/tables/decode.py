@@ -11,10 +11,9 @@ import pandas
 import xarray
 from xarray.indexes import PandasIndex, PandasMultiIndex
 
-from .encoded_column import flatten
+from .encoded_column import MARKERS, flatten
 from .layout import decode_attribute, decode_attributes
 from .list_columns import object_array
-from .missing_values import MARKERS
 from .time_columns import decode_times
 
 

@@ -22,7 +22,6 @@ from .indexed_tables import source_from_dataset, source_from_frame
 from .input_types import KnownForm, known_form
 from .layout import OBJECT, SOURCE, embed_layout, encode_attributes
 from .lazy_columns import computed
-from .missing_values import has_nulls, null_marks, null_safe, with_dtype_of_nulls
 from .names import free_name
 from .stream_table import StreamSchema, StreamTable
 from .time_columns import LATEST
@@ -152,13 +151,13 @@ class _StreamComposer:
             # the remedies name columns of the table, and this is its index
             raise InvalidTableError(f"{exc}, after table = table.reset_index()") from exc
         if variable.name in self.object_dtypes:
-            encoded = with_dtype_of_nulls(encoded, self.object_dtypes[variable.name])
+            encoded = encoded.with_dtype_of_nulls(self.object_dtypes[variable.name])
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
         marks = None
-        if isinstance(encoded.values, list) and has_nulls(encoded):
+        if encoded.has_nulls():
             entry["nulls"] = encoded.dtype_numpy
-            marks, encoded = null_marks(encoded), null_safe(encoded)
+            marks, encoded = encoded.null_marks(), encoded.null_safe()
         put = self._put_in_events if in_events else self._put_in_configuration
         if along and variable.name == "time" and self._can_be_event_time(encoded):
             self.time = numpy.asarray(encoded.values, dtype="float64")

@@ -14,9 +14,8 @@ import pandas
 import xarray
 
 from ..errors import warn_user
-from .encoded_column import nest
+from .encoded_column import is_null, nest
 from .layout import find_layout
-from .missing_values import is_null
 from .time_columns import NAT
 
 NULLS = "unannounced_nulls"

@@ -15,7 +15,7 @@ from ..errors import InvalidRunError, ServerAwayError, StoreFailedError, warn_us
 from ..results.header_search import Header
 from ..results.run_uids import open_run
 from ..runs.document_parts import Document, NamedDocument
-from ..tables.missing_values import is_null
+from ..tables.encoded_column import is_null
 from ..tables.tiled_columns import read_stream
 from .tiled_documents import documents_for_tiled
 from .tiled_marks import MARK, MarkingContainer, is_marked, is_whole, new_mark, who_may_write
