@@ -12,9 +12,8 @@ import xarray
 from ..errors import ExportError, errors_end_here
 from ..runs.shown_text import SHORT_UID
 from ..tables import require_run, text_name, to_dataset, with_text_names
-from ..tables.encodings_in_words import dtype_in_words
 from ..tables.public_types import Run
-from ..tables.wording import choice, short
+from ..tables.wording import choice, dtype_in_words, short
 from .drawing import Axis, Plottable, check_axes, check_matplotlib, draw, not_boolean
 from .stream_data import TIMES, ZONE, StreamData, drawable, first_descriptor, is_plottable, streams_of, title_of
 

@@ -12,9 +12,8 @@ import numpy
 
 from ..errors import InvalidTableError, warn_user
 from .column_parts import COUNT, DTYPE, PaddedRows
-from .encodings_in_words import Words, dtype_in_words, encodings_in_words
 from .layout import OBJECT, find_layout
-from .wording import short
+from .wording import dtype_in_words, short
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def _check_column(name: Any, first: StreamSchema, later: StreamSchema, stream: s
     forms = [encoding["is"] for encoding in encodings]
     if len({encoding.get("bounds", encoding).get("exact") for encoding in encodings}) > 1:
         # the user does not know the column of exact integers, which only one of the tables has
-        raise _difference(stream, *encodings_in_words(name, *encodings))
+        raise _other_encoding(stream, name, *encodings)
     if forms == ["numpy", "object"] and "nulls" in new:
         dtype = numpy.dtype(old["encoding"]["dtype"])
         way = "write nan for them" if dtype.kind in "iuf" else "begin with a table that has some"
@@ -195,7 +194,7 @@ def _check_column(name: Any, first: StreamSchema, later: StreamSchema, stream: s
         )
     dtypes = [numpy.dtype(rows.dtype) for rows in padded if rows is not None]
     if len(set(dtypes)) > 1:
-        raise _difference(stream, f"the type of the rows of column {name!r}", *map(Words, map(dtype_in_words, dtypes)))
+        raise _difference(stream, f"the type of the rows of column {name!r}", *map(_Words, map(dtype_in_words, dtypes)))
 
 
 def _check_data_keys(first: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]], stream: str) -> None:
@@ -235,7 +234,7 @@ def _check_variables(first: dict[Any, dict[str, Any]], later: dict[Any, dict[str
         for part in ("encoding", "dims", "coordinate", "attrs", "in"):
             if _loose(entry[part]) != _loose(other[part]) and not may_differ.get(part, False):
                 if part == "encoding":
-                    raise _difference(stream, *encodings_in_words(name, entry[part], other[part]))
+                    raise _other_encoding(stream, name, entry[part], other[part])
                 raise _difference(stream, f"the {part} of {name!r}", entry[part], other[part])
 
 
@@ -270,8 +269,48 @@ def _loose(value: Any) -> Any:
     return value
 
 
+class _Words(str):
+    """Text for messages that needs no quotation marks."""
+
+    __slots__ = ()
+
+
 def _difference(
     stream: str, what: str, first: Any, later: Any, remedy: str = "convert it, or begin another stream"
 ) -> InvalidTableError:
-    before, after = (value if isinstance(value, Words) else short(value, 300) for value in (first, later))
+    before, after = (value if isinstance(value, _Words) else short(value, 300) for value in (first, later))
     return InvalidTableError(f"stream {stream!r} began with {what} {before}, but this table has {after}; {remedy}")
+
+
+def _other_encoding(stream: str, name: Any, first: dict[str, Any], later: dict[str, Any]) -> InvalidTableError:
+    """The error for a column that a later table encodes in another way."""
+    if first["is"] == later["is"] == "category":
+        ours, theirs = ([*encoding["categories"]["values"]] for encoding in (first, later))
+        if ours != theirs:
+            way = f"give each table all of them, with table[{name!r}].cat.set_categories(...), or begin another stream"
+            return _difference(stream, f"the categories of column {name!r}", ours, theirs, way)
+    before, after = map(_in_words, (first, later))
+    if before == after:
+        # what is left of the differences is rare: zones, bounds, and how pandas marks missing values
+        parts = [key for key in {**first, **later} if first.get(key) != later.get(key)]
+        before, after = (
+            f"{before} with {', '.join(f'{part} {short(side.get(part))}' for part in parts)}" for side in (first, later)
+        )
+    return _difference(stream, f"the type of column {name!r}", _Words(before), _Words(after))
+
+
+def _in_words(encoding: dict[str, Any]) -> str:
+    form, dtype = encoding["is"], encoding.get("dtype")
+    if "zone" in encoding:
+        return f"datetime in the zone {encoding['zone']}"
+    if form in ("numpy", "masked", "datetime", "timedelta"):
+        dtype = dtype_in_words(dtype)
+    words = {
+        "object": "Python objects",
+        "masked": f"a masked array of {dtype}",
+        "category": f"{'ordered ' * encoding.get('ordered', False)}category of {dtype}",
+        "interval": f"interval, closed {encoding.get('closed')}",
+        "string": f"pandas' {dtype}",
+        "extension": f"pandas' {dtype}",
+    }
+    return words.get(form, str(dtype))

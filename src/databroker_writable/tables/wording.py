@@ -46,6 +46,14 @@ def choice(names: Iterable[Any], wanted: Any, show: Callable[[Any], str] = str) 
     return listed if len(listed) <= 300 else cut(listed, 300) + did_you_mean(str(wanted), map(str, names))
 
 
+def dtype_in_words(dtype: Any) -> str:
+    """The name of a type of numpy or pandas."""
+    if pandas.api.types.is_extension_array_dtype(dtype):
+        return str(dtype)
+    dtype = numpy.dtype(dtype)
+    return {"U": "text", "O": "Python objects"}.get(dtype.kind, str(dtype.newbyteorder("=")))
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things, such as '2 runs'."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
