@@ -158,7 +158,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **ours}
 
 
-def installed_versions(packages: Sequence[str] = ()) -> dict[str, str]:
+def installed_versions(packages: Sequence[str]) -> dict[str, str]:
     """Versions of the software that made a run, for the key where RunEngine writes them."""
     found = _versions().copy()
     names = [packages] if isinstance(packages, str) else packages

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy
@@ -47,7 +46,7 @@ class PaddedRows(NamedTuple):
 
 
 def parts_of_columns(
-    columns: Iterable[tuple[Any, Any]], names: Iterable[Any], padded: Mapping[Any, PaddedRows] = MappingProxyType({})
+    columns: Iterable[tuple[Any, Any]], names: Iterable[Any], padded: Mapping[Any, PaddedRows]
 ) -> dict[Any, list[Part]]:
     """Return the plain columns of each column, by name, all with names that differ from each other and from `names`.
 

@@ -119,7 +119,7 @@ def _is_simple(value: Any) -> bool:
     return type_ in _ALWAYS_HELD
 
 
-def check_key(key: Any, where: Location, error: type[Exception], limits: Limits = ANY_BACKEND) -> None:
+def check_key(key: Any, where: Location, error: type[Exception], limits: Limits) -> None:
     """Refuse a key that is not text or that the backend refuses."""
     if not isinstance(key, str):
         raise error(f"{located(where)} has the key {short(key)}, of type {type(key).__name__}; make it a string")

@@ -38,8 +38,8 @@ class Encoded:
     extra_dims: tuple[str, ...] = ()  # dims of the stored values that the column does not have
 
     def has_nulls(self) -> bool:
-        """Whether some of its values are missing."""
-        return isinstance(self.values, list) and None in self._flat()
+        """Whether some of its values, which are a list, are missing."""
+        return None in self._flat()
 
     def with_dtype_of_nulls(self, dtype: str) -> Encoded:
         """Declare Python objects that are all missing with the dtype of other values of the stream."""

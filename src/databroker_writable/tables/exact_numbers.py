@@ -14,9 +14,9 @@ _EXACT_UP_TO = (("<f2", 2**11), ("<f4", 2**24), ("<f8", 2**53))
 """Each type of floats, and up to where it holds every integer."""
 
 
-def exactly_as(values: Any, dtype: str | None) -> Any:
+def exactly_as(values: Any, dtype: str) -> Any:
     """Numbers in another dtype, if it holds each of them exactly; otherwise unchanged."""
-    if dtype is None or not isinstance(values, numpy.ndarray) or values.dtype.str == dtype:
+    if not isinstance(values, numpy.ndarray) or values.dtype.str == dtype:
         return values
     if values.dtype.kind not in "iuf" or numpy.dtype(dtype).kind not in "iuf":
         return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dask.array
@@ -13,7 +13,7 @@ import xarray
 
 from ..errors import InvalidTableError, StoreError
 from .classifier import is_array, is_lazy, loses_dims_in_lists
-from .column_parts import PaddedRows, check_units_agree
+from .column_parts import check_units_agree
 from .columns import Source, Variable, source_from_mapping, unreadable
 from .encode import encode
 from .encoded_column import Encoded
@@ -54,13 +54,14 @@ def read_table(
     '<U1'
     """
     known = known_form(table)
-    source_from: Callable[[Any, Mapping[Any, PaddedRows]], Source] = source_from_mapping
-    if isinstance(known.table, xarray.Dataset):
-        source_from = source_from_dataset
-    elif isinstance(known.table, pandas.DataFrame):
-        source_from = source_from_frame
+    padded = {} if first is None else first.padded
     try:
-        source = source_from(known.table, {} if first is None else first.padded)
+        if isinstance(known.table, xarray.Dataset):
+            source = source_from_dataset(known.table, padded)
+        elif isinstance(known.table, pandas.DataFrame):
+            source = source_from_frame(known.table, padded)
+        else:
+            source = source_from_mapping(known.table, padded)
         _add_attributes(source, known)
         return _read(source, one_event, units, first)
     except InvalidTableError as error:
@@ -72,7 +73,7 @@ def _read(source: Source, one_event: bool, units: Mapping[Any, str] | None, firs
     if units is not None:
         _set_units(source, units)
     composer = _StreamComposer(source, first, one_event=one_event)
-    for variable in composer.source.variables:
+    for variable in source.variables:
         try:
             composer.add(variable)
         except (StoreError, MemoryError):
@@ -155,7 +156,7 @@ class _StreamComposer:
         entry["encoding"] = encoded.encoding
         entry["attrs"] = encode_attributes(variable.attrs, f"variable {variable.name!r}")
         marks = None
-        if encoded.has_nulls():
+        if isinstance(encoded.values, list) and encoded.has_nulls():
             entry["nulls"] = encoded.dtype_numpy
             marks, encoded = encoded.null_marks(), encoded.null_safe()
         put = self._put_in_events if in_events else self._put_in_configuration
@@ -179,7 +180,8 @@ class _StreamComposer:
 
     def _values_of(self, variable: Variable) -> tuple[Any, tuple[str, ...]]:
         """The values in the dtype of the stream's first table, and their dims; a single value is in each row."""
-        values = exactly_as(variable.values, self.dtypes.get(variable.name))
+        dtype = self.dtypes.get(variable.name)
+        values = variable.values if dtype is None else exactly_as(variable.values, dtype)
         if self.dim is None or variable.dims or variable.coordinate:
             return values, variable.dims
         value = values.compute() if is_lazy(values) else values

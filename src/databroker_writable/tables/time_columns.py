@@ -134,10 +134,9 @@ def encode_times(values: Any, name: str) -> Encoded:
     if unit not in PER_SECOND or step != 1:
         values, unit = _at_resolution(values, unit, name)
     lazy = isinstance(values, dask.array.Array)
-    absent = values.map_blocks(numpy.isnat, dtype=bool) if lazy else numpy.isnat(values)
+    absent = numpy.isnat(values)
     integers = values.astype("int64")
-    where = dask.array.where if lazy else numpy.where
-    seconds = where(absent, numpy.nan, integers / PER_SECOND[unit])
+    seconds = numpy.where(absent, numpy.nan, integers / PER_SECOND[unit])
     encoding = {"is": "datetime" if kind == "M" else "timedelta", "dtype": f"{kind}8[{unit}]"}
     exact = None
     if unit == "ns" or (unit != "s" if lazy else not _recovered(seconds, integers, absent, unit)):
@@ -204,9 +203,8 @@ def decode_times(encoding: dict[str, Any], values: Any, shape: tuple[int, ...], 
     if exact is None:
         unit = numpy.datetime_data(numpy.dtype(dtype))[0]
         lazy = isinstance(values, dask.array.Array)
-        module: Any = dask.array if lazy else numpy
         seconds = values if lazy else numpy.asarray(values, dtype="float64").reshape(shape)
-        integers = module.where(module.isnan(seconds), NAT, ticks(module.nan_to_num(seconds), unit))
+        integers = numpy.where(numpy.isnan(seconds), NAT, ticks(numpy.nan_to_num(seconds), unit))
     elif isinstance(exact, numpy.ndarray | dask.array.Array) and exact.dtype.kind != "O":
         integers = exact.astype("int64")
     else:
