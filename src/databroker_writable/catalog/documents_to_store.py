@@ -16,11 +16,10 @@ from ..runs.asset_plan import AssetPlan
 from ..runs.builder import RunBuilder
 from ..runs.checker import RunChecker, RunDocuments, check_documents
 from ..runs.document_parts import Document
-from ..runs.provenance import REFERRING
 from ..runs.run_or_table import documents_of, is_table, warn_of_wrong_order
 from ..runs.simple_run import build_table
 from ..runs.sinks import BuiltRun, TableSink
-from ..runs.start_document import StartArguments, start_metadata
+from ..runs.start_document import REFERRING, StartArguments, start_metadata
 from ..storage.asset_roots import AssetRoots, mapped_path
 from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of

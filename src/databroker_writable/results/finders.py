@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import InvalidMetadataError, NotFoundError, warn_user
 from ..runs import upstream
 from ..runs.packed_headers import place_in_time
-from ..runs.provenance import reference
 from ..runs.shown_text import shown_time
+from ..runs.start_document import reference
 from ..runs.upstream_entries import is_deleted
 from ..storage.backend import label_of
 from ..tables.wording import short

@@ -15,7 +15,7 @@ from ..errors import InvalidMetadataError
 from ..runs import upstream
 from ..runs.document_parts import EXIT_STATUSES, UNFINISHED, ending_of
 from ..runs.packed_headers import PackedHeader, fitting, place_in_time, with_keys
-from ..runs.provenance import REFERRING, sources_of, superseded_uids
+from ..runs.start_document import REFERRING, sources_of, superseded_uids
 from ..runs.upstream_entries import (
     is_deleted,
     loaded_header,

@@ -11,7 +11,7 @@ import pandas
 from ..errors import NotFoundError
 from ..runs.document_parts import name_of
 from ..runs.packed_headers import place_in_time
-from ..runs.provenance import sources_of, start_of, superseded_uids
+from ..runs.start_document import sources_of, start_of, superseded_uids
 from .header_search import PROBE, Header, headers_superseding, named_inputs
 from .named_catalogs import NamedCatalogs
 from .references import completed, no_such_input

@@ -13,8 +13,8 @@ from networkx.readwrite.text import generate_network_text
 
 from ..errors import NotFoundError
 from ..runs.packed_headers import place_in_time
-from ..runs.provenance import reference, sources_of, start_of, superseded_uids
 from ..runs.shown_text import mermaid_label, printable
+from ..runs.start_document import reference, sources_of, start_of, superseded_uids
 from ..tables.public_types import RunOrUid
 from ..tables.wording import counted
 from .drawing import check_axes, check_matplotlib

@@ -16,7 +16,7 @@ from bson.errors import BSONError
 from mongoquery import QueryError
 
 from ..errors import InvalidMetadataError
-from ..runs.provenance import start_of
+from ..runs.start_document import start_of
 from ..storage.embedded_query import OF_QUERIES
 from ..tables.document_values import document_value
 from ..tables.metadata_values import plain_metadata, posix_seconds

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..errors import InvalidMetadataError, warn_user
-from ..runs.provenance import reference, references, sources_of
+from ..runs.start_document import reference, references, sources_of
 from ..storage.backend import label_of
 from .header_search import header_of, headers_naming
 from .run_uids import complete_uid, is_complete

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import InvalidMetadataError, NotWritableError, warn_user
-from ..runs.provenance import reference
 from ..runs.run_or_table import is_run
+from ..runs.start_document import reference
 from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..tables.document_values import document_value

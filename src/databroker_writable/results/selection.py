@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidMetadataError, did_you_mean, warn_user
-from ..runs.provenance import in_role, reference, sources_of, with_roles
 from ..runs.shown_text import shown_time
+from ..runs.start_document import in_role, reference, sources_of, with_roles
 from ..storage.backend import label_of
 from ..tables.wording import short
 from .header_search import NO_PROBES, Header, check_status, header_of, headers, headers_made_from, named_inputs

@@ -15,8 +15,8 @@ import pandas
 
 from ..errors import InvalidMetadataError
 from ..runs.document_checks import check_time
-from ..runs.provenance import start_of
 from ..runs.shown_text import local_time
+from ..runs.start_document import start_of
 from ..tables.metadata_values import day_in, plain_datetime
 from ..tables.time_columns import LATEST
 from ..tables.wording import short

@@ -14,8 +14,8 @@ from . import upstream
 from .attachments import FILE_NAME, MEDIA_TYPE, has_attachments
 from .built_stream import BuiltStream
 from .document_parts import PRIMARY, Document, ending_of, name_of
-from .provenance import sources_of
 from .shown_text import SHORT_UID, aligned, html_table, shown, shown_time
+from .start_document import sources_of
 
 WIDTH = 60
 CELL_WIDTH = 40

@@ -23,8 +23,8 @@ from ..results.references import known_uid, names_no_run
 from ..results.remarks import remarks
 from ..results.run_uids import open_run
 from ..runs.document_parts import Document, NamedDocument
-from ..runs.provenance import reference, with_roles
 from ..runs.run_or_table import documents_of
+from ..runs.start_document import reference, with_roles
 from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining
