@@ -249,13 +249,8 @@ def adopt_state(catalog: Any, original: Any) -> None:
     """Share the state of another object of the same driver, except what belongs to the object itself."""
     own = {"_Broker__v1", "_captured_init_args", "_captured_init_kwargs"}
     catalog.__dict__.update({key: value for key, value in original.__dict__.items() if key not in own})
-    catalog._entries = _shared_entries(original._entries, catalog)
-
-
-def _shared_entries(entries: Any, catalog: Any) -> Any:
-    """The same for a catalog that shares them with another catalog object."""
-    shared = unrendered_entries(entries, catalog)
-    return SharedRunEntries(entries, catalog) if type(shared) is RunEntries else shared
+    entries = unrendered_entries(original._entries, catalog)
+    catalog._entries = SharedRunEntries(original._entries, catalog) if type(entries) is RunEntries else entries
 
 
 def _unrendered(entry: Any, **arguments: Any) -> Any:

@@ -17,9 +17,16 @@ import xarray
 from ..errors import InvalidTableError
 from .arrow_columns import columns_from_arrow
 from .classifier import SCALARS, is_delayed, is_masked, not_computed, units_of
-from .column_attributes import attributes_of, column_and_attributes, text_of_bytes
 from .column_parts import is_uncertain
-from .columns import array_from_column, is_default_index, is_one_value, reading
+from .columns import (
+    array_from_column,
+    attributes_of,
+    column_and_attributes,
+    is_default_index,
+    is_one_value,
+    reading,
+    text_of_bytes,
+)
 from .list_columns import object_array
 from .wording import short
 
