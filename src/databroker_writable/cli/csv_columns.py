@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy
 import pandas
 
-from ..tables.classifier import exceeds_float64
+from ..tables.exact_numbers import exceeds_float64
 from ..tables.wording import cut
 from .csv_dialect import Row, Rows, TextFormat, is_number
 from .csv_doubts import are_numbers_in_another_form, check_decimal_points, words_among_numbers

@@ -15,8 +15,7 @@ from ..errors import errors_end_here
 from ..runs.document_parts import ending_of
 from ..runs.shown_text import aligned, plain_value, shown
 from ..tables import require_run, to_dataset, with_text_names
-from ..tables.classifier import exceeds_float64
-from ..tables.exact_numbers import plain_numbers, series_of
+from ..tables.exact_numbers import exceeds_float64, plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 from ..tables.public_types import Run
 from ..tables.time_columns import equal_times, seconds_apart

@@ -208,11 +208,6 @@ def is_masked(value: Any) -> bool:
     return is_lazy(value) and isinstance(getattr(value, "_meta", None), numpy.ma.MaskedArray)
 
 
-def exceeds_float64(column: pandas.Series) -> bool:
-    """Whether a column has integers that float64 cannot hold, such as some beyond 2**53; missing ones do not count."""
-    return column.dtype.kind in "iu" and bool((column.gt(2**53) | column.lt(-(2**53))).any())
-
-
 def is_array(values: Any) -> bool:
     """Whether values are a numpy or a dask array."""
     return isinstance(values, numpy.ndarray) or is_lazy(values)

@@ -38,6 +38,25 @@ def _leaves_range(floats: Any, dtype: numpy.dtype[Any]) -> bool:
     return not bool(((floats >= float(limits.min)) & (floats < float(limits.max + 1))).all())
 
 
+def cast_exactly(block: Any, dtype: numpy.dtype[Any]) -> Any:
+    """Values in another dtype, if it holds each of them exactly; otherwise unchanged."""
+    if block.dtype.kind in "iuf" and dtype.kind in "iuf":
+        return exactly_as(block, dtype.str)
+    if block.dtype == dtype or not numpy.can_cast(block.dtype, dtype, "same_kind"):
+        return block
+    try:
+        changed = block.astype(dtype)
+    except OverflowError:
+        return block  # of times, in numpy 2.5, where others wrap around
+    back = changed.astype(block.dtype) if changed.dtype.kind == block.dtype.kind else changed
+    return changed if numpy.array_equal(back, block, equal_nan=True) else block
+
+
+def exceeds_float64(column: pandas.Series) -> bool:
+    """Whether a column has integers that float64 cannot hold, such as some beyond 2**53; missing ones do not count."""
+    return column.dtype.kind in "iu" and bool((column.gt(2**53) | column.lt(-(2**53))).any())
+
+
 def series_of(variable: xarray.Variable) -> pandas.Series:
     """The values of a variable in one dimension; of pandas' types as they are, where xarray would convert them."""
     data: Any = variable.data

@@ -10,7 +10,7 @@ import numpy
 
 from ..errors import InvalidTableError
 from .classifier import refuse_column, unstorable
-from .exact_numbers import exactly_as
+from .exact_numbers import cast_exactly
 
 
 def computed(values: Any, name: str) -> Any:
@@ -52,17 +52,3 @@ def as_announced(block: Any, dtype: numpy.dtype[Any], shape: tuple[int, ...] | N
             f"{shape} that its lazy array announced; correct dtype and chunks where it is made, e.g. in map_blocks"
         )
     return kept
-
-
-def cast_exactly(block: Any, dtype: numpy.dtype[Any]) -> Any:
-    """Values in another dtype, if it holds each of them exactly; otherwise unchanged."""
-    if block.dtype.kind in "iuf" and dtype.kind in "iuf":
-        return exactly_as(block, dtype.str)
-    if block.dtype == dtype or not numpy.can_cast(block.dtype, dtype, "same_kind"):
-        return block
-    try:
-        changed = block.astype(dtype)
-    except OverflowError:
-        return block  # of times, in numpy 2.5, where others wrap around
-    back = changed.astype(block.dtype) if changed.dtype.kind == block.dtype.kind else changed
-    return changed if numpy.array_equal(back, block, equal_nan=True) else block

@@ -16,7 +16,7 @@ import pandas
 from ..errors import InvalidTableError
 from .classifier import MISSING, ValueType, type_of, unsupported
 from .encoded_column import Encoded
-from .lazy_columns import cast_exactly
+from .exact_numbers import cast_exactly
 
 LATEST = 2**33
 """Seconds, in the year 2242: above, float64 no longer resolves microseconds. The earliest time is 0, in 1970."""

@@ -14,9 +14,8 @@ import xarray
 
 from ..errors import ExportError, warn_user
 from ..runs.shown_text import json_line
-from ..tables.classifier import exceeds_float64
 from ..tables.columns import LINKS
-from ..tables.exact_numbers import plain_numbers, series_of
+from ..tables.exact_numbers import exceeds_float64, plain_numbers, series_of
 from ..tables.indexed_tables import without_multi_indexes
 from ..tables.wording import counted
 
