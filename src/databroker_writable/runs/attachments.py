@@ -99,7 +99,6 @@ class Attachments(Mapping[str, bytes]):
 
 
 def is_attachment(data_key: Mapping[str, Any]) -> bool:
-    """Whether a data key is that of an attachment."""
     return FILE_NAME in data_key
 
 

@@ -138,7 +138,6 @@ class BuiltStream:
 def composed_descriptor(
     run_uid: str, stream: str, schema: StreamSchema, time: float, uid: str | None = None
 ) -> Document:
-    """Compose the descriptor of a stream."""
     check_time(time, "time", InvalidRunError)
     return {
         "configuration": dict(schema.configuration),
@@ -155,7 +154,6 @@ def composed_descriptor(
 def composed_stop(
     run_uid: str, streams: Mapping[str, BuiltStream], exit_status: str, reason: str, time: float, uid: str | None
 ) -> Document:
-    """Compose the stop document of a run."""
     check_exit_status(exit_status)
     check_time(time, "time", InvalidRunError)
     num_rows = {name: stream.rows for name, stream in streams.items() if stream.rows != stream.length}

@@ -38,7 +38,6 @@ class RunDocuments(list[NamedDocument]):
 
     @property
     def uid(self) -> str:
-        """The run's uid."""
         uid: str = self[0][1]["uid"]
         return uid
 

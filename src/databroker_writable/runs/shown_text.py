@@ -29,7 +29,6 @@ def mermaid_label(lines: list[str]) -> str:
 
 
 def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
-    """Align columns of text."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -98,5 +97,4 @@ def for_json(value: Any) -> Any:
 
 
 def json_line(value: Any) -> str:
-    """Return JSON on one line."""
     return json.dumps(for_json(value), ensure_ascii=False)

@@ -139,7 +139,6 @@ def map_roots_by(catalog: Any, root_map: Any) -> None:
 
 
 def is_method_of(bound: Any, cls: type, name: str) -> bool:
-    """Whether a bound method is that of a class."""
     return getattr(bound, "__func__", None) is getattr(cls, name)
 
 
@@ -191,7 +190,6 @@ transforms_of = attrgetter("_transforms")
 
 
 def is_search_result(catalog: Any) -> bool:
-    """Whether a catalog is a search result."""
     return bool(getattr(catalog, "_query", None)) or catalog.name == VIEW
 
 
@@ -203,7 +201,6 @@ def changes_nothing(transform: Callable[[Any], Any]) -> bool:
 
 
 def normalized_collections(catalog: Any) -> Any:
-    """The collections of the normalized layout."""
     return SimpleNamespace(
         starts=catalog._run_start_collection,
         stops=catalog._run_stop_collection,

@@ -99,7 +99,6 @@ class RunEntries(MutableMapping[str, Any]):
         return header.start, entry.describe()["metadata"]["stop"]
 
     def path(self, uid: str) -> str:
-        """The path of the file of a run."""
         (path,) = self.arguments(uid)
         return str(path)
 

@@ -14,7 +14,6 @@ from .exact_numbers import cast_exactly
 
 
 def computed(values: Any, name: str) -> Any:
-    """Compute a lazy column."""
     return as_announced(values.compute(scheduler=scheduler_here(values)), values.dtype, values.shape, name)
 
 
