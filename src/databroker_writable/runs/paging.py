@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,24 +53,21 @@ def packed(items: Iterable[Any]) -> Iterator[NamedDocument]:
     if not isinstance(items, list | tuple):
         # between two documents the code that gives them goes on; of these the others are copied when they are checked
         documents = ((name, private_copy(doc) if name in _WAITING else doc) for name, doc in documents)
-    batch: list[Document] = []
-    batch_of: tuple[str, str | int, tuple[str, ...]] = ("", "", ())
-    for name, doc in documents:
-        keys: tuple[str, ...] = ()
-        if name == "event_page" and _is_one_event(doc):
-            name, doc, keys = "event", next(event_model.unpack_event_page(doc)), tuple(doc["data"])
-        uid = doc.get("descriptor" if name == "event" else "resource")
-        owner = (name, uid if isinstance(uid, str) else id(uid), keys)  # anything may be given, also arrays
-        if batch and owner != batch_of:
-            yield _page_of(batch_of[0], batch)
-            batch = []
+    for (name, *_), group in itertools.groupby(map(_with_owner, documents), operator.itemgetter(0)):
         if name in ("event", "datum"):
-            batch_of = owner
-            batch.append(doc)
+            yield _page_of(name, [doc for _, doc in group])
         else:
-            yield name, doc
-    if batch:
-        yield _page_of(batch_of[0], batch)
+            yield from ((name, doc) for _, doc in group)
+
+
+def _with_owner(named: NamedDocument) -> tuple[tuple[str, str | int, tuple[str, ...]], Document]:
+    """A document, of a page of one Event this Event, after what those have in common that can be one page."""
+    name, doc = named
+    keys: tuple[str, ...] = ()
+    if name == "event_page" and _is_one_event(doc):
+        name, doc, keys = "event", next(event_model.unpack_event_page(doc)), tuple(doc["data"])
+    uid = doc.get("descriptor" if name == "event" else "resource")
+    return (name, uid if isinstance(uid, str) else id(uid), keys), doc  # anything may be given, also arrays
 
 
 def named_document(item: Any) -> NamedDocument:
