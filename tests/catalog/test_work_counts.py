@@ -320,7 +320,7 @@ def test_a_small_store_walks_through_few_modules(tmp_path: Path) -> None:
         catalog.store_run({"x": [1, 2, 3]})
 
     store()
-    assert changes_of_module(store) <= 175
+    assert changes_of_module(store) <= 177
 
 
 def test_a_store_calls_no_function_per_value(tmp_path: Path) -> None:
