@@ -34,10 +34,12 @@ _UNREGISTERED = re.compile(r"ValueError: No plugins loaded for this entry: (\S+)
 _OPEN = """
 import sys
 import databroker
+import intake.catalog
 for name in sys.argv[1:]:
     try:
-        catalog = databroker.catalog[name]
-        next(iter(catalog), None)
+        entry = databroker.catalog[name]
+        if isinstance(entry, intake.catalog.Catalog):
+            next(iter(entry), None)
     except Exception as exc:
         sys.exit(" ".join(f"{name}: {type(exc).__name__}: {exc}".split()))
 """
