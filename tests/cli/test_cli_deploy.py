@@ -127,6 +127,17 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
     assert files() == ["home/intake/mine.yml"]
 
 
+def test_other_sources_of_intake_are_deployed_beside_catalogs() -> None:
+    """A table, and a file of more catalogs, as facilities have them in one file."""
+    ours = {"driver": DRIVER, "args": {"paths": PATHS}}
+    table = {"driver": "csv", "args": {"urlpath": "{{ CATALOG_DIR }}/table.csv"}}
+    more = {"driver": "yaml_file_cat", "args": {"path": "{{ CATALOG_DIR }}/more.yml"}}
+    Path("more.yml").write_text(yaml.safe_dump({"sources": {"inner": ours}}))
+    Path("mine.yml").write_text(yaml.safe_dump({"sources": {"ours": ours, "table": table, "more": more}}))
+    succeed("deploy", "mine.yml")
+    assert names_in_a_new_process() == ["more", "ours", "table"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -163,6 +174,11 @@ def test_another_file_is_replaced_only_if_that_is_asked_for() -> None:
         (
             "sources: {a: {driver: writable-msgpack-catalog, args: {paths: [/a/*.msgpack], root_map: [/a]}}}",
             "a: root_map must be a dict from directories that runs name to those that are here, not ['/a']",
+        ),
+        (
+            "sources: {a: {driver: writable-msgpack-catalog, args: {paths: [/a/*.msgpack], "
+            "handler_registry: {AD_TIFF: no.such.Handler}}}}",
+            "a: handler_registry names 'no.such.Handler' for 'AD_TIFF', which cannot be imported (No module",
         ),
         ("sources: {a: {driver: databroker.NoSuch}}", "it would make import databroker fail"),
         ("sources: {a: {driver: writable-msgpack-catalog, args: [1]}}", "it would make import databroker fail"),

@@ -159,6 +159,29 @@ def test_open_directory_refuses_what_names_no_directory(two_directories, path, m
     assert os.listdir(two_directories / "here") == ["file"]
 
 
+@pytest.mark.parametrize("site", DIRECT, indirect=True)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"handler_registry": ["A"]}, r"^handler_registry must be a dict of handlers by their spec, not \['A'\]"),
+        ({"handler_registry": {"A": "no.such.Handler"}}, "handler_registry names 'no.such.Handler' for 'A', which"),
+        ({"handler_registry": {"A": "json.Handler"}}, "cannot be imported .module 'json' has no attribute 'Handler'"),
+        ({"handler_registry": {"A": "Handler"}}, "handler_registry names 'Handler' for 'A', which cannot be imported"),
+        ({"transforms": {"start": "no.such.function"}}, "transforms names 'no.such.function' for 'start', which"),
+        ({"transforms": {"begin": dict}}, "transforms has the key 'begin'; it takes functions by the documents that"),
+    ],
+)
+def test_code_that_an_argument_names_wrongly_is_named(site, arguments, message):
+    with pytest.raises(InvalidCatalogError, match=message):
+        site.open(**arguments)
+    assert site.snapshot() == {}
+
+
+def test_transforms_are_a_dict(tmp_path):
+    with pytest.raises(InvalidCatalogError, match="transforms must be a dict of functions by the documents that they"):
+        open_directory(tmp_path / "results", transforms="json.dumps")
+
+
 @pytest.mark.parametrize("paths", ["", [""], ["s3://bucket/*.msgpack"], 5, [5], None, [None]])
 def test_paths_that_name_no_files_are_refused(two_directories, paths):
     with pytest.raises(InvalidCatalogError, match="paths"):

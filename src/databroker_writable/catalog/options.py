@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -124,6 +125,39 @@ def naming_wrong_arguments(driver: type, arguments: Mapping[str, Any]) -> Iterat
         if wrong[2]:
             raise InvalidCatalogError(f"{driver_name} needs {wrong[2]} among its arguments") from exc
         raise
+    except (ImportError, AttributeError, ValueError, NotImplementedError) as exc:
+        fault = _fault_of_code(arguments)
+        if fault is None:
+            raise
+        raise InvalidCatalogError(fault) from exc
+
+
+def _fault_of_code(arguments: Mapping[str, Any]) -> str | None:
+    """What is wrong with the code that arguments name, which databroker imports; None if nothing is."""
+    for name, what in _CODE.items():
+        given = arguments.get(name)
+        if not isinstance(given, Mapping | None):
+            return f"{name} must be a dict of {what}, not {short(given)}"
+        for key, value in (given or {}).items():
+            if name == "transforms" and key not in _TRANSFORMED:
+                return f"transforms has the key {short(key)}; it takes {what}"
+            if isinstance(value, str):
+                module, _, function = value.rpartition(".")
+                try:
+                    getattr(importlib.import_module(module), function)
+                except (ImportError, AttributeError, ValueError) as exc:
+                    return (
+                        f"{name} names {value!r} for {key!r}, which cannot be imported ({exc}); is it installed here?"
+                    )
+    return None
+
+
+_TRANSFORMED = ("start", "stop", "resource", "descriptor")
+
+_CODE = {
+    "handler_registry": "handlers by their spec",
+    "transforms": f"functions by the documents that they change: {', '.join(_TRANSFORMED)}",
+}
 
 
 _WRONG_ARGUMENTS = re.compile(
