@@ -14,6 +14,7 @@ import pytest
 from databroker_writable import InvalidRunError, RunExistsError, StoreWarning
 from databroker_writable.catalog import catalog_sink
 from databroker_writable.runs.comparison import same_run
+from databroker_writable.storage.remark_files import RemarkFolder
 from support import children
 
 THREADED = [
@@ -330,3 +331,17 @@ def test_builders_that_are_begun_at_the_same_time_are_all_closed_at_exit(monkeyp
     with pytest.warns(StoreWarning, match="was not closed before the process ended"):
         catalog_sink._close_all()
     assert [builder.is_closed for builder in builders] == [True] * 4
+
+
+def test_remarks_are_read_while_another_thread_reads_an_older_list_of_them(tmp_path):
+    folder = RemarkFolder(str(tmp_path))
+    remark = {"uid": "note", "run": "fit", "text": "good", "user": "me", "time": 1.0, "tags": []}
+    folder.add(remark)
+
+    class Replaced(dict):
+        def __contains__(self, name):
+            folder._known = {}  # as another thread does, whose list is older
+            return super().__contains__(name)
+
+    folder._known = Replaced({"note.json": remark})
+    assert folder.read() == [remark]

@@ -51,6 +51,7 @@ class RemarkFolder:
 
     def look(self) -> tuple[list[Document], str]:
         """All remarks, and the message about those that cannot be read, empty if there are none."""
+        before = self._known  # which other threads may replace
         known: dict[str, Document | None] = {}
         unreadable: list[str] = []
         for name in names_in(self.path):
@@ -58,7 +59,7 @@ class RemarkFolder:
                 continue
             path = os.path.join(self.path, name)
             try:
-                known[name] = self._known[name] if name in self._known else read_remark(path)
+                known[name] = before[name] if name in before else read_remark(path)
             except FileNotFoundError:
                 continue  # removed meanwhile
             except ValueError as exc:
