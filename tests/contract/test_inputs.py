@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import bluesky_live.run_builder
+import dask.array
 import databroker
 import event_model
 import numpy
@@ -12,9 +16,13 @@ import xarray
 from databroker._drivers.msgpack import BlueskyMsgpackCatalog
 from databroker.core import BlueskyRun
 
-from databroker_writable import InvalidMetadataError, InvalidRunError, RunBuilder, build_simple_run
+from databroker_writable import InvalidMetadataError, InvalidRunError, RunBuilder, build_simple_run, to_dataset
 from databroker_writable.runs.comparison import same_run
 from support import example_runs
+
+
+def pickled(run):
+    return pickle.loads(pickle.dumps(run))
 
 
 def assert_table(run, table=example_runs.TABLE, stream="primary"):
@@ -101,6 +109,32 @@ def test_a_run_of_bluesky_live_is_stored_as_it_is(catalog, site):
     assert_stored(stored, list(run.documents(fill="no")), site)
     assert sorted(stored) == ["baseline", "primary"]
     assert stored.baseline.read()["B"].values.tolist() == [250, 250]
+
+
+@pytest.mark.parametrize("duplicate", [pickled, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
+def test_a_run_in_memory_is_sent_to_another_process_and_stored_once(catalog, site, duplicate):
+    table = xarray.Dataset({"x": ("row", numpy.arange(3.0), {"units": "mm"})}, coords={"row": [5, 6, 7]})
+    lazy = build_simple_run({"x": dask.array.arange(4, chunks=2)}, one_event=True)
+    run = catalog.build_simple_run(table, {"sample": "Cu"}, attachments={"note.txt": "text"})
+    again = duplicate(run)
+    assert type(again) is type(run)
+    example_runs.assert_identical(list(again.documents()), list(run.documents()))
+    stored = catalog.store_run(again)
+    assert catalog.store_run(run).metadata == stored.metadata
+    xarray.testing.assert_identical(to_dataset(stored), table)
+    assert to_dataset(duplicate(lazy))["x"].values.tolist() == [0, 1, 2, 3]
+    assert len(site.open()) == 1
+
+
+def test_a_run_that_is_still_built_is_copied_as_it_is():
+    builder = RunBuilder({"sample": "Cu"})
+    builder.add_stream("primary", data={"x": [1, 2]})
+    before = pickled(builder.get_run())
+    builder.add_data("primary", data={"x": [3]})
+    builder.close()
+    assert before.metadata["stop"] is None
+    assert before.primary.read()["x"].values.tolist() == [1, 2]
+    assert builder.get_run().primary.read()["x"].values.tolist() == [1, 2, 3]
 
 
 def test_a_run_of_another_catalog_is_stored_with_its_resources_and_datums(catalog, site, tmp_path):

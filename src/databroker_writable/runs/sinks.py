@@ -38,6 +38,12 @@ class BuiltRun(BlueskyRun):
                 doc = {**doc, "data": data}
             yield name, doc
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy the documents so far, so that a process can build a run which another one stores."""
+        with self.write_lock:
+            documents = list(self._document_cache)
+        return _built_again, (documents, self._handler_registry, self._root_map, self._filler_class, self._transforms)
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(display_of(self).text())
 
@@ -145,10 +151,7 @@ class MemorySink(DocumentSink):
         with self._step.lock:
             if self._cache is None:
                 # bluesky-live's many signals cost as much as everything else, so they are sent only if somebody listens
-                cache = DocumentCache()
-                for item in self.documents:
-                    cache(*item)
-                self._cache = cache
+                self._cache = _cache_of(self.documents)
         return BuiltRun(self._cache, handler_registry=_installed_handlers() if handlers is None else handlers, **kwargs)
 
 
@@ -161,6 +164,19 @@ class TableSink(MemorySink):
 
     def whole(self) -> AbstractContextManager[None]:
         return nullcontext()  # an interrupt also ends the builder
+
+
+def _built_again(documents: list[NamedDocument], *options: Any) -> BuiltRun:
+    """The run of a pickle, or of a copy."""
+    names = ("handler_registry", "root_map", "filler_class", "transforms")
+    return BuiltRun(_cache_of(documents), **dict(zip(names, options, strict=True)))
+
+
+def _cache_of(documents: list[NamedDocument]) -> DocumentCache:
+    cache = DocumentCache()
+    for item in documents:
+        cache(*item)
+    return cache
 
 
 @functools.cache
