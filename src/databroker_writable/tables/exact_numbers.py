@@ -10,7 +10,10 @@ import xarray
 
 from .classifier import is_lazy
 
-_EXACT_UP_TO = (("<f2", 2**11), ("<f4", 2**24), ("<f8", 2**53))
+FLOAT64_HOLDS = 2**53
+"""Up to here float64 holds every integer."""
+
+_EXACT_UP_TO = (("<f2", 2**11), ("<f4", 2**24), ("<f8", FLOAT64_HOLDS))
 """Each type of floats, and up to where it holds every integer."""
 
 
@@ -54,7 +57,7 @@ def cast_exactly(block: Any, dtype: numpy.dtype[Any]) -> Any:
 
 def exceeds_float64(column: pandas.Series) -> bool:
     """Whether a column has integers that float64 cannot hold, such as some beyond 2**53; missing ones do not count."""
-    return column.dtype.kind in "iu" and bool((column.gt(2**53) | column.lt(-(2**53))).any())
+    return column.dtype.kind in "iu" and bool((column.gt(FLOAT64_HOLDS) | column.lt(-FLOAT64_HOLDS)).any())
 
 
 def series_of(variable: xarray.Variable) -> pandas.Series:

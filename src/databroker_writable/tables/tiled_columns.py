@@ -15,6 +15,7 @@ import xarray
 
 from ..errors import warn_user
 from .encoded_column import is_null, nest
+from .exact_numbers import FLOAT64_HOLDS
 from .layout import find_layout
 from .time_columns import NAT
 
@@ -67,7 +68,7 @@ class RemoteColumns:
             marks = None if "missing" not in entry else self._dataset[entry["missing"]].values.ravel().tolist()
             dtype, nulls = entry["nulls"], list(map(is_null, flat)) if marks is None else marks
         kind = numpy.dtype(dtype).kind
-        if kind in "iu" and any(isinstance(value, float) and abs(value) >= _INEXACT for value in flat):
+        if kind in "iu" and any(isinstance(value, float) and abs(value) >= FLOAT64_HOLDS for value in flat):
             flat = self._with_all_digits(key if entry is None else entry["name"], flat)
         items = [None if null else _TYPES[kind](value) for value, null in zip(flat, nulls, strict=True)]
         return nest(items, values.shape)
@@ -84,9 +85,6 @@ class RemoteColumns:
         )
         return floats
 
-
-_INEXACT = 2.0**53
-"""From here on, floats do not hold every integer."""
 
 _TYPES: dict[str, Any] = {
     # Tiled keeps bools with nulls as text, databroker 2 as floats
