@@ -12,6 +12,7 @@ import numpy
 from ..errors import InvalidTableError
 from ..tables import find_layout
 from ..tables.classifier import is_array, is_lazy, loses_dims_in_lists
+from ..tables.time_columns import NAT
 from .attachments import is_attachment
 from .document_parts import Document
 
@@ -91,7 +92,7 @@ def asset_values(values: Any, key: str, descriptor: Document) -> Any:
     entry, part = variables.get(key, ({}, ""))
     dtype = descriptor["data_keys"][key]["dtype_numpy"]
     if part == "exact":
-        missing: Any = numpy.iinfo("int64").min
+        missing: Any = NAT
     elif entry.get("encoding", {}).get("is") == "masked" and numpy.dtype(dtype).kind in "fc":
         missing = numpy.nan
     else:
