@@ -65,6 +65,7 @@ def test_what_is_no_table_is_named_with_what_is_accepted(given, expected):
         ({True: [1]}, "the name of column True is of type bool; make it a str"),
         ({None: [1]}, "the name of column None is of type NoneType; make it a str"),
         ({"": [1]}, "the empty string"),
+        (pandas.DataFrame({"x": [1]}, pandas.Index([1], name="")), "an index has the empty string"),
         ({"\ud800": [1]}, "lone surrogate"),
         (pandas.DataFrame([[1, 2]], columns=["a", "a"]), "columns of the same name (a); rename them"),
         (pandas.DataFrame({"x": [1]}, index=pandas.Index([3], name="x")), "both named 'x'"),

@@ -12,9 +12,9 @@ from ..runs.asset_plan import AssetPlan
 from ..runs.checker import RunDocuments
 from ..runs.interrupts import deferred_interrupts
 from ..runs.run_or_table import check_many
+from ..tables.argument_checks import check_flag
 from ..tables.classifier import is_lazy
 from ..tables.document_values import private_copy
-from ..tables.given_arguments import check_flag
 from .run_store import RunInsertion, RunStore, insert_documents
 
 BATCH_BYTES = 64 * 1024 * 1024

@@ -12,7 +12,7 @@ from ..runs.builder import RunBuilder
 from ..runs.sinks import BuiltRun
 from ..runs.start_document import StartArguments
 from ..storage.assets.asset_router import byte_progress
-from ..tables.given_arguments import check_flag
+from ..tables.argument_checks import check_flag
 from ..tables.public_types import BlueskyRun, Files, RunLike, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
 from .batches import BatchStore, checked_runs

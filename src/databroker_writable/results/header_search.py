@@ -26,7 +26,7 @@ from ..runs.upstream_entries import (
 )
 from ..storage.embedded_query import header_query
 from ..storage.mongo_errors import away_as_error
-from ..tables.given_arguments import is_one_of
+from ..tables.argument_checks import is_one_of
 from ..tables.wording import short
 from .queries import check_query, naming_a_refused_query, naming_a_wrong_query, with_compiled_patterns
 

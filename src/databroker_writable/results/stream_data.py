@@ -13,8 +13,8 @@ from ..errors import ExportError
 from ..runs.attachments import STREAM as ATTACHMENTS
 from ..runs.attachments import has_attachments
 from ..runs.document_parts import NAMES, PRIMARY
+from ..tables.argument_checks import is_one_of
 from ..tables.exact_numbers import plain_numbers, series_of
-from ..tables.given_arguments import is_one_of
 from ..tables.tiled_columns import descriptor_of, is_remote
 from ..tables.wording import short
 

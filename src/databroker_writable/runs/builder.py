@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from ..errors import InvalidRunError, InvalidTableError, StoreError, errors_end_here, warn_user
 from ..tables import StreamSchema, StreamTable, read_table
+from ..tables.argument_checks import check_flag
 from ..tables.document_values import private_copy
-from ..tables.given_arguments import check_flag
 from ..tables.public_types import BlueskyRun, Files, RunOrUid, Sources, Table, Time
 from ..tables.wording import short
 from .attachments import STREAM, attachment_table

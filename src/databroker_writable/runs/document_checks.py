@@ -18,7 +18,7 @@ from ..errors import InvalidMetadataError, InvalidRunError, StoreError
 from ..tables.backend_limits import Limits
 from ..tables.document_values import check_key, check_metadata_keys, document_value
 from ..tables.time_columns import LATEST
-from ..tables.wording import Location, cut, located, short
+from ..tables.wording import Location, article, cut, located, short
 from .document_parts import (
     DATUM_PARTS,
     EXIT_STATUSES,
@@ -63,7 +63,7 @@ def called(name: str) -> str:
 
 def a_document(name: str) -> str:
     """A document of this type in messages."""
-    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name!r} document"
+    return f"{article(name)} {name!r} document"
 
 
 def error_for(name: str) -> type[StoreError]:
@@ -285,7 +285,7 @@ def _check_schema(name: str, doc: Document) -> None:
 
 
 def _with_article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+    return f"{article(kind)} {kind}"
 
 
 def _fits(name: str, doc: Document) -> bool:

@@ -14,9 +14,9 @@ import pandas
 from intake.catalog import Catalog
 
 from ..errors import InvalidMetadataError
+from ..tables.argument_checks import is_several
 from ..tables.classifier import is_dict_like
 from ..tables.document_values import document_value
-from ..tables.given_arguments import is_several
 from ..tables.metadata_values import plain_metadata, plain_parameters, posix_seconds
 from ..tables.public_types import Time
 from ..tables.stream_reading import catalog_of

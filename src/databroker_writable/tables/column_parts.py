@@ -12,10 +12,10 @@ import pandas
 import xarray
 
 from ..errors import InvalidRunError, InvalidTableError, NotFoundError, errors_end_here
+from .argument_checks import is_one_of
 from .arrow_columns import rows_of_numbers
 from .classifier import LABELLED, SCALARS, is_delayed, is_lazy, not_computed, units_of
 from .exact_numbers import exactly_as, exceeds_float64
-from .given_arguments import is_one_of
 from .list_columns import array_from_list, object_array
 from .names import free_name
 from .wording import choice, short

@@ -13,7 +13,7 @@ import xarray
 
 from ..errors import InvalidTableError
 from .classifier import check_text
-from .wording import cut
+from .wording import article, cut
 
 LONGEST_NAME = 1000
 
@@ -89,7 +89,7 @@ def _plain_name(label: Any, what: str) -> Hashable:
             "are allowed; shorten it"
         )
     if not text:
-        raise InvalidTableError(f"a {what} has the empty string as its name; give it a name")
+        raise InvalidTableError(f"{article(what)} {what} has the empty string as its name; give it a name")
     check_text(text, f"the name of {what} {name!r}")
     return name
 

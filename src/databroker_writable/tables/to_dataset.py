@@ -11,9 +11,9 @@ import xarray
 
 from ..errors import InvalidRunError, NotFoundError, errors_end_here
 from .acquired_streams import read_acquired
+from .argument_checks import is_one_of
 from .decode import decode, rebuild
 from .exact_numbers import series_of
-from .given_arguments import is_one_of
 from .layout import OBJECT, VERSION, complex_numbers, find_layout
 from .names import free_name
 from .public_types import Run

@@ -19,6 +19,11 @@ import xarray
 from ..errors import did_you_mean
 
 
+def article(word: str) -> str:
+    """The indefinite article before a word."""
+    return "an" if word[:1] in "aeiou" else "a"
+
+
 def short(value: Any, longest: int = 60) -> str:
     """A value for messages, shortened."""
     try:

@@ -29,7 +29,7 @@ from ..storage.assets import is_asset_resource
 from ..storage.backend import label_of
 from ..storage.failures import explaining
 from ..storage.mongo_errors import away_as_error, is_away
-from ..tables.given_arguments import check_flag
+from ..tables.argument_checks import check_flag
 from ..tables.public_types import Broker, RunOrUid
 from ..tables.wording import counted
 from .asset_copies import AssetCopies

@@ -31,7 +31,7 @@ from ..storage.catalog_paths import check_encodable
 from ..storage.durable_file import NewFile
 from ..storage.file_writer import SerializerWriter
 from ..tables import require_run, text_name, to_dataset, with_text_names
-from ..tables.given_arguments import check_flag, is_one_of, is_several
+from ..tables.argument_checks import check_flag, is_one_of, is_several
 from ..tables.public_types import Run
 from ..tables.wording import choice, short
 from .export_names import SUFFIXES, file_name, writer_for
