@@ -159,6 +159,19 @@ def test_open_directory_refuses_what_names_no_directory(two_directories, path, m
     assert os.listdir(two_directories / "here") == ["file"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (5, "paths must be a list of globs, not 5"),
+        ([5], r"paths must be globs of run files, such as 'DIRECTORY/\*.msgpack', not 5"),
+        ([""], "paths is empty"),
+    ],
+)
+def test_paths_that_are_no_globs_are_refused(paths, message):
+    with pytest.raises(InvalidCatalogError, match=message):
+        WritableMsgpackCatalog(paths)
+
+
 @pytest.mark.parametrize("site", DIRECT, indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -53,7 +53,7 @@ class RunPaths(list[str]):
 
 def absolute_path(path: Any, name: str) -> str:
     """Return the absolute path of a directory, with ``~`` expanded; `name` is the argument, for messages."""
-    text = expanded(_checked(path, name), name)
+    text = expanded(_checked(path, name, "the path of a directory"), name)
     return os.path.normpath(text if os.path.isabs(text) else os.path.join(_working_directory(text, name), text))
 
 
@@ -99,7 +99,7 @@ def _check_recordable(path: str, name: str) -> None:
 
 def absolute_glob(pattern: Any, name: str) -> str:
     """Return an absolute glob, as `absolute_path` does for a path."""
-    text = _checked(pattern, name)
+    text = _checked(pattern, name, "globs of run files, such as 'DIRECTORY/*.msgpack'")
     if os.path.isabs(text):
         return os.path.normpath(text)
     if not text.startswith("~"):
@@ -210,13 +210,13 @@ def remedy_for_pattern(pattern: str, suffix: str) -> str:
     return f"put 'DIRECTORY/*{suffix}' first"
 
 
-def _checked(path: Any, name: str) -> str:
+def _checked(path: Any, name: str, what: str) -> str:
     if isinstance(path, os.PathLike):
         path = os.fspath(path)
     if isinstance(path, str) and not path.strip():
         raise InvalidCatalogError(f"{name} is empty; give a directory (in YAML: is its environment variable set?)")
     if not isinstance(path, str):
-        raise InvalidCatalogError(f"{name} must be the path of a directory, not {short(path)}")
+        raise InvalidCatalogError(f"{name} must be {what}, not {short(path)}")
     if _URL.match(path):
         raise InvalidCatalogError(f"{name} is a directory, not the URL {short(path)}; mount it as a directory")
     check_encodable(path, name)
