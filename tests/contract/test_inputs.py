@@ -115,7 +115,9 @@ def test_a_run_of_bluesky_live_is_stored_as_it_is(catalog, site):
 def test_a_run_in_memory_is_sent_to_another_process_and_stored_once(catalog, site, duplicate):
     table = xarray.Dataset({"x": ("row", numpy.arange(3.0), {"units": "mm"})}, coords={"row": [5, 6, 7]})
     lazy = build_simple_run({"x": dask.array.arange(4, chunks=2)}, one_event=True)
-    run = catalog.build_simple_run(table, {"sample": "Cu"}, attachments={"note.txt": "text"})
+    # FerretDB holds no arrays in arrays, which attachments are in the embedded layout
+    attached = None if site.is_ferretdb else {"note.txt": "text"}
+    run = catalog.build_simple_run(table, {"sample": "Cu"}, attachments=attached)
     again = duplicate(run)
     assert type(again) is type(run)
     example_runs.assert_identical(list(again.documents()), list(run.documents()))
