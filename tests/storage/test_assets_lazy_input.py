@@ -11,6 +11,7 @@ from typing import Any
 
 import dask
 import dask.array
+import dask.callbacks
 import event_model
 import numpy
 import pytest
@@ -48,6 +49,31 @@ def test_every_local_scheduler_writes(tmp_path: Path, scheduler: Any) -> None:
     with dask.config.set(scheduler=scheduler):
         path, assets = published(tmp_path, img=lazy)
     assert (whole(path, assets, "img", 24).compute() == VALUES + 1).all()
+
+
+def test_dask_works_apart_from_the_main_thread_whose_interrupts_can_lock_its_pool_for_ever(tmp_path: Path) -> None:
+    threads = set()
+    lazy = dask.array.from_array(VALUES, chunks=(5, 300, 310)) + 1
+    with dask.callbacks.Callback(pretask=lambda key, graph, state: threads.add(threading.current_thread())):
+        published(tmp_path, img=lazy)
+    assert threads
+    assert threading.main_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_pool_that_is_chosen_for_dask_computes_the_blocks(tmp_path: Path) -> None:
+    used = set()
+
+    def noted(block: numpy.ndarray) -> numpy.ndarray:
+        used.add(threading.current_thread().name)
+        return block
+
+    lazy = dask.array.from_array(VALUES, chunks=(5, 300, 310)).map_blocks(noted, meta=VALUES[:0])
+    with ThreadPoolExecutor(2, thread_name_prefix="chosen") as pool, dask.config.set(pool=pool):
+        path, assets = published(tmp_path, img=lazy)
+    assert used
+    assert all(name.startswith("chosen") for name in used)
+    assert (whole(path, assets, "img", 24).compute() == VALUES).all()
 
 
 def test_what_blocks_share_is_computed_once(tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from ...runs.interrupts import deferred_interrupts
 from ...tables.lazy_columns import scheduler_here
 
 if TYPE_CHECKING:
@@ -100,16 +104,65 @@ def store_blocks(array: dask.array.Array, target: Any) -> None:
     if client is not None and hasattr(client, "scheduler_info") and not client.asynchronous:
         _store_from_cluster(array, target, client)
         return
-    options: dict[str, Any] = {"scheduler": "synchronous"}
-    if get is not dask.local.get_sync:
-        # The target is in this process, so a pool of processes could not write to it. Fewer threads, if their blocks
-        # together would fill the memory.
-        allowed = max(1, _WAITING_BYTES // max(1, array.dtype.itemsize * math.prod(map(max, array.chunks))))
-        limit = {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
-        options = {"scheduler": "threads", **limit}
     # One graph for all blocks, so that what they share is computed once. The target has its own lock; dask would hold
     # its lock while it computes the next block.
-    dask.array.store(array, target, lock=False, **options)
+    store = functools.partial(dask.array.store, array, target, lock=False)
+    if get is dask.local.get_sync:
+        store(scheduler="synchronous")
+        return
+    # The target is in this process, so a pool of processes could not write to it. Fewer threads, if their blocks
+    # together would fill the memory.
+    allowed = max(1, _WAITING_BYTES // max(1, array.dtype.itemsize * math.prod(map(max, array.chunks))))
+    limit = {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
+    _apart_from_interrupts(functools.partial(_store_in_threads, store, limit))
+
+
+def _store_in_threads(store: Callable[..., Any], limit: Mapping[str, int]) -> None:
+    """Store with the pool of threads that the user has chosen for dask, or with one that ends with it."""
+    import dask.config
+    import dask.system
+
+    if dask.config.get("pool", None) is not None:
+        store(scheduler="threads", **limit)
+        return
+    workers = limit.get("num_workers") or dask.config.get("num_workers", None) or dask.system.CPU_COUNT
+    with ThreadPoolExecutor(workers) as pool:
+        store(scheduler="threads", pool=pool)
+
+
+def _apart_from_interrupts(work: Callable[[], None]) -> None:
+    """Do work in another thread than the main one, which only waits, and can be interrupted.
+
+    An interrupt within Python's semaphores and queues can leave a lock of theirs locked. Then all threads of dask's
+    pool would wait for ever, and with them the end of the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        work()
+        return
+    errors: list[BaseException] = []
+    is_over = threading.Lock()  # not an Event, which has such a lock
+    is_over.acquire()
+
+    def do(context: contextvars.Context) -> None:
+        try:
+            context.run(work)
+        except BaseException as exc:
+            errors.append(exc)
+        finally:
+            is_over.release()
+
+    with deferred_interrupts():
+        try:
+            threading.Thread(target=do, args=(contextvars.copy_context(),)).start()
+        except RuntimeError:
+            # the interpreter shuts down, or a limit is reached
+            do(contextvars.copy_context())
+    is_over.acquire()
+    if errors:
+        try:
+            raise errors[0]
+        finally:
+            errors.clear()  # its traceback refers to this frame
 
 
 def merged(array: dask.array.Array) -> dask.array.Array:
