@@ -31,6 +31,15 @@ def is_tiled_client(destination: Any) -> bool:
     return all(hasattr(type(destination), name) for name in ("structure_family", "context"))
 
 
+class _Written:
+    """A run in Tiled; the server is asked once for each stream, and once for the arrays and tables in it."""
+
+    def __init__(self, uid: str, run: Any) -> None:
+        self.uid, self.run = uid, run
+        self.stream: Callable[[str], Any] = functools.cache(run.__getitem__)
+        self.nodes = functools.cache(lambda stream: dict(self.stream(stream).base.items()))
+
+
 class TiledDestination:
     """A container of a Tiled server, as ``tiled.client.from_uri`` or ``from_profile`` gives it."""
 
@@ -108,10 +117,11 @@ class TiledDestination:
                 elif name == "descriptor":
                     data_keys[doc["name"]] = doc["data_keys"]
                 writer(name, doc)
-            self._check_readable(uid, references)
-            self._compare(documents_for_tiled(surveyed, {}), uid)
-            self._compare_blocks(uid, surveyed)
-            self._warn_of_unreadable(uid, data_keys, references)
+            written = _Written(uid, self._client[uid])
+            self._check_readable(written, references)
+            self._compare(documents_for_tiled(surveyed, {}), written)
+            self._compare_blocks(written, surveyed)
+            self._warn_of_unreadable(written, data_keys, references)
         except httpx.ConnectError:
             # what is left there is removed by the next attempt
             raise
@@ -134,59 +144,55 @@ class TiledDestination:
         for block in blocks(surveyed, columns):
             arrays[block.column].write_block(block.values[numpy.newaxis], block.number)
 
-    def _compare_blocks(self, uid: str, surveyed: Survey) -> None:
-        columns, nodes = surveyed.in_blocks, self._nodes(uid)
-        arrays = {(stream, key): nodes(stream)[key] for stream, key in columns}
+    def _compare_blocks(self, written: _Written, surveyed: Survey) -> None:
+        columns = surveyed.in_blocks
+        arrays = {(stream, key): written.nodes(stream)[key] for stream, key in columns}
         for block in blocks(surveyed, columns):
             if not _is_same(block.values, arrays[block.column][block.place]):
-                raise _other_values(*block.column, uid)
+                raise _other_values(*block.column, written.uid)
 
-    def _check_readable(self, uid: str, references: References) -> None:
-        nodes = self._nodes(uid)
+    def _check_readable(self, written: _Written, references: References) -> None:
         for (stream, key), reference in references.items():
-            if not _is_readable(nodes(stream)[key]):
+            if not _is_readable(written.nodes(stream)[key]):
                 self._unreadable.add(reference.root)
                 raise StoreFailedError(f"Tiled cannot read {reference.path}")
 
-    def _warn_of_unreadable(self, uid: str, data_keys: Mapping[str, Document], references: References) -> None:
+    def _warn_of_unreadable(self, written: _Written, data_keys: Mapping[str, Document], references: References) -> None:
         """Warn of arrays that an acquisition has in files, which databroker 1 cannot read, so that they stay there."""
-        nodes = self._nodes(uid)
         for stream, keys in data_keys.items():
             for key in keys:
                 is_in_file = "external" in keys[key] and (stream, key) not in references
-                node = nodes(stream).get(key) if is_in_file else None
+                node = written.nodes(stream).get(key) if is_in_file else None
                 if hasattr(node, "chunks") and not _is_readable(node):
                     warn_user(
-                        f"the run {uid!r} is in Tiled, but the server cannot read the arrays of column {key!r} of "
-                        f"stream {stream!r}: they stay in the files of the acquisition; let the server read their "
+                        f"the run {written.uid!r} is in Tiled, but the server cannot read the arrays of column {key!r} "
+                        f"of stream {stream!r}: they stay in the files of the acquisition; let the server read their "
                         "directory (readable_storage in its configuration)"
                     )
 
-    def _compare(self, documents: Iterable[NamedDocument], uid: str) -> None:
+    def _compare(self, documents: Iterable[NamedDocument], written: _Written) -> None:
         """Compare values piece by piece; of what Tiled gives, only columns of scalars are in memory whole."""
-        written, nodes = functools.cache(self._client[uid].__getitem__), self._nodes(uid)
         columns: dict[tuple[str, str], Any] = {}
         arrays: set[tuple[str, str]] = set()
         for name, doc, place in with_places(documents):
             if name == "descriptor":
                 arrays.update((doc["name"], key) for key, value in doc["data_keys"].items() if value["shape"])
-            elif name == "stop" and doc["uid"] != self._client[uid].metadata["stop"]["uid"]:
-                raise StoreFailedError(f"Tiled returns another stop document for the run {uid!r}; copy it again")
+            elif name == "stop" and doc["uid"] != written.run.metadata["stop"]["uid"]:
+                raise StoreFailedError(
+                    f"Tiled returns another stop document for the run {written.uid!r}; copy it again"
+                )
             elif place is not None:
                 stream, start, end = place
                 for key, values in doc["data"].items():
                     if (stream, key) not in columns:
                         is_array = (stream, key) in arrays
                         columns[stream, key] = (
-                            nodes(stream)[key] if is_array else read_stream(written(stream), key)[key].values
+                            written.nodes(stream)[key]
+                            if is_array
+                            else read_stream(written.stream(stream), key)[key].values
                         )
                     if not _is_same(values, columns[stream, key][start:end]):
-                        raise _other_values(stream, key, uid)
-
-    def _nodes(self, uid: str) -> Callable[[str], dict[str, Any]]:
-        """The arrays and tables of each stream of a run; the server is asked once for those of a stream."""
-        run = self._client[uid]
-        return functools.cache(lambda stream: dict(run[stream].base.items()))
+                        raise _other_values(stream, key, written.uid)
 
     def _remove(self, uid: str) -> None:
         self._client[uid].delete(recursive=True, external_only=False)
