@@ -171,7 +171,7 @@ def _normalized(catalog: Any, query: Mapping[str, Any]) -> Documents:
 
 def check_status(status: Any) -> None:
     """Refuse a status that no run has."""
-    if status is not None and not is_one_of(status, STATUSES):
+    if status is not None and not is_one_of(status, set(STATUSES)):
         raise InvalidMetadataError(f"status must be one of {', '.join(STATUSES)}, or None for any, not {short(status)}")
 
 

@@ -104,7 +104,7 @@ def streams_of(run: Any, stream: str | None) -> list[str]:
     """The streams of a run without its attachments, ``primary`` first, or only the requested one."""
     streams = sorted(run, key=lambda name: name != PRIMARY)
     if stream is not None:
-        if not is_one_of(stream, streams):
+        if not is_one_of(stream, set(streams)):
             raise ExportError(f"there is no stream {short(stream)}; the run has {', '.join(streams) or 'none'}")
         return [stream]
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy
@@ -17,10 +17,10 @@ def check_flag(name: str, value: Any, error: type[StoreError]) -> None:
         raise error(f"{name} must be True or False, not {short(value)}")
 
 
-def is_one_of(value: Any, names: Iterable[Any]) -> bool:
+def is_one_of(value: Any, names: Set[Any] | Mapping[Any, Any]) -> bool:
     """Whether this is one of the names; an array or `pandas.NA` is not, and cannot be compared with them."""
     try:
-        return value in set(names)
+        return value in names
     except TypeError:
         return False
 

@@ -72,7 +72,7 @@ def to_dataset(run: Run, stream: str = "primary") -> xarray.Dataset:
     with errors_end_here:
         run = require_run(run, "to_dataset")
         streams = list(run)
-        if not is_one_of(stream, streams):
+        if not is_one_of(stream, set(streams)):
             listed = ", ".join(map(repr, sorted(streams))) or "none"
             raise NotFoundError(f"the run has no stream {short(stream)}; its streams: {listed}")
         if is_remote(run):

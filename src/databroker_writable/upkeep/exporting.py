@@ -308,7 +308,7 @@ def _chosen(
     stored: Mapping[str, xarray.Dataset], streams: Mapping[str, xarray.Dataset], columns: Any
 ) -> dict[str, xarray.Dataset]:
     """The columns of streams, whose names are text, that are given by these or by the names that were `stored`."""
-    known = [name for datasets in (streams, stored) for dataset in datasets.values() for name in dataset.variables]
+    known = {name for datasets in (streams, stored) for dataset in datasets.values() for name in dataset.variables}
     is_one = isinstance(columns, str) or not is_several(columns)
     # the name of a column can be a tuple
     names = [columns] if is_one or (isinstance(columns, tuple) and is_one_of(columns, known)) else list(columns)
