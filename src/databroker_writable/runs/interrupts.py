@@ -1,12 +1,14 @@
-"""Defer Ctrl-C while something is written, without losing it."""
+"""Defer Ctrl-C while something is written, without losing it, and keep it away from the locks of thread pools."""
 
 from __future__ import annotations
 
+import contextvars
 import math
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -147,6 +149,41 @@ class interruptible:
     def _defer_again(self) -> None:
         signal.signal(signal.SIGINT, _note)
         _deferral.depth = self._depth
+
+
+def apart_from_interrupts(work: Callable[[], None]) -> None:
+    """Do work in another thread than the main one, which only waits, and can be interrupted.
+
+    An interrupt within Python's semaphores and queues can leave a lock of theirs locked. Where threads of a pool wait
+    for it, they wait for ever, and with them the end of the process.
+    """
+    if not _in_main_thread():
+        work()
+        return
+    context, errors = contextvars.copy_context(), list[BaseException]()
+    is_over = threading.Lock()  # not an Event, which has such a lock
+    is_over.acquire()
+
+    def do() -> None:
+        try:
+            context.run(work)
+        except BaseException as exc:
+            errors.append(exc)
+        finally:
+            is_over.release()
+
+    with deferred_interrupts():
+        try:
+            threading.Thread(target=do).start()
+        except RuntimeError:
+            # the interpreter shuts down, or a limit is reached
+            do()
+    is_over.acquire()
+    if errors:
+        try:
+            raise errors[0]
+        finally:
+            errors.clear()  # its traceback refers to this frame
 
 
 def _end_deferral(frame: FrameType) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import itertools
 import math
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from ...runs.interrupts import deferred_interrupts
+from ...runs.interrupts import apart_from_interrupts
 from ...tables.lazy_columns import scheduler_here
 
 if TYPE_CHECKING:
@@ -114,7 +112,7 @@ def store_blocks(array: dask.array.Array, target: Any) -> None:
     # together would fill the memory.
     allowed = max(1, _WAITING_BYTES // max(1, array.dtype.itemsize * math.prod(map(max, array.chunks))))
     limit = {"num_workers": allowed} if allowed < (os.cpu_count() or 1) else {}
-    _apart_from_interrupts(functools.partial(_store_in_threads, store, limit))
+    apart_from_interrupts(functools.partial(_store_in_threads, store, limit))
 
 
 def _store_in_threads(store: Callable[..., Any], limit: Mapping[str, int]) -> None:
@@ -128,41 +126,6 @@ def _store_in_threads(store: Callable[..., Any], limit: Mapping[str, int]) -> No
     workers = limit.get("num_workers") or dask.config.get("num_workers", None) or dask.system.CPU_COUNT
     with ThreadPoolExecutor(workers) as pool:
         store(scheduler="threads", pool=pool)
-
-
-def _apart_from_interrupts(work: Callable[[], None]) -> None:
-    """Do work in another thread than the main one, which only waits, and can be interrupted.
-
-    An interrupt within Python's semaphores and queues can leave a lock of theirs locked. Then all threads of dask's
-    pool would wait for ever, and with them the end of the process.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        work()
-        return
-    errors: list[BaseException] = []
-    is_over = threading.Lock()  # not an Event, which has such a lock
-    is_over.acquire()
-
-    def do(context: contextvars.Context) -> None:
-        try:
-            context.run(work)
-        except BaseException as exc:
-            errors.append(exc)
-        finally:
-            is_over.release()
-
-    with deferred_interrupts():
-        try:
-            threading.Thread(target=do, args=(contextvars.copy_context(),)).start()
-        except RuntimeError:
-            # the interpreter shuts down, or a limit is reached
-            do(contextvars.copy_context())
-    is_over.acquire()
-    if errors:
-        try:
-            raise errors[0]
-        finally:
-            errors.clear()  # its traceback refers to this frame
 
 
 def merged(array: dask.array.Array) -> dask.array.Array:
